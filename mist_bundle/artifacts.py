@@ -1,0 +1,129 @@
+"""The names of all files that the stages hand to each other, and the one way to write them.
+
+A file appears complete or not at all: it is written beside its final place, flushed to the disk and renamed.
+The same holds for folders (`new_folder`), so that an interrupted command leaves nothing half-written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.errors import InputError, Problem
+
+DATASET_JSON = "dataset.json"
+FINGERPRINT_JSON = "fingerprint.json"
+RESULTS_CSV = "results.csv"
+RESULTS_JSON = "results.json"
+
+# Inside a bundle
+PLAN_JSON = "configs/plan.json"
+DATALIST_JSON = "configs/datalist.json"
+METADATA_JSON = "configs/metadata.json"
+LOGGING_CONF = "configs/logging.conf"
+MANIFEST_JSON = "MANIFEST.json"
+MODEL_PT = "models/model.pt"
+BUNDLE_README = "docs/README.md"
+DATA_LICENSE = "docs/data_license.txt"
+SCRIPTS_FOLDER = "scripts"
+
+
+def dump_json(value: Any) -> str:
+    """JSON text as this project writes it everywhere: two spaces, a newline at the end, no NaN."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        InputError: the file is absent or is not JSON; the message gives file, line and column.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(Problem(str(path), f"cannot be read ({error.strerror or error}).")) from error
+    except UnicodeDecodeError as error:
+        raise InputError(Problem(str(path), f"is not UTF-8 text ({error.reason} at byte {error.start}).")) from error
+    except json.JSONDecodeError as error:
+        message = f"is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        raise InputError(Problem(str(path), message)) from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write atomically: temporary file in the same folder, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically."""
+    write_text(path, dump_json(value))
+
+
+@contextmanager
+def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give an empty folder that becomes `path` when the block ends well, and vanishes when it does not.
+
+    Args:
+        path: where the folder shall lie in the end.
+        overwrite: replace a folder that lies there already (only after the new one is complete).
+
+    Raises:
+        InputError: something lies at `path` and `overwrite` is False.
+    """
+    refuse_existing(path, overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"))
+    try:
+        temporary.chmod(0o777 & ~_umask())
+        yield temporary
+        _replace_folder(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise InputError when `path` exists and may not be replaced."""
+    if not overwrite and (path.exists() or path.is_symlink()):
+        raise InputError(Problem(str(path), "exists already. Choose another place or pass --overwrite."))
+
+
+def _replace_folder(temporary: Path, path: Path) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    if not path.exists():
+        os.replace(temporary, path)
+        return
+    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".old"))
+    os.replace(path, old / path.name)
+    os.replace(temporary, path)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

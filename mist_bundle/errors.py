@@ -1,0 +1,52 @@
+"""Everything that mist_bundle raises on purpose, so that a caller learns in ten lines what to catch.
+
+MistBundleError
+  * InputError      what the user gave cannot be used; holds every Problem found   (exit code 2)
+  * CaseFailure     some cases failed while the others went through, each named    (exit code 1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+EXIT_OK = 0
+EXIT_SOME_CASES_FAILED = 1
+EXIT_INPUT_REFUSED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: `path` says where (file, key or case), `message` what was found and expected."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class MistBundleError(Exception):
+    """Base of all errors raised on purpose."""
+
+
+class InputError(MistBundleError):
+    """The input is refused; nothing was written. Carries all problems at once."""
+
+    def __init__(self, problems: Iterable[Problem] | Problem) -> None:
+        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__(render_problems(self.problems))
+
+
+class CaseFailure(MistBundleError):
+    """Some cases failed. `problems` names each of them; what succeeded has been written."""
+
+    def __init__(self, problems: Sequence[Problem], total: int) -> None:
+        self.problems = tuple(problems)
+        self.total = total
+        super().__init__(f"{len(self.problems)} of {total} cases failed:\n{render_problems(self.problems)}")
+
+
+def render_problems(problems: Sequence[Problem]) -> str:
+    """One line a problem, in the order found."""
+    return "\n".join(str(problem) for problem in problems)
