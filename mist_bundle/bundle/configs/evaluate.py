@@ -1,0 +1,66 @@
+"""evaluate.json: an overlay on train.json that predicts the held-out fold in its own grid and scores it there."""
+
+from __future__ import annotations
+
+from mist_bundle.bundle.configs import parts
+from mist_bundle.bundle.configs.parts import Config, script
+from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.planning.plan import Plan
+
+DEFAULT_METRICS = ("dice", "hd95")
+
+
+def evaluate_config(plan: Plan) -> Config:
+    """What differs from train.json when the cases of `fold`, which no training of that fold has seen, are evaluated."""
+    checkpoint = "$os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')"
+    return {
+        "ckpt_path": checkpoint,
+        "network_def": parts.network(plan, NETWORKS[plan.network.value].target, training=False),
+        "evaluated_network": "@network",
+        "test_time_flip_axes": list(plan.test_time_flip_axes.value),
+        "save_probabilities": False,
+        "metrics": list(DEFAULT_METRICS),
+        "final_classes": {name: list(labels) for name, labels in plan.final_classes.items()},
+        "validate#deterministic_transforms": parts.transforms(plan, with_label=False),
+        "validate#preprocessing": parts.compose("@validate#deterministic_transforms"),
+        "validate#dataset": {
+            "_target_": "Dataset",
+            "data": parts.items("test"),
+            "transform": "@validate#preprocessing",
+        },
+        "validate#inferer": script(
+            "inferers.autocast.AutocastInferer",
+            inferer=script(
+                "inferers.ensemble.EnsembleInferer",
+                inferer=parts.sliding_window(plan),
+                flip_axes="@test_time_flip_axes",
+            ),
+            enabled="@amp",
+        ),
+        "validate#postprocessing": {
+            "_target_": "Compose",
+            "_requires_": "@scripts_path",
+            "transforms": parts.restore_and_save(plan),
+        },
+        "validate#key_metric": None,
+        "validate#handlers": [
+            script("handlers.weights.RequireWeights", paths=["@ckpt_path"]),
+            {
+                "_target_": "CheckpointLoader",
+                "_disabled_": "$not os.path.exists(@ckpt_path)",
+                "load_path": "@ckpt_path",
+                "load_dict": {"model": "@network"},
+                "map_location": "cpu",
+            },
+            script("handlers.progress.EvaluationProgress", description="$'fold ' + str(@fold)", rank="@rank"),
+            script(
+                "handlers.score.ScoreCases",
+                output_path="$os.path.join(@fold_dir, 'results.csv')",
+                final_classes="@final_classes",
+                metrics="@metrics",
+                rank="@rank",
+            ),
+        ],
+        "run": ["$@validate#evaluator.run()"],
+        "evaluating": "%run",
+    }

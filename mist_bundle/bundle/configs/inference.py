@@ -1,0 +1,79 @@
+"""inference.json: stands alone, needs only the images, and writes label maps in the grid of each case."""
+
+from __future__ import annotations
+
+from mist_bundle.bundle.configs import parts
+from mist_bundle.bundle.configs.parts import Config, script
+from mist_bundle.bundle.configs.train import initialize
+from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.planning.plan import Plan
+
+
+def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -> Config:
+    """The complete inference.json of a plan (arguments as in parts.header)."""
+    return {
+        **parts.header(name, bundle_id, dataset_dir),
+        "output_dir": "$os.path.join(@work_dir, 'predictions')",
+        "models_dir": "$os.path.join(@bundle_root, 'models')",
+        "ckpt_path": "$os.path.join(@models_dir, 'model.pt')",
+        "fold_paths": "$sorted(glob.glob(os.path.join(@models_dir, 'fold_*.pt')))",
+        "ensemble": True,
+        "split": "testing",
+        "fold": 0,
+        "patch_size": list(plan.patch_size.value),
+        "overlap": plan.overlap.value,
+        "sw_batch_size": 2 * plan.batch_size.value,
+        "test_time_flip_axes": list(plan.test_time_flip_axes.value),
+        "save_probabilities": False,
+        "seed": plan.seed,
+        "amp": "auto",
+        "device": parts.DEVICE,
+        "network_def": parts.network(plan, NETWORKS[plan.network.value].target, training=False),
+        "network": "$@network_def.to(@device)",
+        "deterministic_transforms": parts.transforms(plan, with_label=False),
+        "preprocessing": parts.compose("@deterministic_transforms"),
+        "dataset": {
+            "_target_": "Dataset",
+            "data": parts.items("@split"),
+            "transform": "@preprocessing",
+        },
+        "dataloader": {"_target_": "DataLoader", "dataset": "@dataset", "batch_size": 1, "num_workers": 0},
+        "inferer": script(
+            "inferers.autocast.AutocastInferer",
+            inferer=script(
+                "inferers.ensemble.EnsembleInferer",
+                inferer=parts.sliding_window(plan),
+                flip_axes="@test_time_flip_axes",
+                checkpoints="$@fold_paths if @ensemble else []",
+            ),
+            enabled="@amp",
+        ),
+        "postprocessing": {
+            "_target_": "Compose",
+            "_requires_": "@scripts_path",
+            "transforms": parts.restore_and_save(plan),
+        },
+        "handlers": [
+            script("handlers.weights.RequireWeights", paths="$[@ckpt_path] + @fold_paths"),
+            {
+                "_target_": "CheckpointLoader",
+                "_disabled_": "$not os.path.exists(@ckpt_path)",
+                "load_path": "@ckpt_path",
+                "load_dict": {"model": "@network"},
+                "map_location": "cpu",
+            },
+            script("handlers.progress.EvaluationProgress", description="predict"),
+        ],
+        "evaluator": {
+            "_target_": "SupervisedEvaluator",
+            "device": "@device",
+            "val_data_loader": "@dataloader",
+            "network": "@network",
+            "inferer": "@inferer",
+            "postprocessing": "@postprocessing",
+            "val_handlers": "@handlers",
+        },
+        "initialize": initialize(),
+        "run": ["$@evaluator.run()"],
+        "inference": "%run",
+    }

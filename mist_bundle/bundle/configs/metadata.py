@@ -1,0 +1,92 @@
+"""metadata.json, after MONAI's schema of 2024-07-25: what the network takes and gives, and what the bundle needs."""
+
+from __future__ import annotations
+
+from mist_bundle.bundle.configs.parts import Config
+from mist_bundle.planning.plan import Plan
+
+SCHEMA = "https://project-monai.github.io/schema/meta_schema_20240725.json"
+VERSION = "0.1.0"
+# The versions that the generated bundles were tested with
+TESTED = {
+    "monai": "1.6.1",
+    "torch": "2.13.0",
+    "numpy": "2.4.6",
+    "pytorch-ignite": "0.5.5",
+    "nibabel": "5.4.2",
+    "SimpleITK": "2.5.7",
+    "scipy": "1.17.1",
+    "fire": "0.7.1",
+    "tqdm": "4.70.1",
+}
+MODALITY_FORMATS = {"ct": "hounsfield", "mr": "magnitude", "other": "magnitude"}
+
+
+def metadata_config(plan: Plan, name: str, description: str, data_source: str, generator_version: str) -> Config:
+    """The metadata of a bundle before it is trained.
+
+    Args:
+        plan: what was decided.
+        name: of the bundle's folder.
+        description: one or two sentences for people.
+        data_source: where the data come from.
+        generator_version: of mist_bundle.
+    """
+    names = [label.replace("\n", " ") for label in plan.label_names]
+    pred_classes = ", ".join(f"{index} = {label}" for index, label in enumerate(names))
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "changelog": {VERSION: "generated"},
+        "monai_version": TESTED["monai"],
+        "pytorch_version": TESTED["torch"],
+        "numpy_version": TESTED["numpy"],
+        "required_packages_version": {
+            package: version for package, version in TESTED.items() if package not in ("monai", "torch", "numpy")
+        },
+        "name": name,
+        "task": f"Segmentation of {', '.join(names[1:]) or 'nothing'} ({plan.task})",
+        "description": description,
+        "authors": "made with mist_bundle; put your own names here",
+        "copyright": "the authors of the training data and of the bundle",
+        "data_source": data_source,
+        "data_type": "nifti",
+        "image_classes": f"{len(plan.channel_names)} channel(s), in this order: {', '.join(plan.channel_names)}",
+        "label_classes": ", ".join(f"{label} = {text}" for label, text in zip(plan.labels, names, strict=True)),
+        "pred_classes": pred_classes,
+        "eval_metrics": {},
+        "intended_use": "Research only. Not a medical device; not for diagnosis or treatment.",
+        "references": ["Celaya et al., MIST, arXiv 2407.21343"],
+        "mist_bundle_version": generator_version,
+        "network_data_format": {
+            "inputs": {"image": _image(plan)},
+            "outputs": {"pred": _prediction(plan, names)},
+        },
+    }
+
+
+def _image(plan: Plan) -> Config:
+    return {
+        "type": "image",
+        "format": MODALITY_FORMATS[plan.modality],
+        "modality": {"ct": "CT", "mr": "MR"}.get(plan.modality, "other"),
+        "num_channels": plan.num_channels,
+        "spatial_shape": list(plan.patch_size.value),
+        "dtype": "float32",
+        "value_range": [-10, 10],
+        "is_patch_data": True,
+        "channel_def": {str(index): channel for index, channel in enumerate(plan.channel_names)},
+    }
+
+
+def _prediction(plan: Plan, names: list[str]) -> Config:
+    return {
+        "type": "image",
+        "format": "segmentation",
+        "num_channels": plan.num_classes,
+        "spatial_shape": list(plan.patch_size.value),
+        "dtype": "float32",
+        "value_range": [0, 1],
+        "is_patch_data": True,
+        "channel_def": {str(index): label for index, label in enumerate(names)},
+    }

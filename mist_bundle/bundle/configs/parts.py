@@ -1,0 +1,182 @@
+"""Pieces that several of a bundle's JSON files share: names, paths, the list of deterministic transforms.
+
+Pure functions from a Plan to dictionaries. `$` expressions keep to a small closed set of idioms, so that a static audit
+can accept every generated bundle; nothing in `initialize` touches the bundle's root, its scripts or its data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mist_bundle.catalog.choice import Choice
+from mist_bundle.planning.plan import Plan
+
+Config = dict[str, Any]
+
+IMPORTS = [
+    "$import glob",
+    "$import os",
+    "$import pathlib",
+    "$import sys",
+    "$import monai",
+    "$import torch",
+    "$import torch.distributed as dist",
+]
+
+# monai.bundle puts the bundle's folder on sys.path when it starts to run: that is where it is found, whatever the
+# working directory and wherever the bundle was moved. The id keeps it apart from other bundles on the path.
+BUNDLE_ROOT = (
+    "$os.path.abspath(next((p for p in sys.path if pathlib.Path(p, 'configs/plan.json').is_file() "
+    "and @bundle_id in pathlib.Path(p, 'configs/plan.json').read_text(encoding='utf-8')), '.'))"
+)
+SCRIPTS_PATH = "$sys.path.insert(1, @bundle_root)"
+DEVICE = "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')"
+RANK = "$dist.get_rank() if dist.is_initialized() else 0"
+WORLD_SIZE = "$dist.get_world_size() if dist.is_initialized() else 1"
+
+
+def script(target: str, **arguments: Any) -> Config:
+    """A component out of the bundle's own scripts/, which it first makes importable."""
+    return {"_target_": f"scripts.{target}", "_requires_": "@scripts_path", **arguments}
+
+
+def choice(row: Choice, **arguments: Any) -> Config:
+    """A component from a row of the catalogue."""
+    own = {"_requires_": "@scripts_path"} if row.target.startswith("scripts.") else {}
+    return {"_target_": row.target, **own, **row.kwargs, **arguments}
+
+
+def header(name: str, bundle_id: str, dataset_dir: str) -> Config:
+    """What every file begins with.
+
+    Args:
+        name: of the bundle's folder.
+        bundle_id: written in plan.json too.
+        dataset_dir: from the bundle's folder to the cases, relative.
+    """
+    return {
+        "imports": IMPORTS,
+        "bundle_id": bundle_id,
+        "bundle_root": BUNDLE_ROOT,
+        "scripts_path": SCRIPTS_PATH,
+        "dataset_dir": f"$os.path.normpath(os.path.join(@bundle_root, {dataset_dir!r}))",
+        "work_dir": f"$os.path.normpath(os.path.join(@bundle_root, '..', {name + '_work'!r}))",
+        "datalist": "$os.path.join(@bundle_root, 'configs', 'datalist.json')",
+    }
+
+
+def transforms(plan: Plan, *, with_label: bool) -> list[Config]:
+    """The deterministic transforms, in MIST's order, from files to what the network sees.
+
+    Offline preprocessing, validation and inference all build this same list; only the keys differ.
+    """
+    keys = ["image", "label"] if with_label else ["image"]
+    steps: list[Config] = [
+        {"_target_": "LoadImaged", "keys": keys, "reader": "scripts.transforms.nifti_reader.NiftiReader"},
+        {"_target_": "EnsureChannelFirstd", "keys": keys},
+    ]
+    if with_label:
+        steps.append(_transform("labels_to_indices.LabelsToIndicesd", keys="label", labels=list(plan.labels)))
+    if plan.skip_preprocessing:
+        return steps + _distance_maps(plan, with_label=with_label)
+    if plan.crop_to_foreground.value:
+        steps.append(_transform("crop_to_foreground.CropToForegroundd", keys=keys, source_key="image"))
+    if plan.bias_correction.value:
+        steps.append(_transform("bias_correction.BiasCorrectiond", keys="image"))
+    if plan.normalize_nonzero.value:
+        steps.append(_transform("nonzero_mask.NonzeroMaskd", source_key="image", mask_key="nonzero"))
+    oriented = [*keys, "nonzero"] if plan.normalize_nonzero.value else keys
+    steps.append(_transform("orientation.ReorientToLPSd", keys=oriented))
+    steps.append(
+        _transform(
+            "resample.ResampleToSpacingd",
+            image_key="image",
+            label_key="label",
+            mask_key="nonzero",
+            target_spacing=list(plan.target_spacing_mm.value),
+            num_classes=plan.num_classes,
+        )
+    )
+    steps.append(
+        _transform(
+            "normalize.WindowNormalized",
+            keys="image",
+            mode=plan.normalization.value,
+            window=[dict(window) for window in plan.intensity_windows.value] or None,
+            mask_key="nonzero" if plan.normalize_nonzero.value else None,
+        )
+    )
+    return steps + _distance_maps(plan, with_label=with_label)
+
+
+def _distance_maps(plan: Plan, *, with_label: bool) -> list[Config]:
+    if not (plan.distance_maps.value and with_label):
+        return []
+    return [
+        _transform(
+            "distance_maps.DistanceMapsd",
+            label_key="label",
+            output_key="dtm",
+            num_classes=plan.num_classes,
+            normalize=plan.normalize_distance_maps,
+            use_spacing=False,
+        )
+    ]
+
+
+def _transform(target: str, **arguments: Any) -> Config:
+    # the Compose around them requires the scripts' path once for all
+    return {"_target_": f"scripts.transforms.{target}", **arguments}
+
+
+def compose(reference: str) -> Config:
+    """A MONAI Compose of a list of transforms that may use the bundle's scripts."""
+    return {"_target_": "Compose", "_requires_": "@scripts_path", "transforms": reference}
+
+
+def items(split: str, datalist: str = "@datalist") -> Config:
+    """The list of cases of a split: the only source of file names."""
+    return script("loading.datalist.load_items", datalist_path=datalist, dataset_dir="@dataset_dir", split=split, fold="@fold")
+
+
+def sliding_window(plan: Plan) -> Config:
+    """MONAI's sliding window over the patch size, as MIST does it (overlap one half, Gaussian blending)."""
+    return {
+        "_target_": "SlidingWindowInferer",
+        "roi_size": "@patch_size",
+        "sw_batch_size": "@sw_batch_size",
+        "overlap": "@overlap",
+        "mode": "gaussian",
+        "sigma_scale": plan.sigma_scale.value,
+    }
+
+
+def network(plan: Plan, target: str, *, training: bool) -> Config:
+    """The network; outside training without the auxiliary heads, so that it exports and loads everywhere."""
+    arguments: Mapping[str, Any] = plan.network_arguments
+    heads = {} if training or "deep_supervision" not in arguments else {"deep_supervision": False}
+    return {"_target_": target, **arguments, **heads}
+
+
+def restore_and_save(plan: Plan) -> list[Config]:
+    """From class probabilities on the prepared grid to a label map in the file of the user's own grid."""
+    return [
+        _transform(
+            "restore.RestoreSegmentationd",
+            keys="pred",
+            reference_key="image",
+            labels=list(plan.labels),
+            probabilities_key="$'probabilities' if @save_probabilities else None",
+        ),
+        _transform("save.SaveSegmentationd", keys="pred", output_dir="@output_dir", reference_key="image"),
+        {
+            **_transform(
+                "save.SaveSegmentationd",
+                keys="probabilities",
+                output_dir="$os.path.join(@output_dir, 'probabilities')",
+                reference_key="image",
+            ),
+            "_disabled_": "$not @save_probabilities",
+        },
+    ]

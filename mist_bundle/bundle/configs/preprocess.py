@@ -1,0 +1,25 @@
+"""preprocess.json: fill the cache ahead of time, with the transforms that training uses."""
+
+from __future__ import annotations
+
+from mist_bundle.bundle.configs import parts
+from mist_bundle.bundle.configs.parts import Config
+from mist_bundle.bundle.configs.train import cache
+from mist_bundle.planning.plan import Plan
+
+
+def preprocess_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -> Config:
+    """The complete preprocess.json of a plan (arguments as in parts.header)."""
+    return {
+        **parts.header(name, bundle_id, dataset_dir),
+        "workers": 2,
+        "fold": 0,
+        "train": {
+            "deterministic_transforms": parts.transforms(plan, with_label=True),
+            "preprocessing": parts.compose("@train#deterministic_transforms"),
+            "data": parts.items("all"),
+            "cache": cache(plan),
+        },
+        "run": ["$@train#cache.build(@train#data)"],
+        "preprocess": "%run",
+    }

@@ -1,0 +1,273 @@
+"""train.json: MONAI's supervised trainer and evaluator, fed by patches from the cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mist_bundle.bundle.configs import parts
+from mist_bundle.bundle.configs.parts import Config, script
+from mist_bundle.catalog.augmentations import FOREGROUND_PROBABILITY, augmentation
+from mist_bundle.catalog.losses import LOSSES
+from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.catalog.optimizers import OPTIMIZERS
+from mist_bundle.catalog.schedules import SCHEDULES
+from mist_bundle.planning.plan import Plan
+
+METRIC = "val_mean_dice"
+
+
+def train_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -> Config:
+    """The complete train.json of a plan (arguments as in parts.header)."""
+    return {
+        **parts.header(name, bundle_id, dataset_dir),
+        **_settings(plan),
+        **_model(plan),
+        "train": _train(plan),
+        "validate": _validate(plan),
+        "initialize": initialize(),
+        "run": ["$@checkpoints.attach(@train#trainer, @validate#evaluator if @validate#dataset#data else None)",
+                "$@train#trainer.run()"],
+        "training": "%run",
+    }
+
+
+def initialize() -> list[str]:
+    """Seeding only: cheap, repeatable, and it resolves neither the bundle's root nor its scripts."""
+    return [
+        "$monai.utils.set_determinism(seed=@seed, use_deterministic_algorithms=False)",
+        "$setattr(torch.backends.cudnn, 'benchmark', True)",
+        "$setattr(torch.backends.cudnn, 'deterministic', False)",
+    ]
+
+
+def _settings(plan: Plan) -> Config:
+    return {
+        "fold_dir": "$os.path.join(@work_dir, 'fold_' + str(@fold))",
+        "output_dir": "$os.path.join(@fold_dir, 'predictions')",
+        "models_dir": "$os.path.join(@bundle_root, 'models')",
+        "fold": 0,
+        "epochs": plan.epochs.value,
+        "steps_per_epoch": plan.steps_per_epoch.value,
+        "batch_size": plan.batch_size.value,
+        "patch_size": list(plan.patch_size.value),
+        "learning_rate": plan.learning_rate.value,
+        "val_interval": plan.val_interval.value,
+        "overlap": plan.overlap.value,
+        "sw_batch_size": "$2 * @batch_size",
+        "seed": plan.seed,
+        "device": parts.DEVICE,
+        "resume": False,
+        "amp": "auto",
+        "loader": "auto",
+        "workers": 2,
+        "rank": parts.RANK,
+        "world_size": parts.WORLD_SIZE,
+    }
+
+
+def _model(plan: Plan) -> Config:
+    loss = parts.choice(LOSSES[plan.loss.value])
+    averaged = plan.ema_decay.value > 0
+    model: Config = {
+        "network_def": parts.network(plan, NETWORKS[plan.network.value].target, training=True),
+        "network": "$@network_def.to(@device)",
+        "loss": script("losses.deep_supervision.DeepSupervisionLoss", loss=loss),
+        "optimizer": parts.choice(
+            OPTIMIZERS[plan.optimizer.value],
+            params="$@network.parameters()",
+            lr="@learning_rate",
+            weight_decay=plan.weight_decay.value,
+        ),
+        "lr_scheduler": parts.choice(
+            SCHEDULES[plan.schedule.value],
+            optimizer="@optimizer",
+            total_steps="$@train#trainer#max_epochs * @steps_per_epoch",
+            warmup_fraction=plan.warmup_fraction.value,
+        ),
+    }
+    if averaged:
+        model["average"] = {
+            "_target_": "ignite.handlers.EMAHandler",
+            "model": "@network",
+            "momentum": round(1 - plan.ema_decay.value, 6),
+        }
+    model["evaluated_network"] = "$@average.ema_model" if averaged else "@network"
+    model["checkpoints"] = script(
+        "handlers.checkpoints.CheckpointKeeper",
+        network="@network",
+        optimizer="@optimizer",
+        lr_scheduler="@lr_scheduler",
+        loader="@train#dataloader",
+        fold_dir="@fold_dir",
+        best_paths=[
+            "$os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')",
+            "$os.path.join(@models_dir, 'model.pt')",
+        ],
+        averaged_network="@evaluated_network" if averaged else None,
+        metric=METRIC,
+        training_only_keys=["deep_supervision_heads.", ".super_head."],
+        resume="@resume",
+        rank="@rank",
+    )
+    return model
+
+
+def _train(plan: Plan) -> Config:
+    handlers: list[Config] = [
+        script("handlers.gradients.FiniteLossGuard"),
+        script("handlers.gradients.GradientClipper", max_norm=plan.grad_clip_norm.value),
+        {"_target_": "LrScheduleHandler", "lr_scheduler": "@lr_scheduler", "print_lr": False, "epoch_level": False},
+        {
+            "_target_": "ValidationHandler",
+            "_disabled_": "$not @validate#dataset#data",
+            "validator": "@validate#evaluator",
+            "epoch_level": True,
+            "interval": "@val_interval",
+        },
+        script(
+            "handlers.progress.TrainingProgress",
+            class_names=list(plan.label_names[1:]),
+            log_dir="@fold_dir",
+            evaluator="@validate#evaluator",
+            optimizer="@optimizer",
+            metric=METRIC,
+            rank="@rank",
+        ),
+    ]
+    if plan.ema_decay.value > 0:
+        handlers.insert(2, "@average")  # type: ignore[arg-type]
+    return {
+        "deterministic_transforms": parts.transforms(plan, with_label=True),
+        "preprocessing": parts.compose("@train#deterministic_transforms"),
+        "dataset": {
+            "_target_": "Dataset",
+            "data": parts.items("training"),
+            "transform": "@train#preprocessing",
+        },
+        "cache": cache(plan),
+        "augmentation": augmentation(plan.flip_axes.value),
+        "dataloader": script(
+            "loading.select.patch_loader",
+            loader="@loader",
+            data="@train#dataset#data",
+            cache="@train#cache",
+            patch_size="@patch_size",
+            batch_size="@batch_size",
+            steps_per_epoch="@steps_per_epoch",
+            augmentation="@train#augmentation",
+            foreground_probability=FOREGROUND_PROBABILITY,
+            seed="@seed",
+            rank="@rank",
+            world_size="@world_size",
+            device="@device",
+            num_threads="@workers",
+        ),
+        "inferer": script("inferers.autocast.AutocastInferer", inferer={"_target_": "SimpleInferer"}, enabled="@amp"),
+        "handlers": handlers,
+        "trainer": {
+            "_target_": "SupervisedTrainer",
+            "max_epochs": "@epochs",
+            "device": "@device",
+            "train_data_loader": "@train#dataloader",
+            "network": "@network",
+            "optimizer": "@optimizer",
+            "loss_function": "@loss",
+            "inferer": "@train#inferer",
+            "train_handlers": "@train#handlers",
+            "decollate": False,
+            "optim_set_to_none": True,
+        },
+    }
+
+
+def cache(plan: Plan) -> Config:
+    """The cache of prepared arrays, in the work folder; its key covers the files and the transforms."""
+    return script(
+        "loading.cache.ArrayCache",
+        folder="$os.path.join(@work_dir, 'cache')",
+        transform="@train#preprocessing",
+        keys=["image", "label", *(["dtm"] if plan.distance_maps.value else [])],
+        workers="@workers",
+    )
+
+
+def _validate(plan: Plan) -> Config:
+    classes = plan.num_classes
+    postprocessing: list[dict[str, Any]] = [
+        {"_target_": "AsDiscreted", "keys": "pred", "argmax": True, "to_onehot": classes},
+        {"_target_": "AsDiscreted", "keys": "label", "to_onehot": classes},
+    ]
+    return {
+        "preprocessing": "@train#preprocessing",
+        "dataset": script("loading.dataset.CachedDataset", data=parts.items("validation"), cache="@train#cache"),
+        "sampler": script(
+            "loading.shards.ShardSampler", dataset="@validate#dataset", rank="@rank", world_size="@world_size"
+        ),
+        "dataloader": {
+            "_target_": "DataLoader",
+            "dataset": "@validate#dataset",
+            "batch_size": 1,
+            "sampler": "@validate#sampler",
+            "num_workers": 0,
+        },
+        "inferer": script("inferers.autocast.AutocastInferer", inferer=parts.sliding_window(plan), enabled="@amp"),
+        "postprocessing": {"_target_": "Compose", "transforms": postprocessing},
+        "key_metric": {
+            METRIC: {
+                "_target_": "MeanDice",
+                "include_background": False,
+                "output_transform": "$monai.handlers.from_engine(['pred', 'label'])",
+            }
+        },
+        "handlers": [],
+        "evaluator": {
+            "_target_": "SupervisedEvaluator",
+            "device": "@device",
+            "val_data_loader": "@validate#dataloader",
+            "network": "@evaluated_network",
+            "inferer": "@validate#inferer",
+            "postprocessing": "@validate#postprocessing",
+            "key_val_metric": "@validate#key_metric",
+            "val_handlers": "@validate#handlers",
+        },
+    }
+
+
+def multi_gpu_train_config() -> Config:
+    """multi_gpu_train.json: what differs when torchrun starts several processes; gloo on CPUs, nccl on GPUs."""
+    return {
+        "device": (
+            "$torch.device('cuda', int(os.environ['LOCAL_RANK'])) if torch.cuda.is_available() else torch.device('cpu')"
+        ),
+        "network": {
+            "_target_": "torch.nn.parallel.DistributedDataParallel",
+            "module": "$@network_def.to(@device)",
+            "device_ids": "$[@device.index] if @device.type == 'cuda' else None",
+        },
+        **_processes("train#trainer.run()", attach=True),
+        "training": "%run",
+    }
+
+
+def multi_gpu_evaluate_config() -> Config:
+    """multi_gpu_evaluate.json: the cases shared out over the processes of torchrun."""
+    return {
+        "device": (
+            "$torch.device('cuda', int(os.environ['LOCAL_RANK'])) if torch.cuda.is_available() else torch.device('cpu')"
+        ),
+        **_processes("validate#evaluator.run()", attach=False),
+        "evaluating": "%run",
+    }
+
+
+def _processes(run: str, *, attach: bool) -> Config:
+    attaching = ["$@checkpoints.attach(@train#trainer, @validate#evaluator if @validate#dataset#data else None)"]
+    return {
+        "run": [
+            "$dist.init_process_group(backend='nccl' if torch.cuda.is_available() else 'gloo')",
+            "$torch.cuda.set_device(@device) if torch.cuda.is_available() else None",
+            *(attaching if attach else []),
+            f"$@{run}",
+        ],
+        "finalize": ["$dist.destroy_process_group() if dist.is_initialized() else None"],
+    }

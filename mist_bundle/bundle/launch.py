@@ -1,0 +1,104 @@
+"""Start a bundle's workflows: the same `python -m monai.bundle run` that a user may type, in a process of its own.
+
+One process per run keeps bundles apart (`scripts` is one module name a process) and mist_bundle itself light.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.bundle.overrides import check_overrides, load_configs
+from mist_bundle.errors import InputError, MistBundleError, Problem
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workflow:
+    """A named run of a bundle: its id and the files that make its configuration, the overlay for several GPUs apart."""
+
+    run_id: str
+    files: tuple[str, ...]
+    multi_gpu: str = ""
+
+
+PREPROCESS = Workflow(run_id="preprocess", files=("preprocess",))
+TRAINING = Workflow(run_id="training", files=("train",), multi_gpu="multi_gpu_train")
+EVALUATING = Workflow(run_id="evaluating", files=("train", "evaluate"), multi_gpu="multi_gpu_evaluate")
+INFERENCE = Workflow(run_id="inference", files=("inference",))
+
+
+class WorkflowFailed(MistBundleError):
+    """A workflow ended with an error; its own output says which."""
+
+
+def run_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], processes: int = 1) -> None:
+    """Run a workflow of a bundle and wait for it.
+
+    Args:
+        bundle: its folder.
+        workflow: which.
+        overrides: ids of the configuration and their values; None values are left out.
+        processes: above 1, that many processes are started by torchrun.
+
+    Raises:
+        InputError: no bundle there, or an override that its configuration does not know.
+        WorkflowFailed: it ended with an error.
+    """
+    command = workflow_command(bundle, workflow, overrides, processes)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    if processes == 1:
+        completed = subprocess.run(command, env=environment, check=False)
+    else:
+        threads = str(max(1, (os.cpu_count() or 1) // processes))
+        completed = subprocess.run(command, env={"OMP_NUM_THREADS": threads, **environment}, check=False)
+    if completed.returncode != 0:
+        raise WorkflowFailed(
+            f"{bundle}: '{workflow.run_id}' ended with exit code {completed.returncode}; what went wrong stands above."
+        )
+
+
+def workflow_command(
+    bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], processes: int = 1
+) -> list[str]:
+    """The command line of `run_workflow`, checked."""
+    stems = [*workflow.files, *([workflow.multi_gpu] if processes > 1 else [])]
+    files = [config_path(bundle, stem) for stem in stems]
+    given = {key: value for key, value in overrides.items() if value is not None}
+    check_overrides(load_configs(files), given)
+    config = str(files[0]) if len(files) == 1 else json.dumps([str(file) for file in files])
+    start = [sys.executable]
+    if processes > 1:
+        start += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    return [
+        *start,
+        "-m",
+        "monai.bundle",
+        "run",
+        workflow.run_id,
+        "--config_file",
+        config,
+        *(word for key, value in given.items() for word in (f"--{key}", _word(value))),
+    ]
+
+
+def config_path(bundle: Path, stem: str) -> Path:
+    """A configuration file of a bundle, in whichever format it was written.
+
+    Raises:
+        InputError: the bundle has none of that name.
+    """
+    for suffix in (".json", ".yaml", ".yml"):
+        path = bundle.absolute() / "configs" / f"{stem}{suffix}"
+        if path.is_file():
+            return path
+    raise InputError(Problem(str(bundle), f"is not a bundle made by mist_bundle: configs/{stem}.json is not there."))
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else repr(list(value) if isinstance(value, Sequence) else value)

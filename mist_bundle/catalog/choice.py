@@ -1,0 +1,42 @@
+"""What a row of the menu is: a dotted path, the arguments that never change, what it needs, and whom to cite.
+
+The dotted path ends up as `_target_` in the bundle's JSON, so it is the only registry: a row is all that a new loss,
+network or schedule costs. Paths that begin with `scripts.` name a module of `mist_bundle/runtime`, which travels in
+the bundle under that name.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """One row of the menu.
+
+    Attributes:
+        target: dotted path of the class or function.
+        kwargs: arguments that are part of the choice.
+        about: one line for people.
+        cite: where it comes from.
+        needs: what the choice asks of the rest, for example {"distance_maps"}.
+        sizing: for networks, the name of the rule in planning/topology.py that turns patch and spacing into arguments.
+    """
+
+    target: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    about: str
+    cite: str = ""
+    needs: frozenset[str] = frozenset()
+    sizing: str = ""
+
+
+def nearest(name: str, names: object) -> str:
+    """A sentence that helps after a misspelt name: the nearest one, and all there are."""
+    known = sorted(str(known) for known in names)  # type: ignore[attr-defined]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(known)}."

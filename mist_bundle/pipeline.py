@@ -1,0 +1,293 @@
+"""The verbs as functions: what the command line calls, and what a Python program may call instead.
+
+Each takes plain values, raises InputError or CaseFailure, returns what was made, and prints nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.analysis.fingerprint import Fingerprint, analyze
+from mist_bundle.artifacts import (
+    DATALIST_JSON,
+    FINGERPRINT_JSON,
+    PLAN_JSON,
+    RESULTS_CSV,
+    read_json,
+    refuse_existing,
+    write_json,
+)
+from mist_bundle.bundle.finalize import finalize_bundle
+from mist_bundle.bundle.generate import BundleInput, bundle_name, generate_bundle
+from mist_bundle.bundle.launch import EVALUATING, INFERENCE, PREPROCESS, TRAINING, run_workflow
+from mist_bundle.dataset.cases import Case, find_cases, match_prediction_inputs
+from mist_bundle.dataset.folds import assign_folds
+from mist_bundle.dataset.integrity import check_prediction_case
+from mist_bundle.dataset.spec import DatasetSpec
+from mist_bundle.dataset.tables import read_table
+from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.evaluation.gather import gather_folds, write_results
+from mist_bundle.planning.plan import Plan, PlanOptions, check_options, make_plan
+
+FOLD_COLUMN = "fold"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Configured:
+    """What autoconfig made."""
+
+    bundle: Path
+    plan: Plan
+    excluded: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def autoconfig(
+    dataset_json: Path,
+    output: Path,
+    options: PlanOptions,
+    *,
+    fold_by: str | None = None,
+    fold_file: Path | None = None,
+    config_format: str = "json",
+    workers: int | str = 1,
+    overwrite: bool = False,
+) -> Configured:
+    """Check, measure, decide, and write the bundle.
+
+    Args:
+        dataset_json: MIST's data set description.
+        output: folder that the bundle is made in; fingerprint.json goes beside it, into its work folder.
+        options: what was asked for.
+        fold_by: column of the cases' table whose values are kept together in a fold (leave-one-site-out, say).
+        fold_file: CSV or JSON that gives each case its fold.
+        config_format: "json" or "yaml".
+        workers: processes of the analysis, or the address of a Dask scheduler.
+        overwrite: replace a bundle that is there.
+
+    Raises:
+        InputError: everything that is wrong, before anything is written.
+    """
+    check_options(options)
+    spec = DatasetSpec.from_json(dataset_json)
+    refuse_existing(output / bundle_name(spec), overwrite=overwrite)
+    found = find_cases(spec, "train")
+    fingerprint = analyze(spec, found.cases, workers=workers)
+    excluded = (*found.problems, *fingerprint.excluded)
+    used_ids = {case.id for case in fingerprint.cases}
+    cases = [case for case in found.cases if case.id in used_ids]
+    folds = _folds(cases, options, fold_by, fold_file)
+    if fold_file is not None or fold_by is not None:
+        options = replace(options, folds=max(folds.values()) + 1)
+    plan = make_plan(spec, fingerprint, options)
+    tests = find_cases(spec, "test") if spec.test_dir is not None else None
+    given = BundleInput(
+        spec=spec,
+        plan=plan,
+        cases=cases,
+        test_cases=tests.cases if tests else (),
+        folds=folds,
+        excluded=excluded,
+    )
+    bundle = generate_bundle(given, output, config_format=config_format, overwrite=overwrite)
+    write_json(work_dir(bundle) / FINGERPRINT_JSON, fingerprint.to_json())
+    return Configured(
+        bundle=bundle,
+        plan=plan,
+        excluded=(*excluded, *(tests.problems if tests else ())),
+        warnings=(*found.warnings, *(tests.warnings if tests else ())),
+    )
+
+
+def analyze_dataset(dataset_json: Path, workers: int | str = 1) -> tuple[Fingerprint, tuple[Problem, ...]]:
+    """Measure a data set: its fingerprint, and the cases that could not be used."""
+    spec = DatasetSpec.from_json(dataset_json)
+    found = find_cases(spec, "train")
+    fingerprint = analyze(spec, found.cases, workers=workers)
+    return fingerprint, (*found.problems, *fingerprint.excluded)
+
+
+def work_dir(bundle: Path) -> Path:
+    """The folder beside a bundle that holds cache, logs, last checkpoints and predictions."""
+    return bundle.absolute().parent / f"{bundle.absolute().name}_work"
+
+
+def num_folds(bundle: Path) -> int:
+    """Folds that the bundle's cases were split into."""
+    return 1 + max(int(item["fold"]) for item in read_json(bundle / DATALIST_JSON)["training"])
+
+
+def preprocess(bundle: Path, overrides: Mapping[str, Any]) -> None:
+    """Fill the cache of prepared arrays."""
+    run_workflow(bundle, PREPROCESS, overrides)
+
+
+def train(bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1) -> None:
+    """Train the given folds, one after the other. With resume, folds that are complete are passed over."""
+    _check_folds(bundle, folds)
+    for fold in folds:
+        if overrides.get("resume") and _is_complete(bundle, fold, overrides):
+            continue
+        run_workflow(bundle, TRAINING, {"fold": fold, **overrides}, processes)
+
+
+def evaluate_folds(bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1) -> None:
+    """Predict and score the held-out cases of the given folds."""
+    _check_folds(bundle, folds)
+    for fold in folds:
+        run_workflow(bundle, EVALUATING, {"fold": fold, **overrides}, processes)
+
+
+def predict(
+    bundle: Path,
+    source: Path,
+    output: Path,
+    *,
+    tta: bool | None = None,
+    probabilities: bool = False,
+    device: str | None = None,
+    overwrite: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+) -> tuple[list[Path], tuple[Problem, ...]]:
+    """Write a label map for every case of a CSV, a JSON or a folder, in the case's own grid.
+
+    Args:
+        bundle: a trained bundle.
+        source: see `match_prediction_inputs`; channels are matched by name.
+        output: folder of the label maps, `<id>.nii.gz`.
+        tta: average over flips; None leaves it to the bundle.
+        probabilities: write the class probabilities too.
+        device: where to compute.
+        overwrite: replace label maps that are there.
+        overrides: further ids of inference.json.
+
+    Returns:
+        The label maps and the warnings about the input.
+
+    Raises:
+        InputError: nothing can be predicted.
+        CaseFailure: some cases could not be read or were not predicted; the others were.
+    """
+    plan = read_json(bundle / PLAN_JSON)
+    found = match_prediction_inputs(source, plan["channel_names"])
+    if not found.cases:
+        raise InputError(found.problems or (Problem(str(source), "holds no case."),))
+    usable, problems = _check_images(found.cases)
+    problems = [*found.problems, *problems]
+    targets = {case.id: output / f"{case.id}.nii.gz" for case in usable}
+    for target in targets.values():
+        refuse_existing(target, overwrite=overwrite)
+    if usable:
+        settings = {
+            "output_dir": str(output.absolute()),
+            "split": "testing",
+            "save_probabilities": probabilities or None,
+            "device": device,
+            "test_time_flip_axes": None if tta is None else _flip_axes(plan, tta=tta),
+            **(overrides or {}),
+        }
+        _predict_cases(bundle, usable, settings)
+    missing = [Problem(case, "was not predicted.") for case, target in targets.items() if not target.is_file()]
+    problems += missing
+    if problems:
+        raise CaseFailure(problems, len(found.cases) + len(found.problems))
+    return list(targets.values()), found.warnings
+
+
+def _predict_cases(bundle: Path, cases: Sequence[Case], settings: Mapping[str, Any]) -> None:
+    entries = [{"id": case.id, "image": [str(path.absolute()) for path in case.images.values()]} for case in cases]
+    with tempfile.TemporaryDirectory() as folder:
+        datalist = Path(folder) / "datalist.json"
+        write_json(datalist, {"training": [], "testing": entries})
+        run_workflow(bundle, INFERENCE, {"datalist": str(datalist), "dataset_dir": folder, **settings})
+
+
+def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any]) -> int:
+    """Predict the unlabelled cases that the bundle's datalist names; returns how many there are."""
+    entries = read_json(bundle / DATALIST_JSON)["testing"]
+    if entries:
+        run_workflow(bundle, INFERENCE, {"output_dir": str(output.absolute()), **overrides})
+    return len(entries)
+
+
+def _check_images(cases: Sequence[Case]) -> tuple[list[Case], list[Problem]]:
+    usable, problems = [], []
+    for case in cases:
+        findings = check_prediction_case(case)
+        problems += [Problem(case.id, finding) for finding in findings]
+        if not findings:
+            usable.append(case)
+    return usable, problems
+
+
+def _flip_axes(plan: Mapping[str, Any], *, tta: bool) -> list[int]:
+    return list(plan["decisions"]["flip_axes"]["value"]) if tta else []
+
+
+def _check_folds(bundle: Path, folds: Sequence[int]) -> None:
+    count = num_folds(bundle)
+    wrong = [fold for fold in folds if not 0 <= fold < count]
+    if wrong:
+        raise InputError(Problem("--fold", f"is {wrong}; this bundle has the folds 0 to {count - 1}, or 'all'."))
+
+
+def _is_complete(bundle: Path, fold: int, overrides: Mapping[str, Any]) -> bool:
+    status = work_dir(bundle) / f"fold_{fold}" / "status.json"
+    if not status.is_file():
+        return False
+    content = read_json(status)
+    return bool(content["epoch"] >= int(overrides.get("epochs") or content["epochs"]))
+
+
+def _folds(cases: Sequence[Case], options: PlanOptions, fold_by: str | None, fold_file: Path | None) -> dict[str, int]:
+    ids = [case.id for case in cases]
+    if fold_file is not None:
+        given = _read_fold_file(fold_file)
+        return assign_folds(ids, max(given.values(), default=1) + 1, options.seed, fold_file=given)
+    if fold_by is None:
+        return assign_folds(ids, options.folds, options.seed)
+    without = [
+        Problem(case.id, f"has no {fold_by!r}; known: {sorted(case.extra)}.")
+        for case in cases
+        if fold_by not in case.extra
+    ]
+    if without:
+        raise InputError(without)
+    groups = {case.id: case.extra[fold_by] for case in cases}
+    return assign_folds(ids, options.folds, options.seed, groups=groups)
+
+
+def _read_fold_file(path: Path) -> dict[str, int]:
+    table = read_table(path)
+    problems = list(table.problems)
+    folds: dict[str, int] = {}
+    for row in table.rows:
+        value = row.cells.get(FOLD_COLUMN, "")
+        if value.isdigit():
+            folds[row.id] = int(value)
+        else:
+            problems.append(Problem(f"{path} {row.place}", f"'fold' is {value!r}; expected 0, 1, 2 …"))
+    if problems:
+        raise InputError(problems)
+    return folds
+
+
+def finalize(bundle: Path) -> Path:
+    """Gather the folds: results.csv over all held-out predictions, the model card, model.pt, the manifest.
+
+    Returns:
+        The results.csv.
+
+    Raises:
+        InputError: a fold has not been trained and evaluated yet.
+    """
+    folder = work_dir(bundle)
+    rows = gather_folds([folder / f"fold_{fold}" / RESULTS_CSV for fold in range(num_folds(bundle))])
+    results = folder / RESULTS_CSV
+    summary = write_results(results, rows)
+    finalize_bundle(bundle, folder, num_folds(bundle), summary)
+    return results

@@ -1,0 +1,360 @@
+"""The Plan: every number that the bundle needs, each with the reason it was decided so.
+
+It receives what the user gave (DatasetSpec), what was measured (Fingerprint) and what was asked for (PlanOptions), and
+decides everything else. Pure: no files, no torch. The bundle generator turns a Plan into JSON, and nothing else does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mist_bundle.catalog.choice import nearest
+from mist_bundle.catalog.losses import LOSSES
+from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.catalog.optimizers import OPTIMIZERS
+from mist_bundle.catalog.schedules import SCHEDULES
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.planning import rules
+from mist_bundle.planning.recipes import RECIPES, Recipe
+from mist_bundle.planning.rules import Decision, Spacing, Triple
+from mist_bundle.planning.topology import Topology, dynamic_unet, fit_patch, supervision_heads, unet_topology
+
+if TYPE_CHECKING:
+    from mist_bundle.analysis.fingerprint import Fingerprint
+    from mist_bundle.dataset.spec import DatasetSpec
+
+PLAN_VERSION = 1
+OVERLAP = 0.5
+SIGMA_SCALE = 0.125
+POCKET_NETWORKS = frozenset({"pocket_unet"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanOptions:
+    """What the user may ask for; None leaves the decision to the recipe or the data."""
+
+    recipe: str = "paper"
+    network: str | None = None
+    loss: str | None = None
+    folds: int = 5
+    val_fraction: float | None = None
+    epochs: int | None = None
+    steps_per_epoch: int | None = None
+    batch_size: int | None = None
+    patch_size: Triple | None = None
+    max_patch_size: Triple | None = None
+    target_spacing: Spacing | None = None
+    learning_rate: float | None = None
+    seed: int = 42
+    skip_preprocessing: bool = False
+    bias_correction: bool = False
+    distance_maps: bool = False
+    normalize_distance_maps: bool = True
+    flip_axes: tuple[int, ...] = (0, 1, 2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """All decisions. Fields that are plain are facts of the dataset; Decision fields carry their reason."""
+
+    task: str
+    modality: str
+    channel_names: tuple[str, ...]
+    labels: tuple[int, ...]
+    label_names: tuple[str, ...]
+    final_classes: Mapping[str, tuple[int, ...]]
+    num_cases: int
+    num_folds: int
+    skip_preprocessing: bool
+    crop_to_foreground: Decision[bool]
+    bias_correction: Decision[bool]
+    target_spacing_mm: Decision[Spacing]
+    median_resampled_shape: Decision[Triple]
+    patch_size: Decision[Triple]
+    normalization: Decision[str]
+    intensity_windows: Decision[tuple[Mapping[str, float], ...]]
+    normalize_nonzero: Decision[bool]
+    distance_maps: Decision[bool]
+    normalize_distance_maps: bool
+    class_weights: Decision[tuple[float, ...]]
+    recipe: Decision[str]
+    network: Decision[str]
+    network_arguments: Mapping[str, Any]
+    deep_supervision_heads: Decision[int]
+    loss: Decision[str]
+    optimizer: Decision[str]
+    learning_rate: Decision[float]
+    schedule: Decision[str]
+    warmup_fraction: Decision[float]
+    weight_decay: Decision[float]
+    grad_clip_norm: Decision[float]
+    ema_decay: Decision[float]
+    epochs: Decision[int]
+    steps_per_epoch: Decision[int]
+    batch_size: Decision[int]
+    val_fraction: Decision[float]
+    val_interval: Decision[int]
+    overlap: Decision[float]
+    sigma_scale: Decision[float]
+    flip_axes: Decision[tuple[int, ...]]
+    test_time_flip_axes: Decision[tuple[int, ...]]
+    seed: int
+
+    @property
+    def num_channels(self) -> int:
+        """Input channels of the network."""
+        return len(self.channel_names)
+
+    @property
+    def num_classes(self) -> int:
+        """Output channels of the network, background included."""
+        return len(self.labels)
+
+    def decisions(self) -> Iterator[tuple[str, Decision[Any]]]:
+        """Every decision with its name, in the order of the fields."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Decision):
+                yield field.name, value
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON: facts as they are, decisions as {"value", "because"}."""
+        plain = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if not isinstance(getattr(self, field.name), Decision)
+        }
+        decided = {name: {"value": one.value, "because": one.because} for name, one in self.decisions()}
+        content: dict[str, Any] = json.loads(json.dumps({**plain, "decisions": decided}))
+        identity = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        return {"plan_version": PLAN_VERSION, "bundle_id": identity, **content}
+
+
+def check_options(options: PlanOptions) -> None:
+    """Raise InputError naming every option that cannot be met."""
+    problems = [
+        Problem(f"--{name}", f"there is no {name} called {value!r}. {nearest(value, menu)}")
+        for name, value, menu in (
+            ("recipe", options.recipe, RECIPES),
+            ("network", options.network, NETWORKS),
+            ("loss", options.loss, LOSSES),
+        )
+        if value is not None and value not in menu
+    ]
+    for name in ("epochs", "steps_per_epoch", "batch_size"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            problems.append(Problem(f"--{name}", f"is {value}; expected 1 or more."))
+    if options.folds < 2:
+        problems.append(Problem("--folds", f"is {options.folds}; expected 2 or more, since each fold is tested once."))
+    if options.val_fraction is not None and not 0 <= options.val_fraction < 1:
+        problems.append(Problem("--val_fraction", f"is {options.val_fraction}; expected 0 or more and less than 1."))
+    if options.learning_rate is not None and options.learning_rate <= 0:
+        problems.append(Problem("--learning_rate", f"is {options.learning_rate}; expected more than 0."))
+    problems += _axis_problems("target_spacing", options.target_spacing)
+    problems += _axis_problems("patch_size", options.patch_size)
+    problems += _axis_problems("max_patch_size", options.max_patch_size)
+    if problems:
+        raise InputError(problems)
+
+
+def _axis_problems(name: str, value: tuple[float, ...] | None) -> list[Problem]:
+    if value is None or (len(value) == 3 and all(axis > 0 for axis in value)):
+        return []
+    return [Problem(f"--{name}", f"is {list(value)}; expected three numbers above 0, for example 1,1,1.")]
+
+
+def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions) -> Plan:
+    """Decide everything.
+
+    Raises:
+        InputError: an option is unknown or out of range.
+    """
+    check_options(options)
+    recipe = RECIPES[options.recipe]
+    geometry = _decide_geometry(spec, fingerprint, options, recipe)
+    return Plan(
+        task=spec.task,
+        modality=spec.modality,
+        channel_names=spec.channel_names,
+        labels=spec.labels,
+        label_names=tuple(spec.label_names.get(label, _default_label_name(label)) for label in spec.labels),
+        final_classes=spec.final_classes,
+        num_cases=len(fingerprint.cases),
+        num_folds=options.folds,
+        skip_preprocessing=options.skip_preprocessing,
+        seed=options.seed,
+        normalize_distance_maps=options.normalize_distance_maps,
+        class_weights=rules.decide_class_weights([fingerprint.class_voxels[label] for label in spec.labels]),
+        **geometry,
+        **_decide_intensity(spec, fingerprint, options, recipe),
+        **_decide_network(spec, options, recipe, geometry),
+        **_decide_training(fingerprint, options, recipe),
+        **_decide_inference(options, recipe),
+    )
+
+
+def _decide_geometry(
+    spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe
+) -> dict[str, Any]:
+    cases = fingerprint.cases
+    crop = rules.decide_crop([case.crop_reduction for case in cases])
+    if options.skip_preprocessing:
+        crop = Decision(False, "Preprocessing is skipped, as asked.")
+    shapes = [case.cropped_shape if crop.value else case.shape for case in cases]
+    spacings = [case.spacing_mm for case in cases]
+    spacing = rules.decide_target_spacing(spacings, shapes, spec.num_channels)
+    if options.target_spacing is not None:
+        spacing = Decision(options.target_spacing, f"Asked for; the rule gives {_text(spacing.value)} mm.")
+    pairs = zip(shapes, spacings, strict=True)
+    resampled = [rules.resampled_shape(shape, own, spacing.value) for shape, own in pairs]
+    median = rules.median_shape([(s[0], s[1], s[2]) for s in shapes] if options.skip_preprocessing else resampled)
+    return {
+        "crop_to_foreground": crop,
+        "target_spacing_mm": spacing,
+        "median_resampled_shape": Decision(median, "Median over the cases, after crop and resampling."),
+        "patch_size": _decide_patch(median, spacing.value, options, recipe),
+    }
+
+
+def _decide_patch(median: Triple, spacing_mm: Spacing, options: PlanOptions, recipe: Recipe) -> Decision[Triple]:
+    limit = options.max_patch_size or recipe.max_patch_size
+    if options.patch_size is not None:
+        asked = Decision(options.patch_size, "Asked for.")
+    elif recipe.patch_rule == "cover":
+        asked = rules.decide_patch_cover(median, limit, recipe.max_patch_voxels)
+    else:
+        asked = rules.decide_patch_power_of_two(median, limit)
+    fitted = fit_patch(asked.value, spacing_mm)
+    if fitted == tuple(asked.value):
+        return asked
+    because = f"{asked.because} Raised from {_text(asked.value)} so that the network's strides divide it."
+    return Decision(fitted, because)
+
+
+def _decide_intensity(
+    spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe
+) -> dict[str, Any]:
+    fractions = [fraction for case in fingerprint.cases for fraction in case.nonzero_fraction]
+    nonzero = rules.decide_nonzero(fractions, recipe.nonzero_ratio)
+    windows: Decision[tuple[Mapping[str, float], ...]]
+    if options.skip_preprocessing:
+        mode = Decision("none", "Preprocessing is skipped, as asked.")
+        nonzero = Decision(False, mode.because)
+        windows = Decision((), mode.because)
+    elif spec.modality == "ct":
+        mode = Decision("dataset", "CT: 0.5 and 99.5 percentile, mean and standard deviation of all labelled voxels.")
+        nonzero = Decision(False, "CT is normalised over the whole dataset.")
+        channels = range(spec.num_channels)
+        measured = tuple(
+            {name: round(value, 6) for name, value in fingerprint.intensity_properties(channel).items()}
+            for channel in channels
+        )
+        windows = Decision(measured, "Measured over the labelled voxels of all cases, per channel.")
+    else:
+        mode = Decision("per_image", f"{spec.modality.upper()}: each image by its own 0.5 and 99.5 percentile.")
+        windows = Decision((), "Nothing is stored: each image is measured when it is preprocessed.")
+    bias = Decision(options.bias_correction, "Asked for." if options.bias_correction else "Not asked for.")
+    needed = "distance_maps" in LOSSES[options.loss or recipe.loss].needs
+    maps = Decision(options.distance_maps or needed, "The loss needs them." if needed else "The loss does not need them.")
+    if options.distance_maps and not needed:
+        maps = Decision(True, "Asked for.")
+    return {
+        "normalization": mode,
+        "intensity_windows": windows,
+        "normalize_nonzero": nonzero,
+        "bias_correction": bias,
+        "distance_maps": maps,
+    }
+
+
+def _decide_network(
+    spec: DatasetSpec, options: PlanOptions, recipe: Recipe, geometry: Mapping[str, Any]
+) -> dict[str, Any]:
+    name = options.network or recipe.network
+    row = NETWORKS[name]
+    patch, spacing = geometry["patch_size"].value, geometry["target_spacing_mm"].value
+    topology = unet_topology(patch, spacing)
+    heads = supervision_heads(topology, recipe.deep_supervision_heads)
+    return {
+        "network": _asked_or_recipe(options.network, recipe.network, options.recipe),
+        "network_arguments": {
+            **row.kwargs,
+            **_network_size(row.sizing, topology, spec, recipe, heads),
+            "res_block": recipe.residual,
+        },
+        "deep_supervision_heads": Decision(heads, f"Recipe {options.recipe}; {len(topology.strides)} levels."),
+    }
+
+
+def _network_size(sizing: str, topology: Topology, spec: DatasetSpec, recipe: Recipe, heads: int) -> dict[str, Any]:
+    first, largest = recipe.filters
+    filters = (first, first) if sizing in POCKET_NETWORKS else (first, largest)
+    return dynamic_unet(
+        topology=topology,
+        in_channels=spec.num_channels,
+        out_channels=spec.num_classes,
+        filters=filters,
+        heads=heads,
+    )
+
+
+def _decide_training(fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
+    of_recipe = f"Recipe {options.recipe}."
+    batch = _asked_or_recipe(options.batch_size, recipe.batch_size, options.recipe)
+    val_fraction = _asked_or_recipe(options.val_fraction, recipe.val_fraction, options.recipe)
+    largest_fold = -(-len(fingerprint.cases) // options.folds)
+    num_training = max(1, round((len(fingerprint.cases) - largest_fold) * (1 - val_fraction.value)))
+    steps = rules.decide_steps_per_epoch(num_training, batch.value, recipe.min_steps_per_epoch)
+    if options.steps_per_epoch is not None:
+        steps = Decision(options.steps_per_epoch, "Asked for.")
+    epochs = _asked_or_recipe(options.epochs, recipe.epochs, options.recipe)
+    return {
+        "recipe": Decision(options.recipe, recipe.about),
+        "loss": _asked_or_recipe(options.loss, recipe.loss, options.recipe),
+        "optimizer": Decision(recipe.optimizer, of_recipe),
+        "learning_rate": _asked_or_recipe(options.learning_rate, recipe.learning_rate, options.recipe),
+        "schedule": Decision(recipe.schedule, of_recipe),
+        "warmup_fraction": Decision(recipe.warmup_fraction, f"{of_recipe} Part of all steps, so never longer than the run."),
+        "weight_decay": Decision(recipe.weight_decay, of_recipe),
+        "grad_clip_norm": Decision(recipe.grad_clip_norm, of_recipe),
+        "ema_decay": Decision(recipe.ema_decay, of_recipe),
+        "epochs": epochs,
+        "steps_per_epoch": steps,
+        "batch_size": batch,
+        "val_fraction": val_fraction,
+        "val_interval": Decision(min(recipe.val_interval, epochs.value), of_recipe),
+    }
+
+
+def _decide_inference(options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
+    axes = tuple(sorted(set(options.flip_axes)))
+    everywhere = axes == (0, 1, 2)
+    flips = Decision(axes, "All axes." if everywhere else "As asked; the other axes tell left from right, say.")
+    tta = axes if recipe.test_time_flips else ()
+    reason = "The axes flipped in training." if recipe.test_time_flips else f"Recipe {options.recipe} saves the time."
+    return {
+        "overlap": Decision(OVERLAP, "MIST 2.3: sliding windows overlap by half."),
+        "sigma_scale": Decision(SIGMA_SCALE, "MIST 2.3: Gaussian blending with sigma 0.125 of the patch."),
+        "flip_axes": flips,
+        "test_time_flip_axes": Decision(tta, reason),
+    }
+
+
+def _asked_or_recipe(asked: Any, of_recipe: Any, recipe: str) -> Decision[Any]:
+    return Decision(of_recipe, f"Recipe {recipe}.") if asked is None else Decision(asked, "Asked for.")
+
+
+def _default_label_name(label: int) -> str:
+    return "background" if label == 0 else f"label_{label}"
+
+
+def _text(values: tuple[float, ...]) -> str:
+    return " x ".join(str(value) for value in values)
+
+

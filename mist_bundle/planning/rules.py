@@ -1,0 +1,154 @@
+"""One function a decision: measurements in, a Decision (value and reason) out. Pure: no files, no torch.
+
+Axes are (X, Y, Z) in LPS, spacings in millimetres. Every rule names its source; `MIST` is arXiv 2407.21343, `2.3.0` the
+code of mist-medical.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor, log2, prod
+from typing import Generic, TypeVar
+
+import numpy as np
+
+Value = TypeVar("Value")
+Triple = tuple[int, int, int]
+Spacing = tuple[float, float, float]
+
+CROP_MIN_REDUCTION = 0.20  # MIST 2.2: crop when it saves at least a fifth of the volume on average
+ANISOTROPY_RATIO = 3.0  # MIST 2.2
+COARSE_AXIS_PERCENTILE = 10.0  # MIST 2.2
+MAX_IMAGE_BYTES = 2 * 10**9  # MIST 2.2, read as 2.3.0 does: 2e9 bytes of float32
+SPACING_GROWTH = 1.25  # MIST 2.2
+SPARSE_FRACTION_2_3_0 = 0.8  # what 2.3.0 tests instead of the paper's ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[Value]):
+    """A decided value and the sentence that says why."""
+
+    value: Value
+    because: str
+
+
+def decide_crop(volume_reductions: Sequence[float]) -> Decision[bool]:
+    """Crop to the foreground when that removes at least 20 % of the volume on average (MIST 2.2)."""
+    mean = float(np.mean(volume_reductions))
+    relation = "at least" if mean >= CROP_MIN_REDUCTION else "less than"
+    because = f"The foreground box saves {mean:.1%} of the volume on average, {relation} {CROP_MIN_REDUCTION:.0%}."
+    return Decision(mean >= CROP_MIN_REDUCTION, because)
+
+
+def decide_target_spacing(
+    spacings_mm: Sequence[Sequence[float]], shapes: Sequence[Sequence[int]], num_channels: int
+) -> Decision[Spacing]:
+    """Median spacing; 10th percentile on a coarse axis; times 1.25 until every resampled image is at most 2 GB (MIST 2.2).
+
+    Args:
+        spacings_mm: of each case.
+        shapes: of each case, after the crop where there is one.
+        num_channels: images of a case that are resampled together.
+    """
+    spacings = np.asarray(spacings_mm, dtype=np.float64)
+    target = np.median(spacings, axis=0)
+    reasons = ["Median spacing of the cases"]
+    if target.max() / target.min() > ANISOTROPY_RATIO:
+        axis = int(np.argmax(target))
+        target[axis] = np.percentile(spacings[:, axis], COARSE_AXIS_PERCENTILE)
+        reasons.append(f"{COARSE_AXIS_PERCENTILE:.0f}th percentile on the coarse axis {'XYZ'[axis]} (ratio above 3)")
+    steps = 0
+    while (largest := _largest_image_bytes(spacings, shapes, target, num_channels)) > MAX_IMAGE_BYTES:
+        target = target * SPACING_GROWTH
+        steps += 1
+    if steps:
+        reasons.append(f"enlarged {steps} times by 25 % until the largest image took {largest / 1e9:.2f} GB (limit 2)")
+    return Decision(_spacing(target), "; ".join(reasons) + ".")
+
+
+def _largest_image_bytes(
+    spacings: np.ndarray, shapes: Sequence[Sequence[int]], target: np.ndarray, num_channels: int
+) -> int:
+    resampled = (resampled_shape(shape, spacing, target) for shape, spacing in zip(shapes, spacings, strict=True))
+    return max(4 * num_channels * prod(shape) for shape in resampled)
+
+
+def resampled_shape(shape: Sequence[int], spacing_mm: Sequence[float], target_mm: Sequence[float]) -> Triple:
+    """Shape after resampling: extent over target spacing, rounded half up, at least one voxel."""
+    sizes = [
+        max(1, floor(size * own / target + 0.5)) for size, own, target in zip(shape, spacing_mm, target_mm, strict=True)
+    ]
+    return (sizes[0], sizes[1], sizes[2])
+
+
+def median_shape(shapes: Sequence[Triple]) -> Triple:
+    """Median per axis, as a whole number of voxels."""
+    median = np.median(np.asarray(shapes), axis=0)
+    return (int(median[0]), int(median[1]), int(median[2]))
+
+
+def decide_patch_power_of_two(median: Triple, max_patch_size: Triple) -> Decision[Triple]:
+    """The largest power of two that is at most the median image size and the maximum, per axis (MIST 2.2)."""
+    patch = tuple(
+        2 ** floor(log2(max(1, min(size, limit)))) for size, limit in zip(median, max_patch_size, strict=True)
+    )
+    because = f"Largest power of two within the median image {_text(median)} and the maximum {_text(max_patch_size)}."
+    return Decision((patch[0], patch[1], patch[2]), because)
+
+
+def decide_patch_cover(median: Triple, max_patch_size: Triple, max_voxels: int) -> Decision[Triple]:
+    """The median image itself where it fits the voxel budget; else all axes shrunk alike until it does."""
+    patch = [min(size, limit) for size, limit in zip(median, max_patch_size, strict=True)]
+    while prod(patch) > max_voxels and max(patch) > 1:
+        axis = int(np.argmax([size / whole for size, whole in zip(patch, median, strict=True)]))
+        patch[axis] -= 1
+    shrunk = tuple(patch) != tuple(median)
+    because = f"Median image {_text(median)}" + (f" shrunk to {max_voxels} voxels." if shrunk else ", whole.")
+    return Decision((patch[0], patch[1], patch[2]), because)
+
+
+def decide_nonzero(nonzero_fractions: Sequence[float], nonzero_ratio: float | None) -> Decision[bool]:
+    """Whether per-image statistics use only non-zero voxels.
+
+    The paper: when the mean ratio of non-zero to zero voxels is below 0.2. mist-medical 2.3.0 (`nonzero_ratio` None):
+    when the mean non-zero fraction is at most 0.8, which is a different test.
+    """
+    fractions = np.asarray(nonzero_fractions, dtype=np.float64)
+    if nonzero_ratio is None:
+        mean = float(fractions.mean())
+        verdict = mean <= SPARSE_FRACTION_2_3_0
+        return Decision(verdict, f"Mean non-zero fraction {mean:.2f}; 2.3.0's limit is {SPARSE_FRACTION_2_3_0}.")
+    zero_fractions = 1.0 - fractions
+    ratios = np.divide(fractions, zero_fractions, out=np.full_like(fractions, np.inf), where=zero_fractions > 0)
+    mean_ratio = float(ratios.mean())
+    verdict = mean_ratio < nonzero_ratio
+    relation = "below" if verdict else "not below"
+    shown = "infinite (images without zeros)" if np.isinf(mean_ratio) else f"{mean_ratio:.2f}"
+    return Decision(verdict, f"Mean ratio of non-zero to zero voxels is {shown}, {relation} {nonzero_ratio}.")
+
+
+def decide_class_weights(voxels_per_class: Sequence[int]) -> Decision[tuple[float, ...]]:
+    """Weights that give every class the same share: total / (classes * voxels of the class); 0 for an absent class."""
+    counts = np.asarray(voxels_per_class, dtype=np.float64)
+    present = counts > 0
+    weights = np.zeros_like(counts)
+    weights[present] = counts.sum() / (present.sum() * counts[present])
+    because = "Inverse share of the voxels of each class over all cases; informative, not used by the default loss."
+    return Decision(tuple(round(float(weight), 6) for weight in weights), because)
+
+
+def decide_steps_per_epoch(num_training: int, batch_size: int, minimum: int) -> Decision[int]:
+    """At least `minimum` steps, and every training case once (MIST 2.3.0)."""
+    once = -(-num_training // batch_size)
+    because = f"{num_training} training cases of the largest fold / batch {batch_size} = {once}; at least {minimum}."
+    return Decision(max(minimum, once), because)
+
+
+def _spacing(values: np.ndarray) -> Spacing:
+    # six digits: nanometres; what a float32 header adds beyond that is noise
+    return (round(float(values[0]), 6), round(float(values[1]), 6), round(float(values[2]), 6))
+
+
+def _text(values: Sequence[float]) -> str:
+    return " x ".join(str(value) for value in values)

@@ -1,0 +1,54 @@
+"""The decisions of a plan as a table for people: on the terminal and in the bundle's model card."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from typing import Any
+
+from mist_bundle.planning.plan import Plan
+
+Row = tuple[str, str, str]
+
+
+def decision_rows(plan: Plan) -> list[Row]:
+    """(name, value, because) of every decision."""
+    return [(name.replace("_", " "), _value(one.value, _separator(name)), one.because) for name, one in plan.decisions()]
+
+
+def _separator(name: str) -> str:
+    return " x " if any(word in name for word in ("spacing", "shape", "size")) else ", "
+
+
+def text_table(rows: Iterable[Row], width: int = 120) -> str:
+    """Three aligned columns; the reason wraps within `width` characters."""
+    rows = list(rows)
+    first = max(len(row[0]) for row in rows)
+    second = min(36, max(len(row[1]) for row in rows))
+    indent = " " * (first + second + 4)
+    lines = []
+    for name, value, because in rows:
+        head = f"{name:<{first}}  {value:<{second}}  "
+        body = textwrap.wrap(because, max(30, width - len(indent))) or [""]
+        # a value longer than its column pushes the reason to the next line
+        lines.append(head + body[0] if len(value) <= second else f"{head.rstrip()}\n{indent}{body[0]}")
+        lines += [indent + line for line in body[1:]]
+    return "\n".join(lines)
+
+
+def markdown_table(rows: Iterable[Row]) -> str:
+    """The same as Markdown."""
+    head = ["| decision | value | because |", "|---|---|---|"]
+    return "\n".join(head + [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows])
+
+
+def _value(value: Any, separator: str = ", ") -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_value(one)}" for key, one in value.items())
+    if isinstance(value, (tuple, list)):
+        return separator.join(_value(one) for one in value) or "none"
+    return str(value)
