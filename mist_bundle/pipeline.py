@@ -26,11 +26,10 @@ from mist_bundle.bundle.generate import BundleInput, bundle_name, generate_bundl
 from mist_bundle.bundle.launch import EVALUATING, INFERENCE, PREPROCESS, TRAINING, run_workflow
 from mist_bundle.dataset.cases import Case, find_cases, match_prediction_inputs
 from mist_bundle.dataset.folds import assign_folds
-from mist_bundle.dataset.integrity import check_prediction_case
+from mist_bundle.dataset.prediction_case import check_prediction_case
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import CaseFailure, InputError, Problem
-from mist_bundle.evaluation.gather import gather_folds, write_results
 from mist_bundle.planning.plan import Plan, PlanOptions, check_options, make_plan
 
 FOLD_COLUMN = "fold"
@@ -76,8 +75,8 @@ def autoconfig(
     spec = DatasetSpec.from_json(dataset_json)
     refuse_existing(output / bundle_name(spec), overwrite=overwrite)
     found = find_cases(spec, "train")
-    fingerprint = analyze(spec, found.cases, workers=workers)
-    excluded = (*found.problems, *fingerprint.excluded)
+    fingerprint = analyze(spec, found.cases, workers=workers, excluded=found.problems)
+    excluded = fingerprint.excluded
     used_ids = {case.id for case in fingerprint.cases}
     cases = [case for case in found.cases if case.id in used_ids]
     folds = _folds(cases, options, fold_by, fold_file)
@@ -107,8 +106,8 @@ def analyze_dataset(dataset_json: Path, workers: int | str = 1) -> tuple[Fingerp
     """Measure a data set: its fingerprint, and the cases that could not be used."""
     spec = DatasetSpec.from_json(dataset_json)
     found = find_cases(spec, "train")
-    fingerprint = analyze(spec, found.cases, workers=workers)
-    return fingerprint, (*found.problems, *fingerprint.excluded)
+    fingerprint = analyze(spec, found.cases, workers=workers, excluded=found.problems)
+    return fingerprint, fingerprint.excluded
 
 
 def work_dir(bundle: Path) -> Path:
@@ -285,6 +284,8 @@ def finalize(bundle: Path) -> Path:
     Raises:
         InputError: a fold has not been trained and evaluated yet.
     """
+    from mist_bundle.evaluation.gather import gather_folds, write_results
+
     folder = work_dir(bundle)
     rows = gather_folds([folder / f"fold_{fold}" / RESULTS_CSV for fold in range(num_folds(bundle))])
     results = folder / RESULTS_CSV

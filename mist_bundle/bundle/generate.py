@@ -46,7 +46,7 @@ FORMATS = ("json", "yaml")
 
 # MONAI 1.6.1 accepts only classes of the logging module here
 LOGGING = """[loggers]
-keys=root
+keys=root,ignite
 
 [handlers]
 keys=consoleHandler
@@ -57,6 +57,11 @@ keys=lineFormatter
 [logger_root]
 level=INFO
 handlers=consoleHandler
+
+[logger_ignite]
+level=WARNING
+handlers=
+qualname=ignite
 
 [handler_consoleHandler]
 class=StreamHandler

@@ -92,8 +92,9 @@ def match_prediction_inputs(
     """
     source = Path(source).absolute()
     if source.is_dir():
-        patterns = images or {name: (f"{name}.nii.gz", f"{name}.nii") for name in channel_names}
-        return _search_prediction_folder(source, {name: tuple(patterns[name]) for name in channel_names})
+        own_name = {name: (f"{name}.nii.gz", f"{name}.nii") for name in channel_names}
+        given = images or {}
+        return _search_prediction_folder(source, {name: tuple(given.get(name) or own_name[name]) for name in own_name})
     if not source.exists():
         raise InputError(Problem(str(source), "does not exist. Give a CSV or JSON table, or a folder."))
     table = read_table(source)
@@ -101,6 +102,29 @@ def match_prediction_inputs(
     if missing:
         raise InputError([_missing_column(table, name) for name in missing])
     return _table_cases(table, channel_names)
+
+
+def case_column(cases: Sequence[Case], column: str) -> dict[str, str]:
+    """Case id -> what the user's table says in one column, such as the site to make folds by.
+
+    Raises:
+        InputError: there is no such column, or cases have nothing in it.
+    """
+    known = dict.fromkeys(name for case in cases for name in case.extra)
+    if column not in known:
+        found = (
+            f"found {list(known)}. {nearest_hint(column, known)}".rstrip()
+            if known
+            else f"there is no {CASE_TABLE_CSV}."
+        )
+        message = (
+            f'is no column of {CASE_TABLE_CSV} beside dataset.json; {found} Give it the columns "id" and "{column}".'
+        )
+        raise InputError(Problem(f'"{column}"', message))
+    absent = [case.id for case in cases if column not in case.extra]
+    if absent:
+        raise InputError([Problem(case_id, f'has nothing in the column "{column}". Fill it in.') for case_id in absent])
+    return {case.id: case.extra[column] for case in cases}
 
 
 def match_files(

@@ -43,5 +43,5 @@ def nifti_stem(path: Path) -> str:
 
 
 def nifti_suffix(path: Path) -> str:
-    """ ".nii.gz" or ".nii"."""
+    """The file's ending, as written in lower case: .nii.gz or .nii."""
     return ".nii" if path.name.lower().endswith(".nii") else ".nii.gz"

@@ -116,6 +116,7 @@ class _Reader:
         labels = self._labels()
         final_classes = self._final_classes(labels)
         images = self._images()
+        self._check_test_folder()
         mask = self._strings("mask", self.content.get("mask"), wanted="mask" in self.content)
         self._check_shared_strings(images, mask)
         return {
@@ -188,6 +189,13 @@ class _Reader:
         elif not any(entry.is_dir() and not entry.name.startswith(".") for entry in folder.iterdir()):
             self.problem(key, f"names {folder}, which holds no case folder; {_EXPECTED['train-data']}")
         return folder
+
+    def _check_test_folder(self) -> None:
+        train, test = self.content.get("train-data"), self.content.get("test-data")
+        if isinstance(train, str) and train == test:
+            self.problem(
+                "test-data", f"is {test!r}, the same folder as $.train-data. Name another one or leave it out."
+            )
 
     def _strings(self, key: str, value: object, *, wanted: bool = True) -> tuple[str, ...]:
         """A non-empty list of non-empty strings."""

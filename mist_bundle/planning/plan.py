@@ -252,7 +252,7 @@ def _decide_intensity(
         nonzero = Decision(False, "CT is normalised over the whole dataset.")
         channels = range(spec.num_channels)
         measured = tuple(
-            {name: round(value, 6) for name, value in fingerprint.intensity_properties(channel).items()}
+            {name: round(fingerprint.intensity_properties(channel)[name], 6) for name in ("low", "high", "mean", "std")}
             for channel in channels
         )
         windows = Decision(measured, "Measured over the labelled voxels of all cases, per channel.")

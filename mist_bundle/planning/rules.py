@@ -101,7 +101,9 @@ def decide_patch_cover(median: Triple, max_patch_size: Triple, max_voxels: int) 
     """The median image itself where it fits the voxel budget; else all axes shrunk alike until it does."""
     patch = [min(size, limit) for size, limit in zip(median, max_patch_size, strict=True)]
     while prod(patch) > max_voxels and max(patch) > 1:
-        axis = int(np.argmax([size / whole for size, whole in zip(patch, median, strict=True)]))
+        # the axis that has lost the least so far; one of a single voxel has nothing to lose
+        left = [size / whole if size > 1 else 0.0 for size, whole in zip(patch, median, strict=True)]
+        axis = int(np.argmax(left))
         patch[axis] -= 1
     shrunk = tuple(patch) != tuple(median)
     because = f"Median image {_text(median)}" + (f" shrunk to {max_voxels} voxels." if shrunk else ", whole.")

@@ -31,7 +31,7 @@ def make_affine(
     degrees_xyz: tuple[float, float, float] = (0, 0, 0),
     origin_mm: tuple[float, float, float] = (-17.3, 42.9, 5.1),
 ) -> NDArray[np.float64]:
-    """Affine whose array axis k runs along world axis permutation[k], with sign signs[k], then turned by the rotation."""
+    """Affine whose array axis k runs along world axis permutation[k], with sign signs[k], and is then turned."""
     permutation, signs = orientation
     direction = np.zeros((3, 3))
     for axis in range(3):

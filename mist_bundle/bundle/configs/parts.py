@@ -92,7 +92,7 @@ def transforms(plan: Plan, *, with_label: bool) -> list[Config]:
         _transform(
             "resample.ResampleToSpacingd",
             image_key="image",
-            label_key="label",
+            label_key="label" if with_label else None,
             mask_key="nonzero",
             target_spacing=list(plan.target_spacing_mm.value),
             num_classes=plan.num_classes,

@@ -122,7 +122,7 @@ def _train(plan: Plan) -> Config:
             "_disabled_": "$not @validate#dataset#data",
             "validator": "@validate#evaluator",
             "epoch_level": True,
-            "interval": "@val_interval",
+            "interval": "$min(@val_interval, @epochs)",
         },
         script(
             "handlers.progress.TrainingProgress",
@@ -135,7 +135,7 @@ def _train(plan: Plan) -> Config:
         ),
     ]
     if plan.ema_decay.value > 0:
-        handlers.insert(2, "@average")  # type: ignore[arg-type]
+        handlers.insert(2, script("handlers.attached.Attached", handler="@average"))
     return {
         "deterministic_transforms": parts.transforms(plan, with_label=True),
         "preprocessing": parts.compose("@train#deterministic_transforms"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import random
 import tempfile
@@ -102,15 +103,16 @@ class CheckpointKeeper:
             self._keep_best(score, trainer.state.epoch)
 
     def _after_epoch(self, trainer: Engine, last_is_best: bool) -> None:
-        if last_is_best:
-            self._keep_best(float(trainer.state.epoch), trainer.state.epoch)
+        never_validated = self.best_epoch == 0 and trainer.state.epoch == trainer.state.max_epochs
+        if last_is_best or never_validated:
+            self._keep_best(float("-inf"), trainer.state.epoch)
         if self.rank != 0:
             return
         save_atomically(self._state(trainer), self.fold_dir / LAST)
         status = {
             "epoch": trainer.state.epoch,
             "epochs": trainer.state.max_epochs,
-            "best_score": None if last_is_best or self.best_epoch == 0 else self.best_score,
+            "best_score": self.best_score if math.isfinite(self.best_score) else None,
             "best_epoch": self.best_epoch,
             "metric": "last epoch" if last_is_best else self.metric,
         }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +41,12 @@ class CacheBuildError(RuntimeError):
     def __init__(self, failures: Sequence[tuple[str, str]], total: int) -> None:
         self.failures = tuple(sorted(failures))
         lines = "\n".join(f"  {name}: {reason}" for name, reason in self.failures)
+        self.total = total
         super().__init__(f"{len(self.failures)} of {total} cases could not be preprocessed:\n{lines}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make it travel between processes, as it must from a DataLoader's worker."""
+        return type(self), (self.failures, self.total)
 
 
 class ArrayCache:
@@ -215,10 +221,11 @@ def _attempt(failures: _Failures, item: Item, function: Callable[[Item], Any]) -
 
 
 def _reason(error: BaseException) -> str:
-    # MONAI's Compose wraps what went wrong; both say something that the user needs
-    cause = error.__cause__
-    text = f"{type(error).__name__}: {error}".strip()
-    return f"{text} ({type(cause).__name__}: {cause})" if cause is not None else text
+    """Say what went wrong; MONAI's Compose puts "applying transform <object at ...>" before it."""
+    wrapped = re.match(r"applying transform <(?:\w+\.)*(\w+)", str(error))
+    if wrapped is None or error.__cause__ is None:
+        return f"{type(error).__name__}: {error}"
+    return f"{_reason(error.__cause__)} (in {wrapped[1]})"
 
 
 def _array(result: Mapping[str, Any], key: str) -> NDArray[Any]:

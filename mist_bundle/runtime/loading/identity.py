@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-# Attributes that are no part of what a transform does: random state, and what MONAI notes while it runs.
-_VOLATILE = frozenset({"R", "_do_transform", "_pending_operations"})
+# Attributes that are no part of what a transform does: random state, and what MONAI notes while it runs ("filenames":
+# its readers).
+_VOLATILE = frozenset({"R", "_do_transform", "_pending_operations", "filenames"})
 _MAX_DEPTH = 12
 
 

@@ -24,7 +24,7 @@ class ResampleToSpacingd(MapTransform):
         target_spacing: three numbers in millimetres, for the axes as they are now (so reorient first).
         num_classes: classes in the label, background included; needed where there is a label.
         image_key: (C, X, Y, Z) intensities.
-        label_key: (1, X, Y, Z) class indices.
+        label_key: (1, X, Y, Z) class indices; None where "label" is only a path that something later reads.
         mask_key: (C, X, Y, Z) mask.
     """
 
@@ -33,10 +33,11 @@ class ResampleToSpacingd(MapTransform):
         target_spacing: Sequence[float],
         num_classes: int | None = None,
         image_key: str = "image",
-        label_key: str = "label",
+        label_key: str | None = "label",
         mask_key: str = "nonzero",
     ) -> None:
-        super().__init__((image_key, label_key, mask_key), allow_missing_keys=True)
+        keys = [key for key in (image_key, label_key, mask_key) if key is not None]
+        super().__init__(keys, allow_missing_keys=True)
         self.target_spacing = tuple(float(spacing) for spacing in target_spacing)
         if len(self.target_spacing) != 3 or min(self.target_spacing) <= 0:
             msg = f"The target spacing must be three positive numbers of millimetres, but got {list(target_spacing)}."

@@ -1,0 +1,195 @@
+"""All cases of a dataset, measured: what the planner decides from. Fingerprints of parts add up to that of the whole.
+
+Cases that cannot be used are left out and named; the plan then says on how many cases it rests.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mist_bundle.analysis.case_stats import CaseStats, measure_case
+from mist_bundle.analysis.histogram import Histogram, add_moments
+from mist_bundle.artifacts import read_json, write_json
+from mist_bundle.dataset.cases import Case
+from mist_bundle.dataset.spec import DatasetSpec
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.parallel import map_cases
+
+_FORMAT = 1  # of the JSON
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fingerprint:
+    """Measurements of all usable cases, sorted by id, and the cases left out.
+
+    Attributes:
+        cases: at least one.
+        excluded: one Problem for each case that cannot be used; its path is the case's id.
+    """
+
+    cases: tuple[CaseStats, ...]
+    excluded: tuple[Problem, ...] = ()
+
+    @property
+    def case_ids(self) -> tuple[str, ...]:
+        """Ids of the usable cases."""
+        return tuple(case.id for case in self.cases)
+
+    @property
+    def num_channels(self) -> int:
+        """Number of image channels."""
+        return len(self.cases[0].channels)
+
+    @property
+    def median_spacing_mm(self) -> tuple[float, float, float]:
+        """Median voxel size along L, P, S."""
+        return _triple(np.median([case.spacing_mm for case in self.cases], axis=0).tolist())
+
+    @property
+    def mean_crop_reduction(self) -> float:
+        """Mean share of the voxels that cropping to the foreground takes away."""
+        return float(np.mean([case.crop_reduction for case in self.cases]))
+
+    def mean_nonzero_fraction(self, *, cropped: bool = False) -> tuple[float, ...]:
+        """Mean share of voxels that are not 0, for each channel, of whole images or inside their crop boxes."""
+        shares = [case.nonzero_fraction_cropped if cropped else case.nonzero_fraction for case in self.cases]
+        return tuple(float(share) for share in np.mean(shares, axis=0))
+
+    @property
+    def class_voxels(self) -> dict[int, int]:
+        """Label value -> number of voxels in all cases."""
+        labels = self.cases[0].label_voxels
+        return {label: sum(case.label_voxels.get(label, 0) for case in self.cases) for label in labels}
+
+    @property
+    def class_weights(self) -> dict[int, float]:
+        """Label value -> weight with which every class counts the same in all; weights add up to 1.
+
+        The weight is the inverse of the voxel count (paper, section 2.2, "equal-weighted"). Labels that never occur
+        get 0.
+        """
+        inverse = {label: 1 / count if count else 0.0 for label, count in self.class_voxels.items()}
+        total = sum(inverse.values())
+        return {label: value / total for label, value in inverse.items()}
+
+    def intensity_properties(self, channel: int) -> dict[str, float]:
+        """Intensities of all labelled voxels of all cases in one channel, the basis of CT normalisation.
+
+        Returns:
+            low, high: 0.5 and 99.5 percentile. mean, std: of the values as they are (paper, section 2.2).
+            windowed_mean, windowed_std: of the values after clipping to [low, high].
+
+        Raises:
+            InputError: no voxel in the dataset has a label.
+        """
+        stats = [case.channels[channel] for case in self.cases]
+        histogram = Histogram.sum(entry.histogram for entry in stats)
+        moments = add_moments(entry.labelled for entry in stats)
+        if not moments.count:
+            message = "no case has a voxel with a label other than 0, so there are no intensities to normalise by."
+            raise InputError(Problem("labels", message))
+        low, high = histogram.percentile(0.5), histogram.percentile(99.5)
+        windowed = histogram.clipped_moments(low, high)
+        return {
+            "low": low,
+            "high": high,
+            "mean": moments.mean,
+            "std": moments.std,
+            "windowed_mean": windowed.mean,
+            "windowed_std": windowed.std,
+        }
+
+    def findings(self) -> tuple[Problem, ...]:
+        """What a person should look at before training: oddities of single cases, and labels that never occur."""
+        found = [Problem(case.id, problem) for case in self.cases for problem in case.problems]
+        absent = [label for label, count in self.class_voxels.items() if count == 0]
+        if absent:
+            found.append(Problem("labels", f"{absent} are listed in dataset.json, but occur in no case."))
+        return tuple(found)
+
+    def merge(self, other: Fingerprint) -> Fingerprint:
+        """The fingerprint of both sets of cases together."""
+        cases = sorted((*self.cases, *other.cases), key=lambda case: case.id)
+        return Fingerprint(cases=tuple(cases), excluded=(*self.excluded, *other.excluded))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "format": _FORMAT,
+            "cases": [case.to_json() for case in self.cases],
+            "excluded": [asdict(problem) for problem in self.excluded],
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Fingerprint:
+        """The inverse of `to_json`."""
+        return cls(
+            cases=tuple(CaseStats.from_json(case) for case in content["cases"]),
+            excluded=tuple(Problem(**problem) for problem in content["excluded"]),
+        )
+
+    def write(self, path: Path) -> None:
+        """Write as a JSON file, atomically."""
+        write_json(path, self.to_json())
+
+    @classmethod
+    def read(cls, path: Path) -> Fingerprint:
+        """Read a JSON file that `write` made.
+
+        Raises:
+            InputError: the file is absent or holds something else.
+        """
+        content = read_json(path)
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            message = f"is no fingerprint of format {_FORMAT}. Make it again with the analyze command."
+            raise InputError(Problem(str(path), message))
+        return cls.from_json(content)
+
+
+def analyze(
+    spec: DatasetSpec,
+    cases: Sequence[Case],
+    workers: int | str = 1,
+    progress: bool | None = None,
+    excluded: Sequence[Problem] = (),
+) -> Fingerprint:
+    """Measure all training cases; those that cannot be used are left out by name.
+
+    Args:
+        spec: the dataset.
+        cases: training cases, as `find_cases` gives them.
+        workers: local processes, or the address of a Dask scheduler.
+        progress: show a progress bar; None shows it on a terminal.
+        excluded: problems of cases that were left out before (`find_cases(...).problems`).
+
+    Raises:
+        InputError: no case is usable; holds the problems of all.
+    """
+    measured = map_cases(
+        functools.partial(measure_case, spec=spec),
+        cases,
+        name=_case_id,
+        workers=workers,
+        description="analyze",
+        progress=progress,
+    )
+    left_out = (*excluded, *measured.problems)
+    if not measured.results:
+        raise InputError([*left_out, Problem(str(spec.train_dir), "no usable case is left.")])
+    found = sorted(measured.results, key=lambda case: case.id)
+    return Fingerprint(cases=tuple(found), excluded=tuple(sorted(left_out, key=lambda problem: problem.path)))
+
+
+def _case_id(case: Case) -> str:
+    return case.id
+
+
+def _triple(values: Sequence[float]) -> tuple[float, float, float]:
+    x, y, z = values
+    return x, y, z

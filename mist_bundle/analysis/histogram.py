@@ -1,0 +1,181 @@
+"""Counts and moments of intensities that can be added up over cases without reading a voxel twice.
+
+Histograms share one rule that makes any two of them addable without loss: bin edges are multiples of a power of two, so
+the finer one folds exactly into the coarser one. Whole-number intensities (CT) get a bin each and exact percentiles.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+_MAX_INEXACT_BINS = 4096
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Moments:
+    """Number of values, their mean, and the sum of squared differences from it."""
+
+    count: int = 0
+    mean: float = 0.0
+    m2: float = 0.0
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> Moments:
+        """Measure an array, computing in float64."""
+        if values.size == 0:
+            return cls()
+        mean, variance = float(values.mean(dtype=np.float64)), float(values.var(dtype=np.float64))
+        return cls(count=int(values.size), mean=mean, m2=variance * values.size)
+
+    @property
+    def std(self) -> float:
+        """Standard deviation (divided by the count, as MIST does); 0 without values."""
+        return math.sqrt(self.m2 / self.count) if self.count else 0.0
+
+    def __add__(self, other: Moments) -> Moments:
+        # Chan et al., "Updating formulae and a pairwise algorithm for computing sample variances" (1979)
+        count = self.count + other.count
+        if count == 0:
+            return self
+        difference = other.mean - self.mean
+        return Moments(
+            count=count,
+            mean=self.mean + difference * other.count / count,
+            m2=self.m2 + other.m2 + difference**2 * self.count * other.count / count,
+        )
+
+    def to_json(self) -> dict[str, float]:
+        """Plain JSON."""
+        return {"count": self.count, "mean": self.mean, "m2": self.m2}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Histogram:
+    """Counts of values in bins [(first + i) * step, (first + i + 1) * step).
+
+    Attributes:
+        step: bin width, a power of two.
+        first: number of the lowest bin.
+        counts: values in each bin; the first and the last are not 0.
+        exact: every value is the lower edge of its bin, so percentiles are those of the values themselves.
+    """
+
+    step: float = 1.0
+    first: int = 0
+    counts: tuple[int, ...] = ()
+    exact: bool = True
+
+    @classmethod
+    def of(cls, values: NDArray[Any], max_bins: int = 1024) -> Histogram:
+        """Count an array of finite values of any shape.
+
+        Whole numbers get a bin each where `max_bins` suffice; all else is put into at most min(max_bins, 4096) + 1 bins.
+        """
+        if values.size == 0:
+            return cls()
+        low, high = float(values.min()), float(values.max())
+        whole = low.is_integer() and high.is_integer() and bool((values == np.floor(values)).all())
+        if whole and high - low < max_bins:
+            step = 1.0
+        elif high > low:
+            step = 2.0 ** math.ceil(math.log2((high - low) / min(max_bins, _MAX_INEXACT_BINS)))
+        else:
+            step = 2.0 ** (math.frexp(low)[1] - 20)  # a constant, kept to a millionth of itself
+        bins = np.floor(values / step).astype(np.int64).ravel()  # exact: the step is a power of two
+        first = int(bins.min())
+        counts = np.bincount(bins - first)
+        return cls(step=step, first=first, counts=tuple(counts.tolist()), exact=whole and step == 1.0)
+
+    @property
+    def total(self) -> int:
+        """Number of values."""
+        return sum(self.counts)
+
+    def __add__(self, other: Histogram) -> Histogram:
+        return Histogram.sum((self, other))
+
+    @classmethod
+    def sum(cls, histograms: Iterable[Histogram]) -> Histogram:
+        """Add histograms; those with finer bins are folded into the coarsest."""
+        used = [histogram for histogram in histograms if histogram.counts]
+        if not used:
+            return cls()
+        step = max(histogram.step for histogram in used)
+        folded = [histogram._folded(step) for histogram in used]
+        first = min(start for start, _ in folded)
+        counts = np.zeros(max(start + len(found) for start, found in folded) - first, dtype=np.int64)
+        for start, found in folded:
+            counts[start - first : start - first + len(found)] += found
+        exact = all(histogram.exact and histogram.step == step for histogram in used)
+        return cls(step=step, first=first, counts=tuple(counts.tolist()), exact=exact)
+
+    def _folded(self, step: float) -> tuple[int, NDArray[np.int64]]:
+        ratio = round(step / self.step)
+        bins = (self.first + np.arange(len(self.counts))) // ratio
+        folded = np.bincount(bins - bins[0], weights=self.counts)
+        return int(bins[0]), np.rint(folded).astype(np.int64)
+
+    def percentile(self, percent: float) -> float:
+        """Percentile with linear interpolation between ranks, as numpy computes it.
+
+        Exact for exact histograms; otherwise within one bin width, values spread evenly over their bin.
+
+        Raises:
+            ValueError: there are no values.
+        """
+        if not self.counts:
+            msg = "An empty histogram has no percentiles."
+            raise ValueError(msg)
+        rank = percent / 100 * (self.total - 1)
+        below, above = self._value(math.floor(rank)), self._value(math.ceil(rank))
+        return below + (above - below) * (rank - math.floor(rank))
+
+    def _value(self, rank: int) -> float:
+        cumulative = np.cumsum(self.counts)
+        index = int(np.searchsorted(cumulative, rank, side="right"))
+        within = 0.0
+        if not self.exact:
+            before = int(cumulative[index]) - self.counts[index]
+            within = (rank - before + 0.5) / self.counts[index]
+        return (self.first + index + within) * self.step
+
+    def clipped_moments(self, low: float, high: float) -> Moments:
+        """Moments of the values after clipping to [low, high], each taken as its bin's centre (its value if exact)."""
+        counts = np.asarray(self.counts, dtype=np.float64)
+        if counts.size == 0:
+            return Moments()
+        centres = (self.first + np.arange(counts.size) + (0.0 if self.exact else 0.5)) * self.step
+        clipped = np.clip(centres, low, high)
+        mean = float((clipped * counts).sum() / counts.sum())
+        return Moments(count=self.total, mean=mean, m2=float(((clipped - mean) ** 2 * counts).sum()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; the counts are one text, with runs of zeros as "0*length", because they are many."""
+        words: list[str] = []
+        for is_zero, run in itertools.groupby(self.counts, key=lambda count: count == 0):
+            numbers = list(run)
+            words += [f"0*{len(numbers)}"] if is_zero else map(str, numbers)
+        return {"step": self.step, "first": self.first, "exact": self.exact, "counts": " ".join(words)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Histogram:
+        """The inverse of `to_json`."""
+        counts: list[int] = []
+        for word in content["counts"].split():
+            number, _, length = word.partition("*")
+            counts += [int(number)] * int(length or 1)
+        return cls(step=content["step"], first=content["first"], counts=tuple(counts), exact=content["exact"])
+
+
+def add_moments(moments: Iterable[Moments]) -> Moments:
+    """Moments of all values together."""
+    return functools.reduce(Moments.__add__, moments, Moments())

@@ -1,0 +1,24 @@
+"""Check the images of a case before a network sees them: a broken file is named instead of getting a prediction."""
+
+from __future__ import annotations
+
+from mist_bundle.dataset.cases import Case
+from mist_bundle.dataset.integrity import check_headers, check_voxels
+from mist_bundle.dataset.volumes import read_volume
+from mist_bundle.errors import InputError
+
+
+def check_prediction_case(case: Case) -> list[str]:
+    """What is wrong with the images of an unlabelled case: unreadable, truncated, NaN, or not in one grid."""
+    findings: list[str] = []
+    volumes = []
+    for path in case.images.values():
+        try:
+            volumes.append(read_volume(path))
+        except InputError as error:
+            findings += [str(problem) for problem in error.problems]
+    for volume in volumes:
+        findings += check_voxels(volume)
+    for other in volumes[1:]:
+        findings += check_headers(volumes[0], other)
+    return findings

@@ -1,0 +1,97 @@
+"""Each rule against the paper's sentence, by hand-computed examples and properties."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mist_bundle.planning import rules
+
+
+@pytest.mark.parametrize(("reductions", "crop"), [([0.2, 0.2], True), ([0.0, 0.39], False), ([0.5, 0.0], True)])
+def test_crop_from_a_mean_reduction_of_a_fifth(reductions: list[float], crop: bool) -> None:
+    assert rules.decide_crop(reductions).value is crop
+
+
+def test_spacing_is_the_median() -> None:
+    decision = rules.decide_target_spacing([(1, 1, 1), (1, 2, 1), (2, 1.5, 1)], [(10, 10, 10)] * 3, 1)
+    assert decision.value == (1.0, 1.5, 1.0)
+
+
+def test_coarse_axis_takes_its_tenth_percentile() -> None:
+    coarse = [4.0, 5.0, 6.0, 7.0, 8.0]
+    decision = rules.decide_target_spacing([(1, 1, z) for z in coarse], [(10, 10, 10)] * 5, 1)
+    assert decision.value == (1.0, 1.0, pytest.approx(float(np.percentile(coarse, 10))))
+    assert "percentile" in decision.because
+
+
+def test_ratio_of_exactly_three_is_not_anisotropic() -> None:
+    assert rules.decide_target_spacing([(1, 1, 3)] * 4, [(10, 10, 10)] * 4, 1).value == (1.0, 1.0, 3.0)
+
+
+def test_spacing_grows_by_a_quarter_until_two_gigabytes() -> None:
+    shape = (1000, 1000, 1000)  # 4 GB of float32
+    decision = rules.decide_target_spacing([(1, 1, 1)], [shape], 1)
+    assert decision.value == pytest.approx((1.5625,) * 3), "4 GB, then 2.05 GB, then 1.05 GB"
+    assert "2 times" in decision.because
+    largest = 4 * np.prod(rules.resampled_shape(shape, (1, 1, 1), decision.value))
+    before = 4 * np.prod(rules.resampled_shape(shape, (1, 1, 1), (1.25,) * 3))
+    assert largest <= rules.MAX_IMAGE_BYTES < before
+
+
+def test_channels_count_towards_the_two_gigabytes() -> None:
+    shape = (700, 700, 700)
+    assert rules.decide_target_spacing([(1, 1, 1)], [shape], 1).value == (1.0, 1.0, 1.0)
+    assert rules.decide_target_spacing([(1, 1, 1)], [shape], 4).value > (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("median", "limit", "patch"),
+    [
+        ((36, 50, 37), (256,) * 3, (32, 32, 32)),
+        ((300, 512, 20), (256,) * 3, (256, 256, 16)),
+        ((128, 128, 128), (100, 256, 64), (64, 128, 64)),
+        ((1, 2, 3), (256,) * 3, (1, 2, 2)),
+    ],
+)
+def test_patch_is_the_largest_power_of_two_within_median_and_limit(
+    median: tuple[int, int, int], limit: tuple[int, int, int], patch: tuple[int, int, int]
+) -> None:
+    assert rules.decide_patch_power_of_two(median, limit).value == patch
+
+
+@given(st.tuples(*[st.integers(1, 400)] * 3), st.integers(1000, 500_000))
+@settings(max_examples=100, deadline=None)
+def test_cover_patch_keeps_budget_and_shape(median: tuple[int, int, int], budget: int) -> None:
+    patch = rules.decide_patch_cover(median, (256,) * 3, budget).value
+    assert np.prod(patch) <= budget or max(patch) == 1
+    assert all(1 <= size <= whole for size, whole in zip(patch, median, strict=True))
+
+
+def test_nonzero_rule_is_the_papers_ratio() -> None:
+    # one voxel in five non-zero: a ratio of 0.25
+    assert rules.decide_nonzero([0.2], 0.2).value is False
+    assert rules.decide_nonzero([0.16], 0.2).value is True
+    assert rules.decide_nonzero([1.0, 1.0], 0.2).value is False, "no zeros at all"
+
+
+def test_nonzero_rule_of_2_3_0_differs_on_purpose() -> None:
+    assert rules.decide_nonzero([0.5], 0.2).value is False
+    assert rules.decide_nonzero([0.5], None).value is True
+
+
+def test_class_weights_give_every_class_the_same_share() -> None:
+    counts = np.array([900, 90, 10])
+    weights = np.array(rules.decide_class_weights(counts.tolist()).value)
+    np.testing.assert_allclose(weights * counts, 1000 / 3, rtol=1e-5)
+
+
+def test_absent_class_weighs_nothing() -> None:
+    assert rules.decide_class_weights([10, 0, 10]).value == (1.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(("cases", "batch", "steps"), [(10, 2, 250), (1000, 2, 500), (1001, 2, 501)])
+def test_steps_show_every_case_once(cases: int, batch: int, steps: int) -> None:
+    assert rules.decide_steps_per_epoch(cases, batch, 250).value == steps

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mist_bundle.runtime.loading.augmentation import Augmentation
+
+
+def test_defaults_are_those_of_mist() -> None:
+    assert Augmentation.from_config(None).to_config() == {
+        "enabled": True,
+        "zoom_probability": 0.15,
+        "zoom_range": [0.7, 1.0],
+        "flip_probability": 0.5,
+        "flip_axes": [0, 1, 2],
+        "noise_probability": 0.15,
+        "noise_sd_range": [0.0, 0.33],
+        "blur_probability": 0.15,
+        "blur_sigma_range": [0.5, 1.5],
+        "brightness_probability": 0.15,
+        "brightness_range": [0.7, 1.3],
+        "contrast_probability": 0.15,
+        "contrast_range": [0.65, 1.5],
+    }
+
+
+def test_json_round_trip() -> None:
+    settings = Augmentation.from_config({"flip_axes": [1, 2], "zoom_range": [0.5, 0.9], "enabled": False})
+    text = json.dumps(settings.to_config())
+    assert Augmentation.from_config(json.loads(text)) == settings
+    assert settings.flip_axes == (1, 2)
+    assert settings.noise_probability == 0.15
+
+
+def test_all_problems_are_named_at_once_with_the_nearest_key() -> None:
+    with pytest.raises(ValueError, match="augmentation: ") as error:
+        Augmentation.from_config({"flip_axis": [1], "noise_probability": 1.5, "xyz": 3})
+    message = str(error.value)
+    assert "'flip_axis' is not a setting, did you mean 'flip_axes'?" in message
+    assert "'noise_probability' must be a number from 0 to 1, not 1.5." in message
+    assert "'xyz' is not a setting, known: enabled, zoom_probability" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("enabled", 1),
+        ("flip_probability", "0.5"),
+        ("flip_probability", True),
+        ("flip_probability", float("nan")),
+        ("flip_axes", [3]),
+        ("flip_axes", [-1]),
+        ("flip_axes", [0, 0]),
+        ("flip_axes", [True]),
+        ("flip_axes", 1),
+        ("zoom_range", [0.7, 1.2]),
+        ("zoom_range", [0.0, 1.0]),
+        ("zoom_range", [0.9, 0.7]),
+        ("zoom_range", [0.7]),
+        ("zoom_range", 0.7),
+        ("noise_sd_range", [-0.1, 0.3]),
+        ("blur_sigma_range", [0.0, 1.0]),
+        ("brightness_range", [0.7, float("inf")]),
+        ("contrast_range", ["a", "b"]),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_by_name(key: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"'{key}'"):
+        Augmentation.from_config({key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("flip_axes", []), ("zoom_range", [1, 1]), ("noise_sd_range", [0, 0]), ("zoom_probability", 0)]
+)
+def test_values_at_the_bounds_are_taken(key: str, value: object) -> None:
+    assert Augmentation.from_config({key: value}).to_config()[key] == value
