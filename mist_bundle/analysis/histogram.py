@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
 _MAX_INEXACT_BINS = 4096
 
 
@@ -78,7 +77,7 @@ class Histogram:
     def of(cls, values: NDArray[Any], max_bins: int = 1024) -> Histogram:
         """Count an array of finite values of any shape.
 
-        Whole numbers get a bin each where `max_bins` suffice; all else is put into at most min(max_bins, 4096) + 1 bins.
+        Whole numbers get a bin each where `max_bins` suffice; all else goes into at most min(max_bins, 4096) + 1.
         """
         if values.size == 0:
             return cls()

@@ -6,6 +6,7 @@ roles) is a Problem of that case, because a label taken for an image trains to a
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,6 +205,10 @@ def _search_prediction_folder(folder: Path, patterns: Mapping[str, tuple[str, ..
         raise InputError(Problem(str(folder), "holds neither case folders nor NIfTI files."))
     if len(patterns) == 1:
         (channel,) = patterns
+        for first, second in itertools.pairwise(files):
+            if nifti_stem(first) == nifti_stem(second):
+                message = f"{first.name} and {second.name} would be one case. Remove or rename one of them."
+                raise InputError(Problem(str(folder), message))
         return FoundCases(cases=tuple(Case(id=nifti_stem(file), images={channel: file}) for file in files))
     chosen, findings = match_files(files, patterns)
     if findings:

@@ -90,18 +90,6 @@ def inner_validation(
     return tuple(sorted(chosen))
 
 
-def parse_folds(values: Mapping[str, str]) -> dict[str, int]:
-    """Fold numbers that a user wrote in a table, as `assign_folds` takes them.
-
-    Raises:
-        InputError: something is no whole number; names every such case.
-    """
-    wrong = [case_id for case_id, value in values.items() if not value.strip().isdecimal()]
-    if wrong:
-        raise InputError([Problem(case_id, f"has the fold {values[case_id]!r}; expected 0, 1, …") for case_id in wrong])
-    return {case_id: int(value) for case_id, value in values.items()}
-
-
 def _check_ids(ids: Sequence[str], num_folds: int) -> None:
     repeated = sorted({first for first, second in itertools.pairwise(ids) if first == second})
     if repeated:

@@ -58,7 +58,7 @@ def _within(changed: Image, image: Image) -> Image:
 
 def resize_cubic(array: Image, size: Sequence[int]) -> Image:
     """Enlarge (C, X, Y, Z) to (C, *size)."""
-    x, y, z = (_keys_matrix(length, new) for length, new in zip(array.shape[1:], size))
+    x, y, z = (_keys_matrix(length, new) for length, new in zip(array.shape[1:], size, strict=True))
     along_z = np.matmul(array, z.T)
     along_y = np.matmul(y, along_z)
     flat = along_y.reshape(array.shape[0], array.shape[1], -1)

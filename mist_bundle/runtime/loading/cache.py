@@ -112,7 +112,9 @@ class ArrayCache:
         """
         failures: _Failures = []
         names = [_attempt(failures, item, self.key) for item in items]
-        missing = {name: item for name, item in zip(names, items) if name is not None and not self._complete(name)}
+        missing = {
+            name: item for name, item in zip(names, items, strict=True) if name is not None and not self._complete(name)
+        }
         if missing:
             self._build_missing(missing, failures, progress, max(1, workers or self.workers))
         if failures:
@@ -214,7 +216,7 @@ _NO_VOXELS = np.zeros((0, 3), np.int16)
 def _attempt(failures: _Failures, item: Item, function: Callable[[Item], Any]) -> Any:
     try:
         return function(item)
-    except Exception as error:  # noqa: BLE001  a case that fails is named at the end; the others go on
+    except Exception as error:  # a case that fails is named at the end; the others go on
         logger.debug("preprocessing of %s failed", item_id(item), exc_info=True)
         failures.append((item_id(item), _reason(error)))
         return None
@@ -232,8 +234,7 @@ def _array(result: Mapping[str, Any], key: str) -> NDArray[Any]:
     if key not in result:
         message = f"the preprocessed case has no '{key}'; it holds {sorted(map(str, result))}."
         raise ValueError(message)
-    value = result[key]
-    array = np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+    array = _numpy(result[key])
     if array.ndim != 4:
         message = f"'{key}' must be (C, X, Y, Z) after preprocessing, but has shape {array.shape}."
         raise ValueError(message)
@@ -275,7 +276,7 @@ def _find_classes(label: NDArray[Any], seed: int) -> tuple[NDArray[Any], list[St
     indices, firsts, counts = np.unique(values[order], return_index=True, return_counts=True)
     rng = np.random.default_rng(seed)
     chosen, classes, row = [], [], 0
-    for index, first, count in zip(indices.tolist(), firsts.tolist(), counts.tolist()):
+    for index, first, count in zip(indices.tolist(), firsts.tolist(), counts.tolist(), strict=True):
         rows = positions[order[first : first + count]]
         if count > MAX_VOXELS_PER_CLASS:
             rows = np.sort(rng.choice(rows, MAX_VOXELS_PER_CLASS, replace=False))
@@ -291,8 +292,12 @@ def _find_classes(label: NDArray[Any], seed: int) -> tuple[NDArray[Any], list[St
 
 def _affine(image: Any) -> list[list[float]]:
     affine = getattr(image, "affine", None)
-    matrix = np.eye(4) if affine is None else np.asarray(affine, dtype=np.float64)
+    matrix = np.eye(4) if affine is None else _numpy(affine).astype(np.float64)
     return [[float(value) for value in row] for row in matrix]
+
+
+def _numpy(value: Any) -> NDArray[Any]:
+    return np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
 
 
 def _save(path: Path, array: NDArray[Any]) -> None:
@@ -340,12 +345,17 @@ def _claim(path: Path, *, wait: bool) -> Iterator[bool]:
 @contextmanager
 def _bar(total: int, shown: bool | None) -> Iterator[Callable[[], object]]:
     shown = sys.stderr.isatty() if shown is None else shown
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        shown = False
-    if not shown:
+    tqdm = _tqdm() if shown else None
+    if tqdm is None:
         yield lambda: None
         return
     with tqdm(total=total, desc="preprocessing", unit="case", file=sys.stderr) as bar:
         yield bar.update
+
+
+def _tqdm() -> Any:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm

@@ -117,7 +117,7 @@ class DaliPatchLoader:
     def _device_id(self) -> int | None:
         if self.device.type != "cuda":
             return None
-        return torch.cuda.current_device() if self.device.index is None else self.device.index
+        return torch.cuda.current_device() if str(self.device) == "cuda" else self.device.index
 
     def _place(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor if tensor.device.type == self.device.type else tensor.to(self.device)
@@ -161,7 +161,7 @@ class _Feed:
         if not self._pending:
             raise StopIteration
         samples = [self._pending.popleft().result() for _ in range(self._batch_size)]
-        return tuple(list(column) for column in zip(*samples))
+        return tuple(list(column) for column in zip(*samples, strict=True))
 
     def _sample(self, index: int) -> Sample:
         sampler = self._sampler

@@ -142,7 +142,7 @@ class PatchSampler:
             stored = case.classes[int(u_voxel[0] * len(case.classes))]
             anchor = case.voxel(stored, int(u_voxel[1] * stored.num_rows))
         starts = []
-        for axis, (length, size, u) in enumerate(zip(case.shape, extent, u_place)):
+        for axis, (length, size, u) in enumerate(zip(case.shape, extent, u_place, strict=True)):
             room = length - size
             if room <= 0:  # centred, as the sliding window of inference pads
                 starts.append(-((size - length) // 2))

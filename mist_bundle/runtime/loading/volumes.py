@@ -99,7 +99,7 @@ def read_region(
         A new C-contiguous array (C, *extent) of the same dtype.
     """
     inner, outer, covers = [slice(None)], [slice(None)], True
-    for first, size, length in zip(start, extent, array.shape[1:]):
+    for first, size, length in zip(start, extent, array.shape[1:], strict=True):
         low, high = max(first, 0), max(min(first + size, length), max(first, 0))
         inner.append(slice(low, high))
         outer.append(slice(low - first, high - first))

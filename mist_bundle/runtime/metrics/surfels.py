@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def surface_areas(spacing_mm: Sequence[float]) -> NDArray[np.float64]:
     """The area in mm² of the surface inside a neighbourhood, for each of the 256 codes."""
     x, y, z = (float(size) for size in spacing_mm)
     to_mm2 = np.array((y * z, x * z, x * y))
-    areas = [float(np.linalg.norm(vectors * to_mm2, axis=1).sum()) for vectors in _AREA_VECTORS]
+    areas = [float(np.linalg.norm(vectors * to_mm2, axis=1).sum()) for vectors in _area_vectors()]
     return np.array(areas)
 
 
@@ -86,6 +87,7 @@ def _connected_groups(corners: frozenset[Corner]) -> list[frozenset[Corner]]:
     return groups
 
 
+@cache
 def _area_vectors() -> list[NDArray[np.float64]]:
     """For each code the area vectors of its triangles, in voxels: (n, 3)."""
     shapes = _turned_shapes()
@@ -98,5 +100,3 @@ def _area_vectors() -> list[NDArray[np.float64]]:
             vectors[code] = vectors[FULL_CODE - code] = np.concatenate(parts)
     return vectors
 
-
-_AREA_VECTORS = _area_vectors()

@@ -39,7 +39,8 @@ class NiftiReader(NibabelReader):
         images = list(ensure_tuple(img))
         first = images[0]
         for position, other in enumerate(images[1:], start=1):
-            self._check(first, other, str(self.filenames[0]), str(self.filenames[position]))
+            # names come from the files themselves: threads that share this reader overwrite its `filenames`
+            self._check(first, other, str(first.get_filename()), str(other.get_filename()))
             # The values stay on the disk until they are asked for.
             images[position] = nib.Nifti1Image(other.dataobj, first.affine, other.header)
         values, meta = super().get_data(images)

@@ -51,8 +51,8 @@ def test_cubic_enlargement_is_exact_for_quadratics() -> None:
         return (0.3 * x**2 - x + 0.1 * y**2 + 0.2 * z**2 - 0.7 * z).astype(np.float32).reshape(1, *shape)
 
     small = polynomial(sizes, [np.arange(size) for size in sizes])
-    places = [(np.arange(new) + 0.5) * old / new - 0.5 for old, new in zip(sizes, target)]
-    inner = tuple(np.flatnonzero((place >= 1) & (place <= size - 2)) for place, size in zip(places, sizes))
+    places = [(np.arange(new) + 0.5) * old / new - 0.5 for old, new in zip(sizes, target, strict=True)]
+    inner = tuple(np.flatnonzero((place >= 1) & (place <= size - 2)) for place, size in zip(places, sizes, strict=True))
     result = resize_cubic(small, target)
     assert result.shape == (1, *target)
     np.testing.assert_allclose(
@@ -68,9 +68,11 @@ def test_cubic_keeps_a_constant_up_to_the_edge() -> None:
 @given(size=st.tuples(*[st.integers(1, 9)] * 3), target=st.tuples(*[st.integers(1, 13)] * 3))
 def test_nearest_agrees_with_torch(size: tuple[int, ...], target: tuple[int, ...]) -> None:
     label = np.arange(math.prod(size), dtype=np.int16).reshape(1, *size)
-    expected = torch.nn.functional.interpolate(torch.from_numpy(label)[None].double(), size=target, mode="nearest-exact")
+    expected = torch.nn.functional.interpolate(
+        torch.from_numpy(label)[None].double(), size=target, mode="nearest-exact"
+    )
     # torch computes positions in float32: on the border between two voxels it may take the other one
-    positions = [(np.arange(new) + 0.5) * old / new for old, new in zip(size, target)]
+    positions = [(np.arange(new) + 0.5) * old / new for old, new in zip(size, target, strict=True)]
     clear = [np.abs(place - np.round(place)) > 1e-4 for place in positions]
     chosen = np.ix_(*(np.flatnonzero(line) for line in clear))
     result = resize_nearest(label, target)

@@ -40,7 +40,7 @@ def test_nifti_cases_are_stored_as_arrays(tmp_path: Path) -> None:
     items = nifti_items(tmp_path / "raw", 2)
     transform = nifti_transform()
     cache = ArrayCache(tmp_path / "cache", transform, progress=False)
-    for item, entry in zip(items, cache.build(items)):
+    for item, entry in zip(items, cache.build(items), strict=True):
         expected = transform(item)
         np.testing.assert_array_equal(entry.array("image"), expected["image"].numpy())
         np.testing.assert_array_equal(entry.array("label"), expected["label"].numpy())
@@ -73,7 +73,7 @@ def test_changed_data_or_preprocessing_never_meets_an_old_entry(tmp_path: Path) 
     old = array_cache(folder).get(item).array("image").copy()
     doubled = ArrayCache(folder, LoadArrays(factor=2.0)).get(item)
     np.testing.assert_array_equal(doubled.array("image"), old * 2)
-    status = os.stat(item["image"][0])
+    status = Path(item["image"][0]).stat()
     np.save(item["image"][0], np.full((1, 9, 8, 7), 5, np.float32))  # as many bytes as before
     os.utime(item["image"][0], ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     assert set(array_cache(folder).get(item).array("image").ravel()) == {5.0}

@@ -49,7 +49,9 @@ def test_splits(datalist: Path, split: str, fold: int | None, expected: str) -> 
 
 @pytest.mark.parametrize("fold", [0, 1, 2])
 def test_every_case_is_in_exactly_one_split_of_a_fold(datalist: Path, fold: int) -> None:
-    found = [item["id"] for split in ("training", "validation", "test") for item in load_items(datalist, "d", split, fold)]
+    found = [
+        item["id"] for split in ("training", "validation", "test") for item in load_items(datalist, "d", split, fold)
+    ]
     assert sorted(found) == ["a", "b", "c", "d", "e"]
 
 

@@ -18,7 +18,6 @@ from monai.transforms.io.dictionary import LoadImaged
 from monai.transforms.spatial.dictionary import Spacingd
 
 from mist_bundle.runtime.loading.identity import cache_key, describe, input_files, own_code
-
 from mist_bundle.runtime.transforms.crop_to_foreground import CropToForegroundd
 from mist_bundle.runtime.transforms.distance_maps import DistanceMapsd
 from mist_bundle.runtime.transforms.labels_to_indices import LabelsToIndicesd

@@ -93,7 +93,9 @@ def test_no_case_is_refused() -> None:
 
 
 def holds(draw: PatchDraw, voxel: tuple[int, ...]) -> bool:
-    return all(start <= position < start + size for start, position, size in zip(draw.start, voxel, draw.extent))
+    return all(
+        start <= position < start + size for start, position, size in zip(draw.start, voxel, draw.extent, strict=True)
+    )
 
 
 def test_the_share_of_foreground_patches_is_the_one_asked_for(tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ def test_the_share_of_foreground_patches_is_the_one_asked_for(tmp_path: Path) ->
         augmentation=NOTHING,
         foreground_probability=0.6,
     )
-    by_chance = np.prod([_windows_over(position, length, 8) for position, length in zip(voxel, shape)])
+    by_chance = np.prod([_windows_over(position, length, 8) for position, length in zip(voxel, shape, strict=True)])
     found = sum(holds(sampler.draw(0, index), voxel) for index in range(4000))
     assert binomtest(found, 4000, 0.6 + 0.4 * by_chance).pvalue > LEVEL
 
@@ -185,7 +187,9 @@ def test_a_foreground_patch_holds_its_voxel_and_leaves_the_volume_only_where_it_
         assert arrays["image"].shape == (1, *draw.extent)
         assert 3 in arrays["label"]
         # ones where there is volume, zeros where there is none
-        assert arrays["image"].sum() == np.prod([min(length, extent) for length, extent in zip(shape, draw.extent)])
+        assert arrays["image"].sum() == np.prod(
+            [min(length, extent) for length, extent in zip(shape, draw.extent, strict=True)]
+        )
 
 
 def test_a_volume_smaller_than_the_patch_lies_in_its_centre(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_region_is_a_cut_of_the_zero_padded_mirrored_volume(
 ) -> None:
     margin = 20
     padded = np.pad(volume, [(0, 0)] + [(margin, margin)] * 3)
-    expected = padded[(slice(None), *(slice(s + margin, s + margin + e) for s, e in zip(start, extent)))]
+    expected = padded[(slice(None), *(slice(s + margin, s + margin + e) for s, e in zip(start, extent, strict=True)))]
     expected = np.flip(expected, [axis + 1 for axis in range(3) if flips[axis]])
     region = read_region(volume, start, extent, flips)
     np.testing.assert_array_equal(region, expected)

@@ -13,33 +13,39 @@ from hypothesis import strategies as st
 from mist_bundle.runtime.numerics import crop
 
 
-def brute_force_otsu(values, num_bins):
-    """The bin centre that maximises the variance between the two groups, each split tried in turn."""
+def variance_between(values, num_bins, threshold):
+    """Otsu's criterion, written down directly: the variance between the bins up to the threshold and those above."""
     counts, edges = np.histogram(values, num_bins)
     centres = (edges[1:] + edges[:-1]) / 2
-    scores = []
-    for split in range(1, num_bins):
-        below, above = counts[:split].sum(), counts[split:].sum()
-        mean_below = (counts[:split] * centres[:split]).sum() / below
-        mean_above = (counts[split:] * centres[split:]).sum() / above
-        scores.append(below * above * (mean_below - mean_above) ** 2)
-    return centres[int(np.argmax(scores))]
+    below = centres <= threshold + 1e-9
+    if not counts[below].any() or not counts[~below].any():
+        return 0.0
+    means = [np.average(centres[side], weights=counts[side]) for side in (below, ~below)]
+    return counts[below].sum() / values.size * counts[~below].sum() / values.size * (means[0] - means[1]) ** 2
+
+
+def bin_centres(values, num_bins):
+    edges = np.histogram_bin_edges(values, num_bins)
+    return (edges[1:] + edges[:-1]) / 2
 
 
 @given(st.integers(0, 10_000), st.floats(0.5, 20), st.floats(0.05, 0.95))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_otsu_is_the_best_split_and_that_of_itk(seed, distance, share):
     rng = np.random.default_rng(seed)
     values = np.where(
         rng.random((12, 13, 14)) < share, rng.normal(0, 1, (12, 13, 14)), rng.normal(distance, 1, (12, 13, 14))
     )
     found = crop.otsu_threshold(values)
-    assert found == pytest.approx(brute_force_otsu(values, 256))
+    centres = bin_centres(values, 256)
+    assert np.isclose(centres, found).any()
+    # Where bins between the groups are empty, several thresholds are equally good: compare what they achieve.
+    best = max(variance_between(values, 256, centre) for centre in centres[:-1])
+    assert variance_between(values, 256, found) == pytest.approx(best, rel=1e-9)
     otsu = sitk.OtsuThresholdImageFilter()
     otsu.SetNumberOfHistogramBins(256)
     otsu.Execute(sitk.GetImageFromArray(values))
-    # ITK answers with an edge of a bin, scikit-image and we with the centre; flat optima may lie a few bins apart.
-    assert abs(found - otsu.GetThreshold()) <= 6 * np.ptp(values) / 256
+    assert best >= variance_between(values, 256, otsu.GetThreshold()) >= 0.995 * best
 
 
 def test_the_box_holds_everything_at_or_above_the_threshold():
@@ -55,7 +61,9 @@ def test_the_box_holds_everything_at_or_above_the_threshold():
 def test_the_rule_is_clip_then_otsu_then_at_or_above():
     image = np.random.default_rng(5).gamma(1.0, size=(20, 21, 22))
     clipped = np.clip(image, *np.percentile(image, [33, 99.5]))
-    used = np.argwhere(image >= brute_force_otsu(clipped, 256))
+    centres = bin_centres(clipped, 256)
+    threshold = max(centres[:-1], key=lambda centre: variance_between(clipped, 256, centre))
+    used = np.argwhere(image >= threshold)
     assert crop.foreground_box(image) == (tuple(used.min(axis=0)), tuple(used.max(axis=0) + 1))
 
 
@@ -81,10 +89,10 @@ def test_bounding_box_of_nothing_is_none():
     assert crop.bounding_box(mask) == ((1, 3, 2), (2, 4, 3))
 
 
-@pytest.mark.parametrize("module", ["crop", "distance", "grid", "resample", "restore", "spline", "window"])
-def test_the_numerics_need_neither_torch_nor_monai_nor_simpleitk(module):
+def test_the_numerics_need_neither_torch_nor_monai_nor_simpleitk():
+    modules = ("crop", "distance", "grid", "resample", "restore", "spline", "window")
     code = (
-        f"import sys, mist_bundle.runtime.numerics.{module}\n"
+        f"import sys, {', '.join(f'mist_bundle.runtime.numerics.{module}' for module in modules)}\n"
         "heavy = {'torch', 'monai', 'SimpleITK', 'nibabel'} & set(sys.modules)\n"
         "sys.exit(f'imports {heavy}' if heavy else 0)"
     )

@@ -101,13 +101,17 @@ def test_round_trip_is_as_good_as_a_direct_resample(orientation, degrees, spacin
 
     permutation, _ = grid.orientation_to(affine, label.shape)
     target_native = tuple(target[permutation.index(axis)] for axis in range(3))
-    cropped = label[box_slices(box)]
-    direct = np.zeros(label.shape, dtype=np.int64)
-    direct[box_slices(box)] = there_and_back_with_itk(cropped, tuple(grid.spacing_of(affine)), target_native)
+    part = label[box_slices(box)]
+    # A slice half-way between two takes the upper one, which is the other one when the axis runs the other way.
+    directs = [
+        there_and_back_with_itk(part[turn], tuple(grid.spacing_of(affine)), target_native)[turn]
+        for turn in (np.s_[:, :, :], np.s_[::-1, ::-1, ::-1])
+    ]
     for index in (1, 2):
-        # Voxels on a tie may go either way; in a structure of a few voxels one of them is all the difference.
+        # In a structure of a few voxels, one of them is all the difference.
         allowed = 0.01 + 2 / int((label == index).sum())
-        assert dice(result, np.array(VALUES)[label], VALUES[index]) >= dice(direct, label, index) - allowed
+        worst = min(dice(direct, part, index) for direct in directs)
+        assert dice(result, np.array(VALUES)[label], VALUES[index]) >= worst - allowed
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS[::5])

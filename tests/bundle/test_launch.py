@@ -1,0 +1,36 @@
+"""The command lines that start a bundle, and the workflows that they run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from mist_bundle.bundle.launch import EVALUATING, INFERENCE, TRAINING, config_path, workflow_command
+from mist_bundle.errors import InputError
+
+
+def test_one_process_is_a_plain_monai_command(fresh_bundle: Path) -> None:
+    command = workflow_command(fresh_bundle, INFERENCE, {"split": "all", "device": None})
+    config = str(fresh_bundle / "configs" / "inference.json")
+    expected = [sys.executable, "-m", "monai.bundle", "run", "inference", "--config_file", config, "--split", "all"]
+    assert command == expected
+
+
+def test_overlay_and_several_processes(fresh_bundle: Path) -> None:
+    command = workflow_command(fresh_bundle, EVALUATING, {"metrics": ["dice"]}, processes=2)
+    assert "torch.distributed.run" in command
+    files = command[command.index("--config_file") + 1]
+    assert all(f"{stem}.json" in files for stem in ("train", "evaluate", "multi_gpu_evaluate"))
+    assert command[-2:] == ["--metrics", "['dice']"]
+
+
+def test_misspelt_override_never_starts_a_process(fresh_bundle: Path) -> None:
+    with pytest.raises(InputError, match="Did you mean --epochs"):
+        workflow_command(fresh_bundle, TRAINING, {"epoch": 3})
+
+
+def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"configs/train\.json is not there"):
+        config_path(tmp_path, "train")

@@ -1,0 +1,187 @@
+"""The bundle as its receiver runs it: moved, from another folder, by monai.bundle alone, mist_bundle not importable."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+# None in sys.modules makes `import mist_bundle` raise, installed or not
+WITHOUT_MIST_BUNDLE = (
+    "import sys, runpy; sys.modules['mist_bundle'] = None; sys.argv[0] = 'monai.bundle'; "
+    "runpy.run_module('monai.bundle', run_name='__main__')"
+)
+
+
+def _monai(run_id: str, config: str, *overrides: str, cwd: Path, processes: int = 1) -> str:
+    words = ["run", run_id, "--config_file", config, *overrides]
+    command = [sys.executable, "-c", WITHOUT_MIST_BUNDLE, *words]
+    if processes > 1:
+        starter = cwd / "start.py"
+        starter.write_text(WITHOUT_MIST_BUNDLE)
+        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+        command = [sys.executable, *torchrun, str(starter), *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def moved(own_bundle: Path, phantom_json: Path) -> tuple[Path, list[str]]:
+    """A bundle in another place, and what its receiver has to say: where the data are."""
+    return own_bundle, ["--dataset_dir", str(phantom_json.parent / "train")]
+
+
+def _weights(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)
+
+
+def test_preprocess_train_evaluate_infer(moved: tuple[Path, list[str]], tmp_path: Path, phantom_json: Path) -> None:
+    bundle, data = moved
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    work = bundle.parent / f"{bundle.name}_work"
+    configs = bundle / "configs"
+    _monai("preprocess", str(configs / "preprocess.json"), *data, cwd=elsewhere)
+    arrays = {path: path.stat().st_mtime_ns for path in (work / "cache").rglob("*.npy")}
+    assert len(arrays) >= 12, "an image and a label of six cases"
+
+    log = _monai("training", str(configs / "train.json"), *data, "--epochs", "1", "--fold", "1", cwd=elsewhere)
+    assert "epoch 1/1" in log
+    assert {path: path.stat().st_mtime_ns for path in (work / "cache").rglob("*.npy")} == arrays, "nothing made twice"
+    assert sorted(path.name for path in (bundle / "models").iterdir()) == ["fold_1.pt", "model.pt"]
+    assert not any("super" in name for name in _weights(bundle / "models/model.pt"))
+    history = [json.loads(line) for line in (work / "fold_1/history.jsonl").read_text().splitlines()]
+    assert history[0]["epoch"] == 1
+    assert set(history[0]["dice"]) == set(json.loads((configs / "plan.json").read_text())["label_names"][1:])
+
+    both = f"['{configs / 'train.json'}','{configs / 'evaluate.json'}']"
+    _monai("evaluating", both, *data, "--fold", "1", cwd=elsewhere)
+    table = (work / "fold_1/results.csv").read_text().splitlines()
+    tested = [e["id"] for e in json.loads((configs / "datalist.json").read_text())["training"] if e["fold"] == 1]
+    assert [line.split(",")[0] for line in table[1 : 1 + len(tested)]] == sorted(tested)
+    assert len(table) == 1 + len(tested) + 5
+
+    _monai("inference", str(configs / "inference.json"), *data, "--output_dir", str(elsewhere / "out"), cwd=elsewhere)
+    labels = set(json.loads((configs / "plan.json").read_text())["labels"])
+    for folder in sorted((phantom_json.parent / "test").iterdir()):
+        image = nib.load(sorted(path for path in folder.glob("*.nii.gz") if "mask" not in path.name)[0])
+        prediction = nib.load(elsewhere / "out" / f"{folder.name}.nii.gz")
+        assert prediction.shape == image.shape
+        np.testing.assert_allclose(prediction.affine, image.affine, atol=1e-5)
+        assert set(np.unique(np.asarray(prediction.dataobj))) <= labels
+    assert sorted(path.name for path in bundle.iterdir()) == [
+        *("LICENSE", "MANIFEST.json", "configs", "docs", "models", "scripts")
+    ], "nothing but weights was added to the bundle"
+
+
+def test_resumed_run_ends_with_the_same_weights(moved: tuple[Path, list[str]], tmp_path: Path) -> None:
+    bundle, data = moved
+    config = str(bundle / "configs/train.json")
+    # a constant rate, since a schedule that ends with the run differs between runs of one and of two epochs
+    common = [*data, "--lr_scheduler#shape", "constant", "--val_interval", "1"]
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    _monai("training", config, *common, "--work_dir", str(straight), cwd=tmp_path)
+    first = _weights(bundle / "models/fold_0.pt")
+    _monai("training", config, *common, "--work_dir", str(stopped), "--epochs", "1", cwd=tmp_path)
+    _monai("training", config, *common, "--work_dir", str(stopped), "--resume", "true", cwd=tmp_path)
+    one, two = _weights(straight / "fold_0/last.pt"), _weights(stopped / "fold_0/last.pt")
+    assert one["epoch"] == two["epoch"] == 2
+    assert one["best_score"] == two["best_score"]
+    for part in ("network", "averaged"):
+        for name, value in one[part].items():
+            assert torch.equal(value, two[part][name]), (part, name)
+    second = _weights(bundle / "models/fold_0.pt")
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    epochs = [json.loads(line)["epoch"] for line in (stopped / "fold_0/history.jsonl").read_text().splitlines()]
+    assert epochs == [1, 2]
+
+
+def test_two_processes_train_together_and_evaluate_uneven_shards(
+    moved: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    bundle, data = moved
+    configs = bundle / "configs"
+    files = f"['{configs / 'train.json'}','{configs / 'multi_gpu_train.json'}']"
+    log = _monai("training", files, *data, "--val_interval", "1", cwd=tmp_path, processes=2)
+    assert log.count("epoch 2/2") == 1, "one process reports"
+    assert "module." not in next(iter(_weights(bundle / "models/model.pt")))
+    names = ("train", "evaluate", "multi_gpu_evaluate")
+    files = str([str(configs / f"{name}.json") for name in names])
+    _monai("evaluating", files, *data, cwd=tmp_path, processes=2)
+    table = (bundle.parent / f"{bundle.name}_work/fold_0/results.csv").read_text().splitlines()
+    assert len(table) == 1 + 3 + 5, "three cases over two processes, each once"
+
+
+def test_untrained_bundle_refuses_to_predict(moved: tuple[Path, list[str]], tmp_path: Path) -> None:
+    bundle, data = moved
+    with pytest.raises(AssertionError, match="Train the bundle first"):
+        _monai("inference", str(bundle / "configs/inference.json"), *data, cwd=tmp_path)
+
+
+CHECK = """
+import os, sys
+sys.modules['mist_bundle'] = None
+from monai.bundle import create_workflow, load
+bundle, data, folder = sys.argv[1:]
+os.chdir(folder)
+for kind, name in (('train', 'train.json'), ('inference', 'inference.json')):
+    workflow = create_workflow(
+        config_file=os.path.join(bundle, 'configs', name), workflow_type=kind, bundle_root=bundle, dataset_dir=data
+    )
+    workflow.initialize()
+    assert workflow.check_properties() == [], kind
+    workflow.finalize()
+network = load(os.path.basename(bundle), bundle_dir=os.path.dirname(bundle), workflow_type='inference')
+print('parameters', sum(parameter.numel() for parameter in network.parameters()))
+"""
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_properties_and_load(trained_bundle: Path, phantom_json: Path, tmp_path: Path, inside: bool) -> None:
+    folder = trained_bundle if inside else tmp_path
+    data = str(phantom_json.parent / "train")
+    command = [sys.executable, "-c", CHECK, str(trained_bundle), data, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    expected = sum(value.numel() for value in _unique(_weights(trained_bundle / "models/model.pt")))
+    assert f"parameters {expected}" in done.stdout
+
+
+def _unique(weights: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    # DynUNet registers each block twice, by role and in its chain of skips
+    return [value for name, value in weights.items() if not name.startswith("skip_layers.")]
+
+
+def test_monai_verifies_metadata_network_and_export(trained_bundle: Path, shared_data: Path, tmp_path: Path) -> None:
+    from monai.bundle import ckpt_export, verify_metadata, verify_net_in_out
+
+    configs = trained_bundle / "configs"
+    schema = tmp_path / "schema.json"
+    shutil.copyfile(shared_data / "monai_meta_schema_20240725.json", schema)
+    verify_metadata(meta_file=str(configs / "metadata.json"), filepath=str(schema))
+    inference = {"meta_file": str(configs / "metadata.json"), "config_file": str(configs / "inference.json")}
+    verify_net_in_out("network_def", device="cpu", **inference)
+    exported = tmp_path / "model.ts"
+    ckpt_export("network_def", str(exported), ckpt_file=str(trained_bundle / "models/model.pt"), **inference)
+    plan = json.loads((configs / "plan.json").read_text())
+    shape = plan["decisions"]["patch_size"]["value"]
+    image = torch.randn(1, len(plan["channel_names"]), *shape)
+    from monai.bundle import ConfigParser
+
+    parser = ConfigParser()
+    parser.read_config(str(configs / "inference.json"))
+    network = parser.get_parsed_content("network_def")
+    network.load_state_dict(_weights(trained_bundle / "models/model.pt"))
+    with torch.no_grad():
+        torch.testing.assert_close(torch.jit.load(str(exported))(image), network.eval()(image))

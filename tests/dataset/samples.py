@@ -1,0 +1,63 @@
+"""Small NIfTI files and case folders for the tests of this folder and of tests/analysis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+DESCRIPTION: dict[str, Any] = {
+    "task": "Two Organs",
+    "modality": "mr",
+    "train-data": "train",
+    "mask": ["seg.nii.gz"],
+    "images": {"t1": ["t1.nii.gz"], "t2": ["t2.nii.gz"]},
+    "labels": [0, 1, 4],
+    "final_classes": {"both": [1, 4], "small": [4]},
+}
+
+
+def save_volume(path: Path, array: np.ndarray, affine: np.ndarray | None = None) -> Path:
+    """Write an array as NIfTI."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(array, np.eye(4) if affine is None else affine), path)
+    return path
+
+
+def example_arrays(seed: int = 0, shape: Sequence[int] = (12, 10, 8)) -> dict[str, np.ndarray]:
+    """Two images with a bright centre and their label with the values 0, 1 and 4."""
+    rng = np.random.default_rng(seed)
+    label = np.zeros(shape, dtype=np.uint8)
+    label[3:9, 3:8, 2:6] = 1
+    label[5:7, 4:6, 3:5] = 4
+    images = {
+        name: (rng.normal(20, 3, size=shape) + 100 * (label > 0) * (index + 1)).astype(np.float32)
+        for index, name in enumerate(("t1", "t2"))
+    }
+    return {**images, "seg": label}
+
+
+def write_case(folder: Path, arrays: Mapping[str, np.ndarray], affine: np.ndarray | None = None) -> None:
+    """Write `<name>.nii.gz` for each array."""
+    for name, array in arrays.items():
+        save_volume(folder / f"{name}.nii.gz", array, affine)
+
+
+def write_description(folder: Path, **changes: Any) -> Path:
+    """Write dataset.json with some keys changed; the value ... removes a key."""
+    content = {key: value for key, value in {**DESCRIPTION, **changes}.items() if value is not ...}
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "dataset.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def write_dataset(folder: Path, num_cases: int = 3, **changes: Any) -> Path:
+    """A complete small dataset; returns its dataset.json."""
+    for index in range(num_cases):
+        write_case(folder / "train" / f"case_{index:03d}", example_arrays(index))
+    return write_description(folder, **changes)

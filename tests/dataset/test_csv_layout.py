@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mist_bundle.dataset.cases import find_cases
+from mist_bundle.dataset.csv_layout import convert_csv
+from mist_bundle.dataset.spec import DatasetSpec
+from mist_bundle.errors import CaseFailure, InputError
+from tests.dataset.samples import save_volume
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Files of three cases under raw/ with labels 0, 2, 5 stored as floating point."""
+    for index in range(3):
+        label = np.zeros((5, 4, 3), np.float32)
+        label[1] = 2
+        label[2] = 5 if index else 0
+        save_volume(tmp_path / "raw" / f"label {index}.nii.gz", label)
+        for name in ("pre", "post"):
+            save_volume(tmp_path / "raw" / f"{name}{index}.nii", np.full((5, 4, 3), index, np.int16))
+    return tmp_path
+
+
+def table(folder, text, name="train.csv"):
+    (folder / name).write_text(text)
+    return folder / name
+
+
+ROWS = (
+    "id,mask,t1-post,t1 pre,site\n"
+    "001,raw/label 0.nii.gz,raw/post0.nii,raw/pre0.nii,Bern\n"
+    "002,raw/label 1.nii.gz,raw/post1.nii,raw/pre1.nii,Oslo\n"
+)
+
+
+def test_column_names_ids_and_labels_survive(source):
+    # MIST writes _2.nii.gz for "t1-post", turns 001 into 1, and leaves labels, modality and classes empty
+    spec = DatasetSpec.from_json(convert_csv(table(source, ROWS), source / "My Study"))
+    assert spec.task == "my_study"
+    assert spec.channel_names == ("t1-post", "t1 pre")
+    assert spec.labels == (0, 2, 5)
+    assert spec.final_classes == {"label_2": (2,), "label_5": (5,)}
+    assert spec.modality == "mr"
+    found = find_cases(spec)
+    assert found.problems == found.warnings == ()
+    assert [case.id for case in found.cases] == ["001", "002"]
+    assert found.cases[1].images["t1-post"].resolve() == source / "raw" / "post1.nii"
+    assert found.cases[1].label.resolve() == source / "raw" / "label 1.nii.gz"
+    assert [case.extra for case in found.cases] == [{"site": "Bern"}, {"site": "Oslo"}]
+
+
+def test_a_test_table(source):
+    test = table(source, "t1 pre,id,t1-post\nraw/pre2.nii,x,raw/post2.nii\n", "test.csv")
+    spec = DatasetSpec.from_json(
+        convert_csv(table(source, ROWS), source / "out", test_csv=test, copy=True, task="Knee")
+    )
+    assert spec.task == "knee"
+    (case,) = find_cases(spec, "test").cases
+    assert case.id == "x"
+    assert not case.images["t1-post"].is_symlink()
+    assert case.images["t1-post"].read_bytes() == (source / "raw" / "post2.nii").read_bytes()
+    bad = table(source, "id,t1-post,t1_pre\nx,raw/post2.nii,raw/pre2.nii\n", "bad.csv")
+    with pytest.raises(InputError, match=r'no column "t1 pre"\. Did you mean "t1_pre"'):
+        convert_csv(table(source, ROWS), source / "other", test_csv=bad)
+
+
+@pytest.mark.parametrize(
+    ("column", "minimum", "expected"),
+    [("ct", 0, "ct"), ("image", -1000, "ct"), ("image", 0, "other"), ("FLAIR", 0, "mr"), ("PET", 0, "other")],
+)
+def test_modality_from_names_or_intensities(tmp_path, column, minimum, expected):
+    save_volume(tmp_path / "a.nii.gz", np.full((3, 3, 3), minimum, np.int16))
+    save_volume(tmp_path / "m.nii.gz", np.eye(3, dtype=np.uint8)[None].repeat(3, axis=0))
+    path = convert_csv(table(tmp_path, f"id,{column},mask\nx,a.nii.gz,m.nii.gz\n"), tmp_path / "out")
+    assert DatasetSpec.from_json(path).modality == expected
+
+
+def test_bad_cases_are_named_and_the_others_written(source):
+    save_volume(source / "raw" / "half.nii.gz", np.full((5, 4, 3), 0.5, np.float32))
+    (source / "raw" / "cut.nii").write_bytes((source / "raw" / "pre0.nii").read_bytes()[:-1])
+    rows = [
+        "half,raw/half.nii.gz,raw/post0.nii,raw/pre0.nii,",
+        "cut,raw/label 0.nii.gz,raw/cut.nii,raw/pre0.nii,",
+        "gone,raw/label 0.nii.gz,raw/nothing.nii,raw/pre0.nii,",
+        "hole,raw/label 0.nii.gz,,raw/pre0.nii,",
+        "kind,raw/label 0.nii.gz,raw/post0.nii,raw/x.dcm,",
+        "again,raw/label 0.nii.gz,raw/post0.nii,raw/pre0.nii,",
+        "again,raw/label 1.nii.gz,raw/post1.nii,raw/pre1.nii,",
+    ]
+    with pytest.raises(CaseFailure, match="6 of 8 cases failed") as caught:
+        convert_csv(table(source, ROWS + "\n".join(rows)), source / "out")
+    problems = {problem.path: problem.message for problem in caught.value.problems}
+    assert "0.5" in problems["half"]
+    assert "cut short" in problems["cut"]
+    assert "does not exist" in problems["gone"]
+    assert 'no file in the column "t1-post"' in problems["hole"]
+    assert "no .nii or .nii.gz file" in problems["kind"]
+    assert "again in line 10" in problems["again"]
+    found = find_cases(DatasetSpec.from_json(source / "out" / "dataset.json"))
+    assert [case.id for case in found.cases] == ["001", "002"]
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("id,masks,ct\na,m.nii,c.nii\n", 'Did you mean "masks"'),
+        ("id,mask,site\na,m.nii,x\n", "besides the mask"),
+        ("id,mask,a/b\na,m.nii,c.nii\n", "Rename it"),
+        ("id,mask,ct\na,m.nii,c.nii\n", "does not exist"),
+    ],
+)
+def test_tables_that_are_refused_leave_nothing_behind(tmp_path, text, words):
+    with pytest.raises(InputError, match=words):
+        convert_csv(table(tmp_path, text), tmp_path / "out")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["train.csv"]

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mist_bundle.dataset.names import file_name_problem, is_nifti, nearest_hint, nifti_stem, nifti_suffix
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("train_data", 'Did you mean "train-data"?'),
+        ("Labels", 'Did you mean "labels"?'),
+        ("final-classes", 'Did you mean "final_classes"?'),
+        ("zzz", ""),
+    ],
+)
+def test_nearest_hint(word, expected):
+    assert nearest_hint(word, ["train-data", "labels", "final_classes"]) == expected
+
+
+@pytest.mark.parametrize("name", ["", " a", "a ", ".hidden", "a/b", "a\\b", "a:b", "a\nb", "..", "a*"])
+def test_names_that_no_file_can_have(name):
+    assert file_name_problem(name)
+
+
+@pytest.mark.parametrize("name", ["001", "t1-post", "Patient 7", "Bäcker_1", "x.y"])
+def test_names_that_files_can_have(name):
+    assert file_name_problem(name) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "nifti", "stem", "suffix"),
+    [
+        ("a.nii.gz", True, "a", ".nii.gz"),
+        ("a.b.nii", True, "a.b", ".nii"),
+        ("A.NII.GZ", True, "A", ".nii.gz"),
+        ("._a.nii.gz", False, "._a", ".nii.gz"),
+        ("a.gz", False, "a.gz", ".nii.gz"),
+    ],
+)
+def test_nifti_names(name, nifti, stem, suffix):
+    path = Path("folder.nii") / name
+    assert (is_nifti(path), nifti_stem(path), nifti_suffix(path)) == (nifti, stem, suffix)

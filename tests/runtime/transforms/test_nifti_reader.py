@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from monai.bundle import ConfigParser
+from monai.transforms import LoadImaged
+
+from mist_bundle.runtime.transforms.nifti_reader import NiftiReader
+from tests.runtime.geometry import ORIENTATIONS, make_affine
+from tests.runtime.transforms.nifti import write_nifti
+
+AFFINE = make_affine(ORIENTATIONS[5], (1.0, 1.2, 3.0), (3, 4, 5))
+
+
+def write_pair(folder, second_affine, second_shape=(4, 5, 6)):
+    arrays = [
+        np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+        for seed, shape in enumerate([(4, 5, 6), second_shape])
+    ]
+    paths = [
+        write_nifti(folder / f"{name}.nii.gz", array, affine)
+        for name, array, affine in zip("ab", arrays, (AFFINE, second_affine), strict=True)
+    ]
+    return [str(path) for path in paths], arrays
+
+
+def shifted(distance_mm):
+    affine = AFFINE.copy()
+    affine[0, 3] += distance_mm
+    return affine
+
+
+def load(paths):
+    config = {"_target_": "LoadImaged", "keys": "image", "ensure_channel_first": True}
+    reader = "mist_bundle.runtime.transforms.nifti_reader.NiftiReader"
+    return ConfigParser({"load": {**config, "reader": reader}}).get_parsed_content("load")({"image": paths})["image"]
+
+
+def test_channels_whose_headers_differ_in_the_last_digits_are_stacked(tmp_path):
+    paths, arrays = write_pair(tmp_path, shifted(0.01))
+    with pytest.raises(RuntimeError, match="affine matrix of all images should be the same"):
+        LoadImaged("image")({"image": paths})  # the reason for this reader; when this fails, it can go
+    image = load(paths)
+    np.testing.assert_array_equal(image.numpy(), np.stack(arrays))
+    np.testing.assert_allclose(image.affine, AFFINE, atol=1e-5)
+    assert image.meta["spatial_shape"].tolist() == [4, 5, 6]
+    assert image.meta["filename_or_obj"] == paths[0]
+
+
+def test_one_file_is_read_as_monai_reads_it(tmp_path):
+    paths, _ = write_pair(tmp_path, AFFINE)
+    ours, theirs = load(paths[0]), LoadImaged("image", ensure_channel_first=True)({"image": paths[0]})["image"]
+    np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    assert ours.meta.keys() == theirs.meta.keys()
+
+
+@pytest.mark.parametrize(
+    ("affine", "shape", "message"),
+    [
+        (shifted(0.2), (4, 5, 6), "0.2 mm away"),
+        (AFFINE * [1, -1, 1, 1], (4, 5, 6), "mm away"),
+        (AFFINE, (4, 5, 7), "has \\(4, 5, 7\\)"),
+    ],
+)
+def test_channels_that_do_not_coincide_are_refused_by_name(tmp_path, affine, shape, message):
+    paths, _ = write_pair(tmp_path, affine, shape)
+    with pytest.raises(ValueError, match=message) as error:
+        load(paths)
+    assert "b.nii.gz" in str(error.value)
+
+
+def test_the_tolerance_is_settable(tmp_path):
+    paths, _ = write_pair(tmp_path, shifted(0.2))
+    image = LoadImaged("image", reader=NiftiReader(tolerance_voxels=0.5))({"image": paths})["image"]
+    assert image.shape == (2, 4, 5, 6)

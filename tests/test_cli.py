@@ -1,0 +1,134 @@
+"""The command line: what is refused, how it says so, and the exit codes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mist_bundle import cli
+from mist_bundle.dataset.phantom import make_phantom
+from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
+
+# The options are a contract with users' scripts: adding one is fine, and adds it here; renaming one is not.
+OPTIONS = {
+    "autoconfig": "dataset_json output network loss recipe folds fold_by fold_file val_fraction epochs steps_per_epoch "
+    "batch_size patch_size max_patch_size target_spacing learning_rate flip_axes bias_correction skip_preprocessing "
+    "workers seed format overwrite",
+    "run_all": "dataset_json output device predict_test resume processes options",
+    "analyze": "dataset_json output workers overwrite",
+    "preprocess": "bundle dataset_dir workers overrides",
+    "train": "bundle fold resume device processes dataset_dir overrides",
+    "evaluate": "bundle fold paths reference prediction classes metrics output workers device overwrite dataset_dir "
+    "overrides",
+    "finalize": "bundle",
+    "predict": "bundle input output tta probabilities device overwrite overrides",
+    "convert_msd": "source output copy limit start overwrite",
+    "convert_csv": "source output test copy overwrite",
+    "phantom": "output kind cases test_cases seed overwrite",
+    "networks": "",
+    "losses": "",
+    "recipes": "",
+}
+
+
+def test_options_are_frozen() -> None:
+    assert {name: " ".join(inspect.signature(verb).parameters) for name, verb in cli.VERBS.items()} == OPTIONS
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_every_option_is_explained(name: str) -> None:
+    text = inspect.getdoc(cli.VERBS[name]) or ""
+    missing = [option for option in OPTIONS[name].split() if f"{option}:" not in text]
+    assert not missing
+
+
+def _run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.main(list(words))
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_misspelt_command_and_option_name_the_nearest(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, errors = _run(capsys, "autoconfg")
+    assert code == EXIT_INPUT_REFUSED
+    assert "Did you mean autoconfig?" in errors
+    code, _, errors = _run(capsys, "autoconfig", str(tmp_path / "dataset.json"), "--epoch", "3")
+    assert code == EXIT_INPUT_REFUSED
+    assert "--epoch: is not an option. Did you mean epochs?" in errors
+
+
+def test_bad_options_are_all_named_and_nothing_is_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data = make_phantom(tmp_path / "data", num_cases=3, shape=(16, 16, 12))
+    code, _, errors = _run(
+        capsys,
+        *("autoconfig", str(data), "--output", str(tmp_path / "out"), "--network", "nnnet", "--loss", "dise"),
+        *("--folds", "1", "--epochs", "0", "--target_spacing", "1,0,1", "--val_fraction", "1.5"),
+    )
+    assert code == EXIT_INPUT_REFUSED
+    for option in ("network", "loss", "folds", "epochs", "target_spacing", "val_fraction"):
+        assert f"--{option}:" in errors
+    assert "Did you mean 'nnunet'" in errors
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("value", ["a,b,c", "1.5,2,3"])
+def test_sizes_must_be_whole_numbers(capsys: pytest.CaptureFixture[str], tmp_path: Path, value: str) -> None:
+    code, _, errors = _run(capsys, "autoconfig", str(tmp_path / "x.json"), "--patch_size", value)
+    assert code == EXIT_INPUT_REFUSED
+    assert "--patch_size" in errors
+
+
+def test_missing_data_set_is_one_clear_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, errors = _run(capsys, "autoconfig", str(tmp_path / "nothing.json"))
+    assert code == EXIT_INPUT_REFUSED
+    assert "nothing.json" in errors
+    assert "Traceback" not in errors
+
+
+def test_bad_case_is_left_out_by_name_and_the_exit_code_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data = make_phantom(tmp_path / "data", num_cases=5, shape=(16, 16, 12))
+    victim = sorted((data.parent / "train").iterdir())[2]
+    image = sorted(victim.glob("*.nii.gz"))[-1]
+    image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
+    code, output, errors = _run(
+        capsys, "autoconfig", str(data), "--output", str(tmp_path / "out"), "--folds", "2", "--recipe", "quick"
+    )
+    assert code == EXIT_SOME_CASES_FAILED
+    assert "1 of 5 cases were left out" in errors
+    assert victim.name in errors
+    assert "Bundle of 4 cases" in output
+    datalist = json.loads(next((tmp_path / "out").glob("*_segmentation/configs/datalist.json")).read_text())
+    assert victim.name not in {entry["id"] for entry in datalist["training"]}
+    assert len(datalist["training"]) == 4
+
+
+def test_menus_list_every_row(capsys: pytest.CaptureFixture[str]) -> None:
+    from mist_bundle.catalog.losses import LOSSES
+    from mist_bundle.catalog.networks import NETWORKS
+    from mist_bundle.planning.recipes import RECIPES
+
+    for verb, rows in (("networks", NETWORKS), ("losses", LOSSES), ("recipes", RECIPES)):
+        code, output, _ = _run(capsys, verb)
+        assert code == EXIT_OK
+        assert [line.split()[0] for line in output.splitlines()] == list(rows)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "import mist_bundle.cli, mist_bundle.pipeline",
+        "from mist_bundle.autoconfig import main; import sys; sys.argv = ['autoconfig', '--help']; main()",
+    ],
+)
+def test_start_up_imports_neither_torch_nor_monai(command: str) -> None:
+    code = f"{command}\nimport sys\nassert not {{'torch', 'monai', 'ignite', 'pandas'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
