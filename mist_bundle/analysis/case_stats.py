@@ -237,8 +237,8 @@ def _channel_stats(image: NDArray[np.float32], foreground: NDArray[np.bool_], bo
         high=float(high),
         mean=float(sample.mean(dtype=np.float64)),
         std=float(sample.std(dtype=np.float64)),
-        nonzero_fraction=np.count_nonzero(image) / image.size,
-        nonzero_fraction_cropped=np.count_nonzero(cropped) / cropped.size,
+        nonzero_fraction=int(np.count_nonzero(image)) / image.size,
+        nonzero_fraction_cropped=int(np.count_nonzero(cropped)) / cropped.size,
         labelled=Moments.of(labelled),
         histogram=Histogram.of(labelled, max_bins),
     )

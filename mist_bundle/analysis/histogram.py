@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MAX_INEXACT_BINS = 4096
+_MIN_STEP = 2.0**-100  # far above what float32 can divide by, far below any intensity
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +90,7 @@ class Histogram:
             step = 2.0 ** math.ceil(math.log2((high - low) / min(max_bins, _MAX_INEXACT_BINS)))
         else:
             step = 2.0 ** (math.frexp(low)[1] - 20)  # a constant, kept to a millionth of itself
+        step = max(step, _MIN_STEP)
         bins = np.floor(values / step).astype(np.int64).ravel()  # exact: the step is a power of two
         first = int(bins.min())
         counts = np.bincount(bins - first)

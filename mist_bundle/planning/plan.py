@@ -293,8 +293,7 @@ def _decide_network(
 
 
 def _network_size(sizing: str, topology: Topology, spec: DatasetSpec, recipe: Recipe, heads: int) -> dict[str, Any]:
-    first, largest = recipe.filters
-    filters = (first, first) if sizing in POCKET_NETWORKS else (first, largest)
+    filters = recipe.filters[:1] if sizing in POCKET_NETWORKS else recipe.filters
     return dynamic_unet(
         topology=topology,
         in_channels=spec.num_channels,

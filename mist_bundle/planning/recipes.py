@@ -23,7 +23,7 @@ class Recipe:
         warmup_fraction: part of all steps in which the rate rises linearly; never longer than the run.
         deep_supervision_heads: auxiliary outputs, 0 for none.
         min_steps_per_epoch: an epoch is max(this, training cases / batch size) steps.
-        filters: width of the first level and the largest width of a U-Net.
+        filters: widths of a U-Net's levels, full resolution first; the last one serves all deeper levels.
         ema_decay: the evaluated weights are an exponential moving average with this decay; 0 for none.
     """
 
@@ -31,7 +31,7 @@ class Recipe:
     cite: str = ""
     network: str = "nnunet"
     residual: bool = True
-    filters: tuple[int, int] = (32, 320)
+    filters: tuple[int, ...] = (32, 64, 128, 256, 320)
     loss: str = "dice_ce"
     optimizer: str = "adam"
     learning_rate: float = 3e-4
@@ -90,14 +90,14 @@ RECIPES: dict[str, Recipe] = {
         _PAPER,
         about="For a laptop: a small nnU-Net on whole-organ patches, AdamW, cosine with warm-up, minutes instead of days.",
         cite="measured, docs/benchmarks.md",
-        filters=(16, 128),
+        filters=(8, 32, 64, 128),
         residual=False,
         optimizer="adamw",
-        learning_rate=3e-3,
+        learning_rate=4e-3,
         schedule="cosine",
         warmup_fraction=0.05,
         weight_decay=1e-4,
-        epochs=20,
+        epochs=18,
         min_steps_per_epoch=50,
         patch_rule="cover",
         max_patch_voxels=40 * 56 * 40,

@@ -80,12 +80,12 @@ def dynamic_unet(
     topology: Topology,
     in_channels: int,
     out_channels: int,
-    filters: tuple[int, int],
+    filters: Sequence[int],
     heads: int,
 ) -> dict[str, Any]:
-    """Arguments of MONAI's DynUNet: `filters[0]` doubling at each level up to `filters[1]`."""
+    """Arguments of MONAI's DynUNet; `filters` are the widths of the levels, the last one serves all deeper ones."""
     strides = [list(stride) for stride in topology.strides]
-    widths = [min(filters[0] * 2**level, filters[1]) for level in range(len(strides))]
+    widths = [filters[min(level, len(filters) - 1)] for level in range(len(strides))]
     return {
         "spatial_dims": 3,
         "in_channels": in_channels,

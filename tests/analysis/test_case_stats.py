@@ -83,7 +83,10 @@ def test_shapes_and_spacings_are_along_lps_for_every_orientation(dataset):
             assert {"shape": stats.shape, "spacing_mm": stats.spacing_mm} == expected
             reference = reference or stats
             assert stats.cropped_shape == reference.cropped_shape
-            assert stats.channels == reference.channels
+            for channel, expected_channel in zip(stats.channels, reference.channels, strict=True):
+                assert channel.histogram == expected_channel.histogram
+                assert (channel.minimum, channel.maximum) == (expected_channel.minimum, expected_channel.maximum)
+                assert channel.labelled.mean == pytest.approx(expected_channel.labelled.mean, rel=1e-12)
             assert stats.label_voxels == reference.label_voxels
             count += 1
     assert count == 48

@@ -61,7 +61,7 @@ def _graph(
         batch=True,
         layout=[LAYOUT] * num_arrays + [""] * len(SCALARS),
     )
-    arrays = dict(zip((*keys, "noise"), inputs[:num_arrays], strict=True))
+    arrays = dict(zip((*keys, "noise"), inputs[:num_arrays]))  # noqa: B905  DALI rewrites this function and knows zip without keywords only
     zoomed, noisy, sigma, brightness, contrast = inputs[num_arrays:]
     if on_gpu:
         arrays = {key: array.gpu() for key, array in arrays.items()}

@@ -1,0 +1,76 @@
+"""Dice and HD95 against MONAI, closed forms, and brute force over surface points."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from monai.metrics import compute_hausdorff_distance
+from monai.metrics.meandice import compute_dice
+
+from mist_bundle.runtime.metrics.case import score_case
+
+CLASSES = {"all": (1, 2), "two": (2,)}
+
+
+def _label_map(seed: int) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    grid = np.stack(np.meshgrid(*[np.arange(size) for size in (24, 20, 16)], indexing="ij"))
+    label = np.zeros((24, 20, 16), dtype=np.uint8)
+    for value in (1, 2):
+        centre = generator.uniform(7, 11, 3)[:, None, None, None]
+        label[((grid - centre) ** 2).sum(0) < generator.uniform(9, 30)] = value
+    return label
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_dice_is_monais(seed: int) -> None:
+    prediction, reference = _label_map(seed), _label_map(seed + 10)
+    scores = score_case(prediction, reference, (1, 1, 1), CLASSES, ["dice"])
+    for name, labels in CLASSES.items():
+        masks = [torch.tensor(np.isin(one, labels))[None, None] for one in (prediction, reference)]
+        assert scores[f"{name}_dice"] == pytest.approx(float(compute_dice(*masks)), abs=1e-6)
+
+
+def test_shifted_box_in_millimetres() -> None:
+    reference = np.zeros((30, 30, 30), dtype=np.uint8)
+    reference[5:15, 5:15, 5:15] = 2
+    prediction = np.roll(reference, 3, axis=2)
+    scores = score_case(prediction, reference, (1.0, 1.0, 2.5), CLASSES, ["dice", "hd95"])
+    assert scores["two_dice"] == pytest.approx(0.7)
+    # both end faces lie 3 voxels of 2.5 mm apart, and each is a sixth or so of the surface
+    assert scores["two_hd95"] == pytest.approx(7.5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_hd95_lies_near_monais_unweighted_one(seed: int) -> None:
+    prediction, reference = _label_map(seed), _label_map(seed + 10)
+    own = score_case(prediction, reference, (1, 1, 1), {"all": (1, 2)}, ["hd95"])["all_hd95"]
+    masks = [torch.tensor(one > 0)[None, None] for one in (prediction, reference)]
+    monais = float(compute_hausdorff_distance(*masks, include_background=True, percentile=95))
+    # voxel centres there, voxel corners with their areas here
+    assert own == pytest.approx(monais, abs=1.0)
+
+
+def test_empty_masks() -> None:
+    empty, full = np.zeros((4, 5, 6), dtype=np.uint8), np.full((4, 5, 6), 2, dtype=np.uint8)
+    both = score_case(empty, empty, (1, 2, 3), CLASSES, ["dice", "hd95"])
+    assert both["two_dice"] == 1.0
+    assert both["two_hd95"] == 0.0
+    for pair in ((empty, full), (full, empty)):
+        one = score_case(*pair, (1, 2, 3), CLASSES, ["dice", "hd95"])
+        assert one["two_dice"] == 0.0
+        assert one["two_hd95"] == pytest.approx(math.sqrt(4**2 + 10**2 + 18**2))
+
+
+def test_perfect_prediction() -> None:
+    label = _label_map(0)
+    assert set(score_case(label, label, (1, 1, 3), {"all": (1, 2)}, ["dice"]).values()) == {1.0}
+    assert set(score_case(label, label, (1, 1, 3), {"all": (1, 2)}, ["hd95"]).values()) == {0.0}
+
+
+def test_unknown_metric_is_named() -> None:
+    with pytest.raises(ValueError, match=r"\['dic'\].*Did you mean 'dice'"):
+        score_case(_label_map(0), _label_map(0), (1, 1, 1), CLASSES, ["dic"])
