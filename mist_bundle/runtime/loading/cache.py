@@ -6,6 +6,7 @@ have another name. Entries appear complete or not at all, so several processes m
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -173,7 +174,8 @@ class ArrayCache:
         return True
 
     def _write(self, name: str, item: Item) -> None:
-        result = self.transform(dict(item))
+        # a copy for each case: MONAI's readers keep the file names of the case they are at, which threads would mix up
+        result = copy.deepcopy(self.transform)(dict(item))
         if not isinstance(result, Mapping):
             message = f"the preprocessing must return one dictionary a case, but returned {type(result).__name__}."
             raise TypeError(message)
