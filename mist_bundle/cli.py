@@ -48,7 +48,7 @@ def autoconfig(
     skip_preprocessing: bool = False,
     workers: Any = 1,
     seed: int = 42,
-    format: str = "json",  # noqa: A002  the name is part of the command line
+    format: str = "json",
     overwrite: bool = False,
 ) -> None:
     """Look at a data set, decide everything, and write it as a MONAI bundle.
@@ -271,7 +271,7 @@ def finalize(bundle: str) -> None:
 
 def predict(
     bundle: str,
-    input: str,  # noqa: A002  the name is part of the command line
+    input: str,
     output: str,
     tta: bool | None = None,
     probabilities: bool = False,

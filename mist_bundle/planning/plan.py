@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 from mist_bundle.catalog.choice import nearest
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
-from mist_bundle.catalog.optimizers import OPTIMIZERS
-from mist_bundle.catalog.schedules import SCHEDULES
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.recipes import RECIPES, Recipe

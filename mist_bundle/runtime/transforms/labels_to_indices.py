@@ -73,7 +73,8 @@ def _indices(array: NDArray[Any], labels: Sequence[int]) -> tuple[NDArray[Any], 
         values = flat[start : start + _CHUNK].astype(np.float64)
         whole = np.rint(values)
         entry = np.clip(whole, lowest - 1, highest + 1) - (lowest - 1)
-        entry[~(np.abs(values - whole) <= _ROUNDING)] = 0  # also what is not a number
+        with np.errstate(invalid="ignore"):
+            entry[~(np.abs(values - whole) <= _ROUNDING)] = 0  # also what is infinite or not a number
         indices = table[entry.astype(np.int64)]
         unknown.update(values[indices < 0].tolist())
         out[start : start + _CHUNK] = indices

@@ -73,5 +73,5 @@ def _on_original_grid(array: NDArray[Any], reference: MetaTensor, affine: NDArra
 
 
 def _torch_friendly(label: NDArray[Any]) -> NDArray[Any]:
-    """torch does little with unsigned types above 8 bits; the saver finds the smallest type again."""
+    """Torch does little with unsigned types above 8 bits; the saver finds the smallest type again."""
     return label if label.dtype == np.uint8 else label.astype(np.int64 if label.dtype.itemsize > 2 else np.int32)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mist_bundle.evaluation.gather import gather_folds
 from mist_bundle.errors import InputError
+from mist_bundle.evaluation.gather import gather_folds
 from mist_bundle.runtime.metrics.table import STATISTICS, write_results
 
 ROWS = [{"id": "010", "a_dice": 0.5}, {"id": "001", "a_dice": 0.9}, {"id": "2", "a_dice": float("nan")}]
