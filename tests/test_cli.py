@@ -62,9 +62,7 @@ def test_misspelt_command_and_option_name_the_nearest(capsys: pytest.CaptureFixt
     assert "--epoch: is not an option. Did you mean epochs?" in errors
 
 
-def test_bad_options_are_all_named_and_nothing_is_written(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_bad_options_are_all_named_and_nothing_is_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     data = make_phantom(tmp_path / "data", num_cases=3, shape=(16, 16, 12))
     code, _, errors = _run(
         capsys,

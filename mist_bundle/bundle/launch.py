@@ -64,9 +64,7 @@ def run_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any],
         )
 
 
-def workflow_command(
-    bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], processes: int = 1
-) -> list[str]:
+def workflow_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], processes: int = 1) -> list[str]:
     """The command line of `run_workflow`, checked."""
     stems = [*workflow.files, *([workflow.multi_gpu] if processes > 1 else [])]
     files = [config_path(bundle, stem) for stem in stems]

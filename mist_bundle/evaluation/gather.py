@@ -18,7 +18,9 @@ def gather_folds(tables: Sequence[Path]) -> list[dict[str, str | float]]:
     Raises:
         InputError: a table is missing, or a case stands in two of them.
     """
-    missing = [Problem(str(path), "is not there. Train and evaluate this fold first.") for path in tables if not path.is_file()]
+    missing = [
+        Problem(str(path), "is not there. Train and evaluate this fold first.") for path in tables if not path.is_file()
+    ]
     if missing:
         raise InputError(missing)
     rows: dict[str, dict[str, str | float]] = {}

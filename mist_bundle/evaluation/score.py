@@ -80,7 +80,9 @@ def evaluate_files(
 
 def _read_classes(path: Path | None) -> dict[str, tuple[int, ...]]:
     if path is None:
-        raise InputError(Problem("--classes", "is missing; give a JSON file of class names and labels, or a dataset.json."))
+        raise InputError(
+            Problem("--classes", "is missing; give a JSON file of class names and labels, or a dataset.json.")
+        )
     content = read_json(path)
     content = content.get("final_classes", content) if isinstance(content, dict) else content
     valid = isinstance(content, dict) and all(
@@ -109,8 +111,12 @@ def _pairs(paths: Path | None, reference: Path | None, prediction: Path | None) 
     if reference is None or prediction is None:
         raise InputError(Problem("evaluate", "needs a bundle, or --paths, or both --reference and --prediction."))
     references, predictions = _label_maps(reference), _label_maps(prediction)
-    problems = [Problem(name, f"has no reference in {reference}.") for name in sorted(set(predictions) - set(references))]
-    problems += [Problem(name, f"has no prediction in {prediction}.") for name in sorted(set(references) - set(predictions))]
+    problems = [
+        Problem(name, f"has no reference in {reference}.") for name in sorted(set(predictions) - set(references))
+    ]
+    problems += [
+        Problem(name, f"has no prediction in {prediction}.") for name in sorted(set(references) - set(predictions))
+    ]
     both = sorted(set(references) & set(predictions))
     return [Pair(id=name, reference=references[name], prediction=predictions[name]) for name in both], problems
 

@@ -259,7 +259,9 @@ def _decide_intensity(
         windows = Decision((), "Nothing is stored: each image is measured when it is preprocessed.")
     bias = Decision(options.bias_correction, "Asked for." if options.bias_correction else "Not asked for.")
     needed = "distance_maps" in LOSSES[options.loss or recipe.loss].needs
-    maps = Decision(options.distance_maps or needed, "The loss needs them." if needed else "The loss does not need them.")
+    maps = Decision(
+        options.distance_maps or needed, "The loss needs them." if needed else "The loss does not need them."
+    )
     if options.distance_maps and not needed:
         maps = Decision(True, "Asked for.")
     return {
@@ -317,7 +319,9 @@ def _decide_training(fingerprint: Fingerprint, options: PlanOptions, recipe: Rec
         "optimizer": Decision(recipe.optimizer, of_recipe),
         "learning_rate": _asked_or_recipe(options.learning_rate, recipe.learning_rate, options.recipe),
         "schedule": Decision(recipe.schedule, of_recipe),
-        "warmup_fraction": Decision(recipe.warmup_fraction, f"{of_recipe} Part of all steps, so never longer than the run."),
+        "warmup_fraction": Decision(
+            recipe.warmup_fraction, f"{of_recipe} Part of all steps, so never longer than the run."
+        ),
         "weight_decay": Decision(recipe.weight_decay, of_recipe),
         "grad_clip_norm": Decision(recipe.grad_clip_norm, of_recipe),
         "ema_decay": Decision(recipe.ema_decay, of_recipe),
@@ -353,5 +357,3 @@ def _default_label_name(label: int) -> str:
 
 def _text(values: tuple[float, ...]) -> str:
     return " x ".join(str(value) for value in values)
-
-

@@ -13,7 +13,9 @@ Row = tuple[str, str, str]
 
 def decision_rows(plan: Plan) -> list[Row]:
     """(name, value, because) of every decision."""
-    return [(name.replace("_", " "), _value(one.value, _separator(name)), one.because) for name, one in plan.decisions()]
+    return [
+        (name.replace("_", " "), _value(one.value, _separator(name)), one.because) for name, one in plan.decisions()
+    ]
 
 
 def _separator(name: str) -> str:

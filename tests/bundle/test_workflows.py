@@ -107,9 +107,7 @@ def test_resumed_run_ends_with_the_same_weights(moved: tuple[Path, list[str]], t
     assert epochs == [1, 2]
 
 
-def test_two_processes_train_together_and_evaluate_uneven_shards(
-    moved: tuple[Path, list[str]], tmp_path: Path
-) -> None:
+def test_two_processes_train_together_and_evaluate_uneven_shards(moved: tuple[Path, list[str]], tmp_path: Path) -> None:
     bundle, data = moved
     configs = bundle / "configs"
     files = f"['{configs / 'train.json'}','{configs / 'multi_gpu_train.json'}']"

@@ -39,7 +39,9 @@ spacings = st.tuples(*[st.floats(0.3, 8.0)] * 3)
 
 @given(patches, spacings)
 @settings(max_examples=200, deadline=None)
-def test_fitted_patch_is_divided_by_its_strides(patch: tuple[int, int, int], spacing: tuple[float, float, float]) -> None:
+def test_fitted_patch_is_divided_by_its_strides(
+    patch: tuple[int, int, int], spacing: tuple[float, float, float]
+) -> None:
     fitted = fit_patch(patch, spacing)
     topology = unet_topology(fitted, spacing)
     assert all(size % part == 0 for size, part in zip(fitted, topology.divisor, strict=True))

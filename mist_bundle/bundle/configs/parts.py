@@ -137,7 +137,9 @@ def compose(reference: str) -> Config:
 
 def items(split: str, datalist: str = "@datalist") -> Config:
     """The list of cases of a split: the only source of file names."""
-    return script("loading.datalist.load_items", datalist_path=datalist, dataset_dir="@dataset_dir", split=split, fold="@fold")
+    return script(
+        "loading.datalist.load_items", datalist_path=datalist, dataset_dir="@dataset_dir", split=split, fold="@fold"
+    )
 
 
 def sliding_window(plan: Plan) -> Config:

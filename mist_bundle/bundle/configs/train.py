@@ -25,8 +25,10 @@ def train_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -> Con
         "train": _train(plan),
         "validate": _validate(plan),
         "initialize": initialize(),
-        "run": ["$@checkpoints.attach(@train#trainer, @validate#evaluator if @validate#dataset#data else None)",
-                "$@train#trainer.run()"],
+        "run": [
+            "$@checkpoints.attach(@train#trainer, @validate#evaluator if @validate#dataset#data else None)",
+            "$@train#trainer.run()",
+        ],
         "training": "%run",
     }
 

@@ -72,6 +72,7 @@ class CheckpointKeeper:
         self.rank = rank
         self.best_score = float("-inf")
         self.best_epoch = 0
+        self._validated_epoch = 0
 
     def attach(self, trainer: Engine, evaluator: Engine | None = None) -> None:
         """Register with trainer and evaluator and, if asked to, restore the last state.
@@ -91,21 +92,25 @@ class CheckpointKeeper:
         trainer.add_event_handler(Events.EPOCH_STARTED, self._before_epoch)
         if evaluator is not None:
             evaluator.add_event_handler(Events.COMPLETED, self._after_validation, trainer)
-        trainer.add_event_handler(Events.EPOCH_COMPLETED, self._after_epoch, evaluator is None)
+        trainer.add_event_handler(Events.EPOCH_COMPLETED, self._after_epoch, evaluator)
 
     def _before_epoch(self, trainer: Engine) -> None:
         self.loader.set_epoch(trainer.state.epoch - 1)
 
     def _after_validation(self, evaluator: Engine, trainer: Engine) -> None:
+        self._validated_epoch = trainer.state.epoch
         score = float(evaluator.state.metrics[self.metric])
         # a NaN (no class present in any case) is never better; the first validated weights are kept whatever they score
         if score > self.best_score or self.best_epoch == 0:
             self._keep_best(score, trainer.state.epoch)
 
-    def _after_epoch(self, trainer: Engine, last_is_best: bool) -> None:
-        never_validated = self.best_epoch == 0 and trainer.state.epoch == trainer.state.max_epochs
-        if last_is_best or never_validated:
+    def _after_epoch(self, trainer: Engine, evaluator: Any) -> None:
+        last_is_best = evaluator is None
+        if last_is_best:
             self._keep_best(float("-inf"), trainer.state.epoch)
+        elif trainer.state.epoch == trainer.state.max_epochs != self._validated_epoch:
+            # a schedule ends with its best weights, whether or not the interval divides the number of epochs
+            evaluator.run(trainer.state.epoch)
         if self.rank != 0:
             return
         save_atomically(self._state(trainer), self.fold_dir / LAST)
@@ -178,7 +183,13 @@ def random_state() -> dict[str, Any]:
     name, keys, position, has_gauss, gauss = np.random.get_state()
     return {
         "python": [version, list(numbers), cached],
-        "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), float(gauss)],
+        "numpy": [
+            name,
+            torch.from_numpy(np.asarray(keys).astype(np.int64)),
+            int(position),
+            int(has_gauss),
+            float(gauss),
+        ],
         "torch": torch.get_rng_state(),
         "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_available() else [],
     }

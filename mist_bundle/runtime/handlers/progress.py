@@ -76,7 +76,9 @@ class TrainingProgress:
     def _epoch_started(self, engine: Engine) -> None:
         self._loss_sum, self._steps = 0.0, 0
         self._epoch_start = time.monotonic()
-        self._bar = _progress_bar(engine.state.epoch_length or 0, f"epoch {engine.state.epoch}/{engine.state.max_epochs}")
+        self._bar = _progress_bar(
+            engine.state.epoch_length or 0, f"epoch {engine.state.epoch}/{engine.state.max_epochs}"
+        )
 
     def _iteration_completed(self, engine: Engine) -> None:
         # summed on the device: reading the value in each step would make a GPU wait for it
@@ -118,7 +120,9 @@ class TrainingProgress:
         max_epochs = engine.state.max_epochs or 0
         done = engine.state.epoch - self._first_epoch
         left = (time.monotonic() - self._run_start) / max(1, done) * (max_epochs - engine.state.epoch)
-        dice = "  ".join(f"{name} {'-' if value is None else format(value, '.3f')}" for name, value in record.get("dice", {}).items())
+        dice = "  ".join(
+            f"{name} {'-' if value is None else format(value, '.3f')}" for name, value in record.get("dice", {}).items()
+        )
         return (
             f"epoch {record['epoch']}/{max_epochs}  loss {record['loss']:.4f}  "
             + (f"dice {dice}  " if dice else "")
@@ -140,7 +144,9 @@ class TrainingProgress:
     def _completed(self, engine: Engine) -> None:
         if self._writer is not None:
             self._writer.close()
-        logger.info("Training ended after epoch %d in %s.", engine.state.epoch, _clock(time.monotonic() - self._run_start))
+        logger.info(
+            "Training ended after epoch %d in %s.", engine.state.epoch, _clock(time.monotonic() - self._run_start)
+        )
 
 
 class EvaluationProgress:

@@ -69,7 +69,9 @@ def _turned_shapes() -> dict[frozenset[Corner], NDArray[np.float64]]:
         for axes in itertools.permutations(range(3)):
             turned = np.array(vectors)[:, axes]
             for flips in itertools.product((0, 1), repeat=3):
-                places = [tuple(corner[axis] ^ flip for axis, flip in zip(axes, flips, strict=True)) for corner in corners]
+                places = [
+                    tuple(corner[axis] ^ flip for axis, flip in zip(axes, flips, strict=True)) for corner in corners
+                ]
                 groups[frozenset(places)] = turned
     return groups  # type: ignore[return-value]
 
@@ -99,4 +101,3 @@ def _area_vectors() -> list[NDArray[np.float64]]:
             code = _code(corners)
             vectors[code] = vectors[FULL_CODE - code] = np.concatenate(parts)
     return vectors
-

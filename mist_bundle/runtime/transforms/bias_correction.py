@@ -51,7 +51,7 @@ class BiasCorrectiond(MapTransform):
         return result
 
     def _correct(self, channel: NDArray[Any], spacing: Sequence[float]) -> NDArray[np.float32]:
-        import SimpleITK as sitk  # noqa: N813, the name that everybody gives it
+        import SimpleITK as sitk
 
         values = np.ascontiguousarray(channel, dtype=np.float32)
         if values.max() <= max(0.0, float(values.min())):

@@ -21,9 +21,7 @@ def test_threads_do_not_mix_up_channels(tmp_path: Path) -> None:
             nib.save(nib.Nifti1Image(np.full((6, 5, 4), 10 * case + channel, np.float32), np.eye(4)), path)
             files.append(str(path))
         items.append({"id": str(case), "image": files})
-    transform = Compose(
-        [LoadImaged("image", reader=NiftiReader, image_only=True), EnsureChannelFirstd("image")]
-    )
+    transform = Compose([LoadImaged("image", reader=NiftiReader, image_only=True), EnsureChannelFirstd("image")])
     cache = ArrayCache(tmp_path / "cache", transform, keys=["image"], workers=8)
     cache.build(items)
     for case, item in enumerate(items):

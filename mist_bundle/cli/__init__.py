@@ -1,0 +1,88 @@
+"""The command line: one function a verb. It parses, calls, and says where the result lies; nothing else prints.
+
+Exit codes: 0 all went well, 1 some cases failed (each is named), 2 the input was refused and nothing was written.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+
+from mist_bundle.cli.configure import analyze, autoconfig, run_all
+from mist_bundle.cli.data import convert_csv, convert_msd, phantom
+from mist_bundle.cli.menu import losses, networks, recipes
+from mist_bundle.cli.words import check_flags, nearest_word
+from mist_bundle.cli.workflows import evaluate, finalize, predict, preprocess, train
+from mist_bundle.errors import (
+    EXIT_INPUT_REFUSED,
+    EXIT_OK,
+    EXIT_SOME_CASES_FAILED,
+    CaseFailure,
+    InputError,
+    MistBundleError,
+    Problem,
+)
+
+# the order is that of the overview: what one does first stands first
+VERBS: dict[str, Callable[..., None]] = {
+    verb.__name__: verb
+    for verb in (
+        autoconfig,
+        run_all,
+        analyze,
+        preprocess,
+        train,
+        evaluate,
+        finalize,
+        predict,
+        convert_msd,
+        convert_csv,
+        phantom,
+        networks,
+        losses,
+        recipes,
+    )
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return EXIT_OK if words else EXIT_INPUT_REFUSED
+    return run_verb(words[0], words[1:])
+
+
+def run_verb(name: str, words: list[str]) -> int:
+    """Run one verb with its words; problems go to stderr, the exit code says how it went."""
+    import fire
+
+    try:
+        verb = VERBS.get(name)
+        if verb is None:
+            raise InputError(Problem(name, f"is not a command. {nearest_word(name, VERBS)}"))
+        if not {"-h", "--help"} & set(words):
+            check_flags(verb, words)
+        fire.Fire(
+            verb, command=["--", "--help"] if {"-h", "--help"} & set(words) else words, name=f"mist-bundle {name}"
+        )
+    except InputError as error:
+        print(f"Refused, nothing was written:\n{error}", file=sys.stderr)
+        return EXIT_INPUT_REFUSED
+    except CaseFailure as error:
+        print(str(error), file=sys.stderr)
+        return EXIT_SOME_CASES_FAILED
+    except MistBundleError as error:
+        print(str(error), file=sys.stderr)
+        return EXIT_SOME_CASES_FAILED
+    return EXIT_OK
+
+
+def _overview() -> str:
+    lines = [f"  {name:<12} {(inspect.getdoc(verb) or '').splitlines()[0]}" for name, verb in VERBS.items()]
+    return (
+        "mist-bundle: from a data set to a MONAI bundle that trains, evaluates and predicts.\n\n"
+        "usage: python -m mist_bundle COMMAND … (COMMAND --help for its options)\n\n" + "\n".join(lines)
+    )

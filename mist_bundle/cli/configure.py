@@ -1,0 +1,175 @@
+"""Verbs that look at a data set: autoconfig, analyze, and run_all, which goes on to the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.cli.words import axes, check_flags, fail_for, sequence, warn
+from mist_bundle.errors import CaseFailure, InputError, Problem
+
+# Heavy imports stand inside the verbs, so that --help answers at once.
+
+
+def autoconfig(
+    dataset_json: str,
+    output: str = ".",
+    network: str | None = None,
+    loss: str | None = None,
+    recipe: str = "paper",
+    folds: int = 5,
+    fold_by: str | None = None,
+    fold_file: str | None = None,
+    val_fraction: float | None = None,
+    epochs: int | None = None,
+    steps_per_epoch: int | None = None,
+    batch_size: int | None = None,
+    patch_size: Any = None,
+    max_patch_size: Any = None,
+    target_spacing: Any = None,
+    learning_rate: float | None = None,
+    flip_axes: Any = (0, 1, 2),
+    bias_correction: bool = False,
+    skip_preprocessing: bool = False,
+    workers: Any = 1,
+    seed: int = 42,
+    format: str = "json",
+    overwrite: bool = False,
+) -> None:
+    """Look at a data set, decide everything, and write it as a MONAI bundle.
+
+    Args:
+        dataset_json: the data set's description (MIST's keys: task, modality, train-data, mask, images, labels …).
+        output: folder in which <task>_segmentation/ is made.
+        network: name from `mist-bundle networks`; the recipe's by default.
+        loss: name from `mist-bundle losses`; the recipe's by default.
+        recipe: name from `mist-bundle recipes`.
+        folds: number of cross-validation folds.
+        fold_by: column of the cases' table that is kept together in a fold (leave-one-site-out, say).
+        fold_file: CSV or JSON with the columns id and fold.
+        val_fraction: part of each training set held back to choose the best weights.
+        epochs: of each training.
+        steps_per_epoch: optimizer steps of an epoch.
+        batch_size: patches of a step (on each GPU).
+        patch_size: voxels, for example 64,64,32; rounded up to what the network takes.
+        max_patch_size: the largest patch the rule may choose.
+        target_spacing: millimetres, for example 1,1,3.
+        learning_rate: the initial one.
+        flip_axes: axes that may be flipped in training and testing; 1,2 when left and right differ.
+        bias_correction: N4 bias field correction (MR only).
+        skip_preprocessing: the files are preprocessed already; read them as they are.
+        workers: processes of the analysis, or tcp://host:port of a Dask scheduler.
+        seed: of the folds and of the training.
+        format: json, which every consumer reads, or yaml.
+        overwrite: replace a bundle that is there already.
+    """
+    from mist_bundle import pipeline
+    from mist_bundle.bundle.generate import FORMATS
+    from mist_bundle.planning.plan import PlanOptions
+    from mist_bundle.planning.table import decision_rows, text_table
+
+    if format not in FORMATS:
+        raise InputError(Problem("--format", f"is {format!r}; expected {' or '.join(FORMATS)}."))
+    options = PlanOptions(
+        recipe=recipe,
+        network=network,
+        loss=loss,
+        folds=folds,
+        val_fraction=val_fraction,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        batch_size=batch_size,
+        patch_size=axes("patch_size", patch_size, int),
+        max_patch_size=axes("max_patch_size", max_patch_size, int),
+        target_spacing=axes("target_spacing", target_spacing, float),
+        learning_rate=learning_rate,
+        seed=seed,
+        skip_preprocessing=skip_preprocessing,
+        bias_correction=bias_correction,
+        flip_axes=tuple(sequence("flip_axes", flip_axes, int)),
+    )
+    made = pipeline.autoconfig(
+        Path(str(dataset_json)),
+        Path(str(output)),
+        options,
+        fold_by=None if fold_by is None else str(fold_by),
+        fold_file=None if fold_file is None else Path(str(fold_file)),
+        config_format=format,
+        workers=workers,
+        overwrite=overwrite,
+    )
+    warn(made.warnings)
+    print(text_table(decision_rows(made.plan)))
+    print(f"\nBundle of {made.plan.num_cases} cases: {made.bundle}")
+    print(f"Train it: python -m mist_bundle train {made.bundle} --fold all")
+    fail_for(made.excluded, made.plan.num_cases + len(made.excluded), "left out")
+
+
+def analyze(dataset_json: str, output: str = ".", workers: Any = 1, overwrite: bool = False) -> None:
+    """Measure a data set and write fingerprint.json.
+
+    Args:
+        dataset_json: the data set's description.
+        output: folder for fingerprint.json.
+        workers: processes, or tcp://host:port of a Dask scheduler.
+        overwrite: replace a file that is there already.
+    """
+    from mist_bundle import pipeline
+    from mist_bundle.artifacts import FINGERPRINT_JSON, refuse_existing, write_json
+
+    target = Path(str(output)) / FINGERPRINT_JSON
+    refuse_existing(target, overwrite=overwrite)
+    fingerprint, excluded = pipeline.analyze_dataset(Path(str(dataset_json)), workers)
+    write_json(target, fingerprint.to_json())
+    print(f"Measured {len(fingerprint.cases)} cases: {target}")
+    fail_for(excluded, len(fingerprint.cases) + len(excluded), "left out")
+
+
+def run_all(
+    dataset_json: str,
+    output: str = ".",
+    device: str | None = None,
+    predict_test: bool = True,
+    resume: bool = False,
+    processes: int = 1,
+    **options: Any,
+) -> None:
+    """Everything: configure, preprocess, train and evaluate every fold, gather the results, predict the test set.
+
+    Args:
+        dataset_json: the data set's description.
+        output: folder in which <task>_segmentation/ and its work folder are made.
+        device: cpu, cuda or cuda:1.
+        predict_test: predict the test set, where there is one.
+        resume: go on with the bundle that is there, after what is finished.
+        processes: GPUs (or CPU processes) that train together.
+        **options: all options of `autoconfig`.
+    """
+    from mist_bundle import pipeline
+    from mist_bundle.bundle.generate import bundle_name
+    from mist_bundle.dataset.spec import DatasetSpec
+    from mist_bundle.report.overlay import draw_examples
+
+    check_flags(autoconfig, [f"--{name}" for name in options])
+    bundle = Path(str(output)) / bundle_name(DatasetSpec.from_json(Path(str(dataset_json))))
+    left_out: CaseFailure | None = None
+    if not (resume and bundle.is_dir()):
+        try:
+            autoconfig(dataset_json, output, **options)
+        except CaseFailure as failure:  # the others go on; the exit code says it at the end
+            left_out = failure
+    settings = {"device": device}
+    folds = list(range(pipeline.num_folds(bundle)))
+    pipeline.preprocess(bundle, {})
+    pipeline.train(bundle, folds, {**settings, "resume": resume or None}, processes)
+    pipeline.evaluate_folds(bundle, folds, settings)
+    results = pipeline.finalize(bundle)
+    predictions = pipeline.work_dir(bundle) / "predictions"
+    count = pipeline.predict_test_set(bundle, predictions, settings) if predict_test else 0
+    picture = draw_examples(bundle, pipeline.work_dir(bundle))
+    print(f"\nBundle:      {bundle}\nResults:     {results}\nPicture:     {picture}")
+    print(f"Predictions: {pipeline.work_dir(bundle)}/fold_*/predictions (each case by a model that had not seen it)")
+    if count:
+        print(f"Test set:    {predictions} ({count} cases)")
+    if left_out is not None:
+        raise left_out

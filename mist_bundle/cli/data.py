@@ -1,0 +1,65 @@
+"""Verbs that make or convert data sets: convert_msd, convert_csv, phantom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mist_bundle.cli.words import optional_path
+
+# Heavy imports stand inside the verbs, so that --help answers at once.
+
+
+def convert_msd(
+    source: str, output: str, copy: bool = False, limit: int | None = None, start: int = 0, overwrite: bool = False
+) -> None:
+    """Describe a Medical Segmentation Decathlon folder for autoconfig; images are linked, not copied.
+
+    Args:
+        source: folder with dataset.json, imagesTr and labelsTr.
+        output: folder to make.
+        copy: copy the images instead of linking them.
+        limit: take only so many cases, in sorted order.
+        start: pass over so many cases first.
+        overwrite: replace a folder that is there already.
+    """
+    from mist_bundle.dataset.msd_layout import convert_msd as convert
+
+    made = convert(Path(str(source)), Path(str(output)), copy=copy, limit=limit, start=start, overwrite=overwrite)
+    print(f"Data set: {made}")
+
+
+def convert_csv(source: str, output: str, test: str | None = None, copy: bool = False, overwrite: bool = False) -> None:
+    """Describe a table of cases for autoconfig; images are linked, not copied.
+
+    Args:
+        source: CSV with the columns id, mask and one for each image.
+        output: folder to make.
+        test: the same for unlabelled cases.
+        copy: copy the images instead of linking them.
+        overwrite: replace a folder that is there already.
+    """
+    from mist_bundle.dataset.csv_layout import convert_csv as convert
+
+    made = convert(Path(str(source)), Path(str(output)), test_csv=optional_path(test), copy=copy, overwrite=overwrite)
+    print(f"Data set: {made}")
+
+
+def phantom(
+    output: str, kind: str = "mr2", cases: int = 12, test_cases: int = 3, seed: int = 0, overwrite: bool = False
+) -> None:
+    """Make a synthetic data set to try things on.
+
+    Args:
+        output: folder to make.
+        kind: mr2 (two MR channels), ct, or brats (nested labels 0, 1, 2, 4).
+        cases: with labels.
+        test_cases: without.
+        seed: of everything that is drawn.
+        overwrite: replace a folder that is there already.
+    """
+    from mist_bundle.dataset.phantom import make_phantom
+
+    made = make_phantom(
+        Path(str(output)), kind=kind, num_cases=cases, num_test=test_cases, seed=seed, overwrite=overwrite
+    )
+    print(f"Data set: {made}")

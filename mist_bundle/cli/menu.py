@@ -1,0 +1,33 @@
+"""Verbs that list what there is to choose from: networks, losses, recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def networks() -> None:
+    """List the networks."""
+    from mist_bundle.catalog.networks import NETWORKS
+
+    _menu(NETWORKS)
+
+
+def losses() -> None:
+    """List the losses."""
+    from mist_bundle.catalog.losses import LOSSES
+
+    _menu(LOSSES)
+
+
+def recipes() -> None:
+    """List the recipes."""
+    from mist_bundle.planning.recipes import RECIPES
+
+    _menu(RECIPES)
+
+
+def _menu(rows: Mapping[str, Any]) -> None:
+    width = max(len(name) for name in rows)
+    for name, row in rows.items():
+        print(f"{name:<{width}}  {row.about}" + (f" [{row.cite}]" if row.cite else ""))

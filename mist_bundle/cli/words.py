@@ -1,0 +1,94 @@
+"""What the verbs share: reading the words that Fire hands over, refusing wrong ones, telling warnings and failures."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.errors import CaseFailure, InputError, Problem, render_problems
+
+
+def check_flags(verb: Callable[..., None], words: Sequence[str]) -> None:
+    """Refuse misspelt options before anything runs: Fire would run the verb first and complain afterwards.
+
+    Raises:
+        InputError: naming each unknown option and the nearest known one.
+    """
+    parameters = inspect.signature(verb).parameters
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    known = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    problems, positional, expects_value = [], 0, False
+    for word in words:
+        if not word.startswith("--"):
+            positional += not expects_value
+            expects_value = False
+            continue
+        flag, _, value = word[2:].partition("=")
+        flag = flag.replace("-", "_")
+        expects_value = not value
+        if not open_ended and flag not in known and not (flag.startswith("no") and flag[2:] in known):
+            problems.append(Problem(f"--{flag}", f"is not an option. {nearest_word(flag, known)}"))
+    if positional > len(known):
+        problems.append(Problem("arguments", f"{positional} were given; expected at most {len(known)}."))
+    if problems:
+        raise InputError(problems)
+
+
+def nearest_word(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    hint = f"Did you mean {close[0]}? " if close else ""
+    return f"{hint}Known: {', '.join(known)}."
+
+
+def warn(warnings: Sequence[Problem]) -> None:
+    if warnings:
+        print(f"Warnings:\n{render_problems(warnings)}\n", file=sys.stderr)
+
+
+def fail_for(problems: Sequence[Problem], total: int, what: str) -> None:
+    if problems:
+        print(f"{len(problems)} of {total} cases were {what}.", file=sys.stderr)
+        raise CaseFailure(problems, total)
+
+
+def fold_numbers(fold: Any, count: int) -> list[int]:
+    return list(range(count)) if fold == "all" else sequence("fold", fold, int)
+
+
+def axes(name: str, value: Any, kind: type) -> Any:
+    if value is None:
+        return None
+    axes = tuple(sequence(name, value, kind))
+    return axes * 3 if len(axes) == 1 else axes
+
+
+def sequence(name: str, value: Any, kind: type) -> list[Any]:
+    """A list of numbers or words from what Fire made of "1,2,3", "[1, 2, 3]" or "1"."""
+    parts = value.split(",") if isinstance(value, str) else value
+    parts = list(parts) if isinstance(parts, (list, tuple)) else [parts]
+    try:
+        converted = [kind(part) for part in parts if part != ""]
+    except (TypeError, ValueError):
+        raise InputError(Problem(f"--{name}", f"is {value!r}; expected {kind.__name__} values like 1,2,3.")) from None
+    if kind is int and any(int(part) != float(part) for part in parts if part != ""):
+        raise InputError(Problem(f"--{name}", f"is {value!r}; expected whole numbers."))
+    return converted
+
+
+def bundle_folder(bundle: str) -> Path:
+    path = Path(str(bundle))
+    if not (path / "configs").is_dir():
+        raise InputError(Problem(str(path), "is not a bundle: there is no configs/ folder in it."))
+    return path
+
+
+def absolute(value: str | None) -> str | None:
+    return None if value is None else str(Path(str(value)).absolute())
+
+
+def optional_path(value: str | None) -> Path | None:
+    return None if value is None else Path(str(value))
