@@ -40,3 +40,19 @@ def nearest(name: str, names: object) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return f"{hint}Known: {', '.join(known)}."
+
+
+def is_user_code(name: str) -> bool:
+    """Whether a name means the user's own code: a dotted path or a file. Names of the menu have neither dot nor colon."""
+    return "." in name or ":" in name
+
+
+def find_choice(menu: Mapping[str, Choice], name: str) -> Choice:
+    """The row of a name, or a row made for a dotted path of the user's own code.
+
+    Raises:
+        KeyError: it is neither.
+    """
+    if is_user_code(name):
+        return Choice(target=name, about="The user's own code.", sizing="user")
+    return menu[name]

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mist_bundle.catalog.choice import nearest
+from mist_bundle.catalog.choice import find_choice, is_user_code, nearest
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
@@ -38,6 +38,8 @@ class PlanOptions:
 
     recipe: str = "paper"
     network: str | None = None
+    network_arguments: Mapping[str, Any] | None = None
+    patch_divisor: Triple | None = None  # what a user's own network says its patches must be multiples of
     loss: str | None = None
     folds: int = 5
     val_fraction: float | None = None
@@ -142,7 +144,7 @@ def check_options(options: PlanOptions) -> None:
             ("network", options.network, NETWORKS),
             ("loss", options.loss, LOSSES),
         )
-        if value is not None and value not in menu
+        if value is not None and value not in menu and not (name != "recipe" and is_user_code(value))
     ]
     for name in ("epochs", "steps_per_epoch", "batch_size"):
         value = getattr(options, name)
@@ -258,7 +260,7 @@ def _decide_intensity(
         mode = Decision("per_image", f"{spec.modality.upper()}: each image by its own 0.5 and 99.5 percentile.")
         windows = Decision((), "Nothing is stored: each image is measured when it is preprocessed.")
     bias = Decision(options.bias_correction, "Asked for." if options.bias_correction else "Not asked for.")
-    needed = "distance_maps" in LOSSES[options.loss or recipe.loss].needs
+    needed = "distance_maps" in find_choice(LOSSES, options.loss or recipe.loss).needs
     maps = Decision(
         options.distance_maps or needed, "The loss needs them." if needed else "The loss does not need them."
     )

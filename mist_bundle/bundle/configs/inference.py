@@ -5,7 +5,6 @@ from __future__ import annotations
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.parts import Config, script
 from mist_bundle.bundle.configs.train import initialize
-from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.planning.plan import Plan
 
 
@@ -28,7 +27,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "seed": plan.seed,
         "amp": "auto",
         "device": parts.DEVICE,
-        "network_def": parts.network(plan, NETWORKS[plan.network.value].target, training=False),
+        "network_def": parts.network(plan, training=False),
         "network": "$@network_def.to(@device)",
         "deterministic_transforms": parts.transforms(plan, with_label=False),
         "preprocessing": parts.compose("@deterministic_transforms"),

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mist_bundle.catalog.choice import Choice
+from mist_bundle.catalog.choice import Choice, find_choice
+from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.planning.plan import Plan
 
 Config = dict[str, Any]
@@ -154,11 +155,13 @@ def sliding_window(plan: Plan) -> Config:
     }
 
 
-def network(plan: Plan, target: str, *, training: bool) -> Config:
+def network(plan: Plan, *, training: bool) -> Config:
     """The network; outside training without the auxiliary heads, so that it exports and loads everywhere."""
+    row = find_choice(NETWORKS, plan.network.value)
     arguments: Mapping[str, Any] = plan.network_arguments
     heads = {} if training or "deep_supervision" not in arguments else {"deep_supervision": False}
-    return {"_target_": target, **arguments, **heads}
+    own = {"_requires_": "@scripts_path"} if row.target.startswith("scripts.") else {}
+    return {"_target_": row.target, **own, **arguments, **heads}
 
 
 def restore_and_save(plan: Plan) -> list[Config]:

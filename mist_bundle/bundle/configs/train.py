@@ -7,8 +7,8 @@ from typing import Any
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.parts import Config, script
 from mist_bundle.catalog.augmentations import FOREGROUND_PROBABILITY, augmentation
+from mist_bundle.catalog.choice import find_choice
 from mist_bundle.catalog.losses import LOSSES
-from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.catalog.optimizers import OPTIMIZERS
 from mist_bundle.catalog.schedules import SCHEDULES
 from mist_bundle.planning.plan import Plan
@@ -68,10 +68,10 @@ def _settings(plan: Plan) -> Config:
 
 
 def _model(plan: Plan) -> Config:
-    loss = parts.choice(LOSSES[plan.loss.value])
+    loss = parts.choice(find_choice(LOSSES, plan.loss.value))
     averaged = plan.ema_decay.value > 0
     model: Config = {
-        "network_def": parts.network(plan, NETWORKS[plan.network.value].target, training=True),
+        "network_def": parts.network(plan, training=True),
         "network": "$@network_def.to(@device)",
         "loss": script("losses.deep_supervision.DeepSupervisionLoss", loss=loss),
         "optimizer": parts.choice(
