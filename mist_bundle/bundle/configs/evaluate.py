@@ -33,6 +33,7 @@ def evaluate_config(plan: Plan) -> Config:
                 "inferers.ensemble.EnsembleInferer",
                 inferer=parts.sliding_window(plan),
                 flip_axes="@test_time_flip_axes",
+                patch_divisor="@patch_divisor",
             ),
             enabled="@amp",
         ),

@@ -52,6 +52,7 @@ def _settings(plan: Plan) -> Config:
         "steps_per_epoch": plan.steps_per_epoch.value,
         "batch_size": plan.batch_size.value,
         "patch_size": list(plan.patch_size.value),
+        "patch_divisor": list(plan.patch_divisor),
         "learning_rate": plan.learning_rate.value,
         "val_interval": plan.val_interval.value,
         "overlap": plan.overlap.value,
@@ -73,7 +74,7 @@ def _model(plan: Plan) -> Config:
     model: Config = {
         "network_def": parts.network(plan, training=True),
         "network": "$@network_def.to(@device)",
-        "loss": script("losses.deep_supervision.DeepSupervisionLoss", loss=loss),
+        "loss": parts.with_penalty(plan, script("losses.deep_supervision.DeepSupervisionLoss", loss=loss)),
         "optimizer": parts.choice(
             OPTIMIZERS[plan.optimizer.value],
             params="$@network.parameters()",
@@ -107,7 +108,7 @@ def _model(plan: Plan) -> Config:
         ],
         averaged_network="@evaluated_network" if averaged else None,
         metric=METRIC,
-        training_only_keys=["deep_supervision_heads.", ".super_head."],
+        training_only_keys=["deep_supervision_heads.", ".super_head.", "auxiliary_heads.", "vae_branch."],
         resume="@resume",
         rank="@rank",
     )
@@ -154,6 +155,7 @@ def _train(plan: Plan) -> Config:
             data="@train#dataset#data",
             cache="@train#cache",
             patch_size="@patch_size",
+            patch_divisor="@patch_divisor",
             batch_size="@batch_size",
             steps_per_epoch="@steps_per_epoch",
             augmentation="@train#augmentation",
