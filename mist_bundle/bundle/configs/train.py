@@ -7,8 +7,8 @@ from typing import Any
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.parts import Config, script
 from mist_bundle.catalog.augmentations import FOREGROUND_PROBABILITY, augmentation
+from mist_bundle.catalog.choice import find_choice
 from mist_bundle.catalog.losses import LOSSES
-from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.catalog.optimizers import OPTIMIZERS
 from mist_bundle.catalog.schedules import SCHEDULES
 from mist_bundle.planning.plan import Plan
@@ -52,6 +52,7 @@ def _settings(plan: Plan) -> Config:
         "steps_per_epoch": plan.steps_per_epoch.value,
         "batch_size": plan.batch_size.value,
         "patch_size": list(plan.patch_size.value),
+        "patch_divisor": list(plan.patch_divisor),
         "learning_rate": plan.learning_rate.value,
         "val_interval": plan.val_interval.value,
         "overlap": plan.overlap.value,
@@ -68,12 +69,12 @@ def _settings(plan: Plan) -> Config:
 
 
 def _model(plan: Plan) -> Config:
-    loss = parts.choice(LOSSES[plan.loss.value])
+    loss = parts.choice(find_choice(LOSSES, plan.loss.value))
     averaged = plan.ema_decay.value > 0
     model: Config = {
-        "network_def": parts.network(plan, NETWORKS[plan.network.value].target, training=True),
+        "network_def": parts.network(plan, training=True),
         "network": "$@network_def.to(@device)",
-        "loss": script("losses.deep_supervision.DeepSupervisionLoss", loss=loss),
+        "loss": parts.with_penalty(plan, script("losses.deep_supervision.DeepSupervisionLoss", loss=loss)),
         "optimizer": parts.choice(
             OPTIMIZERS[plan.optimizer.value],
             params="$@network.parameters()",
@@ -107,7 +108,7 @@ def _model(plan: Plan) -> Config:
         ],
         averaged_network="@evaluated_network" if averaged else None,
         metric=METRIC,
-        training_only_keys=["deep_supervision_heads.", ".super_head."],
+        training_only_keys=["deep_supervision_heads.", ".super_head.", "auxiliary_heads.", "vae_branch."],
         resume="@resume",
         rank="@rank",
     )
@@ -154,6 +155,7 @@ def _train(plan: Plan) -> Config:
             data="@train#dataset#data",
             cache="@train#cache",
             patch_size="@patch_size",
+            patch_divisor="@patch_divisor",
             batch_size="@batch_size",
             steps_per_epoch="@steps_per_epoch",
             augmentation="@train#augmentation",

@@ -13,6 +13,9 @@ from typing import Any, cast
 
 import torch
 from monai.inferers import SlidingWindowInferer
+from monai.utils import ensure_tuple_rep
+
+from ..numerics.patch_fit import patch_problem
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +28,22 @@ class EnsembleInferer:
         flip_axes: spatial axes (0, 1, 2) whose combinations of flips are averaged; none for no test-time augmentation.
         checkpoints: files of state dicts. With two or more, each is loaded into the network in turn; with fewer, the
             network is used as it is.
+        patch_divisor: what the windows' axes must be multiples of.
+
+    Raises:
+        ValueError: the network cannot take windows of the inferer's size.
     """
 
     def __init__(
-        self, inferer: SlidingWindowInferer, flip_axes: Sequence[int] = (), checkpoints: Sequence[str] = ()
+        self,
+        inferer: SlidingWindowInferer,
+        flip_axes: Sequence[int] = (),
+        checkpoints: Sequence[str] = (),
+        patch_divisor: Sequence[int] = (1, 1, 1),
     ) -> None:
+        problem = patch_problem(ensure_tuple_rep(inferer.roi_size, 3), patch_divisor)
+        if problem:
+            raise ValueError(f"patch_size {problem}")
         self.inferer = inferer
         self.flip_axes = tuple(flip_axes)
         self.checkpoints = tuple(checkpoints)
