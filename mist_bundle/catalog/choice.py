@@ -23,6 +23,9 @@ class Choice:
         about: one line for people.
         cite: where it comes from.
         needs: what the choice asks of the rest, for example {"distance_maps"}.
+        extended: for losses whose target knows neither regions, nor ignored voxels, nor class weights: the same loss
+            with them.
+        base: for losses that are one term of a composite: the name of the loss for the other term.
         sizing: for networks, the name of the rule in planning/topology.py that turns patch and spacing into arguments.
     """
 
@@ -31,6 +34,8 @@ class Choice:
     about: str
     cite: str = ""
     needs: frozenset[str] = frozenset()
+    extended: str = ""
+    base: str = ""
     sizing: str = ""
 
 
