@@ -125,9 +125,10 @@ def _find_user_code(options: PlanOptions) -> tuple[PlanOptions, tuple[UserCode, 
         except InputError as error:
             problems += error.problems
             continue
-        options = replace(options, **{name: code.target})
         if name == "network":
-            options = replace(options, patch_divisor=code.patch_divisor)
+            options = replace(options, network=code.target, patch_divisor=code.patch_divisor)
+        else:
+            options = replace(options, loss=code.target)
         codes.append(code)
     if problems:
         raise InputError(problems)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.cli.words import axes, check_flags, fail_for, sequence, warn
+from mist_bundle.cli.words import axes, check_flags, fail_for, mapping, sequence, warn
 from mist_bundle.errors import CaseFailure, InputError, Problem
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
@@ -15,6 +15,11 @@ def autoconfig(
     dataset_json: str,
     output: str = ".",
     network: str | None = None,
+    network_arguments: Any = None,
+    deep_supervision_heads: int | None = None,
+    residual: bool | None = None,
+    vae: bool | None = None,
+    kernel_size: int | None = None,
     loss: str | None = None,
     recipe: str = "paper",
     folds: int = 5,
@@ -48,7 +53,12 @@ def autoconfig(
     Args:
         dataset_json: the data set's description (MIST's keys: task, modality, train-data, mask, images, labels …).
         output: folder in which <task>_segmentation/ is made.
-        network: name from `mist-bundle networks`; the recipe's by default.
+        network: name from `mist-bundle networks`, or your own: my_package.my_module.MyNet or path/to/file.py:MyNet.
+        network_arguments: JSON object of further arguments of the network, for example '{"width": 16}'.
+        deep_supervision_heads: auxiliary outputs in training, 0 for none.
+        residual: blocks with a shortcut (--residual) or plain ones (--noresidual).
+        vae: regularise by a variational autoencoder that redraws the image from the bottleneck (training only).
+        kernel_size: of MedNeXt's depthwise convolutions: 3, 5 or 7.
         loss: name from `mist-bundle losses`; the recipe's by default.
         recipe: name from `mist-bundle recipes`.
         folds: number of cross-validation folds.
@@ -58,7 +68,7 @@ def autoconfig(
         epochs: of each training.
         steps_per_epoch: optimizer steps of an epoch.
         batch_size: patches of a step (on each GPU).
-        patch_size: voxels, for example 64,64,32; rounded up to what the network takes.
+        patch_size: voxels, for example 64,64,32; changed to what the network takes.
         max_patch_size: the largest patch the rule may choose.
         target_spacing: millimetres, for example 1,1,3.
         learning_rate: the initial one.
@@ -89,7 +99,12 @@ def autoconfig(
         raise InputError(Problem("--format", f"is {format!r}; expected {' or '.join(FORMATS)}."))
     options = PlanOptions(
         recipe=recipe,
-        network=network,
+        network=None if network is None else str(network),
+        network_arguments=mapping("network_arguments", network_arguments),
+        deep_supervision_heads=deep_supervision_heads,
+        residual=residual,
+        vae=vae,
+        kernel_size=kernel_size,
         loss=loss,
         folds=folds,
         val_fraction=val_fraction,

@@ -26,7 +26,7 @@ AUTO = "auto"
 Members = Mapping[str, tuple[int, ...]]
 
 
-def option_problems(options: PlanOptions) -> list[Problem]:
+def objective_problems(options: PlanOptions) -> list[Problem]:
     """What is wrong with the options of the loss, whatever the data."""
     if options.recipe not in RECIPES:
         return []

@@ -11,7 +11,7 @@ from math import ceil, prod
 from typing import Any
 
 MAX_DOWNSAMPLINGS = 5
-# An axis is halved while it has at least eight voxels, so the bottleneck keeps four (MIST 2.3.0, MONAI's DynUNet tutorial)
+# An axis is halved while it has at least eight voxels: the bottleneck keeps four (MIST 2.3.0, MONAI's DynUNet tutorial)
 MIN_SIZE_TO_HALVE = 8
 # Coarse axes are left alone until the others have caught up with them
 MAX_SPACING_RATIO = 2.0
@@ -68,35 +68,6 @@ def fit_patch(patch_size: Sequence[int], spacing_mm: Sequence[float]) -> Triple:
             return patch
         patch = fitted
     raise AssertionError(f"no patch near {tuple(patch_size)} fits its own topology")
-
-
-def supervision_heads(topology: Topology, wanted: int) -> int:
-    """How many auxiliary outputs the network can have: fewer than its up-samplings, at most what is wanted."""
-    return max(0, min(wanted, len(topology.strides) - 2))
-
-
-def dynamic_unet(
-    *,
-    topology: Topology,
-    in_channels: int,
-    out_channels: int,
-    filters: Sequence[int],
-    heads: int,
-) -> dict[str, Any]:
-    """Arguments of MONAI's DynUNet; `filters` are the widths of the levels, the last one serves all deeper ones."""
-    strides = [list(stride) for stride in topology.strides]
-    widths = [filters[min(level, len(filters) - 1)] for level in range(len(strides))]
-    return {
-        "spatial_dims": 3,
-        "in_channels": in_channels,
-        "out_channels": out_channels,
-        "kernel_size": [list(kernel) for kernel in topology.kernels],
-        "strides": strides,
-        "upsample_kernel_size": strides[1:],
-        "filters": widths,
-        "deep_supervision": heads > 0,
-        "deep_supr_num": max(1, heads),
-    }
 
 
 def _triple(values: Any) -> Triple:

@@ -20,6 +20,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "split": "testing",
         "fold": 0,
         "patch_size": list(plan.patch_size.value),
+        "patch_divisor": list(plan.patch_divisor),
         "overlap": plan.overlap.value,
         "sw_batch_size": 2 * plan.batch_size.value,
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),

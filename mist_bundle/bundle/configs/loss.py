@@ -18,7 +18,8 @@ def loss_config(plan: Plan) -> Config:
     if find_choice(LOSSES, name).base:
         weighting = "losses.composite_weighting.CompositeWeighting"
         settings["composite_weighting"] = script(weighting, shape=plan.composite_weighting.value, epochs="@epochs")
-    return {**settings, "loss": script("losses.deep_supervision.DeepSupervisionLoss", loss=_loss(plan, name))}
+    supervised = script("losses.deep_supervision.DeepSupervisionLoss", loss=_loss(plan, name))
+    return {**settings, "loss": parts.with_penalty(plan, supervised)}
 
 
 def weighting_handlers(plan: Plan) -> list[Config]:

@@ -159,12 +159,44 @@ def sliding_window(plan: Plan) -> Config:
 
 
 def network(plan: Plan, *, training: bool) -> Config:
-    """The network; outside training without the auxiliary heads, so that it exports and loads everywhere."""
+    """The network; outside training without heads and branches, so that it exports and loads everywhere."""
     row = find_choice(NETWORKS, plan.network.value)
     arguments: Mapping[str, Any] = plan.network_arguments
     heads = {} if training or "deep_supervision" not in arguments else {"deep_supervision": False}
     own = {"_requires_": "@scripts_path"} if row.target.startswith("scripts.") else {}
-    return {"_target_": row.target, **own, **arguments, **heads}
+    bare: Config = {"_target_": row.target, **own, **arguments, **heads}
+    return _with_branches(plan, bare) if training else bare
+
+
+def _with_branches(plan: Plan, network: Config) -> Config:
+    """The network with what only training needs: auxiliary heads (where it has none of its own) and the VAE branch."""
+    places = plan.network_branches
+    if places["head_modules"]:
+        network = script(
+            "networks.heads.with_heads",
+            network=network,
+            modules=places["head_modules"],
+            channels=places["head_channels"],
+            out_channels=plan.num_classes,
+        )
+    if plan.vae.value:
+        network = script(
+            "networks.vae.with_vae",
+            network=network,
+            bottleneck=places["bottleneck"],
+            in_channels=plan.num_channels,
+            patch_size="@patch_size",
+            strides=places["strides"],
+            widths=places["widths"],
+            reconstruction_weight=0.1,
+            kl_weight=0.1,
+        )
+    return network
+
+
+def with_penalty(plan: Plan, loss: Config) -> Config:
+    """The loss; where the network brings a penalty along, with it."""
+    return script("losses.regularized.RegularizedLoss", loss=loss) if plan.vae.value else loss
 
 
 def discretize(plan: Plan) -> list[Config]:
@@ -196,7 +228,13 @@ def compose_list(transforms: list[Config]) -> Config:
 def ensemble(plan: Plan, **arguments: Any) -> Config:
     """The mean of sliding windows over flips, and over checkpoints where they are given."""
     activation = {"activation": "sigmoid"} if plan.regions.value else {}
-    return script("inferers.ensemble.EnsembleInferer", inferer=sliding_window(plan), **arguments, **activation)
+    return script(
+        "inferers.ensemble.EnsembleInferer",
+        inferer=sliding_window(plan),
+        patch_divisor="@patch_divisor",
+        **arguments,
+        **activation,
+    )
 
 
 def restore_and_save(plan: Plan) -> list[Config]:

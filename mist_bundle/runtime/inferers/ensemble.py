@@ -9,10 +9,13 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from monai.inferers import SlidingWindowInferer
+from monai.utils import ensure_tuple_rep
+
+from ..numerics.patch_fit import patch_problem
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +28,11 @@ class EnsembleInferer:
         flip_axes: spatial axes (0, 1, 2) whose combinations of flips are averaged; none for no test-time augmentation.
         checkpoints: files of state dicts. With two or more, each is loaded into the network in turn; with fewer, the
             network is used as it is.
+        patch_divisor: what the windows' axes must be multiples of.
         activation: "softmax" for classes that exclude each other, "sigmoid" for regions that may overlap.
+
+    Raises:
+        ValueError: the network cannot take windows of the inferer's size.
     """
 
     def __init__(
@@ -33,8 +40,12 @@ class EnsembleInferer:
         inferer: SlidingWindowInferer,
         flip_axes: Sequence[int] = (),
         checkpoints: Sequence[str] = (),
+        patch_divisor: Sequence[int] = (1, 1, 1),
         activation: str = "softmax",
     ) -> None:
+        problem = patch_problem(ensure_tuple_rep(inferer.roi_size, 3), patch_divisor)
+        if problem:
+            raise ValueError(f"patch_size {problem}")
         if activation not in ("softmax", "sigmoid"):
             raise ValueError(f"activation is {activation!r}; expected softmax or sigmoid.")
         self.activation = activation
@@ -75,14 +86,14 @@ class EnsembleInferer:
 
     def _stitch(self, inputs: torch.Tensor, network: Any) -> torch.Tensor:
         try:
-            return self.inferer(inputs, network)
+            return cast("torch.Tensor", self.inferer(inputs, network))
         except torch.OutOfMemoryError:
             if self.inferer.device is not None and torch.device(self.inferer.device).type == "cpu":
                 raise
             logger.warning("The device has no room for the whole prediction: stitching in host memory from now on.")
             torch.cuda.empty_cache()
             self.inferer.device = torch.device("cpu")
-            return self.inferer(inputs, network)
+            return cast("torch.Tensor", self.inferer(inputs, network))
 
 
 def flip_combinations(axes: Sequence[int]) -> list[tuple[int, ...]]:

@@ -48,6 +48,7 @@ class RestoreSegmentationd(MapTransform):
         self.region_order = None if region_order is None else [int(index) for index in region_order]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to the dictionary of one case; what it does not name stays as it is."""
         result = dict(data)
         reference = result[self.reference_key]
         affine, shape = original_grid(reference, self.reference_key)
