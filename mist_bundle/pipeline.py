@@ -34,6 +34,7 @@ from mist_bundle.dataset.prediction_case import check_prediction_case
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.planning.objective import check_objective
 from mist_bundle.planning.plan import Plan, PlanOptions, check_options, make_plan
 
 FOLD_COLUMN = "fold"
@@ -78,6 +79,9 @@ def autoconfig(
     check_options(options)
     options, user_code = _find_user_code(options)
     spec = DatasetSpec.from_json(dataset_json)
+    if options.ignore_label is not None:
+        spec = spec.with_ignore_label(options.ignore_label)
+    check_objective(spec, options)
     refuse_existing(output / bundle_name(spec), overwrite=overwrite)
     found = find_cases(spec, "train")
     fingerprint = analyze(spec, found.cases, workers=workers, excluded=found.problems)

@@ -18,7 +18,8 @@ from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAIL
 OPTIONS = {
     "autoconfig": "dataset_json output network network_arguments deep_supervision_heads residual vae kernel_size loss "
     "recipe folds fold_by fold_file val_fraction epochs steps_per_epoch "
-    "batch_size patch_size max_patch_size target_spacing learning_rate flip_axes bias_correction skip_preprocessing "
+    "batch_size patch_size max_patch_size target_spacing learning_rate composite_weighting class_weights ignore_label "
+    "regions region_labels normalize_distance_maps distance_maps_in_mm flip_axes bias_correction skip_preprocessing "
     "workers seed format overwrite",
     "run_all": "dataset_json output device predict_test resume processes options",
     "analyze": "dataset_json output workers overwrite",

@@ -33,7 +33,10 @@ def metadata_config(plan: Plan, name: str, description: str, data_source: str, g
         generator_version: of mist_bundle.
     """
     names = [label.replace("\n", " ") for label in plan.label_names]
-    pred_classes = ", ".join(f"{index} = {label}" for index, label in enumerate(names))
+    outputs = [output.replace("\n", " ") for output in plan.output_names]
+    pred_classes = ", ".join(f"{index} = {output}" for index, output in enumerate(outputs))
+    if plan.regions.value:
+        pred_classes += " (regions that may overlap, a sigmoid each)"
     return {
         "schema": SCHEMA,
         "version": VERSION,
@@ -60,7 +63,7 @@ def metadata_config(plan: Plan, name: str, description: str, data_source: str, g
         "mist_bundle_version": generator_version,
         "network_data_format": {
             "inputs": {"image": _image(plan)},
-            "outputs": {"pred": _prediction(plan, names)},
+            "outputs": {"pred": _prediction(plan, outputs)},
         },
     }
 
@@ -83,7 +86,7 @@ def _prediction(plan: Plan, names: list[str]) -> Config:
     return {
         "type": "image",
         "format": "segmentation",
-        "num_channels": plan.num_classes,
+        "num_channels": len(names),
         "spatial_shape": list(plan.patch_size.value),
         "dtype": "float32",
         "value_range": [0, 1],
