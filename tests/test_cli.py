@@ -28,6 +28,7 @@ OPTIONS = {
     "finalize": "bundle",
     "predict": "bundle input output tta probabilities device overwrite trust overrides",
     "audit": "bundle format public_key",
+    "verify": "bundle quick schema trust format",
     "sign": "bundle key",
     "make_key": "path",
     "convert_msd": "source output copy limit start overwrite",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
 from mist_bundle.cli.menu import losses, networks, recipes
-from mist_bundle.cli.trust import audit, make_key, sign
+from mist_bundle.cli.trust import audit, make_key, sign, verify
 from mist_bundle.cli.words import check_flags, nearest_word
 from mist_bundle.cli.workflows import evaluate, finalize, predict, preprocess, train
 from mist_bundle.errors import (
@@ -38,6 +38,7 @@ VERBS: dict[str, Callable[..., None]] = {
         finalize,
         predict,
         audit,
+        verify,
         sign,
         make_key,
         convert_msd,
