@@ -61,6 +61,6 @@ def push_bundle(bundle: Path, repository: str, *, private: bool = True, token: s
             api.create_repo(repository, private=private, exist_ok=True)
             commit = api.upload_folder(repo_id=repository, folder_path=folder, commit_message=f"Version {version}")
             api.create_tag(repository, tag=version, exist_ok=True)
-        except (HfHubHTTPError, LocalTokenNotFoundError, http.HTTPError) as error:
+        except (HfHubHTTPError, LocalTokenNotFoundError, http.HTTPError, RuntimeError) as error:
             raise PushError(f"{repository}: {error}") from error
     return str(commit)
