@@ -27,7 +27,7 @@ OPTIONS = {
     "overrides",
     "finalize": "bundle",
     "predict": "bundle input output tta probabilities device overwrite overrides",
-    "export": "bundle format output overwrite",
+    "export": "bundle format output trust overwrite",
     "pack": "bundle output large_files_url large_files_limit_mb overwrite",
     "unpack": "archive output trust overwrite",
     "bump": "bundle message part",

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mist_bundle.artifacts import MODEL_PT, adopt_file, read_json, write_json
+from mist_bundle.bundle.intact import pass_audit
 from mist_bundle.bundle.launch import config_path
 from mist_bundle.bundle.manifest import write_manifest
 from mist_bundle.catalog.choice import nearest
@@ -29,6 +30,7 @@ WORKER = "mist_bundle.bundle.export_worker"
 # Differences allowed between an exported network and the original, times max(1, largest logit): the kernels of another
 # runtime add in another order. Observed: below 1e-5.
 TOLERANCE = 1e-4
+OWN_WEIGHTS = frozenset({"state_dict", "safetensors"})
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Unsupported|Interrupt|Warning)\b")
 _REASON_LENGTH = 400
 
@@ -92,7 +94,7 @@ class ExportReport:
 
 
 def export_bundle(
-    bundle: Path, formats: Sequence[str], output: Path | None = None, *, overwrite: bool = False
+    bundle: Path, formats: Sequence[str], output: Path | None = None, *, trust: bool = False, overwrite: bool = False
 ) -> ExportReport:
     """Export models/model.pt of a bundle.
 
@@ -100,6 +102,7 @@ def export_bundle(
         bundle: a trained bundle.
         formats: rows of FORMATS, or "all".
         output: folder for the files; the bundle's models/ when None, whose manifest is then renewed.
+        trust: the user vouches for a bundle that does not pass the audit; its network is built from its configuration.
         overwrite: replace files that are there.
 
     Returns:
@@ -112,6 +115,7 @@ def export_bundle(
     folder = (output or bundle / "models").absolute()
     inside = folder == (bundle / "models").absolute()
     _check(bundle, names, folder, overwrite=overwrite)
+    pass_audit(bundle, trust=trust)
     folder.mkdir(parents=True, exist_ok=True)
     done = []
     for name in names:
@@ -141,7 +145,8 @@ def _check(bundle: Path, names: Sequence[str], folder: Path, *, overwrite: bool)
         problems.append(Problem(str(weights), "is not there. Train the bundle first."))
     for name in names:
         target = folder / FORMATS[name].file if name in FORMATS else weights
-        if target.exists() and target != weights and not overwrite:
+        own = target.parent == weights.parent and name in OWN_WEIGHTS  # made from model.pt, as they will be again
+        if target.exists() and not own and not overwrite:
             problems.append(Problem(str(target), "exists already. Choose another --output or pass --overwrite."))
     if problems:
         raise InputError(problems)

@@ -27,7 +27,7 @@ from mist_bundle.artifacts import (
     read_json,
     refuse_existing,
 )
-from mist_bundle.bundle.manifest import SIGNATURE, check_manifest, sha256_of
+from mist_bundle.bundle.intact import SIGNATURE, check_manifest
 from mist_bundle.errors import InputError, Problem
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip file can hold
@@ -129,7 +129,7 @@ def pack_bundle(
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
         made = Path(folder) / output.name
         _write_zip(made, bundle.name, contents)
-        digest = sha256_of(made)
+        digest = _sha256(made)
         adopt_file(made, output)
     return Packed(file=output, sha256=digest, num_files=len(contents), large_files=large)
 
@@ -174,3 +174,11 @@ def _write_zip(target: Path, top: str, contents: Mapping[str, bytes | Path]) -> 
 
 def _reader(content: bytes | Path) -> IO[bytes]:
     return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

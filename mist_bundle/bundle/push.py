@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from mist_bundle.artifacts import BUNDLE_README, METADATA_JSON, read_json
-from mist_bundle.bundle.manifest import check_manifest
+from mist_bundle.bundle.intact import check_manifest
 from mist_bundle.bundle.pack import bundle_files
 from mist_bundle.errors import InputError, MistBundleError, Problem
 

@@ -8,13 +8,12 @@ import struct
 import unicodedata
 import zipfile
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 import yaml
 
 from mist_bundle.artifacts import LARGE_FILES_YML, MANIFEST_JSON, METADATA_JSON, new_folder, refuse_existing
-from mist_bundle.bundle.manifest import check_manifest
+from mist_bundle.bundle.intact import check_manifest, pass_audit
 from mist_bundle.bundle.pack import LEFT_OUT, TOP_FOLDER
 from mist_bundle.errors import InputError, Problem
 
@@ -152,10 +151,7 @@ def _check_unpacked(folder: Path, *, trust: bool) -> None:
     elif not trust:
         advice = "Pass --trust to accept it as it is, if you know where it came from."
         raise InputError(Problem(MANIFEST_JSON, f"is not in the archive, so that changes cannot be seen. {advice}"))
-    if find_spec("mist_bundle.bundle.audit") is not None:
-        from mist_bundle.bundle.audit import require_audited
-
-        require_audited(folder, trust=trust)
+    pass_audit(folder, trust=trust)
 
 
 def large_file_paths(bundle: Path) -> list[str]:

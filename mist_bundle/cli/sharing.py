@@ -11,19 +11,22 @@ from mist_bundle.errors import CaseFailure
 # Heavy imports stand inside the verbs, so that --help answers at once.
 
 
-def export(bundle: str, format: Any = "all", output: str | None = None, overwrite: bool = False) -> None:
+def export(
+    bundle: str, format: Any = "all", output: str | None = None, trust: bool = False, overwrite: bool = False
+) -> None:
     """Write the network in the formats of other programs, each compared with the original on two inputs.
 
     Args:
         bundle: a trained bundle.
         format: torchscript, torch_export, onnx, state_dict, safetensors, several of them (a,b), or all.
         output: folder for the files; the bundle's models/ by default.
+        trust: go on with a bundle that does not pass the audit; its configuration is evaluated.
         overwrite: replace files that are there already.
     """
     from mist_bundle.bundle.export import export_bundle, report_table
 
     formats = sequence("format", format, str)
-    report = export_bundle(bundle_folder(bundle), formats, optional_path(output), overwrite=overwrite)
+    report = export_bundle(bundle_folder(bundle), formats, optional_path(output), trust=trust, overwrite=overwrite)
     print(report_table(report))
     print(f"Files: {report.folder}\nReport: {report.report}")
     if report.problems():

@@ -40,6 +40,7 @@ def expected(trained_bundle: Path, exported: ExportReport) -> tuple[torch.Tensor
         return image, network.eval()(image)
 
 
+@pytest.mark.slow
 def test_every_format_is_there_and_its_report_is_true(exported: ExportReport, trained_bundle: Path) -> None:
     assert exported.problems() == []
     assert [one.format for one in exported.formats] == list(FORMATS)
@@ -60,10 +61,12 @@ def test_every_format_is_there_and_its_report_is_true(exported: ExportReport, tr
 READ = {
     "torchscript": "import torch; run = torch.jit.load(path)",
     "torch_export": "import torch; run = torch.export.load(path).module()",
-    "onnx": "import onnxruntime; s = onnxruntime.InferenceSession(path); run = lambda x: s.run(None, {'image': x.numpy()})[0]",
+    "onnx": "import onnxruntime; session = onnxruntime.InferenceSession(path); "
+    "run = lambda image: session.run(None, {'image': image.numpy()})[0]",
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READ)
 def test_programs_run_without_bundle_monai_and_mist_bundle(
     exported: ExportReport, expected: tuple[torch.Tensor, torch.Tensor], tmp_path: Path, name: str
@@ -80,6 +83,7 @@ def test_programs_run_without_bundle_monai_and_mist_bundle(
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), logits.numpy(), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_weights_are_the_bundles_own(exported: ExportReport, trained_bundle: Path) -> None:
     from safetensors.torch import load_file
 
@@ -92,6 +96,7 @@ def test_weights_are_the_bundles_own(exported: ExportReport, trained_bundle: Pat
     assert all(torch.equal(value, own[name]) for name, value in safe.items())
 
 
+@pytest.mark.slow
 def test_torchscript_carries_the_configs(exported: ExportReport, trained_bundle: Path) -> None:
     with zipfile.ZipFile(exported.folder / "model.ts") as archive:
         extra = {name.split("/", 1)[1]: archive.read(name) for name in archive.namelist() if "/extra/" in name}
@@ -132,7 +137,7 @@ def test_network_of_the_bundles_own_scripts_and_formats_that_fail(own_bundle: Pa
     weights = torch.load(own_bundle / "models/plain.pt", weights_only=True)
     torch.save({f"convolution.{name}": value for name, value in weights.items()}, own_bundle / "models/model.pt")
     write_manifest(own_bundle)
-    report = export_bundle(own_bundle, ["torchscript", "torch_export"], tmp_path / "out")
+    report = export_bundle(own_bundle, ["torchscript", "torch_export"], tmp_path / "out", trust=True)
     script, program = report.formats
     assert script.file == "model.ts"
     assert script.method == "script"
@@ -152,8 +157,9 @@ def test_into_the_bundle_renews_the_manifest(own_bundle: Path, trained_bundle: P
     assert (own_bundle / "models/model.safetensors").is_file()
     assert (own_bundle / "docs/export.json").is_file()
     assert json.loads((own_bundle / "MANIFEST.json").read_text())["files"] == file_hashes(own_bundle)
+    (own_bundle / "models/model.onnx").write_bytes(b"precious")
     with pytest.raises(InputError, match="--overwrite"):
-        export_bundle(own_bundle, ["safetensors"])
+        export_bundle(own_bundle, ["onnx"])
 
 
 def test_everything_wrong_is_named_at_once(own_bundle: Path, tmp_path: Path) -> None:

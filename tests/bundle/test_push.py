@@ -1,4 +1,4 @@
-"""Uploading, against a server of this test on this machine that answers like Hugging Face; the real one is not asked."""
+"""Uploading, against a server that this test starts and that answers like Hugging Face; the real one is not asked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mist_bundle.errors import InputError
 # huggingface_hub 2.4 calls its HTTP library in a way that that one deprecates
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
 
-TOKEN = "hf_made_up_for_this_test"  # noqa: S105
+TOKEN = "hf_made_up_for_this_test"
 
 
 class FakeHub:
@@ -39,82 +39,87 @@ class FakeHub:
         self.address = ""
 
 
-def _handler(hub: FakeHub) -> type[http.server.BaseHTTPRequestHandler]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class Handler(http.server.BaseHTTPRequestHandler):
+    """The part of Hugging Face's interface that an upload uses."""
 
-        def log_message(self, *_: Any) -> None:
-            pass
+    protocol_version = "HTTP/1.1"
 
-        def _body(self) -> bytes:
-            if self.headers.get("Transfer-Encoding") == "chunked":
-                parts = []
-                while size := int(self.rfile.readline(), 16):
-                    parts.append(self.rfile.read(size))
-                    self.rfile.readline()
-                self.rfile.readline()
-                return b"".join(parts)
+    @property
+    def hub(self) -> FakeHub:
+        return self.server.hub  # type: ignore[attr-defined]
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_PUT(self) -> None:
+        self.hub.uploads[self.path.rsplit("/", 1)[1]] = self._body()
+        self._answer({})
+
+    def do_GET(self) -> None:
+        self.hub.requests.append(f"GET {self.path}")
+        self._answer({"id": "org/name", "sha": "0" * 40, "siblings": [], "tags": [], "private": True})
+
+    def do_POST(self) -> None:
+        body = self._body()
+        self.hub.requests.append(f"POST {self.path}")
+        self.hub.tokens.add(self.headers.get("Authorization"))
+        if self.hub.refuse:
+            self._answer({"error": "You do not have the rights to do this."}, 403)
+            return
+        answers = {"/repos/create": self._create, "/preupload/": self._preupload, "/objects/batch": self._batch}
+        answers |= {"/commit/": self._commit, "/tag/": self._tag}
+        answer = next((found for part, found in answers.items() if part in self.path), None)
+        self._answer(answer(body) if answer else {})
+
+    def _create(self, body: bytes) -> Any:
+        asked = json.loads(body)
+        self.hub.private = asked.get("private", asked.get("visibility") == "private")
+        return {"url": f"{self.hub.address}/org/name", "name": "org/name", "id": "1"}
+
+    def _preupload(self, body: bytes) -> Any:
+        files = [entry["path"] for entry in json.loads(body)["files"]]
+        modes = [("lfs" if path.endswith((".pt", ".safetensors")) else "regular") for path in files]
+        pairs = zip(files, modes, strict=True)
+        return {
+            "files": [{"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": None} for path, mode in pairs]
+        }
+
+    def _batch(self, body: bytes) -> Any:
+        wanted = json.loads(body)["objects"]
+        actions = [{"upload": {"href": f"{self.hub.address}/lfs/{one['oid']}"}} for one in wanted]
+        objects = [{**one, "actions": action} for one, action in zip(wanted, actions, strict=True)]
+        return {"transfer": "basic", "objects": objects}
+
+    def _commit(self, body: bytes) -> Any:
+        for entry in map(json.loads, body.splitlines()):
+            value = entry["value"]
+            if entry["key"] == "file":
+                self.hub.files[value["path"]] = base64.b64decode(value["content"])
+            elif entry["key"] == "lfsFile":
+                self.hub.files[value["path"]] = self.hub.uploads[value["oid"]]
+        return {"commitUrl": f"{self.hub.address}/org/name/commit/{'0' * 40}", "commitOid": "0" * 40}
+
+    def _tag(self, body: bytes) -> Any:
+        self.hub.tags.append(json.loads(body)["tag"])
+        return {}
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
 
-        def _answer(self, content: Any, status: int = 200) -> None:
-            body = json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def do_PUT(self) -> None:
-            hub.uploads[self.path.rsplit("/", 1)[1]] = self._body()
-            self._answer({})
-
-        def do_GET(self) -> None:
-            hub.requests.append(f"GET {self.path}")
-            self._answer({"id": "org/name", "sha": "0" * 40, "siblings": [], "tags": [], "private": True})
-
-        def do_POST(self) -> None:
-            body = self._body()
-            hub.requests.append(f"POST {self.path}")
-            hub.tokens.add(self.headers.get("Authorization"))
-            if hub.refuse:
-                self._answer({"error": "You do not have the rights to do this."}, 403)
-            elif self.path.endswith("/repos/create"):
-                asked = json.loads(body)
-                hub.private = asked.get("private", asked.get("visibility") == "private")
-                self._answer({"url": f"{hub.address}/org/name", "name": "org/name", "id": "1"})
-            elif "/preupload/" in self.path:
-                files = [entry["path"] for entry in json.loads(body)["files"]]
-                modes = [("lfs" if path.endswith((".pt", ".safetensors")) else "regular") for path in files]
-                answer = [
-                    {"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": None}
-                    for path, mode in zip(files, modes, strict=True)
-                ]
-                self._answer({"files": answer})
-            elif self.path.endswith("/info/lfs/objects/batch"):
-                objects = [
-                    {**one, "actions": {"upload": {"href": f"{hub.address}/lfs/{one['oid']}"}}}
-                    for one in json.loads(body)["objects"]
-                ]
-                self._answer({"transfer": "basic", "objects": objects})
-            elif "/commit/" in self.path:
-                self._commit(body)
-                self._answer({"commitUrl": f"{hub.address}/org/name/commit/{'0' * 40}", "commitOid": "0" * 40})
-            elif "/tag/" in self.path:
-                hub.tags.append(json.loads(body)["tag"])
-                self._answer({})
-            else:
-                self._answer({})
-
-        def _commit(self, body: bytes) -> None:
-            for line in body.splitlines():
-                entry = json.loads(line)
-                value = entry["value"]
-                if entry["key"] == "file":
-                    hub.files[value["path"]] = base64.b64decode(value["content"])
-                elif entry["key"] == "lfsFile":
-                    hub.files[value["path"]] = hub.uploads[value["oid"]]
-
-    return Handler
+    def _answer(self, content: Any, status: int = 200) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
 
 @pytest.fixture
@@ -122,7 +127,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
     import huggingface_hub.constants
 
     hub = FakeHub()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.hub = hub  # type: ignore[attr-defined]
     hub.address = f"http://127.0.0.1:{server.server_address[1]}"
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.address)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
