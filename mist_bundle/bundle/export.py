@@ -121,7 +121,7 @@ def export_bundle(
     for name in names:
         missing = [package for package in FORMATS[name].needs if importlib.util.find_spec(package) is None]
         if missing:
-            needed = f"needs {', '.join(missing)}. Install: pip install 'mist-bundle[export]'"
+            needed = f"needs packages that are not here. Run: pip install {' '.join(missing)}"
             done.append(Exported(format=name, problem=needed))
         else:
             done.append(_export(bundle, name, folder))

@@ -43,7 +43,7 @@ def push_bundle(bundle: Path, repository: str, *, private: bool = True, token: s
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
     except ImportError as error:
-        raise InputError(Problem("push", "needs a package: pip install 'mist-bundle[hub]'")) from error
+        raise InputError(Problem("push", "needs a package. Run: pip install huggingface_hub")) from error
     if not _REPOSITORY.fullmatch(repository):
         raise InputError(Problem("--repo", f"is {repository!r}; expected organisation/name."))
     files = bundle_files(bundle)
