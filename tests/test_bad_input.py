@@ -1,0 +1,197 @@
+"""What a newcomer meets: each defect of a data set, through the command line, to one clear report and exit code."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from mist_bundle import cli
+from mist_bundle.dataset.phantom import make_phantom
+from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
+
+NUM_CASES = 6
+
+
+@pytest.fixture(scope="session")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clean") / "data"
+    make_phantom(folder, num_cases=NUM_CASES, num_test=0, shape=(16, 16, 12))
+    return folder
+
+
+@pytest.fixture
+def data(clean: Path, tmp_path: Path) -> Path:
+    shutil.copytree(clean, tmp_path / "data")
+    return tmp_path / "data"
+
+
+def _autoconfig(data: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, Path]:
+    output = data.parent / "out"
+    code = cli.main(["autoconfig", str(data / "dataset.json"), "--output", str(output), "--folds", "2"])
+    return code, capsys.readouterr().err, output
+
+
+def _victim(data: Path) -> Path:
+    return sorted((data / "train").iterdir())[3]
+
+
+def _image(data: Path) -> Path:
+    return next(path for path in sorted(_victim(data).glob("*.nii.gz")) if "mask" not in path.name)
+
+
+def _mask(data: Path) -> Path:
+    return next(_victim(data).glob("*mask*"))
+
+
+def _change(path: Path, change: Callable[[np.ndarray], np.ndarray], affine: np.ndarray | None = None) -> None:
+    image = nib.load(path)
+    array = change(np.array(image.dataobj))
+    nib.save(nib.Nifti1Image(array, image.affine if affine is None else affine), path)
+
+
+def _shift(path: Path, offset_mm: float) -> None:
+    affine = nib.load(path).affine.copy()
+    affine[0, 3] += offset_mm
+    _change(path, lambda array: array, affine)
+
+
+def _with_value(value: float) -> Callable[[np.ndarray], np.ndarray]:
+    def change(array: np.ndarray) -> np.ndarray:
+        changed = array.astype(np.float32)
+        changed[4:6, 4:6, 4:6] = value
+        return changed
+
+    return change
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _rewrite_header_length(path: Path) -> None:
+    """A whole gzip stream whose content ends too early."""
+    content = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(content[: len(content) // 2]))
+
+
+# what is done to one case, and what the report says about it besides the case's name
+BAD_CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "image and label of different shapes": (lambda d: _change(_mask(d), lambda a: a[:, :, :-2]), "shape"),
+    "label shifted by 7 mm": (lambda d: _shift(_mask(d), 7.0), "origin"),
+    "label value outside the list": (lambda d: _change(_mask(d), _with_value(7)), "7"),
+    "label values that are not whole": (lambda d: _change(_mask(d), _with_value(0.5)), "0.5"),
+    "a channel is missing": (lambda d: _image(d).unlink(), "no file"),
+    "the label is missing": (lambda d: _mask(d).unlink(), "mask"),
+    "an empty folder": (lambda d: [path.unlink() for path in _victim(d).iterdir()], "no file"),
+    "NaN voxels": (lambda d: _change(_image(d), _with_value(np.nan)), "NaN"),
+    "a four-dimensional image": (lambda d: _change(_image(d), lambda a: np.stack([a, a], -1)), "dimension"),
+    "a truncated file": (lambda d: _truncate(_image(d)), "truncated"),
+    "a truncated label": (lambda d: _truncate(_mask(d)), "truncated"),
+    "too few voxels in the file": (lambda d: _rewrite_header_length(_image(d)), "_image_"),
+    "an empty file": (lambda d: _image(d).write_bytes(b""), "empty"),
+    "a file that is no NIfTI": (lambda d: _image(d).write_bytes(gzip.compress(b"hello" * 200)), "NIfTI"),
+    "two files that match": (lambda d: shutil.copy(_mask(d), _victim(d) / "old_mask.nii.gz"), "mask"),
+}
+
+
+@pytest.mark.parametrize("defect", sorted(BAD_CASES))
+def test_a_bad_case_is_named_and_left_out(defect: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    harm, words = BAD_CASES[defect]
+    name = _victim(data).name
+    expected = _image(data).name if words == "_image_" else words
+    harm(data)
+    code, errors, output = _autoconfig(data, capsys)
+    assert code == EXIT_SOME_CASES_FAILED, errors
+    assert f"1 of {NUM_CASES} cases were left out" in errors
+    (line,) = [line for line in errors.splitlines() if name in line and expected.lower() in line.lower()][:1] or [
+        errors
+    ]
+    assert name in line
+    assert expected.lower() in line.lower()
+    assert "Traceback" not in errors
+    datalist = json.loads(next(output.glob("*/configs/datalist.json")).read_text())
+    assert name not in {entry["id"] for entry in datalist["training"]}
+    assert len(datalist["training"]) == NUM_CASES - 1
+
+
+@pytest.mark.parametrize("offset_mm", [1e-6, 1e-4])
+def test_header_noise_is_no_defect(offset_mm: float, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _shift(_mask(data), offset_mm)
+    assert _autoconfig(data, capsys)[0] == EXIT_OK
+
+
+def test_stray_files_are_not_patients(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (data / "train" / "README.txt").write_text("not a patient")
+    (data / "train" / ".DS_Store").write_bytes(b"\0")
+    code, errors, output = _autoconfig(data, capsys)
+    assert code == EXIT_OK, errors
+    datalist = json.loads(next(output.glob("*/configs/datalist.json")).read_text())
+    assert len(datalist["training"]) == NUM_CASES
+
+
+def _edit(**changes: Any) -> Callable[[Path], None]:
+    def harm(folder: Path) -> None:
+        path = folder / "dataset.json"
+        content = {**json.loads(path.read_text()), **changes}
+        path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+
+    return harm
+
+
+def _no_cases(folder: Path) -> None:
+    shutil.rmtree(folder / "train")
+    (folder / "train").mkdir()
+
+
+def _all_bad(folder: Path) -> None:
+    for path in (folder / "train").glob("*/*mask*"):
+        _truncate(path)
+
+
+# what is done to the data set, and what the report says
+BAD_SETS: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
+    "a key is missing": (_edit(modality=None), ("dataset.json", "modality")),
+    "two keys are missing": (_edit(modality=None, labels=None), ("modality", "labels")),
+    "a misspelt key": (_edit(modality=None, modalty="mr"), ("modalty", "modality")),
+    "an unknown modality": (_edit(modality="xray"), ("xray", "ct", "mr", "other")),
+    "images is text": (_edit(images="t1"), ("images",)),
+    "labels without background": (_edit(labels=[1, 2, 3]), ("labels", "0")),
+    "a class of unknown labels": (_edit(final_classes={"tumour": [9]}), ("tumour", "9")),
+    "a folder that is not there": (_edit(**{"train-data": "nowhere"}), ("nowhere",)),
+    "an empty folder": (_no_cases, ("train",)),
+    "broken JSON": (lambda d: (d / "dataset.json").write_text('{"task": '), ("dataset.json", "line 1")),
+    "every case is bad": (_all_bad, ("train", "truncated")),
+}
+
+
+@pytest.mark.parametrize("defect", sorted(BAD_SETS))
+def test_a_bad_data_set_is_refused(defect: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    harm, words = BAD_SETS[defect]
+    harm(data)
+    code, errors, output = _autoconfig(data, capsys)
+    assert code == EXIT_INPUT_REFUSED, errors
+    missing = [word for word in words if word not in errors]
+    assert not missing, errors
+    assert "Traceback" not in errors
+    assert not output.exists(), "nothing half-written"
+
+
+def test_a_folder_whose_name_holds_the_search_text_misleads_nobody(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """mist-medical 2.3.0 matches the whole path: here it would take the image for its own label."""
+    (data / "train").rename(data / "scans_and_masks")
+    _edit(**{"train-data": "scans_and_masks", "mask": ["mask"]})(data)
+    code, errors, output = _autoconfig(data, capsys)
+    assert code == EXIT_OK, errors
+    for entry in json.loads(next(output.glob("*/configs/datalist.json")).read_text())["training"]:
+        assert "mask" in Path(entry["label"]).name
+        assert not any("mask" in Path(image).name for image in entry["image"])
