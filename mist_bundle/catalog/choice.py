@@ -23,6 +23,9 @@ class Choice:
         about: one line for people.
         cite: where it comes from.
         needs: what the choice asks of the rest, for example {"distance_maps"}.
+        extended: for losses whose target knows neither regions, nor ignored voxels, nor class weights: the same loss
+            with them.
+        base: for losses that are one term of a composite: the name of the loss for the other term.
         sizing: for networks, the name of the rule in planning/networks.py that turns patch and spacing into arguments.
         takes: for networks, the options of autoconfig that mean something to it.
         defaults: for networks, the values of those options that are its own rather than the recipe's.
@@ -33,6 +36,8 @@ class Choice:
     about: str
     cite: str = ""
     needs: frozenset[str] = frozenset()
+    extended: str = ""
+    base: str = ""
     sizing: str = ""
     takes: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)

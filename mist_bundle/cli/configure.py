@@ -33,6 +33,13 @@ def autoconfig(
     max_patch_size: Any = None,
     target_spacing: Any = None,
     learning_rate: float | None = None,
+    composite_weighting: str | None = None,
+    class_weights: Any = None,
+    ignore_label: int | None = None,
+    regions: bool | None = None,
+    region_labels: Any = None,
+    normalize_distance_maps: bool = True,
+    distance_maps_in_mm: bool = False,
     flip_axes: Any = (0, 1, 2),
     bias_correction: bool = False,
     skip_preprocessing: bool = False,
@@ -65,6 +72,16 @@ def autoconfig(
         max_patch_size: the largest patch the rule may choose.
         target_spacing: millimetres, for example 1,1,3.
         learning_rate: the initial one.
+        composite_weighting: share of Dice + CE in a composite loss: constant (one half), linear or cosine (from all of
+            the loss down to nothing at the last epoch).
+        class_weights: auto, or one number for each output of the network, the background first.
+        ignore_label: label value of voxels that nobody has labelled: they neither train nor count.
+        regions: train the final classes themselves, which may overlap, each with a sigmoid; --noregions trains the
+            labels. By default regions, where the final classes overlap and some label is none of them by itself.
+        region_labels: the label that each region writes into the label map; by default its own most frequent one.
+        normalize_distance_maps: scale distance maps to -1 inside and 1 outside; --nonormalize_distance_maps for
+            distances as they are.
+        distance_maps_in_mm: measure distances in millimetres instead of voxels.
         flip_axes: axes that may be flipped in training and testing; 1,2 when left and right differ.
         bias_correction: N4 bias field correction (MR only).
         skip_preprocessing: the files are preprocessed already; read them as they are.
@@ -102,6 +119,13 @@ def autoconfig(
         skip_preprocessing=skip_preprocessing,
         bias_correction=bias_correction,
         flip_axes=tuple(sequence("flip_axes", flip_axes, int)),
+        composite_weighting=composite_weighting,
+        class_weights=_class_weights(class_weights),
+        ignore_label=ignore_label,
+        regions=regions,
+        region_labels=None if region_labels is None else tuple(sequence("region_labels", region_labels, int)),
+        normalize_distance_maps=normalize_distance_maps,
+        distance_maps_in_mm=distance_maps_in_mm,
     )
     made = pipeline.autoconfig(
         Path(str(dataset_json)),
@@ -118,6 +142,13 @@ def autoconfig(
     print(f"\nBundle of {made.plan.num_cases} cases: {made.bundle}")
     print(f"Train it: python -m mist_bundle train {made.bundle} --fold all")
     fail_for(made.excluded, made.plan.num_cases + len(made.excluded), "left out")
+
+
+def _class_weights(value: Any) -> Any:
+    # a word is a name (or a mistake, which the planner reports); numbers come as a number, a tuple or "1,2"
+    if value is None or (isinstance(value, str) and "," not in value):
+        return value
+    return tuple(sequence("class_weights", value, float))
 
 
 def analyze(dataset_json: str, output: str = ".", workers: Any = 1, overwrite: bool = False) -> None:

@@ -117,3 +117,8 @@ def absolute(value: str | None) -> str | None:
 def optional_path(value: str | None) -> Path | None:
     """A Path, or None."""
     return None if value is None else Path(str(value))
+
+
+def optional_text(value: Any) -> str | None:
+    """A word that Fire may have turned into a number."""
+    return None if value is None else str(value)

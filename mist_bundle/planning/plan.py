@@ -27,6 +27,7 @@ from mist_bundle.planning.networks import (
     option_problems,
     size_network,
 )
+from mist_bundle.planning.objective import decide_objective, objective_problems
 from mist_bundle.planning.recipes import RECIPES, Recipe
 from mist_bundle.planning.rules import Decision, Spacing, Triple
 
@@ -66,6 +67,12 @@ class PlanOptions:
     bias_correction: bool = False
     distance_maps: bool = False
     normalize_distance_maps: bool = True
+    distance_maps_in_mm: bool = False
+    composite_weighting: str | None = None
+    class_weights: tuple[float, ...] | str | None = None  # "auto": from the voxels of each class
+    ignore_label: int | None = None
+    regions: bool | None = None
+    region_labels: tuple[int, ...] | None = None
     flip_axes: tuple[int, ...] = (0, 1, 2)
 
 
@@ -92,6 +99,11 @@ class Plan:
     normalize_nonzero: Decision[bool]
     distance_maps: Decision[bool]
     normalize_distance_maps: bool
+    distance_maps_in_mm: bool
+    ignore_label: int | None
+    regions: Decision[bool]
+    region_labels: tuple[int, ...]
+    region_order: tuple[int, ...]
     class_weights: Decision[tuple[float, ...]]
     recipe: Decision[str]
     network: Decision[str]
@@ -102,6 +114,8 @@ class Plan:
     deep_supervision_heads: Decision[int]
     vae: Decision[bool]
     loss: Decision[str]
+    composite_weighting: Decision[str]
+    loss_class_weights: Decision[tuple[float, ...]]
     optimizer: Decision[str]
     learning_rate: Decision[float]
     schedule: Decision[str]
@@ -127,8 +141,30 @@ class Plan:
 
     @property
     def num_classes(self) -> int:
-        """Output channels of the network, background included."""
+        """Classes that exclude each other, background included; voxels to be ignored are none."""
         return len(self.labels)
+
+    @property
+    def ignore_index(self) -> int | None:
+        """What voxels to be ignored are in the prepared label: the index after the last class."""
+        return None if self.ignore_label is None else self.num_classes
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the network's outputs: the labels, background first, or the regions."""
+        return tuple(self.final_classes) if self.regions.value else self.label_names
+
+    @property
+    def foreground_names(self) -> tuple[str, ...]:
+        """Names of the outputs that are scored while training."""
+        return self.output_names if self.regions.value else self.output_names[1:]
+
+    @property
+    def region_indices(self) -> list[list[int]] | None:
+        """Class indices of each region; None where the classes exclude each other."""
+        if not self.regions.value:
+            return None
+        return [[self.labels.index(label) for label in members] for members in self.final_classes.values()]
 
     def decisions(self) -> Iterator[tuple[str, Decision[Any]]]:
         """Every decision with its name, in the order of the fields."""
@@ -172,6 +208,7 @@ def check_options(options: PlanOptions) -> None:
         problems.append(Problem("--val_fraction", f"is {options.val_fraction}; expected 0 or more and less than 1."))
     if options.learning_rate is not None and options.learning_rate <= 0:
         problems.append(Problem("--learning_rate", f"is {options.learning_rate}; expected more than 0."))
+    problems += objective_problems(options)
     problems += _axis_problems("target_spacing", options.target_spacing)
     problems += _axis_problems("patch_size", options.patch_size)
     problems += _axis_problems("max_patch_size", options.max_patch_size)
@@ -193,7 +230,11 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
     """
     check_options(options)
     recipe = RECIPES[options.recipe]
+    if options.ignore_label is not None:
+        spec = spec.with_ignore_label(options.ignore_label)
     geometry = _decide_geometry(spec, fingerprint, options, recipe)
+    objective = decide_objective(spec, fingerprint.class_voxels, options, recipe)
+    num_outputs = len(spec.final_classes) if objective["regions"].value else spec.num_classes
     return Plan(
         task=spec.task,
         modality=spec.modality,
@@ -205,11 +246,10 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
         num_folds=options.folds,
         skip_preprocessing=options.skip_preprocessing,
         seed=options.seed,
-        normalize_distance_maps=options.normalize_distance_maps,
-        class_weights=rules.decide_class_weights([fingerprint.class_voxels[label] for label in spec.labels]),
+        **objective,
         **geometry,
         **_decide_intensity(spec, fingerprint, options, recipe),
-        **_decide_network(spec, options, recipe, geometry),
+        **_decide_network(spec, options, recipe, geometry, num_outputs),
         **_decide_training(fingerprint, options, recipe),
         **_decide_inference(options, recipe),
     )
@@ -274,18 +314,11 @@ def _decide_intensity(
         mode = Decision("per_image", f"{spec.modality.upper()}: each image by its own 0.5 and 99.5 percentile.")
         windows = Decision((), "Nothing is stored: each image is measured when it is preprocessed.")
     bias = Decision(options.bias_correction, "Asked for." if options.bias_correction else "Not asked for.")
-    needed = "distance_maps" in find_choice(LOSSES, options.loss or recipe.loss).needs
-    maps = Decision(
-        options.distance_maps or needed, "The loss needs them." if needed else "The loss does not need them."
-    )
-    if options.distance_maps and not needed:
-        maps = Decision(True, "Asked for.")
     return {
         "normalization": mode,
         "intensity_windows": windows,
         "normalize_nonzero": nonzero,
         "bias_correction": bias,
-        "distance_maps": maps,
     }
 
 
@@ -295,7 +328,7 @@ def _network_name(options: PlanOptions) -> str:
 
 
 def _decide_network(
-    spec: DatasetSpec, options: PlanOptions, recipe: Recipe, geometry: Mapping[str, Any]
+    spec: DatasetSpec, options: PlanOptions, recipe: Recipe, geometry: Mapping[str, Any], num_outputs: int
 ) -> dict[str, Any]:
     row = find_choice(NETWORKS, _network_name(options))
     residual = _network_option("residual", options, row, recipe.residual)
@@ -308,7 +341,7 @@ def _decide_network(
             patch_size=geometry["patch_size"].value,
             spacing_mm=geometry["target_spacing_mm"].value,
             in_channels=spec.num_channels,
-            out_channels=spec.num_classes,
+            out_channels=num_outputs,
             filters=recipe.filters,
             residual=residual.value,
             kernel_size=options.kernel_size or DEFAULT_KERNEL_SIZE,
@@ -363,7 +396,6 @@ def _decide_training(fingerprint: Fingerprint, options: PlanOptions, recipe: Rec
     epochs = _asked_or_recipe(options.epochs, recipe.epochs, options.recipe)
     return {
         "recipe": Decision(options.recipe, recipe.about),
-        "loss": _asked_or_recipe(options.loss, recipe.loss, options.recipe),
         "optimizer": Decision(recipe.optimizer, of_recipe),
         "learning_rate": _asked_or_recipe(options.learning_rate, recipe.learning_rate, options.recipe),
         "schedule": Decision(recipe.schedule, of_recipe),

@@ -29,12 +29,7 @@ def evaluate_config(plan: Plan) -> Config:
         },
         "validate#inferer": script(
             "inferers.autocast.AutocastInferer",
-            inferer=script(
-                "inferers.ensemble.EnsembleInferer",
-                inferer=parts.sliding_window(plan),
-                flip_axes="@test_time_flip_axes",
-                patch_divisor="@patch_divisor",
-            ),
+            inferer=parts.ensemble(plan, flip_axes="@test_time_flip_axes"),
             enabled="@amp",
         ),
         "validate#postprocessing": {
@@ -58,6 +53,7 @@ def evaluate_config(plan: Plan) -> Config:
                 output_path="$os.path.join(@fold_dir, 'results.csv')",
                 final_classes="@final_classes",
                 metrics="@metrics",
+                **({} if plan.ignore_label is None else {"ignore_label": plan.ignore_label}),
                 rank="@rank",
             ),
         ],

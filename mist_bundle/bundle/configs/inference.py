@@ -40,12 +40,8 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "dataloader": {"_target_": "DataLoader", "dataset": "@dataset", "batch_size": 1, "num_workers": 0},
         "inferer": script(
             "inferers.autocast.AutocastInferer",
-            inferer=script(
-                "inferers.ensemble.EnsembleInferer",
-                inferer=parts.sliding_window(plan),
-                flip_axes="@test_time_flip_axes",
-                patch_divisor="@patch_divisor",
-                checkpoints="$@fold_paths if @ensemble else []",
+            inferer=parts.ensemble(
+                plan, flip_axes="@test_time_flip_axes", checkpoints="$@fold_paths if @ensemble else []"
             ),
             enabled="@amp",
         ),
