@@ -249,9 +249,9 @@ def _predict_cases(bundle: Path, cases: Sequence[Case], settings: Mapping[str, A
         run_workflow(bundle, INFERENCE, {"datalist": str(datalist), "dataset_dir": folder, **settings})
 
 
-def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any]) -> int:
+def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> int:
     """Predict the unlabelled cases that the bundle's datalist names; returns how many there are."""
-    require_audited(bundle)
+    require_audited(bundle, trust=trust)
     entries = read_json(bundle / DATALIST_JSON)["testing"]
     if entries:
         run_workflow(bundle, INFERENCE, {"output_dir": str(output.absolute()), **overrides})

@@ -194,8 +194,8 @@ def section() -> str:
     return f"""## Networks
 
 {STEPS} steps of each bundle's own training (recipe `paper`: Adam 3e-4, Dice + cross-entropy, batch 2, the network's
-default heads) on {CASES} cases of the decathlon's hippocampus task, patch {patch} or what the network makes of it; on a
-CPU ({" or ".join(map(str, threads)) or "?"} threads, a machine shared with other work, so the seconds are upper bounds).
+default heads) on {CASES} cases of the decathlon's hippocampus task, patch {patch} or what the network makes of it; on
+a CPU ({" or ".join(map(str, threads)) or "?"} threads, on a shared machine, so seconds are upper bounds).
 
 - *parameters at 128³*: one channel, two classes, 1 mm, training heads included: the convention of MIST 2.3.0's counts.
 - *loss*: mean of the first five steps and of the last five.

@@ -26,6 +26,7 @@ def _swin(size: str, feature_size: int) -> Choice:
         kwargs={"use_v2": True, "feature_size": feature_size},
         about=f"Swin UNETR {size}: a transformer as encoder, {feature_size} features; patches are multiples of 32.",
         cite=_SWIN,
+        needs=frozenset({"einops"}),
         sizing="swin_unetr",
         takes=_BRANCHES,
         defaults={"deep_supervision_heads": 0},

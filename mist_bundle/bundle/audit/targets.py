@@ -21,6 +21,7 @@ from mist_bundle.catalog.choice import Choice
 
 # MONAI's components by their short names; none opens a file or a connection by itself
 SHORT_NAMES = frozenset({
+    "Activationsd",
     "AsDiscreted",
     "CacheDataset",
     "CheckpointLoader",
@@ -41,7 +42,12 @@ SHORT_NAMES = frozenset({
 })  # fmt: skip
 FULL_NAMES = frozenset({"ignite.handlers.EMAHandler", "torch.nn.parallel.DistributedDataParallel"})
 # the only functions of scripts/ that a configuration calls; its public classes may all be built
-SCRIPT_FUNCTIONS = frozenset({"scripts.loading.datalist.load_items", "scripts.loading.select.patch_loader"})
+SCRIPT_FUNCTIONS = frozenset({
+    "scripts.loading.datalist.load_items",
+    "scripts.loading.select.patch_loader",
+    "scripts.networks.heads.with_heads",
+    "scripts.networks.vae.with_vae",
+})  # fmt: skip
 
 # one class name may follow
 FAMILIES = (

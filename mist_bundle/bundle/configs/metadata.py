@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from mist_bundle.bundle.configs.parts import Config
+from mist_bundle.catalog.choice import find_choice
+from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.planning.plan import Plan
 
 SCHEMA = "https://project-monai.github.io/schema/meta_schema_20240725.json"
@@ -19,6 +21,8 @@ TESTED = {
     "fire": "0.7.1",
     "tqdm": "4.70.1",
 }
+# The same for packages that only some rows of the catalogue need
+TESTED_WITH_SOME = {"einops": "0.8.2"}
 MODALITY_NAMES = {"ct": "CT", "mr": "MR", "other": "other"}
 MODALITY_FORMATS = {"ct": "hounsfield", "mr": "magnitude", "other": "magnitude"}
 
@@ -46,7 +50,9 @@ def metadata_config(plan: Plan, name: str, description: str, data_source: str, g
         "pytorch_version": TESTED["torch"],
         "numpy_version": TESTED["numpy"],
         "required_packages_version": {
-            package: version for package, version in TESTED.items() if package not in ("monai", "torch", "numpy")
+            package: version
+            for package, version in {**TESTED, **_of_the_network(plan)}.items()
+            if package not in ("monai", "torch", "numpy")
         },
         "name": name,
         "task": f"Segmentation of {', '.join(names[1:]) or 'nothing'} ({plan.task})",
@@ -70,6 +76,11 @@ def metadata_config(plan: Plan, name: str, description: str, data_source: str, g
             "outputs": {"pred": _prediction(plan, outputs)},
         },
     }
+
+
+def _of_the_network(plan: Plan) -> dict[str, str]:
+    needs = find_choice(NETWORKS, plan.network.value).needs
+    return {package: version for package, version in TESTED_WITH_SOME.items() if package in needs}
 
 
 def _image(plan: Plan) -> Config:

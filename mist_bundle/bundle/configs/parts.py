@@ -177,7 +177,7 @@ def _with_branches(plan: Plan, network: Config) -> Config:
             network=network,
             modules=places["head_modules"],
             channels=places["head_channels"],
-            out_channels=plan.num_classes,
+            out_channels=len(plan.output_names),
         )
     if plan.vae.value:
         network = script(

@@ -105,7 +105,7 @@ def test_forward_backward_heads_and_evaluation(name: str, monkeypatch: pytest.Mo
     assert evaluated.shape == (1, 3, *patch)
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
+@pytest.mark.parametrize("name", sorted(name for name, row in NETWORKS.items() if "vae" in row.takes))
 def test_vae_branch_fits_every_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shrunk(name, monkeypatch)
     patch = small_patch(name)

@@ -16,13 +16,18 @@ from mist_bundle.runtime.networks.vae import VAEBranch, with_vae
 STRIDES = [[1, 1, 1], [2, 2, 1], [2, 2, 2]]
 
 
-def _net() -> nn.Module:
-    down = [nn.Conv3d(2, 4, 1), nn.Conv3d(4, 4, (2, 2, 1), (2, 2, 1)), nn.Conv3d(4, 8, 2, 2)]
-    return nn.Sequential(*down, nn.Upsample(scale_factor=(4, 4, 2)), nn.Conv3d(8, 3, 1))
+class _Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Sequential(nn.Conv3d(2, 4, 1), nn.Conv3d(4, 4, (2, 2, 1), (2, 2, 1)), nn.Conv3d(4, 8, 2, 2))
+        self.up = nn.ConvTranspose3d(8, 3, (4, 4, 2), (4, 4, 2))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.up(self.down(image))
 
 
 def _regularised(**weights: float) -> nn.Module:
-    return with_vae(_net(), "2", 2, (8, 12, 6), STRIDES, [4, 4, 8], latent_size=5, **weights)
+    return with_vae(_Net(), "down.2", 2, (8, 12, 6), STRIDES, [4, 4, 8], latent_size=5, **weights)
 
 
 def test_penalty_is_the_sum_of_both_weighted_terms() -> None:
@@ -47,7 +52,7 @@ def test_training_brings_the_penalty_and_evaluation_does_not() -> None:
     (output["heads"].sum() + output["penalty"]).backward()
     assert all(parameter.grad is not None for parameter in net.parameters()), "every weight of the branch learns"
     assert isinstance(net.eval()(image), torch.Tensor)
-    assert all(name.startswith("vae_branch.") for name in set(net.state_dict()) - set(_net().state_dict()))
+    assert all(name.startswith("vae_branch.") for name in set(net.state_dict()) - set(_Net().state_dict()))
 
 
 def test_branch_learns_to_redraw() -> None:
@@ -66,7 +71,7 @@ def test_branch_learns_to_redraw() -> None:
 
 
 def test_heads_and_branch_together() -> None:
-    net = with_vae(with_heads(_net(), ["1"], [4], 3), "2", 2, (8, 12, 6), STRIDES, [4, 4, 8])
+    net = with_vae(with_heads(_Net(), ["down.1"], [4], 3), "down.2", 2, (8, 12, 6), STRIDES, [4, 4, 8])
     output = net(torch.randn(1, 2, 8, 12, 6))
     assert [tuple(head.shape) for head in output["heads"]] == [(1, 3, 8, 12, 6)] * 2
 
