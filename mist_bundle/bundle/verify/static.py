@@ -33,7 +33,8 @@ ZOO_IDS = {
 }
 # what users may set on the command line, whatever the plan
 OVERRIDES = """
-    dataset_dir work_dir fold epochs steps_per_epoch batch_size patch_size learning_rate val_interval seed device resume amp
+    dataset_dir work_dir fold epochs steps_per_epoch batch_size patch_size learning_rate val_interval seed device resume
+    amp
 """
 MAX_GIT_FILE_BYTES = 25_000_000
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
