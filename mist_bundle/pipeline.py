@@ -25,12 +25,17 @@ from mist_bundle.bundle.audit import require_audited
 from mist_bundle.bundle.finalize import finalize_bundle
 from mist_bundle.bundle.generate import BundleInput, bundle_name, generate_bundle
 from mist_bundle.bundle.launch import EVALUATING, INFERENCE, PREPROCESS, TRAINING, run_workflow
+from mist_bundle.bundle.user_code import UserCode, find_user_code
+from mist_bundle.catalog.choice import is_user_code
+from mist_bundle.catalog.losses import LOSSES
+from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.dataset.cases import Case, find_cases, match_prediction_inputs
 from mist_bundle.dataset.folds import assign_folds
 from mist_bundle.dataset.prediction_case import check_prediction_case
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.planning.objective import check_objective
 from mist_bundle.planning.plan import Plan, PlanOptions, check_options, make_plan
 
 FOLD_COLUMN = "fold"
@@ -73,7 +78,11 @@ def autoconfig(
         InputError: everything that is wrong, before anything is written.
     """
     check_options(options)
+    options, user_code = _find_user_code(options)
     spec = DatasetSpec.from_json(dataset_json)
+    if options.ignore_label is not None:
+        spec = spec.with_ignore_label(options.ignore_label)
+    check_objective(spec, options)
     refuse_existing(output / bundle_name(spec), overwrite=overwrite)
     found = find_cases(spec, "train")
     fingerprint = analyze(spec, found.cases, workers=workers, excluded=found.problems)
@@ -92,6 +101,7 @@ def autoconfig(
         test_cases=tests.cases if tests else (),
         folds=folds,
         excluded=excluded,
+        user_code=user_code,
     )
     bundle = generate_bundle(given, output, config_format=config_format, overwrite=overwrite)
     write_json(work_dir(bundle) / FINGERPRINT_JSON, fingerprint.to_json())
@@ -101,6 +111,29 @@ def autoconfig(
         excluded=(*excluded, *(tests.problems if tests else ())),
         warnings=(*found.warnings, *(tests.warnings if tests else ())),
     )
+
+
+def _find_user_code(options: PlanOptions) -> tuple[PlanOptions, tuple[UserCode, ...]]:
+    """The options with dotted paths as the bundle will know them, and the files that go with them."""
+    codes: list[UserCode] = []
+    problems: list[Problem] = []
+    for name, menu in (("network", NETWORKS), ("loss", LOSSES)):
+        asked = getattr(options, name)
+        if asked is None or not is_user_code(asked):
+            continue
+        try:
+            code = find_user_code(asked, f"--{name}", menu)
+        except InputError as error:
+            problems += error.problems
+            continue
+        if name == "network":
+            options = replace(options, network=code.target, patch_divisor=code.patch_divisor)
+        else:
+            options = replace(options, loss=code.target)
+        codes.append(code)
+    if problems:
+        raise InputError(problems)
+    return options, tuple(codes)
 
 
 def analyze_dataset(dataset_json: Path, workers: int | str = 1) -> tuple[Fingerprint, tuple[Problem, ...]]:
