@@ -25,14 +25,14 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "planning": ({"errors", "dataset", "analysis", "catalog", "runtime.numerics"}, {"numpy"}),
     "bundle": (
         {*BASE, "dataset", "planning", "catalog", "runtime.numerics"},
-        {"yaml", "numpy", "torch", "monai", "safetensors"},
+        {"yaml", "numpy", "nibabel", "torch", "monai", "safetensors", "cryptography", "jsonschema"},
     ),
     "evaluation": ({*BASE, "dataset", "catalog", "runtime.metrics"}, {*NUMERIC, "nibabel", "SimpleITK"}),
     "report": ({*BASE, "dataset", "analysis", "catalog", "bundle"}, {*NUMERIC, "nibabel", "matplotlib"}),
 }
 # the entrances see everything, and nothing sees the command line
 ENTRANCES = {"cli", "pipeline", "autoconfig", "__main__", "__init__"}
-RUNTIME = {"monai", "torch", "ignite", "numpy", "scipy", "SimpleITK", "nibabel", "nvidia", "tqdm", "tensorboard"}
+RUNTIME = {"monai", "torch", "ignite", "numpy", "scipy", "SimpleITK", "nibabel", "nvidia", "tqdm", "tensorboard"} | {"safetensors"}
 
 
 def _modules(folder: Path) -> list[Path]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from mist_bundle import cli
+from mist_bundle.artifacts import SIGNATURE
 from mist_bundle.bundle.audit.run import audit_bundle
 from mist_bundle.bundle.manifest import write_manifest
-from mist_bundle.bundle.signature import SIGNATURE, make_key, sign_bundle
+from mist_bundle.bundle.signature import make_key, sign_bundle
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, InputError
 
 

@@ -21,6 +21,7 @@ from mist_bundle.catalog.choice import Choice
 
 # MONAI's components by their short names; none opens a file or a connection by itself
 SHORT_NAMES = frozenset({
+    "Activationsd",
     "AsDiscreted",
     "CacheDataset",
     "CheckpointLoader",
