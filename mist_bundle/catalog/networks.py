@@ -88,6 +88,15 @@ NETWORKS: dict[str, Choice] = {
         takes=_BLOCKS,
         defaults=_PLAIN,
     ),
+    "nnunet-subpixel": Choice(
+        target="scripts.networks.subpixel.SubpixelUNet",
+        kwargs={"trans_bias": True},
+        about="nnU-Net on blocks of 2 x 2 x 2 voxels: full-resolution output at half-resolution cost, for CPUs.",
+        cite="Shi et al., CVPR 2016, arXiv 1609.05158 (sub-pixel convolution)",
+        sizing="subpixel_unet",
+        takes=frozenset({"residual", "deep_supervision_heads"}),
+        defaults=_PLAIN,
+    ),
     "attention-unet": Choice(
         target="monai.networks.nets.AttentionUnet",
         about="Attention U-Net: gates on the skip connections, batch normalisation; nnU-Net's strides and filters.",

@@ -19,6 +19,7 @@ from mist_bundle.runtime.numerics.patch_fit import with_deep_bottom
 OPTIONS = ("deep_supervision_heads", "residual", "vae", "kernel_size")
 KERNEL_SIZES = (3, 5, 7)
 DEFAULT_KERNEL_SIZE = 3
+MIN_LEVELS = 3  # DynUNet wants at least one level between input and bottleneck
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,6 +166,37 @@ def _dynamic_unet(row: Choice, request: SizeRequest) -> NetworkSize:
     )
 
 
+def _subpixel_unet(row: Choice, request: SizeRequest) -> NetworkSize:
+    """The first halving becomes the folding of blocks; what is left is a DynUNet on the grid of blocks."""
+    del row
+    topology = unet_topology(request.patch_size, request.spacing_mm)
+    fold = topology.strides[1]
+    strides = [(1, 1, 1), *topology.strides[2:]]
+    kernels = list(topology.kernels[1:])
+    while len(strides) < MIN_LEVELS:
+        strides.append((1, 1, 1))
+        kernels.append((3, 3, 3))
+    heads = min(request.heads, len(strides) - 2)
+    widths = _widths(request.filters, len(strides))
+    return NetworkSize(
+        arguments={
+            "fold": list(fold),
+            "spatial_dims": 3,
+            "kernel_size": _lists(kernels),
+            "strides": _lists(strides),
+            "upsample_kernel_size": _lists(strides[1:]),
+            "filters": list(widths),
+            "deep_supervision": heads > 0,
+            "deep_supr_num": max(1, heads),
+            "res_block": request.residual,
+        },
+        strides=(fold, *strides[1:]),
+        widths=widths,
+        bottleneck="body.bottleneck",
+        max_heads=len(strides) - 2,
+    )
+
+
 def _attention_unet(row: Choice, request: SizeRequest) -> NetworkSize:
     del row
     topology = unet_topology(request.patch_size, request.spacing_mm)
@@ -308,6 +340,7 @@ _VALUES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
 _RULES: dict[str, Callable[[Choice, SizeRequest], NetworkSize]] = {
     "dynamic_unet": _dynamic_unet,
     "pocket_unet": _pocket(_dynamic_unet),
+    "subpixel_unet": _subpixel_unet,
     "attention_unet": _attention_unet,
     "pocket_attention_unet": _pocket(_attention_unet),
     "fmgnet": _multigrid(full_multigrid_heights),
