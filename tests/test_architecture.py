@@ -26,7 +26,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "planning": ({"errors", "dataset", "analysis", "catalog", "runtime.numerics"}, {"numpy"}),
     "bundle": (
         {*BASE, "dataset", "planning", "catalog", "runtime.numerics"},
-        {"yaml", "numpy", "torch", "monai", "safetensors"},
+        {"yaml", "numpy", "nibabel", "torch", "monai", "safetensors", "cryptography", "jsonschema"},
     ),
     "evaluation": ({*BASE, "dataset", "catalog", "runtime.metrics"}, {*NUMERIC, "nibabel", "SimpleITK"}),
     "report": ({*BASE, "dataset", "analysis", "catalog", "bundle"}, {*NUMERIC, "nibabel", "matplotlib"}),

@@ -7,11 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import MANIFEST_JSON, read_json
+from mist_bundle.artifacts import MANIFEST_JSON, SIGNATURE, read_json
 from mist_bundle.bundle.manifest import file_hashes
 from mist_bundle.errors import InputError, Problem
-
-SIGNATURE = f"{MANIFEST_JSON}.sig"  # a signature of the manifest cannot be listed in it
 
 
 def check_manifest(bundle: Path, files: Iterable[str], absent: Iterable[str] = ()) -> None:

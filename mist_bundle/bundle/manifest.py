@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from mist_bundle.artifacts import MANIFEST_JSON, read_json, write_json
+from mist_bundle.artifacts import MANIFEST_JSON, SIGNATURE, read_json, write_json
 
 # the manifest lists neither itself nor the signature over it
-UNLISTED = (MANIFEST_JSON, f"{MANIFEST_JSON}.sig")
+UNLISTED = (MANIFEST_JSON, SIGNATURE)
 
 
 def counts_in_manifest(name: str) -> bool:
@@ -25,7 +25,7 @@ def file_hashes(bundle: Path) -> dict[str, str]:
 def write_manifest(bundle: Path) -> None:
     """Write MANIFEST.json for the files as they are now; a signature over the former one is removed."""
     write_json(bundle / MANIFEST_JSON, {"algorithm": "sha256", "files": file_hashes(bundle)})
-    (bundle / UNLISTED[1]).unlink(missing_ok=True)
+    (bundle / SIGNATURE).unlink(missing_ok=True)
 
 
 def stale_files(bundle: Path) -> list[tuple[str, str]]:

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mist_bundle.artifacts import MANIFEST_JSON, write_bytes, write_text
+from mist_bundle.artifacts import MANIFEST_JSON, SIGNATURE, write_bytes, write_text
 from mist_bundle.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
-SIGNATURE = "MANIFEST.json.sig"
 
 
 @dataclass(frozen=True, slots=True)

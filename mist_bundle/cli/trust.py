@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mist_bundle.cli.words import bundle_folder, nearest_word, optional_path
+from mist_bundle.cli.words import nearest_word, optional_path
 from mist_bundle.errors import InputError, MistBundleError, Problem
 
 FORMATS = ("text", "json")
@@ -34,7 +34,7 @@ def verify(
     """Check that a bundle works, and which programs can use it: read it, then run a copy on synthetic data.
 
     Args:
-        bundle: the bundle's folder.
+        bundle: the bundle's folder or zip.
         quick: only read, run nothing.
         schema: MONAI's JSON schema of metadata.json, where you have it; nothing is downloaded.
         trust: run a bundle that does not pass `audit`.
@@ -43,7 +43,7 @@ def verify(
     from mist_bundle.bundle.verify.run import verify_bundle
 
     _check_format(format)
-    result = verify_bundle(bundle_folder(bundle), quick=quick, schema=optional_path(schema), trust=trust)
+    result = verify_bundle(Path(str(bundle)), quick=quick, schema=optional_path(schema), trust=trust)
     print(json.dumps(result.to_json(), indent=2) if format == "json" else result)
     if not result.passed:
         raise MistBundleError(f"{bundle} does not pass the verification.")
@@ -56,7 +56,8 @@ def sign(bundle: str, key: str) -> None:
         bundle: the bundle's folder.
         key: your private key, as made by make_key.
     """
-    from mist_bundle.bundle.signature import SIGNATURE, sign_bundle
+    from mist_bundle.artifacts import SIGNATURE
+    from mist_bundle.bundle.signature import sign_bundle
 
     fingerprint = sign_bundle(Path(str(bundle)), Path(str(key)))
     print(f"Signed with the key {fingerprint}: {Path(str(bundle)) / SIGNATURE}")

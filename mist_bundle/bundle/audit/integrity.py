@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mist_bundle.artifacts import MANIFEST_JSON
+from mist_bundle.artifacts import MANIFEST_JSON, SIGNATURE
 from mist_bundle.bundle.audit.finding import Finding, finding
 from mist_bundle.bundle.audit.source import BundleFiles
 from mist_bundle.bundle.manifest import counts_in_manifest
-from mist_bundle.bundle.signature import SIGNATURE, PublicKey
+from mist_bundle.bundle.signature import PublicKey
 
 MAX_MANIFEST_BYTES = 16 << 20
 # texts whose whole content is audited: an edited number is no reason to refuse

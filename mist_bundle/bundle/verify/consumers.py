@@ -119,7 +119,7 @@ def _zoo(content: Content, steps: Mapping[str, Check]) -> Check:
 
 
 def _slicer() -> Check:
-    reason = "3D Slicer runs no bundle: MONAIAuto3DSeg has a format of its own. Through MONAI Label it uses what MONAI Label does."
+    reason = "It runs no bundle: MONAIAuto3DSeg has a format of its own. Through MONAI Label it can do what that can."
     return Check(name="3D Slicer", verdict=NOT_APPLICABLE, how=BY_RULE, reason=reason)
 
 

@@ -24,15 +24,15 @@ _NUMBER = re.compile(r"\d+(\.\d+)*([a-z+.-].*)?")
 def metadata_problems(metadata: Mapping[str, Any]) -> list[str]:
     """What is missing or of the wrong type, one sentence each."""
     problems = [f"'{field}' is missing." for field in REQUIRED.split() if field not in metadata]
-    for field in TEXTS.split():
-        if field in metadata and not isinstance(metadata[field], str):
-            problems.append(f"'{field}' is {type(metadata[field]).__name__}; expected text.")
-    for field in OBJECTS.split():
-        if field in metadata and not isinstance(metadata[field], Mapping):
-            problems.append(f"'{field}' is {type(metadata[field]).__name__}; expected an object.")
-    for field in ("monai_version", "pytorch_version", "numpy_version"):
-        if isinstance(metadata.get(field), str) and not _NUMBER.fullmatch(metadata[field]):
-            problems.append(f"'{field}' is {metadata[field]!r}; expected a version.")
+    for fields, kind, words in ((TEXTS, str, "text"), (OBJECTS, Mapping, "an object")):
+        wrong = [field for field in fields.split() if field in metadata and not isinstance(metadata[field], kind)]
+        problems += [f"'{field}' is {type(metadata[field]).__name__}; expected {words}." for field in wrong]
+    versions = {field: metadata.get(field) for field in ("monai_version", "pytorch_version", "numpy_version")}
+    problems += [
+        f"'{field}' is {value!r}; expected a version."
+        for field, value in versions.items()
+        if isinstance(value, str) and not _NUMBER.fullmatch(value)
+    ]
     described = metadata.get("network_data_format")
     for direction in ("inputs", "outputs") if isinstance(described, Mapping) else ():
         tensors = described.get(direction) if isinstance(described, Mapping) else None

@@ -13,11 +13,13 @@ from typing import Any
 
 from mist_bundle.artifacts import write_json
 from mist_bundle.bundle.audit import require_audited
+from mist_bundle.bundle.unpack import unpack_bundle
 from mist_bundle.bundle.verify.consumers import consumer_matrix, copy_target
 from mist_bundle.bundle.verify.content import Content, components
 from mist_bundle.bundle.verify.report import FAIL, NOT_APPLICABLE, PASS, RUN, Check, Verification
 from mist_bundle.bundle.verify.static import static_checks
 from mist_bundle.bundle.verify.tiny import write_tiny_dataset
+from mist_bundle.errors import InputError, Problem
 
 STEPS = ("targets", "weights", "forward", "properties", "load", "inference", "federated")
 NEED_WEIGHTS = ("weights", "load", "inference")
@@ -39,7 +41,7 @@ def verify_bundle(
     """Verify a bundle without a network.
 
     Args:
-        bundle: its folder.
+        bundle: its folder or zip.
         quick: only read; run nothing.
         schema: MONAI's JSON schema of metadata.json.
         trust: run a bundle that does not pass the audit.
@@ -47,9 +49,19 @@ def verify_bundle(
     Raises:
         InputError: there is no bundle, it does not pass the audit, or a file of it cannot be parsed.
     """
+    if bundle.is_file():
+        with tempfile.TemporaryDirectory(prefix="verify.") as folder:
+            unpacked = unpack_bundle(bundle, Path(folder), trust=trust)
+            return _verify(unpacked, str(bundle), quick=quick, schema=schema)
+    if not (bundle / "configs").is_dir():
+        raise InputError(Problem(str(bundle), "is not a bundle: there is no configs/ folder in it."))
     require_audited(bundle, trust=trust)
+    return _verify(bundle, str(bundle), quick=quick, schema=schema)
+
+
+def _verify(bundle: Path, name: str, *, quick: bool, schema: Path | None) -> Verification:
     content = Content.read(bundle)
-    result = Verification(bundle=str(bundle), checks=static_checks(content, schema))
+    result = Verification(bundle=name, checks=static_checks(content, schema))
     steps = {} if quick else _run_steps(content)
     result.checks += steps.values()
     result.consumers = consumer_matrix(content, steps)

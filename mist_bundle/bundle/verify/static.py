@@ -9,18 +9,33 @@ from mist_bundle.artifacts import LOGGING_CONF, MANIFEST_JSON, MODEL_PT, read_js
 from mist_bundle.bundle.manifest import stale_files
 from mist_bundle.bundle.verify.content import WORKFLOWS, Content, config_file, references
 from mist_bundle.bundle.verify.metadata import metadata_problems, schema_problems
-from mist_bundle.bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, PASS, Check, by_rule
+from mist_bundle.bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, Check, by_rule
 
 REQUIRED_FILES = ("LICENSE", "configs/metadata.json")
 REQUIRED_IDS = {
-    "train": "bundle_root device dataset_dir output_dir network_def train#trainer train#trainer#max_epochs train#dataset "
-    "train#dataset#data train#inferer train#handlers validate#evaluator validate#handlers validate#dataset "
-    "validate#dataset#data val_interval",
-    "inference": "bundle_root device dataset_dir output_dir network_def dataset dataset#data inferer evaluator handlers "
-    "preprocessing postprocessing",
+    "train": """
+        bundle_root device dataset_dir output_dir network_def val_interval
+        train#trainer train#trainer#max_epochs train#dataset train#dataset#data train#inferer train#handlers
+        validate#evaluator validate#handlers validate#dataset validate#dataset#data
+    """,
+    "inference": """
+        bundle_root device dataset_dir output_dir network_def dataset dataset#data inferer evaluator handlers
+        preprocessing postprocessing
+    """,
+}
+# the names that the model zoo's tests and checks go by
+ZOO_IDS = {
+    "inference": "bundle_root device network_def inferer output_dir",
+    "train": """
+        bundle_root device dataset_dir output_dir val_interval train#trainer train#trainer#max_epochs train#dataset
+        train#dataset#data train#handlers validate#evaluator validate#handlers validate#dataset
+    """,
 }
 # what users may set on the command line, whatever the plan
-OVERRIDES = "dataset_dir work_dir fold epochs steps_per_epoch batch_size patch_size learning_rate val_interval seed device resume amp"
+OVERRIDES = """
+    dataset_dir work_dir fold epochs steps_per_epoch batch_size patch_size learning_rate val_interval seed device resume
+    amp
+"""
 MAX_GIT_FILE_BYTES = 25_000_000
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -61,7 +76,7 @@ def _ids(content: Content) -> list[Check]:
     checks = []
     for workflow, (_, run_ids) in WORKFLOWS.items():
         if workflow in content.workflows:
-            wanted = " ".join([REQUIRED_IDS.get(workflow, ""), *run_ids])
+            wanted = f"{REQUIRED_IDS.get(workflow, '')} {' '.join(run_ids)}"
             problems = [f"'{identity}' is not there." for identity in content.missing(workflow, wanted)]
             checks.append(by_rule(f"ids of {workflow}", problems, f"{len(wanted.split())} ids are there."))
         elif workflow in REQUIRED_IDS:
@@ -136,11 +151,7 @@ def zoo_problems(content: Content) -> list[str]:
     version = str(metadata.get("version", ""))
     if not isinstance(metadata.get("changelog"), dict) or version not in metadata["changelog"]:
         problems.append("The changelog does not name the version.")
-    for workflow, wanted in (
-        ("inference", "bundle_root device network_def inferer output_dir"),
-        ("train", "bundle_root device dataset_dir output_dir train#trainer train#trainer#max_epochs train#dataset "
-         "train#dataset#data train#handlers validate#evaluator validate#handlers validate#dataset val_interval"),
-    ):  # fmt: skip
+    for workflow, wanted in ZOO_IDS.items():
         if workflow in content.workflows:
             problems += [f"{workflow}: '{name}' is missing." for name in content.missing(workflow, wanted)]
     if not (bundle / "docs/README.md").is_file():
@@ -157,8 +168,3 @@ def big_files(bundle: Path) -> list[str]:
         for path in bundle.rglob("*")
         if path.is_file() and path.stat().st_size > MAX_GIT_FILE_BYTES
     )
-
-
-def passed(check: Check) -> bool:
-    """Whether a check found nothing wrong."""
-    return check.verdict == PASS

@@ -1,0 +1,152 @@
+"""The closed set of expressions: all that the generator writes, for every row of the catalogue, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mist_bundle.analysis.fingerprint import Fingerprint, analyze
+from mist_bundle.bundle.audit import idioms
+from mist_bundle.bundle.audit.configs import check_config
+from mist_bundle.bundle.configs.parts import IMPORTS
+from mist_bundle.bundle.generate import BundleInput, bundle_texts
+from mist_bundle.catalog.losses import LOSSES
+from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.dataset.cases import find_cases
+from mist_bundle.dataset.folds import assign_folds
+from mist_bundle.dataset.spec import DatasetSpec
+from mist_bundle.planning.plan import PlanOptions, make_plan
+from mist_bundle.planning.recipes import RECIPES
+from tests.bundle.conftest import TINY
+
+VARIANTS = [
+    *(replace(TINY, recipe=recipe) for recipe in RECIPES),
+    *(replace(TINY, network=network) for network in NETWORKS),
+    *(replace(TINY, loss=loss) for loss in LOSSES),
+    replace(TINY, distance_maps=True),
+    replace(TINY, bias_correction=True),
+    replace(TINY, skip_preprocessing=True),
+    replace(TINY, flip_axes=()),
+]
+
+
+@pytest.fixture(scope="module")
+def measured(phantom_json: Path) -> tuple[DatasetSpec, list[Any], Fingerprint]:
+    spec = DatasetSpec.from_json(phantom_json)
+    cases = list(find_cases(spec, "train").cases)
+    return spec, cases, analyze(spec, cases)
+
+
+def _configs(measured: tuple[DatasetSpec, list[Any], Fingerprint], options: PlanOptions) -> dict[str, Any]:
+    spec, cases, fingerprint = measured
+    given = BundleInput(
+        spec=spec,
+        plan=make_plan(spec, fingerprint, options),
+        cases=cases,
+        test_cases=(),
+        folds=assign_folds([case.id for case in cases], 2, 0),
+        excluded=(),
+    )
+    texts = bundle_texts(given, "phantom_segmentation", Path("/somewhere/phantom_segmentation"))
+    return {name: json.loads(text) for name, text in texts.items() if name.endswith(".json")}
+
+
+def _expressions(config: Any) -> Iterator[str]:
+    if isinstance(config, dict):
+        for value in config.values():
+            yield from _expressions(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _expressions(value)
+    elif isinstance(config, str) and config.startswith("$"):
+        yield config[1:]
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=lambda options: f"{options.recipe}-{options.network}-{options.loss}")
+def test_every_generated_configuration_passes(
+    options: PlanOptions, measured: tuple[DatasetSpec, list[Any], Fingerprint]
+) -> None:
+    checked: Counter[str] = Counter()
+    for file, config in _configs(measured, options).items():
+        paths = file.startswith("configs/") and file.split("/")[1] not in (
+            "metadata.json",
+            "plan.json",
+            "datalist.json",
+        )
+        found = [str(finding) for finding in check_config(file, config, checked, paths=paths)]
+        assert not found, "add the expression or component to the audit's list:\n" + "\n".join(found)
+    assert checked["expressions"] > 60
+    assert checked["targets"] > 60
+
+
+def test_nothing_is_accepted_that_no_bundle_holds(measured: tuple[DatasetSpec, list[Any], Fingerprint]) -> None:
+    written = {
+        expression
+        for options in VARIANTS
+        for config in _configs(measured, options).values()
+        for expression in _expressions(config)
+    }
+    used = {idioms.matched_idiom(expression) for expression in written}
+    assert set(idioms.IDIOMS) - used == set(), "no generated bundle needs these any more"
+    assert set(idioms.IMPORTS) == {text[1:] for text in IMPORTS}
+
+
+def test_every_idiom_parses_and_is_listed_once() -> None:
+    assert len(idioms._trees()) == len(idioms.IDIOMS)
+    assert len(set(idioms.IDIOMS)) == len(idioms.IDIOMS)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "os.path.join(@bundle_root, 'models')",
+        'os.path.join( @bundle_root , "models" )',
+        "@train::trainer.run()",
+        "os.path.normpath(os.path.join(@bundle_root, '../../../data of mine/train'))",
+    ],
+)
+def test_spelling_does_not_matter(expression: str) -> None:
+    assert idioms.accepted(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "",
+        "os.path.join(@bundle_root, 'models', 'x')",
+        "os.path.join(@dataset_dir, 'models')",
+        "os.path.join(@bundle_root, '/models')",
+        "os.path.normpath(os.path.join(@bundle_root, '/etc'))",
+        "os.path.normpath(os.path.join(@bundle_root, '~/x'))",
+        "os.path.normpath(os.path.join(@bundle_root, '..', '../x'))",
+        "os.path.normpath(os.path.join(@bundle_root, '..', '..'))",
+        "os.path.normpath(os.path.join(@bundle_root, '..', 'a\\\\b'))",
+        "setattr(torch.backends.cudnn, 'benchmark', 1)",
+        "setattr(torch, 'benchmark', True)",
+        "sys.path.insert(0, @bundle_root)",
+        "sys.path.insert(1, @dataset_dir)",
+        "@evaluator.run",
+        "@evaluator.run(@network)",
+        "@network.run()",
+        "(@evaluator.run(), print())",
+        "__reference__40_65",
+        "torch.device('cuda', int(os.environ['HOME'])) if torch.cuda.is_available() else torch.device('cpu')",
+        "not os.path.exists(@ckpt_path) or 1",
+        "lambda: 1",
+        "min(@val_interval, *@epochs)",
+        "min(@val_interval, @epochs, key=print)",
+        "(" * 500 + "1" + ")" * 500,
+        "1" + "+1" * 5000,
+        "x\0y",
+        "import os, subprocess",
+        "import sys as os",
+    ],
+)
+def test_what_is_nearly_known_is_not_accepted(expression: str) -> None:
+    assert not idioms.accepted(expression)
