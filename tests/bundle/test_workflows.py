@@ -107,6 +107,16 @@ def test_resumed_run_ends_with_the_same_weights(moved: tuple[Path, list[str]], t
     assert epochs == [1, 2]
 
 
+def test_last_epoch_is_validated_whatever_the_interval(moved: tuple[Path, list[str]], tmp_path: Path) -> None:
+    bundle, data = moved
+    config, work = str(bundle / "configs/train.json"), tmp_path / "work"
+    words = [*data, "--work_dir", str(work), "--steps_per_epoch", "1", "--epochs", "3", "--val_interval", "2"]
+    _monai("training", config, *words, cwd=tmp_path)
+    history = [json.loads(line) for line in (work / "fold_0/history.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in history if "dice" in record] == [2, 3]
+    assert json.loads((work / "fold_0/status.json").read_text())["best_score"] is not None
+
+
 def test_two_processes_train_together_and_evaluate_uneven_shards(moved: tuple[Path, list[str]], tmp_path: Path) -> None:
     bundle, data = moved
     configs = bundle / "configs"

@@ -124,7 +124,11 @@ def _train(plan: Plan) -> Config:
             "_disabled_": "$not @validate#dataset#data",
             "validator": "@validate#evaluator",
             "epoch_level": True,
-            "interval": "$min(@val_interval, @epochs)",
+            "interval": "@val_interval",
+        },
+        {
+            **script("handlers.final_validation.FinalValidation", validator="@validate#evaluator"),
+            "_disabled_": "$not @validate#dataset#data",
         },
         script(
             "handlers.progress.TrainingProgress",

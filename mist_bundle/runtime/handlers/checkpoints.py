@@ -72,7 +72,6 @@ class CheckpointKeeper:
         self.rank = rank
         self.best_score = float("-inf")
         self.best_epoch = 0
-        self._validated_epoch = 0
 
     def attach(self, trainer: Engine, evaluator: Engine | None = None) -> None:
         """Register with trainer and evaluator and, if asked to, restore the last state.
@@ -98,7 +97,6 @@ class CheckpointKeeper:
         self.loader.set_epoch(trainer.state.epoch - 1)
 
     def _after_validation(self, evaluator: Engine, trainer: Engine) -> None:
-        self._validated_epoch = trainer.state.epoch
         score = float(evaluator.state.metrics[self.metric])
         # a NaN (no class present in any case) is never better; the first validated weights are kept whatever they score
         if score > self.best_score or self.best_epoch == 0:
@@ -108,9 +106,6 @@ class CheckpointKeeper:
         last_is_best = evaluator is None
         if last_is_best:
             self._keep_best(float("-inf"), trainer.state.epoch)
-        elif trainer.state.epoch == trainer.state.max_epochs != self._validated_epoch:
-            # a schedule ends with its best weights, whether or not the interval divides the number of epochs
-            evaluator.run(trainer.state.epoch)
         if self.rank != 0:
             return
         save_atomically(self._state(trainer), self.fold_dir / LAST)
