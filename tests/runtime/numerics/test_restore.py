@@ -114,6 +114,19 @@ def test_round_trip_is_as_good_as_a_direct_resample(orientation, degrees, spacin
         assert dice(result, np.array(VALUES)[label], VALUES[index]) >= worst - allowed
 
 
+@pytest.mark.parametrize("degrees", [1.0, 7.0, 14.0, 15.0, 19.0])
+def test_noise_of_a_float32_header_does_not_choose_between_equal_classes(degrees):
+    # 2 mm to 1.25 mm: every fourth voxel lies half-way between two voxels, where two classes are equal
+    label = two_organs((30, 27, 30), 38)
+    results = []
+    for angle in (0.0, degrees):
+        affine = make_affine(((0, 2, 1), (-1, -1, 1)), (1.0, 1.25, 1.0), (0.0, angle, 0.0)).astype(np.float32)
+        prepared, prepared_affine = prepare(label, affine, (1.0, 1.0, 2.0), ((0, 0, 0), label.shape))
+        scores = one_hot(prepared)
+        results.append(restore_label_from_scores(scores, prepared_affine, affine, label.shape, None, VALUES))
+    np.testing.assert_array_equal(results[0], results[1])
+
+
 @pytest.mark.parametrize("orientation", ORIENTATIONS[::5])
 @pytest.mark.parametrize(("spacing", "target"), [(0.75, 1.5), (1.0, 2.0), (5.0, 1.0)])
 def test_round_trip_moves_nothing(orientation, spacing, target):
