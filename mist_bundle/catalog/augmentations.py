@@ -1,13 +1,17 @@
-"""MIST's augmentations: each probability and range, in the order they are applied (mist-medical 2.3.0)."""
+"""The augmentations on the menu: each probability and range, as they stand in train.json where a user edits them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from mist_bundle.catalog.choice import Choice
+
 FOREGROUND_PROBABILITY = 0.6  # share of patches placed on a foreground voxel (mist-medical 2.3.0)
 
-MIST_AUGMENTATION: dict[str, Any] = {
+_TARGET = "scripts.loading.augmentation.Augmentation"  # what reads the settings
+
+_MIST: dict[str, Any] = {
     "zoom_probability": 0.15,
     "zoom_range": [0.7, 1.0],
     "flip_probability": 0.5,
@@ -21,7 +25,17 @@ MIST_AUGMENTATION: dict[str, Any] = {
     "contrast_range": [0.65, 1.5],
 }
 
+AUGMENTATIONS: dict[str, Choice] = {
+    "mist": Choice(
+        target=_TARGET,
+        kwargs=_MIST,
+        about="MIST's: zoom, flips, noise, blur, brightness, contrast (default).",
+        cite="mist-medical 2.3.0",
+    ),
+    "none": Choice(target=_TARGET, kwargs={"enabled": False}, about="Patches as they are."),
+}
 
-def augmentation(flip_axes: Sequence[int]) -> dict[str, Any]:
+
+def augmentation(name: str, flip_axes: Sequence[int]) -> dict[str, Any]:
     """The augmentation settings of a bundle; only the axes given are ever flipped."""
-    return {**MIST_AUGMENTATION, "flip_axes": list(flip_axes)}
+    return {**AUGMENTATIONS[name].kwargs, "flip_axes": list(flip_axes)}
