@@ -172,7 +172,7 @@ def _train(plan: Plan) -> Config:
             "transform": "@train#preprocessing",
         },
         "cache": cache(plan),
-        "augmentation": augmentation(plan.augmentation.value, plan.flip_axes.value),
+        "augmentation": augmentation(plan.augmentation.value, plan.flip_axes.value, plan.target_spacing_mm.value),
         "dataloader": script(
             "loading.select.patch_loader",
             loader="@loader",
