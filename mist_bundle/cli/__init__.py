@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
 from mist_bundle.cli.menu import augmentations, losses, networks, optimizers, recipes, schedules
+from mist_bundle.cli.sharing import bump, export, pack, push, unpack
+from mist_bundle.cli.trust import audit, make_key, sign, verify
 from mist_bundle.cli.words import check_flags, nearest_word
 from mist_bundle.cli.workflows import evaluate, finalize, predict, preprocess, train
 from mist_bundle.errors import (
@@ -36,6 +38,15 @@ VERBS: dict[str, Callable[..., None]] = {
         evaluate,
         finalize,
         predict,
+        audit,
+        verify,
+        sign,
+        make_key,
+        export,
+        pack,
+        unpack,
+        bump,
+        push,
         convert_msd,
         convert_csv,
         phantom,

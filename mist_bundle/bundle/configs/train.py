@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mist_bundle.bundle.configs import parts
+from mist_bundle.bundle.configs.loss import batch_with_maps, loss_config, weighting_handlers
 from mist_bundle.bundle.configs.parts import Config, script
 from mist_bundle.catalog.augmentations import FOREGROUND_PROBABILITY, augmentation
-from mist_bundle.catalog.losses import LOSSES
-from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.catalog.optimizers import OPTIMIZERS
 from mist_bundle.catalog.schedules import SCHEDULES
 from mist_bundle.planning.plan import Plan
@@ -53,6 +50,7 @@ def _settings(plan: Plan) -> Config:
         "batch_size": plan.batch_size.value,
         "patch_size": list(plan.patch_size.value),
         **_optimisation(plan),
+        "patch_divisor": list(plan.patch_divisor),
         "val_interval": plan.val_interval.value,
         "overlap": plan.overlap.value,
         "sw_batch_size": "$2 * @batch_size",
@@ -68,12 +66,14 @@ def _settings(plan: Plan) -> Config:
 
 
 def _optimisation(plan: Plan) -> Config:
-    # a warm-up of the recipe stays its share of the run when --epochs changes that
-    share = f"${plan.warmup_fraction} * @train#trainer#max_epochs * @steps_per_epoch"
+    warmup: Config = {"warmup_steps": plan.warmup_steps.value}
+    if plan.warmup_fraction is not None:  # the recipe's: it stays its share of the run when --epochs changes that
+        steps = "$@warmup_fraction * @train#trainer#max_epochs * @steps_per_epoch"
+        warmup = {"warmup_fraction": plan.warmup_fraction, "warmup_steps": steps}
     return {
         "learning_rate": plan.learning_rate.value,
         "schedule": SCHEDULES[plan.schedule.value].kwargs["shape"],
-        "warmup_steps": share if plan.warmup_fraction else plan.warmup_steps.value,
+        **warmup,
         "weight_decay": plan.weight_decay.value,
         "l1_penalty": plan.l1_penalty.value,
         "grad_clip_norm": plan.grad_clip_norm.value,
@@ -86,11 +86,10 @@ def _optimisation(plan: Plan) -> Config:
 
 
 def _model(plan: Plan) -> Config:
-    loss = parts.choice(LOSSES[plan.loss.value])
     return {
-        "network_def": parts.network(plan, NETWORKS[plan.network.value].target, training=True),
+        "network_def": parts.network(plan, training=True),
         "network": "$@network_def.to(@device)",
-        "loss": script("losses.deep_supervision.DeepSupervisionLoss", loss=loss),
+        **loss_config(plan),
         "optimizer": parts.choice(
             OPTIMIZERS[plan.optimizer.value],
             params="$@network.parameters()",
@@ -129,7 +128,7 @@ def _checkpoints() -> Config:
         ],
         averaged_network="$@evaluated_network if @ema_decay > 0 else None",
         metric=METRIC,
-        training_only_keys=["deep_supervision_heads.", ".super_head."],
+        training_only_keys=["deep_supervision_heads.", ".super_head.", "auxiliary_heads.", "vae_branch."],
         early_stopping="@early_stopping",
         resume="@resume",
         rank="@rank",
@@ -138,6 +137,7 @@ def _checkpoints() -> Config:
 
 def _train(plan: Plan) -> Config:
     handlers: list[Config] = [
+        *weighting_handlers(plan),
         script("handlers.gradients.FiniteLossGuard"),
         script("handlers.gradients.GradientRules", max_norm="@grad_clip_norm", l1_penalty="@l1_penalty"),
         {**script("handlers.average.AverageWeights", handler="@average"), "_disabled_": "$@ema_decay == 0"},
@@ -155,7 +155,7 @@ def _train(plan: Plan) -> Config:
         },
         script(
             "handlers.progress.TrainingProgress",
-            class_names=list(plan.label_names[1:]),
+            class_names=list(plan.foreground_names),
             log_dir="@fold_dir",
             evaluator="@validate#evaluator",
             optimizer="@optimizer",
@@ -179,6 +179,7 @@ def _train(plan: Plan) -> Config:
             data="@train#dataset#data",
             cache="@train#cache",
             patch_size="@patch_size",
+            patch_divisor="@patch_divisor",
             batch_size="@batch_size",
             # batches: an epoch counts the steps of the optimizer
             steps_per_epoch="$@steps_per_epoch * @accumulation_steps",
@@ -202,6 +203,7 @@ def _train(plan: Plan) -> Config:
             "loss_function": "@loss",
             "inferer": "@train#inferer",
             "train_handlers": "@train#handlers",
+            **batch_with_maps(plan),
             "decollate": False,
             "optim_set_to_none": True,
             "accumulation_steps": "@accumulation_steps",
@@ -220,16 +222,12 @@ def cache(plan: Plan) -> Config:
         folder="$os.path.join(@work_dir, 'cache')",
         transform="@train#preprocessing",
         keys=["image", "label", *(["dtm"] if plan.distance_maps.value else [])],
+        **({} if plan.ignore_index is None else {"ignore_index": plan.ignore_index}),
         workers="@workers",
     )
 
 
 def _validate(plan: Plan) -> Config:
-    classes = plan.num_classes
-    postprocessing: list[dict[str, Any]] = [
-        {"_target_": "AsDiscreted", "keys": "pred", "argmax": True, "to_onehot": classes},
-        {"_target_": "AsDiscreted", "keys": "label", "to_onehot": classes},
-    ]
     return {
         "preprocessing": "@train#preprocessing",
         "dataset": script("loading.dataset.CachedDataset", data=parts.items("validation"), cache="@train#cache"),
@@ -244,11 +242,11 @@ def _validate(plan: Plan) -> Config:
             "num_workers": 0,
         },
         "inferer": script("inferers.autocast.AutocastInferer", inferer=parts.sliding_window(plan), enabled="@amp"),
-        "postprocessing": {"_target_": "Compose", "transforms": postprocessing},
+        "postprocessing": parts.compose_list(parts.discretize(plan)),
         "key_metric": {
             METRIC: {
                 "_target_": "MeanDice",
-                "include_background": False,
+                "include_background": plan.regions.value,
                 "output_transform": "$monai.handlers.from_engine(['pred', 'label'])",
             }
         },

@@ -8,7 +8,7 @@ trainer brings it when its `amp` is true, which the configuration sets for this 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -74,9 +74,13 @@ class AutocastInferer:
         # switched off explicitly: the caller may have autocast on already
         with torch.autocast(inputs.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
             output = self.inferer(inputs, network, *args, **kwargs)
-        return _float(output)
+        return _as_float(output)
 
 
-def _float(output: Any) -> Any:
-    """What a network gives back, a tensor or a list of outputs, in float32."""
-    return [_float(one) for one in output] if isinstance(output, (list, tuple)) else output.float()
+def _as_float(output: Any) -> Any:
+    """The same, every tensor in float32: networks in training return several outputs, or outputs and a penalty."""
+    if isinstance(output, torch.Tensor):
+        return output.float()
+    if isinstance(output, Mapping):
+        return {name: _as_float(value) for name, value in output.items()}
+    return [_as_float(value) for value in output]
