@@ -284,7 +284,8 @@ def _is_complete(bundle: Path, fold: int, overrides: Mapping[str, Any]) -> bool:
     if not status.is_file():
         return False
     content = read_json(status)
-    return bool(content["epoch"] >= int(overrides.get("epochs") or content["epochs"]))
+    stopped = content.get("stopped_early") and "early_stopping" not in overrides
+    return bool(stopped or content["epoch"] >= int(overrides.get("epochs") or content["epochs"]))
 
 
 def _folds(cases: Sequence[Case], options: PlanOptions, fold_by: str | None, fold_file: Path | None) -> dict[str, int]:

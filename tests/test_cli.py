@@ -17,10 +17,11 @@ from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAIL
 # The options are a contract with users' scripts: adding one is fine, and adds it here; renaming one is not.
 OPTIONS = {
     "autoconfig": "dataset_json output network network_arguments deep_supervision_heads residual vae kernel_size loss "
-    "recipe folds fold_by fold_file val_fraction epochs steps_per_epoch "
-    "batch_size patch_size max_patch_size target_spacing learning_rate composite_weighting class_weights ignore_label "
-    "regions region_labels normalize_distance_maps distance_maps_in_mm flip_axes bias_correction skip_preprocessing "
-    "workers seed format overwrite",
+    "recipe folds fold_by fold_file val_fraction epochs steps_per_epoch batch_size patch_size max_patch_size "
+    "target_spacing optimizer learning_rate schedule warmup_steps weight_decay l1_penalty grad_clip_norm "
+    "accumulation_steps ema_decay early_stopping precision compile augmentation composite_weighting class_weights "
+    "ignore_label regions region_labels normalize_distance_maps distance_maps_in_mm flip_axes bias_correction "
+    "skip_preprocessing workers seed format overwrite",
     "run_all": "dataset_json output device predict_test resume processes options",
     "analyze": "dataset_json output workers overwrite",
     "preprocess": "bundle dataset_dir workers trust overrides",
@@ -43,6 +44,9 @@ OPTIONS = {
     "phantom": "output kind cases test_cases seed overwrite",
     "networks": "",
     "losses": "",
+    "optimizers": "",
+    "schedules": "",
+    "augmentations": "",
     "recipes": "",
 }
 

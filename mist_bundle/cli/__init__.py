@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
-from mist_bundle.cli.menu import losses, networks, recipes
+from mist_bundle.cli.menu import augmentations, losses, networks, optimizers, recipes, schedules
 from mist_bundle.cli.sharing import bump, export, pack, push, unpack
 from mist_bundle.cli.trust import audit, make_key, sign, verify
 from mist_bundle.cli.words import check_flags, nearest_word
@@ -52,6 +52,9 @@ VERBS: dict[str, Callable[..., None]] = {
         phantom,
         networks,
         losses,
+        optimizers,
+        schedules,
+        augmentations,
         recipes,
     )
 }

@@ -32,7 +32,19 @@ def autoconfig(
     patch_size: Any = None,
     max_patch_size: Any = None,
     target_spacing: Any = None,
+    optimizer: str | None = None,
     learning_rate: float | None = None,
+    schedule: str | None = None,
+    warmup_steps: int | None = None,
+    weight_decay: float | None = None,
+    l1_penalty: float | None = None,
+    grad_clip_norm: float | None = None,
+    accumulation_steps: int | None = None,
+    ema_decay: float | None = None,
+    early_stopping: int | None = None,
+    precision: str | None = None,
+    compile: bool | None = None,
+    augmentation: str | None = None,
     composite_weighting: str | None = None,
     class_weights: Any = None,
     ignore_label: int | None = None,
@@ -67,11 +79,23 @@ def autoconfig(
         val_fraction: part of each training set held back to choose the best weights.
         epochs: of each training.
         steps_per_epoch: optimizer steps of an epoch.
-        batch_size: patches of a step (on each GPU).
+        batch_size: patches of a batch (on each GPU).
         patch_size: voxels, for example 64,64,32; changed to what the network takes.
         max_patch_size: the largest patch the rule may choose.
         target_spacing: millimetres, for example 1,1,3.
-        learning_rate: the initial one.
+        optimizer: name from `mist-bundle optimizers`.
+        learning_rate: the initial one, after the warm-up.
+        schedule: of the learning rate, name from `mist-bundle schedules`.
+        warmup_steps: optimizer steps in which the rate rises; cut where it would not fit the run.
+        weight_decay: L2 penalty (decoupled with adamw), 0 for none.
+        l1_penalty: L1 penalty, 0 for none.
+        grad_clip_norm: largest norm of the gradients, 0 for no clipping.
+        accumulation_steps: batches whose gradients make one optimizer step.
+        ema_decay: validate and keep an exponential moving average of the weights with this decay, 0 for none.
+        early_stopping: stop after so many validations without a better score, 0 for never.
+        precision: auto, fp32, bf16 or fp16 (with a gradient scaler, on CUDA).
+        compile: torch.compile the network for training.
+        augmentation: name from `mist-bundle augmentations`.
         composite_weighting: share of Dice + CE in a composite loss: constant (one half), linear or cosine (from all of
             the loss down to nothing at the last epoch).
         class_weights: auto, or one number for each output of the network, the background first.
@@ -114,7 +138,19 @@ def autoconfig(
         patch_size=axes("patch_size", patch_size, int),
         max_patch_size=axes("max_patch_size", max_patch_size, int),
         target_spacing=axes("target_spacing", target_spacing, float),
+        optimizer=optimizer,
         learning_rate=learning_rate,
+        schedule=schedule,
+        warmup_steps=warmup_steps,
+        weight_decay=weight_decay,
+        l1_penalty=l1_penalty,
+        grad_clip_norm=grad_clip_norm,
+        accumulation_steps=accumulation_steps,
+        ema_decay=ema_decay,
+        early_stopping=early_stopping,
+        precision=precision,
+        compile=compile,
+        augmentation=augmentation,
         seed=seed,
         skip_preprocessing=skip_preprocessing,
         bias_correction=bias_correction,

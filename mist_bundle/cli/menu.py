@@ -1,4 +1,4 @@
-"""Verbs that list what there is to choose from: networks, losses, recipes."""
+"""Verbs that list what there is to choose from: networks, losses, optimizers, schedules, augmentations, recipes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,27 @@ def losses() -> None:
     from mist_bundle.catalog.losses import LOSSES
 
     _menu(LOSSES)
+
+
+def optimizers() -> None:
+    """List the optimizers."""
+    from mist_bundle.catalog.optimizers import OPTIMIZERS
+
+    _menu(OPTIMIZERS)
+
+
+def schedules() -> None:
+    """List the learning-rate schedules."""
+    from mist_bundle.catalog.schedules import SCHEDULES
+
+    _menu(SCHEDULES)
+
+
+def augmentations() -> None:
+    """List the augmentations."""
+    from mist_bundle.catalog.augmentations import AUGMENTATIONS
+
+    _menu(AUGMENTATIONS)
 
 
 def recipes() -> None:

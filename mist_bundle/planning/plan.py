@@ -18,6 +18,7 @@ from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
+from mist_bundle.planning.bounds import number_problems
 from mist_bundle.planning.networks import (
     DEFAULT_KERNEL_SIZE,
     OPTIONS,
@@ -28,6 +29,7 @@ from mist_bundle.planning.networks import (
     size_network,
 )
 from mist_bundle.planning.objective import decide_objective, objective_problems
+from mist_bundle.planning.optimisation import decide_optimisation, menu_problems
 from mist_bundle.planning.recipes import RECIPES, Recipe
 from mist_bundle.planning.rules import Decision, Spacing, Triple
 
@@ -61,7 +63,19 @@ class PlanOptions:
     patch_size: Triple | None = None
     max_patch_size: Triple | None = None
     target_spacing: Spacing | None = None
+    optimizer: str | None = None
     learning_rate: float | None = None
+    schedule: str | None = None
+    warmup_steps: int | None = None
+    weight_decay: float | None = None
+    l1_penalty: float | None = None
+    grad_clip_norm: float | None = None
+    accumulation_steps: int | None = None
+    ema_decay: float | None = None
+    early_stopping: int | None = None
+    precision: str | None = None
+    compile: bool | None = None
+    augmentation: str | None = None
     seed: int = 42
     skip_preprocessing: bool = False
     bias_correction: bool = False
@@ -119,10 +133,17 @@ class Plan:
     optimizer: Decision[str]
     learning_rate: Decision[float]
     schedule: Decision[str]
-    warmup_fraction: Decision[float]
+    warmup_fraction: float | None
+    warmup_steps: Decision[int]
     weight_decay: Decision[float]
+    l1_penalty: Decision[float]
     grad_clip_norm: Decision[float]
+    accumulation_steps: Decision[int]
     ema_decay: Decision[float]
+    early_stopping: Decision[int]
+    precision: Decision[str]
+    compile: Decision[bool]
+    augmentation: Decision[str]
     epochs: Decision[int]
     steps_per_epoch: Decision[int]
     batch_size: Decision[int]
@@ -198,16 +219,7 @@ def check_options(options: PlanOptions) -> None:
         if value is not None and value not in menu and not (name != "recipe" and is_user_code(value))
     ]
     problems += option_problems(_network_name(options), {name: getattr(options, name) for name in OPTIONS})
-    for name in ("epochs", "steps_per_epoch", "batch_size"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            problems.append(Problem(f"--{name}", f"is {value}; expected 1 or more."))
-    if options.folds < 2:
-        problems.append(Problem("--folds", f"is {options.folds}; expected 2 or more, since each fold is tested once."))
-    if options.val_fraction is not None and not 0 <= options.val_fraction < 1:
-        problems.append(Problem("--val_fraction", f"is {options.val_fraction}; expected 0 or more and less than 1."))
-    if options.learning_rate is not None and options.learning_rate <= 0:
-        problems.append(Problem("--learning_rate", f"is {options.learning_rate}; expected more than 0."))
+    problems += [*menu_problems(options), *number_problems(options)]
     problems += objective_problems(options)
     problems += _axis_problems("target_spacing", options.target_spacing)
     problems += _axis_problems("patch_size", options.patch_size)
@@ -385,7 +397,6 @@ def _branches(size: NetworkSize, heads: int) -> dict[str, Any]:
 
 
 def _decide_training(fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
-    of_recipe = f"Recipe {options.recipe}."
     batch = _asked_or_recipe(options.batch_size, recipe.batch_size, options.recipe)
     val_fraction = _asked_or_recipe(options.val_fraction, recipe.val_fraction, options.recipe)
     largest_fold = -(-len(fingerprint.cases) // options.folds)
@@ -396,20 +407,12 @@ def _decide_training(fingerprint: Fingerprint, options: PlanOptions, recipe: Rec
     epochs = _asked_or_recipe(options.epochs, recipe.epochs, options.recipe)
     return {
         "recipe": Decision(options.recipe, recipe.about),
-        "optimizer": Decision(recipe.optimizer, of_recipe),
-        "learning_rate": _asked_or_recipe(options.learning_rate, recipe.learning_rate, options.recipe),
-        "schedule": Decision(recipe.schedule, of_recipe),
-        "warmup_fraction": Decision(
-            recipe.warmup_fraction, f"{of_recipe} Part of all steps, so never longer than the run."
-        ),
-        "weight_decay": Decision(recipe.weight_decay, of_recipe),
-        "grad_clip_norm": Decision(recipe.grad_clip_norm, of_recipe),
-        "ema_decay": Decision(recipe.ema_decay, of_recipe),
+        **decide_optimisation(options, recipe, epochs.value * steps.value),
         "epochs": epochs,
         "steps_per_epoch": steps,
         "batch_size": batch,
         "val_fraction": val_fraction,
-        "val_interval": Decision(min(recipe.val_interval, epochs.value), of_recipe),
+        "val_interval": Decision(min(recipe.val_interval, epochs.value), f"Recipe {options.recipe}."),
     }
 
 

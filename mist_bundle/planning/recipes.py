@@ -19,7 +19,14 @@ class Recipe:
         max_patch_voxels: voxels of one patch that "cover" does not exceed.
         nonzero_ratio: per-image statistics use non-zero voxels when non-zero/zero is below it (None: MIST 2.3.0's rule,
             a mean non-zero fraction of at most 0.8).
-        weight_decay: L2 penalty.
+        weight_decay: L2 penalty; decoupled with adamw.
+        l1_penalty: factor of the sum of the weights' absolute values.
+        grad_clip_norm: largest norm of the gradients, 0 for no clipping.
+        accumulation_steps: batches whose gradients make one optimizer step.
+        early_stopping: validations without a better score after which training ends, 0 for never.
+        precision: name from catalog/precisions.py.
+        compile: torch.compile the network.
+        augmentation: name from catalog/augmentations.py.
         warmup_fraction: part of all steps in which the rate rises linearly; never longer than the run.
         deep_supervision_heads: auxiliary outputs, 0 for none.
         min_steps_per_epoch: an epoch is max(this, training cases / batch size) steps.
@@ -39,7 +46,13 @@ class Recipe:
     schedule: str = "constant"
     warmup_fraction: float = 0.0
     weight_decay: float = 0.0
+    l1_penalty: float = 0.0
     grad_clip_norm: float = 1.0
+    accumulation_steps: int = 1
+    early_stopping: int = 0
+    precision: str = "auto"
+    compile: bool = False
+    augmentation: str = "mist"
     epochs: int = 1000
     min_steps_per_epoch: int = 250
     batch_size: int = 2

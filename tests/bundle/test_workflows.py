@@ -90,7 +90,8 @@ def test_resumed_run_ends_with_the_same_weights(moved: tuple[Path, list[str]], t
     bundle, data = moved
     config = str(bundle / "configs/train.json")
     # a constant rate, since a schedule that ends with the run differs between runs of one and of two epochs
-    common = [*data, "--lr_scheduler#shape", "constant", "--val_interval", "1"]
+    common = [*data, "--schedule", "constant", "--val_interval", "1", "--warmup_steps", "1", "--l1_penalty", "1e-4"]
+    common += ["--accumulation_steps", "2", "--early_stopping", "5", "--ema_decay", "0.9"]
     straight, stopped = tmp_path / "straight", tmp_path / "stopped"
     _monai("training", config, *common, "--work_dir", str(straight), cwd=tmp_path)
     first = _weights(bundle / "models/fold_0.pt")
@@ -98,7 +99,8 @@ def test_resumed_run_ends_with_the_same_weights(moved: tuple[Path, list[str]], t
     _monai("training", config, *common, "--work_dir", str(stopped), "--resume", "true", cwd=tmp_path)
     one, two = _weights(straight / "fold_0/last.pt"), _weights(stopped / "fold_0/last.pt")
     assert one["epoch"] == two["epoch"] == 2
-    assert one["best_score"] == two["best_score"]
+    for part in ("best_score", "best_epoch", "validations_since_best", "lr_scheduler"):
+        assert one[part] == two[part], part
     for part in ("network", "averaged"):
         for name, value in one[part].items():
             assert torch.equal(value, two[part][name]), (part, name)
@@ -106,6 +108,16 @@ def test_resumed_run_ends_with_the_same_weights(moved: tuple[Path, list[str]], t
     assert all(torch.equal(value, second[name]) for name, value in first.items())
     epochs = [json.loads(line)["epoch"] for line in (stopped / "fold_0/history.jsonl").read_text().splitlines()]
     assert epochs == [1, 2]
+
+
+def test_last_epoch_is_validated_whatever_the_interval(moved: tuple[Path, list[str]], tmp_path: Path) -> None:
+    bundle, data = moved
+    config, work = str(bundle / "configs/train.json"), tmp_path / "work"
+    words = [*data, "--work_dir", str(work), "--steps_per_epoch", "1", "--epochs", "3", "--val_interval", "2"]
+    _monai("training", config, *words, cwd=tmp_path)
+    history = [json.loads(line) for line in (work / "fold_0/history.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in history if "dice" in record] == [2, 3]
+    assert json.loads((work / "fold_0/status.json").read_text())["best_score"] is not None
 
 
 def test_two_processes_train_together_and_evaluate_uneven_shards(moved: tuple[Path, list[str]], tmp_path: Path) -> None:
@@ -185,3 +197,64 @@ def test_monai_verifies_metadata_network_and_export(trained_bundle: Path, shared
     network.load_state_dict(_weights(trained_bundle / "models/model.pt"))
     with torch.no_grad():
         torch.testing.assert_close(torch.jit.load(str(exported))(image), network.eval()(image))
+
+
+def test_stopped_early_and_resumed_after_the_stop(moved: tuple[Path, list[str]], tmp_path: Path) -> None:
+    bundle, data = moved
+    config, work = str(bundle / "configs/train.json"), tmp_path / "work"
+    # a rate of nothing: the second validation cannot be better than the first
+    still = ["--learning_rate", "1e-30", "--weight_decay", "0", "--ema_decay", "0", "--val_interval", "1"]
+    common = [*data, *still, "--steps_per_epoch", "1", "--epochs", "9", "--work_dir", str(work)]
+    log = _monai("training", config, *common, "--early_stopping", "2", cwd=tmp_path)
+    assert "Stopped early: no better val_mean_dice in 2 validations since epoch 1." in log
+    status = json.loads((work / "fold_0/status.json").read_text())
+    assert (status["epoch"], status["best_epoch"], status["stopped_early"]) == (3, 1, True)
+    with pytest.raises(AssertionError, match="stopped early after epoch 3"):
+        _monai("training", config, *common, "--early_stopping", "2", "--resume", "true", cwd=tmp_path)
+    _monai("training", config, *common, "--early_stopping", "3", "--resume", "true", cwd=tmp_path)
+    assert json.loads((work / "fold_0/status.json").read_text())["epoch"] == 4, "the count goes on where it stood"
+
+
+@pytest.mark.slow
+def test_two_processes_or_accumulated_batches_learn_what_one_large_batch_does(
+    moved: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    bundle, data = moved
+    configs = bundle / "configs"
+    single = str(configs / "train.json")
+    several = f"['{configs / 'train.json'}','{configs / 'multi_gpu_train.json'}']"
+    common = [*data, "--precision", "fp32", "--epochs", "2", "--steps_per_epoch", "2", "--val_interval", "1"]
+    common += ["--l1_penalty", "1e-3", "--grad_clip_norm", "0.5", "--ema_decay", "0.5", "--early_stopping", "1"]
+    common += ["--optimizer#_target_", "torch.optim.SGD", "--learning_rate", "0.05", "--warmup_steps", "1"]
+    runs = {
+        "large": (single, 1, ["--batch_size", "4"]),
+        "accumulated": (single, 1, ["--batch_size", "1", "--accumulation_steps", "4"]),
+        "processes": (several, 2, ["--batch_size", "1", "--accumulation_steps", "2"]),
+    }
+    states = {}
+    for name, (files, processes, words) in runs.items():
+        work = tmp_path / name
+        _monai("training", files, *common, *words, "--work_dir", str(work), cwd=tmp_path, processes=processes)
+        states[name] = _weights(work / "fold_0/last.pt")
+    for name in ("accumulated", "processes"):
+        for part in ("network", "averaged"):
+            for key, value in states["large"][part].items():
+                torch.testing.assert_close(states[name][part][key], value, rtol=1e-3, atol=2e-5, msg=f"{name} {key}")
+        for key in ("epoch", "best_epoch", "validations_since_best"):
+            assert states[name][key] == states["large"][key]
+        assert states[name]["best_score"] == pytest.approx(states["large"]["best_score"], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_compiled_network_learns_the_same_under_the_same_names(moved: tuple[Path, list[str]], tmp_path: Path) -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("torch.compile needs a C++ compiler on the CPU")
+    bundle, data = moved
+    config = str(bundle / "configs/train.json")
+    common = [*data, "--precision", "fp32", "--epochs", "1", "--steps_per_epoch", "2"]
+    for name in ("true", "false"):
+        _monai("training", config, *common, "--compile", name, "--work_dir", str(tmp_path / name), cwd=tmp_path)
+    compiled, plain = (_weights(tmp_path / name / "fold_0/last.pt") for name in ("true", "false"))
+    assert list(compiled["network"]) == list(plain["network"])
+    for key, value in plain["network"].items():
+        torch.testing.assert_close(compiled["network"][key], value, rtol=1e-3, atol=1e-4)

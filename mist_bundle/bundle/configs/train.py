@@ -49,15 +49,15 @@ def _settings(plan: Plan) -> Config:
         "steps_per_epoch": plan.steps_per_epoch.value,
         "batch_size": plan.batch_size.value,
         "patch_size": list(plan.patch_size.value),
+        **_optimisation(plan),
         "patch_divisor": list(plan.patch_divisor),
-        "learning_rate": plan.learning_rate.value,
         "val_interval": plan.val_interval.value,
         "overlap": plan.overlap.value,
         "sw_batch_size": "$2 * @batch_size",
         "seed": plan.seed,
         "device": parts.DEVICE,
         "resume": False,
-        "amp": "auto",
+        "amp": "@precision",
         "loader": "auto",
         "workers": 2,
         "rank": parts.RANK,
@@ -65,9 +65,28 @@ def _settings(plan: Plan) -> Config:
     }
 
 
+def _optimisation(plan: Plan) -> Config:
+    warmup: Config = {"warmup_steps": plan.warmup_steps.value}
+    if plan.warmup_fraction is not None:  # the recipe's: it stays its share of the run when --epochs changes that
+        steps = "$@warmup_fraction * @train#trainer#max_epochs * @steps_per_epoch"
+        warmup = {"warmup_fraction": plan.warmup_fraction, "warmup_steps": steps}
+    return {
+        "learning_rate": plan.learning_rate.value,
+        "schedule": SCHEDULES[plan.schedule.value].kwargs["shape"],
+        **warmup,
+        "weight_decay": plan.weight_decay.value,
+        "l1_penalty": plan.l1_penalty.value,
+        "grad_clip_norm": plan.grad_clip_norm.value,
+        "accumulation_steps": plan.accumulation_steps.value,
+        "ema_decay": plan.ema_decay.value,
+        "early_stopping": plan.early_stopping.value,
+        "precision": plan.precision.value,
+        "compile": plan.compile.value,
+    }
+
+
 def _model(plan: Plan) -> Config:
-    averaged = plan.ema_decay.value > 0
-    model: Config = {
+    return {
         "network_def": parts.network(plan, training=True),
         "network": "$@network_def.to(@device)",
         **loss_config(plan),
@@ -75,23 +94,28 @@ def _model(plan: Plan) -> Config:
             OPTIMIZERS[plan.optimizer.value],
             params="$@network.parameters()",
             lr="@learning_rate",
-            weight_decay=plan.weight_decay.value,
+            weight_decay="@weight_decay",
         ),
         "lr_scheduler": parts.choice(
             SCHEDULES[plan.schedule.value],
+            shape="@schedule",
             optimizer="@optimizer",
             total_steps="$@train#trainer#max_epochs * @steps_per_epoch",
-            warmup_fraction=plan.warmup_fraction.value,
+            warmup_steps="@warmup_steps",
         ),
-    }
-    if averaged:
-        model["average"] = {
+        "average": {
             "_target_": "ignite.handlers.EMAHandler",
+            "_disabled_": "$@ema_decay == 0",
             "model": "@network",
-            "momentum": round(1 - plan.ema_decay.value, 6),
-        }
-    model["evaluated_network"] = "$@average.ema_model" if averaged else "@network"
-    model["checkpoints"] = script(
+            "momentum": "$1 - @ema_decay",
+        },
+        "evaluated_network": "$@average.ema_model if @ema_decay > 0 else @network",
+        "checkpoints": _checkpoints(),
+    }
+
+
+def _checkpoints() -> Config:
+    return script(
         "handlers.checkpoints.CheckpointKeeper",
         network="@network",
         optimizer="@optimizer",
@@ -102,27 +126,32 @@ def _model(plan: Plan) -> Config:
             "$os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')",
             "$os.path.join(@models_dir, 'model.pt')",
         ],
-        averaged_network="@evaluated_network" if averaged else None,
+        averaged_network="$@evaluated_network if @ema_decay > 0 else None",
         metric=METRIC,
         training_only_keys=["deep_supervision_heads.", ".super_head.", "auxiliary_heads.", "vae_branch."],
+        early_stopping="@early_stopping",
         resume="@resume",
         rank="@rank",
     )
-    return model
 
 
 def _train(plan: Plan) -> Config:
     handlers: list[Config] = [
         *weighting_handlers(plan),
         script("handlers.gradients.FiniteLossGuard"),
-        script("handlers.gradients.GradientClipper", max_norm=plan.grad_clip_norm.value),
-        {"_target_": "LrScheduleHandler", "lr_scheduler": "@lr_scheduler", "print_lr": False, "epoch_level": False},
+        script("handlers.gradients.GradientRules", max_norm="@grad_clip_norm", l1_penalty="@l1_penalty"),
+        {**script("handlers.average.AverageWeights", handler="@average"), "_disabled_": "$@ema_decay == 0"},
+        script("handlers.schedule.ScheduleStepper", lr_scheduler="@lr_scheduler"),
         {
             "_target_": "ValidationHandler",
             "_disabled_": "$not @validate#dataset#data",
             "validator": "@validate#evaluator",
             "epoch_level": True,
-            "interval": "$min(@val_interval, @epochs)",
+            "interval": "@val_interval",
+        },
+        {
+            **script("handlers.final_validation.FinalValidation", validator="@validate#evaluator"),
+            "_disabled_": "$not @validate#dataset#data",
         },
         script(
             "handlers.progress.TrainingProgress",
@@ -134,8 +163,6 @@ def _train(plan: Plan) -> Config:
             rank="@rank",
         ),
     ]
-    if plan.ema_decay.value > 0:
-        handlers.insert(len(weighting_handlers(plan)) + 2, script("handlers.attached.Attached", handler="@average"))
     return {
         "deterministic_transforms": parts.transforms(plan, with_label=True),
         "preprocessing": parts.compose("@train#deterministic_transforms"),
@@ -145,7 +172,7 @@ def _train(plan: Plan) -> Config:
             "transform": "@train#preprocessing",
         },
         "cache": cache(plan),
-        "augmentation": augmentation(plan.flip_axes.value),
+        "augmentation": augmentation(plan.augmentation.value, plan.flip_axes.value, plan.target_spacing_mm.value),
         "dataloader": script(
             "loading.select.patch_loader",
             loader="@loader",
@@ -154,7 +181,8 @@ def _train(plan: Plan) -> Config:
             patch_size="@patch_size",
             patch_divisor="@patch_divisor",
             batch_size="@batch_size",
-            steps_per_epoch="@steps_per_epoch",
+            # batches: an epoch counts the steps of the optimizer
+            steps_per_epoch="$@steps_per_epoch * @accumulation_steps",
             augmentation="@train#augmentation",
             foreground_probability=FOREGROUND_PROBABILITY,
             seed="@seed",
@@ -178,6 +206,11 @@ def _train(plan: Plan) -> Config:
             **batch_with_maps(plan),
             "decollate": False,
             "optim_set_to_none": True,
+            "accumulation_steps": "@accumulation_steps",
+            # MONAI's own autocast and gradient scaler serve half precision only; see inferers/autocast.py
+            "amp": "$@amp == 'fp16' and torch.device(@device).type == 'cuda'",
+            # the command line of monai.bundle hands over `true` as a word
+            "compile": "$@compile in (True, 'true')",
         },
     }
 

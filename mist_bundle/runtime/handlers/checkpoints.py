@@ -44,6 +44,7 @@ class CheckpointKeeper:
         metric: name of the evaluator's metric, the greater the better. Without validation the last weights are best.
         training_only_keys: parts of parameter names that only training needs (auxiliary heads), left out of the
             best weights.
+        early_stopping: validations without a better score after which the training ends; 0 for never.
         resume: go on from last.pt where there is one.
         rank: only rank 0 writes.
     """
@@ -59,7 +60,8 @@ class CheckpointKeeper:
         averaged_network: torch.nn.Module | None = None,
         metric: str = "val_mean_dice",
         training_only_keys: Sequence[str] = (),
-        resume: bool = False,
+        early_stopping: int = 0,
+        resume: bool | str = False,
         rank: int = 0,
     ) -> None:
         self.network = network
@@ -71,11 +73,14 @@ class CheckpointKeeper:
         self.averaged_network = averaged_network
         self.metric = metric
         self.training_only_keys = tuple(training_only_keys)
-        self.resume = resume
+        if early_stopping < 0:
+            raise ValueError(f"early_stopping is {early_stopping}; expected 0 (never) or more.")
+        self.early_stopping = early_stopping
+        self.resume = resume in (True, "true")  # the command line of monai.bundle hands over `true` as a word
         self.rank = rank
         self.best_score = float("-inf")
         self.best_epoch = 0
-        self._validated_epoch = 0
+        self.validations_since_best = 0
 
     def attach(self, trainer: Engine, evaluator: Engine | None = None) -> None:
         """Register with trainer and evaluator and, if asked to, restore the last state.
@@ -102,19 +107,28 @@ class CheckpointKeeper:
         self.loader.set_epoch(trainer.state.epoch - 1)
 
     def _after_validation(self, evaluator: Engine, trainer: Engine) -> None:
-        self._validated_epoch = trainer.state.epoch
         score = float(evaluator.state.metrics[self.metric])
         # a NaN (no class present in any case) is never better; the first validated weights are kept whatever they score
         if score > self.best_score or self.best_epoch == 0:
+            self.validations_since_best = 0
             self._keep_best(score, trainer.state.epoch)
+            return
+        self.validations_since_best += 1
+        if self._stopped_early():
+            logger.info(
+                "Stopped early: no better %s in %d validations since epoch %d.",
+                *(self.metric, self.validations_since_best, self.best_epoch),
+            )
+            trainer.terminate()
+
+    def _stopped_early(self) -> bool:
+        # every process has the same score, gathered from all, so all stop together
+        return 0 < self.early_stopping <= self.validations_since_best
 
     def _after_epoch(self, trainer: Engine, evaluator: Any) -> None:
         last_is_best = evaluator is None
         if last_is_best:
             self._keep_best(float("-inf"), trainer.state.epoch)
-        elif trainer.state.epoch == trainer.state.max_epochs != self._validated_epoch:
-            # a schedule ends with its best weights, whether or not the interval divides the number of epochs
-            evaluator.run(trainer.state.epoch)
         if self.rank != 0:
             return
         save_atomically(self._state(trainer), self.fold_dir / LAST)
@@ -123,6 +137,7 @@ class CheckpointKeeper:
             "epochs": trainer.state.max_epochs,
             "best_score": self.best_score if math.isfinite(self.best_score) else None,
             "best_epoch": self.best_epoch,
+            "stopped_early": self._stopped_early(),
             "metric": "last epoch" if last_is_best else self.metric,
         }
         write_atomically((json.dumps(status, indent=2) + "\n").encode(), self.fold_dir / STATUS)
@@ -167,6 +182,7 @@ class CheckpointKeeper:
             "random": random_state(),
             "best_score": self.best_score,
             "best_epoch": self.best_epoch,
+            "validations_since_best": self.validations_since_best,
         }
 
     def _restore(self, trainer: Engine, path: Path) -> None:
@@ -175,6 +191,12 @@ class CheckpointKeeper:
         if state["epoch"] >= max_epochs:
             raise ValueError(
                 f"{path} is complete: epoch {state['epoch']} of {max_epochs}. To train further, pass a larger --epochs."
+            )
+        self.validations_since_best = state["validations_since_best"]
+        if self._stopped_early():
+            raise ValueError(
+                f"{path} is complete: stopped early after epoch {state['epoch']}, {self.validations_since_best} "
+                "validations without a better score. To train further, pass a larger --early_stopping, or 0."
             )
         unwrap(self.network).load_state_dict(state["network"])
         if self.averaged_network is not None and state["averaged"] is not None:
@@ -185,7 +207,16 @@ class CheckpointKeeper:
         set_random_state(state["random"])
         self.best_score, self.best_epoch = state["best_score"], state["best_epoch"]
         trainer.state.epoch, trainer.state.iteration = state["epoch"], state["iteration"]
+        if state["scaler"]:
+            # MONAI makes the scaler when the trainer starts to run
+            trainer.add_event_handler(Events.STARTED, _restore_scaler, state["scaler"])
         logger.info("Going on after epoch %d of %d from %s.", state["epoch"], max_epochs, path)
+
+
+def _restore_scaler(trainer: Engine, state: dict[str, Any]) -> None:
+    scaler = getattr(trainer, "scaler", None)
+    if scaler is not None:
+        scaler.load_state_dict(state)
 
 
 def unwrap(network: torch.nn.Module) -> torch.nn.Module:

@@ -1,7 +1,7 @@
 """The augmentations in numpy: what the torch loader applies, and what the DALI graph is held against in the tests.
 
 Conventions are DALI's: cubic is Keys' kernel (a = -0.5) with replicated edges, pixel centres at half integers; the blur
-is truncated at ceil(3 sigma) and mirrors at the edge without repeating it.
+is truncated at ceil(3 sigma) and mirrors at the edge without repeating it. Rotation and scaling interpolate linearly.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
+from .affine import warp
 from .patches import PatchDraw
 
 Image = NDArray[np.float32]
+
+SPACE = (1, 2, 3)  # the axes of a channel
+EPSILON = np.float32(1e-7)  # keeps constant channels constant
 
 
 def augment_patch(
@@ -26,7 +30,7 @@ def augment_patch(
 
     Args:
         arrays: "image" (C, *draw.extent) float32, "label" (1, *draw.extent), perhaps "dtm".
-        draw: what to do.
+        draw: what to do; see `Augmentation` for the order.
         patch_size: X, Y, Z of the result.
         noise: what to add, (C, *patch_size); None where no noise was drawn.
 
@@ -34,10 +38,17 @@ def augment_patch(
         Arrays of `patch_size`.
     """
     result = dict(arrays)
-    if draw.extent != tuple(patch_size):
+    if draw.box_map is not None:
+        result["image"] = warp(result["image"], draw.box_map, patch_size, order=1)
+        result["label"] = warp(result["label"], draw.box_map, patch_size, order=0)
+    elif draw.extent != tuple(patch_size):
         result["image"] = resize_cubic(result["image"], patch_size)
         result["label"] = resize_nearest(result["label"], patch_size)
-    image: Image = result["image"]
+    result["image"] = _change_intensities(result["image"], draw, noise)
+    return result
+
+
+def _change_intensities(image: Image, draw: PatchDraw, noise: Image | None) -> Image:
     if noise is not None:
         image = _within(image + noise, image)
     if draw.blur_sigma > 0:
@@ -45,8 +56,31 @@ def augment_patch(
     if draw.brightness != 1:
         image = image * np.float32(draw.brightness)
     if draw.contrast != 1:
-        image = _within(image * np.float32(draw.contrast), image)
-    result["image"] = image
+        image = _contrast(image, draw.contrast, about_mean=draw.contrast_about_mean)
+    if draw.low_resolution is not None:
+        image = resize_cubic(resize_nearest(image, draw.low_resolution), image.shape[1:])
+    if draw.inverted_gamma != 1:
+        image = -gamma(-image, draw.inverted_gamma)
+    if draw.gamma != 1:
+        image = gamma(image, draw.gamma)
+    return image
+
+
+def _contrast(image: Image, factor: float, *, about_mean: bool) -> Image:
+    if not about_mean:
+        return _within(image * np.float32(factor), image)
+    mean, low, high = (reduce(image, axis=SPACE, keepdims=True) for reduce in (np.mean, np.min, np.max))
+    changed: Image = np.clip((image - mean) * np.float32(factor) + mean, low, high)
+    return changed
+
+
+def gamma(image: Image, exponent: float) -> Image:
+    """Raise each channel, scaled to [0, 1], to a power, and give it back its mean and standard deviation (nnU-Net)."""
+    low, mean, spread = (reduce(image, axis=SPACE, keepdims=True) for reduce in (np.min, np.mean, np.std))
+    span = image.max(axis=SPACE, keepdims=True) - low
+    changed = ((image - low) / (span + EPSILON)) ** np.float32(exponent)
+    own_mean, own_spread = (reduce(changed, axis=SPACE, keepdims=True) for reduce in (np.mean, np.std))
+    result: Image = (changed - own_mean) / (own_spread + EPSILON) * spread + mean
     return result
 
 
@@ -80,7 +114,7 @@ def _keys_matrix(length: int, size: int) -> Image:
 
 
 def resize_nearest(array: NDArray[Any], size: Sequence[int]) -> NDArray[Any]:
-    """Enlarge (C, X, Y, Z) to (C, *size), keeping the values."""
+    """Enlarge or reduce (C, X, Y, Z) to (C, *size), keeping the values."""
     for axis, new in enumerate(size, start=1):
         length = array.shape[axis]
         nearest = np.floor((np.arange(new) + 0.5) * (length / new)).astype(np.int64)

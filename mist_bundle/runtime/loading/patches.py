@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .affine import Box, Map, Matrix, linear_map, place
 from .augmentation import Augmentation
 from .volumes import CacheEntry, Triple, read_region
 
@@ -29,13 +30,20 @@ class PatchDraw:
     Attributes:
         case: which case.
         start: first voxel of the box to read; negative where the volume is smaller than the box (padding, centred).
-        extent: size of the box to read: the patch size, or less where it is enlarged (zoom) afterwards.
+        extent: size of the box to read: the patch size, less where it is enlarged (zoom) afterwards, more where it is
+            rotated or scaled.
         flips: mirrored axes.
+        box_map: where patch voxels lie in the box, when it is rotated or scaled (see affine.py); flips and zoom are in
+            it. None: they do not need interpolation, or only that of the zoom.
         noise_sd: standard deviation of the noise; 0 = none.
         noise_seed: seed of the noise.
         blur_sigma: in voxels; 0 = none.
         brightness: factor; 1 = none.
         contrast: factor; 1 = none.
+        contrast_about_mean: the factor stretches each channel about its mean.
+        low_resolution: size that the patch is reduced to before it is enlarged again; None = not at all.
+        gamma: exponent; 1 = none.
+        inverted_gamma: exponent on the inverted image; 1 = none.
     """
 
     case: int
@@ -47,6 +55,11 @@ class PatchDraw:
     blur_sigma: float
     brightness: float
     contrast: float
+    box_map: Map | None = None
+    contrast_about_mean: bool = False
+    low_resolution: Triple | None = None
+    gamma: float = 1.0
+    inverted_gamma: float = 1.0
 
 
 class PatchSampler:
@@ -72,7 +85,7 @@ class PatchSampler:
         world_size: int = 1,
         augmentation: Augmentation | None = None,
         foreground_probability: float = 0.6,
-        allow_zoom: bool = True,
+        allow_resampling: bool = True,
     ) -> None:
         """Take the settings.
 
@@ -85,7 +98,8 @@ class PatchSampler:
             world_size: number of processes.
             augmentation: what may be drawn.
             foreground_probability: 0 to 1.
-            allow_zoom: False where distance maps travel along, whose values a zoom would falsify.
+            allow_resampling: False where distance maps travel along, whose values zoom, rotation and scaling would
+                falsify.
         """
         if not cases:
             raise ValueError("there is no case to draw patches from.")
@@ -97,7 +111,7 @@ class PatchSampler:
         self.world_size = world_size
         self.augmentation = augmentation or Augmentation()
         self.foreground_probability = foreground_probability
-        self.allow_zoom = allow_zoom
+        self.allow_resampling = allow_resampling
 
     def draw(self, epoch: int, index: int) -> PatchDraw:
         """Everything random about patch `index` (0 <= index < patches_per_epoch) of an epoch of this rank."""
@@ -105,17 +119,25 @@ class PatchSampler:
         case = self._case(epoch, position)
         rng = np.random.default_rng((self.seed, _PATCHES, epoch, position))
         # one fixed row of numbers: changing one setting never moves the draws of another
-        u = rng.random(20).tolist()
-        extent = self._extent(u[0], u[1])
-        start = self._start(self.cases[case], extent, u[2], u[3:5], u[5:8])
-        intensities = self._intensities(u[8:16])
+        u = rng.random(32).tolist()
+        entry = self.cases[case]
+        extent, flips = self._extent(u[0], u[1]), self._flips(u[16:19])
+        anchor = self._anchor(entry, u[2], u[3:5])
+        linear = self._linear(entry, extent, flips, u[20:26])
+        if linear is None:
+            box = Box(_start(entry, extent, anchor, u[5:8]), extent, None)
+        else:
+            box = place(linear, self.patch_size, entry.shape, anchor, u[5:8])
         return PatchDraw(
             case=case,
-            start=start,
-            extent=extent,
-            flips=self._flips(u[16:19]),
+            start=box.start,
+            extent=box.extent,
+            flips=flips,
+            box_map=box.map,
             noise_seed=int(u[19] * 2**53),
-            **intensities,
+            low_resolution=self._low_resolution(u[26], u[27]),
+            contrast_about_mean=self.augmentation.contrast_about_mean,
+            **self._intensities([*u[8:16], *u[28:32]]),
         )
 
     def _case(self, epoch: int, position: int) -> int:
@@ -128,29 +150,44 @@ class PatchSampler:
 
     def _extent(self, u_event: float, u_value: float) -> Triple:
         settings = self.augmentation
-        if not (settings.enabled and self.allow_zoom and u_event < settings.zoom_probability):
+        if not (settings.enabled and self.allow_resampling and u_event < settings.zoom_probability):
             return self.patch_size
         scale = _between(settings.zoom_range, u_value)
         x, y, z = (max(1, int(size * scale + 0.5)) for size in self.patch_size)
         return x, y, z
 
-    def _start(
-        self, case: CacheEntry, extent: Triple, u_event: float, u_voxel: Sequence[float], u_place: Sequence[float]
-    ) -> Triple:
-        anchor: Triple | None = None
-        if case.classes and u_event < self.foreground_probability:
-            stored = case.classes[int(u_voxel[0] * len(case.classes))]
-            anchor = case.voxel(stored, int(u_voxel[1] * stored.num_rows))
-        starts = []
-        for axis, (length, size, u) in enumerate(zip(case.shape, extent, u_place, strict=True)):
-            room = length - size
-            if room <= 0:  # centred, as the sliding window of inference pads
-                starts.append(-((size - length) // 2))
-            elif anchor is None:
-                starts.append(int(u * (room + 1)))
-            else:
-                starts.append(min(max(anchor[axis] - int(u * size), 0), room))
-        return starts[0], starts[1], starts[2]
+    def _anchor(self, case: CacheEntry, u_event: float, u_voxel: Sequence[float]) -> Triple | None:
+        if not case.classes or u_event >= self.foreground_probability:
+            return None
+        stored = case.classes[int(u_voxel[0] * len(case.classes))]
+        return case.voxel(stored, int(u_voxel[1] * stored.num_rows))
+
+    def _linear(self, case: CacheEntry, extent: Triple, flips: Sequence[bool], u: Sequence[float]) -> Matrix | None:
+        """The map of a rotated or scaled patch, its zoom and flips included; None for one that is neither."""
+        settings = self.augmentation
+        allowed = settings.enabled and self.allow_resampling
+        turned, scaled = u[0] < settings.rotation_probability, u[4] < settings.scaling_probability
+        if not (allowed and (turned or scaled)):
+            return None
+        degrees = [
+            _between(settings.rotation_range, value) if turned and axis in settings.rotation_axes else 0.0
+            for axis, value in enumerate(u[1:4])
+        ]
+        scale = _between(settings.scaling_range, u[5]) if scaled else 1.0
+        scales = [scale * part / whole for part, whole in zip(extent, self.patch_size, strict=True)]
+        spacing = np.linalg.norm(np.asarray(case.affine)[:3, :3], axis=0)
+        return linear_map(degrees, scales, flips, spacing)
+
+    def _low_resolution(self, u_event: float, u_value: float) -> Triple | None:
+        settings = self.augmentation
+        if not (settings.enabled and u_event < settings.low_resolution_probability):
+            return None
+        share = _between(settings.low_resolution_range, u_value)
+        x, y, z = (
+            max(1, int(size * share + 0.5)) if axis in settings.low_resolution_axes else size
+            for axis, size in enumerate(self.patch_size)
+        )
+        return x, y, z
 
     def _flips(self, u: Sequence[float]) -> tuple[bool, bool, bool]:
         settings = self.augmentation
@@ -171,12 +208,15 @@ class PatchSampler:
             "blur_sigma": value(1, settings.blur_probability, settings.blur_sigma_range, 0.0),
             "brightness": value(2, settings.brightness_probability, settings.brightness_range, 1.0),
             "contrast": value(3, settings.contrast_probability, settings.contrast_range, 1.0),
+            "gamma": value(4, settings.gamma_probability, settings.gamma_range, 1.0),
+            "inverted_gamma": value(5, settings.inverted_gamma_probability, settings.inverted_gamma_range, 1.0),
         }
 
     def read(self, draw: PatchDraw, keys: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """Cut the box out of each array: (C, *draw.extent), mirrored, not yet enlarged, intensities untouched."""
+        """Cut the box out of each array: (C, *draw.extent), mirrored, not yet interpolated, intensities untouched."""
         case = self.cases[draw.case]
-        return {key: read_region(case.array(key), draw.start, draw.extent, draw.flips) for key in keys}
+        flips = draw.flips if draw.box_map is None else (False, False, False)  # the map mirrors
+        return {key: read_region(case.array(key), draw.start, draw.extent, flips) for key in keys}
 
     def noise(self, draw: PatchDraw, channels: int) -> NDArray[np.float32]:
         """The noise to add to a patch of `patch_size`, float32 (C, X, Y, Z)."""
@@ -184,6 +224,19 @@ class PatchSampler:
         noise = rng.standard_normal((channels, *self.patch_size), dtype=np.float32)
         noise *= np.float32(draw.noise_sd)
         return noise
+
+
+def _start(case: CacheEntry, extent: Triple, anchor: Triple | None, u_place: Sequence[float]) -> Triple:
+    starts = []
+    for axis, (length, size, u) in enumerate(zip(case.shape, extent, u_place, strict=True)):
+        room = length - size
+        if room <= 0:  # centred, as the sliding window of inference pads
+            starts.append(-((size - length) // 2))
+        elif anchor is None:
+            starts.append(int(u * (room + 1)))
+        else:
+            starts.append(min(max(anchor[axis] - int(u * size), 0), room))
+    return starts[0], starts[1], starts[2]
 
 
 def _between(bounds: tuple[float, float], u: float) -> float:

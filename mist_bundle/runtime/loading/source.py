@@ -65,8 +65,8 @@ class PatchSource:
             if len(self.data) == 0:
                 raise ValueError("patch loader: the list of training cases is empty.")
             carries_distances = len(self.keys) > 2
-            if carries_distances and self.augmentation.enabled and self.augmentation.zoom_probability > 0:
-                logger.info("zoom is off: it would falsify the distance maps that travel with the patches")
+            if carries_distances and self.augmentation.moves_voxels:
+                logger.info("zoom, rotation and scaling are off: they would falsify the patches' distance maps")
             self._sampler = PatchSampler(
                 self.cache.build(self.data),
                 self.patch_size,
@@ -76,7 +76,7 @@ class PatchSource:
                 world_size=self.world_size,
                 augmentation=self.augmentation,
                 foreground_probability=self.foreground_probability,
-                allow_zoom=not carries_distances,
+                allow_resampling=not carries_distances,
             )
         return self._sampler
 

@@ -39,7 +39,26 @@ def test_warm_up_rises_and_never_outlasts_the_run() -> None:
     assert all(later > earlier for earlier, later in itertools.pairwise(factors[:11]))
     assert factors[10] == 1.0
     assert factors[99] == pytest.approx(0.5 * (1 + math.cos(math.pi * 89 / 90)))
-    assert _rates(lambda optimizer: WarmupSchedule(optimizer, "cosine", 1, warmup_fraction=0.9), 1) == [0.5]
+
+
+@pytest.mark.parametrize("asked", [100, 1000])
+def test_warm_up_that_does_not_fit_takes_a_tenth_of_the_run_and_says_so(
+    asked: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    rates = _rates(lambda optimizer: WarmupSchedule(optimizer, "constant", 100, warmup_steps=asked), 100)
+    assert rates == pytest.approx([0.5 * min(1, (step + 1) / 11) for step in range(100)])
+    assert f"A warm-up of {asked} steps does not fit a run of 100; it takes 10 steps instead." in caplog.text
+
+
+def test_fraction_of_a_warm_up_step_is_dropped_and_a_run_of_one_step_has_none(caplog: pytest.LogCaptureFixture) -> None:
+    assert _rates(lambda optimizer: WarmupSchedule(optimizer, "constant", 4, warmup_steps=1.9), 2) == [0.25, 0.5]
+    assert _rates(lambda optimizer: WarmupSchedule(optimizer, "cosine", 1, warmup_steps=0.9), 1) == [0.5]
+    assert not caplog.records
+
+
+def test_negative_warm_up_is_refused() -> None:
+    with pytest.raises(ValueError, match="warmup_steps is -1"):
+        _rates(lambda optimizer: WarmupSchedule(optimizer, "cosine", 5, warmup_steps=-1), 1)
 
 
 def test_constant_stays() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from monai.transforms import AdjustContrast
 from scipy.ndimage import gaussian_filter
 
 from mist_bundle.runtime.loading.augment import augment_patch, gaussian_blur, resize_cubic, resize_nearest
@@ -103,6 +104,47 @@ def test_brightness_is_a_factor() -> None:
     after = augment_patch(before, replace(PLAIN, brightness=1.3), SIZE, None)["image"]
     np.testing.assert_allclose(after, before["image"] * 1.3, rtol=1e-6)
     assert after.dtype == np.float32
+
+
+def test_contrast_about_the_mean_is_nnunets() -> None:
+    before = patch()
+    image = before["image"].astype(np.float64)
+    after = augment_patch(before, replace(PLAIN, contrast=0.8, contrast_about_mean=True), SIZE, None)["image"]
+    mean = image.mean((1, 2, 3), keepdims=True)
+    np.testing.assert_allclose(after, (image - mean) * 0.8 + mean, atol=1e-6)
+    np.testing.assert_allclose(after.mean((1, 2, 3)), mean.ravel(), atol=1e-6)
+    sharp = augment_patch(before, replace(PLAIN, contrast=1.4, contrast_about_mean=True), SIZE, None)["image"]
+    low, high = image.min((1, 2, 3)), image.max((1, 2, 3))
+    np.testing.assert_allclose((sharp.min((1, 2, 3)), sharp.max((1, 2, 3))), (low, high), rtol=1e-6)
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("exponent", [0.7, 1.5])
+def test_gamma_is_monais_with_statistics_retained(exponent: float, inverted: bool) -> None:
+    before = patch()
+    name = "inverted_gamma" if inverted else "gamma"
+    after = augment_patch(before, replace(PLAIN, **{name: exponent}), SIZE, None)["image"]
+    monais = AdjustContrast(gamma=exponent, invert_image=inverted, retain_stats=True)
+    for channel, own in zip(before["image"], after, strict=True):
+        # MONAI's standard deviation divides by n - 1, before and after alike
+        np.testing.assert_allclose(own, monais(torch.from_numpy(channel)[None])[0].numpy(), atol=1e-4)
+        assert (own.mean(), own.std()) == pytest.approx((channel.mean(), channel.std()), abs=1e-5)
+    assert after.dtype == np.float32
+
+
+def test_gamma_leaves_a_constant_channel_alone() -> None:
+    before = {"image": np.full((1, *SIZE), 3.0, np.float32), "label": np.zeros((1, *SIZE), np.uint8)}
+    after = augment_patch(before, replace(PLAIN, gamma=1.4, inverted_gamma=0.8), SIZE, None)["image"]
+    np.testing.assert_allclose(after, 3.0, rtol=1e-6)
+
+
+def test_low_resolution_keeps_the_nearest_voxels_and_enlarges_them() -> None:
+    before, reduced = patch(), (4, 10, 3)
+    after = augment_patch(before, replace(PLAIN, low_resolution=reduced), SIZE, None)
+    kept = torch.nn.functional.interpolate(torch.from_numpy(before["image"])[None], reduced, mode="nearest-exact")
+    np.testing.assert_allclose(after["image"], resize_cubic(kept[0].numpy(), SIZE), atol=1e-6)
+    assert after["image"].shape == before["image"].shape
+    np.testing.assert_array_equal(after["label"], before["label"])
 
 
 def test_the_order_is_zoom_noise_blur_brightness_contrast() -> None:

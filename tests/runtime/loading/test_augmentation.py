@@ -4,25 +4,60 @@ import json
 
 import pytest
 
+from mist_bundle.catalog.augmentations import AUGMENTATIONS, augmentation
 from mist_bundle.runtime.loading.augmentation import Augmentation
+
+OFF = {
+    "rotation_probability": 0.0,
+    "rotation_range": [-30.0, 30.0],
+    "rotation_axes": [0, 1, 2],
+    "scaling_probability": 0.0,
+    "scaling_range": [0.7, 1.4],
+    "contrast_about_mean": False,
+    "low_resolution_probability": 0.0,
+    "low_resolution_range": [0.5, 1.0],
+    "low_resolution_axes": [0, 1, 2],
+    "gamma_probability": 0.0,
+    "gamma_range": [0.7, 1.5],
+    "inverted_gamma_probability": 0.0,
+    "inverted_gamma_range": [0.7, 1.5],
+}
 
 
 def test_defaults_are_those_of_mist() -> None:
-    assert Augmentation.from_config(None).to_config() == {
-        "enabled": True,
-        "zoom_probability": 0.15,
-        "zoom_range": [0.7, 1.0],
-        "flip_probability": 0.5,
-        "flip_axes": [0, 1, 2],
-        "noise_probability": 0.15,
-        "noise_sd_range": [0.0, 0.33],
-        "blur_probability": 0.15,
-        "blur_sigma_range": [0.5, 1.5],
-        "brightness_probability": 0.15,
-        "brightness_range": [0.7, 1.3],
-        "contrast_probability": 0.15,
-        "contrast_range": [0.65, 1.5],
-    }
+    assert (
+        Augmentation.from_config(None).to_config()
+        == {
+            "enabled": True,
+            "zoom_probability": 0.15,
+            "zoom_range": [0.7, 1.0],
+            "flip_probability": 0.5,
+            "flip_axes": [0, 1, 2],
+            "noise_probability": 0.15,
+            "noise_sd_range": [0.0, 0.33],
+            "blur_probability": 0.15,
+            "blur_sigma_range": [0.5, 1.5],
+            "brightness_probability": 0.15,
+            "brightness_range": [0.7, 1.3],
+            "contrast_probability": 0.15,
+            "contrast_range": [0.65, 1.5],
+        }
+        | OFF
+    )
+
+
+def test_rows_of_the_menu_are_valid_and_the_default_row_is_the_default() -> None:
+    for name in AUGMENTATIONS:
+        Augmentation.from_config(augmentation(name, (0, 1, 2), (1, 1, 1)))
+    assert Augmentation.from_config(augmentation("mist", (0, 1, 2), (1, 1, 3))) == Augmentation()
+
+
+def test_slices_far_apart_are_turned_in_their_plane_and_lose_none() -> None:
+    settings = Augmentation.from_config(augmentation("nnunet", (1, 2), (5.0, 0.7, 0.7)))
+    assert (settings.rotation_axes, settings.rotation_range) == ((0,), (-180, 180))
+    assert settings.low_resolution_axes == (1, 2)
+    assert settings.flip_axes == (1, 2)
+    assert Augmentation.from_config(augmentation("nnunet", (), (3.0, 1.0, 1.0))).rotation_axes == (0, 1, 2)
 
 
 def test_json_round_trip() -> None:
@@ -63,6 +98,12 @@ def test_all_problems_are_named_at_once_with_the_nearest_key() -> None:
         ("blur_sigma_range", [0.0, 1.0]),
         ("brightness_range", [0.7, float("inf")]),
         ("contrast_range", ["a", "b"]),
+        ("contrast_about_mean", 0),
+        ("rotation_range", [-190, 0]),
+        ("rotation_axes", [0, 3]),
+        ("scaling_range", [0, 1]),
+        ("low_resolution_range", [0.5, 1.1]),
+        ("gamma_range", [0, 2]),
     ],
 )
 def test_a_value_out_of_bounds_is_refused_by_name(key: str, value: object) -> None:

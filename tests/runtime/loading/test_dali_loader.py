@@ -15,6 +15,7 @@ import torch
 from ignite.engine import Events
 from monai.engines.trainer import SupervisedTrainer
 
+from mist_bundle.catalog.augmentations import augmentation
 from mist_bundle.runtime.loading.cache import ArrayCache
 from mist_bundle.runtime.loading.dali_loader import DaliPatchLoader
 from mist_bundle.runtime.loading.torch_loader import TorchPatchLoader
@@ -75,6 +76,30 @@ def test_each_augmentation_gives_what_numpy_gives(folder: Path, items: list[Item
         list(make(folder, items, augmentation=settings)),
         list(make(folder, items, TorchPatchLoader, augmentation=settings)),
     )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rotation_probability": 1.0, "rotation_range": [-180, 180]},
+        {"scaling_probability": 1.0},
+        {"rotation_probability": 1.0, "scaling_probability": 1.0, "zoom_probability": 1.0, "flip_probability": 1.0},
+        {"low_resolution_probability": 1.0, "low_resolution_range": [0.45, 0.8], "low_resolution_axes": [0, 2]},
+        {"gamma_probability": 1.0},
+        {"inverted_gamma_probability": 1.0},
+        {"contrast_probability": 1.0, "contrast_about_mean": True},
+    ],
+    ids=lambda settings: "-".join(key.removesuffix("_probability") for key in settings),
+)
+def test_nnunets_augmentations_give_what_numpy_gives(folder: Path, items: list[Item], settings: dict[str, Any]) -> None:
+    options = {"augmentation": NEVER | settings, "patch_size": (12, 10, 11)}
+    assert_close(list(make(folder, items, **options)), list(make(folder, items, TorchPatchLoader, **options)))
+
+
+def test_a_batch_of_nnunets_gives_what_numpy_gives(folder: Path, items: list[Item]) -> None:
+    options = {"augmentation": augmentation("nnunet", (0, 1), (1, 1, 1)), "patch_size": (12, 8, 16)}
+    options |= {"batch_size": 4, "steps_per_epoch": 12}
+    assert_close(list(make(folder, items, **options)), list(make(folder, items, TorchPatchLoader, **options)))
 
 
 @pytest.mark.parametrize("scale", [0.55, 0.7, 0.9])

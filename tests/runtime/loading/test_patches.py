@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -245,9 +246,21 @@ def test_a_setting_moves_no_other_draw(cases: list[CacheEntry]) -> None:
         assert (one.case, one.start, one.extent, one.blur_sigma) == (two.case, two.start, two.extent, two.blur_sigma)
 
 
+def test_draws_of_nnunets_augmentations_come_beside_those_of_mist(cases: list[CacheEntry]) -> None:
+    plain = make(cases)
+    richer = make(cases, augmentation=Augmentation(low_resolution_probability=0.9, gamma_probability=0.5))
+    turned = make(cases, augmentation=Augmentation(rotation_probability=1.0))
+    added = {"box_map": None, "low_resolution": None, "gamma": 1.0, "inverted_gamma": 1.0}
+    for index in range(20):
+        draw = richer.draw(0, index)
+        assert replace(draw, **added) == plain.draw(0, index)
+        same = ("case", "flips", "noise_sd", "noise_seed", "blur_sigma", "brightness", "contrast")
+        assert [getattr(turned.draw(0, index), name) for name in same] == [getattr(draw, name) for name in same]
+
+
 def test_switched_off_nothing_is_drawn_and_zoom_can_be_forbidden(cases: list[CacheEntry]) -> None:
     always = Augmentation(zoom_probability=1.0, zoom_range=(0.5, 0.5), noise_probability=1.0, contrast_probability=1.0)
-    assert {make(cases, augmentation=always, allow_zoom=False).draw(0, index).extent for index in range(9)} == {
+    assert {make(cases, augmentation=always, allow_resampling=False).draw(0, index).extent for index in range(9)} == {
         (8, 8, 8)
     }
     assert make(cases, augmentation=always).draw(0, 0).extent == (4, 4, 4)

@@ -1,0 +1,71 @@
+"""How the weights are found: what was asked for wins over the recipe, and what does not fit is adapted."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from mist_bundle.errors import InputError
+from mist_bundle.planning.optimisation import SETTINGS, decide_optimisation, menu_problems
+from mist_bundle.planning.plan import Plan, PlanOptions, check_options
+from mist_bundle.planning.recipes import RECIPES, Recipe
+
+
+def test_settings_have_one_name_everywhere() -> None:
+    for kind in (PlanOptions, Recipe, Plan):
+        assert set(SETTINGS) <= {field.name for field in fields(kind)}
+
+
+def test_recipe_decides_what_was_not_asked_for() -> None:
+    decided = decide_optimisation(PlanOptions(recipe="mist2"), RECIPES["mist2"], total_steps=250_000)
+    for name in SETTINGS:
+        assert decided[name].value == getattr(RECIPES["mist2"], name)
+        assert decided[name].because == "Recipe mist2."
+    assert decided["warmup_steps"].value == 20 * 250, "2.3.0's twenty epochs of a thousand"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("optimizer", "sgd"), ("schedule", "polynomial"), ("weight_decay", 0.0), ("l1_penalty", 1e-6)),
+        *(("grad_clip_norm", 0.0), ("accumulation_steps", 4), ("ema_decay", 0.5), ("early_stopping", 7)),
+        *(("precision", "fp32"), ("compile", True), ("augmentation", "none"), ("learning_rate", 0.1)),
+    ],
+)
+def test_what_was_asked_for_wins(name: str, value: object) -> None:
+    options = replace(PlanOptions(recipe="quick"), **{name: value})  # type: ignore[arg-type]
+    decided = decide_optimisation(options, RECIPES["quick"], total_steps=100)[name]
+    assert decided.value == value
+    assert decided.because.startswith("Asked for.")
+
+
+@pytest.mark.parametrize(("asked", "decided"), [(0, 0), (1, 1), (99, 99), (100, 10), (5000, 10)])
+def test_warm_up_is_never_longer_than_the_run(asked: int, decided: int) -> None:
+    plan = decide_optimisation(PlanOptions(warmup_steps=asked), RECIPES["paper"], total_steps=100)
+    assert plan["warmup_steps"].value == decided
+    assert plan["warmup_fraction"] is None
+    assert ("a tenth of them instead" in plan["warmup_steps"].because) == (asked >= 100)
+
+
+def test_warm_up_of_the_recipe_follows_the_run() -> None:
+    for total in (10, 1000):
+        plan = decide_optimisation(PlanOptions(recipe="quick"), RECIPES["quick"], total_steps=total)
+        assert plan["warmup_steps"].value == int(RECIPES["quick"].warmup_fraction * total)
+
+
+def test_all_bad_names_are_refused_together_with_the_nearest() -> None:
+    options = PlanOptions(
+        recipe="papper", optimizer="adma", schedule="cosinus", precision="fp8", augmentation="mits", flip_axes=(0, 3)
+    )
+    with pytest.raises(InputError) as refused:
+        check_options(options)
+    text = str(refused.value)
+    for words in ("'paper'", "'adam'", "'cosine'", "auto, bf16, fp16, fp32", "'mist'", "--flip_axes: is [0, 3]"):
+        assert words in text
+
+
+def test_early_stopping_needs_something_to_watch() -> None:
+    assert list(menu_problems(PlanOptions(early_stopping=3))) == []
+    (problem,) = menu_problems(PlanOptions(early_stopping=3, val_fraction=0))
+    assert "--val_fraction is 0" in str(problem)
