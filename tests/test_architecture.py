@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mist_bundle"
 BASE = {"errors", "artifacts", "parallel"}
 NUMERIC = {"numpy", "scipy"}
+EXPORT = {"onnx", "onnxruntime", "huggingface_hub", "httpx2"}
 
 # part of the package -> parts it may import (itself apart), and packages beyond the standard library
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
@@ -23,7 +24,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "dataset": (BASE, {"numpy", "nibabel"}),
     "analysis": ({*BASE, "dataset", "runtime.numerics"}, {*NUMERIC, "nibabel"}),
     "planning": ({"errors", "dataset", "analysis", "catalog"}, {"numpy"}),
-    "bundle": ({*BASE, "dataset", "planning", "catalog"}, {"yaml", "numpy", "torch", "monai", "safetensors"}),
+    "bundle": ({*BASE, "dataset", "planning", "catalog"}, {"yaml", "numpy", "torch", "monai", "safetensors", *EXPORT}),
     "evaluation": ({*BASE, "dataset", "catalog", "runtime.metrics"}, {*NUMERIC, "nibabel", "SimpleITK"}),
     "report": ({*BASE, "dataset", "analysis", "catalog", "bundle"}, {*NUMERIC, "nibabel", "matplotlib"}),
 }
