@@ -27,6 +27,10 @@ OPTIONS = {
     "overrides",
     "finalize": "bundle",
     "predict": "bundle input output tta probabilities device overwrite overrides",
+    "finetune": "source dataset_json output replan channels freeze unfreeze_epoch layer_decay trust loss recipe folds "
+    "fold_by fold_file val_fraction epochs steps_per_epoch batch_size patch_size target_spacing learning_rate flip_axes "
+    "workers seed format overwrite",
+    "average_weights": "sources output overwrite",
     "convert_msd": "source output copy limit start overwrite",
     "convert_csv": "source output test copy overwrite",
     "phantom": "output kind cases test_cases seed overwrite",

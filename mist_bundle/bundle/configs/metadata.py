@@ -19,6 +19,8 @@ TESTED = {
     "fire": "0.7.1",
     "tqdm": "4.70.1",
 }
+# what a training that begins from another bundle's weights reads them with
+FINE_TUNING = {"safetensors": "0.8.0"}
 MODALITY_FORMATS = {"ct": "hounsfield", "mr": "magnitude", "other": "magnitude"}
 
 
@@ -42,7 +44,9 @@ def metadata_config(plan: Plan, name: str, description: str, data_source: str, g
         "pytorch_version": TESTED["torch"],
         "numpy_version": TESTED["numpy"],
         "required_packages_version": {
-            package: version for package, version in TESTED.items() if package not in ("monai", "torch", "numpy")
+            package: version
+            for package, version in {**TESTED, **(FINE_TUNING if plan.initial_weights else {})}.items()
+            if package not in ("monai", "torch", "numpy")
         },
         "name": name,
         "task": f"Segmentation of {', '.join(names[1:]) or 'nothing'} ({plan.task})",
