@@ -35,7 +35,7 @@ from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import CaseFailure, InputError, Problem
 from mist_bundle.planning.plan import Plan, PlanOptions, check_options, make_plan
-from mist_bundle.planning.transfer import TransferOptions, adapt_plan, check_transfer_options, default_recipe
+from mist_bundle.planning.transfer import TransferOptions, adapt_plan, check_transfer_options, source_options
 
 FOLD_COLUMN = "fold"
 # A last word on a plan, and files to add to its bundle
@@ -162,8 +162,7 @@ def finetune(
     refuse_existing(target, overwrite=bool(how.get("overwrite")))
     rows: list[tuple[str, str, str]] = []
     with open_source(source, trust=trust) as opened:
-        if "recipe" not in asked:
-            options = replace(options, recipe=default_recipe(opened.model))
+        options = source_options(options, opened.model, transfer, asked)
 
         def adapt(plan: Plan) -> tuple[Plan, Mapping[str, bytes]]:
             plan = with_stages(adapt_plan(plan, opened.model, transfer, asked), opened.model.target)
@@ -274,6 +273,7 @@ def predict(
     *,
     tta: bool | None = None,
     probabilities: bool = False,
+    uncertainty: bool = False,
     device: str | None = None,
     overwrite: bool = False,
     overrides: Mapping[str, Any] | None = None,
@@ -286,6 +286,7 @@ def predict(
         output: folder of the label maps, `<id>.nii.gz`.
         tta: average over flips; None leaves it to the bundle.
         probabilities: write the class probabilities too.
+        uncertainty: write maps of entropy and of disagreement between folds and flips too.
         device: where to compute.
         overwrite: replace label maps that are there.
         overrides: further ids of inference.json.
@@ -311,6 +312,7 @@ def predict(
             "output_dir": str(output.absolute()),
             "split": "testing",
             "save_probabilities": probabilities or None,
+            "save_uncertainty": uncertainty or None,
             "device": device,
             "test_time_flip_axes": None if tta is None else _flip_axes(plan, tta=tta),
             **(overrides or {}),

@@ -14,7 +14,7 @@ from typing import Any
 
 from mist_bundle.catalog.choice import nearest
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.planning.plan import Plan
+from mist_bundle.planning.plan import Plan, PlanOptions
 from mist_bundle.planning.recipes import RECIPES
 from mist_bundle.planning.rules import Decision, Spacing, Triple
 
@@ -145,6 +145,17 @@ def same_name(one: str, other: str) -> bool:
     return _plain(one) == _plain(other)
 
 
+def source_options(
+    options: PlanOptions, source: SourceModel, transfer: TransferOptions, asked: frozenset[str]
+) -> PlanOptions:
+    """The options that the rules are to plan with: the source's recipe and, where it is kept, its spacing."""
+    if "recipe" not in asked:
+        options = replace(options, recipe=default_recipe(source))
+    if source.spacing_mm is not None and not transfer.replan and "target_spacing" not in asked:
+        options = replace(options, target_spacing=source.spacing_mm)
+    return options
+
+
 def default_recipe(source: SourceModel) -> str:
     """The recipe that the source was planned with, where this version knows it."""
     recipe = source.decided("recipe")
@@ -160,10 +171,8 @@ def _spacing(plan: Plan, source: SourceModel, options: TransferOptions, asked: f
         return Decision(
             own.value, f"{own.because} Planned anew, as asked; {source.name} had {_text(source.spacing_mm)}."
         )
-    because = (
-        f"Kept from {source.name}, whose weights know structures at this scale; the rule gives {_text(own.value)}."
-    )
-    return Decision(source.spacing_mm, because)
+    rule = own.because.partition("; ")[2]
+    return Decision(source.spacing_mm, f"Kept from {source.name}, whose weights know structures at this scale; {rule}")
 
 
 def _patch(plan: Plan, source: SourceModel, options: TransferOptions, asked: frozenset[str]) -> Decision[Triple]:

@@ -167,6 +167,10 @@ def network(plan: Plan, *, training: bool) -> Config:
 def restore_and_save(plan: Plan) -> list[Config]:
     """From class probabilities on the prepared grid to a label map in the file of the user's own grid."""
     return [
+        {
+            **_transform("uncertainty.RestoreUncertaintyd", keys="pred", num_classes=plan.num_classes),
+            "_disabled_": "$not @save_uncertainty",
+        },
         _transform(
             "restore.RestoreSegmentationd",
             keys="pred",
@@ -184,4 +188,18 @@ def restore_and_save(plan: Plan) -> list[Config]:
             ),
             "_disabled_": "$not @save_probabilities",
         },
+        *(_save_uncertainty(name) for name in ("entropy", "disagreement")),
     ]
+
+
+def _save_uncertainty(name: str) -> Config:
+    return {
+        **_transform(
+            "save.SaveSegmentationd",
+            keys=name,
+            output_dir="$os.path.join(@output_dir, 'uncertainty')",
+            reference_key="image",
+            suffix=f"_{name}",
+        ),
+        "_disabled_": "$not @save_uncertainty",
+    }

@@ -1,17 +1,19 @@
 """Sliding-window prediction averaged over test-time flips and over the checkpoints of a cross-validation.
 
 Only a running sum of probabilities and one prediction are in memory, whatever the number of flips and folds; where the
-device has no room even for those, stitching moves to host memory.
+device has no room even for those, stitching moves to host memory. The same pass can tell how sure the average is.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+from monai.data import MetaTensor
 from monai.inferers import SlidingWindowInferer
 
 logger = logging.getLogger(__name__)
@@ -25,28 +27,52 @@ class EnsembleInferer:
         flip_axes: spatial axes (0, 1, 2) whose combinations of flips are averaged; none for no test-time augmentation.
         checkpoints: files of state dicts. With two or more, each is loaded into the network in turn; with fewer, the
             network is used as it is.
+        uncertainty: append two channels, both between 0 and 1. The first is the predictive entropy, that of the mean
+            probabilities. The second is the part of it that comes from disagreement between folds and flips: entropy of
+            the mean less mean of the entropies, which is the mutual information of class and member (Depeweg et al.,
+            ICML 2018). Both are divided by the logarithm of the number of classes.
     """
 
     def __init__(
-        self, inferer: SlidingWindowInferer, flip_axes: Sequence[int] = (), checkpoints: Sequence[str] = ()
+        self,
+        inferer: SlidingWindowInferer,
+        flip_axes: Sequence[int] = (),
+        checkpoints: Sequence[str] = (),
+        uncertainty: bool = False,
     ) -> None:
         self.inferer = inferer
         self.flip_axes = tuple(flip_axes)
         self.checkpoints = tuple(checkpoints)
+        self.uncertainty = uncertainty
         self._states: dict[str, dict[str, torch.Tensor]] = {}
 
+    @torch.no_grad()
     def __call__(self, inputs: torch.Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Probabilities (B, C, X, Y, Z) of the image (B, channels, X, Y, Z); they sum to one over C."""
+        """Probabilities (B, C, X, Y, Z) of the image (B, channels, X, Y, Z); they sum to one over C.
+
+        With `uncertainty`, (B, C + 2, X, Y, Z): the probabilities, entropy, disagreement.
+        """
+        image = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
         total: torch.Tensor | None = None
+        entropies: torch.Tensor | None = None
         count = 0
         for member in self._members(network):
             for axes in flip_combinations(self.flip_axes):
-                probabilities = self._predict(inputs, member, axes)
-                total = probabilities if total is None else total.add_(probabilities)
+                probabilities = softmax_in_place(self._stitch(_flip(image, axes), member))
+                if self.uncertainty:
+                    entropies = _add(entropies, entropy(probabilities), axes)
+                total = _add(total, probabilities, axes)
+                del probabilities
                 count += 1
         if total is None:  # pragma: no cover - there is always the network and the unflipped image
             raise RuntimeError("nothing was predicted")
-        return total.div_(count)
+        total.div_(count)
+        if entropies is None:
+            return total
+        of_mean = entropy(total)
+        # rounding can take the difference below zero by the last digit
+        disagreement = (of_mean - entropies.to(of_mean.device).div_(count)).clamp_(min=0)
+        return torch.cat([total, of_mean, disagreement], dim=1)
 
     def _members(self, network: Any) -> Iterator[Any]:
         if len(self.checkpoints) < 2:
@@ -54,29 +80,57 @@ class EnsembleInferer:
             return
         for path in self.checkpoints:
             if path not in self._states:
-                self._states[path] = torch.load(path, map_location="cpu", weights_only=True)
+                # mapped from the file: the system keeps in memory what it has room for
+                self._states[path] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             network.load_state_dict(self._states[path])
             yield network
 
-    def _predict(self, inputs: torch.Tensor, network: Any, axes: tuple[int, ...]) -> torch.Tensor:
-        dims = [2 + axis for axis in axes]
-        flipped = torch.flip(inputs, dims) if dims else inputs
-        logits = self._stitch(flipped, network)
-        probabilities = torch.softmax(logits, dim=1)
-        return torch.flip(probabilities, dims) if dims else probabilities
-
     def _stitch(self, inputs: torch.Tensor, network: Any) -> torch.Tensor:
         try:
-            return self.inferer(inputs, network)
+            return self._window(inputs, network)
         except torch.OutOfMemoryError:
             if self.inferer.device is not None and torch.device(self.inferer.device).type == "cpu":
                 raise
             logger.warning("The device has no room for the whole prediction: stitching in host memory from now on.")
             torch.cuda.empty_cache()
             self.inferer.device = torch.device("cpu")
-            return self.inferer(inputs, network)
+            return self._window(inputs, network)
+
+    def _window(self, inputs: torch.Tensor, network: Any) -> torch.Tensor:
+        logits: torch.Tensor = self.inferer(inputs, network)
+        return logits
 
 
 def flip_combinations(axes: Sequence[int]) -> list[tuple[int, ...]]:
     """All subsets of the axes, the empty one first: 8 for three axes."""
     return [subset for size in range(len(axes) + 1) for subset in itertools.combinations(axes, size)]
+
+
+def softmax_in_place(logits: torch.Tensor) -> torch.Tensor:
+    """Turn logits (B, C, …) into probabilities over C in their own memory."""
+    logits.sub_(logits.amax(dim=1, keepdim=True)).exp_()
+    return logits.div_(logits.sum(dim=1, keepdim=True))
+
+
+def entropy(probabilities: torch.Tensor) -> torch.Tensor:
+    """Entropy over the classes of (B, C, …), divided by log C: (B, 1, …), 0 for certain, 1 for all classes alike."""
+    classes = probabilities.shape[1]
+    result = torch.zeros_like(probabilities[:, :1])
+    for index in range(classes):
+        one = probabilities[:, index : index + 1]
+        result.sub_(torch.xlogy(one, one))
+    return result.div_(math.log(max(2, classes)))
+
+
+def _flip(volume: torch.Tensor, axes: Sequence[int]) -> torch.Tensor:
+    return torch.flip(volume, [2 + axis for axis in axes]) if axes else volume
+
+
+def _add(total: torch.Tensor | None, volume: torch.Tensor, axes: Sequence[int]) -> torch.Tensor:
+    """Add a volume, flipped back, to the running sum; a channel at a time, since a flip is a copy."""
+    if total is None:
+        return _flip(volume, axes)
+    total = total.to(volume.device)
+    for channel in range(volume.shape[1]):
+        total[:, channel : channel + 1].add_(_flip(volume[:, channel : channel + 1], axes))
+    return total

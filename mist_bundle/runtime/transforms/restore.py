@@ -60,13 +60,14 @@ class RestoreSegmentationd(MapTransform):
             grids = (affine_of(reference), affine, shape, meta_of(reference).get(CROP_BOX))
             if self.probabilities_key is not None:
                 probabilities = restore_scores(scores, *grids)
-                result[self.probabilities_key] = _on_original_grid(probabilities, reference, affine)
+                result[self.probabilities_key] = on_original_grid(probabilities, reference, affine)
             label = restore_label_from_scores(scores, *grids, self.labels)
-            result[key] = _on_original_grid(_torch_friendly(label)[None], reference, affine)
+            result[key] = on_original_grid(_torch_friendly(label)[None], reference, affine)
         return result
 
 
-def _on_original_grid(array: NDArray[Any], reference: MetaTensor, affine: NDArray[np.float64]) -> MetaTensor:
+def on_original_grid(array: NDArray[Any], reference: MetaTensor, affine: NDArray[np.float64]) -> MetaTensor:
+    """A volume (C, X, Y, Z) in the grid of the original file, with the meta dictionary of the reference."""
     volume = new_volume(array, reference, affine, device="cpu")
     volume.meta.pop(CROP_BOX, None)
     return volume
