@@ -21,6 +21,7 @@ from mist_bundle.artifacts import (
     refuse_existing,
     write_json,
 )
+from mist_bundle.bundle.audit import require_audited
 from mist_bundle.bundle.finalize import finalize_bundle
 from mist_bundle.bundle.generate import BundleInput, bundle_name, generate_bundle
 from mist_bundle.bundle.launch import EVALUATING, INFERENCE, PREPROCESS, TRAINING, run_workflow
@@ -245,13 +246,17 @@ def num_folds(bundle: Path) -> int:
     return 1 + max(int(item["fold"]) for item in read_json(bundle / DATALIST_JSON)["training"])
 
 
-def preprocess(bundle: Path, overrides: Mapping[str, Any]) -> None:
-    """Fill the cache of prepared arrays."""
+def preprocess(bundle: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> None:
+    """Fill the cache of prepared arrays. As all that runs a bundle: only what passes the audit, or with `trust`."""
+    require_audited(bundle, trust=trust)
     run_workflow(bundle, PREPROCESS, overrides)
 
 
-def train(bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1) -> None:
+def train(
+    bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1, *, trust: bool = False
+) -> None:
     """Train the given folds, one after the other. With resume, folds that are complete are passed over."""
+    require_audited(bundle, trust=trust)
     _check_folds(bundle, folds)
     for fold in folds:
         if overrides.get("resume") and _is_complete(bundle, fold, overrides):
@@ -259,8 +264,11 @@ def train(bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], proc
         run_workflow(bundle, TRAINING, {"fold": fold, **overrides}, processes)
 
 
-def evaluate_folds(bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1) -> None:
+def evaluate_folds(
+    bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1, *, trust: bool = False
+) -> None:
     """Predict and score the held-out cases of the given folds."""
+    require_audited(bundle, trust=trust)
     _check_folds(bundle, folds)
     for fold in folds:
         run_workflow(bundle, EVALUATING, {"fold": fold, **overrides}, processes)
@@ -277,6 +285,7 @@ def predict(
     device: str | None = None,
     overwrite: bool = False,
     overrides: Mapping[str, Any] | None = None,
+    trust: bool = False,
 ) -> tuple[list[Path], tuple[Problem, ...]]:
     """Write a label map for every case of a CSV, a JSON or a folder, in the case's own grid.
 
@@ -290,6 +299,7 @@ def predict(
         device: where to compute.
         overwrite: replace label maps that are there.
         overrides: further ids of inference.json.
+        trust: run a bundle that does not pass the audit.
 
     Returns:
         The label maps and the warnings about the input.
@@ -298,6 +308,7 @@ def predict(
         InputError: nothing can be predicted.
         CaseFailure: some cases could not be read or were not predicted; the others were.
     """
+    require_audited(bundle, trust=trust)
     plan = read_json(bundle / PLAN_JSON)
     found = match_prediction_inputs(source, plan["channel_names"])
     if not found.cases:
@@ -335,6 +346,7 @@ def _predict_cases(bundle: Path, cases: Sequence[Case], settings: Mapping[str, A
 
 def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any]) -> int:
     """Predict the unlabelled cases that the bundle's datalist names; returns how many there are."""
+    require_audited(bundle)
     entries = read_json(bundle / DATALIST_JSON)["testing"]
     if entries:
         run_workflow(bundle, INFERENCE, {"output_dir": str(output.absolute()), **overrides})

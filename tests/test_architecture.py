@@ -23,13 +23,13 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "dataset": (BASE, {"numpy", "nibabel"}),
     "analysis": ({*BASE, "dataset", "runtime.numerics"}, {*NUMERIC, "nibabel"}),
     "planning": ({"errors", "dataset", "analysis", "catalog"}, {"numpy"}),
-    "bundle": ({*BASE, "dataset", "planning", "catalog"}, {"yaml", "numpy", "torch", "monai", "safetensors"}),
+    "bundle": ({*BASE, "dataset", "planning", "catalog"}, {"yaml", "numpy", "torch", "monai", "safetensors", "huggingface_hub"}),
     "evaluation": ({*BASE, "dataset", "catalog", "runtime.metrics"}, {*NUMERIC, "nibabel", "SimpleITK"}),
     "report": ({*BASE, "dataset", "analysis", "catalog", "bundle"}, {*NUMERIC, "nibabel", "matplotlib"}),
 }
 # the entrances see everything, and nothing sees the command line
 ENTRANCES = {"cli", "pipeline", "autoconfig", "__main__", "__init__"}
-RUNTIME = {"monai", "torch", "ignite", "numpy", "scipy", "SimpleITK", "nibabel", "nvidia", "tqdm", "tensorboard"}
+RUNTIME = {"monai", "torch", "ignite", "numpy", "scipy", "SimpleITK", "nibabel", "nvidia", "tqdm", "tensorboard", "safetensors"}
 
 
 def _modules(folder: Path) -> list[Path]:

@@ -21,16 +21,19 @@ OPTIONS = {
     "workers seed format overwrite",
     "run_all": "dataset_json output device predict_test resume processes options",
     "analyze": "dataset_json output workers overwrite",
-    "preprocess": "bundle dataset_dir workers overrides",
-    "train": "bundle fold resume device processes dataset_dir overrides",
+    "preprocess": "bundle dataset_dir workers trust overrides",
+    "train": "bundle fold resume device processes dataset_dir trust overrides",
     "evaluate": "bundle fold paths reference prediction classes metrics output workers device overwrite dataset_dir "
-    "overrides",
+    "trust overrides",
     "finalize": "bundle",
-    "predict": "bundle input output tta probabilities uncertainty device overwrite overrides",
+    "predict": "bundle input output tta probabilities uncertainty device overwrite trust overrides",
     "finetune": "source dataset_json output replan channels freeze unfreeze_epoch layer_decay trust loss recipe folds "
     "fold_by fold_file val_fraction epochs steps_per_epoch batch_size patch_size target_spacing learning_rate flip_axes "
     "workers seed format overwrite",
     "average_weights": "sources output overwrite",
+    "audit": "bundle format public_key",
+    "sign": "bundle key",
+    "make_key": "path",
     "convert_msd": "source output copy limit start overwrite",
     "convert_csv": "source output test copy overwrite",
     "phantom": "output kind cases test_cases seed overwrite",

@@ -52,7 +52,13 @@ def run_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any],
     """
     command = workflow_command(bundle, workflow, overrides, processes)
     # waiting threads that spin starve the data loader's where cores are few (measured: steps 3 times slower)
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1"}
+    # and a bundle's folder is left as it was found: compiled files in it could not be told from a stranger's
+    environment = {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     if processes == 1:
         completed = subprocess.run(command, env=environment, check=False)
     else:

@@ -16,13 +16,13 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
 from mist_bundle.artifacts import METADATA_JSON, MODEL_PT, PLAN_JSON, read_json
+from mist_bundle.bundle.audit import require_audited
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.rules import Spacing, Triple
@@ -69,7 +69,7 @@ def open_source(source: str, *, trust: bool = False) -> Iterator[SourceBundle]:
     """
     with tempfile.TemporaryDirectory(prefix="mist_bundle_source_") as scratch:
         folder = _locate(source, Path(scratch))
-        _audit(folder, trust=trust)
+        require_audited(folder, trust=trust)
         model, problems = _read_model(folder, source)
         weights = next((folder / file for file in WEIGHT_FILES if (folder / file).is_file()), None)
         if weights is None:
@@ -79,14 +79,6 @@ def open_source(source: str, *, trust: bool = False) -> Iterator[SourceBundle]:
         if problems or model is None or weights is None:
             raise InputError(problems)
         yield SourceBundle(origin=source, folder=folder, model=model, weights=weights)
-
-
-def _audit(folder: Path, *, trust: bool) -> None:
-    if find_spec("mist_bundle.bundle.audit") is None:
-        return
-    from mist_bundle.bundle.audit import require_audited
-
-    require_audited(folder, trust)
 
 
 def _locate(source: str, scratch: Path) -> Path:

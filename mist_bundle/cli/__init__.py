@@ -13,6 +13,7 @@ from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
 from mist_bundle.cli.menu import losses, networks, recipes
 from mist_bundle.cli.transfer import average_weights, finetune
+from mist_bundle.cli.trust import audit, make_key, sign
 from mist_bundle.cli.words import check_flags, nearest_word
 from mist_bundle.cli.workflows import evaluate, finalize, predict, preprocess, train
 from mist_bundle.errors import (
@@ -39,6 +40,9 @@ VERBS: dict[str, Callable[..., None]] = {
         predict,
         finetune,
         average_weights,
+        audit,
+        sign,
+        make_key,
         convert_msd,
         convert_csv,
         phantom,
