@@ -1,6 +1,6 @@
 """Carry weights over from one network to another, by name and shape, and account for every tensor.
 
-Which axis of which tensor counts image channels or classes is found by building the network with one more of each and
+Which axis of which tensor counts image channels or classes is found by building the network with more of each and
 comparing shapes, so it holds for any network, its auxiliary heads included.
 """
 
@@ -154,18 +154,24 @@ def build_network(arguments: Mapping[str, Any], target: str) -> nn.Module:
 
 
 def find_axes(target: str, arguments: Mapping[str, Any], network: nn.Module) -> dict[str, _Axes]:
-    """For each tensor, the axes that grow by one with one more image channel, and with one more class."""
-    found = []
-    for names in (INPUT_ARGUMENTS, OUTPUT_ARGUMENTS):
-        larger = {**arguments, **{name: arguments[name] + 1 for name in names if name in arguments}}
-        shapes = {name: value.shape for name, value in build_network(larger, target).state_dict().items()}
-        found.append({name: _grown(value.shape, shapes[name]) for name, value in network.state_dict().items()})
-    channels, classes = found
+    """For each tensor, the axes that grow with the number of image channels, and those that grow with that of classes."""
+    channels, classes = (_growing(target, arguments, network, names) for names in (INPUT_ARGUMENTS, OUTPUT_ARGUMENTS))
     return {name: _Axes(channels=channels[name], classes=classes[name]) for name in channels}
 
 
-def _grown(shape: Sequence[int], larger: Sequence[int]) -> tuple[int, ...]:
-    return tuple(axis for axis, (one, other) in enumerate(zip(shape, larger, strict=True)) if other == one + 1)
+def _growing(
+    target: str, arguments: Mapping[str, Any], network: nn.Module, names: Sequence[str]
+) -> dict[str, tuple[int, ...]]:
+    # one more or two: a network may lose a tensor by chance, as a residual block without change of width does
+    grown: dict[str, tuple[int, ...]] = {name: () for name in network.state_dict()}
+    for more in (2, 1):
+        larger = {**arguments, **{name: arguments[name] + more for name in names if name in arguments}}
+        shapes = {name: value.shape for name, value in build_network(larger, target).state_dict().items()}
+        for name, value in network.state_dict().items():
+            if name in shapes:
+                pairs = enumerate(zip(value.shape, shapes[name], strict=True))
+                grown[name] = tuple(axis for axis, (one, other) in pairs if other == one + more)
+    return grown
 
 
 def match_channels(source: Sequence[str], new: Sequence[str], strategy: str | None) -> tuple[tuple[Match, ...], float]:

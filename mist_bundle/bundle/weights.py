@@ -7,6 +7,7 @@ several, for example of the folds of a cross-validation.
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 SAFETENSORS = ".safetensors"
 # Where trainers put the weights in a larger checkpoint: MONAI, nnU-Net and Lightning
+_EXPECTED = (
+    "Expected tensors by name, as torch.save(network.state_dict(), file) writes them, or safetensors; what is encrypted, "
+    "cut off, or would run code on loading is not read."
+)
 NESTED_KEYS = ("model", "state_dict", "network_weights", "network")
 
 
@@ -33,16 +38,14 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     if path.suffix == SAFETENSORS:
         return _read_safetensors(path)
     try:
+        if not zipfile.is_zipfile(path):  # what torch.save writes since 1.6
+            raise InputError(Problem(str(path), f"is not a torch archive. {_EXPECTED}"))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(Problem(str(path), f"cannot be read ({error.strerror or error}).")) from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        message = (
-            f"is not a plain state dict ({reason[:160]}). Expected tensors by name, as torch.save(network.state_dict()) "
-            "writes them, or safetensors; what is encrypted, cut off, or would run code on loading is not read."
-        )
-        raise InputError(Problem(str(path), message)) from error
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise InputError(Problem(str(path), f"is not a plain state dict ({reason}). {_EXPECTED}")) from error
     weights = _find_tensors(content)
     if not weights:
         raise InputError(Problem(str(path), f"holds no weights: expected tensors by name, found {_kind(content)}."))
