@@ -35,6 +35,7 @@ from mist_bundle.dataset.prediction_case import check_prediction_case
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.planning.objective import check_objective
 from mist_bundle.planning.plan import Plan, PlanOptions, check_options, make_plan
 from mist_bundle.planning.transfer import TransferOptions, adapt_plan, check_transfer_options, source_options
 
@@ -84,6 +85,9 @@ def autoconfig(
     check_options(options)
     options, user_code = _find_user_code(options)
     spec = DatasetSpec.from_json(dataset_json)
+    if options.ignore_label is not None:
+        spec = spec.with_ignore_label(options.ignore_label)
+    check_objective(spec, options)
     refuse_existing(output / bundle_name(spec), overwrite=overwrite)
     found = find_cases(spec, "train")
     fingerprint = analyze(spec, found.cases, workers=workers, excluded=found.problems)
@@ -219,9 +223,10 @@ def _find_user_code(options: PlanOptions) -> tuple[PlanOptions, tuple[UserCode, 
         except InputError as error:
             problems += error.problems
             continue
-        options = replace(options, **{name: code.target})
         if name == "network":
-            options = replace(options, patch_divisor=code.patch_divisor)
+            options = replace(options, network=code.target, patch_divisor=code.patch_divisor)
+        else:
+            options = replace(options, loss=code.target)
         codes.append(code)
     if problems:
         raise InputError(problems)

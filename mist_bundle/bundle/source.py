@@ -174,13 +174,17 @@ def _from_plan(folder: Path, plan: Mapping[str, Any]) -> tuple[SourceModel | Non
         target=target,
         arguments=plan["network_arguments"],
         channel_names=tuple(plan["channel_names"]),
-        class_names=tuple(plan["label_names"]),
+        class_names=tuple(plan["final_classes"] if _has_regions(plan) else plan["label_names"]),
         network=network,
         plan=plan,
         spacing_mm=_triple(decisions["target_spacing_mm"]["value"], float),
         patch_size=_triple(decisions["patch_size"]["value"], int),
     )
     return model, problems
+
+
+def _has_regions(plan: Mapping[str, Any]) -> bool:
+    return bool(plan["decisions"].get("regions", {}).get("value"))
 
 
 def _from_configs(folder: Path, source: str) -> tuple[SourceModel | None, list[Problem]]:

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 INITIAL_WEIGHTS = "transfer/initial.safetensors"
 TRANSFER_JSON = "configs/transfer.json"
 
+TRAINING_BRANCHES = ("auxiliary_heads", "vae_branch")  # what runtime/networks adds to a network while it is trained
 LOADED, ADAPTED, NEW, SKIPPED, UNUSED = "loaded", "adapted", "new", "skipped", "unused"
-STATUSES = (LOADED, ADAPTED, NEW, SKIPPED, UNUSED)
+STATUSES = (TRAINING_BRANCHES = ("auxiliary_heads", "vae_branch")  # what runtime/networks adds to a network while it is trained
+LOADED, ADAPTED, NEW, SKIPPED, UNUSED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +105,7 @@ def transfer_weights(source: SourceBundle, plan: Plan, strategy: str | None) -> 
 
     given = read_weights(source.weights)
     channels, factor = match_channels(source.model.channel_names, plan.channel_names, strategy)
-    classes = match_classes(source.model.class_names, plan.label_names)
+    classes = match_classes(source.model.class_names, plan.output_names)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
         network = build_network(plan.network_arguments, source.model.target)
@@ -115,6 +117,11 @@ def transfer_weights(source: SourceBundle, plan: Plan, strategy: str | None) -> 
     for name, value in fresh.items():
         weights[name], row = carrier.carry(name, value, given.get(name), axes[name])
         rows.append(row)
+    rows += [
+        Row(name=name, status=NEW, shape=(), detail="in training only, so no bundle's weights hold it")
+        for name in TRAINING_BRANCHES[:1]
+        if plan.network_branches["head_modules"]
+    ]
     known = set(network.state_dict())
     rows += [
         Row(name=name, status=UNUSED, shape=tuple(value.shape), detail="the new network has no such tensor")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mist_bundle.cli.words import nearest_word, optional_path
+from mist_bundle.cli.words import bundle_folder, nearest_word, optional_path
 from mist_bundle.errors import InputError, MistBundleError, Problem
 
 FORMATS = ("text", "json")
@@ -26,6 +26,27 @@ def audit(bundle: str, format: str = "text", public_key: str | None = None) -> N
     print(json.dumps(report.to_json(), indent=2) if format == "json" else report)
     if not report.passed:
         raise MistBundleError(f"{bundle} does not pass the audit.")
+
+
+def verify(
+    bundle: str, quick: bool = False, schema: str | None = None, trust: bool = False, format: str = "text"
+) -> None:
+    """Check that a bundle works, and which programs can use it: read it, then run a copy on synthetic data.
+
+    Args:
+        bundle: the bundle's folder.
+        quick: only read, run nothing.
+        schema: MONAI's JSON schema of metadata.json, where you have it; nothing is downloaded.
+        trust: run a bundle that does not pass `audit`.
+        format: text for people, json for programs.
+    """
+    from mist_bundle.bundle.verify.run import verify_bundle
+
+    _check_format(format)
+    result = verify_bundle(bundle_folder(bundle), quick=quick, schema=optional_path(schema), trust=trust)
+    print(json.dumps(result.to_json(), indent=2) if format == "json" else result)
+    if not result.passed:
+        raise MistBundleError(f"{bundle} does not pass the verification.")
 
 
 def sign(bundle: str, key: str) -> None:

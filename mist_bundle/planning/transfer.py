@@ -25,7 +25,13 @@ INPUT_ARGUMENTS = ("in_channels",)
 OUTPUT_ARGUMENTS = ("out_channels", "num_classes")
 UNKNOWN_DIVISOR = 32  # what five halvings ask for; no network of MONAI asks for more
 
-IntegerList = Sequence[Any]
+NO_BRANCHES: Mapping[str, Any] = {
+    "head_modules": [],
+    "head_channels": [],
+    "bottleneck": "",
+    "strides": [],
+    "widths": [],
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,7 +118,11 @@ def adapt_plan(plan: Plan, source: SourceModel, options: TransferOptions, asked:
     target_spacing = _spacing(plan, source, options, asked)
     changed: dict[str, Any] = {
         "network": Decision(source.network or source.target, f"Of {source.name}: its weights fit."),
-        "network_arguments": fitted_arguments(source.arguments, plan.num_channels, plan.num_classes),
+        "network_arguments": fitted_arguments(source.arguments, plan.num_channels, len(plan.output_names)),
+        "network_branches": source.plan.get("network_branches", NO_BRANCHES),
+        "patch_divisor": patch_divisor(source),
+        "residual": Decision(bool(source.decided("residual")), f"Of {source.name}'s network."),
+        "vae": Decision(False, "Not carried over: the branch is in training only."),
         "deep_supervision_heads": _heads(source),
         "target_spacing_mm": target_spacing,
         "patch_size": _patch(plan, source, options, asked),
@@ -130,8 +140,11 @@ def fitted_arguments(arguments: Mapping[str, Any], num_channels: int, num_classe
     return fitted
 
 
-def patch_divisor(arguments: Mapping[str, Any]) -> Triple:
-    """What each patch axis must be a multiple of, as far as a network's arguments tell it."""
+def patch_divisor(source: SourceModel) -> Triple:
+    """What each patch axis must be a multiple of: as the source's plan says, or as its network's arguments tell."""
+    arguments = source.arguments
+    if "patch_divisor" in source.plan:
+        return _triple(source.plan["patch_divisor"])
     if "strides" in arguments:
         levels = [stride if isinstance(stride, Sequence) else [stride] * 3 for stride in arguments["strides"]]
         return _triple(prod(int(level[axis]) for level in levels) for axis in range(3))
@@ -184,7 +197,7 @@ def _patch(plan: Plan, source: SourceModel, options: TransferOptions, asked: fro
     else:
         had = "does not say its own" if source.patch_size is None else f"had {_text(source.patch_size)}"
         wanted = Decision(own.value, f"{own.because} Planned anew; {source.name} {had}.")
-    divisor = patch_divisor(source.arguments)
+    divisor = patch_divisor(source)
     fitted = _triple(ceil(size / part) * part for size, part in zip(wanted.value, divisor, strict=True))
     if fitted == tuple(wanted.value):
         return wanted
@@ -192,6 +205,8 @@ def _patch(plan: Plan, source: SourceModel, options: TransferOptions, asked: fro
 
 
 def _heads(source: SourceModel) -> Decision[int]:
+    if source.plan:
+        return Decision(source.decided("deep_supervision_heads") or 0, f"Of {source.name}'s network.")
     arguments = source.arguments
     heads = int(arguments.get("deep_supr_num", 1)) if arguments.get("deep_supervision") else 0
     return Decision(heads, f"Of {source.name}'s network.")

@@ -97,7 +97,9 @@ def test_a_channel_takes_the_slice_of_its_namesake_whatever_the_order(tmp_path: 
     assert _statuses(made)[HEAD] == LOADED
 
 
-@pytest.mark.parametrize("channels", [("flair",), ("flair", "pd", "swi"), ("t1", "t2", "flair"), ("t2", "t1", "a", "b")])
+@pytest.mark.parametrize(
+    "channels", [("flair",), ("flair", "pd", "swi"), ("t1", "t2", "flair"), ("t2", "t1", "a", "b")]
+)
 def test_averaged_channels_keep_the_scale_of_activations(tmp_path: Path, channels: tuple[str, ...]) -> None:
     source = _source(tmp_path)
     made = transfer_weights(source, _plan(source, channels=channels), "average")

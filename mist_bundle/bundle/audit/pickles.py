@@ -90,6 +90,8 @@ def is_harmless(name: str) -> bool:
     """Whether a name outside state dicts belongs to plain numbers and containers, which no attack is made of."""
     module, _, leaf = name.rpartition(".")
     root = module.split(".")[0]
+    if name == "_codecs.encode":  # bytes in pickles of protocol 2
+        return True
     if root == "numpy":
         return leaf in _NUMPY_FUNCTIONS
     return root in _KNOWN_MODULES and leaf[:1].isupper()

@@ -30,12 +30,7 @@ def evaluate_config(plan: Plan) -> Config:
         },
         "validate#inferer": script(
             "inferers.autocast.AutocastInferer",
-            inferer=script(
-                "inferers.ensemble.EnsembleInferer",
-                inferer=parts.sliding_window(plan),
-                flip_axes="@test_time_flip_axes",
-                uncertainty="@save_uncertainty",
-            ),
+            inferer=parts.ensemble(plan, flip_axes="@test_time_flip_axes", uncertainty="@save_uncertainty"),
             enabled="@amp",
         ),
         "validate#postprocessing": {
@@ -59,6 +54,7 @@ def evaluate_config(plan: Plan) -> Config:
                 output_path="$os.path.join(@fold_dir, 'results.csv')",
                 final_classes="@final_classes",
                 metrics="@metrics",
+                **({} if plan.ignore_label is None else {"ignore_label": plan.ignore_label}),
                 rank="@rank",
             ),
         ],

@@ -20,6 +20,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "split": "testing",
         "fold": 0,
         "patch_size": list(plan.patch_size.value),
+        "patch_divisor": list(plan.patch_divisor),
         "overlap": plan.overlap.value,
         "sw_batch_size": 2 * plan.batch_size.value,
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
@@ -40,9 +41,8 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "dataloader": {"_target_": "DataLoader", "dataset": "@dataset", "batch_size": 1, "num_workers": 0},
         "inferer": script(
             "inferers.autocast.AutocastInferer",
-            inferer=script(
-                "inferers.ensemble.EnsembleInferer",
-                inferer=parts.sliding_window(plan),
+            inferer=parts.ensemble(
+                plan,
                 flip_axes="@test_time_flip_axes",
                 checkpoints="$@fold_paths if @ensemble else []",
                 uncertainty="@save_uncertainty",

@@ -23,13 +23,22 @@ class InitialWeights:
             processes.
         last: state of an earlier training. When it is there and `resume` is set, nothing is copied.
         resume: whether the training goes on from `last`.
+        new_parts: modules that only training has, which the file need not hold: they begin as they were made.
     """
 
-    def __init__(self, path: str, networks: Sequence[torch.nn.Module], last: str = "", resume: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        networks: Sequence[torch.nn.Module],
+        last: str = "",
+        resume: bool = False,
+        new_parts: Sequence[str] = (),
+    ) -> None:
         self.path = Path(path)
         self.networks = list(networks)
         self.last = Path(last) if last else None
         self.resume = resume
+        self.new_parts = tuple(f"{part}." for part in new_parts)
 
     def attach(self, engine: Engine) -> None:
         """Copy now, before the trainer `engine` runs.
@@ -43,7 +52,7 @@ class InitialWeights:
             return
         weights = self._read()
         for network in self.networks:
-            copy_weights(unwrap(network), weights)
+            copy_weights(unwrap(network), weights, self.new_parts)
         logger.info("Training begins from the weights in %s.", self.path)
 
     def _read(self) -> dict[str, torch.Tensor]:
@@ -56,14 +65,17 @@ class InitialWeights:
         return dict(load_file(self.path))
 
 
-def copy_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+def copy_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], new_parts: tuple[str, ...] = ()) -> None:
     """Copy tensors by name into a network; each of its parameters and persistent buffers must be there.
+
+    Names that begin with one of `new_parts` are left as they are.
 
     Raises:
         ValueError: naming every tensor that is missing, unknown or of another shape.
     """
     kept = network.state_dict()
     own = {name: value for name, value in [*network.named_parameters(), *network.named_buffers()] if name in kept}
+    own = {name: value for name, value in own.items() if not name.startswith(new_parts)}
     wrong = [f"{name} is missing" for name in own if name not in weights]
     wrong += [f"{name} is unknown" for name in weights if name not in kept]
     wrong += [

@@ -15,6 +15,9 @@ from typing import Any
 import torch
 from monai.data import MetaTensor
 from monai.inferers import SlidingWindowInferer
+from monai.utils import ensure_tuple_rep
+
+from ..numerics.patch_fit import patch_problem
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +30,16 @@ class EnsembleInferer:
         flip_axes: spatial axes (0, 1, 2) whose combinations of flips are averaged; none for no test-time augmentation.
         checkpoints: files of state dicts. With two or more, each is loaded into the network in turn; with fewer, the
             network is used as it is.
+        patch_divisor: what the windows' axes must be multiples of.
+        activation: "softmax" for classes that exclude each other, "sigmoid" for regions that may overlap.
         uncertainty: append two channels, both between 0 and 1. The first is the predictive entropy, that of the mean
             probabilities. The second is the part of it that comes from disagreement between folds and flips: entropy of
             the mean less mean of the entropies, which is the mutual information of class and member (Depeweg et al.,
-            ICML 2018). Both are divided by the logarithm of the number of classes.
+            ICML 2018). Both are divided by the logarithm of the number of classes; of regions that may overlap they
+            are the mean over the regions.
+
+    Raises:
+        ValueError: the network cannot take windows of the inferer's size.
     """
 
     def __init__(
@@ -38,8 +47,16 @@ class EnsembleInferer:
         inferer: SlidingWindowInferer,
         flip_axes: Sequence[int] = (),
         checkpoints: Sequence[str] = (),
+        patch_divisor: Sequence[int] = (1, 1, 1),
+        activation: str = "softmax",
         uncertainty: bool = False,
     ) -> None:
+        problem = patch_problem(ensure_tuple_rep(inferer.roi_size, 3), patch_divisor)
+        if problem:
+            raise ValueError(f"patch_size {problem}")
+        if activation not in ("softmax", "sigmoid"):
+            raise ValueError(f"activation is {activation!r}; expected softmax or sigmoid.")
+        self.activation = activation
         self.inferer = inferer
         self.flip_axes = tuple(flip_axes)
         self.checkpoints = tuple(checkpoints)
@@ -48,7 +65,7 @@ class EnsembleInferer:
 
     @torch.no_grad()
     def __call__(self, inputs: torch.Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Probabilities (B, C, X, Y, Z) of the image (B, channels, X, Y, Z); they sum to one over C.
+        """Probabilities (B, C, X, Y, Z) of the image (B, channels, X, Y, Z); after a softmax they sum to one over C.
 
         With `uncertainty`, (B, C + 2, X, Y, Z): the probabilities, entropy, disagreement.
         """
@@ -58,9 +75,9 @@ class EnsembleInferer:
         count = 0
         for member in self._members(network):
             for axes in flip_combinations(self.flip_axes):
-                probabilities = softmax_in_place(self._stitch(_flip(image, axes), member))
+                probabilities = self._activate(self._stitch(_flip(image, axes), member))
                 if self.uncertainty:
-                    entropies = _add(entropies, entropy(probabilities), axes)
+                    entropies = _add(entropies, self._entropy(probabilities), axes)
                 total = _add(total, probabilities, axes)
                 del probabilities
                 count += 1
@@ -69,7 +86,7 @@ class EnsembleInferer:
         total.div_(count)
         if entropies is None:
             return total
-        of_mean = entropy(total)
+        of_mean = self._entropy(total)
         # rounding can take the difference below zero by the last digit
         disagreement = (of_mean - entropies.to(of_mean.device).div_(count)).clamp_(min=0)
         return torch.cat([total, of_mean, disagreement], dim=1)
@@ -84,6 +101,12 @@ class EnsembleInferer:
                 self._states[path] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             network.load_state_dict(self._states[path])
             yield network
+
+    def _activate(self, logits: torch.Tensor) -> torch.Tensor:
+        return softmax_in_place(logits) if self.activation == "softmax" else logits.sigmoid_()
+
+    def _entropy(self, probabilities: torch.Tensor) -> torch.Tensor:
+        return entropy(probabilities) if self.activation == "softmax" else region_entropy(probabilities)
 
     def _stitch(self, inputs: torch.Tensor, network: Any) -> torch.Tensor:
         try:
@@ -120,6 +143,16 @@ def entropy(probabilities: torch.Tensor) -> torch.Tensor:
         one = probabilities[:, index : index + 1]
         result.sub_(torch.xlogy(one, one))
     return result.div_(math.log(max(2, classes)))
+
+
+def region_entropy(probabilities: torch.Tensor) -> torch.Tensor:
+    """Mean over regions (B, C, …) that may overlap of the entropy of being inside or not, in units of log 2."""
+    regions = probabilities.shape[1]
+    result = torch.zeros_like(probabilities[:, :1])
+    for index in range(regions):
+        inside = probabilities[:, index : index + 1]
+        result.sub_(torch.xlogy(inside, inside)).sub_(torch.xlogy(1 - inside, 1 - inside))
+    return result.div_(math.log(2) * regions)
 
 
 def _flip(volume: torch.Tensor, axes: Sequence[int]) -> torch.Tensor:
