@@ -1,6 +1,6 @@
 """Open a bundle that weights are taken from: a folder, a zip file or a repository on Hugging Face.
 
-Its configuration is read as data: no expression is evaluated, nothing of the bundle is imported or run. A bundle made by
+Its configuration is read as data: no expression is evaluated, nothing of the bundle is imported or run. One made by
 mist_bundle is known by its plan.json; of any other, the network (a class of MONAI's), its channels and classes, and
 where possible spacing and patch are read from inference.json, train.json and metadata.json.
 """

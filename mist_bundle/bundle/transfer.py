@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 INITIAL_WEIGHTS = "transfer/initial.safetensors"
 TRANSFER_JSON = "configs/transfer.json"
 
-TRAINING_BRANCHES = ("auxiliary_heads", "vae_branch")  # what runtime/networks adds to a network while it is trained
+AUXILIARY_HEADS = "auxiliary_heads"  # what runtime/networks/heads.py adds to a network while it is trained
 LOADED, ADAPTED, NEW, SKIPPED, UNUSED = "loaded", "adapted", "new", "skipped", "unused"
-STATUSES = (TRAINING_BRANCHES = ("auxiliary_heads", "vae_branch")  # what runtime/networks adds to a network while it is trained
-LOADED, ADAPTED, NEW, SKIPPED, UNUSED)
+STATUSES = (LOADED, ADAPTED, NEW, SKIPPED, UNUSED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,9 +117,8 @@ def transfer_weights(source: SourceBundle, plan: Plan, strategy: str | None) -> 
         weights[name], row = carrier.carry(name, value, given.get(name), axes[name])
         rows.append(row)
     rows += [
-        Row(name=name, status=NEW, shape=(), detail="in training only, so no bundle's weights hold it")
-        for name in TRAINING_BRANCHES[:1]
-        if plan.network_branches["head_modules"]
+        Row(name=f"{AUXILIARY_HEADS}.{index}", status=NEW, shape=(), detail="in training only: no bundle has it")
+        for index, _ in enumerate(plan.network_branches["head_modules"])
     ]
     known = set(network.state_dict())
     rows += [
@@ -161,7 +159,7 @@ def build_network(arguments: Mapping[str, Any], target: str) -> nn.Module:
 
 
 def find_axes(target: str, arguments: Mapping[str, Any], network: nn.Module) -> dict[str, _Axes]:
-    """For each tensor, the axes that grow with the number of image channels, and those that grow with that of classes."""
+    """For each tensor, the axes that grow with the number of image channels, and those that grow with the classes."""
     channels, classes = (_growing(target, arguments, network, names) for names in (INPUT_ARGUMENTS, OUTPUT_ARGUMENTS))
     return {name: _Axes(channels=channels[name], classes=classes[name]) for name in channels}
 

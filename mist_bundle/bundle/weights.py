@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 SAFETENSORS = ".safetensors"
 # Where trainers put the weights in a larger checkpoint: MONAI, nnU-Net and Lightning
 _EXPECTED = (
-    "Expected tensors by name, as torch.save(network.state_dict(), file) writes them, or safetensors; what is encrypted, "
-    "cut off, or would run code on loading is not read."
+    "Expected tensors by name, as torch.save(network.state_dict(), file) writes them, or safetensors; what is "
+    "encrypted, cut off, or would run code on loading is not read."
 )
 NESTED_KEYS = ("model", "state_dict", "network_weights", "network")
 

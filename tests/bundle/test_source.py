@@ -139,9 +139,9 @@ def test_a_hugging_face_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_is_nowhere_is_one_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="Expected a bundle's folder, a zip file, or a Hugging Face"):
-        with open_source(str(tmp_path / "nowhere")):
-            pass
+    nowhere = str(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="a bundle's folder, a zip file, or a Hugging Face"), open_source(nowhere):
+        pass
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no configs/ folder"), open_source(str(tmp_path / "empty")):
         pass

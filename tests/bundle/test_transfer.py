@@ -187,8 +187,13 @@ def test_nothing_is_skipped_silently(tmp_path: Path) -> None:
         (
             "monai.networks.nets.UNet",
             {
-                **{"spatial_dims": 3, "in_channels": 2, "out_channels": 3, "channels": [4, 8, 8], "strides": [2, 2]},
-                **{"num_res_units": 2, "norm": "batch"},
+                "spatial_dims": 3,
+                "in_channels": 2,
+                "out_channels": 3,
+                "channels": [4, 8, 8],
+                "strides": [2, 2],
+                "num_res_units": 2,
+                "norm": "batch",
             },
         ),
         (

@@ -31,8 +31,8 @@ IDIOMS = (
     # where things lie
     "os.path.abspath(next((p for p in sys.path if pathlib.Path(p, 'configs/plan.json').is_file() and @bundle_id in "
     "pathlib.Path(p, 'configs/plan.json').read_text(encoding='utf-8')), '.'))",
-    "[sys.path.insert(1, @bundle_root)] + [sys.modules.pop(m) for m in list(sys.modules) if m.split('.')[0] == 'scripts' "
-    "and not str(getattr(sys.modules[m], '__file__', None)).startswith(os.path.join(@bundle_root, ''))]",
+    "[sys.path.insert(1, @bundle_root)] + [sys.modules.pop(m) for m in list(sys.modules) if m.split('.')[0] == "
+    "'scripts' and not str(getattr(sys.modules[m], '__file__', None)).startswith(os.path.join(@bundle_root, ''))]",
     "os.path.normpath(os.path.join(@bundle_root, '<relative path>'))",
     "os.path.normpath(os.path.join(@bundle_root, '..', '<file name>'))",
     "os.path.join(@bundle_root, 'configs', 'datalist.json')",

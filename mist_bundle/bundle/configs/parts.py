@@ -31,11 +31,11 @@ BUNDLE_ROOT = (
     "$os.path.abspath(next((p for p in sys.path if pathlib.Path(p, 'configs/plan.json').is_file() "
     "and @bundle_id in pathlib.Path(p, 'configs/plan.json').read_text(encoding='utf-8')), '.'))"
 )
-# `scripts` is one module name a process. What another bundle imported under it is dropped, so that the next import finds
-# this bundle's own files; the components that the other bundle made keep their classes.
+# `scripts` is one module name a process. What another bundle imported under it is dropped, so that the next import
+# finds this bundle's own files; the components that the other bundle made keep their classes.
 SCRIPTS_PATH = (
-    "$[sys.path.insert(1, @bundle_root)] + [sys.modules.pop(m) for m in list(sys.modules) if m.split('.')[0] == 'scripts' "
-    "and not str(getattr(sys.modules[m], '__file__', None)).startswith(os.path.join(@bundle_root, ''))]"
+    "$[sys.path.insert(1, @bundle_root)] + [sys.modules.pop(m) for m in list(sys.modules) if m.split('.')[0] == "
+    "'scripts' and not str(getattr(sys.modules[m], '__file__', None)).startswith(os.path.join(@bundle_root, ''))]"
 )
 DEVICE = "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')"
 RANK = "$dist.get_rank() if dist.is_initialized() else 0"
