@@ -10,19 +10,18 @@ from __future__ import annotations
 import ast
 import re
 import shutil
-import stat
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mist_bundle.artifacts import METADATA_JSON, MODEL_PT, PLAN_JSON, read_json
 from mist_bundle.bundle.audit import require_audited
+from mist_bundle.bundle.unpack import unpack_bundle
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.rules import Spacing, Triple
@@ -31,9 +30,6 @@ from mist_bundle.planning.transfer import INPUT_ARGUMENTS, OUTPUT_ARGUMENTS, Sou
 HUB_PREFIX = "hf:"
 MONAI_NETWORKS = "monai.networks.nets."
 WEIGHT_FILES = ("models/model.safetensors", MODEL_PT)
-# what is needed of a repository; exports, logs and other checkpoints stay where they are
-HUB_PATTERNS = ("configs/*", "scripts/*", "docs/*", "LICENSE", "MANIFEST.json", *WEIGHT_FILES)
-MAX_UNPACKED_BYTES = 20 * 10**9
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
 
@@ -68,7 +64,7 @@ def open_source(source: str, *, trust: bool = False) -> Iterator[SourceBundle]:
             weights can be carried over from; everything that is wrong at once.
     """
     with tempfile.TemporaryDirectory(prefix="mist_bundle_source_") as scratch:
-        folder = _locate(source, Path(scratch))
+        folder = _locate(source, Path(scratch), trust=trust)
         require_audited(folder, trust=trust)
         model, problems = _read_model(folder, source)
         weights = next((folder / file for file in WEIGHT_FILES if (folder / file).is_file()), None)
@@ -81,12 +77,12 @@ def open_source(source: str, *, trust: bool = False) -> Iterator[SourceBundle]:
         yield SourceBundle(origin=source, folder=folder, model=model, weights=weights)
 
 
-def _locate(source: str, scratch: Path) -> Path:
+def _locate(source: str, scratch: Path, *, trust: bool) -> Path:
     path = Path(source)
     if not source.startswith(HUB_PREFIX) and path.is_dir():
         return _bundle_root(path, source)
     if not source.startswith(HUB_PREFIX) and path.is_file():
-        return _bundle_root(_unzip(path, scratch), source)
+        return unpack_bundle(path, scratch / "unpacked", trust=trust)
     repository = source.removeprefix(HUB_PREFIX)
     if _HUB_ID.fullmatch(repository):
         return _bundle_root(_download(repository, source, scratch), source)
@@ -105,33 +101,6 @@ def _bundle_root(folder: Path, source: str) -> Path:
     raise InputError(Problem(source, "is not a bundle: there is no configs/ folder in it."))
 
 
-def _unzip(path: Path, scratch: Path) -> Path:
-    """Unpack a zip file whose members all stay below one folder; links and absolute or climbing paths are refused."""
-    target = scratch / "unpacked"
-    try:
-        with zipfile.ZipFile(path) as archive:
-            problems = [problem for member in archive.infolist() if (problem := _member_problem(member, path))]
-            if sum(member.file_size for member in archive.infolist()) > MAX_UNPACKED_BYTES:
-                problems.append(Problem(str(path), f"unpacks to more than {MAX_UNPACKED_BYTES / 1e9:.0f} GB."))
-            if problems:
-                raise InputError(problems)
-            archive.extractall(target)
-    except zipfile.BadZipFile as error:
-        raise InputError(Problem(str(path), f"is neither a folder nor a zip file ({error}).")) from error
-    except RuntimeError as error:  # what zipfile raises for an encrypted member
-        raise InputError(Problem(str(path), f"cannot be unpacked ({error}).")) from error
-    return target
-
-
-def _member_problem(member: zipfile.ZipInfo, path: Path) -> Problem | None:
-    name = PurePosixPath(member.filename.replace("\\", "/"))
-    if name.is_absolute() or ".." in name.parts or ":" in member.filename:
-        return Problem(str(path), f"holds {member.filename!r}, which would be unpacked outside its folder.")
-    if stat.S_ISLNK(member.external_attr >> 16):
-        return Problem(str(path), f"holds the link {member.filename!r}; expected files only.")
-    return None
-
-
 def _download(repository: str, source: str, scratch: Path) -> Path:
     try:
         from huggingface_hub import snapshot_download
@@ -142,7 +111,7 @@ def _download(repository: str, source: str, scratch: Path) -> Path:
     name, _, revision = repository.partition("@")
     target = scratch / name.partition("/")[2]
     try:
-        snapshot_download(name, revision=revision or None, local_dir=target, allow_patterns=list(HUB_PATTERNS))
+        snapshot_download(name, revision=revision or None, local_dir=target)
     except (OSError, HFValidationError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         message = f"is neither a path here nor a repository that Hugging Face would give ({reason})."
