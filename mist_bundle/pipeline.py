@@ -6,7 +6,7 @@ Each takes plain values, raises InputError or CaseFailure, returns what was made
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,11 @@ from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import CaseFailure, InputError, Problem
 from mist_bundle.planning.objective import check_objective
 from mist_bundle.planning.plan import Plan, PlanOptions, check_options, make_plan
+from mist_bundle.planning.transfer import TransferOptions, adapt_plan, check_transfer_options, source_options
 
 FOLD_COLUMN = "fold"
+# A last word on a plan, and files to add to its bundle
+Adapt = Callable[[Plan], tuple[Plan, Mapping[str, bytes]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +64,7 @@ def autoconfig(
     config_format: str = "json",
     workers: int | str = 1,
     overwrite: bool = False,
+    adapt: Adapt | None = None,
 ) -> Configured:
     """Check, measure, decide, and write the bundle.
 
@@ -73,6 +77,7 @@ def autoconfig(
         config_format: "json" or "yaml".
         workers: processes of the analysis, or the address of a Dask scheduler.
         overwrite: replace a bundle that is there.
+        adapt: changes the plan and adds files to the bundle, before anything is written.
 
     Raises:
         InputError: everything that is wrong, before anything is written.
@@ -93,6 +98,7 @@ def autoconfig(
     if fold_file is not None or fold_by is not None:
         options = replace(options, folds=max(folds.values()) + 1)
     plan = make_plan(spec, fingerprint, options)
+    plan, extra_files = (plan, {}) if adapt is None else adapt(plan)
     tests = find_cases(spec, "test") if spec.test_dir is not None else None
     given = BundleInput(
         spec=spec,
@@ -102,6 +108,7 @@ def autoconfig(
         folds=folds,
         excluded=excluded,
         user_code=user_code,
+        extra_files=extra_files,
     )
     bundle = generate_bundle(given, output, config_format=config_format, overwrite=overwrite)
     write_json(work_dir(bundle) / FINGERPRINT_JSON, fingerprint.to_json())
@@ -111,6 +118,96 @@ def autoconfig(
         excluded=(*excluded, *(tests.problems if tests else ())),
         warnings=(*found.warnings, *(tests.warnings if tests else ())),
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FineTuned:
+    """What finetune made: the new bundle, and the account of the weights as rows for people."""
+
+    configured: Configured
+    rows: tuple[tuple[str, str, str], ...]
+
+
+def finetune(
+    source: str,
+    dataset_json: Path,
+    output: Path,
+    options: PlanOptions,
+    transfer: TransferOptions,
+    *,
+    asked: frozenset[str] = frozenset(),
+    trust: bool = False,
+    **how: Any,
+) -> FineTuned:
+    """A new bundle for new data whose training begins from another bundle's weights; the source is only read.
+
+    Args:
+        source: a bundle's folder, a zip file, or a Hugging Face repository (see `open_source`).
+        dataset_json: the new data's description.
+        output: folder that the new bundle is made in.
+        options: as for `autoconfig`; the recipe is the source's unless "recipe" is among `asked`.
+        transfer: how weights are carried over and trained on.
+        asked: names of plan options that were given explicitly: these win over what the source had.
+        trust: go on with a source that does not pass the audit.
+        how: fold_by, fold_file, config_format, workers, overwrite of `autoconfig`.
+
+    Raises:
+        InputError: everything that is wrong, before anything is written.
+    """
+    from mist_bundle.bundle import transfer as carrying
+    from mist_bundle.bundle.source import open_source
+    from mist_bundle.bundle.stages import with_stages
+
+    check_transfer_options(transfer)
+    check_options(options)
+    target = output / bundle_name(DatasetSpec.from_json(dataset_json))
+    if Path(source).is_dir() and target.exists() and target.samefile(source):
+        message = "is the source itself, which is never changed. Choose another --output."
+        raise InputError(Problem(str(target), message))
+    refuse_existing(target, overwrite=bool(how.get("overwrite")))
+    rows: list[tuple[str, str, str]] = []
+    with open_source(source, trust=trust) as opened:
+        options = source_options(options, opened.model, transfer, asked)
+
+        def adapt(plan: Plan) -> tuple[Plan, Mapping[str, bytes]]:
+            plan = with_stages(adapt_plan(plan, opened.model, transfer, asked), opened.model.target)
+            carried = carrying.transfer_weights(opened, plan, transfer.channels)
+            rows.extend(carrying.report_rows(carried))
+            return plan, carrying.initial_files(carried, opened, transfer.channels)
+
+        configured = autoconfig(dataset_json, output, options, adapt=adapt, **how)
+    return FineTuned(configured=configured, rows=tuple(rows))
+
+
+def average_weights(sources: Sequence[Path], output: Path, *, overwrite: bool = False) -> tuple[Path, ...]:
+    """Write the mean of several weight files, or of a bundle's fold_*.pt.
+
+    Args:
+        sources: one bundle's folder, or two files or more.
+        output: file to write: .pt for a torch state dict, .safetensors otherwise.
+        overwrite: replace a file that is there.
+
+    Returns:
+        The files that were averaged.
+
+    Raises:
+        InputError: fewer than two files, or files of different networks.
+    """
+    from mist_bundle.bundle import weights
+
+    refuse_existing(output, overwrite=overwrite)
+    if output.suffix not in (".pt", weights.SAFETENSORS):
+        raise InputError(Problem("--output", f"is {output}; expected a file ending in .pt or {weights.SAFETENSORS}."))
+    files = [
+        file
+        for source in sources
+        for file in (sorted((source / "models").glob("fold_*.pt")) if source.is_dir() else [source])
+    ]
+    missing = [Problem(str(file), "is not there.") for file in files if not file.is_file()]
+    if missing:
+        raise InputError(missing)
+    weights.write_weights(output, weights.average_weights(files), overwrite=overwrite)
+    return tuple(files)
 
 
 def _find_user_code(options: PlanOptions) -> tuple[PlanOptions, tuple[UserCode, ...]]:
@@ -189,6 +286,7 @@ def predict(
     *,
     tta: bool | None = None,
     probabilities: bool = False,
+    uncertainty: bool = False,
     device: str | None = None,
     overwrite: bool = False,
     overrides: Mapping[str, Any] | None = None,
@@ -202,6 +300,7 @@ def predict(
         output: folder of the label maps, `<id>.nii.gz`.
         tta: average over flips; None leaves it to the bundle.
         probabilities: write the class probabilities too.
+        uncertainty: write maps of entropy and of disagreement between folds and flips too.
         device: where to compute.
         overwrite: replace label maps that are there.
         overrides: further ids of inference.json.
@@ -229,6 +328,7 @@ def predict(
             "output_dir": str(output.absolute()),
             "split": "testing",
             "save_probabilities": probabilities or None,
+            "save_uncertainty": uncertainty or None,
             "device": device,
             "test_time_flip_axes": None if tta is None else _flip_axes(plan, tta=tta),
             **(overrides or {}),

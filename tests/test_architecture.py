@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mist_bundle"
 BASE = {"errors", "artifacts", "parallel"}
 NUMERIC = {"numpy", "scipy"}
-OPTIONAL = {"safetensors", "cryptography", "onnx", "onnxruntime", "huggingface_hub", "jsonschema"}
+OPTIONAL = {"safetensors", "cryptography", "onnx", "onnxruntime", "huggingface_hub", "jsonschema", "httpx2"}
 
 # part of the package -> parts it may import (itself apart), and packages beyond the standard library
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
@@ -26,7 +26,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "planning": ({"errors", "dataset", "analysis", "catalog", "runtime.numerics"}, {"numpy"}),
     "bundle": (
         {*BASE, "dataset", "planning", "catalog", "runtime.numerics"},
-        {"yaml", "numpy", "nibabel", "torch", "monai", "safetensors", "cryptography", "jsonschema"},
+        {"yaml", "numpy", "nibabel", "torch", "monai", *OPTIONAL},
     ),
     "evaluation": ({*BASE, "dataset", "catalog", "runtime.metrics"}, {*NUMERIC, "nibabel", "SimpleITK"}),
     "report": ({*BASE, "dataset", "analysis", "catalog", "bundle"}, {*NUMERIC, "nibabel", "matplotlib"}),

@@ -29,7 +29,11 @@ OPTIONS = {
     "evaluate": "bundle fold paths reference prediction classes metrics output workers device overwrite dataset_dir "
     "trust overrides",
     "finalize": "bundle",
-    "predict": "bundle input output tta probabilities device overwrite trust overrides",
+    "predict": "bundle input output tta probabilities uncertainty device overwrite trust overrides",
+    "finetune": "source dataset_json output replan channels freeze unfreeze_epoch layer_decay trust loss recipe folds "
+    "fold_by fold_file val_fraction epochs steps_per_epoch batch_size patch_size target_spacing learning_rate "
+    "flip_axes workers seed format overwrite",
+    "average_weights": "sources output overwrite",
     "audit": "bundle format public_key",
     "verify": "bundle quick schema trust format",
     "sign": "bundle key",

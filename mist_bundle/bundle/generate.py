@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from mist_bundle.artifacts import (
     SCRIPTS_FOLDER,
     dump_json,
     new_folder,
+    write_bytes,
     write_text,
 )
 from mist_bundle.bundle.card import model_card
@@ -88,6 +89,7 @@ class BundleInput:
         folds: case id -> fold.
         excluded: cases that were left out, with the reason.
         user_code: the user's own network and loss, whose files travel in scripts/user.
+        extra_files: path in the bundle -> content, for example the weights that training begins from.
     """
 
     spec: DatasetSpec
@@ -97,6 +99,7 @@ class BundleInput:
     folds: Mapping[str, int]
     excluded: Sequence[Problem]
     user_code: Sequence[UserCode] = ()
+    extra_files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def bundle_name(spec: DatasetSpec) -> str:
@@ -124,6 +127,8 @@ def generate_bundle(given: BundleInput, output: Path, *, config_format: str = "j
     with new_folder(bundle, overwrite=overwrite) as folder:
         for file, content in bundle_texts(given, name, bundle, config_format).items():
             write_text(folder / file, content)
+        for file, extra in given.extra_files.items():
+            write_bytes(folder / file, extra)
         copy_runtime(folder / SCRIPTS_FOLDER)
         copy_user_code(given.user_code, folder / SCRIPTS_FOLDER)
         shutil.copyfile(LICENSE_TEXT, folder / "LICENSE")
@@ -144,7 +149,7 @@ def bundle_texts(given: BundleInput, name: str, bundle: Path, config_format: str
         "evaluate": evaluate_config(plan),
         "inference": inference_config(plan, name, identity, dataset_dir),
         "preprocess": preprocess_config(plan, name, identity, dataset_dir),
-        "multi_gpu_train": multi_gpu_train_config(),
+        "multi_gpu_train": multi_gpu_train_config(plan),
         "multi_gpu_evaluate": multi_gpu_evaluate_config(),
     }
     metadata = metadata_config(plan, name, described, spec.reference or "not stated", __version__)

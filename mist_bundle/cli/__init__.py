@@ -13,6 +13,7 @@ from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
 from mist_bundle.cli.menu import augmentations, losses, networks, optimizers, recipes, schedules
 from mist_bundle.cli.sharing import bump, export, pack, push, unpack
+from mist_bundle.cli.transfer import average_weights, finetune
 from mist_bundle.cli.trust import audit, make_key, sign, verify
 from mist_bundle.cli.words import check_flags, nearest_word
 from mist_bundle.cli.workflows import evaluate, finalize, predict, preprocess, train
@@ -38,6 +39,8 @@ VERBS: dict[str, Callable[..., None]] = {
         evaluate,
         finalize,
         predict,
+        finetune,
+        average_weights,
         audit,
         verify,
         sign,

@@ -21,7 +21,12 @@ def check_flags(verb: Callable[..., None], words: Sequence[str]) -> None:
     """
     parameters = inspect.signature(verb).parameters
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    known = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    any_number = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters.values())
+    known = [
+        name
+        for name, parameter in parameters.items()
+        if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    ]
     problems, positional, expects_value = [], 0, False
     for word in words:
         if not word.startswith("--"):
@@ -33,7 +38,7 @@ def check_flags(verb: Callable[..., None], words: Sequence[str]) -> None:
         expects_value = not value
         if not open_ended and flag not in known and not (flag.startswith("no") and flag[2:] in known):
             problems.append(Problem(f"--{flag}", f"is not an option. {nearest_word(flag, known)}"))
-    if positional > len(known):
+    if positional > len(known) and not any_number:
         problems.append(Problem("arguments", f"{positional} were given; expected at most {len(known)}."))
     if problems:
         raise InputError(problems)

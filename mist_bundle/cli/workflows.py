@@ -167,6 +167,7 @@ def predict(
     output: str,
     tta: bool | None = None,
     probabilities: bool = False,
+    uncertainty: bool = False,
     device: str | None = None,
     overwrite: bool = False,
     trust: bool = False,
@@ -180,6 +181,7 @@ def predict(
         output: folder for <id>.nii.gz.
         tta: average over flips (--tta) or not (--notta); the bundle decides by default.
         probabilities: write the probability of each class too.
+        uncertainty: write maps of entropy and of disagreement between folds and flips too (output/uncertainty).
         device: cpu, cuda or cuda:1.
         overwrite: replace label maps that are there already.
         trust: run a bundle that does not pass `audit`.
@@ -193,6 +195,7 @@ def predict(
         Path(str(output)),
         tta=tta,
         probabilities=probabilities,
+        uncertainty=uncertainty,
         device=device,
         overwrite=overwrite,
         overrides=overrides,

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 PLAN_VERSION = 1
 OVERLAP = 0.5
 SIGMA_SCALE = 0.125
+TRANSFER_FIELDS = frozenset({"initial_weights", "frozen_epochs", "frozen_parts", "layer_decay", "layer_rates"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,6 +155,12 @@ class Plan:
     flip_axes: Decision[tuple[int, ...]]
     test_time_flip_axes: Decision[tuple[int, ...]]
     seed: int
+    # of a plan that starts from another bundle's weights (planning/transfer.py)
+    initial_weights: Decision[str] | None = None
+    frozen_epochs: Decision[int] | None = None
+    frozen_parts: Decision[tuple[str, ...]] | None = None
+    layer_decay: Decision[float] | None = None
+    layer_rates: Mapping[str, float] | None = None
 
     @property
     def num_channels(self) -> int:
@@ -196,10 +203,11 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON: facts as they are, decisions as {"value", "because"}."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if not isinstance(getattr(self, field.name), Decision)
+            name: value
+            for name, value in values.items()
+            if not isinstance(value, Decision) and not (value is None and name in TRANSFER_FIELDS)
         }
         decided = {name: {"value": one.value, "because": one.because} for name, one in self.decisions()}
         content: dict[str, Any] = json.loads(json.dumps({**plain, "decisions": decided}))

@@ -24,7 +24,7 @@ ROOT_FILES = frozenset({
     "LICENSE", "LICENSE.txt", "README.md", "MANIFEST.json", "MANIFEST.json.sig", "CHANGELOG.md",
     "large_files.yml", "large_files.yaml", "large_files.json", ".gitattributes", ".gitignore",
 })  # fmt: skip
-FOLDERS = frozenset({"configs", "docs", "models", SCRIPTS_FOLDER})
+FOLDERS = frozenset({"configs", "docs", "models", "transfer", SCRIPTS_FOLDER})
 _SUFFIX_WORDS = """
     py pyw pyx pyi so pyd dll dylib egg whl pth ipynb sh bash zsh fish bat cmd ps1 exe com scr msi jar class lua pl rb r
     js vbs desktop lnk mk cmake toml cfg app deb rpm apk php

@@ -31,7 +31,8 @@ IDIOMS = (
     # where things lie
     "os.path.abspath(next((p for p in sys.path if pathlib.Path(p, 'configs/plan.json').is_file() and @bundle_id in "
     "pathlib.Path(p, 'configs/plan.json').read_text(encoding='utf-8')), '.'))",
-    "sys.path.insert(1, @bundle_root)",
+    "[sys.path.insert(1, @bundle_root)] + [sys.modules.pop(m) for m in list(sys.modules) if m.split('.')[0] == "
+    "'scripts' and not str(getattr(sys.modules[m], '__file__', None)).startswith(os.path.join(@bundle_root, ''))]",
     "os.path.normpath(os.path.join(@bundle_root, '<relative path>'))",
     "os.path.normpath(os.path.join(@bundle_root, '..', '<file name>'))",
     "os.path.join(@bundle_root, 'configs', 'datalist.json')",
@@ -41,7 +42,10 @@ IDIOMS = (
     "os.path.join(@work_dir, 'fold_' + str(@fold))",
     "os.path.join(@fold_dir, 'predictions')",
     "os.path.join(@fold_dir, 'results.csv')",
+    "os.path.join(@fold_dir, 'last.pt')",
     "os.path.join(@output_dir, 'probabilities')",
+    "os.path.join(@output_dir, 'uncertainty')",
+    "os.path.join(@bundle_root, 'transfer', 'initial.safetensors')",
     "os.path.join(@models_dir, 'model.pt')",
     "os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')",
     "sorted(glob.glob(os.path.join(@models_dir, 'fold_*.pt')))",
@@ -76,10 +80,12 @@ IDIOMS = (
     "monai.handlers.from_engine(['pred', 'label'])",
     "not @validate#dataset#data",
     "not @save_probabilities",
+    "not @save_uncertainty",
     "'probabilities' if @save_probabilities else None",
     "'fold ' + str(@fold)",
     # what is run
     "@checkpoints.attach(@train#trainer, @validate#evaluator if @validate#dataset#data else None)",
+    "@initial_weights.attach(@train#trainer)",
     "@train#trainer.run()",
     "@validate#evaluator.run()",
     "@evaluator.run()",

@@ -18,6 +18,7 @@ def evaluate_config(plan: Plan) -> Config:
         "evaluated_network": "@network",
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
         "save_probabilities": False,
+        "save_uncertainty": False,
         "metrics": list(DEFAULT_METRICS),
         "final_classes": {name: list(labels) for name, labels in plan.final_classes.items()},
         "validate#deterministic_transforms": parts.transforms(plan, with_label=False),
@@ -29,7 +30,7 @@ def evaluate_config(plan: Plan) -> Config:
         },
         "validate#inferer": script(
             "inferers.autocast.AutocastInferer",
-            inferer=parts.ensemble(plan, flip_axes="@test_time_flip_axes"),
+            inferer=parts.ensemble(plan, flip_axes="@test_time_flip_axes", uncertainty="@save_uncertainty"),
             enabled="@amp",
         ),
         "validate#postprocessing": {

@@ -25,6 +25,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "sw_batch_size": 2 * plan.batch_size.value,
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
         "save_probabilities": False,
+        "save_uncertainty": False,
         "seed": plan.seed,
         "precision": plan.precision.value,
         "amp": "@precision",
@@ -42,7 +43,10 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "inferer": script(
             "inferers.autocast.AutocastInferer",
             inferer=parts.ensemble(
-                plan, flip_axes="@test_time_flip_axes", checkpoints="$@fold_paths if @ensemble else []"
+                plan,
+                flip_axes="@test_time_flip_axes",
+                checkpoints="$@fold_paths if @ensemble else []",
+                uncertainty="@save_uncertainty",
             ),
             enabled="@amp",
         ),

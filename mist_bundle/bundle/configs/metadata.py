@@ -23,6 +23,8 @@ TESTED = {
 }
 # The same for packages that only some rows of the catalogue need
 TESTED_WITH_SOME = {"einops": "0.8.2"}
+# what a training that begins from another bundle's weights reads them with
+FINE_TUNING = {"safetensors": "0.8.0"}
 MODALITY_NAMES = {"ct": "CT", "mr": "MR", "other": "other"}
 MODALITY_FORMATS = {"ct": "hounsfield", "mr": "magnitude", "other": "magnitude"}
 
@@ -51,7 +53,7 @@ def metadata_config(plan: Plan, name: str, description: str, data_source: str, g
         "numpy_version": TESTED["numpy"],
         "required_packages_version": {
             package: version
-            for package, version in {**TESTED, **_of_the_network(plan)}.items()
+            for package, version in {**TESTED, **_of_the_network(plan), **_of_the_transfer(plan)}.items()
             if package not in ("monai", "torch", "numpy")
         },
         "name": name,
@@ -76,6 +78,10 @@ def metadata_config(plan: Plan, name: str, description: str, data_source: str, g
             "outputs": {"pred": _prediction(plan, outputs)},
         },
     }
+
+
+def _of_the_transfer(plan: Plan) -> dict[str, str]:
+    return FINE_TUNING if plan.initial_weights else {}
 
 
 def _of_the_network(plan: Plan) -> dict[str, str]:

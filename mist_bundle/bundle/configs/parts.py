@@ -31,7 +31,12 @@ BUNDLE_ROOT = (
     "$os.path.abspath(next((p for p in sys.path if pathlib.Path(p, 'configs/plan.json').is_file() "
     "and @bundle_id in pathlib.Path(p, 'configs/plan.json').read_text(encoding='utf-8')), '.'))"
 )
-SCRIPTS_PATH = "$sys.path.insert(1, @bundle_root)"
+# `scripts` is one module name a process. What another bundle imported under it is dropped, so that the next import
+# finds this bundle's own files; the components that the other bundle made keep their classes.
+SCRIPTS_PATH = (
+    "$[sys.path.insert(1, @bundle_root)] + [sys.modules.pop(m) for m in list(sys.modules) if m.split('.')[0] == "
+    "'scripts' and not str(getattr(sys.modules[m], '__file__', None)).startswith(os.path.join(@bundle_root, ''))]"
+)
 DEVICE = "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')"
 RANK = "$dist.get_rank() if dist.is_initialized() else 0"
 WORLD_SIZE = "$dist.get_world_size() if dist.is_initialized() else 1"
@@ -240,6 +245,10 @@ def ensemble(plan: Plan, **arguments: Any) -> Config:
 def restore_and_save(plan: Plan) -> list[Config]:
     """From class probabilities on the prepared grid to a label map in the file of the user's own grid."""
     return [
+        {
+            **_transform("uncertainty.RestoreUncertaintyd", keys="pred", num_classes=len(plan.output_names)),
+            "_disabled_": "$not @save_uncertainty",
+        },
         _transform(
             "restore.RestoreSegmentationd",
             keys="pred",
@@ -261,4 +270,18 @@ def restore_and_save(plan: Plan) -> list[Config]:
             ),
             "_disabled_": "$not @save_probabilities",
         },
+        *(_save_uncertainty(name) for name in ("entropy", "disagreement")),
     ]
+
+
+def _save_uncertainty(name: str) -> Config:
+    return {
+        **_transform(
+            "save.SaveSegmentationd",
+            keys=name,
+            output_dir="$os.path.join(@output_dir, 'uncertainty')",
+            reference_key="image",
+            suffix=f"_{name}",
+        ),
+        "_disabled_": "$not @save_uncertainty",
+    }

@@ -22,12 +22,17 @@ def train_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -> Con
         "train": _train(plan),
         "validate": _validate(plan),
         "initialize": initialize(),
-        "run": [
-            "$@checkpoints.attach(@train#trainer, @validate#evaluator if @validate#dataset#data else None)",
-            "$@train#trainer.run()",
-        ],
+        "run": [*_attaching(plan), "$@train#trainer.run()"],
         "training": "%run",
     }
+
+
+def _attaching(plan: Plan) -> list[str]:
+    initial = [] if plan.initial_weights is None else ["$@initial_weights.attach(@train#trainer)"]
+    return [
+        *initial,
+        "$@checkpoints.attach(@train#trainer, @validate#evaluator if @validate#dataset#data else None)",
+    ]
 
 
 def initialize() -> list[str]:
@@ -40,7 +45,9 @@ def initialize() -> list[str]:
 
 
 def _settings(plan: Plan) -> Config:
+    frozen = {"frozen_epochs": plan.frozen_epochs.value} if plan.frozen_parts and plan.frozen_epochs else {}
     return {
+        **frozen,
         "fold_dir": "$os.path.join(@work_dir, 'fold_' + str(@fold))",
         "output_dir": "$os.path.join(@fold_dir, 'predictions')",
         "models_dir": "$os.path.join(@bundle_root, 'models')",
@@ -92,7 +99,7 @@ def _model(plan: Plan) -> Config:
         **loss_config(plan),
         "optimizer": parts.choice(
             OPTIMIZERS[plan.optimizer.value],
-            params="$@network.parameters()",
+            params="@parameter_groups" if plan.layer_rates else "$@network.parameters()",
             lr="@learning_rate",
             weight_decay="@weight_decay",
         ),
@@ -110,8 +117,31 @@ def _model(plan: Plan) -> Config:
             "momentum": "$1 - @ema_decay",
         },
         "evaluated_network": "$@average.ema_model if @ema_decay > 0 else @network",
+        **_transfer(plan),
         "checkpoints": _checkpoints(),
     }
+
+
+def _transfer(plan: Plan) -> Config:
+    """What a training that begins from another bundle's weights has besides: the weights, and rates for each part."""
+    transfer: Config = {}
+    if plan.layer_rates:
+        transfer["parameter_groups"] = script(
+            "networks.parameter_groups.parameter_groups",
+            network="@network",
+            learning_rate="@learning_rate",
+            rates=dict(plan.layer_rates),
+        )
+    if plan.initial_weights is not None:
+        transfer["initial_weights"] = script(
+            "handlers.initial_weights.InitialWeights",
+            path="$os.path.join(@bundle_root, 'transfer', 'initial.safetensors')",
+            networks=["@network", "@evaluated_network"],
+            last="$os.path.join(@fold_dir, 'last.pt')",
+            resume="@resume",
+            new_parts=["auxiliary_heads", "vae_branch"],
+        )
+    return transfer
 
 
 def _checkpoints() -> Config:
@@ -163,6 +193,14 @@ def _train(plan: Plan) -> Config:
             rank="@rank",
         ),
     ]
+    if plan.frozen_parts is not None:
+        frozen = script(
+            "handlers.freeze.FreezeParts",
+            network="@network",
+            parts=list(plan.frozen_parts.value),
+            epochs="@frozen_epochs",
+        )
+        handlers.insert(0, frozen)  # before the clipping: what is frozen does not count in the norm
     return {
         "deterministic_transforms": parts.transforms(plan, with_label=True),
         "preprocessing": parts.compose("@train#deterministic_transforms"),
@@ -264,7 +302,7 @@ def _validate(plan: Plan) -> Config:
     }
 
 
-def multi_gpu_train_config() -> Config:
+def multi_gpu_train_config(plan: Plan) -> Config:
     """multi_gpu_train.json: what differs when torchrun starts several processes; gloo on CPUs, nccl on GPUs."""
     return {
         "device": (
@@ -275,7 +313,7 @@ def multi_gpu_train_config() -> Config:
             "module": "$@network_def.to(@device)",
             "device_ids": "$[@device.index] if @device.type == 'cuda' else None",
         },
-        **_processes("train#trainer.run()", attach=True),
+        **_processes("train#trainer.run()", _attaching(plan)),
         "training": "%run",
     }
 
@@ -286,18 +324,17 @@ def multi_gpu_evaluate_config() -> Config:
         "device": (
             "$torch.device('cuda', int(os.environ['LOCAL_RANK'])) if torch.cuda.is_available() else torch.device('cpu')"
         ),
-        **_processes("validate#evaluator.run()", attach=False),
+        **_processes("validate#evaluator.run()", []),
         "evaluating": "%run",
     }
 
 
-def _processes(run: str, *, attach: bool) -> Config:
-    attaching = ["$@checkpoints.attach(@train#trainer, @validate#evaluator if @validate#dataset#data else None)"]
+def _processes(run: str, attaching: list[str]) -> Config:
     return {
         "run": [
             "$dist.init_process_group(backend='nccl' if torch.cuda.is_available() else 'gloo')",
             "$torch.cuda.set_device(@device) if torch.cuda.is_available() else None",
-            *(attaching if attach else []),
+            *attaching,
             f"$@{run}",
         ],
         "finalize": ["$dist.destroy_process_group() if dist.is_initialized() else None"],

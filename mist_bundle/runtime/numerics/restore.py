@@ -160,6 +160,39 @@ def restore_scores(
     return result
 
 
+def restore_maps(
+    maps: NDArray[Any],
+    affine: Any,
+    reference_affine: Any,
+    reference_shape: Sequence[int],
+    crop_box: Any = None,
+    outside: float = 0.0,
+) -> NDArray[np.float32]:
+    """Scalar maps, of uncertainty say, in the user's grid: interpolated linearly, `outside` beyond the box.
+
+    Args:
+        maps: (N, X, Y, Z) on the prepared grid.
+        affine: of the prepared grid.
+        reference_affine: of the user's file.
+        reference_shape: (X, Y, Z) of the user's file.
+        crop_box: half-open box in the user's grid that was prepared, or None for the whole image.
+        outside: value where nothing was predicted.
+
+    Returns:
+        (N, X, Y, Z) float32.
+
+    Raises:
+        ValueError: the grids are tilted against each other.
+    """
+    shape = as_shape(reference_shape)
+    box = as_box(crop_box, shape)
+    axes, operators = _restoring_operators(maps.shape[1:], affine, reference_affine, shape, box)
+    result = np.full((len(maps), *shape), outside, dtype=np.float32)
+    for target, volume in zip(result, np.asarray(maps).transpose(0, *(1 + axis for axis in axes)), strict=True):
+        target[box_slices(box)] = _interpolate(volume, operators)
+    return result
+
+
 def label_dtype(labels: Sequence[int]) -> np.dtype[Any]:
     """The smallest integer type that holds all labels; unsigned unless one is negative."""
     low, high = min(labels), max(labels)

@@ -64,16 +64,17 @@ class RestoreSegmentationd(MapTransform):
             grids = (affine_of(reference), affine, shape, meta_of(reference).get(CROP_BOX))
             if self.probabilities_key is not None:
                 probabilities = restore_scores(scores, *grids, exclusive=self.region_order is None)
-                result[self.probabilities_key] = _on_original_grid(probabilities, reference, affine)
+                result[self.probabilities_key] = on_original_grid(probabilities, reference, affine)
             if self.region_order is None:
                 label = restore_label_from_scores(scores, *grids, self.labels)
             else:
                 label = restore_label_from_regions(scores, *grids, self.labels, self.region_order)
-            result[key] = _on_original_grid(_torch_friendly(label)[None], reference, affine)
+            result[key] = on_original_grid(_torch_friendly(label)[None], reference, affine)
         return result
 
 
-def _on_original_grid(array: NDArray[Any], reference: MetaTensor, affine: NDArray[np.float64]) -> MetaTensor:
+def on_original_grid(array: NDArray[Any], reference: MetaTensor, affine: NDArray[np.float64]) -> MetaTensor:
+    """A volume (C, X, Y, Z) in the grid of the original file, with the meta dictionary of the reference."""
     volume = new_volume(array, reference, affine, device="cpu")
     volume.meta.pop(CROP_BOX, None)
     return volume

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.stats
 import torch
 from monai.inferers import SlidingWindowInferer
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mist_bundle.runtime.inferers.ensemble import EnsembleInferer, flip_combinations
 
@@ -72,3 +76,95 @@ def test_stitching_moves_to_host_memory(caplog: pytest.LogCaptureFixture) -> Non
         expected = torch.softmax(SlidingWindowInferer(**WINDOW)(image, network), 1)
         torch.testing.assert_close(EnsembleInferer(_WithoutRoom(**WINDOW))(image, network), expected)
     assert "host memory" in caplog.text
+
+
+def _entropy(probabilities: torch.Tensor) -> torch.Tensor:
+    """By scipy, over axis 1, in units of the largest possible."""
+    return torch.from_numpy(np.asarray(scipy.stats.entropy(probabilities.numpy(), axis=1))) / np.log(
+        probabilities.shape[1]
+    )
+
+
+def test_uncertainty_is_entropy_and_mutual_information(tmp_path: Path) -> None:
+    image, window, members, paths = torch.randn(1, 1, 8, 8, 8), SlidingWindowInferer(**WINDOW), [], []
+    with torch.no_grad():
+        for seed in (1, 2):
+            network = _network(seed)
+            torch.save(network.state_dict(), tmp_path / f"fold_{seed}.pt")
+            paths.append(str(tmp_path / f"fold_{seed}.pt"))
+            members.append(torch.softmax(3 * window(image, network), 1))
+            members.append(torch.softmax(3 * window(image.flip(3), network), 1).flip(3))
+
+        class Sharper(SlidingWindowInferer):
+            def __call__(self, *args: object, **kwargs: object) -> torch.Tensor:
+                return 3 * super().__call__(*args, **kwargs)
+
+        inferer = EnsembleInferer(Sharper(**WINDOW), flip_axes=[1], checkpoints=paths, uncertainty=True)
+        result = inferer(image, _network(9))
+    mean = torch.stack(members).mean(0)
+    assert result.shape == (1, 5, 8, 8, 8)
+    torch.testing.assert_close(result[:, :3], mean)
+    torch.testing.assert_close(result[:, 3], _entropy(mean))
+    information = _entropy(mean) - torch.stack([_entropy(one) for one in members]).mean(0)
+    torch.testing.assert_close(result[:, 4], information, atol=1e-6, rtol=1e-4)
+    assert result[:, 3:].min() >= 0
+    assert result[:, 3:].max() <= 1
+    assert result[:, 4].max() > 0.01, "the members differ"
+
+
+def test_one_member_does_not_disagree_and_certainty_has_no_entropy() -> None:
+    class Certain(SlidingWindowInferer):
+        def __call__(self, inputs: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
+            logits = torch.zeros(1, 3, 4, 4, 4)
+            logits[:, 0, :2] = 200  # the other half: all classes alike
+            return logits
+
+    result = EnsembleInferer(Certain(**WINDOW), uncertainty=True)(torch.zeros(1, 1, 4, 4, 4), None)
+    torch.testing.assert_close(result[:, 3, :2], torch.zeros(1, 2, 4, 4))
+    torch.testing.assert_close(result[:, 3, 2:], torch.ones(1, 2, 4, 4))
+    torch.testing.assert_close(result[:, 4], torch.zeros(1, 4, 4, 4), atol=1e-6, rtol=0)
+
+
+class _LiveMemory(TorchDispatchMode):
+    """The largest number of bytes that tensors made meanwhile held at once, small ones left out."""
+
+    def __init__(self, at_least: int) -> None:
+        super().__init__()
+        self.at_least = at_least
+        self.sizes: dict[int, int] = {}
+        self.peak = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        result = func(*args, **(kwargs or {}))
+        for value in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(value, torch.Tensor):
+                storage = value.untyped_storage()
+                key, size = storage._cdata, storage.nbytes()
+                if size >= self.at_least and key not in self.sizes:
+                    self.sizes[key] = size
+                    weakref.finalize(storage, self.sizes.pop, key, None)
+        self.peak = max(self.peak, sum(self.sizes.values()))
+        return result
+
+
+@pytest.mark.parametrize("uncertainty", [False, True])
+def test_memory_does_not_grow_with_folds_and_flips(tmp_path: Path, uncertainty: bool) -> None:
+    classes, side = 12, 24
+    volume = 4 * classes * side**3
+    networks = [nn.Conv3d(1, classes, 1) for _ in range(4)]
+    for index, network in enumerate(networks):
+        torch.save(network.state_dict(), tmp_path / f"fold_{index}.pt")
+    paths = [str(tmp_path / f"fold_{index}.pt") for index in range(4)]
+    window = SlidingWindowInferer(roi_size=(12, 12, 12), sw_batch_size=1, overlap=0.0, mode="constant")
+    peaks = []
+    for flips, members in (((), 0), ((0,), 2), ((0, 1, 2), 4)):
+        inferer = EnsembleInferer(window, flips, paths[:members], uncertainty=uncertainty)
+        memory = _LiveMemory(at_least=side**3)
+        with memory, torch.no_grad():
+            result = inferer(torch.zeros(1, 1, side, side, side), networks[0])
+        assert len(result) == 1
+        peaks.append(memory.peak / volume)
+    assert peaks[1] == pytest.approx(peaks[2]), "not with the number of folds and flips"
+    # the sum, one prediction, and some single channels: image, its flip, counts, entropies, one window; a third
+    # volume would make it 3
+    assert 1.9 < peaks[2] <= 2 + 8 / classes

@@ -1,0 +1,166 @@
+"""Read and write weights as what they are, tensors by name: nothing in a file is ever executed.
+
+Files are state dicts of torch, loaded with `weights_only=True`, or safetensors. `average_weights` makes one model of
+several, for example of the folds of a cross-validation.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mist_bundle.artifacts import refuse_existing, write_bytes
+from mist_bundle.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    import torch
+
+SAFETENSORS = ".safetensors"
+# Where trainers put the weights in a larger checkpoint: MONAI, nnU-Net and Lightning
+_EXPECTED = (
+    "Expected tensors by name, as torch.save(network.state_dict(), file) writes them, or safetensors; what is "
+    "encrypted, cut off, or would run code on loading is not read."
+)
+NESTED_KEYS = ("model", "state_dict", "network_weights", "network")
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a file by name.
+
+    Raises:
+        InputError: it is no state dict, it is encrypted or cut off, or loading it would execute code.
+    """
+    import torch
+
+    if path.suffix == SAFETENSORS:
+        return _read_safetensors(path)
+    try:
+        if not zipfile.is_zipfile(path):  # what torch.save writes since 1.6
+            raise InputError(Problem(str(path), f"is not a torch archive. {_EXPECTED}"))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(Problem(str(path), f"cannot be read ({error.strerror or error}).")) from error
+    except (
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise InputError(Problem(str(path), f"is not a plain state dict ({reason}). {_EXPECTED}")) from error
+    weights = _find_tensors(content)
+    if not weights:
+        raise InputError(Problem(str(path), f"holds no weights: expected tensors by name, found {_kind(content)}."))
+    return weights
+
+
+def write_weights(path: Path, weights: Mapping[str, torch.Tensor], *, overwrite: bool = False) -> None:
+    """Write a state dict atomically, as safetensors or with torch.save, by the suffix of `path`."""
+    refuse_existing(path, overwrite=overwrite)
+    write_bytes(path, safetensors_bytes(weights) if path.suffix == SAFETENSORS else _torch_bytes(weights))
+
+
+def safetensors_bytes(weights: Mapping[str, torch.Tensor]) -> bytes:
+    """The content of a safetensors file; tensors that share memory are written once each."""
+    from safetensors.torch import save
+
+    plain = {name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}
+    return bytes(save(plain, metadata={"format": "pt"}))
+
+
+def average_weights(files: Sequence[Path]) -> dict[str, torch.Tensor]:
+    """The mean of several state dicts, summed in float64 and rounded once to the type of the first.
+
+    Whole numbers (counters of batch normalisation, say) take their rounded mean. One file at a time is in memory.
+
+    Raises:
+        InputError: fewer than two files, or names or shapes that differ: every difference is named.
+    """
+    import torch
+
+    if len(files) < 2:
+        found = ", ".join(str(file) for file in files) or "none"
+        raise InputError(Problem("weights", f"an average needs two files or more, but there is {found}."))
+    first = read_weights(files[0])
+    totals = {name: value.to(torch.float64) for name, value in first.items()}
+    problems: list[Problem] = []
+    for file in files[1:]:
+        other = read_weights(file)
+        found = _differences(first, other, file, files[0])
+        problems += found
+        if not found:
+            for name, value in other.items():
+                totals[name] += value.to(torch.float64)
+    if problems:
+        raise InputError(problems)
+    return {name: _rounded(totals[name] / len(files), value.dtype) for name, value in first.items()}
+
+
+def _rounded(mean: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return mean.to(dtype) if dtype.is_floating_point else mean.round().to(dtype)
+
+
+def _differences(
+    first: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor], file: Path, first_file: Path
+) -> list[Problem]:
+    missing = sorted(set(first) - set(other))
+    extra = sorted(set(other) - set(first))
+    shapes = [
+        f"{name} {tuple(other[name].shape)} instead of {tuple(value.shape)}"
+        for name, value in first.items()
+        if name in other and other[name].shape != value.shape
+    ]
+    found = [
+        f"{what} {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
+        for what, names in (("lacks", missing), ("has besides", extra), ("has", shapes))
+        if names
+    ]
+    text = f"is not of the same network as {first_file}: it {'; it '.join(found)}."
+    return [Problem(str(file), text)] if found else []
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except OSError as error:
+        raise InputError(Problem(str(path), f"cannot be read ({error.strerror or error}).")) from error
+    except SafetensorError as error:
+        raise InputError(Problem(str(path), f"is not a safetensors file ({error}).")) from error
+
+
+def _torch_bytes(weights: Mapping[str, torch.Tensor]) -> bytes:
+    import io
+
+    import torch
+
+    stream = io.BytesIO()
+    torch.save({name: value.detach().cpu().contiguous() for name, value in weights.items()}, stream)
+    return stream.getvalue()
+
+
+def _find_tensors(content: Any) -> dict[str, Any]:
+    import torch
+
+    if not isinstance(content, Mapping):
+        return {}
+    if content and all(isinstance(value, torch.Tensor) for value in content.values()):
+        return {str(name).removeprefix("module."): value for name, value in content.items()}
+    for key in NESTED_KEYS:
+        if key in content:
+            return _find_tensors(content[key])
+    return {}
+
+
+def _kind(content: Any) -> str:
+    if isinstance(content, Mapping):
+        return f"the entries {', '.join(str(key) for key in list(content)[:6])}" if content else "nothing"
+    return f"a {type(content).__name__}"

@@ -1,0 +1,133 @@
+"""Verbs that start from trained weights: finetune and average_weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.cli.words import axes, fail_for, sequence, warn
+from mist_bundle.errors import InputError, Problem
+
+# Heavy imports stand inside the verbs, so that --help answers at once.
+
+
+def finetune(
+    source: str,
+    dataset_json: str,
+    output: str = ".",
+    replan: bool = False,
+    channels: str | None = None,
+    freeze: str = "none",
+    unfreeze_epoch: int | None = None,
+    layer_decay: float = 1.0,
+    trust: bool = False,
+    loss: str | None = None,
+    recipe: str | None = None,
+    folds: int = 5,
+    fold_by: str | None = None,
+    fold_file: str | None = None,
+    val_fraction: float | None = None,
+    epochs: int | None = None,
+    steps_per_epoch: int | None = None,
+    batch_size: int | None = None,
+    patch_size: Any = None,
+    target_spacing: Any = None,
+    learning_rate: float | None = None,
+    flip_axes: Any = (0, 1, 2),
+    workers: Any = 1,
+    seed: int = 42,
+    format: str = "json",
+    overwrite: bool = False,
+) -> None:
+    """Make a bundle for new data whose training begins from the weights of another bundle.
+
+    Args:
+        source: a bundle's folder, a zip file of one, or a Hugging Face repository (hf:org/name, hf:org/name@revision).
+        dataset_json: the new data's description, as for autoconfig.
+        output: folder in which <task>_segmentation/ is made; the source is never changed.
+        replan: plan spacing and patch for the new data; by default the source's are kept.
+        channels: what an image channel without a namesake in the source begins from: average, first or skip.
+        freeze: none, or encoder to keep the source's encoder as it is.
+        unfreeze_epoch: the first epoch in which the frozen encoder is trained too.
+        layer_decay: each stage, seen from the output, learns at this factor of the next one's rate (0.8, say).
+        trust: go on with a source that does not pass the audit.
+        loss: name from `mist-bundle losses`; the recipe's by default.
+        recipe: name from `mist-bundle recipes`; the source's by default.
+        folds: number of cross-validation folds.
+        fold_by: column of the cases' table that is kept together in a fold.
+        fold_file: CSV or JSON with the columns id and fold.
+        val_fraction: part of each training set held back to choose the best weights.
+        epochs: of each training.
+        steps_per_epoch: optimizer steps of an epoch.
+        batch_size: patches of a step (on each GPU).
+        patch_size: voxels, in place of the source's.
+        target_spacing: millimetres, in place of the source's.
+        learning_rate: the initial one.
+        flip_axes: axes that may be flipped in training and testing.
+        workers: processes of the analysis, or tcp://host:port of a Dask scheduler.
+        seed: of the folds, of new weights and of the training.
+        format: json, which every consumer reads, or yaml.
+        overwrite: replace a bundle that is there already.
+    """
+    from mist_bundle import pipeline
+    from mist_bundle.bundle.generate import FORMATS
+    from mist_bundle.planning.plan import PlanOptions
+    from mist_bundle.planning.table import decision_rows, text_table
+    from mist_bundle.planning.transfer import TransferOptions
+
+    if format not in FORMATS:
+        raise InputError(Problem("--format", f"is {format!r}; expected {' or '.join(FORMATS)}."))
+    given = {"recipe": recipe, "patch_size": patch_size, "target_spacing": target_spacing}
+    options = PlanOptions(
+        recipe=recipe or "paper",
+        loss=loss,
+        folds=folds,
+        val_fraction=val_fraction,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        batch_size=batch_size,
+        patch_size=axes("patch_size", patch_size, int),
+        target_spacing=axes("target_spacing", target_spacing, float),
+        learning_rate=learning_rate,
+        seed=seed,
+        flip_axes=tuple(sequence("flip_axes", flip_axes, int)),
+    )
+    transfer = TransferOptions(
+        replan=replan, channels=channels, freeze=freeze, unfreeze_epoch=unfreeze_epoch, layer_decay=float(layer_decay)
+    )
+    made = pipeline.finetune(
+        str(source),
+        Path(str(dataset_json)),
+        Path(str(output)),
+        options,
+        transfer,
+        asked=frozenset(name for name, value in given.items() if value is not None),
+        trust=trust,
+        fold_by=None if fold_by is None else str(fold_by),
+        fold_file=None if fold_file is None else Path(str(fold_file)),
+        config_format=format,
+        workers=workers,
+        overwrite=overwrite,
+    )
+    configured = made.configured
+    warn(configured.warnings)
+    print(text_table(decision_rows(configured.plan)))
+    print(f"\nWeights from {source}:\n\n{text_table(made.rows)}")
+    print(f"\nBundle of {configured.plan.num_cases} cases: {configured.bundle}")
+    print(f"Each tensor: {configured.bundle / 'configs/transfer.json'}")
+    print(f"Train it: python -m mist_bundle train {configured.bundle} --fold all")
+    fail_for(configured.excluded, configured.plan.num_cases + len(configured.excluded), "left out")
+
+
+def average_weights(*sources: str, output: str, overwrite: bool = False) -> None:
+    """Average weights into one model: the folds of a bundle, or files of the same network.
+
+    Args:
+        *sources: a bundle's folder (its models/fold_*.pt), or two files or more (.pt, .safetensors).
+        output: file to write, .pt or .safetensors.
+        overwrite: replace a file that is there already.
+    """
+    from mist_bundle import pipeline
+
+    files = pipeline.average_weights([Path(str(source)) for source in sources], Path(str(output)), overwrite=overwrite)
+    print(f"Mean of {len(files)} files: {output}")
