@@ -283,12 +283,17 @@ def finalize(bundle: Path) -> Path:
 
     Raises:
         InputError: a fold has not been trained and evaluated yet.
+        CaseFailure: a case was not scored in its fold; the others are gathered, and results.json names it.
     """
-    from mist_bundle.evaluation.gather import gather_folds, write_results
+    from mist_bundle.evaluation.gather import failed_cases, gather_folds, write_results
 
     folder = work_dir(bundle)
-    rows = gather_folds([folder / f"fold_{fold}" / RESULTS_CSV for fold in range(num_folds(bundle))])
+    tables = [folder / f"fold_{fold}" / RESULTS_CSV for fold in range(num_folds(bundle))]
+    rows = gather_folds(tables)
+    failed = failed_cases(tables, rows, [entry["id"] for entry in read_json(bundle / DATALIST_JSON)["training"]])
     results = folder / RESULTS_CSV
-    summary = write_results(results, rows)
+    summary = write_results(results, rows, failed)
     finalize_bundle(bundle, folder, num_folds(bundle), summary)
+    if failed:
+        raise CaseFailure([Problem(name, message) for name, message in sorted(failed.items())], len(rows) + len(failed))
     return results

@@ -23,8 +23,8 @@ OPTIONS = {
     "analyze": "dataset_json output workers overwrite",
     "preprocess": "bundle dataset_dir workers overrides",
     "train": "bundle fold resume device processes dataset_dir overrides",
-    "evaluate": "bundle fold paths reference prediction classes metrics output workers device overwrite dataset_dir "
-    "overrides",
+    "evaluate": "bundle fold paths reference prediction classes labels metrics metric_options both_empty one_empty "
+    "empty_distance_mm output workers device overwrite dataset_dir overrides",
     "finalize": "bundle",
     "predict": "bundle input output tta probabilities device overwrite overrides",
     "convert_msd": "source output copy limit start overwrite",
@@ -32,6 +32,7 @@ OPTIONS = {
     "phantom": "output kind cases test_cases seed overwrite",
     "networks": "",
     "losses": "",
+    "metrics": "",
     "recipes": "",
 }
 
@@ -111,10 +112,11 @@ def test_bad_case_is_left_out_by_name_and_the_exit_code_says_so(
 
 def test_menus_list_every_row(capsys: pytest.CaptureFixture[str]) -> None:
     from mist_bundle.catalog.losses import LOSSES
+    from mist_bundle.catalog.metrics import METRICS
     from mist_bundle.catalog.networks import NETWORKS
     from mist_bundle.planning.recipes import RECIPES
 
-    for verb, rows in (("networks", NETWORKS), ("losses", LOSSES), ("recipes", RECIPES)):
+    for verb, rows in (("networks", NETWORKS), ("losses", LOSSES), ("metrics", METRICS), ("recipes", RECIPES)):
         code, output, _ = _run(capsys, verb)
         assert code == EXIT_OK
         assert [line.split()[0] for line in output.splitlines()] == list(rows)

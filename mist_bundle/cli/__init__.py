@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
-from mist_bundle.cli.menu import losses, networks, recipes
+from mist_bundle.cli.evaluation import evaluate
+from mist_bundle.cli.menu import losses, metrics, networks, recipes
 from mist_bundle.cli.words import check_flags, nearest_word
-from mist_bundle.cli.workflows import evaluate, finalize, predict, preprocess, train
+from mist_bundle.cli.workflows import finalize, predict, preprocess, train
 from mist_bundle.errors import (
     EXIT_INPUT_REFUSED,
     EXIT_OK,
@@ -41,6 +42,7 @@ VERBS: dict[str, Callable[..., None]] = {
         phantom,
         networks,
         losses,
+        metrics,
         recipes,
     )
 }

@@ -1,4 +1,4 @@
-"""Verbs that list what there is to choose from: networks, losses, recipes."""
+"""Verbs that list what there is to choose from: networks, losses, metrics, recipes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ def losses() -> None:
     from mist_bundle.catalog.losses import LOSSES
 
     _menu(LOSSES)
+
+
+def metrics() -> None:
+    """List the metrics."""
+    from mist_bundle.catalog.metrics import METRICS
+
+    _menu(METRICS)
 
 
 def recipes() -> None:

@@ -1,8 +1,8 @@
 """Distances between the surfaces of two masks, computed once and shared by all metrics that need them.
 
-Both surfaces are taken at voxel corners and weighted by area (see surfels.py), as in google-deepmind/surface-distance and
-MIST: a metric of a finely and of a coarsely sampled surface then means the same. Both masks must have voxels; what an
-empty one is worth is decided in case.py.
+Both surfaces are taken at voxel corners and weighted by area (see surfels.py), as in google-deepmind/surface-distance
+and MIST: a metric of a finely and of a coarsely sampled surface then means the same. Both masks must have voxels; what
+an empty one is worth is decided in case.py.
 """
 
 from __future__ import annotations
@@ -111,10 +111,20 @@ def normalized_surface_distance(distances: SurfaceDistances, tolerance_mm: float
     return surface_dice(distances, tolerance_mm)
 
 
-def average_surface_distance(distances: SurfaceDistances) -> float:
-    """Mean distance in mm of both surfaces to the other one, by area."""
-    sides = (distances.prediction, distances.reference)
+def average_surface_distance(distances: SurfaceDistances, symmetric: bool = True) -> float:
+    """Mean distance in mm between the surfaces, by area.
+
+    Args:
+        distances: of both surfaces.
+        symmetric: average over both surfaces together, as MIST does; otherwise from the prediction to the reference.
+    """
+    sides = (distances.prediction, distances.reference) if symmetric else (distances.prediction,)
     return sum(side.weighted_sum for side in sides) / sum(side.area_mm2 for side in sides)
+
+
+def average_symmetric_surface_distance(distances: SurfaceDistances) -> float:
+    """The usual name (ASSD) of the average over both surfaces together."""
+    return average_surface_distance(distances, symmetric=True)
 
 
 class _Surface:
