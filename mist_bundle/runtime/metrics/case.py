@@ -4,8 +4,8 @@ Everything is cut to the box around the labels first, and what several metrics n
 
 Empty masks, unless told otherwise (MIST's rule): a class that is in neither label map has the best value (1, or 0 mm);
 a class that is in only one of them has the worst (0, or the diagonal of the whole image in mm). Metrics that are
-defined for empty masks keep their definition: the volume difference is a plain number of millilitres, and the lesion-wise
-metrics count missed and invented lesions, leaving out those below their volume threshold.
+defined for empty masks keep their definition: the volume difference is a plain number of millilitres, and the
+lesion-wise metrics count missed and invented lesions, leaving out those below their volume threshold.
 """
 
 from __future__ import annotations
