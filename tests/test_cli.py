@@ -26,13 +26,17 @@ OPTIONS = {
     "evaluate": "bundle fold paths reference prediction classes labels metrics metric_options both_empty one_empty "
     "empty_distance_mm output workers device overwrite dataset_dir overrides",
     "finalize": "bundle",
+    "choose_postprocessing": "bundle candidates metrics metric_options weights min_gain workers dataset_dir",
     "predict": "bundle input output tta probabilities device overwrite overrides",
+    "postprocess": "predictions strategy output reference classes labels metrics metric_options weights workers "
+    "overwrite",
     "convert_msd": "source output copy limit start overwrite",
     "convert_csv": "source output test copy overwrite",
     "phantom": "output kind cases test_cases seed overwrite",
     "networks": "",
     "losses": "",
     "metrics": "",
+    "postprocessing": "",
     "recipes": "",
 }
 
@@ -114,9 +118,16 @@ def test_menus_list_every_row(capsys: pytest.CaptureFixture[str]) -> None:
     from mist_bundle.catalog.losses import LOSSES
     from mist_bundle.catalog.metrics import METRICS
     from mist_bundle.catalog.networks import NETWORKS
+    from mist_bundle.catalog.postprocessing import POSTPROCESSING
     from mist_bundle.planning.recipes import RECIPES
 
-    for verb, rows in (("networks", NETWORKS), ("losses", LOSSES), ("metrics", METRICS), ("recipes", RECIPES)):
+    for verb, rows in (
+        ("networks", NETWORKS),
+        ("losses", LOSSES),
+        ("metrics", METRICS),
+        ("postprocessing", POSTPROCESSING),
+        ("recipes", RECIPES),
+    ):
         code, output, _ = _run(capsys, verb)
         assert code == EXIT_OK
         assert [line.split()[0] for line in output.splitlines()] == list(rows)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
-from mist_bundle.cli.evaluation import evaluate
-from mist_bundle.cli.menu import losses, metrics, networks, recipes
+from mist_bundle.cli.evaluation import choose_postprocessing, evaluate, postprocess
+from mist_bundle.cli.menu import losses, metrics, networks, postprocessing, recipes
 from mist_bundle.cli.words import check_flags, nearest_word
 from mist_bundle.cli.workflows import finalize, predict, preprocess, train
 from mist_bundle.errors import (
@@ -36,13 +36,16 @@ VERBS: dict[str, Callable[..., None]] = {
         train,
         evaluate,
         finalize,
+        choose_postprocessing,
         predict,
+        postprocess,
         convert_msd,
         convert_csv,
         phantom,
         networks,
         losses,
         metrics,
+        postprocessing,
         recipes,
     )
 }

@@ -1,4 +1,4 @@
-"""Verbs that score predictions: evaluate."""
+"""Verbs that score predictions and improve them: evaluate, postprocess, choose_postprocessing."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from mist_bundle.cli.words import (
 from mist_bundle.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from mist_bundle.evaluation.change import Change
     from mist_bundle.evaluation.pairs import Classes
     from mist_bundle.evaluation.score import ScoreSettings
     from mist_bundle.runtime.metrics.case import EmptyRule
@@ -92,6 +93,108 @@ def evaluate(
     scored.write(target)
     print(f"Scores: {target}")
     fail_for(scored.problems, scored.num_cases, "not scored")
+
+
+def postprocess(
+    predictions: str,
+    strategy: str,
+    output: str,
+    reference: str | None = None,
+    classes: str | None = None,
+    labels: Any = None,
+    metrics: Any = "dice,hd95",
+    metric_options: Any = None,
+    weights: Any = None,
+    workers: Any = 1,
+    overwrite: bool = False,
+) -> None:
+    """Post-process label maps; with references, score them before and after and weigh the change.
+
+    Args:
+        predictions: folder of <id>.nii.gz.
+        strategy: JSON file of steps; `mist-bundle postprocessing` lists the operations.
+        output: folder to make: predictions/, strategy.json; with references baseline.csv, results.csv, change.json too.
+        reference: folder of reference label maps, or a dataset.json.
+        classes: JSON file: class name to list of labels; by default the final_classes of the dataset.json.
+        labels: all label values that may occur (0,1,2); by default those of the dataset.json, if any.
+        metrics: comma-separated names of the metrics that are weighed.
+        metric_options: JSON, or a file of it, such as {"surface_dice": {"tolerance_mm": 2}}.
+        weights: JSON: metric to weight, such as {"dice": 2, "hd95": 1}; all the same by default.
+        workers: cases at the same time.
+        overwrite: replace a folder that is there already.
+    """
+    from mist_bundle.evaluation.pairs import find_pairs
+    from mist_bundle.evaluation.postprocess import load_strategy, postprocess_and_score, postprocess_folder
+
+    steps, target = load_strategy(Path(str(strategy))), Path(str(output))
+    if reference is None:
+        made = postprocess_folder(Path(str(predictions)), steps, target, workers, overwrite=overwrite)
+    else:
+        known = classes_of(classes, reference, labels)
+        settings = score_settings(known.final_classes, metrics, metric_options, labels=known.labels)
+        found = find_pairs(None, Path(str(reference)), Path(str(predictions)))
+        chosen = json_value("weights", weights)
+        made = postprocess_and_score(found, steps, target, settings, chosen, workers, overwrite=overwrite)
+    print(f"{made.num_written} label maps: {target / 'predictions'}")
+    if made.change is not None:
+        for line in _change_lines(made.change):
+            print(line)
+        print(f"Scores before and after: {target / 'baseline.csv'}, {target / 'results.csv'}")
+    fail_for(made.problems, made.num_cases, "not post-processed")
+
+
+def _change_lines(change: Change) -> list[str]:
+    width = max(len(name) for name in change.columns)
+    columns = [f"{name:<{width}}  {before:.4f} -> {after:.4f}" for name, (before, after) in change.columns.items()]
+    return [
+        *columns,
+        f"Weighted change of quality (worst 0, best 1): {change.total:+.5f}; "
+        f"{len(change.improved)} cases better, {len(change.worsened)} worse",
+    ]
+
+
+def choose_postprocessing(
+    bundle: str,
+    candidates: str | None = None,
+    metrics: Any = "dice,hd95",
+    metric_options: Any = None,
+    weights: Any = None,
+    min_gain: float = 0.001,
+    workers: Any = 1,
+    dataset_dir: str | None = None,
+) -> None:
+    """Choose the post-processing that helps in every fold of a cross-validation, and write it into the bundle.
+
+    Args:
+        bundle: a bundle whose folds were trained and evaluated.
+        candidates: JSON file of steps to try, instead of the default grid.
+        metrics: comma-separated names of the metrics that are weighed.
+        metric_options: JSON, or a file of it, such as {"surface_dice": {"tolerance_mm": 2}}.
+        weights: JSON: metric to weight, such as {"dice": 2, "hd95": 1}; all the same by default.
+        min_gain: what a step must add to the quality (worst 0, best 1), on average over all cases.
+        workers: cases at the same time.
+        dataset_dir: folder of the cases, where it is not the one the bundle was made from.
+    """
+    from mist_bundle import pipeline
+    from mist_bundle.evaluation.postprocess import load_strategy
+
+    path = bundle_folder(bundle)
+    settings = score_settings(pipeline.final_classes(path), metrics, metric_options, labels=pipeline.labels(path))
+    chosen, change, folder = pipeline.choose_postprocessing(
+        path,
+        settings,
+        weights=json_value("weights", weights),
+        candidates=None if candidates is None else load_strategy(Path(str(candidates))),
+        min_gain=float(min_gain),
+        workers=workers,
+        dataset_dir=optional_path(dataset_dir),
+    )
+    for step in chosen.steps:
+        print(f"Chosen: {json.dumps(step.to_json())}")
+    print(chosen.because)
+    for line in _change_lines(change):
+        print(line)
+    print(f"Written into {path / 'configs' / 'postprocessing.json'}; all that was tried: {folder}")
 
 
 def classes_of(classes: str | None, reference: str | None, labels: Any) -> Classes:

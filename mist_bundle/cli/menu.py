@@ -1,4 +1,4 @@
-"""Verbs that list what there is to choose from: networks, losses, metrics, recipes."""
+"""Verbs that list what there is to choose from: networks, losses, metrics, postprocessing, recipes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ def metrics() -> None:
     from mist_bundle.catalog.metrics import METRICS
 
     _menu(METRICS)
+
+
+def postprocessing() -> None:
+    """List the post-processing operations."""
+    from mist_bundle.catalog.postprocessing import POSTPROCESSING
+
+    _menu(POSTPROCESSING)
 
 
 def recipes() -> None:

@@ -25,6 +25,8 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "sw_batch_size": 2 * plan.batch_size.value,
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
         "save_probabilities": False,
+        "postprocess": True,
+        "postprocessing_path": "$os.path.join(@bundle_root, 'configs', 'postprocessing.json')",
         "seed": plan.seed,
         "amp": "auto",
         "device": parts.DEVICE,
@@ -51,7 +53,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "postprocessing": {
             "_target_": "Compose",
             "_requires_": "@scripts_path",
-            "transforms": parts.restore_and_save(plan),
+            "transforms": parts.restore_and_save(plan, postprocess=True),
         },
         "handlers": [
             script("handlers.weights.RequireWeights", paths="$[@ckpt_path] + @fold_paths"),
