@@ -22,9 +22,12 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "catalog": (set(), set()),
     "dataset": (BASE, {"numpy", "nibabel"}),
     "analysis": ({*BASE, "dataset", "runtime.numerics"}, {*NUMERIC, "nibabel"}),
-    "planning": ({"errors", "dataset", "analysis", "catalog"}, {"numpy"}),
-    "bundle": ({*BASE, "dataset", "planning", "catalog"}, {"yaml", "numpy", "torch", "monai", "safetensors"}),
-    "evaluation": ({*BASE, "dataset", "catalog", "runtime.metrics"}, {*NUMERIC, "nibabel", "SimpleITK"}),
+    "planning": ({"errors", "dataset", "analysis", "catalog", "runtime.numerics"}, {"numpy"}),
+    "bundle": (
+        {*BASE, "dataset", "planning", "catalog", "runtime.numerics"},
+        {"yaml", "numpy", "torch", "monai", "safetensors"},
+    ),
+    "evaluation": ({*BASE, "dataset", "catalog", "runtime.metrics", "runtime.postprocessing"}, {*NUMERIC, "nibabel", "SimpleITK"}),
     "report": ({*BASE, "dataset", "analysis", "catalog", "bundle"}, {*NUMERIC, "nibabel", "matplotlib"}),
 }
 # the entrances see everything, and nothing sees the command line

@@ -36,6 +36,7 @@ def evaluate(
     prediction: str | None = None,
     classes: str | None = None,
     labels: Any = None,
+    ignore_label: int | None = None,
     metrics: Any = "dice,hd95",
     metric_options: Any = None,
     both_empty: str = "best",
@@ -46,6 +47,7 @@ def evaluate(
     device: str | None = None,
     overwrite: bool = False,
     dataset_dir: str | None = None,
+    trust: bool = False,
     **overrides: Any,
 ) -> None:
     """Score the held-out folds of a trained bundle, or any predictions against their references.
@@ -59,6 +61,7 @@ def evaluate(
         classes: JSON file: class name to list of labels (or a dataset.json, whose final_classes are taken; by
             default the one that --reference names).
         labels: all label values that may occur (0,1,2); by default those of the dataset.json, if any.
+        ignore_label: value in the reference of voxels that do not count; by default that of the dataset.json.
         metrics: comma-separated names; `mist-bundle metrics` lists them.
         metric_options: JSON, or a file of it, such as {"surface_dice": {"tolerance_mm": 2}}.
         both_empty: best or nan: what a class counts that is in neither label map.
@@ -69,25 +72,25 @@ def evaluate(
         device: with a bundle: cpu, cuda …
         overwrite: replace a table that is there already.
         dataset_dir: with a bundle: folder of the cases.
+        trust: with a bundle: run one that does not pass `audit`.
         **overrides: with a bundle: any id of evaluate.json or train.json.
     """
+    from mist_bundle.evaluation.pairs import Classes, find_pairs
     from mist_bundle.runtime.metrics.case import EmptyRule
 
     rule = EmptyRule(both=str(both_empty), one=str(one_empty), distance_mm=empty_distance_mm)
     how = (metrics, metric_options, rule)
     if bundle is not None:
         settings = {"device": device, "dataset_dir": absolute(dataset_dir), **overrides}
-        _evaluate_bundle(bundle_folder(bundle), fold, score_settings({}, *how), settings)
+        _evaluate_bundle(bundle_folder(bundle), fold, score_settings(Classes(final_classes={}), *how), settings, trust)
         return
     _refuse_overrides(overrides)
     from mist_bundle.artifacts import refuse_existing
-    from mist_bundle.evaluation.pairs import find_pairs
     from mist_bundle.evaluation.score import score_files
 
     target = Path(str(output))
     refuse_existing(target, overwrite=overwrite)
-    known = classes_of(classes, reference, labels)
-    chosen = score_settings(known.final_classes, *how, labels=known.labels)
+    chosen = score_settings(classes_of(classes, reference, labels, ignore_label), *how)
     found = find_pairs(optional_path(paths), optional_path(reference), optional_path(prediction))
     scored = score_files(found, chosen, workers)
     scored.write(target)
@@ -102,6 +105,7 @@ def postprocess(
     reference: str | None = None,
     classes: str | None = None,
     labels: Any = None,
+    ignore_label: int | None = None,
     metrics: Any = "dice,hd95",
     metric_options: Any = None,
     weights: Any = None,
@@ -117,6 +121,7 @@ def postprocess(
         reference: folder of reference label maps, or a dataset.json.
         classes: JSON file: class name to list of labels; by default the final_classes of the dataset.json.
         labels: all label values that may occur (0,1,2); by default those of the dataset.json, if any.
+        ignore_label: value in the reference of voxels that do not count; by default that of the dataset.json.
         metrics: comma-separated names of the metrics that are weighed.
         metric_options: JSON, or a file of it, such as {"surface_dice": {"tolerance_mm": 2}}.
         weights: JSON: metric to weight, such as {"dice": 2, "hd95": 1}; all the same by default.
@@ -130,8 +135,7 @@ def postprocess(
     if reference is None:
         made = postprocess_folder(Path(str(predictions)), steps, target, workers, overwrite=overwrite)
     else:
-        known = classes_of(classes, reference, labels)
-        settings = score_settings(known.final_classes, metrics, metric_options, labels=known.labels)
+        settings = score_settings(classes_of(classes, reference, labels, ignore_label), metrics, metric_options)
         found = find_pairs(None, Path(str(reference)), Path(str(predictions)))
         chosen = json_value("weights", weights)
         made = postprocess_and_score(found, steps, target, settings, chosen, workers, overwrite=overwrite)
@@ -179,7 +183,7 @@ def choose_postprocessing(
     from mist_bundle.evaluation.postprocess import load_strategy
 
     path = bundle_folder(bundle)
-    settings = score_settings(pipeline.final_classes(path), metrics, metric_options, labels=pipeline.labels(path))
+    settings = score_settings(pipeline.scored_classes(path), metrics, metric_options)
     chosen, change, folder = pipeline.choose_postprocessing(
         path,
         settings,
@@ -197,21 +201,18 @@ def choose_postprocessing(
     print(f"Written into {path / 'configs' / 'postprocessing.json'}; all that was tried: {folder}")
 
 
-def classes_of(classes: str | None, reference: str | None, labels: Any) -> Classes:
+def classes_of(classes: str | None, reference: str | None, labels: Any, ignore_label: int | None) -> Classes:
     """What is scored: as --classes says, or the dataset.json that --reference names."""
     from mist_bundle.evaluation.pairs import read_classes
 
     is_data_set = reference is not None and str(reference).endswith(".json")
     source = classes if classes is not None or not is_data_set else reference
-    return read_classes(optional_path(source), None if labels is None else tuple(sequence("labels", labels, int)))
+    listed = None if labels is None else tuple(sequence("labels", labels, int))
+    return read_classes(optional_path(source), listed, ignore_label)
 
 
 def score_settings(
-    final_classes: Mapping[str, tuple[int, ...]],
-    metrics: Any,
-    metric_options: Any = None,
-    empty: EmptyRule | None = None,
-    labels: tuple[int, ...] | None = None,
+    classes: Classes, metrics: Any, metric_options: Any = None, empty: EmptyRule | None = None
 ) -> ScoreSettings:
     """Checked settings from what Fire made of the options."""
     from mist_bundle.evaluation.score import settings_from
@@ -220,7 +221,7 @@ def score_settings(
     if not isinstance(options or {}, dict) or not all(isinstance(one, dict) for one in (options or {}).values()):
         message = f'is {options!r}; expected options by metric, like {{"surface_dice": {{"tolerance_mm": 2}}}}.'
         raise InputError(Problem("--metric_options", message))
-    return settings_from(final_classes, sequence("metrics", metrics, str), options, empty, labels)
+    return settings_from(classes, sequence("metrics", metrics, str), options, empty)
 
 
 def json_value(name: str, value: Any) -> Any:
@@ -238,7 +239,7 @@ def json_value(name: str, value: Any) -> Any:
         raise InputError(Problem(f"--{name}", f"is {value!r}, which is neither JSON nor a file.")) from None
 
 
-def _evaluate_bundle(bundle: Path, fold: Any, how: ScoreSettings, settings: Mapping[str, Any]) -> None:
+def _evaluate_bundle(bundle: Path, fold: Any, how: ScoreSettings, settings: Mapping[str, Any], trust: bool) -> None:
     from mist_bundle import pipeline
 
     wanted = fold_numbers(fold, pipeline.num_folds(bundle))
@@ -249,7 +250,7 @@ def _evaluate_bundle(bundle: Path, fold: Any, how: ScoreSettings, settings: Mapp
         "one_empty": how.empty.one,
         "empty_distance_mm": how.empty.distance_mm,
     }
-    pipeline.evaluate_folds(bundle, wanted, {**scoring, **settings})
+    pipeline.evaluate_folds(bundle, wanted, {**scoring, **settings}, trust=trust)
     for one in wanted:
         print(f"Fold {one}: {pipeline.work_dir(bundle) / f'fold_{one}' / 'results.csv'}")
 

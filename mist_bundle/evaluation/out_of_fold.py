@@ -10,22 +10,21 @@ from mist_bundle.evaluation.choose_postprocessing import HeldOut
 from mist_bundle.evaluation.pairs import Pair
 
 
-def held_out_cases(bundle: Path, work_dir: Path, dataset_dir: Path | None = None) -> list[HeldOut]:
+def held_out_cases(bundle: Path, work_dir: Path, dataset_dir: Path) -> list[HeldOut]:
     """All training cases of a bundle with their out-of-fold predictions.
 
     Args:
         bundle: its folder.
         work_dir: the folder beside it, with fold_K/predictions.
-        dataset_dir: folder of the cases; by default the one that the bundle's configuration names.
+        dataset_dir: folder of the cases.
 
     Raises:
         InputError: naming every case that has no prediction or no reference.
     """
-    folder = dataset_dir or configured_dataset_dir(bundle)
     cases, problems = [], []
     for entry in read_json(bundle / DATALIST_JSON)["training"]:
         prediction = work_dir / f"fold_{entry['fold']}" / "predictions" / f"{entry['id']}.nii.gz"
-        reference = folder / entry["label"]
+        reference = dataset_dir / entry["label"]
         if not prediction.is_file():
             problems.append(
                 Problem(entry["id"], f"has no prediction at {prediction}. Train and evaluate its fold first.")
@@ -39,15 +38,3 @@ def held_out_cases(bundle: Path, work_dir: Path, dataset_dir: Path | None = None
     if problems:
         raise InputError(problems)
     return cases
-
-
-def configured_dataset_dir(bundle: Path) -> Path:
-    """The folder of the cases as the bundle's own configuration gives it."""
-    from monai.bundle import ConfigParser
-
-    from mist_bundle.bundle.launch import config_path
-
-    parser = ConfigParser(globals={"os": "os"})
-    parser.read_config(str(config_path(bundle, "train")))
-    parser["bundle_root"] = str(bundle.absolute())
-    return Path(parser.get_parsed_content("dataset_dir"))

@@ -44,10 +44,12 @@ class Classes:
     Attributes:
         final_classes: name of each class to its label values.
         labels: all values that may occur, where that is known.
+        ignore_label: value in the reference of voxels that do not count.
     """
 
     final_classes: dict[str, tuple[int, ...]]
     labels: tuple[int, ...] | None = None
+    ignore_label: int | None = None
 
 
 def find_pairs(paths: Path | None, reference: Path | None, prediction: Path | None) -> FoundPairs:
@@ -101,12 +103,15 @@ def label_maps(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
     return found, problems
 
 
-def read_classes(path: Path | None, labels: tuple[int, ...] | None = None) -> Classes:
+def read_classes(
+    path: Path | None, labels: tuple[int, ...] | None = None, ignore_label: int | None = None
+) -> Classes:
     """What is scored, from a JSON file of class names and labels, a dataset.json, or MIST's config.json.
 
     Args:
         path: the file.
         labels: all values that may occur; by default those of the dataset.json, where it is one.
+        ignore_label: value in the reference of voxels that do not count; by default that of the dataset.json.
 
     Raises:
         InputError: there is none, or it says something else.
@@ -116,7 +121,9 @@ def read_classes(path: Path | None, labels: tuple[int, ...] | None = None) -> Cl
             Problem("--classes", "is missing; give a JSON file of class names and labels, or a dataset.json.")
         )
     content = read_json(path)
-    known = content.get("labels") if isinstance(content, dict) and "final_classes" in content else None
+    data_set = content if isinstance(content, dict) and "final_classes" in content else {}
+    known = data_set.get("labels")
+    ignored = data_set.get("ignore_label") if ignore_label is None else ignore_label
     for key in ("final_classes", "evaluation"):
         content = content.get(key, content) if isinstance(content, dict) else content
     if isinstance(content, dict):  # MIST: {"tumor": {"labels": [1, 2], "metrics": {…}}}
@@ -124,7 +131,7 @@ def read_classes(path: Path | None, labels: tuple[int, ...] | None = None) -> Cl
     if not isinstance(content, dict) or not content or not all(_is_label_list(one) for one in content.values()):
         raise InputError(Problem(str(path), 'must hold class names and their labels, like {"tumor": [1, 2]}.'))
     if labels is None and isinstance(known, list) and _is_label_list(known):
-        labels = tuple(known)
+        labels = tuple(label for label in known if label != ignored)
     final_classes = {str(name): tuple(members) for name, members in content.items()}
     unlisted = [
         Problem(f"{path}: {name}", f"has labels {sorted(set(members) - set(labels))}, which are not in {list(labels)}.")
@@ -133,7 +140,7 @@ def read_classes(path: Path | None, labels: tuple[int, ...] | None = None) -> Cl
     ]
     if unlisted:
         raise InputError(unlisted)
-    return Classes(final_classes=final_classes, labels=labels)
+    return Classes(final_classes=final_classes, labels=labels, ignore_label=ignored)
 
 
 def _is_label_list(value: object) -> bool:

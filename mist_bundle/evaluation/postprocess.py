@@ -18,7 +18,6 @@ from mist_bundle.evaluation.label_files import write_label_map
 from mist_bundle.evaluation.pairs import FoundPairs, Pair, label_maps
 from mist_bundle.evaluation.score import Scored, ScoredCases, ScoreSettings, read_pair, score_arrays
 from mist_bundle.parallel import map_cases
-from mist_bundle.runtime.numerics.grid import spacing_of
 from mist_bundle.runtime.postprocessing.strategy import Step, apply_strategy, read_strategy
 
 PREDICTIONS, STRATEGY_JSON, BASELINE_CSV, CHANGE_JSON = "predictions", "strategy.json", "baseline.csv", "change.json"
@@ -147,7 +146,7 @@ def _treat_and_score(pair: Pair, steps: Sequence[Step], folder: Path, settings: 
 
 def spacing(volume: Volume) -> list[float]:
     """Size of a voxel along each axis in mm."""
-    return [float(size) for size in spacing_of(volume.affine)]
+    return [float(size) for size in np.linalg.norm(volume.affine[:3, :3], axis=0)]
 
 
 def _labels(volume: Volume) -> np.ndarray:

@@ -17,7 +17,7 @@ from mist_bundle.catalog.metrics import DEFAULT_METRICS, metric_name, unknown_me
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.evaluation.pairs import FoundPairs, Pair
+from mist_bundle.evaluation.pairs import Classes, FoundPairs, Pair
 from mist_bundle.parallel import map_cases
 from mist_bundle.runtime.metrics.case import EmptyRule, check_metrics, image_diagonal_mm, score_case
 from mist_bundle.runtime.metrics.table import write_results
@@ -33,6 +33,7 @@ class ScoreSettings:
         options: of metrics, such as {"surface_dice": {"tolerance_mm": 2}}.
         empty: what a class counts that one label map or both have not.
         labels: all values that may occur; None allows any whole number.
+        ignore_label: value in the reference of voxels that do not count.
     """
 
     final_classes: Mapping[str, tuple[int, ...]]
@@ -40,6 +41,7 @@ class ScoreSettings:
     options: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     empty: EmptyRule = field(default_factory=EmptyRule)
     labels: tuple[int, ...] | None = None
+    ignore_label: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,11 +81,10 @@ class ScoredCases:
 
 
 def settings_from(
-    final_classes: Mapping[str, tuple[int, ...]],
+    classes: Classes,
     metrics: Sequence[str],
     options: Mapping[str, Mapping[str, float]] | None = None,
     empty: EmptyRule | None = None,
-    labels: tuple[int, ...] | None = None,
 ) -> ScoreSettings:
     """Checked settings; metrics and options may be called by their aliases.
 
@@ -101,7 +102,14 @@ def settings_from(
     problems += [Problem("--both_empty, --one_empty", finding) for finding in rule.findings()]
     if problems:
         raise InputError(problems)
-    return ScoreSettings(final_classes=final_classes, metrics=names, options=chosen, empty=rule, labels=labels)
+    return ScoreSettings(
+        final_classes=classes.final_classes,
+        metrics=names,
+        options=chosen,
+        empty=rule,
+        labels=classes.labels,
+        ignore_label=classes.ignore_label,
+    )
 
 
 def score_files(found: FoundPairs, settings: ScoreSettings, workers: int | str = 1) -> ScoredCases:
@@ -170,5 +178,6 @@ def score_arrays(identity: str, prediction: Any, reference: Volume, settings: Sc
         options=settings.options,
         empty=settings.empty,
         labels=settings.labels,
+        ignore_label=settings.ignore_label,
     )
     return Scored(id=identity, scores=scores, diagonal_mm=image_diagonal_mm(reference.shape, spacing_mm))

@@ -16,7 +16,7 @@ import pytest
 from mist_bundle import cli
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, InputError
-from mist_bundle.evaluation.pairs import find_pairs
+from mist_bundle.evaluation.pairs import Classes, find_pairs
 from mist_bundle.evaluation.score import ScoreSettings, score_files, settings_from
 
 from .samples import save_label
@@ -245,7 +245,7 @@ def test_dice_and_distances_are_mists(brats_dir: Path, tmp_path: Path) -> None:
     subprocess.run(command, check=True, env=environment, capture_output=True)
     theirs = json.loads((tmp_path / "answer.json").read_text())
     found = find_pairs(None, tmp_path / "mask", tmp_path / "prediction")
-    scored = score_files(found, settings_from(classes, list(names)))
+    scored = score_files(found, settings_from(Classes(final_classes=classes), list(names)))
     assert len(scored.cases) == len(pairs) == 4
     for case in scored.cases:
         for one in classes:
@@ -255,6 +255,6 @@ def test_dice_and_distances_are_mists(brats_dir: Path, tmp_path: Path) -> None:
 
 def test_settings_name_everything_that_is_wrong() -> None:
     with pytest.raises(InputError) as caught:
-        settings_from({"a": (1,)}, ["dise", "hd59"])
+        settings_from(Classes(final_classes={"a": (1,)}), ["dise", "hd59"])
     assert len(caught.value.problems) == 2
     assert ScoreSettings(final_classes={"a": (1,)}).metrics == ("dice", "hd95")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.parts import Config, script
 from mist_bundle.catalog.metrics import DEFAULT_METRICS
-from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.planning.plan import Plan
 
 
@@ -14,7 +13,7 @@ def evaluate_config(plan: Plan) -> Config:
     checkpoint = "$os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')"
     return {
         "ckpt_path": checkpoint,
-        "network_def": parts.network(plan, NETWORKS[plan.network.value].target, training=False),
+        "network_def": parts.network(plan, training=False),
         "evaluated_network": "@network",
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
         "save_probabilities": False,
@@ -33,11 +32,7 @@ def evaluate_config(plan: Plan) -> Config:
         },
         "validate#inferer": script(
             "inferers.autocast.AutocastInferer",
-            inferer=script(
-                "inferers.ensemble.EnsembleInferer",
-                inferer=parts.sliding_window(plan),
-                flip_axes="@test_time_flip_axes",
-            ),
+            inferer=parts.ensemble(plan, flip_axes="@test_time_flip_axes"),
             enabled="@amp",
         ),
         "validate#postprocessing": {
@@ -66,6 +61,7 @@ def evaluate_config(plan: Plan) -> Config:
                 one_empty="@one_empty",
                 empty_distance_mm="@empty_distance_mm",
                 labels=list(plan.labels),
+                **({} if plan.ignore_label is None else {"ignore_label": plan.ignore_label}),
                 rank="@rank",
             ),
         ],

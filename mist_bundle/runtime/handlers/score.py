@@ -37,6 +37,7 @@ class ScoreCases:
         key: of the predicted label map (1, X, Y, Z), restored to the grid of the reference.
         reference_key: of the path of the reference label map.
         rank: only rank 0 writes.
+        ignore_label: value in the reference of voxels that do not count.
 
     Raises:
         ValueError: a metric, an option or a rule is unknown; everything that is wrong is named.
@@ -55,6 +56,7 @@ class ScoreCases:
         key: str = "pred",
         reference_key: str = "label",
         rank: int = 0,
+        ignore_label: int | None = None,
     ) -> None:
         self.output_path = Path(output_path)
         self.final_classes = {name: tuple(members) for name, members in final_classes.items()}
@@ -65,6 +67,7 @@ class ScoreCases:
         self.key = key
         self.reference_key = reference_key
         self.rank = rank
+        self.ignore_label = ignore_label
         self.rows: list[dict[str, Any]] = []
         self.failed: dict[str, str] = {}
         findings = check_metrics(self.metrics, self.options) + self.empty.findings()
@@ -114,6 +117,7 @@ class ScoreCases:
             options=self.options,
             empty=self.empty,
             labels=self.labels,
+            ignore_label=self.ignore_label,
         )
 
     def _finish(self, engine: Engine) -> None:

@@ -152,6 +152,7 @@ def score_case(
     options: Mapping[str, Mapping[str, float]] | None = None,
     empty: EmptyRule | None = None,
     labels: Sequence[int] | None = None,
+    ignore_label: int | None = None,
 ) -> dict[str, float]:
     """Score one predicted label map.
 
@@ -164,6 +165,7 @@ def score_case(
         options: of a metric, such as {"surface_dice": {"tolerance_mm": 2}}.
         empty: what a class counts that one label map or both have not; MIST's rule by default.
         labels: all values that may occur; None allows any whole number.
+        ignore_label: value in the reference of voxels that count as background in both.
 
     Returns:
         "<class>_<metric>" to value, class by class.
@@ -178,6 +180,9 @@ def score_case(
         findings.append(f"{shapes}; expected the same three dimensions.")
     if findings:
         raise ValueError(" ".join(findings))
+    if ignore_label is not None:
+        known = reference_xyz != ignore_label
+        reference_xyz, prediction_xyz = reference_xyz * known, prediction_xyz * known
     worst_mm = empty.distance_mm or image_diagonal_mm(reference_xyz.shape, spacing_mm)
     whole = any(0 in members for members in final_classes.values())
     prediction, reference = _cut_to_labels(prediction_xyz, reference_xyz, whole=whole)
