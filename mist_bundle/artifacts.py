@@ -26,6 +26,7 @@ RESULTS_JSON = "results.json"
 PLAN_JSON = "configs/plan.json"
 DATALIST_JSON = "configs/datalist.json"
 METADATA_JSON = "configs/metadata.json"
+POSTPROCESSING_JSON = "configs/postprocessing.json"
 LOGGING_CONF = "configs/logging.conf"
 MANIFEST_JSON = "MANIFEST.json"
 SIGNATURE = "MANIFEST.json.sig"  # over the manifest, which therefore cannot list it

@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mist_bundle.analysis.fingerprint import Fingerprint, analyze
 from mist_bundle.artifacts import (
     DATALIST_JSON,
     FINGERPRINT_JSON,
     PLAN_JSON,
+    POSTPROCESSING_JSON,
     RESULTS_CSV,
     read_json,
     refuse_existing,
@@ -38,6 +39,13 @@ from mist_bundle.errors import CaseFailure, InputError, Problem
 from mist_bundle.planning.objective import check_objective
 from mist_bundle.planning.plan import Plan, PlanOptions, check_options, make_plan
 from mist_bundle.planning.transfer import TransferOptions, adapt_plan, check_transfer_options, source_options
+
+if TYPE_CHECKING:
+    from mist_bundle.evaluation.change import Change
+    from mist_bundle.evaluation.choose_postprocessing import Choice
+    from mist_bundle.evaluation.pairs import Classes
+    from mist_bundle.evaluation.score import ScoreSettings
+    from mist_bundle.runtime.postprocessing.strategy import Step
 
 FOLD_COLUMN = "fold"
 # A last word on a plan, and files to add to its bundle
@@ -429,12 +437,81 @@ def finalize(bundle: Path) -> Path:
 
     Raises:
         InputError: a fold has not been trained and evaluated yet.
+        CaseFailure: a case was not scored in its fold; the others are gathered, and results.json names it.
     """
-    from mist_bundle.evaluation.gather import gather_folds, write_results
+    from mist_bundle.evaluation.gather import failed_cases, gather_folds, write_results
 
     folder = work_dir(bundle)
-    rows = gather_folds([folder / f"fold_{fold}" / RESULTS_CSV for fold in range(num_folds(bundle))])
+    tables = [folder / f"fold_{fold}" / RESULTS_CSV for fold in range(num_folds(bundle))]
+    rows = gather_folds(tables)
+    failed = failed_cases(tables, rows, [entry["id"] for entry in read_json(bundle / DATALIST_JSON)["training"]])
     results = folder / RESULTS_CSV
-    summary = write_results(results, rows)
+    summary = write_results(results, rows, failed)
     finalize_bundle(bundle, folder, num_folds(bundle), summary)
+    if failed:
+        raise CaseFailure([Problem(name, message) for name, message in sorted(failed.items())], len(rows) + len(failed))
     return results
+
+
+def scored_classes(bundle: Path) -> Classes:
+    """The classes that a bundle is scored by, and its labels, background first."""
+    from mist_bundle.evaluation.pairs import Classes
+
+    plan = read_json(bundle / PLAN_JSON)
+    return Classes(
+        final_classes={name: tuple(members) for name, members in plan["final_classes"].items()},
+        labels=tuple(plan["labels"]),
+        ignore_label=plan.get("ignore_label"),
+    )
+
+
+def choose_postprocessing(
+    bundle: Path,
+    settings: ScoreSettings,
+    *,
+    weights: Mapping[str, float] | None = None,
+    candidates: Sequence[Step] | None = None,
+    min_gain: float = 0.001,
+    workers: int | str = 1,
+    dataset_dir: Path | None = None,
+) -> tuple[Choice, Change, Path]:
+    """Choose a post-processing by the out-of-fold predictions and write it into the bundle.
+
+    Args:
+        bundle: its folds were trained and evaluated.
+        settings: how predictions are scored.
+        weights: of the metrics; all the same by default.
+        candidates: steps to try; by default a small grid made from the references.
+        min_gain: what a step must add to the quality.
+        workers: cases at the same time.
+        dataset_dir: folder of the cases; by default the one the bundle was made from.
+
+    Returns:
+        The choice, what it changes, and the folder that tells all that was tried.
+
+    Raises:
+        InputError: a fold was not evaluated, or a case cannot be scored.
+    """
+    from mist_bundle.bundle.launch import configured_dataset_dir
+    from mist_bundle.bundle.manifest import write_manifest
+    from mist_bundle.evaluation.change import check_weights, measure_change
+    from mist_bundle.evaluation.choose_postprocessing import ScoreTable, choose, default_candidates
+    from mist_bundle.evaluation.out_of_fold import held_out_cases
+    from mist_bundle.evaluation.postprocess import write_change
+
+    checked = check_weights(settings, weights)
+    cases = held_out_cases(bundle, work_dir(bundle), dataset_dir or configured_dataset_dir(bundle))
+    foreground = [label for label in scored_classes(bundle).labels or () if label]
+    pairs = [case.pair for case in cases]
+    grid = tuple(candidates) if candidates else default_candidates(pairs, foreground, workers)
+    table = ScoreTable(held_out=cases, settings=settings, weights=checked, workers=workers)
+    chosen = choose(table, grid, min_gain)
+    before, after = table.scores(()), table.scores(chosen.steps)
+    change = measure_change(before, after, settings, checked)
+    folder = work_dir(bundle) / "postprocessing"
+    write_change(folder, before, after, change, checked)
+    content = {**chosen.to_json(), "metrics": list(settings.metrics), "weights": checked}
+    write_json(folder / "choice.json", {**content, "candidates": list(chosen.candidates)})
+    write_json(bundle / POSTPROCESSING_JSON, content)
+    write_manifest(bundle)
+    return chosen, change, folder

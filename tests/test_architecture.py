@@ -28,7 +28,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {*BASE, "dataset", "planning", "catalog", "runtime.numerics"},
         {"yaml", "numpy", "nibabel", "torch", "monai", *OPTIONAL},
     ),
-    "evaluation": ({*BASE, "dataset", "catalog", "runtime.metrics"}, {*NUMERIC, "nibabel", "SimpleITK"}),
+    "evaluation": (
+        {*BASE, "dataset", "catalog", "runtime.metrics", "runtime.postprocessing"},
+        {*NUMERIC, "nibabel", "SimpleITK"},
+    ),
     "report": ({*BASE, "dataset", "analysis", "catalog", "bundle"}, {*NUMERIC, "nibabel", "matplotlib"}),
 }
 # the entrances see everything, and nothing sees the command line

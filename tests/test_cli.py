@@ -26,14 +26,17 @@ OPTIONS = {
     "analyze": "dataset_json output workers overwrite",
     "preprocess": "bundle dataset_dir workers trust overrides",
     "train": "bundle fold resume device processes dataset_dir trust overrides",
-    "evaluate": "bundle fold paths reference prediction classes metrics output workers device overwrite dataset_dir "
-    "trust overrides",
+    "evaluate": "bundle fold paths reference prediction classes labels ignore_label metrics metric_options both_empty "
+    "one_empty empty_distance_mm output workers device overwrite dataset_dir trust overrides",
     "finalize": "bundle",
     "predict": "bundle input output tta probabilities uncertainty device overwrite trust overrides",
     "finetune": "source dataset_json output replan channels freeze unfreeze_epoch layer_decay trust loss recipe folds "
     "fold_by fold_file val_fraction epochs steps_per_epoch batch_size patch_size target_spacing learning_rate "
     "flip_axes workers seed format overwrite",
     "average_weights": "sources output overwrite",
+    "choose_postprocessing": "bundle candidates metrics metric_options weights min_gain workers dataset_dir",
+    "postprocess": "predictions strategy output reference classes labels ignore_label metrics metric_options weights "
+    "workers overwrite",
     "audit": "bundle format public_key",
     "verify": "bundle quick schema trust format",
     "sign": "bundle key",
@@ -51,6 +54,8 @@ OPTIONS = {
     "optimizers": "",
     "schedules": "",
     "augmentations": "",
+    "metrics": "",
+    "postprocessing": "",
     "recipes": "",
 }
 
@@ -130,10 +135,18 @@ def test_bad_case_is_left_out_by_name_and_the_exit_code_says_so(
 
 def test_menus_list_every_row(capsys: pytest.CaptureFixture[str]) -> None:
     from mist_bundle.catalog.losses import LOSSES
+    from mist_bundle.catalog.metrics import METRICS
     from mist_bundle.catalog.networks import NETWORKS
+    from mist_bundle.catalog.postprocessing import POSTPROCESSING
     from mist_bundle.planning.recipes import RECIPES
 
-    for verb, rows in (("networks", NETWORKS), ("losses", LOSSES), ("recipes", RECIPES)):
+    for verb, rows in (
+        ("networks", NETWORKS),
+        ("losses", LOSSES),
+        ("metrics", METRICS),
+        ("postprocessing", POSTPROCESSING),
+        ("recipes", RECIPES),
+    ):
         code, output, _ = _run(capsys, verb)
         assert code == EXIT_OK
         assert [line.split()[0] for line in output.splitlines()] == list(rows)

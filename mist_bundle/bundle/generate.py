@@ -22,6 +22,7 @@ from mist_bundle.artifacts import (
     LOGGING_CONF,
     METADATA_JSON,
     PLAN_JSON,
+    POSTPROCESSING_JSON,
     SCRIPTS_FOLDER,
     dump_json,
     new_folder,
@@ -45,6 +46,7 @@ from mist_bundle.planning.plan import Plan
 
 LICENSE_TEXT = Path(__file__).resolve().parent / "LICENSE.txt"
 FORMATS = ("json", "yaml")
+NO_POSTPROCESSING = {"strategy": [], "because": "nothing was chosen yet; choose_postprocessing does that"}
 
 # MONAI 1.6.1 accepts only classes of the logging module here
 LOGGING = """[loggers]
@@ -158,6 +160,7 @@ def bundle_texts(given: BundleInput, name: str, bundle: Path, config_format: str
         METADATA_JSON: dump_json(metadata),
         PLAN_JSON: dump_json(plan_json),
         DATALIST_JSON: dump_json(datalist(given)),
+        POSTPROCESSING_JSON: dump_json(NO_POSTPROCESSING),
         LOGGING_CONF: LOGGING,
         BUNDLE_README: model_card(plan, spec, name, given.excluded),
         DATA_LICENSE: f"{spec.licence or 'The licence of the training data was not stated.'}\n{spec.reference}\n",

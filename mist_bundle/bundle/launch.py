@@ -126,5 +126,15 @@ def _check_patch(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         raise InputError(Problem("--patch_size", problem))
 
 
+def configured_dataset_dir(bundle: Path) -> Path:
+    """The folder of the cases as the bundle's own train.json gives it."""
+    from monai.bundle import ConfigParser
+
+    parser = ConfigParser(globals={"os": "os"})
+    parser.read_config(str(config_path(bundle, "train")))
+    parser["bundle_root"] = str(bundle.absolute())
+    return Path(parser.get_parsed_content("dataset_dir"))
+
+
 def _word(value: Any) -> str:
     return value if isinstance(value, str) else repr(list(value) if isinstance(value, Sequence) else value)

@@ -11,12 +11,22 @@ from collections.abc import Callable, Sequence
 
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
-from mist_bundle.cli.menu import augmentations, losses, networks, optimizers, recipes, schedules
+from mist_bundle.cli.evaluation import choose_postprocessing, evaluate, postprocess
+from mist_bundle.cli.menu import (
+    augmentations,
+    losses,
+    metrics,
+    networks,
+    optimizers,
+    postprocessing,
+    recipes,
+    schedules,
+)
 from mist_bundle.cli.sharing import bump, export, pack, push, unpack
 from mist_bundle.cli.transfer import average_weights, finetune
 from mist_bundle.cli.trust import audit, make_key, sign, verify
 from mist_bundle.cli.words import check_flags, nearest_word
-from mist_bundle.cli.workflows import evaluate, finalize, predict, preprocess, train
+from mist_bundle.cli.workflows import finalize, predict, preprocess, train
 from mist_bundle.errors import (
     EXIT_INPUT_REFUSED,
     EXIT_OK,
@@ -38,9 +48,11 @@ VERBS: dict[str, Callable[..., None]] = {
         train,
         evaluate,
         finalize,
+        choose_postprocessing,
         predict,
         finetune,
         average_weights,
+        postprocess,
         audit,
         verify,
         sign,
@@ -58,6 +70,8 @@ VERBS: dict[str, Callable[..., None]] = {
         optimizers,
         schedules,
         augmentations,
+        metrics,
+        postprocessing,
         recipes,
     )
 }

@@ -1,4 +1,4 @@
-"""Verbs that list what there is to choose from: networks, losses, optimizers, schedules, augmentations, recipes."""
+"""Verbs that list what there is to choose from: a verb for each table of the catalogue, and the recipes."""
 
 from __future__ import annotations
 
@@ -39,6 +39,20 @@ def augmentations() -> None:
     from mist_bundle.catalog.augmentations import AUGMENTATIONS
 
     _menu(AUGMENTATIONS)
+
+
+def metrics() -> None:
+    """List the metrics."""
+    from mist_bundle.catalog.metrics import METRICS
+
+    _menu(METRICS)
+
+
+def postprocessing() -> None:
+    """List the post-processing operations."""
+    from mist_bundle.catalog.postprocessing import POSTPROCESSING
+
+    _menu(POSTPROCESSING)
 
 
 def recipes() -> None:

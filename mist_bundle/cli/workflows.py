@@ -1,21 +1,11 @@
-"""Verbs that run a bundle: preprocess, train, evaluate, finalize, predict."""
+"""Verbs that run a bundle: preprocess, train, finalize, predict."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.cli.words import (
-    absolute,
-    bundle_folder,
-    check_flags,
-    fail_for,
-    fold_numbers,
-    optional_path,
-    sequence,
-    warn,
-)
+from mist_bundle.cli.words import absolute, bundle_folder, fold_numbers, warn
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
 
@@ -67,87 +57,6 @@ def train(
     settings = {"resume": resume or None, "device": device, "dataset_dir": absolute(dataset_dir), **overrides}
     pipeline.train(path, fold_numbers(fold, pipeline.num_folds(path)), settings, processes, trust=trust)
     print(f"Best weights: {path / 'models'}\nLogs and last checkpoints: {pipeline.work_dir(path)}")
-
-
-def evaluate(
-    bundle: str | None = None,
-    fold: Any = "all",
-    paths: str | None = None,
-    reference: str | None = None,
-    prediction: str | None = None,
-    classes: str | None = None,
-    metrics: Any = "dice,hd95",
-    output: str = "results.csv",
-    workers: Any = 1,
-    device: str | None = None,
-    overwrite: bool = False,
-    dataset_dir: str | None = None,
-    trust: bool = False,
-    **overrides: Any,
-) -> None:
-    """Score the held-out folds of a trained bundle, or any predictions against their references.
-
-    Args:
-        bundle: a trained bundle; leave it out to score files.
-        fold: with a bundle: a fold, several, or all that were trained.
-        paths: CSV with the columns id, mask, prediction.
-        reference: folder of reference label maps, with --prediction instead of --paths.
-        prediction: folder of predicted label maps of the same names.
-        classes: JSON file: class name to list of labels (or a dataset.json, whose final_classes are taken).
-        metrics: comma-separated names: dice, hd95, surface_dice …
-        output: the table to write when files are scored.
-        workers: cases scored at the same time.
-        device: with a bundle: cpu, cuda …
-        overwrite: replace a table that is there already.
-        dataset_dir: with a bundle: folder of the cases.
-        trust: with a bundle: run one that does not pass `audit`.
-        **overrides: with a bundle: any id of evaluate.json or train.json.
-    """
-    names = tuple(sequence("metrics", metrics, str))
-    if bundle is None:
-        _refuse_unknown(overrides)
-        _evaluate_files(paths, reference, prediction, classes, names, Path(str(output)), workers, overwrite=overwrite)
-        return
-    from mist_bundle import pipeline
-
-    path = bundle_folder(bundle)
-    wanted = fold_numbers(fold, pipeline.num_folds(path))
-    settings = {"device": device, "dataset_dir": absolute(dataset_dir), "metrics": list(names), **overrides}
-    pipeline.evaluate_folds(path, wanted, settings, trust=trust)
-    for one in wanted:
-        print(f"Fold {one}: {pipeline.work_dir(path) / f'fold_{one}' / 'results.csv'}")
-
-
-def _evaluate_files(
-    paths: str | None,
-    reference: str | None,
-    prediction: str | None,
-    classes: str | None,
-    metrics: Sequence[str],
-    output: Path,
-    workers: Any,
-    *,
-    overwrite: bool,
-) -> None:
-    from mist_bundle.artifacts import refuse_existing
-    from mist_bundle.evaluation.score import evaluate_files
-
-    refuse_existing(output, overwrite=overwrite)
-    failed, total = evaluate_files(
-        paths=optional_path(paths),
-        reference=optional_path(reference),
-        prediction=optional_path(prediction),
-        classes=optional_path(classes),
-        metrics=metrics,
-        output=output,
-        workers=workers,
-    )
-    print(f"Scores: {output}")
-    fail_for(failed, total, "not scored")
-
-
-def _refuse_unknown(given: Mapping[str, Any]) -> None:
-    check_flags(_evaluate_files, [f"--{name}" for name in given])
 
 
 def finalize(bundle: str) -> None:

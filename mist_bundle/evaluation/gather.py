@@ -1,18 +1,21 @@
-"""Put the scores of all folds into one table."""
+"""Put the scores of all folds into one table; a case that no fold scored is named, never passed over."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from mist_bundle.artifacts import read_json
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.runtime.metrics.table import STATISTICS, write_results
+from mist_bundle.runtime.metrics.table import read_results, write_results
 
-__all__ = ["gather_folds", "write_results"]
+__all__ = ["failed_cases", "gather_folds", "read_table_of_results", "write_results"]
+
+NOT_SCORED = "was not scored in its fold."
 
 
-def gather_folds(tables: Sequence[Path]) -> list[dict[str, str | float]]:
+def gather_folds(tables: Sequence[Path]) -> list[dict[str, Any]]:
     """The rows of several results.csv, without their statistics.
 
     Raises:
@@ -23,10 +26,10 @@ def gather_folds(tables: Sequence[Path]) -> list[dict[str, str | float]]:
     ]
     if missing:
         raise InputError(missing)
-    rows: dict[str, dict[str, str | float]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     problems = []
     for path in tables:
-        for row in _rows(path):
+        for row in read_table_of_results(path):
             identity = str(row["id"])
             if identity in rows:
                 problems.append(Problem(str(path), f"case {identity} is in another fold too."))
@@ -36,11 +39,34 @@ def gather_folds(tables: Sequence[Path]) -> list[dict[str, str | float]]:
     return list(rows.values())
 
 
-def _rows(path: Path) -> list[dict[str, str | float]]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        read = list(csv.DictReader(stream))
-    return [
-        {key: value if key == "id" else float(value or "nan") for key, value in row.items()}
-        for row in read
-        if row["id"] not in STATISTICS
-    ]
+def failed_cases(tables: Sequence[Path], rows: Sequence[Mapping[str, Any]], expected: Sequence[str]) -> dict[str, str]:
+    """Cases that should have been scored and were not, and why.
+
+    Args:
+        tables: results.csv of each fold; the JSON file beside it names its failed cases.
+        rows: the cases that were scored.
+        expected: ids of all cases.
+    """
+    known: dict[str, str] = {}
+    for path in tables:
+        beside = path.with_suffix(".json")
+        if beside.is_file():
+            known.update({one["id"]: one["message"] for one in read_json(beside).get("failed", [])})
+    scored = {str(row["id"]) for row in rows}
+    return {identity: known.get(identity, NOT_SCORED) for identity in expected if identity not in scored}
+
+
+def read_table_of_results(path: Path) -> list[dict[str, Any]]:
+    """`read_results` for what users hand in.
+
+    Raises:
+        InputError: the file cannot be read or is no table of results.
+    """
+    try:
+        return read_results(path)
+    except OSError as error:
+        raise InputError(Problem(str(path), f"cannot be read ({error.strerror or error}).")) from error
+    except UnicodeDecodeError as error:
+        raise InputError(Problem(str(path), f"is not UTF-8 text ({error.reason}).")) from error
+    except ValueError as error:
+        raise InputError(Problem(str(path), f"cannot be used: {error}")) from error

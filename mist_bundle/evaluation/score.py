@@ -1,4 +1,4 @@
-"""Score any predictions against their references: two folders, or a table of pairs.
+"""Score any predictions against their references.
 
 Headers are checked, failed cases are named and counted, and what could be scored is written.
 """
@@ -6,143 +6,178 @@ Headers are checked, failed cases are named and counted, and what could be score
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mist_bundle.artifacts import read_json, write_json
+from mist_bundle.catalog.metrics import DEFAULT_METRICS, metric_name, unknown_metrics
 from mist_bundle.dataset.integrity import check_headers
-from mist_bundle.dataset.tables import read_table
-from mist_bundle.dataset.volumes import read_volume
+from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.evaluation.pairs import Classes, FoundPairs, Pair
 from mist_bundle.parallel import map_cases
-from mist_bundle.runtime.metrics.case import METRICS, score_case
+from mist_bundle.runtime.metrics.case import EmptyRule, check_metrics, image_diagonal_mm, score_case
 from mist_bundle.runtime.metrics.table import write_results
-
-SUFFIXES = (".nii.gz", ".nii")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pair:
-    """A predicted label map and its reference."""
+class ScoreSettings:
+    """What is scored, and how.
+
+    Attributes:
+        final_classes: name of each class to its label values.
+        metrics: names on the menu.
+        options: of metrics, such as {"surface_dice": {"tolerance_mm": 2}}.
+        empty: what a class counts that one label map or both have not.
+        labels: all values that may occur; None allows any whole number.
+        ignore_label: value in the reference of voxels that do not count.
+    """
+
+    final_classes: Mapping[str, tuple[int, ...]]
+    metrics: tuple[str, ...] = DEFAULT_METRICS
+    options: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    empty: EmptyRule = field(default_factory=EmptyRule)
+    labels: tuple[int, ...] | None = None
+    ignore_label: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """The scores of one case, by "<class>_<metric>", and the diagonal of its image, the scale of its distances."""
 
     id: str
-    reference: Path
-    prediction: Path
+    scores: dict[str, float]
+    diagonal_mm: float
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The row of the table of results."""
+        return {"id": self.id, **self.scores}
 
 
-def evaluate_files(
-    *,
-    paths: Path | None,
-    reference: Path | None,
-    prediction: Path | None,
-    classes: Path | None,
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoredCases:
+    """The scored cases in the order of their ids, and a Problem for each of the others."""
+
+    cases: tuple[Scored, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def num_cases(self) -> int:
+        """All cases."""
+        return len(self.cases) + len(self.problems)
+
+    def write(self, output: Path) -> None:
+        """Write results.csv, and a JSON file of the same name beside it which names the failed cases too."""
+        failed: dict[str, str] = {}
+        for problem in self.problems:
+            failed[problem.path] = (
+                f"{failed[problem.path]}; {problem.message}" if problem.path in failed else problem.message
+            )
+        write_results(output, [case.row for case in self.cases], failed)
+
+
+def settings_from(
+    classes: Classes,
     metrics: Sequence[str],
-    output: Path,
-    workers: int | str = 1,
-) -> tuple[list[Problem], int]:
-    """Score files and write `output` and a JSON file of the same name beside it.
-
-    Args:
-        paths: CSV or JSON with the columns id, mask, prediction; or None for folders.
-        reference: folder of references, with `prediction`.
-        prediction: folder of predictions of the same names.
-        classes: JSON: class name -> list of labels, or a dataset.json.
-        metrics: names of metrics.
-        output: the results.csv.
-        workers: cases at the same time.
-
-    Returns:
-        The cases that failed, and the number of all cases.
+    options: Mapping[str, Mapping[str, float]] | None = None,
+    empty: EmptyRule | None = None,
+) -> ScoreSettings:
+    """Checked settings; metrics and options may be called by their aliases.
 
     Raises:
-        InputError: the request itself is wrong, or not one case could be scored.
+        InputError: naming everything that is wrong.
     """
-    unknown = [name for name in metrics if name not in METRICS]
-    if unknown:
-        raise InputError(Problem("--metrics", f"{unknown} are unknown; known: {', '.join(METRICS)}."))
-    final_classes = _read_classes(classes)
-    pairs, problems = _pairs(paths, reference, prediction)
-    score = partial(_score, final_classes=final_classes, metrics=tuple(metrics))
-    done = map_cases(score, pairs, name=lambda pair: pair.id, workers=workers, description="evaluate")
-    problems += done.problems
-    if not done.results:
-        raise InputError(problems or [Problem(str(paths or prediction), "holds no case.")])
-    summary = write_results(output, done.results)
-    rows = sorted(done.results, key=lambda row: str(row["id"]))
-    clean = [{key: None if value != value else value for key, value in row.items()} for row in rows]
-    write_json(output.with_suffix(".json"), {"cases": clean, "summary": _without_nan(summary)})
-    return problems, len(pairs) + len(problems) - len(done.problems)
-
-
-def _read_classes(path: Path | None) -> dict[str, tuple[int, ...]]:
-    if path is None:
-        raise InputError(
-            Problem("--classes", "is missing; give a JSON file of class names and labels, or a dataset.json.")
-        )
-    content = read_json(path)
-    content = content.get("final_classes", content) if isinstance(content, dict) else content
-    valid = isinstance(content, dict) and all(
-        isinstance(labels, list) and labels and all(isinstance(label, int) for label in labels)
-        for labels in content.values()
+    problems = [Problem("--metrics", finding) for finding in unknown_metrics(metrics)]
+    names = tuple(dict.fromkeys(metric_name(name) for name in metrics))
+    chosen = {metric_name(name): dict(values) for name, values in (options or {}).items()}
+    if not names:
+        problems.append(Problem("--metrics", "names no metric."))
+    if not problems:
+        problems += [Problem("--metric_options", finding) for finding in check_metrics(names, chosen)]
+    rule = empty or EmptyRule()
+    problems += [Problem("--both_empty, --one_empty", finding) for finding in rule.findings()]
+    if problems:
+        raise InputError(problems)
+    return ScoreSettings(
+        final_classes=classes.final_classes,
+        metrics=names,
+        options=chosen,
+        empty=rule,
+        labels=classes.labels,
+        ignore_label=classes.ignore_label,
     )
-    if not valid or not content:
-        raise InputError(Problem(str(path), 'must hold class names and their labels, like {"tumor": [1, 2]}.'))
-    return {str(name): tuple(labels) for name, labels in content.items()}
 
 
-def _pairs(paths: Path | None, reference: Path | None, prediction: Path | None) -> tuple[list[Pair], list[Problem]]:
-    if paths is not None:
-        table = read_table(paths)
-        missing = [name for name in ("mask", "prediction") if name not in table.columns]
-        if missing:
-            raise InputError(Problem(str(paths), f"has no column {missing}; found {list(table.columns)}."))
-        pairs, problems = [], list(table.problems)
-        for row in table.rows:
-            if {"mask", "prediction"} <= set(row.cells):
-                files = {name: table.resolve(row.cells[name]) for name in ("mask", "prediction")}
-                pairs.append(Pair(id=row.id, reference=files["mask"], prediction=files["prediction"]))
-            else:
-                problems.append(Problem(row.id, f"{row.place}: mask or prediction is empty."))
-        return pairs, problems
-    if reference is None or prediction is None:
-        raise InputError(Problem("evaluate", "needs a bundle, or --paths, or both --reference and --prediction."))
-    references, predictions = _label_maps(reference), _label_maps(prediction)
-    problems = [
-        Problem(name, f"has no reference in {reference}.") for name in sorted(set(predictions) - set(references))
-    ]
-    problems += [
-        Problem(name, f"has no prediction in {prediction}.") for name in sorted(set(references) - set(predictions))
-    ]
-    both = sorted(set(references) & set(predictions))
-    return [Pair(id=name, reference=references[name], prediction=predictions[name]) for name in both], problems
+def score_files(found: FoundPairs, settings: ScoreSettings, workers: int | str = 1) -> ScoredCases:
+    """Score pairs of files, several at the same time.
+
+    Raises:
+        InputError: not one case could be scored; holds the problems of all of them.
+    """
+    score = partial(score_pair, settings=settings)
+    done = map_cases(score, found.pairs, name=lambda pair: pair.id, workers=workers, description="evaluate")
+    problems = (*found.problems, *done.problems)
+    if not done.results:
+        raise InputError(problems or Problem("evaluate", "found no case."))
+    return ScoredCases(cases=tuple(sorted(done.results, key=lambda case: case.id)), problems=problems)
 
 
-def _label_maps(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise InputError(Problem(str(folder), "is not a folder."))
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        suffix = next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), None)
-        if suffix is not None and not path.name.startswith("."):
-            found[path.name[: -len(suffix)]] = path
-    return found
+def score_pair(pair: Pair, settings: ScoreSettings) -> Scored:
+    """Read and score one pair.
+
+    Raises:
+        InputError: a file is damaged, the headers disagree, or a label is not allowed.
+    """
+    reference, prediction = read_pair(pair)
+    try:
+        return score_arrays(pair.id, prediction.array, reference, settings)
+    except ValueError as error:
+        raise InputError(Problem(f"{pair.prediction} against {pair.reference}", str(error))) from error
 
 
-def _score(pair: Pair, final_classes: Mapping[str, Sequence[int]], metrics: Sequence[str]) -> dict[str, Any]:
-    reference, prediction = read_volume(pair.reference), read_volume(pair.prediction)
+def read_pair(pair: Pair) -> tuple[Volume, Volume]:
+    """Reference and prediction, which lie on the same grid.
+
+    Raises:
+        InputError: a file is damaged, or the headers disagree.
+    """
+    reference, prediction = _read(pair.reference), _read(pair.prediction)
+    damaged = [one for one in (reference, prediction) if isinstance(one, InputError)]
+    if isinstance(reference, InputError) or isinstance(prediction, InputError):
+        raise InputError([problem for error in damaged for problem in error.problems])
     findings = check_headers(reference, prediction)
     if findings:
         raise InputError([Problem(str(pair.prediction), finding) for finding in findings])
+    return reference, prediction
+
+
+def _read(path: Path) -> Volume | InputError:
+    try:
+        return read_volume(path)
+    except InputError as error:
+        return InputError([Problem(str(path), problem.message) for problem in error.problems])
+
+
+def score_arrays(identity: str, prediction: Any, reference: Volume, settings: ScoreSettings) -> Scored:
+    """Score a label map that lies on the grid of its reference.
+
+    Raises:
+        ValueError: a label is no whole number or not allowed.
+    """
     spacing_mm = [float(size) for size in np.linalg.norm(reference.affine[:3, :3], axis=0)]
-    return {"id": pair.id, **score_case(prediction.array, reference.array, spacing_mm, final_classes, metrics)}
-
-
-def _without_nan(summary: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float | None]]:
-    return {
-        column: {name: None if value != value else value for name, value in values.items()}
-        for column, values in summary.items()
-    }
+    scores = score_case(
+        prediction,
+        reference.array,
+        spacing_mm,
+        settings.final_classes,
+        settings.metrics,
+        options=settings.options,
+        empty=settings.empty,
+        labels=settings.labels,
+        ignore_label=settings.ignore_label,
+    )
+    return Scored(id=identity, scores=scores, diagonal_mm=image_diagonal_mm(reference.shape, spacing_mm))

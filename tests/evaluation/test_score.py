@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import nibabel as nib
@@ -10,13 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mist_bundle.errors import InputError
-from mist_bundle.evaluation.score import evaluate_files
+from mist_bundle import cli
+from mist_bundle.dataset.phantom import make_phantom
+from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, InputError
+from mist_bundle.evaluation.pairs import Classes, find_pairs
+from mist_bundle.evaluation.score import ScoreSettings, score_files, settings_from
 
-
-def _save(path: Path, label: np.ndarray, affine: np.ndarray | None = None) -> None:
-    path.parent.mkdir(exist_ok=True)
-    nib.save(nib.Nifti1Image(label.astype(np.uint8), np.eye(4) if affine is None else affine), path)
+from .samples import save_label
 
 
 @pytest.fixture
@@ -24,56 +27,234 @@ def folders(tmp_path: Path) -> Path:
     label = np.zeros((12, 12, 12))
     label[3:8, 3:8, 3:8] = 1
     for name in ("001", "002", "003"):
-        _save(tmp_path / "reference" / f"{name}.nii.gz", label)
-    _save(tmp_path / "prediction" / "001.nii.gz", label)
-    _save(tmp_path / "prediction" / "002.nii.gz", np.roll(label, 1, axis=0))
+        save_label(tmp_path / "reference" / f"{name}.nii.gz", label)
+    save_label(tmp_path / "prediction" / "001.nii.gz", label)
+    save_label(tmp_path / "prediction" / "002.nii.gz", np.roll(label, 1, axis=0))
     (tmp_path / "classes.json").write_text(json.dumps({"organ": [1]}))
     return tmp_path
 
 
-def _evaluate(folders: Path, **changes: object) -> tuple[list[str], int, pd.DataFrame]:
-    settings = {
-        "paths": None,
-        "reference": folders / "reference",
-        "prediction": folders / "prediction",
-        "classes": folders / "classes.json",
-        "metrics": ["dice", "hd95"],
-        "output": folders / "results.csv",
-    }
-    problems, total = evaluate_files(**{**settings, **changes})  # type: ignore[arg-type]
-    return [str(problem) for problem in problems], total, pd.read_csv(folders / "results.csv", dtype={"id": str})
+def _evaluate(capsys: pytest.CaptureFixture[str], folders: Path, *words: str) -> tuple[int, str]:
+    fixed = ("--classes", str(folders / "classes.json"), "--output", str(folders / "results.csv"))
+    code = cli.main(["evaluate", *fixed, *words])
+    return code, capsys.readouterr().err
 
 
-def test_folders_are_paired_by_name_and_a_missing_one_is_named(folders: Path) -> None:
-    problems, total, table = _evaluate(folders)
-    assert len(problems) == 1
-    assert problems[0].startswith("003: has no prediction")
-    assert total == 3
+def _folders(folders: Path) -> tuple[str, ...]:
+    return ("--reference", str(folders / "reference"), "--prediction", str(folders / "prediction"))
+
+
+def _table(folders: Path) -> pd.DataFrame:
+    return pd.read_csv(folders / "results.csv", dtype={"id": str})
+
+
+def test_folders_are_paired_by_name_and_a_missing_one_is_named(
+    capsys: pytest.CaptureFixture[str], folders: Path
+) -> None:
+    code, errors = _evaluate(capsys, folders, *_folders(folders))
+    assert code == EXIT_SOME_CASES_FAILED
+    assert "1 of 3 cases failed" in errors
+    assert "003: has no prediction" in errors
+    table = _table(folders)
     assert list(table["id"][:2]) == ["001", "002"]
     np.testing.assert_allclose(table["organ_dice"][:2], [1.0, 0.8])
     np.testing.assert_allclose(table["organ_hd95"][:2], [0.0, 1.0])
-    summary = json.loads((folders / "results.json").read_text())["summary"]
-    assert summary["organ_dice"]["Mean"] == pytest.approx(0.9)
+    results = json.loads((folders / "results.json").read_text())
+    assert results["summary"]["organ_dice"]["Mean"] == pytest.approx(0.9)
+    assert results["num_cases"] == 2
+    assert results["num_failed"] == 1
+    assert results["failed"][0]["id"] == "003"
 
 
-def test_table_of_pairs_and_a_shifted_header(folders: Path) -> None:
-    moved = np.eye(4)
+def test_last_rows_are_statistics_in_the_order_of_the_paper(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    label = np.zeros((12, 12, 12))
+    label[4:9, 3:8, 4:9] = 1
+    save_label(folders / "prediction" / "003.nii.gz", label)
+    code, errors = _evaluate(capsys, folders, *_folders(folders), "--workers", "2")
+    assert (code, errors) == (EXIT_OK, "")
+    with (folders / "results.csv").open(newline="") as stream:
+        rows = list(csv.reader(stream))
+    assert rows[0] == ["id", "organ_dice", "organ_hd95"]
+    names = ["Mean", "Std", "Median", "25th Percentile", "75th Percentile"]
+    assert [row[0] for row in rows[1:]] == ["001", "002", "003", *names]
+    for column in (1, 2):
+        values = [float(row[column]) for row in rows[1:4]]
+        low, high = np.percentile(values, [25, 75])
+        expected = [np.mean(values), np.std(values), np.median(values), low, high]
+        np.testing.assert_allclose([float(row[column]) for row in rows[4:]], expected)
+
+
+def test_all_that_is_wrong_is_in_one_report(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    label = np.asarray(nib.load(folders / "reference/001.nii.gz").dataobj)
+    moved, turned = np.eye(4), np.diag([1.0, 1.0, 2.0, 1.0])
     moved[0, 3] = 7
-    label = np.asarray(nib.load(folders / "reference/003.nii.gz").dataobj)
-    _save(folders / "prediction" / "003.nii.gz", label, moved)
-    rows = "".join(f"{name},reference/{name}.nii.gz,prediction/{name}.nii.gz\n" for name in ("001", "003"))
-    (folders / "pairs.csv").write_text("id,mask,prediction\n" + rows)
-    problems, total, table = _evaluate(folders, paths=folders / "pairs.csv")
-    assert total == 2
-    assert len(problems) == 1
-    assert problems[0].startswith("003")
-    assert list(table["id"][:1]) == ["001"]
+    cases = {
+        "good": (label, label, None),
+        "moved": (label, label, moved),
+        "spacing": (label, label, turned),
+        "shape": (label, label[:-1], None),
+        "unlisted": (label, np.where(label == 1, 5, 0), None),
+        "fraction": (label, label * 0.5, None),
+        "damaged": (label, label, None),
+    }
+    rows = []
+    for name, (reference, prediction, affine) in cases.items():
+        save_label(folders / "a" / f"{name}.nii.gz", reference)
+        save_label(folders / "b" / f"{name}.nii.gz", prediction, affine)
+        rows.append(f"{name},a/{name}.nii.gz,b/{name}.nii.gz")
+    damaged = folders / "b" / "damaged.nii.gz"
+    damaged.write_bytes(damaged.read_bytes()[:-30])
+    rows += ["gone,a/good.nii.gz,b/gone.nii.gz", "empty,a/good.nii.gz,", "twice,a/good.nii.gz,b/good.nii.gz"]
+    rows += ["twice,a/good.nii.gz,b/good.nii.gz"]
+    (folders / "pairs.csv").write_text("id,mask,prediction\n" + "\n".join(rows) + "\n")
+    code, errors = _evaluate(capsys, folders, "--paths", str(folders / "pairs.csv"), "--labels", "0,1")
+    assert code == EXIT_SOME_CASES_FAILED
+    for case, said in {
+        "moved": "its origin is shifted by (7, 0, 0) mm",
+        "spacing": "its spacing is (1, 1, 2) mm, expected (1, 1, 1) mm",
+        "shape": "its shape is (11, 12, 12), expected (12, 12, 12)",
+        "unlisted": "holds the label 5 (125 voxels); expected only [0, 1]",
+        "fraction": "holds 0.5; labels must be whole numbers",
+        "damaged": "is cut short",
+        "gone": "cannot be read",
+        "empty": "prediction is empty",
+        "twice": "stands in pairs.csv",
+    }.items():
+        assert any(line.startswith(f"{case}: ") and said in line for line in errors.splitlines()), case
+    assert "Traceback" not in errors
+    assert list(_table(folders)["id"][:-5]) == ["good"]
+    failed = json.loads((folders / "results.json").read_text())["failed"]
+    assert {one["id"] for one in failed} == {*cases, "gone", "empty", "twice"} - {"good"}
 
 
-def test_requests_that_cannot_be_met(folders: Path) -> None:
-    with pytest.raises(InputError, match="known: dice, hd95"):
-        _evaluate(folders, metrics=["dise"])
-    with pytest.raises(InputError, match="--classes"):
-        _evaluate(folders, classes=None)
-    with pytest.raises(InputError, match="needs a bundle"):
-        _evaluate(folders, prediction=None)
+def test_nothing_is_written_when_no_case_can_be_scored(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    for path in (folders / "prediction").iterdir():
+        path.write_bytes(b"no image")
+    code, errors = _evaluate(capsys, folders, *_folders(folders))
+    assert code == EXIT_INPUT_REFUSED
+    assert all(f"{name}: " in errors for name in ("001", "002", "003"))
+    assert not (folders / "results.csv").exists()
+
+
+def test_two_files_of_one_id_are_named(folders: Path) -> None:
+    label = np.asarray(nib.load(folders / "reference/001.nii.gz").dataobj)
+    save_label(folders / "prediction" / "001.nii", label)
+    found = find_pairs(None, folders / "reference", folders / "prediction")
+    assert [pair.id for pair in found.pairs] == ["002"]
+    assert [str(problem).split(" in ")[0] for problem in found.problems] == [
+        "001: is the id of 001.nii and 001.nii.gz",
+        "003: has no prediction",
+    ]
+
+
+def test_requests_that_cannot_be_met(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    for words, said in (
+        (("--metrics", "dise"), "Did you mean 'dice'"),
+        (("--metrics", "dice", "--metric_options", '{"dice": {"tolerance_mm": 1}}'), "dice has no option"),
+        (("--metrics", "dice", "--metric_options", "nothing.json"), "neither JSON nor a file"),
+        (("--both_empty", "zero"), "both_empty is 'zero'"),
+        (("--epochs", "3"), "--epochs: is no option without a bundle"),
+        (("--labels", "0,2"), "labels [1], which are not in [0, 2]"),
+    ):
+        code, errors = _evaluate(capsys, folders, *_folders(folders), *words)
+        assert code == EXIT_INPUT_REFUSED
+        assert said in errors
+    code, errors = _evaluate(capsys, folders, "--reference", str(folders / "reference"))
+    assert "needs a bundle" in errors
+    assert cli.main(["evaluate", *_folders(folders)]) == EXIT_INPUT_REFUSED
+    assert "--classes" in capsys.readouterr().err
+    assert not (folders / "results.csv").exists()
+    (folders / "results.csv").write_text("kept")
+    code, errors = _evaluate(capsys, folders, *_folders(folders))
+    assert code == EXIT_INPUT_REFUSED
+    assert "--overwrite" in errors
+
+
+def test_options_reach_the_metrics(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    (folders / "options.json").write_text('{"surf_dice": {"tolerance_mm": 0.5}}')
+    words = ("--metrics", "surf_dice,nsd", "--metric_options", str(folders / "options.json"))
+    _evaluate(capsys, folders, *_folders(folders), *words)
+    table = _table(folders)
+    assert list(table.columns) == ["id", "organ_surface_dice", "organ_normalized_surface_distance"]
+    assert table["organ_normalized_surface_distance"][1] == 1.0
+    assert table["organ_surface_dice"][1] < 1.0
+
+
+def test_a_data_set_gives_references_classes_and_labels(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data = make_phantom(tmp_path / "data", num_cases=2, num_test=0, shape=(16, 16, 12))
+    content = json.loads(data.read_text())
+    for folder in sorted((data.parent / "train").iterdir()):
+        mask = next(path for path in folder.iterdir() if any(text in path.name for text in content["mask"]))
+        image = nib.load(mask)
+        save_label(tmp_path / "out" / f"{folder.name}.nii.gz", np.asarray(image.dataobj), image.affine)
+    output = tmp_path / "results.csv"
+    words = ["--reference", str(data), "--prediction", str(tmp_path / "out"), "--output", str(output)]
+    assert cli.main(["evaluate", *words]) == EXIT_OK
+    table = pd.read_csv(output)
+    assert list(table.columns[1::2]) == [f"{name}_dice" for name in content["final_classes"]]
+    assert set(table.iloc[:2, 1::2].to_numpy().ravel()) == {1.0}
+
+
+def test_mists_configuration_names_the_classes(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    theirs = {"evaluation": {"organ": {"labels": [1], "metrics": {"dice": {}}}}}
+    (folders / "classes.json").write_text(json.dumps(theirs))
+    _evaluate(capsys, folders, *_folders(folders))
+    assert list(_table(folders).columns) == ["id", "organ_dice", "organ_hd95"]
+
+
+MIST = """
+import json, sys
+import pandas as pd
+from mist.evaluation.evaluator import Evaluator
+request = json.load(open(sys.argv[1]))
+evaluator = Evaluator(pd.DataFrame(request["pairs"]), request["classes"], "")
+rows = {}
+for name in evaluator.filepaths_dataframe.index:
+    row, errors = evaluator._evaluate_patient_pipeline(name)
+    assert errors is None, errors
+    rows[name] = {key: float(value) for key, value in row.items() if key != "id"}
+json.dump(rows, open(sys.argv[2], "w"))
+"""
+
+
+@pytest.mark.slow
+def test_dice_and_distances_are_mists(brats_dir: Path, tmp_path: Path) -> None:
+    python = os.environ.get("MIST_PYTHON")
+    if not python:
+        pytest.skip("MIST_PYTHON names no interpreter that can import mist-medical")
+    pairs = []
+    for path in sorted(brats_dir.glob("*/seg.nii.gz")):
+        image = nib.load(path)
+        label = np.asarray(image.dataobj)
+        files = [tmp_path / role / f"{path.parent.name}.nii.gz" for role in ("mask", "prediction")]
+        save_label(files[0], label, image.affine)
+        save_label(files[1], np.roll(label, (2, -1, 1), (0, 1, 2)), image.affine)
+        pairs.append({"id": path.parent.name, "mask": str(files[0]), "prediction": str(files[1])})
+    classes = {"whole": (1, 2, 3, 4), "core": (1, 3, 4), "enhancing": (4,)}
+    names = {"dice": "dice", "hd95": "haus95", "surface_dice": "surf_dice", "average_surface_distance": "avg_surf"}
+    request = {
+        "pairs": pairs,
+        "classes": {
+            one: {"labels": list(labels), "metrics": {name: {} for name in names.values()}}
+            for one, labels in classes.items()
+        },
+    }
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [python, "-c", MIST, str(tmp_path / "request.json"), str(tmp_path / "answer.json")]
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+    theirs = json.loads((tmp_path / "answer.json").read_text())
+    found = find_pairs(None, tmp_path / "mask", tmp_path / "prediction")
+    scored = score_files(found, settings_from(Classes(final_classes=classes), list(names)))
+    assert len(scored.cases) == len(pairs) == 4
+    for case in scored.cases:
+        for one in classes:
+            for own, their in names.items():
+                assert case.scores[f"{one}_{own}"] == pytest.approx(theirs[case.id][f"{one}_{their}"], abs=1e-6)
+
+
+def test_settings_name_everything_that_is_wrong() -> None:
+    with pytest.raises(InputError) as caught:
+        settings_from(Classes(final_classes={"a": (1,)}), ["dise", "hd59"])
+    assert len(caught.value.problems) == 2
+    assert ScoreSettings(final_classes={"a": (1,)}).metrics == ("dice", "hd95")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.parts import Config, script
+from mist_bundle.catalog.metrics import DEFAULT_METRICS
 from mist_bundle.planning.plan import Plan
-
-DEFAULT_METRICS = ("dice", "hd95")
 
 
 def evaluate_config(plan: Plan) -> Config:
@@ -20,6 +19,10 @@ def evaluate_config(plan: Plan) -> Config:
         "save_probabilities": False,
         "save_uncertainty": False,
         "metrics": list(DEFAULT_METRICS),
+        "metric_options": {},
+        "both_empty": "best",
+        "one_empty": "worst",
+        "empty_distance_mm": None,
         "final_classes": {name: list(labels) for name, labels in plan.final_classes.items()},
         "validate#deterministic_transforms": parts.transforms(plan, with_label=False),
         "validate#preprocessing": parts.compose("@validate#deterministic_transforms"),
@@ -54,6 +57,11 @@ def evaluate_config(plan: Plan) -> Config:
                 output_path="$os.path.join(@fold_dir, 'results.csv')",
                 final_classes="@final_classes",
                 metrics="@metrics",
+                options="@metric_options",
+                both_empty="@both_empty",
+                one_empty="@one_empty",
+                empty_distance_mm="@empty_distance_mm",
+                labels=list(plan.labels),
                 **({} if plan.ignore_label is None else {"ignore_label": plan.ignore_label}),
                 rank="@rank",
             ),

@@ -26,6 +26,8 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
         "save_probabilities": False,
         "save_uncertainty": False,
+        "postprocess": True,
+        "postprocessing_path": "$os.path.join(@bundle_root, 'configs', 'postprocessing.json')",
         "seed": plan.seed,
         "precision": plan.precision.value,
         "amp": "@precision",
@@ -53,7 +55,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "postprocessing": {
             "_target_": "Compose",
             "_requires_": "@scripts_path",
-            "transforms": parts.restore_and_save(plan),
+            "transforms": parts.restore_and_save(plan, postprocess=True),
         },
         "handlers": [
             script("handlers.weights.RequireWeights", paths="$[@ckpt_path] + @fold_paths"),

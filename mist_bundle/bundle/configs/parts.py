@@ -242,8 +242,18 @@ def ensemble(plan: Plan, **arguments: Any) -> Config:
     )
 
 
-def restore_and_save(plan: Plan) -> list[Config]:
-    """From class probabilities on the prepared grid to a label map in the file of the user's own grid."""
+def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
+    """From class probabilities on the prepared grid to a label map in the file of the user's own grid.
+
+    Args:
+        plan: what was decided.
+        postprocess: apply the steps of the bundle's postprocessing.json in between; evaluation keeps the raw label
+            maps, which the steps are chosen by.
+    """
+    steps = {
+        **_transform("postprocess.ApplyPostprocessingd", keys="pred", strategy_path="@postprocessing_path"),
+        "_disabled_": "$not @postprocess",
+    }
     return [
         {
             **_transform("uncertainty.RestoreUncertaintyd", keys="pred", num_classes=len(plan.output_names)),
@@ -260,6 +270,7 @@ def restore_and_save(plan: Plan) -> list[Config]:
             ),
             probabilities_key="$'probabilities' if @save_probabilities else None",
         ),
+        *([steps] if postprocess else []),
         _transform("save.SaveSegmentationd", keys="pred", output_dir="@output_dir", reference_key="image"),
         {
             **_transform(

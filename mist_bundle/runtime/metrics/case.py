@@ -3,8 +3,9 @@
 Everything is cut to the box around the labels first, and what several metrics need is computed once per class.
 
 Empty masks, unless told otherwise (MIST's rule): a class that is in neither label map has the best value (1, or 0 mm);
-a class that is in only one of them has the worst (0, or the diagonal of the whole image in mm). The volume difference
-is a plain number of millilitres in both cases.
+a class that is in only one of them has the worst (0, or the diagonal of the whole image in mm). Metrics that are
+defined for empty masks keep their definition: the volume difference is a plain number of millilitres, and the
+lesion-wise metrics count missed and invented lesions, leaving out those below their volume threshold.
 """
 
 from __future__ import annotations
@@ -13,67 +14,38 @@ import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..numerics.crop import bounding_box
-from . import overlap, surface
-from .overlap import OverlapCounts, count_overlap
-from .surface import SurfaceDistances
+from . import lesions, overlap, surface
+from .pair import MaskPair
 
 BEST, WORST, MISSING = "best", "worst", "nan"
 _DIAGONAL = math.inf  # stands for the diagonal of the image in mm
-
-
-class ClassPair:
-    """The two masks of one class; counts and surface distances are computed when first asked for, and kept.
-
-    Args:
-        prediction: (X, Y, Z) mask.
-        reference: (X, Y, Z) mask.
-        spacing_mm: size of a voxel along each axis.
-    """
-
-    def __init__(
-        self, prediction: NDArray[np.bool_], reference: NDArray[np.bool_], spacing_mm: Sequence[float]
-    ) -> None:
-        box = bounding_box(prediction | reference) or ((0, 0, 0), (0, 0, 0))
-        part = tuple(slice(start, stop) for start, stop in zip(*box, strict=True))
-        self.prediction = prediction[part]
-        self.reference = reference[part]
-        self.spacing_mm = tuple(spacing_mm)
-
-    @cached_property
-    def counts(self) -> OverlapCounts:
-        """Voxels of each mask and of both."""
-        return count_overlap(self.prediction, self.reference, math.prod(self.spacing_mm))
-
-    @cached_property
-    def distances(self) -> SurfaceDistances:
-        """Distances between the two surfaces; both masks must have voxels."""
-        return SurfaceDistances(self.prediction, self.reference, self.spacing_mm)
+_MATCHING = ("min_volume_mm3", "dilation", "consolidation")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Metric:
-    """One metric and what is known about it.
+    """How one metric is computed; what people want to know about it stands in the catalogue.
 
     Attributes:
-        function: takes OverlapCounts, or SurfaceDistances when `of_surfaces`, and the metric's options.
+        function: takes what `of` says, and the metric's options.
+        of: "counts", "distances" or "lesions": the attribute of a MaskPair that the function takes.
         best: value of a perfect prediction.
-        worst: value where only one of the masks has voxels; infinity stands for the image's diagonal in mm, and None
-            for a function that is defined there.
-        of_surfaces: whether the function takes SurfaceDistances.
+        worst: value of a useless one; infinity stands for the image's diagonal in mm, None for a value without a bound.
+        defined_when_empty: the function is asked even where only one of the masks has voxels.
         options: names of the keyword arguments that may be set.
     """
 
     function: Callable[..., float]
+    of: str
     best: float
     worst: float | None
-    of_surfaces: bool = False
+    defined_when_empty: bool = False
     options: tuple[str, ...] = ()
 
     @property
@@ -81,24 +53,45 @@ class Metric:
         """The direction in which to rank."""
         return self.best > 0
 
+    def worst_value(self, diagonal_mm: float) -> float | None:
+        """The worst value in an image of this diagonal; None where there is no bound."""
+        return diagonal_mm if self.worst == _DIAGONAL else self.worst
+
+
+def _of_counts(function: Callable[..., float]) -> Metric:
+    return Metric(function=function, of="counts", best=1.0, worst=0.0)
+
+
+def _of_surfaces(function: Callable[..., float], *options: str, distance: bool = False) -> Metric:
+    best, worst = (0.0, _DIAGONAL) if distance else (1.0, 0.0)
+    return Metric(function=function, of="distances", best=best, worst=worst, options=options)
+
+
+def _of_lesions(function: Callable[..., float], *options: str, best: float = 1.0, worst: float | None = 0.0) -> Metric:
+    own = (*options, *_MATCHING)
+    return Metric(function=function, of="lesions", best=best, worst=worst, defined_when_empty=True, options=own)
+
 
 METRICS: Mapping[str, Metric] = {
-    "dice": Metric(function=overlap.dice, best=1.0, worst=0.0),
-    "iou": Metric(function=overlap.iou, best=1.0, worst=0.0),
-    "sensitivity": Metric(function=overlap.sensitivity, best=1.0, worst=0.0),
-    "precision": Metric(function=overlap.precision, best=1.0, worst=0.0),
-    "volume_difference": Metric(function=overlap.volume_difference, best=0.0, worst=None),
-    "hd95": Metric(function=surface.hd95, best=0.0, worst=_DIAGONAL, of_surfaces=True),
-    "hausdorff": Metric(function=surface.hausdorff, best=0.0, worst=_DIAGONAL, of_surfaces=True),
-    "surface_dice": Metric(
-        function=surface.surface_dice, best=1.0, worst=0.0, of_surfaces=True, options=("tolerance_mm",)
+    "dice": _of_counts(overlap.dice),
+    "iou": _of_counts(overlap.iou),
+    "sensitivity": _of_counts(overlap.sensitivity),
+    "precision": _of_counts(overlap.precision),
+    "volume_difference": Metric(
+        function=overlap.volume_difference, of="counts", best=0.0, worst=None, defined_when_empty=True
     ),
-    "normalized_surface_distance": Metric(
-        function=surface.normalized_surface_distance, best=1.0, worst=0.0, of_surfaces=True, options=("tolerance_mm",)
-    ),
-    "average_surface_distance": Metric(
-        function=surface.average_surface_distance, best=0.0, worst=_DIAGONAL, of_surfaces=True
-    ),
+    "hd95": _of_surfaces(surface.hd95, distance=True),
+    "hausdorff": _of_surfaces(surface.hausdorff, distance=True),
+    "surface_dice": _of_surfaces(surface.surface_dice, "tolerance_mm"),
+    "normalized_surface_distance": _of_surfaces(surface.normalized_surface_distance, "tolerance_mm"),
+    "average_surface_distance": _of_surfaces(surface.average_surface_distance, "symmetric", distance=True),
+    "average_symmetric_surface_distance": _of_surfaces(surface.average_symmetric_surface_distance, distance=True),
+    "lesion_dice": _of_lesions(lesions.lesion_dice),
+    "lesion_hd95": _of_lesions(lesions.lesion_hd95, best=0.0, worst=_DIAGONAL),
+    "lesion_surface_dice": _of_lesions(lesions.lesion_surface_dice, "tolerance_mm"),
+    "lesion_f1": _of_lesions(lesions.lesion_f1),
+    "lesion_false_positives": _of_lesions(lesions.lesion_false_positives, best=0.0, worst=None),
+    "lesion_false_negatives": _of_lesions(lesions.lesion_false_negatives, best=0.0, worst=None),
 }
 
 
@@ -118,6 +111,37 @@ def check_metrics(metrics: Sequence[str], options: Mapping[str, Mapping[str, flo
     return findings
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmptyRule:
+    """What a class counts that is missing in one label map, or in both.
+
+    Attributes:
+        both: "best" or "nan": the value of a class that is in neither label map. NaN is left out of statistics.
+        one: "worst" or "nan": the value of a class that is in only one of them.
+        distance_mm: the worst distance (BraTS takes 374); None takes the diagonal of the whole image.
+    """
+
+    both: str = BEST
+    one: str = WORST
+    distance_mm: float | None = None
+
+    def findings(self) -> list[str]:
+        """What is wrong with it: one sentence each."""
+        findings = []
+        if self.both not in (BEST, MISSING):
+            findings.append(f"both_empty is {self.both!r}; expected {BEST} or {MISSING}.")
+        if self.one not in (WORST, MISSING):
+            findings.append(f"one_empty is {self.one!r}; expected {WORST} or {MISSING}.")
+        if self.distance_mm is not None and not 0 < self.distance_mm < math.inf:
+            findings.append(f"empty_distance_mm is {self.distance_mm!r}; expected millimetres above 0.")
+        return findings
+
+
+def image_diagonal_mm(shape: Sequence[int], spacing_mm: Sequence[float]) -> float:
+    """The diagonal of a whole image, voxels from edge to edge."""
+    return float(np.linalg.norm(np.multiply(shape, spacing_mm)))
+
+
 def score_case(
     prediction_xyz: NDArray[Any],
     reference_xyz: NDArray[Any],
@@ -126,8 +150,9 @@ def score_case(
     metrics: Sequence[str],
     *,
     options: Mapping[str, Mapping[str, float]] | None = None,
-    both_empty: str = BEST,
-    one_empty: str = WORST,
+    empty: EmptyRule | None = None,
+    labels: Sequence[int] | None = None,
+    ignore_label: int | None = None,
 ) -> dict[str, float]:
     """Score one predicted label map.
 
@@ -138,53 +163,50 @@ def score_case(
         final_classes: name of each class to the label values that form it.
         metrics: names from METRICS.
         options: of a metric, such as {"surface_dice": {"tolerance_mm": 2}}.
-        both_empty: "best" or "nan": the value of a class that is in neither label map. NaN is left out of statistics.
-        one_empty: "worst" or "nan": the value of a class that is in only one of them.
+        empty: what a class counts that one label map or both have not; MIST's rule by default.
+        labels: all values that may occur; None allows any whole number.
+        ignore_label: value in the reference of voxels that count as background in both.
 
     Returns:
         "<class>_<metric>" to value, class by class.
 
     Raises:
-        ValueError: the shapes differ or are not 3D, a label is no whole number, or a name is unknown.
+        ValueError: the shapes differ or are not 3D, a label is no whole number or not allowed, or a name is unknown.
     """
-    findings = check_metrics(metrics, options)
-    if both_empty not in (BEST, MISSING) or one_empty not in (WORST, MISSING):
-        findings.append(
-            f"both_empty is {both_empty!r} and one_empty {one_empty!r}; expected best or nan, worst or nan."
-        )
+    empty = empty or EmptyRule()
+    findings = check_metrics(metrics, options) + empty.findings()
     if prediction_xyz.shape != reference_xyz.shape or reference_xyz.ndim != 3:
         shapes = f"the prediction has the shape {prediction_xyz.shape} and the reference {reference_xyz.shape}"
         findings.append(f"{shapes}; expected the same three dimensions.")
     if findings:
         raise ValueError(" ".join(findings))
-    diagonal_mm = float(np.linalg.norm(np.multiply(reference_xyz.shape, spacing_mm)))
-    empty = _EmptyRule(both_empty=both_empty, one_empty=one_empty, diagonal_mm=diagonal_mm)
-    whole = any(0 in labels for labels in final_classes.values())
+    if ignore_label is not None:
+        known = reference_xyz != ignore_label
+        reference_xyz, prediction_xyz = reference_xyz * known, prediction_xyz * known
+    worst_mm = empty.distance_mm or image_diagonal_mm(reference_xyz.shape, spacing_mm)
+    whole = any(0 in members for members in final_classes.values())
     prediction, reference = _cut_to_labels(prediction_xyz, reference_xyz, whole=whole)
+    if labels is not None:
+        _check_labels(prediction, labels, "prediction")
+        _check_labels(reference, labels, "reference")
     scores = {}
-    for class_name, labels in final_classes.items():
-        pair = ClassPair(_mask(prediction, labels), _mask(reference, labels), spacing_mm)
+    for class_name, members in final_classes.items():
+        pair = MaskPair(_mask(prediction, members), _mask(reference, members), spacing_mm, worst_mm)
         for name in metrics:
             scores[f"{class_name}_{name}"] = _score(METRICS[name], pair, empty, (options or {}).get(name, {}))
     return scores
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _EmptyRule:
-    both_empty: str
-    one_empty: str
-    diagonal_mm: float
-
-
-def _score(metric: Metric, pair: ClassPair, empty: _EmptyRule, options: Mapping[str, float]) -> float:
+def _score(metric: Metric, pair: MaskPair, empty: EmptyRule, options: Mapping[str, float]) -> float:
     num_empty = (pair.counts.prediction == 0) + (pair.counts.reference == 0)
     if num_empty == 2:
-        return metric.best if empty.both_empty == BEST else math.nan
-    if num_empty == 1 and empty.one_empty == MISSING:
+        return metric.best if empty.both == BEST else math.nan
+    if num_empty == 1 and empty.one == MISSING:
         return math.nan
-    if num_empty == 1 and metric.worst is not None:
-        return empty.diagonal_mm if metric.worst == _DIAGONAL else metric.worst
-    return metric.function(pair.distances if metric.of_surfaces else pair.counts, **options)
+    worst = metric.worst_value(pair.worst_mm)
+    if num_empty == 1 and worst is not None and not metric.defined_when_empty:
+        return worst
+    return metric.function(getattr(pair, metric.of), **options)
 
 
 def _cut_to_labels(
@@ -214,3 +236,10 @@ def _mask(labels: NDArray[Any], values: Sequence[int]) -> NDArray[np.bool_]:
     for value in values:
         mask |= labels == value
     return mask
+
+
+def _check_labels(array: NDArray[Any], labels: Sequence[int], role: str) -> None:
+    unknown = np.setdiff1d(array, [0, *labels])
+    if unknown.size:
+        found = ", ".join(f"{value} ({np.count_nonzero(array == value)} voxels)" for value in unknown[:8].tolist())
+        raise ValueError(f"The {role} holds the label {found}; expected only {list(labels)}.")

@@ -111,10 +111,20 @@ def normalized_surface_distance(distances: SurfaceDistances, tolerance_mm: float
     return surface_dice(distances, tolerance_mm)
 
 
-def average_surface_distance(distances: SurfaceDistances) -> float:
-    """Mean distance in mm of both surfaces to the other one, by area."""
-    sides = (distances.prediction, distances.reference)
+def average_surface_distance(distances: SurfaceDistances, symmetric: bool = True) -> float:
+    """Mean distance in mm between the surfaces, by area.
+
+    Args:
+        distances: of both surfaces.
+        symmetric: average over both surfaces together, as MIST does; otherwise from the prediction to the reference.
+    """
+    sides = (distances.prediction, distances.reference) if symmetric else (distances.prediction,)
     return sum(side.weighted_sum for side in sides) / sum(side.area_mm2 for side in sides)
+
+
+def average_symmetric_surface_distance(distances: SurfaceDistances) -> float:
+    """The usual name (ASSD) of the average over both surfaces together."""
+    return average_surface_distance(distances, symmetric=True)
 
 
 class _Surface:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +46,7 @@ def neighbour_codes(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     padded = np.pad(mask.view(np.uint8), 1)
     along_z = padded[:, :, :-1] | padded[:, :, 1:] << 1
     along_y = along_z[:, :-1] | along_z[:, 1:] << 2
-    codes: NDArray[Any] = along_y[:-1] | along_y[1:] << 4
-    return codes
+    return np.asarray(along_y[:-1] | along_y[1:] << 4, dtype=np.uint8)
 
 
 def surface_areas(spacing_mm: Sequence[float]) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """The table of results: one row a case, sorted by id, and five rows of statistics at its end.
 
 The columns are `id` and then `<class>_<metric>`. A value that is not defined is written `nan` and left out of the
-statistics. results.csv is for spreadsheets and MIST's tools; results.json beside it holds the same and failed cases.
+statistics. results.csv is for spreadsheets and MIST's tools; results.json beside it holds the same and the failed
+cases.
 """
 
 from __future__ import annotations
@@ -84,12 +85,29 @@ def write_results(path: Path, rows: Sequence[Mapping[str, Any]], failed: Mapping
 
 
 def read_results(path: Path) -> list[Row]:
-    """The cases of a results.csv, without its rows of statistics; ids are text."""
-    with path.open(newline="", encoding="utf-8") as stream:
+    """The cases of a results.csv, without its rows of statistics; ids are text.
+
+    Raises:
+        ValueError: it is no such table: no id column, a value that is no number, or an id that stands there twice.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as stream:
         read = list(csv.DictReader(stream))
-    if tuple(row[ID] for row in read[-len(STATISTICS) :]) == STATISTICS:
+    if not read or ID not in read[0]:
+        raise ValueError(f"{path} is no table of results: it has no column {ID!r} or no rows.")
+    # MIST writes the same statistics in another order
+    if {row[ID] for row in read[-len(STATISTICS) :]} == set(STATISTICS):
         read = read[: -len(STATISTICS)]
-    return [{key: value if key == ID else float(value or math.nan) for key, value in row.items()} for row in read]
+    return sorted_rows([{name: _cell(path, row, name) for name in row} for row in read])
+
+
+def _cell(path: Path, row: Mapping[str, str | None], name: str) -> str | float:
+    text = row[name]
+    if name == ID:
+        return str(text)
+    try:
+        return float(text or math.nan)
+    except (TypeError, ValueError):
+        raise ValueError(f"{path}: case {row[ID]} has {text!r} in the column {name!r}; expected a number.") from None
 
 
 def _statistics(column: Sequence[float]) -> dict[str, float]:

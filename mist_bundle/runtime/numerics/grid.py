@@ -195,3 +195,12 @@ def is_signed_permutation(matrix: Any, shape: Sequence[int], tolerance_voxels: f
     drift = linear * np.maximum(np.asarray(shape) - 1, 1)
     drift[rows, np.arange(3)] = 0
     return bool(drift.max() <= tolerance_voxels)
+
+
+def largest_distance(affine: NDArray[Any], other: NDArray[Any], shape: Sequence[int]) -> float:
+    """Farthest in mm that any voxel of an (X, Y, Z) array lies from itself under two affines.
+
+    Two linear maps differ most in a corner.
+    """
+    corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(length - 1 for length in shape), 1]
+    return float(np.linalg.norm(((np.asarray(affine) - np.asarray(other)) @ corners.T)[:3], axis=0).max())

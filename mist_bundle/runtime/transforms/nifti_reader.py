@@ -14,6 +14,8 @@ from monai.data.image_reader import NibabelReader
 from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
+from ..numerics.grid import largest_distance
+
 
 class NiftiReader(NibabelReader):
     """MONAI's NIfTI reader, which takes several files as channels when their voxels coincide up to a tolerance.
@@ -53,7 +55,7 @@ class NiftiReader(NibabelReader):
                 f"and {other_name} has {other.shape}."
             )
             raise ValueError(msg)
-        distance = _largest_distance(first.affine, other.affine, first.shape[:3])
+        distance = largest_distance(first.affine, other.affine, first.shape[:3])
         side = float(np.linalg.norm(first.affine[:3, :3], axis=0).min())
         if distance > self.tolerance_voxels * side:
             msg = (
@@ -62,9 +64,3 @@ class NiftiReader(NibabelReader):
                 "Resample one onto the other."
             )
             raise ValueError(msg)
-
-
-def _largest_distance(affine: NDArray[Any], other: NDArray[Any], shape: tuple[int, ...]) -> float:
-    """Farthest that any voxel lies from its namesake: two linear maps differ most in a corner."""
-    corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(length - 1 for length in shape), 1]
-    return float(np.linalg.norm(((affine - other) @ corners.T)[:3], axis=0).max())

@@ -10,7 +10,7 @@ import torch
 from monai.metrics import compute_hausdorff_distance
 from monai.metrics.meandice import compute_dice
 
-from mist_bundle.runtime.metrics.case import score_case
+from mist_bundle.runtime.metrics.case import METRICS, EmptyRule, score_case
 
 CLASSES = {"all": (1, 2), "two": (2,)}
 
@@ -72,5 +72,42 @@ def test_perfect_prediction() -> None:
 
 
 def test_unknown_metric_is_named() -> None:
-    with pytest.raises(ValueError, match=r"\['dic'\].*Did you mean 'dice'"):
+    with pytest.raises(ValueError, match=r"'dic' is no metric.*Did you mean 'dice'"):
         score_case(_label_map(0), _label_map(0), (1, 1, 1), CLASSES, ["dic"])
+
+
+def test_perfect_prediction_has_the_best_value_of_every_metric() -> None:
+    label = _label_map(1)
+    scores = score_case(label, label, (0.7, 0.7, 3), CLASSES, list(METRICS))
+    assert scores == {f"{one}_{name}": metric.best for one in CLASSES for name, metric in METRICS.items()}
+
+
+def test_empty_rule_is_settable() -> None:
+    empty, full = np.zeros((4, 5, 6), dtype=np.uint8), np.full((4, 5, 6), 2, dtype=np.uint8)
+    names = list(METRICS)
+    rule = EmptyRule(both="nan", one="nan")
+    for pair in ((empty, empty), (empty, full), (full, empty)):
+        assert all(math.isnan(value) for value in score_case(*pair, (1, 1, 1), CLASSES, names, empty=rule).values())
+    limited = score_case(empty, full, (1, 1, 1), CLASSES, ["hd95", "dice"], empty=EmptyRule(distance_mm=374.0))
+    assert limited == {"all_hd95": 374.0, "all_dice": 0.0, "two_hd95": 374.0, "two_dice": 0.0}
+    with pytest.raises(ValueError, match="both_empty is 'zero'"):
+        score_case(empty, full, (1, 1, 1), CLASSES, names, empty=EmptyRule(both="zero"))
+
+
+def test_every_metric_is_defined_for_empty_masks() -> None:
+    empty, full = np.zeros((4, 5, 6), dtype=np.uint8), np.full((4, 5, 6), 2, dtype=np.uint8)
+    for pair in ((empty, empty), (empty, full), (full, empty)):
+        scores = score_case(*pair, (2, 2, 2), CLASSES, list(METRICS))
+        assert all(math.isfinite(value) for value in scores.values())
+    # 120 voxels of 8 mm³
+    assert score_case(empty, full, (2, 2, 2), CLASSES, ["volume_difference"])["two_volume_difference"] == 0.96
+
+
+def test_labels_that_are_no_labels_are_refused() -> None:
+    label = _label_map(0)
+    with pytest.raises(ValueError, match=r"prediction holds 0\.5; labels must be whole numbers"):
+        score_case(np.where(label == 1, 0.5, label), label, (1, 1, 1), CLASSES, ["dice"])
+    with pytest.raises(ValueError, match=r"prediction holds the label 7 \(\d+ voxels\); expected only \[0, 1, 2\]"):
+        score_case(np.where(label == 1, 7, label), label, (1, 1, 1), CLASSES, ["dice"], labels=(0, 1, 2))
+    with pytest.raises(ValueError, match="same three dimensions"):
+        score_case(label, label[1:], (1, 1, 1), CLASSES, ["dice"])

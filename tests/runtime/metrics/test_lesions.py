@@ -1,0 +1,130 @@
+"""Lesion-wise metrics: hand-made scenes, and what MIST gets wrong."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from mist_bundle.runtime.metrics.case import METRICS, EmptyRule, score_case
+
+LESION_METRICS = [name for name in METRICS if name.startswith("lesion_")]
+SHAPE = (40, 30, 20)
+DIAGONAL = math.sqrt(40**2 + 30**2 + 20**2)
+
+
+def _scene(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    """A label map of cubes: corner x, y, z and side."""
+    label = np.zeros(SHAPE, np.uint8)
+    for x, y, z, side in boxes:
+        label[x : x + side, y : y + side, z : z + side] = 1
+    return label
+
+
+def _score(prediction: np.ndarray, reference: np.ndarray, **options: float) -> dict[str, float]:
+    chosen = {name: dict(options) for name in LESION_METRICS} if options else None
+    scores = score_case(prediction, reference, (1, 1, 1), {"x": (1,)}, LESION_METRICS, options=chosen)
+    return {name.removeprefix("x_lesion_"): value for name, value in scores.items()}
+
+
+PERFECT = {
+    "dice": 1.0,
+    "hd95": 0.0,
+    "surface_dice": 1.0,
+    "f1": 1.0,
+    "false_positives": 0.0,
+    "false_negatives": 0.0,
+}
+LARGE, OTHER, SMALL = (5, 5, 5, 4), (25, 15, 10, 3), (15, 22, 3, 1)
+
+
+def _with_small_lesion(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    label = _scene(*boxes)
+    label[15:18, 22, 3] = 1  # 3 mm³
+    return label
+
+
+def test_perfect_prediction_with_a_small_lesion_is_perfect() -> None:
+    # MIST 2.3.0: Dice .5, F1 .67, for the found small lesion counts as a false positive
+    label = _with_small_lesion(LARGE)
+    assert _score(label, label) == PERFECT
+
+
+def test_nothing_but_small_lesions_is_perfect_whether_found_or_not() -> None:
+    label = _with_small_lesion()
+    assert _score(label, label) == PERFECT
+    assert _score(np.zeros_like(label), label) == PERFECT
+    assert _score(label, np.zeros_like(label)) == PERFECT
+
+
+def test_small_predicted_component_is_no_false_positive() -> None:
+    assert _score(_with_small_lesion(LARGE), _scene(LARGE)) == PERFECT
+
+
+def test_small_component_counts_once_the_threshold_is_lower() -> None:
+    scores = _score(_with_small_lesion(LARGE), _scene(LARGE), min_volume_mm3=2)
+    assert scores["false_positives"] == 1
+    assert scores["dice"] == pytest.approx(0.5)
+    assert scores["f1"] == pytest.approx(2 / 3)
+
+
+def test_missed_and_invented_lesions_count_the_diagonal_of_the_whole_image() -> None:
+    # the masks fill a small part of the image: MIST took the diagonal of that part
+    missed = _score(_scene(LARGE), _scene(LARGE, OTHER))
+    assert missed["dice"] == pytest.approx(0.5)
+    assert missed["hd95"] == pytest.approx(DIAGONAL / 2)
+    assert (missed["false_negatives"], missed["false_positives"]) == (1, 0)
+    invented = _score(_scene(LARGE, OTHER), _scene(LARGE))
+    assert invented["hd95"] == pytest.approx(DIAGONAL / 2)
+    assert invented["surface_dice"] == pytest.approx(0.5)
+    assert invented["f1"] == pytest.approx(2 / 3)
+    assert (invented["false_negatives"], invented["false_positives"]) == (0, 1)
+
+
+def test_penalty_agrees_with_the_plain_metric_where_all_is_missed() -> None:
+    empty, label = np.zeros(SHAPE, np.uint8), _scene(LARGE, OTHER)
+    for pair in ((empty, label), (label, empty)):
+        scores = score_case(*pair, (1, 1, 1), {"x": (1,)}, ["hd95", "lesion_hd95", "dice", "lesion_dice"])
+        assert scores["x_hd95"] == pytest.approx(scores["x_lesion_hd95"])
+        assert scores["x_hd95"] == pytest.approx(DIAGONAL)
+        assert scores["x_dice"] == scores["x_lesion_dice"] == 0
+
+
+def test_penalty_and_emptiness_follow_the_rule() -> None:
+    empty, label = np.zeros(SHAPE, np.uint8), _scene(LARGE)
+    metrics = ["hd95", "lesion_hd95", "lesion_f1"]
+    scores = score_case(empty, label, (1, 1, 1), {"x": (1,)}, metrics, empty=EmptyRule(distance_mm=374))
+    assert scores == {"x_hd95": 374, "x_lesion_hd95": 374, "x_lesion_f1": 0}
+    scores = score_case(empty, label, (1, 1, 1), {"x": (1,)}, metrics, empty=EmptyRule(one="nan"))
+    assert all(math.isnan(value) for value in scores.values())
+
+
+def test_each_lesion_counts_the_same_and_near_components_belong_to_it() -> None:
+    reference = _scene(LARGE, OTHER)
+    # the large lesion is found by half; the other by a component two voxels beside it, which its dilation reaches
+    prediction = _scene((5, 5, 5, 4), (30, 15, 10, 3))
+    prediction[5:7, 5:9, 5:9] = 0
+    scores = _score(prediction, reference)
+    assert scores["false_positives"] == scores["false_negatives"] == 0
+    assert scores["f1"] == 1
+    assert scores["dice"] == pytest.approx((2 * 32 / (32 + 64) + 0) / 2)
+    assert _score(prediction, reference, dilation=1)["false_negatives"] == 1
+
+
+def test_components_join_by_edges_and_not_by_corners() -> None:
+    by_edge = _scene((5, 5, 5, 3), (8, 8, 5, 3))
+    by_corner = _scene((5, 5, 5, 3), (8, 8, 8, 3))
+    empty = np.zeros(SHAPE, np.uint8)
+    assert _score(empty, by_edge)["false_negatives"] == 1
+    assert _score(empty, by_corner)["false_negatives"] == 2
+    assert _score(empty, by_corner, consolidation=1)["false_negatives"] == 1
+
+
+def test_consolidation_joins_lesions_that_meet_when_grown() -> None:
+    reference = _scene((5, 5, 5, 3), (12, 5, 5, 3))  # four voxels apart
+    prediction = _scene((5, 5, 5, 3))
+    assert _score(prediction, reference)["false_negatives"] == 1
+    joined = _score(prediction, reference, consolidation=2)
+    assert joined["false_negatives"] == 0
+    assert joined["dice"] == pytest.approx(2 * 27 / (27 + 54))
