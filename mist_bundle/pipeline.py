@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.analysis.fingerprint import Fingerprint, analyze
+from mist_bundle.analysis.fingerprint import analyze
 from mist_bundle.artifacts import (
     DATALIST_JSON,
     FINGERPRINT_JSON,
@@ -102,12 +102,47 @@ def autoconfig(
     )
 
 
-def analyze_dataset(dataset_json: Path, workers: int | str = 1) -> tuple[Fingerprint, tuple[Problem, ...]]:
-    """Measure a data set: its fingerprint, and the cases that could not be used."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Analyzed:
+    """What analyze wrote."""
+
+    page: Path
+    report: dict[str, Any]
+    excluded: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def analyze_dataset(
+    dataset_json: Path, output: Path, *, workers: int | str = 1, pictures: int = 6, overwrite: bool = False
+) -> Analyzed:
+    """Measure a data set in detail and write fingerprint.json and data_report.json, .md and .html.
+
+    Args:
+        dataset_json: MIST's data set description.
+        output: folder of the files.
+        workers: processes, or the address of a Dask scheduler.
+        pictures: how many cases the page shows.
+        overwrite: replace files that are there.
+
+    Raises:
+        InputError: the description is wrong, no case is usable, or a file is there already.
+    """
+    from mist_bundle.analysis.data_report import DataFacts, make_data_report
+    from mist_bundle.analysis.fingerprint import analyze_in_detail
+    from mist_bundle.report.data_page import DATA_REPORT_HTML, DATA_REPORT_JSON, DATA_REPORT_MD, write_data_report
+    from mist_bundle.report.sources import files_of_cases
+
+    for name in (FINGERPRINT_JSON, DATA_REPORT_JSON, DATA_REPORT_MD, DATA_REPORT_HTML):
+        refuse_existing(output / name, overwrite=overwrite)
     spec = DatasetSpec.from_json(dataset_json)
     found = find_cases(spec, "train")
-    fingerprint = analyze(spec, found.cases, workers=workers, excluded=found.problems)
-    return fingerprint, fingerprint.excluded
+    fingerprint, details = analyze_in_detail(spec, found.cases, workers=workers, excluded=found.problems)
+    report = make_data_report(DataFacts.of_spec(spec), fingerprint, details)
+    write_data_report(output, report, files_of_cases(found.cases), pictures)
+    write_json(output / FINGERPRINT_JSON, fingerprint.to_json())
+    return Analyzed(
+        page=output / DATA_REPORT_HTML, report=report, excluded=fingerprint.excluded, warnings=found.warnings
+    )
 
 
 def work_dir(bundle: Path) -> Path:

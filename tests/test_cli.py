@@ -20,7 +20,7 @@ OPTIONS = {
     "batch_size patch_size max_patch_size target_spacing learning_rate flip_axes bias_correction skip_preprocessing "
     "workers seed format overwrite",
     "run_all": "dataset_json output device predict_test resume processes options",
-    "analyze": "dataset_json output workers overwrite",
+    "analyze": "dataset_json output workers pictures overwrite",
     "preprocess": "bundle dataset_dir workers overrides",
     "train": "bundle fold resume device processes dataset_dir overrides",
     "evaluate": "bundle fold paths reference prediction classes metrics output workers device overwrite dataset_dir "
