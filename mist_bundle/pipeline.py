@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mist_bundle.analysis.fingerprint import analyze
 from mist_bundle.artifacts import (
@@ -31,6 +31,9 @@ from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import CaseFailure, InputError, Problem
 from mist_bundle.planning.plan import Plan, PlanOptions, check_options, make_plan
+
+if TYPE_CHECKING:
+    from mist_bundle.report.bundle_report import Reported
 
 FOLD_COLUMN = "fold"
 
@@ -327,3 +330,38 @@ def finalize(bundle: Path) -> Path:
     summary = write_results(results, rows)
     finalize_bundle(bundle, folder, num_folds(bundle), summary)
     return results
+
+
+def report(
+    bundle: Path,
+    output: Path | None = None,
+    *,
+    dataset_dir: Path | None = None,
+    pictures: int = 6,
+    viewer_cases: int = 3,
+    workers: int | str = 1,
+    overwrite: bool = False,
+) -> Reported:
+    """Write the page about a bundle, and a viewer of some cases beside it.
+
+    Args:
+        bundle: its folder, trained or not.
+        output: the HTML file; report.html in the work folder where not given.
+        dataset_dir: folder of the cases, where it is not the one that the bundle names.
+        pictures: cases shown in the part about the data.
+        viewer_cases: cases in the viewer; 0 for no viewer.
+        workers: processes that read the predictions.
+        overwrite: replace a page that is there.
+
+    Raises:
+        InputError: a page is there already, or a file of the bundle or of its work folder is damaged.
+    """
+    from mist_bundle.report.bundle_report import REPORT_HTML, ReportRequest, viewer_path, write_report
+
+    page = output or work_dir(bundle) / REPORT_HTML
+    for path in (page, *([viewer_path(page)] if viewer_cases else [])):
+        refuse_existing(path, overwrite=overwrite)
+    request = ReportRequest(
+        bundle=bundle, dataset_dir=dataset_dir, pictures=pictures, viewer_cases=viewer_cases, workers=workers
+    )
+    return write_report(request, page)

@@ -27,6 +27,7 @@ OPTIONS = {
     "overrides",
     "finalize": "bundle",
     "predict": "bundle input output tta probabilities device overwrite overrides",
+    "report": "bundle output dataset_dir pictures viewer viewer_cases workers overwrite",
     "convert_msd": "source output copy limit start overwrite",
     "convert_csv": "source output test copy overwrite",
     "phantom": "output kind cases test_cases seed overwrite",

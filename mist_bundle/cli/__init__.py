@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
 from mist_bundle.cli.menu import losses, networks, recipes
+from mist_bundle.cli.report import report
 from mist_bundle.cli.words import check_flags, nearest_word
 from mist_bundle.cli.workflows import evaluate, finalize, predict, preprocess, train
 from mist_bundle.errors import (
@@ -36,6 +37,7 @@ VERBS: dict[str, Callable[..., None]] = {
         evaluate,
         finalize,
         predict,
+        report,
         convert_msd,
         convert_csv,
         phantom,

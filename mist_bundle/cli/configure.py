@@ -170,7 +170,8 @@ def run_all(
     predictions = pipeline.work_dir(bundle) / "predictions"
     count = pipeline.predict_test_set(bundle, predictions, settings) if predict_test else 0
     picture = draw_examples(bundle, pipeline.work_dir(bundle))
-    print(f"\nBundle:      {bundle}\nResults:     {results}\nPicture:     {picture}")
+    page = pipeline.report(bundle, overwrite=True)
+    print(f"\nBundle:      {bundle}\nResults:     {results}\nPicture:     {picture}\nReport:      {page.page}")
     print(f"Predictions: {pipeline.work_dir(bundle)}/fold_*/predictions (each case by a model that had not seen it)")
     if count:
         print(f"Test set:    {predictions} ({count} cases)")
