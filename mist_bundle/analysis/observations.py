@@ -10,7 +10,7 @@ from typing import Any
 
 Report = Mapping[str, Any]
 
-_ANISOTROPIC = 3.0  # MIST's threshold for the coarsest axis
+_ANISOTROPIC = 3.0 + 1e-6  # MIST's threshold for the coarsest axis; headers are rounded
 _VARIED = 1.5  # largest to smallest voxel side along one axis over the cases
 _OBLIQUE_DEGREES = 5.0
 _FEW_CASES = 20

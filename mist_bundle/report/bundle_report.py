@@ -8,13 +8,13 @@ from __future__ import annotations
 import datetime
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mist_bundle.analysis.data_report import DataFacts, make_data_report
 from mist_bundle.analysis.fingerprint import Fingerprint
-from mist_bundle.artifacts import FINGERPRINT_JSON, PLAN_JSON, read_json, write_text
+from mist_bundle.artifacts import FINGERPRINT_JSON, METADATA_JSON, PLAN_JSON, read_json, write_text
 from mist_bundle.errors import Problem
 from mist_bundle.report.case_pictures import spread_cases
 from mist_bundle.report.data_page import DATA_REPORT_JSON
@@ -129,7 +129,7 @@ class _Material:
             name=request.bundle.absolute().name,
             work_dir=work_dir,
             plan=plan,
-            data=bundle_data_report(work_dir, plan),
+            data=bundle_data_report(work_dir, plan, read_json(request.bundle / METADATA_JSON)),
             results=read_bundle_results(work_dir),
             all_files=files,
             readable=there,
@@ -202,7 +202,7 @@ def _viewer_cases(request: ReportRequest, made: _Material) -> list[tuple[str, st
     return [("reference only", case.id) for case in made.readable[:count]]
 
 
-def bundle_data_report(work_dir: Path, plan: Mapping[str, Any]) -> dict[str, Any] | None:
+def bundle_data_report(work_dir: Path, plan: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any] | None:
     """The data report that analyze left in the work folder, or one made from the fingerprint; None without both.
 
     A data report of other cases than the bundle's is not used.
@@ -214,7 +214,8 @@ def bundle_data_report(work_dir: Path, plan: Mapping[str, Any]) -> dict[str, Any
             return report
     if not measured.is_file():
         return None
-    return make_data_report(DataFacts.of_plan(plan), Fingerprint.read(measured))
+    facts = replace(DataFacts.of_plan(plan), description=metadata["description"], reference=metadata["data_source"])
+    return make_data_report(facts, Fingerprint.read(measured))
 
 
 def _data(made: _Material, pictures: int) -> Sections:

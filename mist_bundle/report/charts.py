@@ -15,7 +15,7 @@ import numpy as np
 from mist_bundle.report.html import Html, el, join, number
 
 WIDTH, HEIGHT = 360.0, 230.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 10.0, 8.0, 40.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 10.0, 8.0, 40.0
 _DASHES = (None, "6 3", "2 3", "8 3 2 3")
 NUM_COLOURS = 8
 _MAX_POINTS = 1500  # of a scatter plot or beside a box; more make a page heavy and say nothing new

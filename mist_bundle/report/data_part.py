@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mist_bundle.report import charts
@@ -70,7 +71,7 @@ def _overview(report: Report) -> Html:
 
 
 def _pictures(report: Report, files: Sequence[CaseFiles], count: int) -> Html:
-    by_id = {case.id: case for case in files}
+    by_id = {case.id: replace(case, prediction=None) for case in files}
     chosen = [by_id[name] for name in spread_cases(report, count) if name in by_id]
     names = {int(label): name for label, name in report["label_names"].items()}
     stats = {case["id"]: case for case in report["cases"]}
@@ -252,8 +253,12 @@ def _left_out(report: Report) -> Html:
     return section(
         "left-out",
         "Left out, and oddities",
-        table(["case", "why it was left out"], excluded, caption="Cases that are not used") if excluded else nothing,
-        join([el("h3", "Used all the same"), table(["case", "what is odd"], findings, caption="Oddities")])
+        table(["case", "why it was left out"], excluded, caption="Cases that are not used", stacked=True)
+        if excluded
+        else nothing,
+        join(
+            [el("h3", "Used all the same"), table(["case", "what is odd"], findings, caption="Oddities", stacked=True)]
+        )
         if findings
         else None,
     )

@@ -9,6 +9,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+_NONE = "–"
+_LONG_TABLE = 40  # rows
+_LONG_NUMBER = 24  # characters
 _VOID = frozenset({"meta", "link", "img", "br", "input"})
 
 
@@ -53,22 +56,43 @@ def section(identity: str, title: str, *children: object, lead: str = "") -> Htm
 
 
 def table(
-    head: Sequence[object], rows: Iterable[Sequence[object]], *, caption: str = "", sortable: bool = False
+    head: Sequence[object],
+    rows: Iterable[Sequence[object]],
+    *,
+    caption: str = "",
+    sortable: bool = False,
+    stacked: bool = False,
 ) -> Html:
-    """A table that scrolls sideways on narrow screens; numbers are set to the right."""
-    header = el("tr", *(el("th", cell, scope="col") for cell in head))
-    body = [
-        el("tr", *(el("th", cell, scope="row") if index == 0 else _cell(cell) for index, cell in enumerate(row)))
-        for row in rows
+    """A table that scrolls sideways on narrow screens, and down when it is long; columns of numbers are set right.
+
+    Args:
+        head: names of the columns.
+        rows: cells; the first names the row.
+        caption: what the table shows.
+        sortable: a click on a column's name sorts by it.
+        stacked: for tables of text: on narrow screens the cells of a row stand below each other.
+    """
+    body = [list(row) for row in rows]
+    right = [bool(body) and all(_is_number(row[index]) for row in body) for index in range(len(head))]
+    kinds = ["number" if one and index else None for index, one in enumerate(right)]
+    header = el("tr", *(el("th", cell, scope="col", class_=kind) for cell, kind in zip(head, kinds, strict=True)))
+    lines = [
+        el(
+            "tr",
+            el("th", row[0], scope="row"),
+            *(el("td", cell, class_=kind) for cell, kind in zip(row[1:], kinds[1:], strict=True)),
+        )
+        for row in body
     ]
     content = el(
         "table",
         el("caption", caption) if caption else None,
         el("thead", header),
-        el("tbody", *body),
-        class_="sortable" if sortable else None,
+        el("tbody", *lines),
+        class_=" ".join(name for name, wanted in (("sortable", sortable), ("stacked", stacked)) if wanted) or None,
     )
-    return el("div", content, class_="scroll", tabindex=0, role="region", aria_label=caption or "Table")
+    shape = "scroll long" if len(body) > _LONG_TABLE else "scroll"
+    return el("div", content, class_=shape, tabindex=0, role="region", aria_label=caption or "Table")
 
 
 def details(summary: object, *children: object, is_open: bool = False) -> Html:
@@ -84,7 +108,7 @@ def missing(what: str, command: str) -> Html:
 def number(value: Any, digits: int = 3) -> str:
     """A number for people: `digits` significant digits, thousands separated, a dash where there is none."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return "–"
+        return _NONE
     if isinstance(value, int):
         return f"{value:,}"
     if value != 0 and not 1e-3 <= abs(value) < 1e7:
@@ -131,10 +155,9 @@ def _asset(name: str) -> str:
     return importlib.resources.files("mist_bundle.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def _cell(value: object) -> Html:
-    text = str(value)
-    is_number = not isinstance(value, Html) and text[:1] in "0123456789-–+" and len(text) < 24
-    return el("td", value, class_="number" if is_number else None)
+def _is_number(cell: object) -> bool:
+    text = str(cell)
+    return text == _NONE or (text[:1] in "0123456789-+" and len(text) < _LONG_NUMBER and "×" not in text)
 
 
 def _number(value: object) -> object:

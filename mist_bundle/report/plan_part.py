@@ -45,7 +45,7 @@ def plan_section(plan: Mapping[str, Any]) -> Html:
         "plan",
         "Plan",
         facts(shown),
-        table(["decision", "value", "because"], rows, caption="Every decision and its reason"),
+        table(["decision", "value", "because"], rows, caption="Every decision and its reason", stacked=True),
         details("Arguments of the network", el("pre", el("code", _plain(plan["network_arguments"])))),
         lead="What was decided before training, from the measurements and the recipe.",
     )

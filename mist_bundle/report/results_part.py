@@ -25,6 +25,7 @@ from mist_bundle.runtime.metrics.case import METRICS
 from mist_bundle.runtime.metrics.table import ID, read_results, summarize
 from mist_bundle.runtime.numerics.grid import spacing_of
 
+_MAX_CLASSES_SHOWN = 8  # above a picture
 _UNITS = {
     "hd95": "mm",
     "hausdorff": "mm",
@@ -92,7 +93,7 @@ def results_section(
             for column, (name, one) in found.items()
             if one == metric
         ]
-        plots.append(charts.box_plot(_title(metric), _UNITS.get(metric, "better to the right"), rows))
+        plots.append(charts.box_plot(_title(metric), _axis_label(metric), rows))
     return section(
         "results",
         "Results",
@@ -216,8 +217,8 @@ def predicted_volumes(case: CaseFiles, final_classes: Mapping[str, Sequence[int]
 def _agreement(pairs: Sequence[tuple[float, float]]) -> list[str]:
     reference, prediction = (np.asarray(values) for values in zip(*pairs, strict=True))
     difference = prediction - reference
-    spread = 1.96 * float(difference.std(ddof=1)) if len(pairs) > 1 else 0.0
-    mean = float(difference.mean())
+    spread = round(1.96 * float(difference.std(ddof=1)), 9) if len(pairs) > 1 else 0.0
+    mean = round(float(difference.mean()), 9)  # equal volumes differ by rounding
     varied = len(pairs) > 2 and reference.std() > 0 and prediction.std() > 0
     correlation = float(np.corrcoef(reference, prediction)[0, 1]) if varied else math.nan
     limits = f"{number(mean - spread)} to {number(mean + spread)}"
@@ -257,18 +258,28 @@ def _all_cases(results: Results, found: Mapping[str, tuple[str, str]], folds: Ma
     return table(head, rows, caption="All cases", sortable=True)
 
 
-def _score_caption(row: Mapping[str, Any], classes: Sequence[str], fold: int | None) -> str:
+def _score_caption(row: Mapping[str, Any], classes: Sequence[str], fold: int | None) -> Html:
     found = _columns([row], classes)
-    scores = "; ".join(
-        f"{name} {_title(metric)} {number(row[column])} {_UNITS.get(metric, '')}".rstrip()
-        for column, (name, metric) in list(found.items())[:12]
-    )
-    return f"fold {fold}: {scores}"
+    lines = []
+    for name in list(dict.fromkeys(name for name, _ in found.values()))[:_MAX_CLASSES_SHOWN]:
+        scores = [
+            f"{_title(metric)} {number(row[column])} {_UNITS.get(metric, '')}".rstrip()
+            for column, (one, metric) in found.items()
+            if one == name
+        ]
+        lines.append(el("li", f"{name}: {', '.join(scores)}"))
+    return el("ul", el("li", f"held out in fold {fold}") if fold is not None else None, *lines)
 
 
 def _title(metric: str) -> str:
     known = {"dice": "Dice", "hd95": "HD95", "iou": "IoU"}
     return known.get(metric, metric.replace("_", " "))
+
+
+def _axis_label(metric: str) -> str:
+    known, unit = METRICS.get(metric), _UNITS.get(metric, "")
+    better = "" if known is None else "higher is better" if known.higher_is_better else "lower is better"
+    return ", ".join(words for words in (unit, better) if words) or _title(metric)
 
 
 def _mean(values: Any) -> float:

@@ -93,7 +93,7 @@ def _curve(histories: Sequence[FoldHistory], key: str, title: str, y_label: str)
             name=f"fold {one.fold}",
             points=[(record["epoch"], record[key]) for record in one.records if record.get(key) is not None],
             colour=one.fold,
-            style=one.fold // charts.NUM_COLOURS,
+            style=one.fold,
         )
         for one in histories
     ]
@@ -128,7 +128,7 @@ def _dice_chart(title: str, lines: Sequence[tuple[str, FoldHistory, str, int]]) 
     for words, history, name, colour in lines:
         values = [(record["epoch"], (record.get("dice") or {}).get(name)) for record in history.records]
         points = [(epoch, value) for epoch, value in values if value is not None]
-        series.append(Series(name=words, points=points, colour=colour, style=colour // charts.NUM_COLOURS))
+        series.append(Series(name=words, points=points, colour=colour, style=colour))
     return charts.line_chart(title, "epoch", "Dice", series, from_zero=True)
 
 

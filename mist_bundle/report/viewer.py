@@ -142,7 +142,7 @@ def _page(library: str, data: Mapping[str, Any], title: str, report_name: str) -
     ]
     boxes = [
         el("label", el("input", type="checkbox", id=name, checked=checked), name)
-        for name, checked in (("reference", True), ("prediction", True), ("outline", False))
+        for name, checked in (("image", True), ("reference", True), ("prediction", True), ("outline", False))
     ]
     legend = [
         el("li", el("span", style=f"background:rgb({','.join(map(str, one['rgb']))})"), one["name"])
@@ -171,7 +171,7 @@ def _page(library: str, data: Mapping[str, Any], title: str, report_name: str) -
         el("div", el("canvas", id="canvas", tabindex=0, aria_label="Slices and rendering of the case"), id="stage"),
         el(
             "footer",
-            el("span", "Position: ", el("span", id="place")),
+            el("span", "Click into a slice to read its position.", id="place"),
             " · ",
             el("a", "Back to the report", href=report_name),
             el(

@@ -8,6 +8,9 @@
     isRadiologicalConvention: true, // the patient's right on the left, as in the report
     sagittalNoseLeft: true,
     isOrientCube: true,
+    crosshairWidth: 0.3,
+    crosshairWidthUnit: "percent",
+    crosshairColor: [0.3, 0.8, 1, 0.7],
     dragAndDropEnabled: false,
     logLevel: "error",
     loadingText: "",
@@ -29,6 +32,7 @@
     for (const [kind, index] of Object.entries(overlays)) {
       viewer.setOpacity(index, byId(kind).checked ? strength : 0);
     }
+    viewer.setOpacity(0, byId("image").checked ? 1 : 0);
     viewer.updateGLVolume();
   }
   async function show(number) {
@@ -57,9 +61,10 @@
     render: () => viewer.setSliceType(viewer.sliceTypeRender),
   };
   viewer.opts.multiplanarShowRender = 1; // always beside the planes
+  viewer.setMultiplanarLayout(2); // a grid
   byId("view").addEventListener("change", () => views[byId("view").value]());
   byId("outline").addEventListener("change", () => viewer.setAtlasOutline(byId("outline").checked ? 1 : 0));
-  for (const kind of ["reference", "prediction"]) byId(kind).addEventListener("change", showOverlays);
+  for (const kind of ["image", "reference", "prediction"]) byId(kind).addEventListener("change", showOverlays);
   byId("opacity").addEventListener("input", showOverlays);
   byId("case").addEventListener("change", () => show(Number(byId("case").value)));
   views.all();
