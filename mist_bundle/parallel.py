@@ -49,7 +49,7 @@ def map_cases(
         description: the label of the progress bar.
         progress: show the bar; None shows it when stderr is a terminal or there is much to do.
     """
-    outcomes: list[Result | Problem] = [_PENDING] * len(items)  # type: ignore[list-item]
+    outcomes: list[Result | Problem] = [_PENDING] * len(items)
     for index, outcome in _bar(_outcomes(function, items, name, workers), len(items), description, progress):
         outcomes[index] = outcome
     return CaseResults(

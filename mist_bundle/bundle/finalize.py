@@ -64,7 +64,8 @@ def _write_card(bundle: Path, summary: Summary, best: int, num_folds: int) -> No
         for name, values in summary.items()
     )
     text = (
-        f"Out-of-fold predictions of a {num_folds}-fold cross-validation; no case was scored by a model that had seen it. "
+        f"Out-of-fold predictions of a {num_folds}-fold cross-validation; no case was scored by a model that "
+        "had seen it. "
         f"Distances in millimetres. model.pt is fold {best}, chosen by its inner validation split.\n\n"
         f"| class and metric | mean | std | median |\n|---|---|---|---|\n{rows}"
     )

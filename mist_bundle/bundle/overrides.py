@@ -1,6 +1,7 @@
 """Refuse overrides that a bundle does not know.
 
-`monai.bundle run … --epoch 5` creates a key that nothing reads and trains with the default; here the nearest id is named.
+`monai.bundle run … --epoch 5` creates a key that nothing reads and trains with the default; here the
+nearest id is named.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Copy `runtime/` into a bundle as `scripts/`, byte for byte.
 
-The bundle then runs where mist_bundle is not installed, and a reader can compare the copy with the release it came from.
+The bundle then runs where mist_bundle is not installed, and a reader can compare the copy with the release it is from.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from mist_bundle.cli.words import optional_path
 
@@ -57,9 +58,9 @@ def phantom(
         seed: of everything that is drawn.
         overwrite: replace a folder that is there already.
     """
-    from mist_bundle.dataset.phantom import make_phantom
+    from mist_bundle.dataset.phantom import Kind, make_phantom
 
     made = make_phantom(
-        Path(str(output)), kind=kind, num_cases=cases, num_test=test_cases, seed=seed, overwrite=overwrite
+        Path(str(output)), kind=cast("Kind", kind), num_cases=cases, num_test=test_cases, seed=seed, overwrite=overwrite
     )
     print(f"Data set: {made}")

@@ -39,27 +39,32 @@ def check_flags(verb: Callable[..., None], words: Sequence[str]) -> None:
 
 
 def nearest_word(name: str, known: Any) -> str:
+    """A sentence after a misspelt word: the nearest known one, and all there are."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     hint = f"Did you mean {close[0]}? " if close else ""
     return f"{hint}Known: {', '.join(known)}."
 
 
 def warn(warnings: Sequence[Problem]) -> None:
+    """Say on stderr what deserves a look but stops nothing."""
     if warnings:
         print(f"Warnings:\n{render_problems(warnings)}\n", file=sys.stderr)
 
 
 def fail_for(problems: Sequence[Problem], total: int, what: str) -> None:
+    """Say how many cases failed and raise CaseFailure, where any did."""
     if problems:
         print(f"{len(problems)} of {total} cases were {what}.", file=sys.stderr)
         raise CaseFailure(problems, total)
 
 
 def fold_numbers(fold: Any, count: int) -> list[int]:
+    """The folds meant by a number, a list of numbers, or "all"."""
     return list(range(count)) if fold == "all" else sequence("fold", fold, int)
 
 
 def axes(name: str, value: Any, kind: type) -> Any:
+    """A value for each axis; a single one serves all three."""
     if value is None:
         return None
     axes = tuple(sequence(name, value, kind))
@@ -80,6 +85,7 @@ def sequence(name: str, value: Any, kind: type) -> list[Any]:
 
 
 def bundle_folder(bundle: str) -> Path:
+    """The bundle's folder; refuses what is none."""
     path = Path(str(bundle))
     if not (path / "configs").is_dir():
         raise InputError(Problem(str(path), "is not a bundle: there is no configs/ folder in it."))
@@ -87,8 +93,10 @@ def bundle_folder(bundle: str) -> Path:
 
 
 def absolute(value: str | None) -> str | None:
+    """An absolute path, so that it means the same in another working directory."""
     return None if value is None else str(Path(str(value)).absolute())
 
 
 def optional_path(value: str | None) -> Path | None:
+    """A Path, or None."""
     return None if value is None else Path(str(value))

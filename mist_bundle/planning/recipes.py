@@ -88,7 +88,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "quick": replace(
         _PAPER,
-        about="For a laptop: a small nnU-Net on whole-organ patches, AdamW, cosine with warm-up, minutes instead of days.",
+        about="For a laptop: a small nnU-Net on whole-organ patches, AdamW, cosine with warm-up; minutes, not days.",
         cite="measured, docs/benchmarks.md",
         filters=(8, 32, 64, 128),
         residual=False,

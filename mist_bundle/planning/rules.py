@@ -6,7 +6,7 @@ code of mist-medical.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import floor, log2, prod
 from typing import Generic, TypeVar
@@ -44,7 +44,7 @@ def decide_crop(volume_reductions: Sequence[float]) -> Decision[bool]:
 def decide_target_spacing(
     spacings_mm: Sequence[Sequence[float]], shapes: Sequence[Sequence[int]], num_channels: int
 ) -> Decision[Spacing]:
-    """Median spacing; 10th percentile on a coarse axis; times 1.25 until every resampled image is at most 2 GB (MIST 2.2).
+    """Median spacing; 10th percentile on a coarse axis; times 1.25 until no resampled image exceeds 2 GB (MIST 2.2).
 
     Args:
         spacings_mm: of each case.
@@ -74,7 +74,7 @@ def _largest_image_bytes(
     return max(4 * num_channels * prod(shape) for shape in resampled)
 
 
-def resampled_shape(shape: Sequence[int], spacing_mm: Sequence[float], target_mm: Sequence[float]) -> Triple:
+def resampled_shape(shape: Sequence[int], spacing_mm: Iterable[float], target_mm: Iterable[float]) -> Triple:
     """Shape after resampling: extent over target spacing, rounded half up, at least one voxel."""
     sizes = [
         max(1, floor(size * own / target + 0.5)) for size, own, target in zip(shape, spacing_mm, target_mm, strict=True)

@@ -11,7 +11,7 @@ from math import ceil, prod
 from typing import Any
 
 MAX_DOWNSAMPLINGS = 5
-# An axis is halved while it has at least eight voxels, so the bottleneck keeps four (MIST 2.3.0, MONAI's DynUNet tutorial)
+# An axis is halved while it has at least eight voxels: the bottleneck keeps four (MIST 2.3.0, MONAI's DynUNet tutorial)
 MIN_SIZE_TO_HALVE = 8
 # Coarse axes are left alone until the others have caught up with them
 MAX_SPACING_RATIO = 2.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -167,7 +168,8 @@ def test_monai_verifies_metadata_network_and_export(trained_bundle: Path, shared
     configs = trained_bundle / "configs"
     schema = tmp_path / "schema.json"
     shutil.copyfile(shared_data / "monai_meta_schema_20240725.json", schema)
-    verify_metadata(meta_file=str(configs / "metadata.json"), filepath=str(schema))
+    checksum = hashlib.sha256(schema.read_bytes()).hexdigest()
+    verify_metadata(str(configs / "metadata.json"), str(schema), hash_val=checksum, hash_type="sha256")
     inference = {"meta_file": str(configs / "metadata.json"), "config_file": str(configs / "inference.json")}
     verify_net_in_out("network_def", device="cpu", **inference)
     exported = tmp_path / "model.ts"

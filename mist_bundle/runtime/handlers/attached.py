@@ -1,6 +1,6 @@
 """Put a handler that other parts of the configuration refer to into a list of handlers.
 
-Consumers of bundles (MONAI's own property check, MONAI Label) want every entry of that list to be a component of its own.
+Consumers of bundles (MONAI's own property check, MONAI Label) want every entry of that list to be a component.
 """
 
 from __future__ import annotations

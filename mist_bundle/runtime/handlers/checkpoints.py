@@ -39,8 +39,9 @@ class CheckpointKeeper:
         fold_dir: folder in the work folder for last.pt and status.json.
         best_paths: files that the best weights are written to.
         averaged_network: the moving average of the weights, if there is one: it is what is validated and kept as best.
-        metric: name of the evaluator's metric, the greater the better. Without validation the last weights are the best.
-        training_only_keys: parts of parameter names that only training needs (auxiliary heads), left out of the best weights.
+        metric: name of the evaluator's metric, the greater the better. Without validation the last weights are best.
+        training_only_keys: parts of parameter names that only training needs (auxiliary heads), left out of the
+            best weights.
         resume: go on from last.pt where there is one.
         rank: only rank 0 writes.
     """
@@ -178,7 +179,7 @@ def unwrap(network: torch.nn.Module) -> torch.nn.Module:
 
 
 def random_state() -> dict[str, Any]:
-    """State of all generators that training may draw from, as tensors and plain numbers only (weights_only loadable)."""
+    """State of all generators that training may draw from, as tensors and plain numbers (weights_only loadable)."""
     version, numbers, cached = random.getstate()
     name, keys, position, has_gauss, gauss = np.random.get_state()
     return {

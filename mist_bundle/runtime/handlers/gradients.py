@@ -1,4 +1,4 @@
-"""Guards between backward pass and optimizer step: clip the gradients, and stop at once when the loss is not a number."""
+"""Guards between backward pass and optimizer step: clip the gradients; stop at once when the loss is not a number."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FiniteLossGuard:
 
     def __call__(self, engine: Engine) -> None:
         """Raise FloatingPointError naming epoch, step and cases."""
-        loss = engine.state.output["loss"]  # type: ignore[index,call-overload]
+        loss = engine.state.output["loss"]  # type: ignore[index]
         if bool(torch.isfinite(loss).all()):
             return
         cases = engine.state.batch.get("id", "unknown")  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""What a person sees of a training: a bar within each epoch, one line after it, curves in TensorBoard and history.jsonl."""
+"""What a person sees of a training: a bar in each epoch, one line after it, curves in TensorBoard and history.jsonl."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class TrainingProgress:
 
     def _iteration_completed(self, engine: Engine) -> None:
         # summed on the device: reading the value in each step would make a GPU wait for it
-        self._loss_sum = self._loss_sum + engine.state.output["loss"].detach()  # type: ignore[index,call-overload]
+        self._loss_sum = self._loss_sum + engine.state.output["loss"].detach()  # type: ignore[index]
         self._steps += 1
         if self._bar is not None:
             self._bar.update()
@@ -193,7 +193,7 @@ def _summary_writer(log_dir: Path) -> Any:
     except ImportError:
         logger.warning("TensorBoard is not installed: no curves there; %s has the same numbers.", HISTORY)
         return None
-    return SummaryWriter(str(log_dir))  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(log_dir))
 
 
 def _drop_later_epochs(path: Path, epoch: int) -> None:

@@ -24,7 +24,7 @@ def rate_factor(step: int, total_steps: int, warmup_steps: int, shape: str, powe
     fraction = progress / max(1, total_steps - warmup_steps)
     if shape == "cosine":
         return 0.5 * (1.0 + math.cos(math.pi * fraction))
-    return (1.0 - fraction) ** power
+    return float((1.0 - fraction) ** power)
 
 
 class WarmupSchedule(LambdaLR):

@@ -53,7 +53,9 @@ class ScoreCases:
         self.rows = []
 
     def _score(self, engine: Engine) -> None:
-        for item, output in zip(engine.state.batch, engine.state.output, strict=True):  # type: ignore[arg-type]
+        items: Any = engine.state.batch
+        outputs: Any = engine.state.output
+        for item, output in zip(items, outputs, strict=True):
             self.rows.append(self._row(item, output))
 
     def _row(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from monai.inferers import SlidingWindowInferer
@@ -67,14 +67,14 @@ class EnsembleInferer:
 
     def _stitch(self, inputs: torch.Tensor, network: Any) -> torch.Tensor:
         try:
-            return self.inferer(inputs, network)
+            return cast("torch.Tensor", self.inferer(inputs, network))
         except torch.OutOfMemoryError:
             if self.inferer.device is not None and torch.device(self.inferer.device).type == "cpu":
                 raise
             logger.warning("The device has no room for the whole prediction: stitching in host memory from now on.")
             torch.cuda.empty_cache()
             self.inferer.device = torch.device("cpu")
-            return self.inferer(inputs, network)
+            return cast("torch.Tensor", self.inferer(inputs, network))
 
 
 def flip_combinations(axes: Sequence[int]) -> list[tuple[int, ...]]:

@@ -31,5 +31,7 @@ class DeepSupervisionLoss(nn.Module):
         else:
             heads = list(prediction)
         weights = [0.5**index for index in range(len(heads))]
-        total = torch.stack([weight * self.loss(head, target) for weight, head in zip(weights, heads)]).sum()
+        total = torch.stack(
+            [weight * self.loss(head, target) for weight, head in zip(weights, heads, strict=True)]
+        ).sum()
         return total / sum(weights)

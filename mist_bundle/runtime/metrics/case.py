@@ -2,9 +2,9 @@
 
 Everything is cut to the box around the labels first, and what several metrics need is computed once per class.
 
-Empty masks, unless told otherwise (MIST's rule): a class that is in neither label map has the best value (1, or 0 mm); a
-class that is in only one of them has the worst (0, or the diagonal of the whole image in mm). The volume difference is a
-plain number of millilitres in both cases.
+Empty masks, unless told otherwise (MIST's rule): a class that is in neither label map has the best value (1, or 0 mm);
+a class that is in only one of them has the worst (0, or the diagonal of the whole image in mm). The volume difference
+is a plain number of millilitres in both cases.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Distances between the surfaces of two masks, computed once and shared by all metrics that need them.
 
-Both surfaces are taken at voxel corners and weighted by area (see surfels.py), as in google-deepmind/surface-distance and
-MIST: a metric of a finely and of a coarsely sampled surface then means the same. Both masks must have voxels; what an
-empty one is worth is decided in case.py.
+Both surfaces are taken at voxel corners and weighted by area (see surfels.py), as in google-deepmind/surface-distance
+and MIST: a metric of a finely and of a coarsely sampled surface then means the same. Both masks must have voxels; what
+an empty one is worth is decided in case.py.
 """
 
 from __future__ import annotations

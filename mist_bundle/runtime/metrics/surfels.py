@@ -1,7 +1,7 @@
 """Where the surface of a voxel mask runs and how much area it has there.
 
-The surface is looked at in every 2x2x2 neighbourhood of voxels, hence at voxel corners: the neighbourhood's eight bits are
-its code, and a table gives the area in mm² of the marching-cubes surface of each code. The areas are those of
+The surface is looked at in every 2x2x2 neighbourhood of voxels, hence at voxel corners: the neighbourhood's eight bits
+are its code, and a table gives the area in mm² of the marching-cubes surface of each code. The areas are those of
 google-deepmind/surface-distance and so of MIST, but are derived here from six base shapes instead of 256 entries.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ def neighbour_codes(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     padded = np.pad(mask.view(np.uint8), 1)
     along_z = padded[:, :, :-1] | padded[:, :, 1:] << 1
     along_y = along_z[:, :-1] | along_z[:, 1:] << 2
-    codes: NDArray[np.uint8] = along_y[:-1] | along_y[1:] << 4
+    codes: NDArray[Any] = along_y[:-1] | along_y[1:] << 4
     return codes
 
 

@@ -1,7 +1,7 @@
 """The table of results: one row a case, sorted by id, and five rows of statistics at its end.
 
 The columns are `id` and then `<class>_<metric>`. A value that is not defined is written `nan` and left out of the
-statistics. results.csv is for spreadsheets and MIST's tools; results.json beside it holds the same and the failed cases.
+statistics. results.csv is for spreadsheets and MIST's tools; results.json beside it holds the same and failed cases.
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ from .spline import AxisOperator, apply_separable, linear_matrix, nearest_indice
 
 # Affines from float32 headers leave noise of this size (in voxels) where the grids in truth coincide.
 _SNAP_VOXELS = 1e-4
+# Half-way between two voxels two classes are equal; the noise of a float32 header must not choose between them.
+_TIE = 1e-5
 # How far the probabilities of a voxel may miss 1 in sum (float32 arithmetic) before they are scaled.
 _SUM_TOLERANCE = 1e-5
 
@@ -41,7 +43,8 @@ def restore_label_from_scores(
         labels: label value of each class; the first is the background and fills everything outside the box.
 
     Returns:
-        (X, Y, Z) of the smallest integer type that holds the labels. Equal scores go to the class that comes first.
+        (X, Y, Z) of the smallest integer type that holds the labels. Equal scores (to 1e-5) go to the class that comes
+        first.
 
     Raises:
         ValueError: not one label a class, or the grids are tilted against each other.
@@ -66,7 +69,7 @@ def restore_label_from_scores(
             continue
         where = region[0]
         score = _interpolate_part(volume, operators, where)
-        won = score > best[where]
+        won = score > best[where] + _TIE
         best[where][won] = score[won]
         chosen[where][won] = label
     return result

@@ -152,9 +152,9 @@ def apply_separable(array: NDArray[Any], operators: Sequence[AxisOperator]) -> N
 
 
 def _multiply(volume: NDArray[Any], axes: list[int], matrices: Mapping[int, Matrix]) -> tuple[NDArray[Any], list[int]]:
-    """Multiply each matrix onto its axis; `axes` names the volume's axes, and the result's axes come in another order.
+    """Multiply each matrix onto its axis; `axes` names the volume's axes, the result's axes come in another order.
 
-    Every step is a few large products over the first or last stored axis. A product for each slice would do as well, but
+    Every step is a few large products over the first or last stored axis. A product for each slice would do too, but
     many small calls starve when BLAS threads meet a busy machine (measured: 100 times slower).
     """
     remaining = dict(matrices)

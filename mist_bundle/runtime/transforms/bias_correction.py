@@ -42,6 +42,7 @@ class BiasCorrectiond(MapTransform):
         self.iterations = [int(number) for number in iterations]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to the dictionary of one case; what it does not name stays as it is."""
         result = dict(data)
         for key in self.key_iterator(result):
             volume = result[key]

@@ -38,6 +38,7 @@ class CropToForegroundd(MapTransform):
         self.source_channel = source_channel
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to the dictionary of one case; what it does not name stays as it is."""
         result = dict(data)
         present = list(self.key_iterator(result))
         check_same_shape(result, [*present, self.source_key])

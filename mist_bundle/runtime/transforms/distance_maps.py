@@ -39,6 +39,7 @@ class DistanceMapsd(MapTransform):
         self.use_spacing = use_spacing
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to the dictionary of one case; what it does not name stays as it is."""
         label = data[self.label_key]
         spacing = spacing_of(affine_of(label)).tolist() if self.use_spacing else None
         maps = distance_maps(as_volume(label, self.label_key)[0], self.num_classes, self.normalize, spacing)

@@ -44,6 +44,7 @@ class LabelsToIndicesd(MapTransform):
         self.labels = [int(label) for label in labels]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to the dictionary of one case; what it does not name stays as it is."""
         result = dict(data)
         for key in self.key_iterator(result):
             array = as_volume(result[key], key)

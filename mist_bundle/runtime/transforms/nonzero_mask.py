@@ -27,6 +27,7 @@ class NonzeroMaskd(MapTransform):
         self.mask_key = mask_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to the dictionary of one case; what it does not name stays as it is."""
         image = data[self.source_key]
         mask = (as_volume(image, self.source_key) != 0).astype(np.uint8)
         return {**data, self.mask_key: new_volume(mask, image)}

@@ -50,6 +50,7 @@ class WindowNormalized(MapTransform):
         self.mask_key = mask_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to the dictionary of one case; what it does not name stays as it is."""
         result = dict(data)
         mask = None if self.mask_key is None else as_volume(result[self.mask_key], self.mask_key)
         for key in self.key_iterator(result):

@@ -48,6 +48,7 @@ class ResampleToSpacingd(MapTransform):
         self.mask_key = mask_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to the dictionary of one case; what it does not name stays as it is."""
         result = dict(data)
         present = list(self.key_iterator(result))
         if not present:

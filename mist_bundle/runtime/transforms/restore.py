@@ -45,6 +45,7 @@ class RestoreSegmentationd(MapTransform):
         self.probabilities_key = probabilities_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to the dictionary of one case; what it does not name stays as it is."""
         result = dict(data)
         reference = result[self.reference_key]
         affine, shape = original_grid(reference, self.reference_key)

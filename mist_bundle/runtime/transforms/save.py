@@ -55,6 +55,7 @@ class SaveSegmentationd(MapTransform):
         self.suffix = suffix
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to the dictionary of one case; what it does not name stays as it is."""
         for key in self.key_iterator(dict(data)):
             volume = data[key]
             array = _file_array(as_volume(volume, key))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -35,7 +36,7 @@ def test_polynomial_is_torchs_polynomial() -> None:
 
 def test_warm_up_rises_and_never_outlasts_the_run() -> None:
     factors = [rate_factor(step, 100, 10, "cosine") for step in range(100)]
-    assert all(later > earlier for earlier, later in zip(factors[:10], factors[1:11], strict=True))
+    assert all(later > earlier for earlier, later in itertools.pairwise(factors[:11]))
     assert factors[10] == 1.0
     assert factors[99] == pytest.approx(0.5 * (1 + math.cos(math.pi * 89 / 90)))
     assert _rates(lambda optimizer: WarmupSchedule(optimizer, "cosine", 1, warmup_fraction=0.9), 1) == [0.5]

@@ -1,0 +1,123 @@
+"""Who may import whom, read from the source; docs/architecture.md says the same in words."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "mist_bundle"
+BASE = {"errors", "artifacts", "parallel"}
+NUMERIC = {"numpy", "scipy"}
+
+# part of the package -> parts it may import (itself apart), and packages beyond the standard library
+ALLOWED: dict[str, tuple[set[str], set[str]]] = {
+    "errors": (set(), set()),
+    "artifacts": ({"errors"}, set()),
+    "parallel": ({"errors"}, {"tqdm", "dask", "distributed"}),
+    "catalog": (set(), set()),
+    "dataset": (BASE, {"numpy", "nibabel"}),
+    "analysis": ({*BASE, "dataset", "runtime.numerics"}, {*NUMERIC, "nibabel"}),
+    "planning": ({"errors", "dataset", "analysis", "catalog"}, {"numpy"}),
+    "bundle": ({*BASE, "dataset", "planning", "catalog"}, {"yaml", "numpy", "torch", "monai", "safetensors"}),
+    "evaluation": ({*BASE, "dataset", "catalog", "runtime.metrics"}, {*NUMERIC, "nibabel", "SimpleITK"}),
+    "report": ({*BASE, "dataset", "analysis", "catalog", "bundle"}, {*NUMERIC, "nibabel", "matplotlib"}),
+}
+# the entrances see everything, and nothing sees the command line
+ENTRANCES = {"cli", "pipeline", "autoconfig", "__main__", "__init__"}
+RUNTIME = {"monai", "torch", "ignite", "numpy", "scipy", "SimpleITK", "nibabel", "nvidia", "tqdm", "tensorboard"}
+
+
+def _modules(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def _imports(path: Path) -> Iterator[tuple[str, int]]:
+    """(module, level) of every import; `from . import x` has level 1; names under `if TYPE_CHECKING` count too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, 0) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "", node.level)
+
+
+def _part(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def _is_within(module: str, part: str) -> bool:
+    return module == part or module.startswith(f"{part}.")
+
+
+def test_the_whole_package_is_looked_at() -> None:
+    parts = {_part(path) for path in _modules(PACKAGE)}
+    assert parts == {*ALLOWED, *ENTRANCES, "runtime"}
+    assert len(_modules(PACKAGE)) > 100
+
+
+@pytest.mark.parametrize("part", sorted(ALLOWED))
+def test_a_part_imports_only_what_it_may(part: str) -> None:
+    own, packages = ALLOWED[part]
+    wrong = []
+    for path in _modules(PACKAGE):
+        if _part(path) != part:
+            continue
+        for module, level in _imports(path):
+            top = module.split(".")[0]
+            inside = module.removeprefix("mist_bundle").removeprefix(".")
+            is_own = level > 0 or (top == "mist_bundle" and any(_is_within(inside, name) for name in {part, *own}))
+            version_only = module == "mist_bundle"
+            if not (is_own or version_only or top in sys.stdlib_module_names or top in packages):
+                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert not wrong
+
+
+def test_runtime_stands_alone() -> None:
+    wrong = []
+    for path in _modules(PACKAGE / "runtime"):
+        for module, level in _imports(path):
+            top = module.split(".")[0]
+            if not (level > 0 or top in sys.stdlib_module_names or top in RUNTIME):
+                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert not wrong
+
+
+def test_runtime_numerics_needs_only_numpy_and_scipy() -> None:
+    for path in _modules(PACKAGE / "runtime" / "numerics"):
+        for module, level in _imports(path):
+            assert level in (0, 1), f"{path.name} reaches out of numerics"
+            top = module.split(".")[0]
+            assert level == 1 or top in sys.stdlib_module_names or top in NUMERIC, f"{path.name} imports {module}"
+
+
+def test_nothing_imports_the_command_line() -> None:
+    users = [
+        path.relative_to(PACKAGE).as_posix()
+        for path in _modules(PACKAGE)
+        if any(_is_within(module, "mist_bundle.cli") for module, _ in _imports(path))
+    ]
+    assert [user for user in users if not user.startswith("cli/")] == ["__main__.py", "autoconfig.py"]
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    silent = []
+    for path in _modules(PACKAGE):
+        text = path.read_text(encoding="utf-8")
+        if text.strip() and not ast.get_docstring(ast.parse(text)):
+            silent.append(path.relative_to(ROOT).as_posix())
+    assert not silent
+
+
+def test_scripts_is_not_a_package() -> None:
+    assert not (ROOT / "scripts" / "__init__.py").exists(), "it would shadow the scripts of every bundle"
+
+
+def test_tests_mirror_the_package() -> None:
+    folders = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*") if path.is_dir() and list(path.glob("*.py"))}
+    missing = sorted(str(folder) for folder in folders if not (ROOT / "tests" / folder).is_dir())
+    assert missing in ([], ["cli"]), "the command line is tested in tests/test_cli.py"
