@@ -6,6 +6,7 @@ added. Size classes, imbalance levels and the kinds of quantities follow MIST 2.
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -122,7 +123,8 @@ def make_data_report(facts: DataFacts, fingerprint: Fingerprint, details: Sequen
         "class_weights": {str(label): weight for label, weight in fingerprint.class_weights.items()},
         "cases": [_case(facts.channel_names, named, case, by_id.get(case.id)) for case in cases],
     }
-    return {**report, "observations": observations(report)}
+    plain: dict[str, Any] = json.loads(json.dumps({**report, "observations": observations(report)}, allow_nan=False))
+    return plain
 
 
 def statistics(values: Sequence[float]) -> dict[str, float] | None:

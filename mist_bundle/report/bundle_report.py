@@ -21,6 +21,7 @@ from mist_bundle.report.data_page import DATA_REPORT_JSON
 from mist_bundle.report.data_part import Sections, data_sections
 from mist_bundle.report.html import Html, document, el, missing, section
 from mist_bundle.report.plan_part import plan_section, reproduce_section
+from mist_bundle.report.postprocessing_part import postprocessing_section
 from mist_bundle.report.results_part import (
     Results,
     cases_section,
@@ -155,6 +156,7 @@ def _sections(
         ("cases", "Cases", cases_section(results, made.readable, plan, request.each, name)),
         ("viewer", "Viewer", viewer_section(viewer, no_viewer)) if request.viewer_cases else None,
         ("volumes", "Volumes", volumes),
+        ("postprocessing", "Post-processing", postprocessing_section(made.work_dir, name)),
         ("reproduce", "Do it again", reproduce_section(request.bundle, plan)),
     ]
     return [one for one in sections if one is not None], problems

@@ -82,7 +82,7 @@ def _records(path: Path) -> list[Mapping[str, Any]]:
     for index, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             records.append(json.loads(line))
-        except json.JSONDecodeError as error:  # noqa: PERF203  the line's number belongs in the message
+        except json.JSONDecodeError as error:
             raise InputError(Problem(f"{path}, line {index}", f"is not valid JSON: {error.msg}.")) from error
     return records
 

@@ -70,7 +70,7 @@ def write_viewer(
     for words, case in cases:
         try:
             shown.append(_case(words, case, modality))
-        except InputError as error:  # noqa: PERF203  one bad case does not spoil the page
+        except InputError as error:
             problems.append(Problem(case.id, str(error)))
     if not shown:
         raise InputError([*problems, Problem("viewer", "there is no case to show.")])
@@ -91,7 +91,7 @@ def _case(words: str, case: CaseFiles, modality: str) -> dict[str, Any]:
         if findings:
             raise InputError([Problem(case.id, finding) for finding in findings])
     step = max(1, math.ceil((image.array.size / MAX_VOXELS) ** (1 / 3) - 1e-9))
-    note = words if step == 1 else f"{words}; every {step}th voxel along each axis is shown"
+    note = words if step == 1 else f"{words}; thinned out: one voxel of {step} along each axis"
     return {
         "id": case.id,
         "note": note,

@@ -1,9 +1,9 @@
-"""A small bundle with everything a report shows: made by the commands, with predictions that are known to be wrong how."""
+"""A small bundle with everything a report shows: made by the commands, with predictions whose errors are known."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Made:
     write_results(made.work_dir / "results.csv", rows, {"lost_case": "its prediction is <missing>"})
     for fold in range(2):
         _write_history(made.work_dir / f"fold_{fold}", plan["label_names"][1:], fold)
-    return made
+    return replace(made, files=files_of_bundle(made.bundle, plan["channel_names"]))
 
 
 def _configure(folder: Path) -> Made:
