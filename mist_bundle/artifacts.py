@@ -28,6 +28,7 @@ DATALIST_JSON = "configs/datalist.json"
 METADATA_JSON = "configs/metadata.json"
 LOGGING_CONF = "configs/logging.conf"
 MANIFEST_JSON = "MANIFEST.json"
+LARGE_FILES_YML = "large_files.yml"
 MODEL_PT = "models/model.pt"
 BUNDLE_README = "docs/README.md"
 DATA_LICENSE = "docs/data_license.txt"
@@ -70,6 +71,12 @@ def write_bytes(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def adopt_file(temporary: Path, target: Path) -> None:
+    """Put a complete file that lies in the same file system in its place, readable as any file that the user makes."""
+    temporary.chmod(0o666 & ~_umask())
+    os.replace(temporary, target)
 
 
 def write_text(path: Path, content: str) -> None:

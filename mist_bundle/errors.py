@@ -39,12 +39,12 @@ class InputError(MistBundleError):
 
 
 class CaseFailure(MistBundleError):
-    """Some cases failed. `problems` names each of them; what succeeded has been written."""
+    """Some cases (or formats, files …) failed. `problems` names each of them; what succeeded has been written."""
 
-    def __init__(self, problems: Sequence[Problem], total: int) -> None:
+    def __init__(self, problems: Sequence[Problem], total: int, what: str = "cases") -> None:
         self.problems = tuple(problems)
         self.total = total
-        super().__init__(f"{len(self.problems)} of {total} cases failed:\n{render_problems(self.problems)}")
+        super().__init__(f"{len(self.problems)} of {total} {what} failed:\n{render_problems(self.problems)}")
 
 
 def render_problems(problems: Sequence[Problem]) -> str:

@@ -21,15 +21,21 @@ from mist_bundle.artifacts import (
     refuse_existing,
     write_json,
 )
+from mist_bundle.bundle.audit import require_audited
 from mist_bundle.bundle.finalize import finalize_bundle
 from mist_bundle.bundle.generate import BundleInput, bundle_name, generate_bundle
 from mist_bundle.bundle.launch import EVALUATING, INFERENCE, PREPROCESS, TRAINING, run_workflow
+from mist_bundle.bundle.user_code import UserCode, find_user_code
+from mist_bundle.catalog.choice import is_user_code
+from mist_bundle.catalog.losses import LOSSES
+from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.dataset.cases import Case, find_cases, match_prediction_inputs
 from mist_bundle.dataset.folds import assign_folds
 from mist_bundle.dataset.prediction_case import check_prediction_case
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.planning.objective import check_objective
 from mist_bundle.planning.plan import Plan, PlanOptions, check_options, make_plan
 
 if TYPE_CHECKING:
@@ -75,7 +81,11 @@ def autoconfig(
         InputError: everything that is wrong, before anything is written.
     """
     check_options(options)
+    options, user_code = _find_user_code(options)
     spec = DatasetSpec.from_json(dataset_json)
+    if options.ignore_label is not None:
+        spec = spec.with_ignore_label(options.ignore_label)
+    check_objective(spec, options)
     refuse_existing(output / bundle_name(spec), overwrite=overwrite)
     found = find_cases(spec, "train")
     fingerprint = analyze(spec, found.cases, workers=workers, excluded=found.problems)
@@ -94,6 +104,7 @@ def autoconfig(
         test_cases=tests.cases if tests else (),
         folds=folds,
         excluded=excluded,
+        user_code=user_code,
     )
     bundle = generate_bundle(given, output, config_format=config_format, overwrite=overwrite)
     write_json(work_dir(bundle) / FINGERPRINT_JSON, fingerprint.to_json())
@@ -103,6 +114,29 @@ def autoconfig(
         excluded=(*excluded, *(tests.problems if tests else ())),
         warnings=(*found.warnings, *(tests.warnings if tests else ())),
     )
+
+
+def _find_user_code(options: PlanOptions) -> tuple[PlanOptions, tuple[UserCode, ...]]:
+    """The options with dotted paths as the bundle will know them, and the files that go with them."""
+    codes: list[UserCode] = []
+    problems: list[Problem] = []
+    for name, menu in (("network", NETWORKS), ("loss", LOSSES)):
+        asked = getattr(options, name)
+        if asked is None or not is_user_code(asked):
+            continue
+        try:
+            code = find_user_code(asked, f"--{name}", menu)
+        except InputError as error:
+            problems += error.problems
+            continue
+        if name == "network":
+            options = replace(options, network=code.target, patch_divisor=code.patch_divisor)
+        else:
+            options = replace(options, loss=code.target)
+        codes.append(code)
+    if problems:
+        raise InputError(problems)
+    return options, tuple(codes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,13 +192,17 @@ def num_folds(bundle: Path) -> int:
     return 1 + max(int(item["fold"]) for item in read_json(bundle / DATALIST_JSON)["training"])
 
 
-def preprocess(bundle: Path, overrides: Mapping[str, Any]) -> None:
-    """Fill the cache of prepared arrays."""
+def preprocess(bundle: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> None:
+    """Fill the cache of prepared arrays. As all that runs a bundle: only what passes the audit, or with `trust`."""
+    require_audited(bundle, trust=trust)
     run_workflow(bundle, PREPROCESS, overrides)
 
 
-def train(bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1) -> None:
+def train(
+    bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1, *, trust: bool = False
+) -> None:
     """Train the given folds, one after the other. With resume, folds that are complete are passed over."""
+    require_audited(bundle, trust=trust)
     _check_folds(bundle, folds)
     for fold in folds:
         if overrides.get("resume") and _is_complete(bundle, fold, overrides):
@@ -172,8 +210,11 @@ def train(bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], proc
         run_workflow(bundle, TRAINING, {"fold": fold, **overrides}, processes)
 
 
-def evaluate_folds(bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1) -> None:
+def evaluate_folds(
+    bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1, *, trust: bool = False
+) -> None:
     """Predict and score the held-out cases of the given folds."""
+    require_audited(bundle, trust=trust)
     _check_folds(bundle, folds)
     for fold in folds:
         run_workflow(bundle, EVALUATING, {"fold": fold, **overrides}, processes)
@@ -189,6 +230,7 @@ def predict(
     device: str | None = None,
     overwrite: bool = False,
     overrides: Mapping[str, Any] | None = None,
+    trust: bool = False,
 ) -> tuple[list[Path], tuple[Problem, ...]]:
     """Write a label map for every case of a CSV, a JSON or a folder, in the case's own grid.
 
@@ -201,6 +243,7 @@ def predict(
         device: where to compute.
         overwrite: replace label maps that are there.
         overrides: further ids of inference.json.
+        trust: run a bundle that does not pass the audit.
 
     Returns:
         The label maps and the warnings about the input.
@@ -209,6 +252,7 @@ def predict(
         InputError: nothing can be predicted.
         CaseFailure: some cases could not be read or were not predicted; the others were.
     """
+    require_audited(bundle, trust=trust)
     plan = read_json(bundle / PLAN_JSON)
     found = match_prediction_inputs(source, plan["channel_names"])
     if not found.cases:
@@ -245,6 +289,7 @@ def _predict_cases(bundle: Path, cases: Sequence[Case], settings: Mapping[str, A
 
 def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any]) -> int:
     """Predict the unlabelled cases that the bundle's datalist names; returns how many there are."""
+    require_audited(bundle)
     entries = read_json(bundle / DATALIST_JSON)["testing"]
     if entries:
         run_workflow(bundle, INFERENCE, {"output_dir": str(output.absolute()), **overrides})

@@ -16,18 +16,29 @@ from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAIL
 
 # The options are a contract with users' scripts: adding one is fine, and adds it here; renaming one is not.
 OPTIONS = {
-    "autoconfig": "dataset_json output network loss recipe folds fold_by fold_file val_fraction epochs steps_per_epoch "
-    "batch_size patch_size max_patch_size target_spacing learning_rate flip_axes bias_correction skip_preprocessing "
+    "autoconfig": "dataset_json output network network_arguments deep_supervision_heads residual vae kernel_size loss "
+    "recipe folds fold_by fold_file val_fraction epochs steps_per_epoch "
+    "batch_size patch_size max_patch_size target_spacing learning_rate composite_weighting class_weights ignore_label "
+    "regions region_labels normalize_distance_maps distance_maps_in_mm flip_axes bias_correction skip_preprocessing "
     "workers seed format overwrite",
     "run_all": "dataset_json output device predict_test resume processes options",
     "analyze": "dataset_json output workers pictures overwrite",
-    "preprocess": "bundle dataset_dir workers overrides",
-    "train": "bundle fold resume device processes dataset_dir overrides",
+    "preprocess": "bundle dataset_dir workers trust overrides",
+    "train": "bundle fold resume device processes dataset_dir trust overrides",
     "evaluate": "bundle fold paths reference prediction classes metrics output workers device overwrite dataset_dir "
-    "overrides",
+    "trust overrides",
     "finalize": "bundle",
-    "predict": "bundle input output tta probabilities device overwrite overrides",
+    "predict": "bundle input output tta probabilities device overwrite trust overrides",
     "report": "bundle output dataset_dir pictures viewer viewer_cases workers overwrite",
+    "audit": "bundle format public_key",
+    "verify": "bundle quick schema trust format",
+    "sign": "bundle key",
+    "make_key": "path",
+    "export": "bundle format output trust overwrite",
+    "pack": "bundle output large_files_url large_files_limit_mb overwrite",
+    "unpack": "archive output trust overwrite",
+    "bump": "bundle message part",
+    "push": "bundle repo public",
     "convert_msd": "source output copy limit start overwrite",
     "convert_csv": "source output test copy overwrite",
     "phantom": "output kind cases test_cases seed overwrite",

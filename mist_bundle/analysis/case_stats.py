@@ -215,9 +215,14 @@ def _read_label(case: Case, spec: DatasetSpec, problems: list[Problem]) -> _Labe
     if volume is None:
         return None
     counts = count_labels(volume.array)
-    problems += [Problem("mask", finding) for finding in check_label_values(counts, spec.labels, volume.name)]
+    known = spec.labels if spec.ignore_label is None else (*spec.labels, spec.ignore_label)
+    problems += [Problem("mask", finding) for finding in check_label_values(counts, known, volume.name)]
     whole = {int(value): count for value, count in counts.items() if isinstance(value, int)}
-    return _Label(volume=volume, foreground=volume.array != 0, counts=whole)
+    foreground = volume.array != 0
+    if spec.ignore_label is not None:  # nobody knows what is there
+        foreground &= volume.array != spec.ignore_label
+        whole.pop(spec.ignore_label, None)
+    return _Label(volume=volume, foreground=foreground, counts=whole)
 
 
 def _intensities(volume: Volume) -> NDArray[np.float32]:

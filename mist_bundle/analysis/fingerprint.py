@@ -68,17 +68,6 @@ class Fingerprint:
         labels = self.cases[0].label_voxels
         return {label: sum(case.label_voxels.get(label, 0) for case in self.cases) for label in labels}
 
-    @property
-    def class_weights(self) -> dict[int, float]:
-        """Label value -> weight with which every class counts the same in all; weights add up to 1.
-
-        The weight is the inverse of the voxel count (paper, section 2.2, "equal-weighted"). Labels that never occur
-        get 0.
-        """
-        inverse = {label: 1 / count if count else 0.0 for label, count in self.class_voxels.items()}
-        total = sum(inverse.values())
-        return {label: value / total for label, value in inverse.items()}
-
     def intensity_properties(self, channel: int) -> dict[str, float]:
         """Intensities of all labelled voxels of all cases in one channel, the basis of CT normalisation.
 

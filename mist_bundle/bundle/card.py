@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
+from typing import Any
 
+import yaml
+
+from mist_bundle.bundle.configs.metadata import TESTED
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Problem
 from mist_bundle.planning.plan import Plan
@@ -12,38 +17,44 @@ from mist_bundle.planning.table import decision_rows, markdown_table
 RESULTS_START = "<!-- results: begin -->"
 RESULTS_END = "<!-- results: end -->"
 NO_RESULTS = "Not trained yet."
+MODALITY_TAGS = {"ct": "ct", "mr": "mri", "other": "other-modality"}
 
 
 def model_card(plan: Plan, spec: DatasetSpec, name: str, excluded: Sequence[Problem]) -> str:
-    """Markdown text of the card of a bundle that is not trained yet."""
-    classes = "\n".join(
-        f"| {final} | {', '.join(str(label) for label in labels)} |" for final, labels in plan.final_classes.items()
-    )
+    """Markdown text of the card of a bundle that is not trained yet, with the header that Hugging Face reads."""
     left_out = "\n".join(f"- {problem}" for problem in excluded) or "None."
-    return f"""# {name}
+    return f"""---
+{yaml.safe_dump(hub_header(plan), sort_keys=False, allow_unicode=True).strip()}
+---
+
+# {name}
 
 {spec.description or f"Segmentation of {', '.join(plan.label_names[1:])}."}
 
-A MONAI bundle made by mist_bundle from {plan.num_cases} cases with {len(plan.channel_names)} image channel(s)
-({", ".join(plan.channel_names)}; modality {plan.modality}).
+A [MONAI bundle](https://monai.readthedocs.io/en/stable/mb_specification.html) for images of the modality
+{plan.modality.upper()}, made by mist_bundle from {plan.num_cases} labelled cases.
+
+| | |
+|---|---|
+| takes | {_channels(plan)} |
+| gives | a label map in the grid of the image: {_labels(plan)} |
+| network | {plan.network.value}, on patches of {_patch(plan)} |
+| framework | MONAI {TESTED["monai"]}, PyTorch {TESTED["torch"]} |
 
 ## Data
 
 - Source: {spec.reference or "not stated"}
-- Licence: {spec.licence or "not stated"} (see data_license.txt)
-- Labels: {", ".join(f"{value} {text}" for value, text in zip(plan.labels, plan.label_names, strict=True))}
+- Licence: {spec.licence or "not stated"}
+- Labels: {_labels(plan)}
+- Folds: {plan.num_folds}, listed in configs/datalist.json
 
 | class that is scored | labels |
 |---|---|
-{classes}
+{_final_classes(plan)}
 
 Cases left out:
 
 {left_out}
-
-## What was decided, and why
-
-{markdown_table(decision_rows(plan))}
 
 ## Results
 
@@ -53,23 +64,84 @@ Cases left out:
 
 ## Commands
 
-From any working directory, with `B` the path of this folder:
+From any working directory, with `B` the path of this folder and `CASES` the folder of the cases:
 
 ```bash
+{install_command()}
 python -m monai.bundle run preprocess --config_file B/configs/preprocess.json --dataset_dir CASES
 python -m monai.bundle run training   --config_file B/configs/train.json --dataset_dir CASES --fold 0
 python -m monai.bundle run evaluating --config_file "['B/configs/train.json','B/configs/evaluate.json']" --fold 0
-python -m monai.bundle run inference  --config_file B/configs/inference.json --datalist LIST.json --output_dir OUT
+python -m monai.bundle run inference  --config_file B/configs/inference.json --dataset_dir CASES \\
+    --datalist LIST.json --output_dir OUT
 torchrun --standalone --nproc_per_node 2 -m monai.bundle run training \\
     --config_file "['B/configs/train.json','B/configs/multi_gpu_train.json']"
 ```
 
+`LIST.json` is `{{"testing": [{{"id": "a", "image": [{_files(plan)}]}}]}}`,
+with one file for each channel, in the order above.
+
+## What was decided, and why
+
+{markdown_table(decision_rows(plan))}
+
 ## Limits
 
 Research only: not a medical device, not for diagnosis or treatment. Nothing is known about images unlike those it was
-trained on (other scanners, protocols, populations or diseases).
+trained on (other scanners, protocols, populations or diseases). Whoever uses it has to check it on images of their own.
+
+## Licences
+
+The code and the configurations are under the Apache License 2.0 (LICENSE). The data are under the licence given above
+(docs/data_license.txt); whether it extends to weights that were trained on them is for whoever passes them on to clear.
 
 ## Citation
 
 Celaya et al., "MIST: A Simple and Scalable End-To-End 3D Medical Imaging Segmentation Framework", arXiv 2407.21343.
 """
+
+
+def hub_header(plan: Plan) -> dict[str, Any]:
+    """What Hugging Face reads from the top of the card: it finds, filters and labels repositories by it."""
+    return {
+        "license": "apache-2.0",
+        "library_name": "monai",
+        "pipeline_tag": "image-segmentation",
+        "tags": ["monai", "medical", "medical-imaging", "3d", "segmentation", MODALITY_TAGS[plan.modality]],
+    }
+
+
+def install_command() -> str:
+    """What a receiver types to get the versions that the bundle was tested with."""
+    packages = " ".join(f"{package}=={version}" for package, version in TESTED.items())
+    return " \\\n    ".join(textwrap.wrap(f"pip install {packages}", 110, break_on_hyphens=False))
+
+
+def _channels(plan: Plan) -> str:
+    count = len(plan.channel_names)
+    return (
+        f"one NIfTI image ({plan.channel_names[0]})"
+        if count == 1
+        else (f"{count} NIfTI images of a case, in this order: {', '.join(plan.channel_names)}")
+    )
+
+
+def _labels(plan: Plan) -> str:
+    return ", ".join(f"{value} {text}" for value, text in zip(plan.labels, plan.label_names, strict=True))
+
+
+def _final_classes(plan: Plan) -> str:
+    return "\n".join(
+        f"| {final} | {', '.join(str(label) for label in labels)} |" for final, labels in plan.final_classes.items()
+    )
+
+
+def _patch(plan: Plan) -> str:
+    return f"{_times(plan.patch_size.value)} voxels of {_times(plan.target_spacing_mm.value)} mm"
+
+
+def _times(values: Sequence[float]) -> str:
+    return " x ".join(f"{value:g}" for value in values)
+
+
+def _files(plan: Plan) -> str:
+    return ", ".join(f'"a_{channel}.nii.gz"' for channel in plan.channel_names)

@@ -10,6 +10,7 @@ from pathlib import Path
 from mist_bundle.artifacts import BUNDLE_README, METADATA_JSON, MODEL_PT, read_json, write_json, write_text
 from mist_bundle.bundle.card import RESULTS_END, RESULTS_START
 from mist_bundle.bundle.manifest import write_manifest
+from mist_bundle.bundle.safe_weights import write_safetensors
 from mist_bundle.errors import InputError, Problem
 
 Summary = Mapping[str, Mapping[str, float]]
@@ -35,6 +36,7 @@ def finalize_bundle(bundle: Path, work_dir: Path, num_folds: int, summary: Summa
         raise InputError(missing)
     best = max(range(num_folds), key=lambda fold: _inner_score(work_dir / f"fold_{fold}" / "status.json"))
     _replace(weights[best], bundle / MODEL_PT)
+    write_safetensors(bundle / MODEL_PT)
     _write_card(bundle, summary, best, num_folds)
     metadata = read_json(bundle / METADATA_JSON)
     metadata["eval_metrics"] = {name: round(values["Mean"], 5) for name, values in summary.items()}

@@ -34,6 +34,7 @@ from mist_bundle.bundle.configs.metadata import metadata_config
 from mist_bundle.bundle.configs.preprocess import preprocess_config
 from mist_bundle.bundle.configs.train import multi_gpu_evaluate_config, multi_gpu_train_config, train_config
 from mist_bundle.bundle.manifest import write_manifest
+from mist_bundle.bundle.user_code import UserCode, copy_user_code
 from mist_bundle.bundle.vendor import copy_runtime
 from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.folds import inner_validation
@@ -86,6 +87,7 @@ class BundleInput:
         test_cases: unlabelled cases, may be empty.
         folds: case id -> fold.
         excluded: cases that were left out, with the reason.
+        user_code: the user's own network and loss, whose files travel in scripts/user.
     """
 
     spec: DatasetSpec
@@ -94,6 +96,7 @@ class BundleInput:
     test_cases: Sequence[Case]
     folds: Mapping[str, int]
     excluded: Sequence[Problem]
+    user_code: Sequence[UserCode] = ()
 
 
 def bundle_name(spec: DatasetSpec) -> str:
@@ -122,6 +125,7 @@ def generate_bundle(given: BundleInput, output: Path, *, config_format: str = "j
         for file, content in bundle_texts(given, name, bundle, config_format).items():
             write_text(folder / file, content)
         copy_runtime(folder / SCRIPTS_FOLDER)
+        copy_user_code(given.user_code, folder / SCRIPTS_FOLDER)
         shutil.copyfile(LICENSE_TEXT, folder / "LICENSE")
         (folder / "models").mkdir()
         write_manifest(folder)

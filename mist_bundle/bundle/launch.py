@@ -5,6 +5,7 @@ One process per run keeps bundles apart (`scripts` is one module name a process)
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 from mist_bundle.bundle.overrides import check_overrides, load_configs
 from mist_bundle.errors import InputError, MistBundleError, Problem
+from mist_bundle.runtime.numerics.patch_fit import patch_problem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +54,13 @@ def run_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any],
     """
     command = workflow_command(bundle, workflow, overrides, processes)
     # waiting threads that spin starve the data loader's where cores are few (measured: steps 3 times slower)
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1"}
+    # and a bundle's folder is left as it was found: compiled files in it could not be told from a stranger's
+    environment = {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     if processes == 1:
         completed = subprocess.run(command, env=environment, check=False)
     else:
@@ -69,7 +77,9 @@ def workflow_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, A
     stems = [*workflow.files, *([workflow.multi_gpu] if processes > 1 else [])]
     files = [config_path(bundle, stem) for stem in stems]
     given = {key: value for key, value in overrides.items() if value is not None}
-    check_overrides(load_configs(files), given)
+    merged = load_configs(files)
+    check_overrides(merged, given)
+    _check_patch(merged, given)
     config = str(files[0]) if len(files) == 1 else json.dumps([str(file) for file in files])
     start = [sys.executable]
     if processes > 1:
@@ -97,6 +107,23 @@ def config_path(bundle: Path, stem: str) -> Path:
         if path.is_file():
             return path
     raise InputError(Problem(str(bundle), f"is not a bundle made by mist_bundle: configs/{stem}.json is not there."))
+
+
+def _check_patch(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse a patch that the bundle's network cannot take; the bundle itself would refuse it too, minutes later."""
+    divisor = given.get("patch_divisor", config.get("patch_divisor"))
+    if "patch_size" not in given or not isinstance(divisor, Sequence):
+        return
+    patch = given["patch_size"]
+    if isinstance(patch, str):
+        try:
+            patch = ast.literal_eval(patch)
+        except (ValueError, SyntaxError):
+            return  # an expression of MONAI's configuration, which only the bundle can evaluate
+    patch = [patch] * 3 if isinstance(patch, int) else list(patch)
+    problem = patch_problem(patch, divisor)
+    if problem:
+        raise InputError(Problem("--patch_size", problem))
 
 
 def _word(value: Any) -> str:

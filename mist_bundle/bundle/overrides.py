@@ -39,6 +39,11 @@ def check_overrides(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> 
         raise InputError(problems)
 
 
+def has_id(config: Mapping[str, Any], key: str) -> bool:
+    """Whether the configuration has something at that id (`#` or `::` for nesting)."""
+    return _exists(config, _parts(key))
+
+
 def _parts(key: str) -> list[str]:
     return key.replace("::", "#").split("#")
 

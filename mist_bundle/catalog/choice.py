@@ -23,7 +23,12 @@ class Choice:
         about: one line for people.
         cite: where it comes from.
         needs: what the choice asks of the rest, for example {"distance_maps"}.
-        sizing: for networks, the name of the rule in planning/topology.py that turns patch and spacing into arguments.
+        extended: for losses whose target knows neither regions, nor ignored voxels, nor class weights: the same loss
+            with them.
+        base: for losses that are one term of a composite: the name of the loss for the other term.
+        sizing: for networks, the name of the rule in planning/networks.py that turns patch and spacing into arguments.
+        takes: for networks, the options of autoconfig that mean something to it.
+        defaults: for networks, the values of those options that are its own rather than the recipe's.
     """
 
     target: str
@@ -31,7 +36,11 @@ class Choice:
     about: str
     cite: str = ""
     needs: frozenset[str] = frozenset()
+    extended: str = ""
+    base: str = ""
     sizing: str = ""
+    takes: frozenset[str] = frozenset()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 def nearest(name: str, names: object) -> str:
@@ -40,3 +49,19 @@ def nearest(name: str, names: object) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return f"{hint}Known: {', '.join(known)}."
+
+
+def is_user_code(name: str) -> bool:
+    """Whether a name is the user's own code: a dotted path or a file. Names of the menu have neither dot nor colon."""
+    return "." in name or ":" in name
+
+
+def find_choice(menu: Mapping[str, Choice], name: str) -> Choice:
+    """The row of a name, or a row made for a dotted path of the user's own code.
+
+    Raises:
+        KeyError: it is neither.
+    """
+    if is_user_code(name):
+        return Choice(target=name, about="The user's own code.", sizing="user")
+    return menu[name]

@@ -13,6 +13,8 @@ from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
 from mist_bundle.cli.menu import losses, networks, recipes
 from mist_bundle.cli.report import report
+from mist_bundle.cli.sharing import bump, export, pack, push, unpack
+from mist_bundle.cli.trust import audit, make_key, sign, verify
 from mist_bundle.cli.words import check_flags, nearest_word
 from mist_bundle.cli.workflows import evaluate, finalize, predict, preprocess, train
 from mist_bundle.errors import (
@@ -38,6 +40,15 @@ VERBS: dict[str, Callable[..., None]] = {
         finalize,
         predict,
         report,
+        audit,
+        verify,
+        sign,
+        make_key,
+        export,
+        pack,
+        unpack,
+        bump,
+        push,
         convert_msd,
         convert_csv,
         phantom,

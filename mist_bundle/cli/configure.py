@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.cli.words import axes, check_flags, fail_for, sequence, warn
+from mist_bundle.cli.words import axes, check_flags, fail_for, mapping, sequence, warn
 from mist_bundle.errors import CaseFailure, InputError, Problem
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
@@ -15,6 +15,11 @@ def autoconfig(
     dataset_json: str,
     output: str = ".",
     network: str | None = None,
+    network_arguments: Any = None,
+    deep_supervision_heads: int | None = None,
+    residual: bool | None = None,
+    vae: bool | None = None,
+    kernel_size: int | None = None,
     loss: str | None = None,
     recipe: str = "paper",
     folds: int = 5,
@@ -28,6 +33,13 @@ def autoconfig(
     max_patch_size: Any = None,
     target_spacing: Any = None,
     learning_rate: float | None = None,
+    composite_weighting: str | None = None,
+    class_weights: Any = None,
+    ignore_label: int | None = None,
+    regions: bool | None = None,
+    region_labels: Any = None,
+    normalize_distance_maps: bool = True,
+    distance_maps_in_mm: bool = False,
     flip_axes: Any = (0, 1, 2),
     bias_correction: bool = False,
     skip_preprocessing: bool = False,
@@ -41,7 +53,12 @@ def autoconfig(
     Args:
         dataset_json: the data set's description (MIST's keys: task, modality, train-data, mask, images, labels …).
         output: folder in which <task>_segmentation/ is made.
-        network: name from `mist-bundle networks`; the recipe's by default.
+        network: name from `mist-bundle networks`, or your own: my_package.my_module.MyNet or path/to/file.py:MyNet.
+        network_arguments: JSON object of further arguments of the network, for example '{"width": 16}'.
+        deep_supervision_heads: auxiliary outputs in training, 0 for none.
+        residual: blocks with a shortcut (--residual) or plain ones (--noresidual).
+        vae: regularise by a variational autoencoder that redraws the image from the bottleneck (training only).
+        kernel_size: of MedNeXt's depthwise convolutions: 3, 5 or 7.
         loss: name from `mist-bundle losses`; the recipe's by default.
         recipe: name from `mist-bundle recipes`.
         folds: number of cross-validation folds.
@@ -51,10 +68,20 @@ def autoconfig(
         epochs: of each training.
         steps_per_epoch: optimizer steps of an epoch.
         batch_size: patches of a step (on each GPU).
-        patch_size: voxels, for example 64,64,32; rounded up to what the network takes.
+        patch_size: voxels, for example 64,64,32; changed to what the network takes.
         max_patch_size: the largest patch the rule may choose.
         target_spacing: millimetres, for example 1,1,3.
         learning_rate: the initial one.
+        composite_weighting: share of Dice + CE in a composite loss: constant (one half), linear or cosine (from all of
+            the loss down to nothing at the last epoch).
+        class_weights: auto, or one number for each output of the network, the background first.
+        ignore_label: label value of voxels that nobody has labelled: they neither train nor count.
+        regions: train the final classes themselves, which may overlap, each with a sigmoid; --noregions trains the
+            labels. By default regions, where the final classes overlap and some label is none of them by itself.
+        region_labels: the label that each region writes into the label map; by default its own most frequent one.
+        normalize_distance_maps: scale distance maps to -1 inside and 1 outside; --nonormalize_distance_maps for
+            distances as they are.
+        distance_maps_in_mm: measure distances in millimetres instead of voxels.
         flip_axes: axes that may be flipped in training and testing; 1,2 when left and right differ.
         bias_correction: N4 bias field correction (MR only).
         skip_preprocessing: the files are preprocessed already; read them as they are.
@@ -72,7 +99,12 @@ def autoconfig(
         raise InputError(Problem("--format", f"is {format!r}; expected {' or '.join(FORMATS)}."))
     options = PlanOptions(
         recipe=recipe,
-        network=network,
+        network=None if network is None else str(network),
+        network_arguments=mapping("network_arguments", network_arguments),
+        deep_supervision_heads=deep_supervision_heads,
+        residual=residual,
+        vae=vae,
+        kernel_size=kernel_size,
         loss=loss,
         folds=folds,
         val_fraction=val_fraction,
@@ -87,6 +119,13 @@ def autoconfig(
         skip_preprocessing=skip_preprocessing,
         bias_correction=bias_correction,
         flip_axes=tuple(sequence("flip_axes", flip_axes, int)),
+        composite_weighting=composite_weighting,
+        class_weights=_class_weights(class_weights),
+        ignore_label=ignore_label,
+        regions=regions,
+        region_labels=None if region_labels is None else tuple(sequence("region_labels", region_labels, int)),
+        normalize_distance_maps=normalize_distance_maps,
+        distance_maps_in_mm=distance_maps_in_mm,
     )
     made = pipeline.autoconfig(
         Path(str(dataset_json)),
@@ -103,6 +142,13 @@ def autoconfig(
     print(f"\nBundle of {made.plan.num_cases} cases: {made.bundle}")
     print(f"Train it: python -m mist_bundle train {made.bundle} --fold all")
     fail_for(made.excluded, made.plan.num_cases + len(made.excluded), "left out")
+
+
+def _class_weights(value: Any) -> Any:
+    # a word is a name (or a mistake, which the planner reports); numbers come as a number, a tuple or "1,2"
+    if value is None or (isinstance(value, str) and "," not in value):
+        return value
+    return tuple(sequence("class_weights", value, float))
 
 
 def analyze(dataset_json: str, output: str = ".", workers: Any = 1, pictures: int = 6, overwrite: bool = False) -> None:

@@ -52,7 +52,7 @@ def phantom(
 
     Args:
         output: folder to make.
-        kind: mr2 (two MR channels), ct, or brats (nested labels 0, 1, 2, 4).
+        kind: mr2 (two MR channels), ct, brats (nested labels 0, 1, 2, 4), or hippocampus (one organ in two parts).
         cases: with labels.
         test_cases: without.
         seed: of everything that is drawn.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -84,6 +85,22 @@ def sequence(name: str, value: Any, kind: type) -> list[Any]:
     return converted
 
 
+def mapping(name: str, value: Any) -> dict[str, Any] | None:
+    """A JSON object from what Fire made of it: a dictionary, or text that it did not understand.
+
+    Raises:
+        InputError: it is no object.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise InputError(Problem(f"--{name}", f"is {value!r}, which is not JSON: {error.msg}.")) from None
+    if value is None or (isinstance(value, dict) and all(isinstance(key, str) for key in value)):
+        return value
+    raise InputError(Problem(f"--{name}", f"is {value!r}; expected a JSON object like '{{\"width\": 16}}'."))
+
+
 def bundle_folder(bundle: str) -> Path:
     """The bundle's folder; refuses what is none."""
     path = Path(str(bundle))
@@ -100,3 +117,8 @@ def absolute(value: str | None) -> str | None:
 def optional_path(value: str | None) -> Path | None:
     """A Path, or None."""
     return None if value is None else Path(str(value))
+
+
+def optional_text(value: Any) -> str | None:
+    """A word that Fire may have turned into a number."""
+    return None if value is None else str(value)

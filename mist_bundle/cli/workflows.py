@@ -20,18 +20,22 @@ from mist_bundle.cli.words import (
 # Heavy imports stand inside the verbs, so that --help answers at once.
 
 
-def preprocess(bundle: str, dataset_dir: str | None = None, workers: int | None = None, **overrides: Any) -> None:
+def preprocess(
+    bundle: str, dataset_dir: str | None = None, workers: int | None = None, trust: bool = False, **overrides: Any
+) -> None:
     """Prepare all training arrays ahead of time; training would do it on first use.
 
     Args:
         bundle: the bundle's folder.
         dataset_dir: folder of the cases, where it is not the one the bundle was made from.
         workers: cases prepared at the same time.
+        trust: run a bundle that does not pass `audit`.
         **overrides: any other id of preprocess.json.
     """
     from mist_bundle import pipeline
 
-    pipeline.preprocess(bundle_folder(bundle), {"dataset_dir": absolute(dataset_dir), "workers": workers, **overrides})
+    settings = {"dataset_dir": absolute(dataset_dir), "workers": workers, **overrides}
+    pipeline.preprocess(bundle_folder(bundle), settings, trust=trust)
     print(f"Prepared arrays: {pipeline.work_dir(bundle_folder(bundle)) / 'cache'}")
 
 
@@ -42,6 +46,7 @@ def train(
     device: str | None = None,
     processes: int = 1,
     dataset_dir: str | None = None,
+    trust: bool = False,
     **overrides: Any,
 ) -> None:
     """Train a bundle.
@@ -53,13 +58,14 @@ def train(
         device: cpu, cuda or cuda:1.
         processes: GPUs (or CPU processes) that train together.
         dataset_dir: folder of the cases, where it is not the one the bundle was made from.
+        trust: run a bundle that does not pass `audit`.
         **overrides: any id of train.json: epochs, steps_per_epoch, batch_size, patch_size, learning_rate …
     """
     from mist_bundle import pipeline
 
     path = bundle_folder(bundle)
     settings = {"resume": resume or None, "device": device, "dataset_dir": absolute(dataset_dir), **overrides}
-    pipeline.train(path, fold_numbers(fold, pipeline.num_folds(path)), settings, processes)
+    pipeline.train(path, fold_numbers(fold, pipeline.num_folds(path)), settings, processes, trust=trust)
     print(f"Best weights: {path / 'models'}\nLogs and last checkpoints: {pipeline.work_dir(path)}")
 
 
@@ -76,6 +82,7 @@ def evaluate(
     device: str | None = None,
     overwrite: bool = False,
     dataset_dir: str | None = None,
+    trust: bool = False,
     **overrides: Any,
 ) -> None:
     """Score the held-out folds of a trained bundle, or any predictions against their references.
@@ -93,6 +100,7 @@ def evaluate(
         device: with a bundle: cpu, cuda …
         overwrite: replace a table that is there already.
         dataset_dir: with a bundle: folder of the cases.
+        trust: with a bundle: run one that does not pass `audit`.
         **overrides: with a bundle: any id of evaluate.json or train.json.
     """
     names = tuple(sequence("metrics", metrics, str))
@@ -105,7 +113,7 @@ def evaluate(
     path = bundle_folder(bundle)
     wanted = fold_numbers(fold, pipeline.num_folds(path))
     settings = {"device": device, "dataset_dir": absolute(dataset_dir), "metrics": list(names), **overrides}
-    pipeline.evaluate_folds(path, wanted, settings)
+    pipeline.evaluate_folds(path, wanted, settings, trust=trust)
     for one in wanted:
         print(f"Fold {one}: {pipeline.work_dir(path) / f'fold_{one}' / 'results.csv'}")
 
@@ -161,6 +169,7 @@ def predict(
     probabilities: bool = False,
     device: str | None = None,
     overwrite: bool = False,
+    trust: bool = False,
     **overrides: Any,
 ) -> None:
     """Write a label map for each case, in its own grid.
@@ -173,6 +182,7 @@ def predict(
         probabilities: write the probability of each class too.
         device: cpu, cuda or cuda:1.
         overwrite: replace label maps that are there already.
+        trust: run a bundle that does not pass `audit`.
         **overrides: any id of inference.json: overlap, sw_batch_size, ensemble …
     """
     from mist_bundle import pipeline
@@ -186,6 +196,7 @@ def predict(
         device=device,
         overwrite=overwrite,
         overrides=overrides,
+        trust=trust,
     )
     warn(warnings)
     print(f"{len(written)} label maps: {output}")

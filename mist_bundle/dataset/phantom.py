@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mist_bundle.artifacts import DATASET_JSON, new_folder, write_json
 from mist_bundle.errors import InputError, Problem
 
-Kind = Literal["mr2", "ct", "brats"]
+Kind = Literal["mr2", "ct", "brats", "hippocampus"]
 
 _ORIENTATIONS = ("LPS", "RAS", "LAS", "PIR")  # ITK's own, the usual NIfTI ones, and a sagittal scan
 
@@ -110,6 +110,24 @@ _RECIPES: dict[str, _Recipe] = {
         label_names={"0": "background", "1": "necrosis", "2": "oedema", "4": "enhancing tumour"},
         final_classes={"WT": [1, 2, 4], "TC": [1, 4], "ET": [4]},
     ),
+    "hippocampus": _Recipe(
+        modality="mr",
+        channels=("mri",),
+        air=0.0,
+        noise=12.0,
+        bias=0.1,
+        image_dtype="int16",
+        label_dtype="uint8",
+        structures=(
+            _structure(0, (0.0, 0.0, 0.0), (1.9, 1.9, 1.9), 300),  # tissue everywhere: a cut-out of a brain
+            _structure(0, (0.9, 0.9, 0.9), (0.7, 0.7, 0.7), 560),
+            _structure(0, (-0.9, -0.9, -0.9), (0.7, 0.7, 0.7), 560),
+            _structure(2, (0.0, 0.22, -0.05), (0.30, 0.48, 0.26), 480),
+            _structure(1, (0.0, -0.38, 0.05), (0.36, 0.36, 0.32), 520),
+        ),
+        label_names={"0": "background", "1": "anterior", "2": "posterior"},
+        final_classes={"anterior": [1], "posterior": [2], "hippocampus": [1, 2]},
+    ),
 }
 
 
@@ -130,7 +148,8 @@ def make_phantom(
     Args:
         output: folder to make; it gets dataset.json, train/ and, when asked for, test/ (labelled too, for scoring).
         kind: "mr2" (two MR channels, three nested or separate organs), "ct" (Hounsfield units) or "brats" (four
-            channels with zero background, labels 0, 1, 2, 4 stored as floating point).
+            channels with zero background, labels 0, 1, 2, 4 stored as floating point) or "hippocampus" (one MR channel
+            and two touching parts of one organ, as in task 4 of the Medical Segmentation Decathlon).
         num_cases: training cases.
         num_test: test cases.
         seed: the same seed gives the same voxels.

@@ -7,7 +7,7 @@ each with its place in the file, because a description with five mistakes should
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ Modality = Literal["ct", "mr", "other"]
 MODALITIES: tuple[Modality, ...] = ("ct", "mr", "other")
 
 REQUIRED_KEYS = ("task", "modality", "train-data", "mask", "images", "labels")
-OPTIONAL_KEYS = ("test-data", "final_classes", "label_names", "description", "licence", "reference")
+OPTIONAL_KEYS = ("test-data", "final_classes", "label_names", "ignore_label", "description", "licence", "reference")
 
 # what people write for the three modalities; only used to suggest the right word
 _MODALITY_WORDS = {"mri": "mr", "magnetic resonance": "mr", "t1": "mr", "t2": "mr", "flair": "mr", "cbct": "ct"}
@@ -37,9 +37,11 @@ class DatasetSpec:
         test_dir: the same for unlabelled cases, or None.
         mask: identifying strings of the label file.
         images: channel name -> identifying strings; the order of the channels is the order of the network's inputs.
-        labels: label values in the masks, sorted, 0 (background) first; they need not be consecutive.
+        labels: label values in the masks, sorted, 0 (background) first; they need not be consecutive. Without
+            `ignore_label`, which is no class.
         final_classes: class to evaluate -> label values it is made of; every foreground label alone where not given.
         label_names: label value -> name, complete for all labels.
+        ignore_label: label value of voxels that nobody has labelled: they neither train nor count; None for none.
         description: free text for the model card.
         licence: licence of the data.
         reference: where the data come from.
@@ -55,6 +57,7 @@ class DatasetSpec:
     labels: tuple[int, ...]
     final_classes: dict[str, tuple[int, ...]]
     label_names: dict[int, str]
+    ignore_label: int | None = None
     description: str = ""
     licence: str = ""
     reference: str = ""
@@ -79,6 +82,43 @@ class DatasetSpec:
         """The task's name in lower-case letters, digits and underscores, fit for file names."""
         return slug(self.task)
 
+    def with_ignore_label(self, label: int, place: str = "--ignore_label") -> DatasetSpec:
+        """The same dataset, with the voxels of one label taken out of everything.
+
+        Args:
+            label: a value of `labels`.
+            place: where the user wrote it, for the message.
+
+        Raises:
+            InputError: it is the background, no label at all, or part of a class that is to be scored.
+        """
+        if label == self.ignore_label:
+            return self
+        problem = self._ignore_label_problem(label)
+        if problem:
+            raise InputError(Problem(place, problem))
+        return replace(
+            self,
+            ignore_label=label,
+            labels=tuple(value for value in self.labels if value != label),
+            label_names={value: name for value, name in self.label_names.items() if value != label},
+            final_classes={name: members for name, members in self.final_classes.items() if members != (label,)},
+        )
+
+    def _ignore_label_problem(self, label: int) -> str:
+        if self.ignore_label is not None:
+            return f"is {label}, but dataset.json names {self.ignore_label} already; there can be one only."
+        if label == 0:
+            return "is 0, the background, which every case needs. Give the unlabelled voxels a value of their own."
+        if label not in self.labels:
+            return f'is {label}, but "labels" is {list(self.labels)}. Add the value there, so that files may hold it.'
+        within = [name for name, members in self.final_classes.items() if label in members and len(members) > 1]
+        if within:
+            return f"is {label}, but $.final_classes counts it in {', '.join(within)}. Take it out there."
+        if len(self.labels) < 3:
+            return f"is {label}, the only label there is; nothing would be left to learn."
+        return ""
+
     @classmethod
     def from_json(cls, path: str | Path) -> DatasetSpec:
         """Read and check a dataset.json.
@@ -93,9 +133,13 @@ class DatasetSpec:
             raise InputError(Problem(str(json_path), message))
         reader = _Reader(json_path, content)
         fields = reader.read()
+        ignored = content.get("ignore_label")
+        if ignored is not None and not _is_int(ignored):
+            reader.problem("ignore_label", f"is {ignored!r}; expected one label value.")
         if reader.problems:
             raise InputError(reader.problems)
-        return cls(json_path=json_path, **fields)
+        spec = cls(json_path=json_path, **fields)
+        return spec if ignored is None else spec.with_ignore_label(ignored, f"{json_path}: $.ignore_label")
 
 
 def slug(text: str) -> str:

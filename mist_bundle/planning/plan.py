@@ -13,14 +13,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mist_bundle.catalog.choice import nearest
+from mist_bundle.catalog.choice import Choice, find_choice, is_user_code, nearest
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
+from mist_bundle.planning.networks import (
+    DEFAULT_KERNEL_SIZE,
+    OPTIONS,
+    NetworkSize,
+    SizeRequest,
+    fit_network_patch,
+    option_problems,
+    size_network,
+)
+from mist_bundle.planning.objective import decide_objective, objective_problems
 from mist_bundle.planning.recipes import RECIPES, Recipe
 from mist_bundle.planning.rules import Decision, Spacing, Triple
-from mist_bundle.planning.topology import Topology, dynamic_unet, fit_patch, supervision_heads, unet_topology
 
 if TYPE_CHECKING:
     from mist_bundle.analysis.fingerprint import Fingerprint
@@ -29,7 +38,6 @@ if TYPE_CHECKING:
 PLAN_VERSION = 1
 OVERLAP = 0.5
 SIGMA_SCALE = 0.125
-POCKET_NETWORKS = frozenset({"pocket_unet"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +46,12 @@ class PlanOptions:
 
     recipe: str = "paper"
     network: str | None = None
+    network_arguments: Mapping[str, Any] | None = None
+    deep_supervision_heads: int | None = None
+    residual: bool | None = None
+    vae: bool | None = None
+    kernel_size: int | None = None
+    patch_divisor: Triple | None = None  # what a user's own network says its patches must be multiples of
     loss: str | None = None
     folds: int = 5
     val_fraction: float | None = None
@@ -53,6 +67,12 @@ class PlanOptions:
     bias_correction: bool = False
     distance_maps: bool = False
     normalize_distance_maps: bool = True
+    distance_maps_in_mm: bool = False
+    composite_weighting: str | None = None
+    class_weights: tuple[float, ...] | str | None = None  # "auto": from the voxels of each class
+    ignore_label: int | None = None
+    regions: bool | None = None
+    region_labels: tuple[int, ...] | None = None
     flip_axes: tuple[int, ...] = (0, 1, 2)
 
 
@@ -79,12 +99,23 @@ class Plan:
     normalize_nonzero: Decision[bool]
     distance_maps: Decision[bool]
     normalize_distance_maps: bool
+    distance_maps_in_mm: bool
+    ignore_label: int | None
+    regions: Decision[bool]
+    region_labels: tuple[int, ...]
+    region_order: tuple[int, ...]
     class_weights: Decision[tuple[float, ...]]
     recipe: Decision[str]
     network: Decision[str]
     network_arguments: Mapping[str, Any]
+    network_branches: Mapping[str, Any]
+    patch_divisor: Triple
+    residual: Decision[bool]
     deep_supervision_heads: Decision[int]
+    vae: Decision[bool]
     loss: Decision[str]
+    composite_weighting: Decision[str]
+    loss_class_weights: Decision[tuple[float, ...]]
     optimizer: Decision[str]
     learning_rate: Decision[float]
     schedule: Decision[str]
@@ -110,8 +141,30 @@ class Plan:
 
     @property
     def num_classes(self) -> int:
-        """Output channels of the network, background included."""
+        """Classes that exclude each other, background included; voxels to be ignored are none."""
         return len(self.labels)
+
+    @property
+    def ignore_index(self) -> int | None:
+        """What voxels to be ignored are in the prepared label: the index after the last class."""
+        return None if self.ignore_label is None else self.num_classes
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the network's outputs: the labels, background first, or the regions."""
+        return tuple(self.final_classes) if self.regions.value else self.label_names
+
+    @property
+    def foreground_names(self) -> tuple[str, ...]:
+        """Names of the outputs that are scored while training."""
+        return self.output_names if self.regions.value else self.output_names[1:]
+
+    @property
+    def region_indices(self) -> list[list[int]] | None:
+        """Class indices of each region; None where the classes exclude each other."""
+        if not self.regions.value:
+            return None
+        return [[self.labels.index(label) for label in members] for members in self.final_classes.values()]
 
     def decisions(self) -> Iterator[tuple[str, Decision[Any]]]:
         """Every decision with its name, in the order of the fields."""
@@ -142,8 +195,9 @@ def check_options(options: PlanOptions) -> None:
             ("network", options.network, NETWORKS),
             ("loss", options.loss, LOSSES),
         )
-        if value is not None and value not in menu
+        if value is not None and value not in menu and not (name != "recipe" and is_user_code(value))
     ]
+    problems += option_problems(_network_name(options), {name: getattr(options, name) for name in OPTIONS})
     for name in ("epochs", "steps_per_epoch", "batch_size"):
         value = getattr(options, name)
         if value is not None and value < 1:
@@ -154,6 +208,7 @@ def check_options(options: PlanOptions) -> None:
         problems.append(Problem("--val_fraction", f"is {options.val_fraction}; expected 0 or more and less than 1."))
     if options.learning_rate is not None and options.learning_rate <= 0:
         problems.append(Problem("--learning_rate", f"is {options.learning_rate}; expected more than 0."))
+    problems += objective_problems(options)
     problems += _axis_problems("target_spacing", options.target_spacing)
     problems += _axis_problems("patch_size", options.patch_size)
     problems += _axis_problems("max_patch_size", options.max_patch_size)
@@ -175,7 +230,11 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
     """
     check_options(options)
     recipe = RECIPES[options.recipe]
+    if options.ignore_label is not None:
+        spec = spec.with_ignore_label(options.ignore_label)
     geometry = _decide_geometry(spec, fingerprint, options, recipe)
+    objective = decide_objective(spec, fingerprint.class_voxels, options, recipe)
+    num_outputs = len(spec.final_classes) if objective["regions"].value else spec.num_classes
     return Plan(
         task=spec.task,
         modality=spec.modality,
@@ -187,11 +246,10 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
         num_folds=options.folds,
         skip_preprocessing=options.skip_preprocessing,
         seed=options.seed,
-        normalize_distance_maps=options.normalize_distance_maps,
-        class_weights=rules.decide_class_weights([fingerprint.class_voxels[label] for label in spec.labels]),
+        **objective,
         **geometry,
         **_decide_intensity(spec, fingerprint, options, recipe),
-        **_decide_network(spec, options, recipe, geometry),
+        **_decide_network(spec, options, recipe, geometry, num_outputs),
         **_decide_training(fingerprint, options, recipe),
         **_decide_inference(options, recipe),
     )
@@ -228,11 +286,9 @@ def _decide_patch(median: Triple, spacing_mm: Spacing, options: PlanOptions, rec
         asked = rules.decide_patch_cover(median, limit, recipe.max_patch_voxels)
     else:
         asked = rules.decide_patch_power_of_two(median, limit)
-    fitted = fit_patch(asked.value, spacing_mm)
-    if fitted == tuple(asked.value):
-        return asked
-    because = f"{asked.because} Raised from {_text(asked.value)} so that the network's strides divide it."
-    return Decision(fitted, because)
+    row = find_choice(NETWORKS, _network_name(options))
+    fitted, reason = fit_network_patch(row, asked.value, spacing_mm, options.patch_divisor)
+    return Decision(fitted, f"{asked.because} {reason}") if reason else asked
 
 
 def _decide_intensity(
@@ -258,49 +314,74 @@ def _decide_intensity(
         mode = Decision("per_image", f"{spec.modality.upper()}: each image by its own 0.5 and 99.5 percentile.")
         windows = Decision((), "Nothing is stored: each image is measured when it is preprocessed.")
     bias = Decision(options.bias_correction, "Asked for." if options.bias_correction else "Not asked for.")
-    needed = "distance_maps" in LOSSES[options.loss or recipe.loss].needs
-    maps = Decision(
-        options.distance_maps or needed, "The loss needs them." if needed else "The loss does not need them."
-    )
-    if options.distance_maps and not needed:
-        maps = Decision(True, "Asked for.")
     return {
         "normalization": mode,
         "intensity_windows": windows,
         "normalize_nonzero": nonzero,
         "bias_correction": bias,
-        "distance_maps": maps,
     }
+
+
+def _network_name(options: PlanOptions) -> str:
+    recipe = RECIPES.get(options.recipe)
+    return options.network or (recipe.network if recipe else "")
 
 
 def _decide_network(
-    spec: DatasetSpec, options: PlanOptions, recipe: Recipe, geometry: Mapping[str, Any]
+    spec: DatasetSpec, options: PlanOptions, recipe: Recipe, geometry: Mapping[str, Any], num_outputs: int
 ) -> dict[str, Any]:
-    name = options.network or recipe.network
-    row = NETWORKS[name]
-    patch, spacing = geometry["patch_size"].value, geometry["target_spacing_mm"].value
-    topology = unet_topology(patch, spacing)
-    heads = supervision_heads(topology, recipe.deep_supervision_heads)
+    row = find_choice(NETWORKS, _network_name(options))
+    residual = _network_option("residual", options, row, recipe.residual)
+    wanted = _network_option("deep_supervision_heads", options, row, recipe.deep_supervision_heads)
+    if recipe.deep_supervision_heads == 0 and options.deep_supervision_heads is None:
+        wanted = Decision(0, f"Recipe {options.recipe}.")
+    size = size_network(
+        row,
+        SizeRequest(
+            patch_size=geometry["patch_size"].value,
+            spacing_mm=geometry["target_spacing_mm"].value,
+            in_channels=spec.num_channels,
+            out_channels=num_outputs,
+            filters=recipe.filters,
+            residual=residual.value,
+            kernel_size=options.kernel_size or DEFAULT_KERNEL_SIZE,
+            heads=wanted.value,
+        ),
+    )
+    heads = wanted
+    if wanted.value > size.max_heads:
+        heads = Decision(size.max_heads, f"{wanted.because} {wanted.value} wanted; the network has room for fewer.")
     return {
         "network": _asked_or_recipe(options.network, recipe.network, options.recipe),
-        "network_arguments": {
-            **row.kwargs,
-            **_network_size(row.sizing, topology, spec, recipe, heads),
-            "res_block": recipe.residual,
-        },
-        "deep_supervision_heads": Decision(heads, f"Recipe {options.recipe}; {len(topology.strides)} levels."),
+        "network_arguments": {**size.arguments, **(options.network_arguments or {})},
+        "network_branches": _branches(size, heads.value),
+        "patch_divisor": (options.patch_divisor or (1, 1, 1)) if row.sizing == "user" else size.divisor,
+        "residual": residual,
+        "deep_supervision_heads": heads,
+        "vae": Decision(bool(options.vae), "Asked for." if options.vae else "Not asked for."),
     }
 
 
-def _network_size(sizing: str, topology: Topology, spec: DatasetSpec, recipe: Recipe, heads: int) -> dict[str, Any]:
-    filters = recipe.filters[:1] if sizing in POCKET_NETWORKS else recipe.filters
-    return dynamic_unet(
-        topology=topology,
-        in_channels=spec.num_channels,
-        out_channels=spec.num_classes,
-        filters=filters,
-        heads=heads,
-    )
+def _network_option(name: str, options: PlanOptions, row: Choice, of_recipe: Any) -> Decision[Any]:
+    asked = getattr(options, name)
+    if asked is not None:
+        return Decision(asked, "Asked for.")
+    if name not in row.takes:
+        return Decision(type(of_recipe)(0), "Not a choice with this network.")
+    if name in row.defaults:
+        return Decision(row.defaults[name], "The network's own default.")
+    return Decision(of_recipe, f"Recipe {options.recipe}.")
+
+
+def _branches(size: NetworkSize, heads: int) -> dict[str, Any]:
+    """Where heads and the VAE branch are put on the network; no head modules where it has heads of its own."""
+    return {
+        "head_modules": list(size.head_modules[:heads]),
+        "head_channels": list(size.head_channels[:heads]),
+        "bottleneck": size.bottleneck,
+        "strides": [list(stride) for stride in size.strides],
+        "widths": list(size.widths),
+    }
 
 
 def _decide_training(fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
@@ -315,7 +396,6 @@ def _decide_training(fingerprint: Fingerprint, options: PlanOptions, recipe: Rec
     epochs = _asked_or_recipe(options.epochs, recipe.epochs, options.recipe)
     return {
         "recipe": Decision(options.recipe, recipe.about),
-        "loss": _asked_or_recipe(options.loss, recipe.loss, options.recipe),
         "optimizer": Decision(recipe.optimizer, of_recipe),
         "learning_rate": _asked_or_recipe(options.learning_rate, recipe.learning_rate, options.recipe),
         "schedule": Decision(recipe.schedule, of_recipe),

@@ -24,6 +24,7 @@ class Recipe:
         deep_supervision_heads: auxiliary outputs, 0 for none.
         min_steps_per_epoch: an epoch is max(this, training cases / batch size) steps.
         filters: widths of a U-Net's levels, full resolution first; the last one serves all deeper levels.
+        regions: True or False where the protocol says so; None: where the classes that are scored call for it.
         ema_decay: the evaluated weights are an exponential moving average with this decay; 0 for none.
     """
 
@@ -51,6 +52,7 @@ class Recipe:
     deep_supervision_heads: int = 2
     ema_decay: float = 0.0
     test_time_flips: bool = True
+    regions: bool | None = None
 
 
 _PAPER = Recipe(
@@ -72,6 +74,7 @@ RECIPES: dict[str, Recipe] = {
         batch_size=4,  # on each of eight GPUs
         val_fraction=0.025,
         max_patch_size=(128, 128, 128),
+        regions=False,
     ),
     "mist2": replace(
         _PAPER,
@@ -85,20 +88,22 @@ RECIPES: dict[str, Recipe] = {
         weight_decay=1e-4,
         nonzero_ratio=None,
         max_patch_size=(128, 128, 128),
+        regions=False,
     ),
     "quick": replace(
         _PAPER,
-        about="For a laptop: a small nnU-Net on whole-organ patches, AdamW, cosine with warm-up; minutes, not days.",
+        about="For a laptop: a small nnU-Net on blocks of voxels, whole-organ patches, AdamW, cosine; minutes, not days.",
         cite="measured, docs/benchmarks.md",
-        filters=(8, 32, 64, 128),
+        network="nnunet-subpixel",
+        filters=(24, 48, 96),
         residual=False,
         optimizer="adamw",
         learning_rate=4e-3,
         schedule="cosine",
         warmup_fraction=0.05,
         weight_decay=1e-4,
-        epochs=18,
-        min_steps_per_epoch=50,
+        epochs=28,
+        min_steps_per_epoch=100,
         patch_rule="cover",
         max_patch_voxels=40 * 56 * 40,
         deep_supervision_heads=0,

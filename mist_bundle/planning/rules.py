@@ -136,7 +136,7 @@ def decide_class_weights(voxels_per_class: Sequence[int]) -> Decision[tuple[floa
     present = counts > 0
     weights = np.zeros_like(counts)
     weights[present] = counts.sum() / (present.sum() * counts[present])
-    because = "Inverse share of the voxels of each class over all cases; informative, not used by the default loss."
+    because = "Inverse share of the voxels of each class over all cases; the loss uses them with --class_weights auto."
     return Decision(tuple(round(float(weight), 6) for weight in weights), because)
 
 

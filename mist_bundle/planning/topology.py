@@ -70,35 +70,6 @@ def fit_patch(patch_size: Sequence[int], spacing_mm: Sequence[float]) -> Triple:
     raise AssertionError(f"no patch near {tuple(patch_size)} fits its own topology")
 
 
-def supervision_heads(topology: Topology, wanted: int) -> int:
-    """How many auxiliary outputs the network can have: fewer than its up-samplings, at most what is wanted."""
-    return max(0, min(wanted, len(topology.strides) - 2))
-
-
-def dynamic_unet(
-    *,
-    topology: Topology,
-    in_channels: int,
-    out_channels: int,
-    filters: Sequence[int],
-    heads: int,
-) -> dict[str, Any]:
-    """Arguments of MONAI's DynUNet; `filters` are the widths of the levels, the last one serves all deeper ones."""
-    strides = [list(stride) for stride in topology.strides]
-    widths = [filters[min(level, len(filters) - 1)] for level in range(len(strides))]
-    return {
-        "spatial_dims": 3,
-        "in_channels": in_channels,
-        "out_channels": out_channels,
-        "kernel_size": [list(kernel) for kernel in topology.kernels],
-        "strides": strides,
-        "upsample_kernel_size": strides[1:],
-        "filters": widths,
-        "deep_supervision": heads > 0,
-        "deep_supr_num": max(1, heads),
-    }
-
-
 def _triple(values: Any) -> Triple:
     first, second, third = values
     return (int(first), int(second), int(third))

@@ -65,14 +65,6 @@ def test_summaries(phantom):
     assert fingerprint.findings() == ()
 
 
-def test_class_weights_make_every_class_count_the_same(phantom):
-    _, _, fingerprint = phantom
-    weights, voxels = fingerprint.class_weights, fingerprint.class_voxels
-    assert sum(weights.values()) == pytest.approx(1)
-    products = [weights[label] * voxels[label] for label in weights]
-    assert max(products) == pytest.approx(min(products))
-
-
 def test_json_file(phantom, tmp_path):
     _, _, fingerprint = phantom
     with_excluded = Fingerprint(cases=fingerprint.cases, excluded=(Problem("x", "is broken."),))
@@ -123,8 +115,7 @@ def test_no_usable_case_is_an_error_that_names_all(tmp_path):
 def test_labels_that_never_occur(tmp_path):
     spec = DatasetSpec.from_json(write_dataset(tmp_path, 2, labels=[0, 1, 2, 4]))
     fingerprint = analyze(spec, find_cases(spec).cases)
-    assert fingerprint.class_weights[2] == 0
-    assert sum(fingerprint.class_weights.values()) == pytest.approx(1)
+    assert fingerprint.class_voxels[2] == 0
     assert "[2] are listed in dataset.json, but occur in no case" in str(fingerprint.findings()[-1])
 
 

@@ -13,7 +13,10 @@ from mist_bundle.errors import InputError
 SMALL = {"num_cases": 4, "shape": (32, 32, 20)}
 
 
-@pytest.mark.parametrize(("kind", "labels"), [("mr2", (0, 1, 2, 3)), ("ct", (0, 1, 2)), ("brats", (0, 1, 2, 4))])
+@pytest.mark.parametrize(
+    ("kind", "labels"),
+    [("mr2", (0, 1, 2, 3)), ("ct", (0, 1, 2)), ("brats", (0, 1, 2, 4)), ("hippocampus", (0, 1, 2))],
+)
 def test_every_kind_is_a_dataset_with_all_labels_in_all_cases(tmp_path, kind, labels):
     spec = DatasetSpec.from_json(make_phantom(tmp_path / "p", kind, num_test=1, **SMALL))
     assert spec.labels == labels

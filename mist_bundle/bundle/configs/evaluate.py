@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.parts import Config, script
-from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.planning.plan import Plan
 
 DEFAULT_METRICS = ("dice", "hd95")
@@ -15,7 +14,7 @@ def evaluate_config(plan: Plan) -> Config:
     checkpoint = "$os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')"
     return {
         "ckpt_path": checkpoint,
-        "network_def": parts.network(plan, NETWORKS[plan.network.value].target, training=False),
+        "network_def": parts.network(plan, training=False),
         "evaluated_network": "@network",
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
         "save_probabilities": False,
@@ -30,11 +29,7 @@ def evaluate_config(plan: Plan) -> Config:
         },
         "validate#inferer": script(
             "inferers.autocast.AutocastInferer",
-            inferer=script(
-                "inferers.ensemble.EnsembleInferer",
-                inferer=parts.sliding_window(plan),
-                flip_axes="@test_time_flip_axes",
-            ),
+            inferer=parts.ensemble(plan, flip_axes="@test_time_flip_axes"),
             enabled="@amp",
         ),
         "validate#postprocessing": {
@@ -58,6 +53,7 @@ def evaluate_config(plan: Plan) -> Config:
                 output_path="$os.path.join(@fold_dir, 'results.csv')",
                 final_classes="@final_classes",
                 metrics="@metrics",
+                **({} if plan.ignore_label is None else {"ignore_label": plan.ignore_label}),
                 rank="@rank",
             ),
         ],

@@ -5,7 +5,6 @@ from __future__ import annotations
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.parts import Config, script
 from mist_bundle.bundle.configs.train import initialize
-from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.planning.plan import Plan
 
 
@@ -21,6 +20,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "split": "testing",
         "fold": 0,
         "patch_size": list(plan.patch_size.value),
+        "patch_divisor": list(plan.patch_divisor),
         "overlap": plan.overlap.value,
         "sw_batch_size": 2 * plan.batch_size.value,
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
@@ -28,7 +28,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "seed": plan.seed,
         "amp": "auto",
         "device": parts.DEVICE,
-        "network_def": parts.network(plan, NETWORKS[plan.network.value].target, training=False),
+        "network_def": parts.network(plan, training=False),
         "network": "$@network_def.to(@device)",
         "deterministic_transforms": parts.transforms(plan, with_label=False),
         "preprocessing": parts.compose("@deterministic_transforms"),
@@ -40,11 +40,8 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "dataloader": {"_target_": "DataLoader", "dataset": "@dataset", "batch_size": 1, "num_workers": 0},
         "inferer": script(
             "inferers.autocast.AutocastInferer",
-            inferer=script(
-                "inferers.ensemble.EnsembleInferer",
-                inferer=parts.sliding_window(plan),
-                flip_axes="@test_time_flip_axes",
-                checkpoints="$@fold_paths if @ensemble else []",
+            inferer=parts.ensemble(
+                plan, flip_axes="@test_time_flip_axes", checkpoints="$@fold_paths if @ensemble else []"
             ),
             enabled="@amp",
         ),

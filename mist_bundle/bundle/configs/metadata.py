@@ -19,6 +19,7 @@ TESTED = {
     "fire": "0.7.1",
     "tqdm": "4.70.1",
 }
+MODALITY_NAMES = {"ct": "CT", "mr": "MR", "other": "other"}
 MODALITY_FORMATS = {"ct": "hounsfield", "mr": "magnitude", "other": "magnitude"}
 
 
@@ -33,7 +34,10 @@ def metadata_config(plan: Plan, name: str, description: str, data_source: str, g
         generator_version: of mist_bundle.
     """
     names = [label.replace("\n", " ") for label in plan.label_names]
-    pred_classes = ", ".join(f"{index} = {label}" for index, label in enumerate(names))
+    outputs = [output.replace("\n", " ") for output in plan.output_names]
+    pred_classes = ", ".join(f"{index} = {output}" for index, output in enumerate(outputs))
+    if plan.regions.value:
+        pred_classes += " (regions that may overlap, a sigmoid each)"
     return {
         "schema": SCHEMA,
         "version": VERSION,
@@ -54,13 +58,16 @@ def metadata_config(plan: Plan, name: str, description: str, data_source: str, g
         "image_classes": f"{len(plan.channel_names)} channel(s), in this order: {', '.join(plan.channel_names)}",
         "label_classes": ", ".join(f"{label} = {text}" for label, text in zip(plan.labels, names, strict=True)),
         "pred_classes": pred_classes,
+        "modality": MODALITY_NAMES[plan.modality],
+        # the model zoo runs an application's own checks on the bundles that name it: none has been asked for
+        "supported_apps": {},
         "eval_metrics": {},
         "intended_use": "Research only. Not a medical device; not for diagnosis or treatment.",
         "references": ["Celaya et al., MIST, arXiv 2407.21343"],
         "mist_bundle_version": generator_version,
         "network_data_format": {
             "inputs": {"image": _image(plan)},
-            "outputs": {"pred": _prediction(plan, names)},
+            "outputs": {"pred": _prediction(plan, outputs)},
         },
     }
 
@@ -69,7 +76,7 @@ def _image(plan: Plan) -> Config:
     return {
         "type": "image",
         "format": MODALITY_FORMATS[plan.modality],
-        "modality": {"ct": "CT", "mr": "MR"}.get(plan.modality, "other"),
+        "modality": MODALITY_NAMES[plan.modality],
         "num_channels": plan.num_channels,
         "spatial_shape": list(plan.patch_size.value),
         "dtype": "float32",
@@ -83,7 +90,7 @@ def _prediction(plan: Plan, names: list[str]) -> Config:
     return {
         "type": "image",
         "format": "segmentation",
-        "num_channels": plan.num_classes,
+        "num_channels": len(names),
         "spatial_shape": list(plan.patch_size.value),
         "dtype": "float32",
         "value_range": [0, 1],

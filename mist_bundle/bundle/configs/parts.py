@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mist_bundle.catalog.choice import Choice
+from mist_bundle.catalog.choice import Choice, find_choice
+from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.planning.plan import Plan
 
 Config = dict[str, Any]
@@ -77,7 +78,9 @@ def transforms(plan: Plan, *, with_label: bool) -> list[Config]:
         {"_target_": "EnsureChannelFirstd", "keys": keys},
     ]
     if with_label:
-        steps.append(_transform("labels_to_indices.LabelsToIndicesd", keys="label", labels=list(plan.labels)))
+        ignored = [] if plan.ignore_label is None else [plan.ignore_label]
+        labels = [*plan.labels, *ignored]
+        steps.append(_transform("labels_to_indices.LabelsToIndicesd", keys="label", labels=labels))
     if plan.skip_preprocessing:
         return steps + _distance_maps(plan, with_label=with_label)
     if plan.crop_to_foreground.value:
@@ -95,7 +98,7 @@ def transforms(plan: Plan, *, with_label: bool) -> list[Config]:
             label_key="label" if with_label else None,
             mask_key="nonzero",
             target_spacing=list(plan.target_spacing_mm.value),
-            num_classes=plan.num_classes,
+            num_classes=plan.num_classes + (plan.ignore_index is not None),
         )
     )
     steps.append(
@@ -120,7 +123,8 @@ def _distance_maps(plan: Plan, *, with_label: bool) -> list[Config]:
             output_key="dtm",
             num_classes=plan.num_classes,
             normalize=plan.normalize_distance_maps,
-            use_spacing=False,
+            use_spacing=plan.distance_maps_in_mm,
+            **({} if plan.region_indices is None else {"regions": plan.region_indices}),
         )
     ]
 
@@ -154,11 +158,83 @@ def sliding_window(plan: Plan) -> Config:
     }
 
 
-def network(plan: Plan, target: str, *, training: bool) -> Config:
-    """The network; outside training without the auxiliary heads, so that it exports and loads everywhere."""
+def network(plan: Plan, *, training: bool) -> Config:
+    """The network; outside training without heads and branches, so that it exports and loads everywhere."""
+    row = find_choice(NETWORKS, plan.network.value)
     arguments: Mapping[str, Any] = plan.network_arguments
     heads = {} if training or "deep_supervision" not in arguments else {"deep_supervision": False}
-    return {"_target_": target, **arguments, **heads}
+    own = {"_requires_": "@scripts_path"} if row.target.startswith("scripts.") else {}
+    bare: Config = {"_target_": row.target, **own, **arguments, **heads}
+    return _with_branches(plan, bare) if training else bare
+
+
+def _with_branches(plan: Plan, network: Config) -> Config:
+    """The network with what only training needs: auxiliary heads (where it has none of its own) and the VAE branch."""
+    places = plan.network_branches
+    if places["head_modules"]:
+        network = script(
+            "networks.heads.with_heads",
+            network=network,
+            modules=places["head_modules"],
+            channels=places["head_channels"],
+            out_channels=plan.num_classes,
+        )
+    if plan.vae.value:
+        network = script(
+            "networks.vae.with_vae",
+            network=network,
+            bottleneck=places["bottleneck"],
+            in_channels=plan.num_channels,
+            patch_size="@patch_size",
+            strides=places["strides"],
+            widths=places["widths"],
+            reconstruction_weight=0.1,
+            kl_weight=0.1,
+        )
+    return network
+
+
+def with_penalty(plan: Plan, loss: Config) -> Config:
+    """The loss; where the network brings a penalty along, with it."""
+    return script("losses.regularized.RegularizedLoss", loss=loss) if plan.vae.value else loss
+
+
+def discretize(plan: Plan) -> list[Config]:
+    """From scores and class indices of a validation case to the masks that are compared."""
+    steps: list[Config] = []
+    if plan.ignore_index is not None:
+        target = "ignore_voxels.IgnoreVoxelsd"
+        steps.append(_transform(target, ignore_index=plan.ignore_index, exclusive=not plan.regions.value))
+    if plan.regions.value:
+        return [
+            *steps,
+            _transform("label_to_regions.LabelToRegionsd", keys="label", regions=plan.region_indices),
+            {"_target_": "Activationsd", "keys": "pred", "sigmoid": True},
+            {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.5},
+        ]
+    return [
+        *steps,
+        {"_target_": "AsDiscreted", "keys": "pred", "argmax": True, "to_onehot": plan.num_classes},
+        {"_target_": "AsDiscreted", "keys": "label", "to_onehot": plan.num_classes},
+    ]
+
+
+def compose_list(transforms: list[Config]) -> Config:
+    """A MONAI Compose of transforms, which finds the bundle's scripts where it needs them."""
+    own = any(step["_target_"].startswith("scripts.") for step in transforms)
+    return {"_target_": "Compose", **({"_requires_": "@scripts_path"} if own else {}), "transforms": transforms}
+
+
+def ensemble(plan: Plan, **arguments: Any) -> Config:
+    """The mean of sliding windows over flips, and over checkpoints where they are given."""
+    activation = {"activation": "sigmoid"} if plan.regions.value else {}
+    return script(
+        "inferers.ensemble.EnsembleInferer",
+        inferer=sliding_window(plan),
+        patch_divisor="@patch_divisor",
+        **arguments,
+        **activation,
+    )
 
 
 def restore_and_save(plan: Plan) -> list[Config]:
@@ -168,7 +244,11 @@ def restore_and_save(plan: Plan) -> list[Config]:
             "restore.RestoreSegmentationd",
             keys="pred",
             reference_key="image",
-            labels=list(plan.labels),
+            **(
+                {"labels": list(plan.region_labels), "region_order": list(plan.region_order)}
+                if plan.regions.value
+                else {"labels": list(plan.labels)}
+            ),
             probabilities_key="$'probabilities' if @save_probabilities else None",
         ),
         _transform("save.SaveSegmentationd", keys="pred", output_dir="@output_dir", reference_key="image"),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mist_bundle.bundle.configs import parts
+from mist_bundle.bundle.configs.loss import batch_with_maps, loss_config, weighting_handlers
 from mist_bundle.bundle.configs.parts import Config, script
 from mist_bundle.catalog.augmentations import FOREGROUND_PROBABILITY, augmentation
-from mist_bundle.catalog.losses import LOSSES
-from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.catalog.optimizers import OPTIMIZERS
 from mist_bundle.catalog.schedules import SCHEDULES
 from mist_bundle.planning.plan import Plan
@@ -52,6 +49,7 @@ def _settings(plan: Plan) -> Config:
         "steps_per_epoch": plan.steps_per_epoch.value,
         "batch_size": plan.batch_size.value,
         "patch_size": list(plan.patch_size.value),
+        "patch_divisor": list(plan.patch_divisor),
         "learning_rate": plan.learning_rate.value,
         "val_interval": plan.val_interval.value,
         "overlap": plan.overlap.value,
@@ -68,12 +66,11 @@ def _settings(plan: Plan) -> Config:
 
 
 def _model(plan: Plan) -> Config:
-    loss = parts.choice(LOSSES[plan.loss.value])
     averaged = plan.ema_decay.value > 0
     model: Config = {
-        "network_def": parts.network(plan, NETWORKS[plan.network.value].target, training=True),
+        "network_def": parts.network(plan, training=True),
         "network": "$@network_def.to(@device)",
-        "loss": script("losses.deep_supervision.DeepSupervisionLoss", loss=loss),
+        **loss_config(plan),
         "optimizer": parts.choice(
             OPTIMIZERS[plan.optimizer.value],
             params="$@network.parameters()",
@@ -107,7 +104,7 @@ def _model(plan: Plan) -> Config:
         ],
         averaged_network="@evaluated_network" if averaged else None,
         metric=METRIC,
-        training_only_keys=["deep_supervision_heads.", ".super_head."],
+        training_only_keys=["deep_supervision_heads.", ".super_head.", "auxiliary_heads.", "vae_branch."],
         resume="@resume",
         rank="@rank",
     )
@@ -116,6 +113,7 @@ def _model(plan: Plan) -> Config:
 
 def _train(plan: Plan) -> Config:
     handlers: list[Config] = [
+        *weighting_handlers(plan),
         script("handlers.gradients.FiniteLossGuard"),
         script("handlers.gradients.GradientClipper", max_norm=plan.grad_clip_norm.value),
         {"_target_": "LrScheduleHandler", "lr_scheduler": "@lr_scheduler", "print_lr": False, "epoch_level": False},
@@ -128,7 +126,7 @@ def _train(plan: Plan) -> Config:
         },
         script(
             "handlers.progress.TrainingProgress",
-            class_names=list(plan.label_names[1:]),
+            class_names=list(plan.foreground_names),
             log_dir="@fold_dir",
             evaluator="@validate#evaluator",
             optimizer="@optimizer",
@@ -137,7 +135,7 @@ def _train(plan: Plan) -> Config:
         ),
     ]
     if plan.ema_decay.value > 0:
-        handlers.insert(2, script("handlers.attached.Attached", handler="@average"))
+        handlers.insert(len(weighting_handlers(plan)) + 2, script("handlers.attached.Attached", handler="@average"))
     return {
         "deterministic_transforms": parts.transforms(plan, with_label=True),
         "preprocessing": parts.compose("@train#deterministic_transforms"),
@@ -154,6 +152,7 @@ def _train(plan: Plan) -> Config:
             data="@train#dataset#data",
             cache="@train#cache",
             patch_size="@patch_size",
+            patch_divisor="@patch_divisor",
             batch_size="@batch_size",
             steps_per_epoch="@steps_per_epoch",
             augmentation="@train#augmentation",
@@ -176,6 +175,7 @@ def _train(plan: Plan) -> Config:
             "loss_function": "@loss",
             "inferer": "@train#inferer",
             "train_handlers": "@train#handlers",
+            **batch_with_maps(plan),
             "decollate": False,
             "optim_set_to_none": True,
         },
@@ -189,16 +189,12 @@ def cache(plan: Plan) -> Config:
         folder="$os.path.join(@work_dir, 'cache')",
         transform="@train#preprocessing",
         keys=["image", "label", *(["dtm"] if plan.distance_maps.value else [])],
+        **({} if plan.ignore_index is None else {"ignore_index": plan.ignore_index}),
         workers="@workers",
     )
 
 
 def _validate(plan: Plan) -> Config:
-    classes = plan.num_classes
-    postprocessing: list[dict[str, Any]] = [
-        {"_target_": "AsDiscreted", "keys": "pred", "argmax": True, "to_onehot": classes},
-        {"_target_": "AsDiscreted", "keys": "label", "to_onehot": classes},
-    ]
     return {
         "preprocessing": "@train#preprocessing",
         "dataset": script("loading.dataset.CachedDataset", data=parts.items("validation"), cache="@train#cache"),
@@ -213,11 +209,11 @@ def _validate(plan: Plan) -> Config:
             "num_workers": 0,
         },
         "inferer": script("inferers.autocast.AutocastInferer", inferer=parts.sliding_window(plan), enabled="@amp"),
-        "postprocessing": {"_target_": "Compose", "transforms": postprocessing},
+        "postprocessing": parts.compose_list(parts.discretize(plan)),
         "key_metric": {
             METRIC: {
                 "_target_": "MeanDice",
-                "include_background": False,
+                "include_background": plan.regions.value,
                 "output_transform": "$monai.handlers.from_engine(['pred', 'label'])",
             }
         },

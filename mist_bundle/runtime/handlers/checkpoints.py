@@ -22,6 +22,8 @@ import numpy as np
 import torch
 from ignite.engine import Engine, Events
 
+from .published import refresh_manifest, safetensors_path, write_safetensors
+
 logger = logging.getLogger(__name__)
 
 LAST = "last.pt"
@@ -94,6 +96,7 @@ class CheckpointKeeper:
         if evaluator is not None:
             evaluator.add_event_handler(Events.COMPLETED, self._after_validation, trainer)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self._after_epoch, evaluator)
+        trainer.add_event_handler(Events.COMPLETED, self._publish)
 
     def _before_epoch(self, trainer: Engine) -> None:
         self.loader.set_epoch(trainer.state.epoch - 1)
@@ -135,7 +138,20 @@ class CheckpointKeeper:
             if not any(part in name for part in self.training_only_keys)
         }
         for path in self.best_paths:
+            copy = safetensors_path(path)
+            if copy is not None:
+                copy.unlink(missing_ok=True)  # never older than the weights beside it, also after an interruption
             save_atomically(weights, path)
+
+    def _publish(self, trainer: Engine) -> None:
+        del trainer
+        if self.rank != 0:
+            return
+        for path in self.best_paths:
+            write_safetensors(path)
+            files = [file for file in (path, safetensors_path(path)) if file is not None]
+            if path.parent.name == "models":
+                refresh_manifest(path.parent.parent, files)
 
     def _state(self, trainer: Engine) -> dict[str, Any]:
         scaler = getattr(trainer, "scaler", None)

@@ -24,6 +24,7 @@ class ScoreCases:
         key: of the predicted label map (1, X, Y, Z), restored to the grid of the reference.
         reference_key: of the path of the reference label map.
         rank: only rank 0 writes.
+        ignore_label: value in the reference of voxels that do not count.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class ScoreCases:
         key: str = "pred",
         reference_key: str = "label",
         rank: int = 0,
+        ignore_label: int | None = None,
     ) -> None:
         self.output_path = Path(output_path)
         self.final_classes = {name: tuple(labels) for name, labels in final_classes.items()}
@@ -41,6 +43,7 @@ class ScoreCases:
         self.key = key
         self.reference_key = reference_key
         self.rank = rank
+        self.ignore_label = ignore_label
         self.rows: list[dict[str, Any]] = []
 
     def attach(self, engine: Engine) -> None:
@@ -68,6 +71,9 @@ class ScoreCases:
             raise ValueError(
                 f"{item[self.reference_key]}: shape {reference.shape}, but the prediction has {prediction.shape}."
             )
+        if self.ignore_label is not None:
+            known = reference != self.ignore_label
+            reference, prediction = reference * known, prediction * known
         spacing_mm = tuple(float(size) for size in image.header.get_zooms()[:3])  # type: ignore[attr-defined]
         scores = score_case(prediction, reference, spacing_mm, self.final_classes, self.metrics)
         return {"id": str(item["id"]), **scores}

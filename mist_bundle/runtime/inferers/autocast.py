@@ -6,7 +6,7 @@ bfloat16 on GPUs and CPUs alike, keeps the loss in float32 and needs no scaler.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -43,4 +43,14 @@ class AutocastInferer:
             return self.inferer(inputs, network, *args, **kwargs)
         with torch.autocast(inputs.device.type, dtype=torch.bfloat16):
             output = self.inferer(inputs, network, *args, **kwargs)
+        converted: torch.Tensor = _as_float(output)
+        return converted
+
+
+def _as_float(output: Any) -> Any:
+    """The same, every tensor in float32: networks in training return several outputs, or outputs and a penalty."""
+    if isinstance(output, torch.Tensor):
         return output.float()
+    if isinstance(output, Mapping):
+        return {name: _as_float(value) for name, value in output.items()}
+    return [_as_float(value) for value in output]

@@ -13,6 +13,9 @@ from typing import Any, cast
 
 import torch
 from monai.inferers import SlidingWindowInferer
+from monai.utils import ensure_tuple_rep
+
+from ..numerics.patch_fit import patch_problem
 
 logger = logging.getLogger(__name__)
 
@@ -25,18 +28,34 @@ class EnsembleInferer:
         flip_axes: spatial axes (0, 1, 2) whose combinations of flips are averaged; none for no test-time augmentation.
         checkpoints: files of state dicts. With two or more, each is loaded into the network in turn; with fewer, the
             network is used as it is.
+        patch_divisor: what the windows' axes must be multiples of.
+        activation: "softmax" for classes that exclude each other, "sigmoid" for regions that may overlap.
+
+    Raises:
+        ValueError: the network cannot take windows of the inferer's size.
     """
 
     def __init__(
-        self, inferer: SlidingWindowInferer, flip_axes: Sequence[int] = (), checkpoints: Sequence[str] = ()
+        self,
+        inferer: SlidingWindowInferer,
+        flip_axes: Sequence[int] = (),
+        checkpoints: Sequence[str] = (),
+        patch_divisor: Sequence[int] = (1, 1, 1),
+        activation: str = "softmax",
     ) -> None:
+        problem = patch_problem(ensure_tuple_rep(inferer.roi_size, 3), patch_divisor)
+        if problem:
+            raise ValueError(f"patch_size {problem}")
+        if activation not in ("softmax", "sigmoid"):
+            raise ValueError(f"activation is {activation!r}; expected softmax or sigmoid.")
+        self.activation = activation
         self.inferer = inferer
         self.flip_axes = tuple(flip_axes)
         self.checkpoints = tuple(checkpoints)
         self._states: dict[str, dict[str, torch.Tensor]] = {}
 
     def __call__(self, inputs: torch.Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Probabilities (B, C, X, Y, Z) of the image (B, channels, X, Y, Z); they sum to one over C."""
+        """Probabilities (B, C, X, Y, Z) of the image (B, channels, X, Y, Z); after a softmax they sum to one over C."""
         total: torch.Tensor | None = None
         count = 0
         for member in self._members(network):
@@ -62,7 +81,7 @@ class EnsembleInferer:
         dims = [2 + axis for axis in axes]
         flipped = torch.flip(inputs, dims) if dims else inputs
         logits = self._stitch(flipped, network)
-        probabilities = torch.softmax(logits, dim=1)
+        probabilities = torch.softmax(logits, dim=1) if self.activation == "softmax" else torch.sigmoid(logits)
         return torch.flip(probabilities, dims) if dims else probabilities
 
     def _stitch(self, inputs: torch.Tensor, network: Any) -> torch.Tensor:

@@ -65,6 +65,7 @@ class ArrayCache:
         keys: Sequence[str] = ("image", "label"),
         workers: int = 1,
         progress: bool | None = None,
+        ignore_index: int | None = None,
     ) -> None:
         """Take the settings.
 
@@ -76,14 +77,16 @@ class ArrayCache:
             keys: the arrays to store. Without "label" the cache serves images that nobody has labelled.
             workers: threads that preprocess (reading, resampling and filtering let go of Python's lock).
             progress: show a bar; None shows it when stderr is a terminal.
+            ignore_index: class index of voxels that no patch shall be laid around.
         """
         self.folder = Path(folder).absolute()
         self.transform = transform
         self.keys = tuple(keys)
         self.workers = max(1, workers)
         self.progress = progress
+        self.ignore_index = ignore_index
         # taken now, before a transform that keeps notes has run
-        self._recipe = [recipe, describe(transform), own_code()]
+        self._recipe = [recipe, describe(transform), own_code(), *([] if ignore_index is None else [ignore_index])]
 
     def key(self, item: Item) -> str:
         """The name of the item's entry."""
@@ -187,7 +190,8 @@ class ArrayCache:
             for key, array in arrays.items():
                 _save(temporary / f"{key}.npy", array)
             label = arrays.get("label")
-            voxels, classes = _find_classes(label, int(name[:8], 16)) if label is not None else (_NO_VOXELS, [])
+            sought = label if label is None or self.ignore_index is None else label * (label != self.ignore_index)
+            voxels, classes = _find_classes(sought, int(name[:8], 16)) if sought is not None else (_NO_VOXELS, [])
             _save(temporary / VOXELS_FILE, voxels)
             first = next(iter(arrays.values()))
             content = {

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 
+from ..numerics.patch_fit import patch_problem
 from .cache import ArrayCache
 from .dali_loader import DaliPatchLoader, available_threads
 from .torch_loader import TorchPatchLoader
@@ -30,6 +31,7 @@ def patch_loader(
     foreground_probability: float = 0.6,
     num_threads: int | None = None,
     loader: Literal["auto", "dali", "torch"] = "auto",
+    patch_divisor: Sequence[int] = (1, 1, 1),
 ) -> DaliPatchLoader | TorchPatchLoader:
     """Make a training loader.
 
@@ -47,6 +49,7 @@ def patch_loader(
         foreground_probability: share of the patches laid around a labelled voxel.
         num_threads: None: the available cores, at most 8.
         loader: "auto" takes DALI where it is installed.
+        patch_divisor: what the network's patches must be multiples of.
 
     Raises:
         ValueError: a setting is out of bounds, or `loader` is unknown.
@@ -54,6 +57,10 @@ def patch_loader(
     """
     if loader not in ("auto", "dali", "torch"):
         message = f"loader must be 'auto', 'dali' or 'torch', not {loader!r}."
+        raise ValueError(message)
+    problem = patch_problem(patch_size, patch_divisor)
+    if problem:
+        message = f"patch_size {problem}"
         raise ValueError(message)
     if loader == "dali" and not dali_installed():
         message = (

@@ -41,22 +41,28 @@ def signed_distance(mask: NDArray[Any], spacing_mm: Sequence[float] | None = Non
 
 
 def distance_maps(
-    label: NDArray[Any], num_classes: int, normalize: bool = True, spacing_mm: Sequence[float] | None = None
+    label: NDArray[Any],
+    num_classes: int,
+    normalize: bool = True,
+    spacing_mm: Sequence[float] | None = None,
+    regions: Sequence[Sequence[int]] | None = None,
 ) -> NDArray[np.float32]:
-    """One signed distance map a class, background included.
+    """One signed distance map a class, background included, or one a region.
 
     Args:
         label: (X, Y, Z) class indices.
         num_classes: including the background.
         normalize: divide the outside by its largest value and the inside by its smallest: both then reach to 1 and -1.
         spacing_mm: distances are in millimetres where given, else in voxels.
+        regions: class indices of each region, whose maps are wanted instead of the classes'.
 
     Returns:
         (C, X, Y, Z) float32. An absent class is as far away as can be: the image's diagonal, or 1 when normalised.
     """
-    result = np.empty((num_classes, *label.shape), dtype=np.float32)
-    for index in range(num_classes):
-        distance = signed_distance(label == index, spacing_mm)
+    members = [[index] for index in range(num_classes)] if regions is None else regions
+    result = np.empty((len(members), *label.shape), dtype=np.float32)
+    for index, indices in enumerate(members):
+        distance = signed_distance(np.isin(label, indices), spacing_mm)
         result[index] = _normalized(distance) if normalize else distance
     return result
 

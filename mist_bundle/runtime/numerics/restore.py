@@ -22,6 +22,7 @@ _SNAP_VOXELS = 1e-4
 _TIE = 1e-5
 # How far the probabilities of a voxel may miss 1 in sum (float32 arithmetic) before they are scaled.
 _SUM_TOLERANCE = 1e-5
+_HALF = 0.5
 
 
 def restore_label_from_scores(
@@ -75,12 +76,60 @@ def restore_label_from_scores(
     return result
 
 
+def restore_label_from_regions(
+    scores: NDArray[Any],
+    affine: Any,
+    reference_affine: Any,
+    reference_shape: Sequence[int],
+    crop_box: Any,
+    labels: Sequence[int],
+    order: Sequence[int],
+) -> NDArray[Any]:
+    """Label map in the user's grid, of regions that may overlap: each is written over those before it.
+
+    Args:
+        scores: (R, X, Y, Z) probability of each region on the prepared grid; a voxel is in a region above one half.
+        affine: of the prepared grid.
+        reference_affine: of the user's file.
+        reference_shape: (X, Y, Z) of the user's file.
+        crop_box: half-open box in the user's grid that was prepared, or None for the whole image.
+        labels: label value that each region writes.
+        order: the regions in the order in which they are written, those inside others last.
+
+    Returns:
+        (X, Y, Z) of the smallest integer type that holds the labels; 0 where there is no region.
+
+    Raises:
+        ValueError: not one label and place a region, or the grids are tilted against each other.
+    """
+    if len(scores) != len(labels) or sorted(order) != list(range(len(scores))):
+        msg = f"There are {len(scores)} regions, but their labels are {list(labels)} and their order {list(order)}."
+        raise ValueError(msg)
+    shape = as_shape(reference_shape)
+    box = as_box(crop_box, shape)
+    axes, operators = _restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
+    turned = np.asarray(scores).transpose(0, *(1 + axis for axis in axes))
+    result = np.zeros(shape, dtype=label_dtype([0, *labels]))
+    chosen = result[box_slices(box)]
+    for index in order:
+        volume = turned[index]
+        # Interpolation averages over neighbours: far from every voxel above one half there is none.
+        candidates = bounding_box(volume > _HALF)
+        region = None if candidates is None else restrict(operators, box_slices(candidates), volume.shape)
+        if region is not None:
+            where = region[0]
+            chosen[where][_interpolate_part(volume, operators, where) > _HALF] = labels[index]
+    return result
+
+
 def restore_scores(
     scores: NDArray[Any],
     affine: Any,
     reference_affine: Any,
     reference_shape: Sequence[int],
     crop_box: Any = None,
+    *,
+    exclusive: bool = True,
 ) -> NDArray[np.float32]:
     """Probability maps in the user's grid.
 
@@ -90,9 +139,11 @@ def restore_scores(
         reference_affine: of the user's file.
         reference_shape: (X, Y, Z) of the user's file.
         crop_box: half-open box in the user's grid that was prepared, or None for the whole image.
+        exclusive: False for regions that may overlap, which have no background among them.
 
     Returns:
-        (C, X, Y, Z) float32 in [0, 1]; every voxel sums to 1, and outside the box the background is 1.
+        (C, X, Y, Z) float32 in [0, 1]; every voxel sums to 1, and outside the box the background is 1. Regions do not
+        add up to anything, and outside the box they are 0.
 
     Raises:
         ValueError: the grids are tilted against each other, or the scores are not probabilities.
@@ -100,9 +151,10 @@ def restore_scores(
     shape = as_shape(reference_shape)
     box = as_box(crop_box, shape)
     axes, operators = _restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
-    turned = _as_probabilities(scores).transpose(0, *(1 + axis for axis in axes))
+    probabilities = _as_probabilities(scores) if exclusive else np.asarray(scores, dtype=np.float32)
+    turned = probabilities.transpose(0, *(1 + axis for axis in axes))
     result = np.zeros((len(scores), *shape), dtype=np.float32)
-    result[0] = 1
+    result[0] = float(exclusive)
     for target, volume in zip(result, turned, strict=True):
         target[box_slices(box)] = _interpolate(volume, operators)
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from monai.transforms import MapTransform
@@ -21,6 +21,7 @@ class DistanceMapsd(MapTransform):
         output_key: where the (C, X, Y, Z) float32 maps go.
         normalize: scale the outside to (0, 1] and the inside to [-1, 0).
         use_spacing: measure in millimetres instead of voxels.
+        regions: class indices of each region; maps of the regions are then made instead of the classes'.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class DistanceMapsd(MapTransform):
         output_key: str = "dtm",
         normalize: bool = True,
         use_spacing: bool = False,
+        regions: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__(label_key)
         self.num_classes = num_classes
@@ -37,10 +39,12 @@ class DistanceMapsd(MapTransform):
         self.output_key = output_key
         self.normalize = normalize
         self.use_spacing = use_spacing
+        self.regions = regions
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Apply to the dictionary of one case; what it does not name stays as it is."""
         label = data[self.label_key]
         spacing = spacing_of(affine_of(label)).tolist() if self.use_spacing else None
-        maps = distance_maps(as_volume(label, self.label_key)[0], self.num_classes, self.normalize, spacing)
+        indices = as_volume(label, self.label_key)[0]
+        maps = distance_maps(indices, self.num_classes, self.normalize, spacing, self.regions)
         return {**data, self.output_key: new_volume(maps, label)}

@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
-from ..numerics.restore import restore_label_from_scores, restore_scores
+from ..numerics.restore import restore_label_from_regions, restore_label_from_scores, restore_scores
 from .volume import CROP_BOX, affine_of, as_volume, describe, meta_of, new_volume, original_grid
 
 
@@ -23,10 +23,11 @@ class RestoreSegmentationd(MapTransform):
 
     Args:
         keys: scores (C, X, Y, Z) on the grid of the reference; each becomes a label map (1, X, Y, Z).
-        labels: label value of each class, background first.
+        labels: label value of each class, background first; with `region_order`, the label that each region writes.
         reference_key: the prepared image, whose meta dictionary tells the original grid and the crop.
         probabilities_key: also keep the restored probabilities (C, X, Y, Z) here. Scores must then be probabilities,
             and `keys` a single one.
+        region_order: for regions that may overlap: the order in which they are written over each other.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class RestoreSegmentationd(MapTransform):
         labels: Sequence[int] = (0, 1),
         reference_key: str = "image",
         probabilities_key: str | None = None,
+        region_order: Sequence[int] | None = None,
     ) -> None:
         super().__init__(keys)
         if probabilities_key is not None and len(self.keys) != 1:
@@ -43,6 +45,7 @@ class RestoreSegmentationd(MapTransform):
         self.labels = [int(label) for label in labels]
         self.reference_key = reference_key
         self.probabilities_key = probabilities_key
+        self.region_order = None if region_order is None else [int(index) for index in region_order]
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Apply to the dictionary of one case; what it does not name stays as it is."""
@@ -60,9 +63,12 @@ class RestoreSegmentationd(MapTransform):
                 raise ValueError(msg)
             grids = (affine_of(reference), affine, shape, meta_of(reference).get(CROP_BOX))
             if self.probabilities_key is not None:
-                probabilities = restore_scores(scores, *grids)
+                probabilities = restore_scores(scores, *grids, exclusive=self.region_order is None)
                 result[self.probabilities_key] = _on_original_grid(probabilities, reference, affine)
-            label = restore_label_from_scores(scores, *grids, self.labels)
+            if self.region_order is None:
+                label = restore_label_from_scores(scores, *grids, self.labels)
+            else:
+                label = restore_label_from_regions(scores, *grids, self.labels, self.region_order)
             result[key] = _on_original_grid(_torch_friendly(label)[None], reference, affine)
         return result
 

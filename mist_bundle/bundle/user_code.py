@@ -1,0 +1,246 @@
+"""A user's own network or loss, named on the command line by a dotted path or a file, travelling in the bundle.
+
+`my_package.my_module.MyNet` and `folder/my_net.py:MyNet` are both understood. What is installed like any package stays
+where it is and is named by its dotted path; a user's own file or package is copied to the bundle's `scripts/user/`, so
+that the bundle runs where the file is not. Nothing is executed here: the source is parsed, never imported.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib.machinery
+import importlib.util
+import re
+import shutil
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.errors import InputError, Problem
+
+USER_FOLDER = "user"
+DIVISOR = "patch_divisor"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UserCode:
+    """Where a user's class or function lies and what the bundle calls it.
+
+    Attributes:
+        target: dotted path for `_target_`: `scripts.user.my_net.MyNet`, or the path itself where it is installed.
+        files: path below scripts/user -> the file to copy there; empty where the code is installed.
+        patch_divisor: what a network's patch must be a multiple of, if its class says so (`patch_divisor = 16`, or
+            three numbers).
+    """
+
+    target: str
+    files: tuple[tuple[str, Path], ...] = ()
+    patch_divisor: tuple[int, int, int] | None = None
+
+
+def find_user_code(text: str, option: str, menu: Iterable[str] = ()) -> UserCode:
+    """Find what a dotted path or `file.py:Name` means; relative files are sought from the working directory.
+
+    Args:
+        text: what the user wrote.
+        option: the option it was written for, for the messages: "--network".
+        menu: names of the catalogue, for a hint after a misspelling.
+
+    Raises:
+        InputError: it is not there, is not Python, lacks the name, or would not run inside a bundle.
+    """
+    path, _, name = text.rpartition(":")
+    if path or text.endswith(".py"):
+        return _from_file(Path(path or text), name if path else "", option)
+    module, _, name = text.rpartition(".")
+    spec = _find_module(module)
+    if spec is None or spec.origin is None:
+        raise InputError(Problem(option, _not_found(text, module, menu)))
+    origin = Path(spec.origin)
+    if _is_installed(origin):
+        return UserCode(target=text)
+    top = module.partition(".")[0]
+    top_spec = _find_module(top)
+    folders = list(top_spec.submodule_search_locations or []) if top_spec else []
+    if not folders:
+        return _checked(origin, name, option, target=f"{origin.stem}.{name}", files=((f"{origin.stem}.py", origin),))
+    root = Path(folders[0])
+    files = tuple((f"{top}/{file.relative_to(root).as_posix()}", file) for file in sorted(root.rglob("*.py")))
+    return _checked(origin, name, option, target=text, files=files)
+
+
+def copy_user_code(codes: Iterable[UserCode], scripts: Path) -> None:
+    """Copy the files of all codes below `scripts`/user; without files no folder is made."""
+    for code in codes:
+        for relative, source in code.files:
+            target = scripts / USER_FOLDER / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (scripts / USER_FOLDER / "__init__.py").touch()
+            shutil.copyfile(source, target)
+
+
+def _from_file(path: Path, name: str, option: str) -> UserCode:
+    if not path.is_file():
+        raise InputError(Problem(option, f"names {path}, which is not there (sought from {Path.cwd()})."))
+    module = re.sub(r"\W", "_", path.stem)
+    if path.suffix != ".py" or not module.isidentifier():
+        message = f"names {path}; expected a Python file like my_net.py, then a colon and the name of a class in it."
+        raise InputError(Problem(option, message))
+    return _checked(
+        path.absolute(), name, option, target=f"{module}.{name}", files=((f"{module}.py", path.absolute()),)
+    )
+
+
+def _checked(origin: Path, name: str, option: str, *, target: str, files: tuple[tuple[str, Path], ...]) -> UserCode:
+    problems: list[Problem] = []
+    trees: dict[Path, ast.Module] = {}
+    for _, file in files:
+        tree = _parse(file)
+        if isinstance(tree, Problem):
+            problems.append(tree)
+        else:
+            trees[file] = tree
+    package = files[0][0].partition("/")[0] if "/" in files[0][0] else ""
+    for file, tree in trees.items():
+        problems += [Problem(str(file), finding) for finding in _foreign_imports(tree, file, package)]
+    if origin in trees:
+        names = sorted(_top_level_names(trees[origin]))
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"Did you mean {close[0]!r}? " if close else ""
+            message = f"names {name or 'nothing'!r} in {origin}, which defines {', '.join(names) or 'nothing'}. {hint}"
+            problems.append(Problem(option, message.rstrip()))
+        else:
+            problems += _divisor_problems(trees[origin], name, origin)
+    if problems:
+        raise InputError(problems)
+    return UserCode(
+        target=f"scripts.{USER_FOLDER}.{target}", files=files, patch_divisor=_patch_divisor(trees[origin], name)
+    )
+
+
+def _parse(file: Path) -> ast.Module | Problem:
+    try:
+        return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    except SyntaxError as error:
+        return Problem(str(file), f"is not valid Python: {error.msg} in line {error.lineno}.")
+    except UnicodeDecodeError as error:
+        return Problem(str(file), f"is not UTF-8 text ({error.reason} at byte {error.start}).")
+
+
+def _find_module(name: str) -> importlib.machinery.ModuleSpec | None:
+    """The specification of a module, found without running any of its parents."""
+    if not name or not all(part.isidentifier() for part in name.split(".")):
+        return None
+    top, *rest = name.split(".")
+    finder = importlib.machinery.PathFinder
+    spec = finder.find_spec(top, [str(Path.cwd())]) or importlib.util.find_spec(top)
+    for index, _ in enumerate(rest, start=2):
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        spec = finder.find_spec(".".join([top, *rest][:index]), spec.submodule_search_locations)
+    return spec
+
+
+def _not_found(text: str, module: str, menu: Iterable[str]) -> str:
+    known = ", ".join(sorted(menu))
+    on_menu = f" On the menu: {known}." if known else ""
+    return (
+        f"is {text!r}, but there is no Python module {module!r} here or among the installed packages. For your own "
+        f"code write my_package.my_module.MyClass or path/to/file.py:MyClass.{on_menu}"
+    )
+
+
+def _is_installed(origin: Path) -> bool:
+    places = (sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib", "platstdlib"))
+    return any(origin.is_relative_to(place) for place in places)
+
+
+def _foreign_imports(tree: ast.Module, file: Path, package: str) -> Iterator[str]:
+    """What would not be found, or means something else, where the copied file runs."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            if not package and not (node.level == 2 and node.module):
+                yield (
+                    f"imports its neighbour in line {node.lineno}, which would not travel with it. Put both into a "
+                    "package (a folder with __init__.py) and name it by its dotted path."
+                )
+            continue
+        if isinstance(node, ast.ImportFrom):
+            modules = [node.module or ""]
+        elif isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        else:
+            continue
+        for module in modules:
+            finding = _foreign_module(module.partition(".")[0], file, package)
+            if finding:
+                yield f"imports {module} in line {node.lineno}, {finding}"
+
+
+def _foreign_module(top: str, file: Path, package: str) -> str:
+    if top == "mist_bundle":
+        return "but a bundle runs where mist_bundle is not installed. Take what you need along, or use MONAI's."
+    if top == package:
+        return (
+            "its own package, by the full name, which is another in a bundle: import it relatively (from . import …)."
+        )
+    if top in sys.stdlib_module_names:
+        return ""
+    beside = file.parent / f"{top}.py"
+    spec = None if beside.is_file() or (file.parent / top).is_dir() else importlib.util.find_spec(top)
+    if spec is not None and (spec.origin is None or _is_installed(Path(spec.origin))):
+        return ""
+    return (
+        "which is not an installed package and would not travel with it. Put both into one package "
+        "(a folder with __init__.py), import it relatively, and name the class by its dotted path."
+    )
+
+
+def _top_level_names(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
+
+
+def _divisor_value(tree: ast.Module, name: str) -> ast.expr | None:
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            for line in node.body:
+                targets = line.targets if isinstance(line, ast.Assign) else []
+                if isinstance(line, ast.AnnAssign):
+                    targets = [line.target]
+                if any(isinstance(target, ast.Name) and target.id == DIVISOR for target in targets):
+                    return line.value  # type: ignore[attr-defined,no-any-return]
+    return None
+
+
+def _divisor_problems(tree: ast.Module, name: str, file: Path) -> list[Problem]:
+    value = _divisor_value(tree, name)
+    if value is None or _triple(value) is not None:
+        return []
+    message = f"{name}.{DIVISOR} is {ast.unparse(value)}; expected a whole number above 0, or three of them."
+    return [Problem(str(file), message)]
+
+
+def _patch_divisor(tree: ast.Module, name: str) -> tuple[int, int, int] | None:
+    value = _divisor_value(tree, name)
+    return None if value is None else _triple(value)
+
+
+def _triple(value: ast.expr) -> tuple[int, int, int] | None:
+    try:
+        literal: Any = ast.literal_eval(value)
+    except ValueError:
+        return None
+    numbers = [literal] * 3 if isinstance(literal, int) else literal
+    whole = isinstance(numbers, (list, tuple)) and all(type(number) is int and number > 0 for number in numbers)
+    return (numbers[0], numbers[1], numbers[2]) if whole and len(numbers) == 3 else None

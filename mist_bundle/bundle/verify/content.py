@@ -1,0 +1,112 @@
+"""The parsed configurations of a bundle, read once: each workflow's files merged as MONAI merges them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.artifacts import METADATA_JSON, PLAN_JSON, read_json
+from mist_bundle.bundle.overrides import has_id, load_configs
+
+# what makes up each workflow, and the run ids it has to know
+WORKFLOWS = {
+    "train": (("train",), ("run", "training")),
+    "evaluate": (("train", "evaluate"), ("run", "evaluating")),
+    "inference": (("inference",), ("run", "inference")),
+    "preprocess": (("preprocess",), ("run", "preprocess")),
+    "multi_gpu_train": (("train", "multi_gpu_train"), ("run", "training")),
+    "multi_gpu_evaluate": (("train", "evaluate", "multi_gpu_evaluate"), ("run", "evaluating")),
+}
+_REFERENCE = re.compile(r"@(\w+(?:(?:#|::)\w+)*)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Content:
+    """What a bundle says about itself.
+
+    Attributes:
+        bundle: its folder.
+        metadata: of metadata.json; empty when there is none.
+        plan: of plan.json; None for bundles that were not made here.
+        workflows: name of a workflow -> its merged configuration; those without files are left out.
+    """
+
+    bundle: Path
+    metadata: dict[str, Any]
+    plan: dict[str, Any] | None
+    workflows: dict[str, dict[str, Any]]
+
+    @classmethod
+    def read(cls, bundle: Path) -> Content:
+        """Parse all of it.
+
+        Raises:
+            InputError: a file cannot be parsed.
+        """
+        metadata = bundle / METADATA_JSON
+        plan = bundle / PLAN_JSON
+        workflows = {}
+        for name, (stems, _) in WORKFLOWS.items():
+            files = [file for stem in stems if (file := config_file(bundle, stem)) is not None]
+            if len(files) == len(stems):
+                workflows[name] = load_configs(files)
+        return cls(
+            bundle=bundle,
+            metadata=read_json(metadata) if metadata.is_file() else {},
+            plan=read_json(plan) if plan.is_file() else None,
+            workflows=workflows,
+        )
+
+    def has(self, workflow: str, identity: str) -> bool:
+        """Whether a workflow's configuration has that id."""
+        return has_id(self.workflows.get(workflow, {}), identity)
+
+    def missing(self, workflow: str, identities: str) -> list[str]:
+        """Those of the ids (separated by blanks) that the workflow has not got."""
+        return [identity for identity in identities.split() if not self.has(workflow, identity)]
+
+
+def config_file(bundle: Path, stem: str) -> Path | None:
+    """A configuration file in whichever format it is."""
+    files = [bundle / "configs" / f"{stem}{suffix}" for suffix in (".json", ".yaml", ".yml")]
+    return next((file for file in files if file.is_file()), None)
+
+
+def strings(config: Any) -> Iterator[str]:
+    """All text values of a configuration."""
+    if isinstance(config, dict):
+        for value in config.values():
+            yield from strings(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from strings(value)
+    elif isinstance(config, str):
+        yield config
+
+
+def references(config: Any) -> set[str]:
+    """Ids that a configuration refers to, by MONAI's rule: anywhere in an expression, or as a whole value."""
+    found: set[str] = set()
+    for text in strings(config):
+        if text.startswith("$"):
+            found |= set(_REFERENCE.findall(text))
+        elif (match := _REFERENCE.fullmatch(text)) is not None:
+            found.add(match.group(1))
+        elif text.startswith("%") and "." not in text:
+            found.add(text[1:])
+    return found
+
+
+def components(config: Any) -> Iterator[dict[str, Any]]:
+    """All components (dictionaries with `_target_`) of a configuration."""
+    if isinstance(config, dict):
+        if "_target_" in config:
+            yield config
+        for value in config.values():
+            yield from components(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from components(value)

@@ -1,0 +1,69 @@
+"""What `verify` reports: checks that passed, failed or did not apply, and how each was done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+PASS = "pass"
+FAIL = "fail"
+NOT_APPLICABLE = "not applicable"
+RUN = "run"  # MONAI really did it
+BY_RULE = "by rule"  # files and settings were compared with what is known to be needed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """One row of the report.
+
+    Attributes:
+        name: what was checked, or which consumer.
+        verdict: PASS, FAIL or NOT_APPLICABLE.
+        how: RUN or BY_RULE.
+        reason: what was found, or what is wrong and what to do.
+    """
+
+    name: str
+    verdict: str
+    how: str
+    reason: str
+
+
+@dataclass(kw_only=True, slots=True)
+class Verification:
+    """All checks of a bundle, and the matrix of the programs that may receive it."""
+
+    bundle: str
+    checks: list[Check] = field(default_factory=list)
+    consumers: list[Check] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed; a consumer may still be unable to use the bundle, which is said in the matrix."""
+        return all(check.verdict != FAIL for check in self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionaries and lists."""
+        return {
+            "bundle": self.bundle,
+            "passed": self.passed,
+            "checks": [asdict(check) for check in self.checks],
+            "consumers": [asdict(check) for check in self.consumers],
+        }
+
+    def __str__(self) -> str:
+        failed = sum(check.verdict == FAIL for check in self.checks)
+        verdict = "PASSED" if self.passed else f"NOT PASSED: {failed} of {len(self.checks)} checks failed"
+        return "\n".join(["Checks", *_table(self.checks), "", "Who can use it", *_table(self.consumers), "", verdict])
+
+
+def _table(checks: Sequence[Check]) -> list[str]:
+    width = max((len(check.name) for check in checks), default=0)
+    return [f"  {check.verdict:<14} {check.name:<{width}}  ({check.how}) {check.reason}" for check in checks]
+
+
+def by_rule(name: str, problems: Sequence[str], fine: str) -> Check:
+    """A check that passes when there are no problems."""
+    verdict, reason = (FAIL, " ".join(problems)) if problems else (PASS, fine)
+    return Check(name=name, verdict=verdict, how=BY_RULE, reason=reason)

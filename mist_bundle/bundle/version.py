@@ -1,0 +1,65 @@
+"""Raise the version of a bundle and say in its changelog what changed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mist_bundle.artifacts import METADATA_JSON, read_json, write_json
+from mist_bundle.bundle.manifest import write_manifest
+from mist_bundle.errors import InputError, Problem
+
+PARTS = ("major", "minor", "patch")
+_VERSION = re.compile(r"(\d)\.(\d)\.(\d)")
+# MONAI and the model zoo compare versions as text, so 0.10.0 would come before 0.9.0: every number stays a digit. The
+# zoo's CI strips trailing ".0" characters from the next patch version, which spoils x.y.9 (1.3.9 becomes 1.3.1).
+LAST_PATCH, LAST = 8, 9
+
+
+def next_version(version: str, part: str) -> str:
+    """The version after `version`, three digits; a number that is full carries over to the one before it.
+
+    Raises:
+        InputError: `version` is not of that form, `part` is unknown, or there is no further version.
+    """
+    match = _VERSION.fullmatch(version)
+    problems = []
+    if match is None:
+        problems.append(Problem(METADATA_JSON, f"its version is {version!r}; expected three digits such as 0.3.1."))
+    if part not in PARTS:
+        problems.append(Problem("--part", f"is {part!r}; expected {', '.join(PARTS)}."))
+    if match is None or problems:
+        raise InputError(problems)
+    major, minor, patch = (int(number) for number in match.groups())
+    if part == "patch" and patch < LAST_PATCH:
+        return f"{major}.{minor}.{patch + 1}"
+    if part != "major" and minor < LAST:
+        return f"{major}.{minor + 1}.0"
+    if major < LAST:
+        return f"{major + 1}.0.0"
+    raise InputError(Problem(METADATA_JSON, f"its version {version} is the last one; give the bundle a new name."))
+
+
+def bump_version(bundle: Path, message: str, part: str = "patch") -> str:
+    """Write the next version and its changelog entry into metadata.json, and renew the manifest.
+
+    Args:
+        bundle: its folder.
+        message: what changed, for people.
+        part: "major", "minor" or "patch".
+
+    Returns:
+        The new version.
+
+    Raises:
+        InputError: no message, or as `next_version`.
+    """
+    metadata = read_json(bundle / METADATA_JSON)
+    if not message.strip():
+        raise InputError(Problem("--message", "is empty; say in a sentence what changed."))
+    version = next_version(str(metadata.get("version", "")), part)
+    metadata["version"] = version
+    metadata["changelog"] = {**metadata.get("changelog", {}), version: message.strip()}
+    write_json(bundle / METADATA_JSON, metadata)
+    write_manifest(bundle)
+    return version

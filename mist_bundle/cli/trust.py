@@ -1,0 +1,78 @@
+"""Verbs for bundles that come from somebody else, or go to somebody: audit, verify, sign, make_key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mist_bundle.cli.words import bundle_folder, nearest_word, optional_path
+from mist_bundle.errors import InputError, MistBundleError, Problem
+
+FORMATS = ("text", "json")
+
+
+def audit(bundle: str, format: str = "text", public_key: str | None = None) -> None:
+    """Read a bundle, folder or zip, without running anything in it; ends with 1 when there is something to look at.
+
+    Args:
+        bundle: the bundle's folder or zip.
+        format: text for people, json for programs.
+        public_key: file of the public key that must have signed the bundle.
+    """
+    from mist_bundle.bundle.audit.run import audit_bundle
+
+    _check_format(format)
+    report = audit_bundle(Path(str(bundle)), optional_path(public_key))
+    print(json.dumps(report.to_json(), indent=2) if format == "json" else report)
+    if not report.passed:
+        raise MistBundleError(f"{bundle} does not pass the audit.")
+
+
+def verify(
+    bundle: str, quick: bool = False, schema: str | None = None, trust: bool = False, format: str = "text"
+) -> None:
+    """Check that a bundle works, and which programs can use it: read it, then run a copy on synthetic data.
+
+    Args:
+        bundle: the bundle's folder.
+        quick: only read, run nothing.
+        schema: MONAI's JSON schema of metadata.json, where you have it; nothing is downloaded.
+        trust: run a bundle that does not pass `audit`.
+        format: text for people, json for programs.
+    """
+    from mist_bundle.bundle.verify.run import verify_bundle
+
+    _check_format(format)
+    result = verify_bundle(bundle_folder(bundle), quick=quick, schema=optional_path(schema), trust=trust)
+    print(json.dumps(result.to_json(), indent=2) if format == "json" else result)
+    if not result.passed:
+        raise MistBundleError(f"{bundle} does not pass the verification.")
+
+
+def sign(bundle: str, key: str) -> None:
+    """Sign a bundle's manifest, so that receivers who have your public key know the bundle is yours and unchanged.
+
+    Args:
+        bundle: the bundle's folder.
+        key: your private key, as made by make_key.
+    """
+    from mist_bundle.bundle.signature import SIGNATURE, sign_bundle
+
+    fingerprint = sign_bundle(Path(str(bundle)), Path(str(key)))
+    print(f"Signed with the key {fingerprint}: {Path(str(bundle)) / SIGNATURE}")
+
+
+def make_key(path: str) -> None:
+    """Make a key pair to sign bundles with.
+
+    Args:
+        path: file for the private key, which stays with you; the public key goes to the same name with .pub.
+    """
+    from mist_bundle.bundle.signature import make_key as make
+
+    print(f"Private key: {path}\nPublic key, for those who receive your bundles: {make(Path(str(path)))}")
+
+
+def _check_format(value: str) -> None:
+    if value not in FORMATS:
+        raise InputError(Problem("--format", f"is {value!r}. {nearest_word(str(value), FORMATS)}"))

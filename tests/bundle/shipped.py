@@ -1,0 +1,77 @@
+"""Put a trained and finalized bundle into bundles/, as scripts/train_shipped_bundle does at its end.
+
+Optimizer states, arrays and predictions stay behind; what is added are the cases' scores and who made it.
+`--renew NEW` gives the bundle that is there the configurations of NEW, a bundle freshly configured from the same data
+with the same options, and keeps weights and figures: for changes of the generator that leave the network alone.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from mist_bundle import pipeline
+from mist_bundle.artifacts import (
+    BUNDLE_README,
+    METADATA_JSON,
+    PLAN_JSON,
+    RESULTS_CSV,
+    read_json,
+    write_json,
+    write_text,
+)
+from mist_bundle.bundle.card import RESULTS_END, RESULTS_START
+from mist_bundle.bundle.manifest import write_manifest
+from mist_bundle.bundle.version import bump_version
+from tests.bundle.golden import TRAINED
+
+SCORES = f"docs/{RESULTS_CSV}"
+MAX_WEIGHTS_BYTES = 4_000_000
+AUTHORS = "the mist_bundle developers"
+
+
+def ship(bundle: Path) -> None:
+    """Copy a finalized bundle to bundles/, with the scores of its cross-validation."""
+    shutil.rmtree(TRAINED, ignore_errors=True)
+    shutil.copytree(bundle, TRAINED, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(pipeline.work_dir(bundle) / RESULTS_CSV, TRAINED / SCORES)
+    folds = sorted((TRAINED / "models").glob("fold_*.pt"))
+    if sum(path.stat().st_size for path in (TRAINED / "models").iterdir()) > MAX_WEIGHTS_BYTES:
+        for path in folds:  # model.pt is one of them
+            path.unlink()
+    metadata = read_json(TRAINED / METADATA_JSON)
+    metadata["authors"] = AUTHORS
+    metadata["copyright"] = f"{AUTHORS}; the data belong to their authors (docs/data_license.txt)"
+    write_json(TRAINED / METADATA_JSON, metadata)
+    bump_version(TRAINED, f"Trained: cross-validation over {metadata['data_source']}.", "patch")
+
+
+def renew(fresh: Path) -> None:
+    """Take the configurations of a freshly configured bundle; keep weights, scores, authors and version."""
+    old, new = read_json(TRAINED / PLAN_JSON), read_json(fresh / PLAN_JSON)
+    same = ("network_arguments", "channel_names", "labels", "num_folds")
+    if any(old[key] != new[key] for key in same):
+        sys.exit("The network or the data differ from those of the trained bundle: train it anew.")
+    metadata, card = read_json(TRAINED / METADATA_JSON), (TRAINED / BUNDLE_README).read_text(encoding="utf-8")
+    for folder in ("configs", "docs", "scripts"):
+        kept = (TRAINED / SCORES).read_bytes()
+        shutil.rmtree(TRAINED / folder)
+        shutil.copytree(fresh / folder, TRAINED / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        (TRAINED / SCORES).parent.mkdir(exist_ok=True)
+        (TRAINED / SCORES).write_bytes(kept)
+    own = ("version", "changelog", "authors", "copyright", "eval_metrics")
+    write_json(TRAINED / METADATA_JSON, {**read_json(fresh / METADATA_JSON), **{key: metadata[key] for key in own}})
+    section = re.compile(f"{re.escape(RESULTS_START)}.*?{re.escape(RESULTS_END)}", re.DOTALL)
+    (figures,) = section.findall(card)
+    renewed = section.sub(lambda _: figures, (TRAINED / BUNDLE_README).read_text(encoding="utf-8"))
+    write_text(TRAINED / BUNDLE_README, renewed)
+    write_manifest(TRAINED)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--renew":
+        renew(Path(sys.argv[2]))
+    else:
+        ship(Path(sys.argv[1]))

@@ -1,0 +1,102 @@
+"""A user's own code: found without running it, checked for what would fail in a bundle, copied."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mist_bundle.bundle.user_code import copy_user_code, find_user_code
+from mist_bundle.errors import InputError
+
+NET = """
+import math
+from torch import nn
+
+class MyNet(nn.Conv3d):
+    patch_divisor = 4
+    def __init__(self, in_channels, out_channels):
+        super().__init__(in_channels, out_channels, 1)
+
+raise SystemExit("this file must never be run to be found")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("text", ["own-code/my-net.py:MyNet", "{folder}/own-code/my-net.py:MyNet"])
+def test_file_and_name(folder: Path, text: str) -> None:
+    (folder / "own-code").mkdir()
+    (folder / "own-code/my-net.py").write_text(NET)
+    code = find_user_code(text.format(folder=folder), "--network")
+    assert code.target == "scripts.user.my_net.MyNet", "a module's name is an identifier"
+    assert code.patch_divisor == (4, 4, 4)
+    copy_user_code([code], folder / "scripts")
+    assert (folder / "scripts/user/my_net.py").read_text() == NET
+    assert (folder / "scripts/user/__init__.py").read_text() == ""
+
+
+def test_dotted_path_of_a_single_module(folder: Path) -> None:
+    (folder / "single.py").write_text(NET)
+    code = find_user_code("single.MyNet", "--network")
+    assert code.target == "scripts.user.single.MyNet"
+    assert [name for name, _ in code.files] == ["single.py"]
+
+
+def test_package_travels_whole(folder: Path) -> None:
+    package = folder / "own_package"
+    (package / "deep").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "deep/__init__.py").write_text("")
+    (package / "deep/nets.py").write_text("from ..blocks import Block\n\nclass Net(Block):\n    pass\n")
+    (package / "blocks.py").write_text("class Block:\n    pass\n")
+    code = find_user_code("own_package.deep.nets.Net", "--network")
+    assert code.target == "scripts.user.own_package.deep.nets.Net"
+    copy_user_code([code], folder / "scripts")
+    copied = {path.relative_to(folder / "scripts/user").as_posix() for path in (folder / "scripts").rglob("*.py")}
+    assert copied == {"__init__.py"} | {
+        f"own_package/{name}" for name in ("__init__.py", "blocks.py", "deep/__init__.py", "deep/nets.py")
+    }
+
+
+def test_installed_packages_stay_where_they_are() -> None:
+    code = find_user_code("monai.networks.nets.VNet", "--network")
+    assert (code.target, code.files) == ("monai.networks.nets.VNet", ())
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "message"),
+    [
+        (NET, "net.py:MyNett", r"Did you mean 'MyNet'"),
+        (NET, "net.py", r"names 'nothing' in .*net.py, which defines MyNet, nn"),
+        ("class Broken(:", "net.py:Broken", r"net.py: is not valid Python: .* line 1"),
+        (
+            "import helpers\nclass Net: ...",
+            "net.py:Net",
+            r"imports helpers in line 1, which is not an installed package",
+        ),
+        ("from .helpers import x\nclass Net: ...", "net.py:Net", r"imports its neighbour in line 1"),
+        ("import mist_bundle\nclass Net: ...", "net.py:Net", r"where mist_bundle is not installed"),
+        ("class Net:\n    patch_divisor = 'x'", "net.py:Net", r"patch_divisor is 'x'; expected a whole number"),
+        ("", "absent.py:Net", r"names absent.py, which is not there"),
+        ("", "no_such_module_here.Net", r"no Python module 'no_such_module_here'.*On the menu: nnunet"),
+    ],
+)
+def test_what_would_fail_in_a_bundle_is_refused(folder: Path, source: str, text: str, message: str) -> None:
+    (folder / "net.py").write_text(source)
+    (folder / "helpers.py").write_text("x = 1")
+    with pytest.raises(InputError, match=message):
+        find_user_code(text, "--network", ["nnunet"])
+
+
+def test_package_that_names_itself_is_refused(folder: Path) -> None:
+    package = folder / "selfish"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "nets.py").write_text("from selfish import blocks\nclass Net: ...")
+    with pytest.raises(InputError, match="import it relatively"):
+        find_user_code("selfish.nets.Net", "--network")

@@ -1,0 +1,129 @@
+"""Sizing of every network of the catalogue: patches that fit, options that mean something, heads that exist."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mist_bundle.catalog.choice import Choice
+from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.planning.networks import (
+    OPTIONS,
+    NetworkSize,
+    SizeRequest,
+    fit_network_patch,
+    full_multigrid_heights,
+    option_problems,
+    size_network,
+    w_cycle_heights,
+)
+from mist_bundle.planning.topology import unet_topology
+
+Triple = tuple[int, int, int]
+
+
+def sized(row: Choice, patch: Triple, spacing: tuple[float, ...] = (1, 1, 1), heads: int = 0) -> NetworkSize:
+    request: dict[str, Any] = {"in_channels": 1, "out_channels": 2, "filters": (4, 8), "residual": True}
+    return size_network(row, SizeRequest(patch_size=patch, spacing_mm=spacing, kernel_size=3, heads=heads, **request))
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+@given(st.tuples(*[st.integers(1, 260)] * 3), st.tuples(*[st.floats(0.3, 8.0)] * 3))
+@settings(max_examples=30, deadline=None)
+def test_fitted_patch_suits_the_network(name: str, patch: Triple, spacing: tuple[float, float, float]) -> None:
+    row = NETWORKS[name]
+    fitted, reason = fit_network_patch(row, patch, spacing, None)
+    size = sized(row, fitted, spacing)
+    assert all(axis % part == 0 for axis, part in zip(fitted, size.divisor, strict=True))
+    assert prod(axis // part for axis, part in zip(fitted, size.divisor, strict=True)) > 1, "one voxel has no variance"
+    assert bool(reason) == (fitted != patch)
+    assert fit_network_patch(row, fitted, spacing, None) == (fitted, ""), "nothing is left to be changed"
+    for before, after, part in zip(patch, fitted, size.divisor, strict=True):
+        assert after <= max(2 * before, 2 * part), "no axis grows beyond need"
+    assert len(size.strides) == len(size.widths)
+
+
+@pytest.mark.parametrize(
+    ("name", "patch", "fitted"),
+    [
+        ("mednext-small", (36, 50, 37), (32, 48, 32)),
+        ("mednext-small", (512, 512, 8), (512, 512, 16)),
+        ("mednext-small", (16, 16, 16), (32, 16, 16)),
+        ("swinunetr-base", (40, 56, 40), (32, 64, 32)),
+        ("swinunetr-base", (128, 128, 28), (128, 128, 32)),
+        ("swinunetr-base", (24, 24, 24), (64, 32, 32)),
+        ("segresnet", (36, 50, 37), (40, 48, 40)),
+        ("nnunet", (36, 50, 37), (40, 56, 40)),
+        ("wnet", (1, 1, 1), (2, 1, 1)),
+    ],
+)
+def test_patches_by_hand(name: str, patch: Triple, fitted: Triple) -> None:
+    result, reason = fit_network_patch(NETWORKS[name], patch, (1, 1, 1), None)
+    assert result == fitted
+    assert reason.startswith(f"Changed from {' x '.join(map(str, patch))}")
+
+
+def test_own_network_says_what_it_takes() -> None:
+    row = Choice(target="scripts.user.net.Net", about="own", sizing="user")
+    assert fit_network_patch(row, (36, 50, 37), (1, 1, 1), None) == ((36, 50, 37), "")
+    assert fit_network_patch(row, (36, 50, 37), (1, 1, 1), (4, 4, 2))[0] == (36, 52, 38)
+
+
+@pytest.mark.parametrize("name", ["nnunet", "unet-pocket", "attention-unet", "fmgnet", "wnet"])
+def test_coarse_axis_is_halved_only_when_the_others_are_as_coarse(name: str) -> None:
+    size = sized(NETWORKS[name], (64, 64, 16), (1, 1, 5))
+    assert size.strides[1] == (2, 2, 1)
+    assert size.strides == unet_topology((64, 64, 16), (1, 1, 5)).strides
+
+
+def test_climbs_of_the_multigrid_networks() -> None:
+    # at five levels above the bottleneck, as mist-medical 2.3.0 lists them
+    assert full_multigrid_heights(5) == [1, 2, 3, 4, 5]
+    assert w_cycle_heights(5) == [1, 2, 1, 3, 1, 4, 1, 5, 1, 4, 1, 3, 1, 2, 1]
+    assert w_cycle_heights(2) == [1, 2, 1]
+    assert w_cycle_heights(1) == [1]
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_heads_never_exceed_what_the_depth_allows(name: str) -> None:
+    size = sized(NETWORKS[name], fit_network_patch(NETWORKS[name], (8, 8, 8), (1, 1, 1), None)[0], heads=9)
+    assert 1 <= size.max_heads <= len(size.strides) - 1
+    assert len(size.head_modules) == len(size.head_channels)
+
+
+def test_pocket_networks_have_one_width() -> None:
+    for name, row in NETWORKS.items():
+        widths = set(sized(row, (64, 64, 64)).widths)
+        assert (len(widths) == 1) == (name.endswith("-pocket") or name in ("fmgnet", "wnet")), name
+
+
+@pytest.mark.parametrize(
+    ("network", "asked", "path", "message"),
+    [
+        ("swinunetr-base", {"residual": False}, "--residual", "It does to: nnunet, nnunet-pocket, unet"),
+        ("nnunet", {"kernel_size": 5}, "--kernel_size", "mednext-small, mednext-base"),
+        ("mednext-base", {"kernel_size": 4}, "--kernel_size", "is 4; expected 3, 5 or 7."),
+        ("nnunet", {"deep_supervision_heads": -1}, "--deep_supervision_heads", "is -1; expected 0 (none) or more."),
+        ("nnunet", {"deep_supervision_heads": "two"}, "--deep_supervision_heads", "is 'two'"),
+        ("own.module.Net", {"vae": True}, "--vae", "means nothing to the network own.module.Net"),
+        ("nnunet", {"vae": "yes"}, "--vae", "expected --vae or --novae alone"),
+    ],
+)
+def test_options_that_mean_nothing_name_the_alternatives(
+    network: str, asked: dict[str, Any], path: str, message: str
+) -> None:
+    (problem,) = option_problems(network, {**dict.fromkeys(OPTIONS), **asked})
+    assert problem.path == path
+    assert message in problem.message
+
+
+def test_every_option_that_a_row_takes_is_accepted() -> None:
+    values = {"deep_supervision_heads": 2, "residual": True, "vae": True, "kernel_size": 5}
+    for name, row in NETWORKS.items():
+        assert option_problems(name, {option: values[option] for option in row.takes}) == []
+        assert row.takes <= set(OPTIONS)
+        assert set(row.defaults) <= row.takes

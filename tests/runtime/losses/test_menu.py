@@ -1,0 +1,209 @@
+"""What each loss of the menu must do: right values and gradients, less for better predictions, blind where told to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mist_bundle.catalog.losses import LOSSES
+from tests.runtime.losses import reference
+from tests.runtime.losses.samples import (
+    REGIONS,
+    SHAPE,
+    SPACING,
+    TERMS,
+    build,
+    build_term,
+    label_and_logits,
+    maps_of,
+    scores_near,
+    target_of,
+)
+
+IGNORED = 3  # the index after the last class
+WEIGHTS = {None: [0.25, 1.0, 1.75], 2: [0.5, 1.5]}
+
+# mist-medical 2.3.0 (its own code, float64) for `label_and_logits`; (share of Dice + CE one half, share nothing)
+MIST = {
+    "dice": (0.6382794267607299, 0.6382794267607299),
+    "dice_ce": (0.9296604106858524, 0.9296604106858524),
+    "cldice": (0.872636188264599, 0.8156119658433456),
+    "boundary": (0.529997576824031, 0.13033474296220968),
+    "hausdorff_one_sided": (0.480685271443161, 0.03171013220046957),
+    "generalized_surface": (0.7304650631292433, 0.5312697155726341),
+    "volumetric_sddl": (0.7991567967647023, 0.6686531828435522),
+    "vessel_sddl": (0.7706446855540756, 0.6686531828435522),
+}
+PER_CHANNEL = {
+    "dice": reference.dice,
+    "cldice": reference.cldice,
+    "boundary": reference.boundary,
+    "hausdorff_one_sided": reference.hausdorff_one_sided,
+    "hausdorff": reference.hausdorff,
+    "generalized_surface": reference.generalized_surface,
+    "volumetric_sddl": lambda one: reference.surface_dilation(one, SPACING),
+}
+FORMS = [None, REGIONS]
+
+
+def _problem(regions: list[list[int]] | None) -> tuple[dict[str, torch.Tensor], torch.Tensor, reference.Problem]:
+    label, _ = label_and_logits()
+    _, logits = label_and_logits(3 if regions is None else len(regions))
+    target = target_of(label, regions)
+    return target, logits, reference.Problem(label, logits, target["dtm"], regions)
+
+
+def _value(loss: torch.nn.Module, logits: torch.Tensor, target: dict[str, torch.Tensor]) -> torch.Tensor:
+    # MONAI's losses, which stand in the menu themselves, take the label alone
+    alone = type(loss).__module__.startswith("monai.")
+    return loss(logits, target["label"] if alone else target)
+
+
+def _expected(name: str, one: reference.Problem, weights: list[float] | None) -> float:
+    if name == "generalized_dice":
+        return reference.generalized_dice(one, weights)
+    if name in ("dice_ce", "dice_focal"):
+        factors = np.ones(one.truth.shape[1]) if weights is None else np.array(weights)
+        other = reference.cross_entropy(one) if name == "dice_ce" else reference.focal(one)
+        mean = (factors * other).mean(axis=0)
+        second = mean.sum() if one.exclusive else mean.mean()
+        if name == "dice_ce" and one.exclusive:  # torch divides by the weights of the voxels' own classes
+            second /= (factors * one.truth.mean(axis=(0, 2, 3, 4))).sum()
+        return 0.5 * float((factors * reference.dice(one)).mean() + second)
+    values = PER_CHANNEL[name](one)
+    if weights is None:
+        return float(values.mean())
+    return float((values * np.array(weights[-values.shape[1] :])).mean())
+
+
+@pytest.mark.parametrize("regions", FORMS, ids=["classes", "regions"])
+@pytest.mark.parametrize("name", TERMS)
+def test_equals_the_formula_in_numpy(name: str, regions: list[list[int]] | None) -> None:
+    target, logits, one = _problem(regions)
+    channels = {} if regions is None else {"regions": regions}
+    assert float(_value(build_term(name, **channels), logits, target)) == pytest.approx(
+        _expected(name, one, None), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("regions", FORMS, ids=["classes", "regions"])
+@pytest.mark.parametrize("name", TERMS)
+def test_class_weights_multiply_each_channel(name: str, regions: list[list[int]] | None) -> None:
+    target, logits, one = _problem(regions)
+    weights = WEIGHTS[None if regions is None else 2]
+    channels = {"class_weights": weights} if regions is None else {"class_weights": weights, "regions": regions}
+    value = float(_value(build_term(name, **channels), logits, target))
+    assert value == pytest.approx(_expected(name, one, weights), rel=1e-6)
+    assert value != pytest.approx(_expected(name, one, None), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", sorted(MIST))
+def test_equals_mist(name: str) -> None:
+    target, logits, _ = _problem(None)
+    for share, expected in zip((0.5, 0.0), MIST[name], strict=True):
+        assert float(_value(build(name, share), logits, target)) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if LOSSES[name].extended])
+def test_extended_form_is_the_same_loss(name: str) -> None:
+    target, logits, _ = _problem(None)
+    plain = build_term(name)(logits, target["label"])
+    even = build_term(name, class_weights=[1.0, 1.0, 1.0])(logits, target)
+    torch.testing.assert_close(even, plain, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("form", ["classes", "regions", "ignored", "weighted"])
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_gradient_is_that_of_finite_differences(name: str, form: str) -> None:
+    regions = REGIONS if form == "regions" else None
+    channels = {"regions": regions} if regions else {}
+    channels |= {"ignore_index": IGNORED} if form == "ignored" else {}
+    channels |= {"class_weights": WEIGHTS[None]} if form == "weighted" else {}
+    target, logits, _ = _problem(regions)
+    part = (slice(None), slice(None), slice(2, 9), slice(3, 9), slice(1, 6))
+    label, maps = target["label"][part].clone(), target["dtm"][part]
+    if form == "ignored":
+        label[:, :, :3] = IGNORED
+    loss = build(name, **channels)
+    inputs = logits[part].clone().requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda scores: _value(loss, scores, {"label": label, "dtm": maps}), (inputs,), eps=1e-5, fast_mode=True
+    )
+
+
+@pytest.mark.parametrize("share", [None, 0.0], ids=["composite", "term"])
+@pytest.mark.parametrize("regions", FORMS, ids=["classes", "regions"])
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_falls_as_the_prediction_improves(name: str, regions: list[list[int]] | None, share: float | None) -> None:
+    label, _ = label_and_logits()
+    loss = build(name, share, **({} if regions is None else {"regions": regions}))
+    values = [
+        float(_value(loss, scores_near(label, quality, regions), target_of(label, regions)))
+        for quality in (0.0, 0.3, 0.6, 1.0)
+    ]
+    assert values == sorted(values, reverse=True)
+    assert values[0] - values[-1] > 0.02
+
+
+@pytest.mark.parametrize("regions", FORMS, ids=["classes", "regions"])
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_ignored_voxels_have_no_say(name: str, regions: list[list[int]] | None) -> None:
+    label, _ = label_and_logits()
+    maps = maps_of(label, regions)
+    ignored = torch.zeros(label.shape, dtype=torch.bool)
+    ignored[:, :, 3:7, 2:8] = True
+    label[ignored] = IGNORED
+    loss = build(name, ignore_index=IGNORED, **({} if regions is None else {"regions": regions}))
+    target, logits, _ = _problem(regions)
+    logits = logits.requires_grad_()
+    value = loss(logits, {"label": label, "dtm": maps})
+    value.backward()
+    hidden = ignored.expand_as(logits)
+    assert torch.count_nonzero(logits.grad[hidden]) == 0
+    assert torch.count_nonzero(logits.grad[~hidden]) > 0
+    others = torch.where(hidden, -7.0 * torch.ones_like(logits), logits.detach())
+    distant = torch.where(ignored.expand_as(maps), 100.0 * torch.ones_like(maps), maps)
+    torch.testing.assert_close(loss(others, {"label": label, "dtm": distant}), value.detach())
+    del target
+
+
+@pytest.mark.parametrize("regions", FORMS, ids=["classes", "regions"])
+@pytest.mark.parametrize(
+    "name", ["dice", "dice_ce", "dice_focal", "generalized_dice", "boundary", "hausdorff_one_sided"]
+)
+def test_ignored_slices_might_as_well_be_cut_off(name: str, regions: list[list[int]] | None) -> None:
+    # of losses that look at one voxel after the other; those that look at surfaces see an edge there
+    target, logits, _ = _problem(regions)
+    label = target["label"].clone()
+    label[:, :, 7:] = IGNORED
+    channels = {"ignore_index": IGNORED, "class_weights": WEIGHTS[None if regions is None else 2]}
+    channels |= {} if regions is None else {"regions": regions}
+    loss = build(name, **channels)
+    cut = {key: value[:, :, :7] for key, value in target.items()}
+    torch.testing.assert_close(loss(logits, {**target, "label": label}), loss(logits[:, :, :7], cut))
+
+
+@pytest.mark.parametrize("regions", FORMS, ids=["classes", "regions"])
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_patch_without_any_label_is_no_accident(name: str, regions: list[list[int]] | None) -> None:
+    label = torch.full((1, 1, *SHAPE), IGNORED)
+    logits = label_and_logits(3 if regions is None else 2)[1][:1].requires_grad_()
+    channels = {"ignore_index": IGNORED, "class_weights": WEIGHTS[None if regions is None else 2]}
+    loss = build(name, **channels, **({} if regions is None else {"regions": regions}))
+    value = loss(logits, {"label": label, "dtm": torch.ones_like(logits)})
+    value.backward()
+    assert torch.isfinite(value)
+    assert torch.count_nonzero(logits.grad) == 0
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_absent_classes_and_certain_scores_stay_finite(name: str) -> None:
+    label = torch.zeros((1, 1, *SHAPE), dtype=torch.uint8)
+    logits = torch.full((1, 3, *SHAPE), -60.0)
+    logits[:, 0] = 60.0
+    logits = logits.requires_grad_()
+    value = _value(build(name), logits, {"label": label, "dtm": torch.ones(1, 3, *SHAPE)})
+    value.backward()
+    assert torch.isfinite(value)
+    assert torch.isfinite(logits.grad).all()
