@@ -66,14 +66,12 @@ def _candidates(candidates: Sequence[Mapping[str, Any]]) -> Html:
 
 
 def _step_cells(step: Mapping[str, Any]) -> list[str]:
-    known = ("transform", "labels", "apply_to_labels", "per_label", "gain", "gain_by_fold")
-    labels = step.get("apply_to_labels", step.get("labels")) or []
-    which = ", ".join(map(str, labels)) if isinstance(labels, list) else str(labels)
+    """Operation, labels and settings of a step of a strategy file."""
+    labels = step.get("apply_to_labels")
+    which = ", ".join(map(str, labels)) if isinstance(labels, list) else "all"
     together = "" if step.get("per_label", True) else " together"
-    options = {**{key: value for key, value in step.items() if key not in known}}
-    options |= options.pop("options", None) or {}
-    settings = ", ".join(f"{key} {value}" for key, value in options.items())
-    return [str(step["transform"]).replace("_", " "), f"{which or 'all'}{together}", settings or "–"]
+    settings = ", ".join(f"{key} {value}" for key, value in step.get("kwargs", {}).items())
+    return [str(step["transform"]).replace("_", " "), f"{which}{together}", settings or "–"]
 
 
 def _signed(value: float) -> str:
