@@ -19,6 +19,7 @@ from mist_bundle.artifacts import (
     RESULTS_CSV,
     read_json,
     refuse_existing,
+    work_dir_of,
     write_json,
 )
 from mist_bundle.bundle.audit import require_audited
@@ -184,7 +185,7 @@ def analyze_dataset(
 
 def work_dir(bundle: Path) -> Path:
     """The folder beside a bundle that holds cache, logs, last checkpoints and predictions."""
-    return bundle.absolute().parent / f"{bundle.absolute().name}_work"
+    return work_dir_of(bundle)
 
 
 def num_folds(bundle: Path) -> int:

@@ -216,10 +216,20 @@ def run_all(
     predictions = pipeline.work_dir(bundle) / "predictions"
     count = pipeline.predict_test_set(bundle, predictions, settings) if predict_test else 0
     picture = draw_examples(bundle, pipeline.work_dir(bundle))
-    page = pipeline.report(bundle, overwrite=True)
-    print(f"\nBundle:      {bundle}\nResults:     {results}\nPicture:     {picture}\nReport:      {page.page}")
+    page = _report(bundle)
+    print(f"\nBundle:      {bundle}\nResults:     {results}\nPicture:     {picture}\nReport:      {page}")
     print(f"Predictions: {pipeline.work_dir(bundle)}/fold_*/predictions (each case by a model that had not seen it)")
     if count:
         print(f"Test set:    {predictions} ({count} cases)")
     if left_out is not None:
         raise left_out
+
+
+def _report(bundle: Path) -> str:
+    """Where the report lies, or why there is none: by now everything else is done, and stays so."""
+    from mist_bundle import pipeline
+
+    try:
+        return str(pipeline.report(bundle, overwrite=True).page)
+    except InputError as error:
+        return f"none ({error})"

@@ -14,7 +14,7 @@ from typing import Any
 
 from mist_bundle.analysis.data_report import DataFacts, make_data_report
 from mist_bundle.analysis.fingerprint import Fingerprint
-from mist_bundle.artifacts import FINGERPRINT_JSON, METADATA_JSON, PLAN_JSON, read_json, write_text
+from mist_bundle.artifacts import FINGERPRINT_JSON, METADATA_JSON, PLAN_JSON, read_json, work_dir_of, write_text
 from mist_bundle.errors import Problem
 from mist_bundle.report.case_pictures import spread_cases
 from mist_bundle.report.data_page import DATA_REPORT_JSON
@@ -30,7 +30,7 @@ from mist_bundle.report.results_part import (
     results_section,
     volumes_section,
 )
-from mist_bundle.report.sources import CaseFiles, dataset_dir_of, files_of_bundle, work_dir_of
+from mist_bundle.report.sources import CaseFiles, dataset_dir_of, files_of_bundle
 from mist_bundle.report.training_part import read_histories, training_section
 from mist_bundle.report.viewer import BUILD_COMMAND, library_text, write_viewer
 

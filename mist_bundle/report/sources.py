@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mist_bundle.artifacts import DATALIST_JSON, read_json
+from mist_bundle.artifacts import DATALIST_JSON, read_json, work_dir_of
 from mist_bundle.dataset.cases import Case
 
 
@@ -29,11 +29,6 @@ class CaseFiles:
     label: Path
     prediction: Path | None = None
     fold: int | None = None
-
-
-def work_dir_of(bundle: Path) -> Path:
-    """The folder beside a bundle that holds logs and predictions."""
-    return bundle.absolute().parent / f"{bundle.absolute().name}_work"
 
 
 def files_of_cases(cases: Sequence[Case]) -> list[CaseFiles]:
