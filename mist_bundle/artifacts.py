@@ -37,6 +37,11 @@ DATA_LICENSE = "docs/data_license.txt"
 SCRIPTS_FOLDER = "scripts"
 
 
+def work_dir_of(bundle: Path) -> Path:
+    """The folder beside a bundle that holds cache, logs, last checkpoints, predictions and the report."""
+    return bundle.absolute().parent / f"{bundle.absolute().name}_work"
+
+
 def dump_json(value: Any) -> str:
     """JSON text as this project writes it everywhere: two spaces, a newline at the end, no NaN."""
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mist_bundle.analysis.fingerprint import Fingerprint, analyze
+from mist_bundle.analysis.fingerprint import analyze
 from mist_bundle.artifacts import (
     DATALIST_JSON,
     FINGERPRINT_JSON,
@@ -20,6 +20,7 @@ from mist_bundle.artifacts import (
     RESULTS_CSV,
     read_json,
     refuse_existing,
+    work_dir_of,
     write_json,
 )
 from mist_bundle.bundle.audit import require_audited
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from mist_bundle.evaluation.pairs import Classes
     from mist_bundle.evaluation.score import ScoreSettings
     from mist_bundle.runtime.postprocessing.strategy import Step
+
+if TYPE_CHECKING:
+    from mist_bundle.report.bundle_report import Reported
 
 FOLD_COLUMN = "fold"
 # A last word on a plan, and files to add to its bundle
@@ -241,17 +245,52 @@ def _find_user_code(options: PlanOptions) -> tuple[PlanOptions, tuple[UserCode, 
     return options, tuple(codes)
 
 
-def analyze_dataset(dataset_json: Path, workers: int | str = 1) -> tuple[Fingerprint, tuple[Problem, ...]]:
-    """Measure a data set: its fingerprint, and the cases that could not be used."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Analyzed:
+    """What analyze wrote."""
+
+    page: Path
+    report: dict[str, Any]
+    excluded: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def analyze_dataset(
+    dataset_json: Path, output: Path, *, workers: int | str = 1, pictures: int = 6, overwrite: bool = False
+) -> Analyzed:
+    """Measure a data set in detail and write fingerprint.json and data_report.json, .md and .html.
+
+    Args:
+        dataset_json: MIST's data set description.
+        output: folder of the files.
+        workers: processes, or the address of a Dask scheduler.
+        pictures: how many cases the page shows.
+        overwrite: replace files that are there.
+
+    Raises:
+        InputError: the description is wrong, no case is usable, or a file is there already.
+    """
+    from mist_bundle.analysis.data_report import DataFacts, make_data_report
+    from mist_bundle.analysis.fingerprint import analyze_in_detail
+    from mist_bundle.report.data_page import DATA_REPORT_HTML, DATA_REPORT_JSON, DATA_REPORT_MD, write_data_report
+    from mist_bundle.report.sources import files_of_cases
+
+    for name in (FINGERPRINT_JSON, DATA_REPORT_JSON, DATA_REPORT_MD, DATA_REPORT_HTML):
+        refuse_existing(output / name, overwrite=overwrite)
     spec = DatasetSpec.from_json(dataset_json)
     found = find_cases(spec, "train")
-    fingerprint = analyze(spec, found.cases, workers=workers, excluded=found.problems)
-    return fingerprint, fingerprint.excluded
+    fingerprint, details = analyze_in_detail(spec, found.cases, workers=workers, excluded=found.problems)
+    report = make_data_report(DataFacts.of_spec(spec), fingerprint, details)
+    write_data_report(output, report, files_of_cases(found.cases), pictures)
+    write_json(output / FINGERPRINT_JSON, fingerprint.to_json())
+    return Analyzed(
+        page=output / DATA_REPORT_HTML, report=report, excluded=fingerprint.excluded, warnings=found.warnings
+    )
 
 
 def work_dir(bundle: Path) -> Path:
     """The folder beside a bundle that holds cache, logs, last checkpoints and predictions."""
-    return bundle.absolute().parent / f"{bundle.absolute().name}_work"
+    return work_dir_of(bundle)
 
 
 def num_folds(bundle: Path) -> int:
@@ -515,3 +554,38 @@ def choose_postprocessing(
     write_json(bundle / POSTPROCESSING_JSON, content)
     write_manifest(bundle)
     return chosen, change, folder
+
+
+def report(
+    bundle: Path,
+    output: Path | None = None,
+    *,
+    dataset_dir: Path | None = None,
+    pictures: int = 6,
+    viewer_cases: int = 3,
+    workers: int | str = 1,
+    overwrite: bool = False,
+) -> Reported:
+    """Write the page about a bundle, and a viewer of some cases beside it.
+
+    Args:
+        bundle: its folder, trained or not.
+        output: the HTML file; report.html in the work folder where not given.
+        dataset_dir: folder of the cases, where it is not the one that the bundle names.
+        pictures: cases shown in the part about the data.
+        viewer_cases: cases in the viewer; 0 for no viewer.
+        workers: processes that read the predictions.
+        overwrite: replace a page that is there.
+
+    Raises:
+        InputError: a page is there already, or a file of the bundle or of its work folder is damaged.
+    """
+    from mist_bundle.report.bundle_report import REPORT_HTML, ReportRequest, viewer_path, write_report
+
+    page = output or work_dir(bundle) / REPORT_HTML
+    for path in (page, *([viewer_path(page)] if viewer_cases else [])):
+        refuse_existing(path, overwrite=overwrite)
+    request = ReportRequest(
+        bundle=bundle, dataset_dir=dataset_dir, pictures=pictures, viewer_cases=viewer_cases, workers=workers
+    )
+    return write_report(request, page)

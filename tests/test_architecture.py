@@ -32,7 +32,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {*BASE, "dataset", "catalog", "runtime.metrics", "runtime.postprocessing"},
         {*NUMERIC, "nibabel", "SimpleITK"},
     ),
-    "report": ({*BASE, "dataset", "analysis", "catalog", "bundle"}, {*NUMERIC, "nibabel", "matplotlib"}),
+    "report": (
+        {*BASE, "dataset", "analysis", "planning", "catalog", "bundle", "runtime.numerics", "runtime.metrics"},
+        {*NUMERIC, "nibabel", "matplotlib", "PIL"},
+    ),
 }
 # the entrances see everything, and nothing sees the command line
 ENTRANCES = {"cli", "pipeline", "autoconfig", "__main__", "__init__"}

@@ -23,7 +23,7 @@ OPTIONS = {
     "ignore_label regions region_labels normalize_distance_maps distance_maps_in_mm flip_axes bias_correction "
     "skip_preprocessing workers seed format overwrite",
     "run_all": "dataset_json output device predict_test resume processes options",
-    "analyze": "dataset_json output workers overwrite",
+    "analyze": "dataset_json output workers pictures overwrite",
     "preprocess": "bundle dataset_dir workers trust overrides",
     "train": "bundle fold resume device processes dataset_dir trust overrides",
     "evaluate": "bundle fold paths reference prediction classes labels ignore_label metrics metric_options both_empty "
@@ -37,6 +37,7 @@ OPTIONS = {
     "choose_postprocessing": "bundle candidates metrics metric_options weights min_gain workers dataset_dir",
     "postprocess": "predictions strategy output reference classes labels ignore_label metrics metric_options weights "
     "workers overwrite",
+    "report": "bundle output dataset_dir pictures viewer viewer_cases workers overwrite",
     "audit": "bundle format public_key",
     "verify": "bundle quick schema trust format",
     "sign": "bundle key",

@@ -7,7 +7,7 @@ box is in the file's own voxel indices. A case whose files do not fit together i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ _MAX_BINS = 1024
 _MAX_SAMPLE = 1 << 20  # voxels behind the whole-image figures, which only inform
 
 _WINDOW_PERCENTILES = (0.5, 99.5)
+
+# (channel, image, label) of a case whose files were found to fit together
+Look = Callable[[str, Volume, Volume], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,12 +150,13 @@ class CaseStats:
         )
 
 
-def measure_case(case: Case, spec: DatasetSpec) -> CaseStats:
+def measure_case(case: Case, spec: DatasetSpec, look: Look | None = None) -> CaseStats:
     """Read every file of a case once, check that they fit together, and measure them.
 
     Args:
         case: a training case, with a label.
         spec: the dataset, for its labels and modality.
+        look: called with each channel's volume while it is in memory, for those who measure more.
 
     Raises:
         InputError: files are damaged, lie on different grids, or hold NaN or unknown labels; all problems at once.
@@ -179,6 +183,8 @@ def measure_case(case: Case, spec: DatasetSpec) -> CaseStats:
         warnings += volume.warnings
         if not problems and label:
             channels.append(_channel_stats(_intensities(volume), label.foreground, box, max_bins))
+            if look is not None:
+                look(name, volume, label.volume)
             if channels[-1].minimum == channels[-1].maximum:
                 warnings.append(f"{volume.name} is constant ({channels[-1].minimum:g} everywhere).")
     if problems or first is None or label is None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mist_bundle.analysis.case_stats import CaseStats, measure_case
+from mist_bundle.analysis.details import CaseDetails, measure_details
 from mist_bundle.analysis.histogram import Histogram, add_moments
 from mist_bundle.artifacts import read_json, write_json
 from mist_bundle.dataset.cases import Case
@@ -168,10 +169,28 @@ def analyze(
         description="analyze",
         progress=progress,
     )
-    left_out = (*excluded, *measured.problems)
-    if not measured.results:
+    return _gather(spec, measured.results, (*excluded, *measured.problems))
+
+
+def analyze_in_detail(
+    spec: DatasetSpec, cases: Sequence[Case], workers: int | str = 1, excluded: Sequence[Problem] = ()
+) -> tuple[Fingerprint, list[CaseDetails]]:
+    """The same, with shapes, lesions and intensities of each structure, which take longer; files are read once."""
+    measured = map_cases(
+        functools.partial(measure_details, spec=spec),
+        cases,
+        name=_case_id,
+        workers=workers,
+        description="analyze",
+    )
+    stats = [detail.stats for detail in measured.results]
+    return _gather(spec, stats, (*excluded, *measured.problems)), measured.results
+
+
+def _gather(spec: DatasetSpec, measured: Sequence[CaseStats], left_out: Sequence[Problem]) -> Fingerprint:
+    if not measured:
         raise InputError([*left_out, Problem(str(spec.train_dir), "no usable case is left.")])
-    found = sorted(measured.results, key=lambda case: case.id)
+    found = sorted(measured, key=lambda case: case.id)
     return Fingerprint(cases=tuple(found), excluded=tuple(sorted(left_out, key=lambda problem: problem.path)))
 
 

@@ -22,6 +22,7 @@ from mist_bundle.cli.menu import (
     recipes,
     schedules,
 )
+from mist_bundle.cli.report import report
 from mist_bundle.cli.sharing import bump, export, pack, push, unpack
 from mist_bundle.cli.transfer import average_weights, finetune
 from mist_bundle.cli.trust import audit, make_key, sign, verify
@@ -53,6 +54,7 @@ VERBS: dict[str, Callable[..., None]] = {
         finetune,
         average_weights,
         postprocess,
+        report,
         audit,
         verify,
         sign,

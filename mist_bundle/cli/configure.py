@@ -187,24 +187,27 @@ def _class_weights(value: Any) -> Any:
     return tuple(sequence("class_weights", value, float))
 
 
-def analyze(dataset_json: str, output: str = ".", workers: Any = 1, overwrite: bool = False) -> None:
-    """Measure a data set and write fingerprint.json.
+def analyze(dataset_json: str, output: str = ".", workers: Any = 1, pictures: int = 6, overwrite: bool = False) -> None:
+    """Look at a data set before anyone trains: spacing, intensities, structures, lesions, oddities, as a page.
 
     Args:
         dataset_json: the data set's description.
-        output: folder for fingerprint.json.
+        output: folder for data_report.html, data_report.md, data_report.json and fingerprint.json.
         workers: processes, or tcp://host:port of a Dask scheduler.
-        overwrite: replace a file that is there already.
+        pictures: how many cases the page shows, from the smallest to the largest labelled volume.
+        overwrite: replace files that are there already.
     """
     from mist_bundle import pipeline
-    from mist_bundle.artifacts import FINGERPRINT_JSON, refuse_existing, write_json
 
-    target = Path(str(output)) / FINGERPRINT_JSON
-    refuse_existing(target, overwrite=overwrite)
-    fingerprint, excluded = pipeline.analyze_dataset(Path(str(dataset_json)), workers)
-    write_json(target, fingerprint.to_json())
-    print(f"Measured {len(fingerprint.cases)} cases: {target}")
-    fail_for(excluded, len(fingerprint.cases) + len(excluded), "left out")
+    made = pipeline.analyze_dataset(
+        Path(str(dataset_json)), Path(str(output)), workers=workers, pictures=pictures, overwrite=overwrite
+    )
+    warn(made.warnings)
+    for sentence in made.report["observations"]:
+        print(f"- {sentence}")
+    count = made.report["num_cases"]
+    print(f"\nMeasured {count} cases: {made.page}\nThe same as text and numbers: data_report.md, data_report.json")
+    fail_for(made.excluded, count + len(made.excluded), "left out")
 
 
 def run_all(
@@ -252,9 +255,20 @@ def run_all(
     predictions = pipeline.work_dir(bundle) / "predictions"
     count = pipeline.predict_test_set(bundle, predictions, settings, trust=trust) if predict_test else 0
     picture = draw_examples(bundle, pipeline.work_dir(bundle))
-    print(f"\nBundle:      {bundle}\nResults:     {results}\nPicture:     {picture}")
+    page = _report(bundle)
+    print(f"\nBundle:      {bundle}\nResults:     {results}\nPicture:     {picture}\nReport:      {page}")
     print(f"Predictions: {pipeline.work_dir(bundle)}/fold_*/predictions (each case by a model that had not seen it)")
     if count:
         print(f"Test set:    {predictions} ({count} cases)")
     if left_out is not None:
         raise left_out
+
+
+def _report(bundle: Path) -> str:
+    """Where the report lies, or why there is none: by now everything else is done, and stays so."""
+    from mist_bundle import pipeline
+
+    try:
+        return str(pipeline.report(bundle, overwrite=True).page)
+    except InputError as error:
+        return f"none ({error})"

@@ -105,7 +105,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "quick": replace(
         _PAPER,
-        about="For a laptop: a small nnU-Net on blocks of voxels, whole-organ patches, AdamW, cosine; minutes, not days.",
+        about="For a laptop: a small nnU-Net on blocks of voxels, whole-organ patches; minutes instead of days.",
         cite="measured, docs/benchmarks.md",
         network="nnunet-subpixel",
         filters=(24, 48, 96),

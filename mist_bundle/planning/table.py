@@ -13,9 +13,7 @@ Row = tuple[str, str, str]
 
 def decision_rows(plan: Plan) -> list[Row]:
     """(name, value, because) of every decision."""
-    return [
-        (name.replace("_", " "), _value(one.value, _separator(name)), one.because) for name, one in plan.decisions()
-    ]
+    return [(name.replace("_", " "), value_text(name, one.value), one.because) for name, one in plan.decisions()]
 
 
 def _separator(name: str) -> str:
@@ -54,3 +52,8 @@ def _value(value: Any, separator: str = ", ") -> str:
     if isinstance(value, (tuple, list)):
         return separator.join(_value(one) for one in value) or "none"
     return str(value)
+
+
+def value_text(name: str, value: Any) -> str:
+    """The value of a decision as these tables show it; also for values that came out of plan.json."""
+    return _value(value, _separator(name))

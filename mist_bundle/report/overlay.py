@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mist_bundle.artifacts import DATALIST_JSON, read_json
+from mist_bundle.report.sources import dataset_dir_of
 
 MAX_CASES = 4
 PICTURE = "examples.png"
@@ -48,7 +49,7 @@ def _predicted_cases(bundle: Path, work_dir: Path) -> list[dict[str, Any]]:
     import nibabel
 
     found = []
-    root = _dataset_dir(bundle)
+    root = dataset_dir_of(bundle)
     for item in read_json(bundle / DATALIST_JSON)["training"]:
         path = work_dir / f"fold_{item['fold']}" / "predictions" / f"{item['id']}.nii.gz"
         files = (root / item["image"][0], root / item["label"], path)
@@ -68,15 +69,6 @@ def _predicted_cases(bundle: Path, work_dir: Path) -> list[dict[str, Any]]:
         if len(found) >= MAX_CASES:
             break
     return found
-
-
-def _dataset_dir(bundle: Path) -> Path:
-    from mist_bundle.bundle.launch import config_path
-    from mist_bundle.bundle.overrides import load_configs
-
-    expression = str(load_configs([config_path(bundle, "train")])["dataset_dir"])
-    relative = expression.split("@bundle_root, ")[-1].split(")")[0].strip("'\"")
-    return (bundle / relative).resolve()
 
 
 def _draw_row(row: Any, case: dict[str, Any], highest: int) -> None:

@@ -1,0 +1,127 @@
+"""Pictures of single cases: three planes with the outlines of the reference and, if there is one, of the prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mist_bundle.dataset.integrity import check_headers
+from mist_bundle.dataset.volumes import Volume, read_volume
+from mist_bundle.errors import InputError
+from mist_bundle.report.html import Html, el, join
+from mist_bundle.report.pictures import OVERLAY_COLOURS, Outlined, intensity_window, picture, three_planes
+from mist_bundle.report.sources import CaseFiles
+
+MARGIN_MM = 15.0
+
+
+def case_figure(
+    case: CaseFiles, label_names: Mapping[int, str], modality: str, caption: object, *, whole: bool, channel: int = 0
+) -> Html:
+    """A case in three planes.
+
+    Args:
+        case: its files.
+        label_names: label value -> name.
+        modality: ct, mr or other.
+        caption: what is said above it, besides its id.
+        whole: show whole slices; otherwise only what is labelled, with a margin.
+        channel: number of the channel that is shown.
+
+    Returns:
+        A figure; where a file cannot be read, or a prediction does not fit, what is wrong in its place.
+    """
+    heading = el("figcaption", el("h4", case.id), caption)
+    name, path = list(case.images.items())[channel]
+    try:
+        image, label = read_volume(path), read_volume(case.label)
+        prediction = None if case.prediction is None else read_volume(case.prediction)
+    except InputError as error:
+        return el("figure", heading, el("p", f"No picture: {error}", class_="missing"), class_="case")
+    wrong = [finding for other in (label, prediction) if other is not None for finding in check_headers(image, other)]
+    if wrong:
+        return el("figure", heading, el("p", f"No picture: {' '.join(wrong)}", class_="missing"), class_="case")
+    planes = _planes(image, label, prediction, label_names, modality, whole=whole)
+    what = "reference outlined" if prediction is None else "reference and prediction outlined"
+    pictures = [picture(one, f"{case.id}, {name}, {one.plane} slice, {what}") for one in planes]
+    return el("figure", heading, el("div", *pictures, class_="planes"), class_="case")
+
+
+def channels_figure(case: CaseFiles, label_names: Mapping[int, str], modality: str) -> Html:
+    """The axial slice of one case in each of its channels."""
+    heading = el("figcaption", el("h4", case.id), "All channels, the same axial slice")
+    pictures = []
+    try:
+        label = read_volume(case.label)
+        for name, path in case.images.items():
+            image = read_volume(path)
+            shown = _planes(image, label, None, label_names, modality, whole=True)[0]
+            pictures.append(el("div", picture(shown, f"{case.id}, {name}, axial slice"), el("p", name), class_="plane"))
+    except InputError as error:
+        return el("figure", heading, el("p", f"No picture: {error}", class_="missing"), class_="case")
+    return el("figure", heading, el("div", *pictures, class_="planes"), class_="case")
+
+
+def label_legend(label_names: Mapping[int, str], *, prediction: bool = False) -> Html:
+    """Which colour is which label, and which line is the prediction; with switches where both are drawn."""
+    colours = _colours(label_names)
+    items = [
+        el("li", _sample(OVERLAY_COLOURS[colours[label] % len(OVERLAY_COLOURS)]), label_names[label])
+        for label in colours
+    ]
+    if not prediction:
+        return el("ul", *items, class_="legend")
+    lines = [
+        el("li", _sample("currentColor"), "reference (solid line)"),
+        el("li", _sample("currentColor", "3.5 2.5"), "prediction (dashed line)"),
+    ]
+    switches = [
+        el("label", el("input", type="checkbox", checked=True, data_hide=kind), f" show {kind}", class_="switch")
+        for kind in ("reference", "prediction")
+    ]
+    # without a script the switches would do nothing, so the script shows them
+    return join([el("ul", *items, *lines, class_="legend"), el("p", *switches, class_="switches", hidden=True)])
+
+
+def spread_cases(report: Mapping[str, Any], count: int) -> list[str]:
+    """Ids of about `count` cases from the smallest to the largest labelled volume, evenly spread over all."""
+    cases = sorted(report["cases"], key=lambda case: (_labelled_ml(report, case), case["id"]))
+    if len(cases) <= count:
+        return [case["id"] for case in cases]
+    places = np.rint(np.linspace(0, len(cases) - 1, count)).astype(int)
+    return [cases[place]["id"] for place in places]
+
+
+def _labelled_ml(report: Mapping[str, Any], case: Mapping[str, Any]) -> float:
+    single = [name for name, stats in report["structures"].items() if len(stats["labels"]) == 1]
+    return sum(case["structures"][name]["volume_ml"] for name in single)
+
+
+def _planes(
+    image: Volume,
+    label: Volume,
+    prediction: Volume | None,
+    label_names: Mapping[int, str],
+    modality: str,
+    *,
+    whole: bool,
+) -> Sequence[Any]:
+    colours = _colours(label_names)
+    maps = [Outlined(kind="reference", array_xyz=label.array, colours=colours)]
+    if prediction is not None:
+        maps.append(Outlined(kind="prediction", array_xyz=prediction.array, colours=colours))
+    window = intensity_window(image.array, label.array, modality)
+    return three_planes(image.array, image.affine, maps, window, margin_mm=None if whole else MARGIN_MM)
+
+
+def _colours(label_names: Mapping[int, str]) -> dict[int, int]:
+    return {label: index for index, label in enumerate(label for label in label_names if label != 0)}
+
+
+def _sample(colour: str, dash: str | None = None) -> Html:
+    place = {"x1": 1, "x2": 23, "y1": 6, "y2": 6}
+    under = el("line", **place, stroke="#000", stroke_width=7, stroke_linecap="round") if dash is None else None
+    line = el("line", **place, stroke=colour, stroke_width=4, stroke_dasharray=dash)
+    return el("svg", under, line, view_box="0 0 24 12", aria_hidden="true")

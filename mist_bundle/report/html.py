@@ -1,0 +1,164 @@
+"""HTML without templates: text is escaped unless it is markup already, so no name of a class or case breaks a page."""
+
+from __future__ import annotations
+
+import functools
+import html
+import importlib.resources
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+_NONE = "–"
+_LONG_TABLE = 40  # rows
+_LONG_NUMBER = 24  # characters
+_VOID = frozenset({"meta", "link", "img", "br", "input"})
+
+
+class Html(str):
+    """Text that is markup already."""
+
+    __slots__ = ()
+
+
+def escape(text: object) -> Html:
+    """Markup that shows the text as it is."""
+    return text if isinstance(text, Html) else Html(html.escape(str(text), quote=True))
+
+
+def join(parts: Iterable[object], separator: str = "") -> Html:
+    """Parts after one another, each escaped unless it is markup."""
+    return Html(separator.join(escape(part) for part in parts if part is not None))
+
+
+def el(name: str, /, *children: object, **attributes: object) -> Html:
+    """An element. `class_` becomes class, `stroke_width` stroke-width; None leaves an attribute out."""
+    words = [name]
+    for key, value in attributes.items():
+        if value is None or value is False:
+            continue
+        plain = key.rstrip("_").replace("_", "-") if key not in _CAMEL else _CAMEL[key]
+        words.append(plain if value is True else f'{plain}="{escape(_number(value))}"')
+    if name in _VOID:
+        return Html(f"<{' '.join(words)}>")
+    return Html(f"<{' '.join(words)}>{join(children)}</{name}>")
+
+
+# SVG's attributes that are not written with hyphens
+_CAMEL = {"view_box": "viewBox", "preserve_aspect_ratio": "preserveAspectRatio"}
+
+
+def section(identity: str, title: str, *children: object, lead: str = "") -> Html:
+    """A part of the page with its heading; `lead` says in a sentence what it shows."""
+    heading = el("h2", title, id=f"{identity}-title")
+    intro = el("p", lead, class_="lead") if lead else None
+    return el("section", heading, intro, *children, id=identity, aria_labelledby=f"{identity}-title")
+
+
+def table(
+    head: Sequence[object],
+    rows: Iterable[Sequence[object]],
+    *,
+    caption: str = "",
+    sortable: bool = False,
+    stacked: bool = False,
+) -> Html:
+    """A table that scrolls sideways on narrow screens, and down when it is long; columns of numbers are set right.
+
+    Args:
+        head: names of the columns.
+        rows: cells; the first names the row.
+        caption: what the table shows.
+        sortable: a click on a column's name sorts by it.
+        stacked: for tables of text: on narrow screens the cells of a row stand below each other.
+    """
+    body = [list(row) for row in rows]
+    right = [bool(body) and all(_is_number(row[index]) for row in body) for index in range(len(head))]
+    kinds = ["number" if one and index else None for index, one in enumerate(right)]
+    header = el("tr", *(el("th", cell, scope="col", class_=kind) for cell, kind in zip(head, kinds, strict=True)))
+    lines = [
+        el(
+            "tr",
+            el("th", row[0], scope="row"),
+            *(el("td", cell, class_=kind) for cell, kind in zip(row[1:], kinds[1:], strict=True)),
+        )
+        for row in body
+    ]
+    content = el(
+        "table",
+        el("caption", caption) if caption else None,
+        el("thead", header),
+        el("tbody", *lines),
+        class_=" ".join(name for name, wanted in (("sortable", sortable), ("stacked", stacked)) if wanted) or None,
+    )
+    shape = "scroll long" if len(body) > _LONG_TABLE else "scroll"
+    return el("div", content, class_=shape, tabindex=0, role="region", aria_label=caption or "Table")
+
+
+def details(summary: object, *children: object, is_open: bool = False) -> Html:
+    """A part that opens on a click; printed open."""
+    return el("details", el("summary", summary), *children, open=is_open)
+
+
+def missing(what: str, command: str) -> Html:
+    """In place of a part that cannot be shown: what produces it."""
+    return el("p", what, " Make it with ", el("code", command), ".", class_="missing")
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number for people: `digits` significant digits, thousands separated, a dash where there is none."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return _NONE
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value != 0 and not 1e-3 <= abs(value) < 1e7:
+        return f"{value:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - (math.floor(math.log10(abs(value))) if value else 0))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def document(title: str, subtitle: object, sections: Sequence[tuple[str, str, Html]], *, foot: object = "") -> str:
+    """The whole page, with style and script inside it.
+
+    Args:
+        title: of the page.
+        subtitle: under it.
+        sections: (id, name in the table of contents, markup made by `section`).
+        foot: last words.
+    """
+    links = [el("li", el("a", name, href=f"#{identity}")) for identity, name, _ in sections]
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="color-scheme", content="light dark"),
+        el("title", title),
+        # an empty icon, or browsers look for one beside the file
+        el("link", rel="icon", href="data:,"),
+        el("style", Html(_asset("report.css"))),
+    )
+    body = el(
+        "body",
+        el("a", "Skip to the content", href="#main", class_="skip"),
+        el("header", el("h1", title), el("p", subtitle, class_="lead")),
+        el("nav", el("ul", *links), aria_label="Contents"),
+        el("main", *(markup for _, _, markup in sections), id="main"),
+        el("footer", foot),
+        el("script", Html(_asset("report.js"))),
+    )
+    return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    return importlib.resources.files("mist_bundle.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _is_number(cell: object) -> bool:
+    text = str(cell)
+    return text == _NONE or (text[:1] in "0123456789-+" and len(text) < _LONG_NUMBER and "×" not in text)
+
+
+def _number(value: object) -> object:
+    return f"{value:.5g}" if isinstance(value, float) else value

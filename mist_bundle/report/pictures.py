@@ -1,0 +1,237 @@
+"""Slices of a volume in three planes with the outlines of label maps, as pictures that keep their true proportions.
+
+Planes are shown as radiologists look at them: the patient's right on the left of axial and coronal pictures, anterior
+on the left of sagittal ones, and head or front at the top. The letters at the edges follow from the file's affine.
+Outlines are vector paths over the picture, along the edges of voxels: nothing is smoothed or shifted.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mist_bundle.report.html import Html, el
+from mist_bundle.runtime.numerics.grid import reorient, spacing_of
+
+MAX_PIXELS = 320  # of a picture's longer side; larger slices are averaged down
+_MAX_HEIGHT_REM = 15.0
+
+# plane -> (axis that is cut, axis of the columns, axis of the rows, rows run from the top down along the axis),
+# in arrays whose axes point to L, P, S
+_PLANES = {"axial": (2, 0, 1, True), "coronal": (1, 0, 2, False), "sagittal": (0, 1, 2, False)}
+_TOWARDS, _FROM = "LPS", "RAI"
+
+Cut = tuple[int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outlined:
+    """A label map to draw: `kind` is reference or prediction; `colours` gives each label value a colour's number."""
+
+    kind: str
+    array_xyz: NDArray[Any]
+    colours: Mapping[int, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slice:
+    """One picture.
+
+    Attributes:
+        plane: axial, coronal or sagittal.
+        pixels: (rows, columns) uint8, the first row at the top.
+        size_mm: width and height.
+        letters: where the left, right, top and bottom edge lie in the patient.
+        outlines: (kind, colour, path in units of voxels).
+        grid: (rows, columns) of the voxels that the paths are in.
+        position_mm: distance of the slice from the volume's first slice along L, P or S.
+    """
+
+    plane: str
+    pixels: NDArray[np.uint8]
+    size_mm: tuple[float, float]
+    letters: tuple[str, str, str, str]
+    outlines: tuple[tuple[str, int, str], ...]
+    grid: tuple[int, int]
+    position_mm: float
+
+
+def three_planes(
+    image_xyz: NDArray[Any],
+    affine: NDArray[np.float64],
+    maps: Sequence[Outlined],
+    window: tuple[float, float],
+    *,
+    margin_mm: float | None = None,
+) -> list[Slice]:
+    """Cut a volume where the first label map has most labelled voxels, in the middle where it has none.
+
+    Args:
+        image_xyz: (X, Y, Z) intensities in the file's own axis order.
+        affine: of the file, voxel index -> RAS+ mm.
+        maps: label maps on the same grid; the first decides where to cut.
+        window: intensities shown black and white.
+        margin_mm: show only the box around all labels and this much around it; None shows the whole slices.
+    """
+    image, turned = reorient(image_xyz[None], affine, "LPS")
+    labels = [reorient(one.array_xyz[None], affine, "LPS")[0][0] for one in maps]
+    spacing = spacing_of(turned)
+    box = _box(labels, image.shape[1:], spacing, margin_mm)
+    cut = _where_to_cut(labels[0] if labels else None, image.shape[1:])
+    return [_slice(plane, image[0], labels, maps, cut, box, spacing, window) for plane in _PLANES]
+
+
+def intensity_window(image_xyz: NDArray[Any], label_xyz: NDArray[Any] | None, modality: str) -> tuple[float, float]:
+    """Intensities to show black and white: soft tissue around the labelled one in CT, else the 1 to 99.5 percentile."""
+    if modality == "ct" and label_xyz is not None and label_xyz.any():
+        inside = image_xyz[label_xyz != 0]
+        middle, half = float(np.median(inside)), max(200.0, 3 * float(inside.std(dtype=np.float64)))
+        return middle - half, middle + half
+    step = max(1, math.ceil((image_xyz.size / (1 << 20)) ** (1 / 3)))
+    sample = image_xyz[::step, ::step, ::step]
+    shown = sample[sample != 0] if (sample != 0).any() else sample
+    low, high = (float(value) for value in np.percentile(shown, (1, 99.5)))
+    return min(low, 0.0) if low > 0 and (sample == 0).any() else low, high
+
+
+def outline(mask: NDArray[np.bool_]) -> str:
+    """SVG path along the edges of the true pixels of a (rows, columns) mask, in pixel units; "" if there are none."""
+    padded = np.pad(mask, 1)
+    parts = []
+    for row, runs in enumerate(padded[1:, 1:-1] ^ padded[:-1, 1:-1]):
+        parts += [f"M{start} {row}H{stop}" for start, stop in _runs(runs)]
+    for column, runs in enumerate((padded[1:-1, 1:] ^ padded[1:-1, :-1]).T):
+        parts += [f"M{column} {start}V{stop}" for start, stop in _runs(runs)]
+    return "".join(parts)
+
+
+def picture(shown: Slice, alt: str) -> Html:
+    """The slice as markup.
+
+    Args:
+        shown: the slice.
+        alt: says what is seen, for those who do not see it.
+    """
+    width, height = shown.size_mm
+    rows, columns = shown.grid
+    paths = []
+    for kind, colour, path in shown.outlines:
+        paths.append(el("path", d=path, class_=f"under {kind}"))
+        paths.append(el("path", d=path, class_=kind, stroke=OVERLAY_COLOURS[colour % len(OVERLAY_COLOURS)]))
+    letters = [
+        el("span", letter, class_=side, aria_hidden="true")
+        for letter, side in zip(shown.letters, ("left", "right", "top", "bottom"), strict=True)
+    ]
+    # as wide as there is room, but not taller than the limit
+    limit = f"aspect-ratio:{width:.4f}/{height:.4f};max-width:{_MAX_HEIGHT_REM * width / height:.2f}rem"
+    overlay = el("svg", *paths, view_box=f"0 0 {columns} {rows}", preserve_aspect_ratio="none", aria_hidden="true")
+    frame = el("div", el("img", src=_png(shown.pixels), alt=alt), overlay, *letters, class_="slice", style=limit)
+    return el("div", frame, el("p", f"{shown.plane}, {shown.position_mm:.0f} mm"), class_="plane")
+
+
+# bright variants of the page's colours, since pictures are dark in both schemes
+OVERLAY_COLOURS = ("#56b4e9", "#e69f00", "#00d39b", "#ee8bc4", "#f0e442", "#ff7f50", "#b3a4ff", "#ffffff")
+
+
+def _slice(
+    plane: str,
+    image: NDArray[Any],
+    labels: Sequence[NDArray[Any]],
+    maps: Sequence[Outlined],
+    cut: Cut,
+    box: tuple[slice, ...],
+    spacing: NDArray[np.float64],
+    window: tuple[float, float],
+) -> Slice:
+    through, across, down, is_downward = _PLANES[plane]
+
+    def view(volume: NDArray[Any]) -> NDArray[Any]:
+        index = tuple(cut[axis] if axis == through else box[axis] for axis in range(3))
+        flat = volume[index].T if across < down else volume[index]
+        return flat if is_downward else flat[::-1]
+
+    pixels = view(image)
+    outlines = []
+    for one, array in zip(maps, labels, strict=True):
+        part = view(array)
+        for label, colour in one.colours.items():
+            path = outline(part == label)
+            if path:
+                outlines.append((one.kind, colour, path))
+    rows, columns = pixels.shape
+    top, bottom = (_FROM[down], _TOWARDS[down]) if is_downward else (_TOWARDS[down], _FROM[down])
+    size_mm = (columns * float(spacing[across]), rows * float(spacing[down]))
+    return Slice(
+        plane=plane,
+        pixels=_eight_bit(_reduced(pixels), window),
+        size_mm=size_mm,
+        letters=(_FROM[across], _TOWARDS[across], top, bottom),
+        outlines=tuple(outlines),
+        grid=(rows, columns),
+        position_mm=cut[through] * float(spacing[through]),
+    )
+
+
+def _where_to_cut(label: NDArray[Any] | None, shape: Sequence[int]) -> Cut:
+    places = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        counts = None if label is None else np.count_nonzero(label, axis=others)
+        places.append(int(np.argmax(counts)) if counts is not None and counts.any() else shape[axis] // 2)
+    return places[0], places[1], places[2]
+
+
+def _box(
+    labels: Sequence[NDArray[Any]], shape: Sequence[int], spacing: NDArray[np.float64], margin_mm: float | None
+) -> tuple[slice, ...]:
+    inside = np.zeros(shape, dtype=bool)
+    for label in labels:
+        inside |= label != 0
+    if margin_mm is None or not inside.any():
+        return tuple(slice(0, length) for length in shape)
+    box = []
+    for axis, length in enumerate(shape):
+        used = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
+        extra = math.ceil(margin_mm / float(spacing[axis]))
+        box.append(slice(max(0, int(used[0]) - extra), min(length, int(used[-1]) + 1 + extra)))
+    return tuple(box)
+
+
+def _reduced(pixels: NDArray[Any]) -> NDArray[np.float32]:
+    """Averaged over blocks until no side has more than MAX_PIXELS; edge blocks are averaged over what they have."""
+    values = pixels.astype(np.float32)
+    for axis in (0, 1):
+        step = math.ceil(values.shape[axis] / MAX_PIXELS)
+        if step > 1:
+            starts = np.arange(0, values.shape[axis], step)
+            sums = np.add.reduceat(values, starts, axis=axis)
+            sizes = np.diff([*starts.tolist(), values.shape[axis]])
+            values = sums / (sizes[:, None] if axis == 0 else sizes)
+    return values
+
+
+def _eight_bit(pixels: NDArray[np.float32], window: tuple[float, float]) -> NDArray[np.uint8]:
+    low, high = window
+    scaled = (pixels - low) / max(high - low, 1e-6) * 255
+    return np.asarray(np.clip(np.rint(scaled), 0, 255), dtype=np.uint8)
+
+
+def _png(pixels: NDArray[np.uint8]) -> str:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(stream, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+
+
+def _runs(row: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Half-open ranges of true values."""
+    changes = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(np.int8), [0]])))
+    return list(zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True))

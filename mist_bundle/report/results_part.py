@@ -1,0 +1,291 @@
+"""The sections about results: scores, volumes, and the worst, median and best cases as pictures."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mist_bundle.artifacts import RESULTS_CSV, RESULTS_JSON, read_json
+from mist_bundle.dataset.integrity import count_labels
+from mist_bundle.dataset.volumes import read_volume
+from mist_bundle.errors import Problem
+from mist_bundle.parallel import map_cases
+from mist_bundle.report import charts
+from mist_bundle.report.case_pictures import case_figure, label_legend
+from mist_bundle.report.charts import Series
+from mist_bundle.report.html import Html, details, el, join, missing, number, section, table
+from mist_bundle.report.sources import CaseFiles
+from mist_bundle.runtime.metrics.case import METRICS
+from mist_bundle.runtime.metrics.table import ID, read_results, summarize
+from mist_bundle.runtime.numerics.grid import spacing_of
+
+_MAX_CLASSES_SHOWN = 8  # above a picture
+_UNITS = {
+    "hd95": "mm",
+    "hausdorff": "mm",
+    "average_surface_distance": "mm",
+    "volume_difference": "ml",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """Scores of held-out cases.
+
+    Attributes:
+        rows: one for each case, as in results.csv.
+        failed: (id, why) of the cases that could not be scored.
+        complete: whether they are those of all folds; otherwise they come from the folds that were evaluated.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    failed: Sequence[tuple[str, str]]
+    complete: bool
+
+
+def read_bundle_results(work_dir: Path) -> Results | None:
+    """The results of all folds where the bundle was finalized, else those of the folds that were evaluated."""
+    whole = work_dir / RESULTS_CSV
+    tables = [whole] if whole.is_file() else sorted(work_dir.glob(f"fold_*/{RESULTS_CSV}"))
+    if not tables:
+        return None
+    failed = []
+    for path in (whole if whole.is_file() else None, *work_dir.glob(f"fold_*/{RESULTS_CSV}")):
+        beside = None if path is None else path.with_name(RESULTS_JSON)
+        if beside is not None and beside.is_file():
+            failed += [(str(one[ID]), str(one["message"])) for one in read_json(beside).get("failed", [])]
+    rows = [row for path in tables for row in read_results(path)]
+    return Results(rows=rows, failed=sorted(set(failed)), complete=whole.is_file())
+
+
+def split_column(column: str, classes: Sequence[str]) -> tuple[str, str] | None:
+    """("WT", "dice") of "WT_dice"; the longest class name that fits, since names may hold underscores."""
+    fitting = [name for name in classes if column.startswith(f"{name}_")]
+    if not fitting:
+        return None
+    name = max(fitting, key=len)
+    return name, column[len(name) + 1 :]
+
+
+def results_section(
+    results: Results | None, classes: Sequence[str], folds: Mapping[str, int], bundle_name: str
+) -> Html:
+    """Table, box plots, and all cases."""
+    if results is None:
+        return section("results", "Results", _not_evaluated(bundle_name))
+    found = _columns(results.rows, classes)
+    note = None
+    if not results.complete:
+        note = missing("These are single folds.", f"python -m mist_bundle finalize {bundle_name}")
+    failed = None
+    if results.failed:
+        failed = table(["case", "why it has no score"], results.failed, caption="Cases without scores")
+    plots = []
+    for metric in dict.fromkeys(metric for _, metric in found.values()):
+        rows = [
+            (name, [row[column] for row in results.rows if math.isfinite(row[column])], classes.index(name))
+            for column, (name, one) in found.items()
+            if one == metric
+        ]
+        plots.append(charts.box_plot(_title(metric), _axis_label(metric), rows))
+    return section(
+        "results",
+        "Results",
+        note,
+        _summary(results, found),
+        failed,
+        charts.grid(plots),
+        details(f"All {len(results.rows)} cases as a table", _all_cases(results, found, folds)),
+        lead="Every case was predicted by a model that had not seen it. Distances are in millimetres.",
+    )
+
+
+def extreme_cases(rows: Sequence[Mapping[str, Any]], classes: Sequence[str], each: int = 2) -> dict[str, list[str]]:
+    """Ids of the worst, median and best cases by their mean Dice, or by the first metric where there is no Dice.
+
+    A case stands in one group only; cases without a score are left out.
+    """
+    found = _columns(rows, classes)
+    metrics = list(dict.fromkeys(metric for _, metric in found.values()))
+    if not metrics:
+        return {}
+    metric = "dice" if "dice" in metrics else metrics[0]
+    columns = [column for column, (_, one) in found.items() if one == metric]
+    known = METRICS.get(metric)
+    sign = 1 if known is None or known.higher_is_better else -1
+    scored = [(sign * _mean(row[column] for column in columns), str(row[ID])) for row in rows]
+    ids = [name for score, name in sorted(scored) if math.isfinite(score)]
+    each = min(each, max(1, len(ids) // 3))
+    middle = max(each, (len(ids) - each) // 2)
+    groups = {"Worst": ids[:each], "Median": ids[middle : len(ids) - each][:each], "Best": ids[each:][-each:][::-1]}
+    return {name: members for name, members in groups.items() if members}
+
+
+def cases_section(
+    results: Results | None,
+    files: Sequence[CaseFiles],
+    plan: Mapping[str, Any],
+    each: int,
+    bundle_name: str,
+) -> Html:
+    """Pictures of the worst, median and best cases with both outlines."""
+    classes = list(plan["final_classes"])
+    if results is None:
+        return section("cases", "Cases", _not_evaluated(bundle_name))
+    by_id = {case.id: case for case in files}
+    rows = {str(row[ID]): row for row in results.rows}
+    names = dict(zip(plan["labels"], plan["label_names"], strict=True))
+    parts: list[Html] = []
+    for group, ids in extreme_cases(results.rows, classes, each).items():
+        figures = []
+        for name in ids:
+            if name in by_id:
+                caption = _score_caption(rows[name], classes, by_id[name].fold)
+                figures.append(case_figure(by_id[name], names, plan["modality"], caption, whole=False))
+        parts.append(join([el("h3", group), el("div", *figures, class_="cases")]))
+    lead = (
+        "By mean Dice over the classes. Slices are cut where the reference is largest and show the surroundings by "
+        "15 mm; letters say where the edge lies in the patient."
+    )
+    return section("cases", "Worst, median and best cases", label_legend(names, prediction=True), *parts, lead=lead)
+
+
+def volumes_section(
+    report: Mapping[str, Any] | None,
+    files: Sequence[CaseFiles],
+    plan: Mapping[str, Any],
+    bundle_name: str,
+    workers: int | str = 1,
+) -> tuple[Html, list[Problem]]:
+    """Reference against predicted volume of every class; predictions that cannot be read are given back."""
+    predicted = [case for case in files if case.prediction is not None]
+    if not predicted or report is None:
+        return section("volumes", "Volumes", _not_evaluated(bundle_name)), []
+    count = functools.partial(predicted_volumes, final_classes=plan["final_classes"])
+    done = map_cases(count, predicted, name=lambda case: case.id, workers=workers, description="volumes")
+    reference = {case["id"]: case for case in report["cases"]}
+    by_label = {stats["labels"][0]: name for name, stats in report["structures"].items() if len(stats["labels"]) == 1}
+    charts_, rows = [], []
+    for index, (name, labels) in enumerate(plan["final_classes"].items()):
+        pairs = [
+            (
+                sum(reference[case]["structures"][by_label[label]]["volume_ml"] for label in labels if label),
+                volumes[name],
+            )
+            for case, volumes in done.results
+            if case in reference
+        ]
+        if pairs:
+            series = [Series(name=name, points=pairs, colour=index, style=index)]
+            charts_.append(charts.scatter(name, "reference, ml", "prediction, ml", series, identity=True))
+            rows.append([name, *_agreement(pairs)])
+    head = ["class", "reference, ml", "prediction, ml", "mean difference, ml", "limits of agreement, ml", "correlation"]
+    content = section(
+        "volumes",
+        "Volumes",
+        charts.grid(charts_),
+        table(
+            head,
+            rows,
+            caption="Means over cases; limits of agreement are the mean difference ± 1.96 standard deviations",
+        ),
+        lead="Each dot is a case; on the dashed line both volumes are equal.",
+    )
+    return content, done.problems
+
+
+def predicted_volumes(case: CaseFiles, final_classes: Mapping[str, Sequence[int]]) -> tuple[str, dict[str, float]]:
+    """(id, class -> predicted volume in ml) of a case with a prediction."""
+    if case.prediction is None:
+        msg = f"{case.id} has no prediction."
+        raise ValueError(msg)
+    volume = read_volume(case.prediction)
+    counts = count_labels(volume.array)
+    voxel_ml = math.prod(spacing_of(volume.affine).tolist()) / 1000
+    return case.id, {
+        name: sum(counts.get(label, 0) for label in labels if label) * voxel_ml
+        for name, labels in final_classes.items()
+    }
+
+
+def _agreement(pairs: Sequence[tuple[float, float]]) -> list[str]:
+    reference, prediction = (np.asarray(values) for values in zip(*pairs, strict=True))
+    difference = prediction - reference
+    spread = round(1.96 * float(difference.std(ddof=1)), 9) if len(pairs) > 1 else 0.0
+    mean = round(float(difference.mean()), 9)  # equal volumes differ by rounding
+    varied = len(pairs) > 2 and reference.std() > 0 and prediction.std() > 0
+    correlation = float(np.corrcoef(reference, prediction)[0, 1]) if varied else math.nan
+    limits = f"{number(mean - spread)} to {number(mean + spread)}"
+    return [
+        number(float(reference.mean())),
+        number(float(prediction.mean())),
+        number(mean),
+        limits,
+        number(correlation),
+    ]
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> dict[str, tuple[str, str]]:
+    names = list(dict.fromkeys(column for row in rows for column in row if column != ID))
+    split = {column: split_column(column, classes) for column in names}
+    return {column: both for column, both in split.items() if both is not None}
+
+
+def _summary(results: Results, found: Mapping[str, tuple[str, str]]) -> Html:
+    summary = summarize(results.rows)
+    rows = []
+    for column, (name, metric) in found.items():
+        one = summary[column]
+        count = sum(math.isfinite(row[column]) for row in results.rows)
+        quartiles = f"{number(one['25th Percentile'])} to {number(one['75th Percentile'])}"
+        mean = f"{number(one['Mean'])} ± {number(one['Std'])}"
+        rows.append([name, _title(metric), mean, number(one["Median"]), quartiles, count])
+    head = ["class", "metric", "mean ± std", "median", "middle half", "cases"]
+    return table(head, rows, caption=f"Scores of {len(results.rows)} held-out cases", sortable=True)
+
+
+def _all_cases(results: Results, found: Mapping[str, tuple[str, str]], folds: Mapping[str, int]) -> Html:
+    head = ["case", "fold", *(f"{name} {_title(metric)}" for name, metric in found.values())]
+    rows = [
+        [row[ID], number(folds.get(str(row[ID]))), *(number(row[column]) for column in found)] for row in results.rows
+    ]
+    return table(head, rows, caption="All cases", sortable=True)
+
+
+def _score_caption(row: Mapping[str, Any], classes: Sequence[str], fold: int | None) -> Html:
+    found = _columns([row], classes)
+    lines = []
+    for name in list(dict.fromkeys(name for name, _ in found.values()))[:_MAX_CLASSES_SHOWN]:
+        scores = [
+            f"{_title(metric)} {number(row[column])} {_UNITS.get(metric, '')}".rstrip()
+            for column, (one, metric) in found.items()
+            if one == name
+        ]
+        lines.append(el("li", f"{name}: {', '.join(scores)}"))
+    return el("ul", el("li", f"held out in fold {fold}") if fold is not None else None, *lines)
+
+
+def _title(metric: str) -> str:
+    known = {"dice": "Dice", "hd95": "HD95", "iou": "IoU"}
+    return known.get(metric, metric.replace("_", " "))
+
+
+def _axis_label(metric: str) -> str:
+    known, unit = METRICS.get(metric), _UNITS.get(metric, "")
+    better = "" if known is None else "higher is better" if known.higher_is_better else "lower is better"
+    return ", ".join(words for words in (unit, better) if words) or _title(metric)
+
+
+def _mean(values: Any) -> float:
+    kept = [value for value in values if math.isfinite(value)]
+    return float(np.mean(kept)) if kept else math.nan
+
+
+def _not_evaluated(bundle_name: str) -> Html:
+    return missing("Not evaluated yet.", f"python -m mist_bundle evaluate {bundle_name}")

@@ -1,0 +1,177 @@
+"""The report of a bundle: untrained, trained, incomplete and damaged."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mist_bundle import cli
+from mist_bundle.artifacts import read_json, write_json
+from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
+from mist_bundle.report import bundle_report, viewer
+from mist_bundle.report.bundle_report import ReportRequest, write_report
+from mist_bundle.report.results_part import extreme_cases, predicted_volumes, split_column
+from mist_bundle.runtime.metrics.table import read_results
+from tests.report.conftest import EPOCHS, LIVER, NUM_CASES, Made
+from tests.report.pages import Page, check_page
+
+
+def _page(path: Path) -> Page:
+    return check_page(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def full(trained: Made, tmp_path_factory: pytest.TempPathFactory) -> Page:
+    output = tmp_path_factory.mktemp("page") / "report.html"
+    made = write_report(ReportRequest(bundle=trained.bundle, pictures=2, each=1, viewer_cases=0), output)
+    assert made.problems == ()
+    return _page(output)
+
+
+def test_before_training_every_missing_part_names_its_command(untrained: Made, tmp_path: Path) -> None:
+    write_report(ReportRequest(bundle=untrained.bundle, pictures=1, viewer_cases=0), tmp_path / "report.html")
+    page = _page(tmp_path / "report.html")
+    name = untrained.bundle.name
+    for command in (f"analyze dataset.json --output {name}_work", f"train {name} --fold all", f"evaluate {name}"):
+        assert f"python -m mist_bundle {command}" in page.text
+    assert "Not trained yet." in page.text
+    assert f"{untrained.excluded} t1.nii.gz: is cut short" in page.text
+    plan = read_json(untrained.bundle / "configs" / "plan.json")
+    for decision in plan["decisions"].values():
+        assert " ".join(decision["because"].split()) in page.text
+    assert "--recipe quick --folds 2 --seed 42 --epochs 5" in page.text
+
+
+def test_results_are_those_of_the_table(trained: Made, full: Page) -> None:
+    rows = read_results(trained.work_dir / "results.csv")
+    values = np.array([row["kidney_dice"] for row in rows])
+    assert f"kidney Dice {values.mean():.3f} ± {values.std():.3f}" in full.text
+    assert f"Scores of {NUM_CASES} held-out cases" in full.text
+    assert "lost_case its prediction is <missing>" in full.text
+    assert LIVER in full.text
+    assert "Not trained yet" not in full.text
+
+
+def test_training_has_a_row_for_each_fold(full: Page) -> None:
+    for fold in range(2):
+        assert f"fold {fold} {EPOCHS} of {EPOCHS} {1.5 / (EPOCHS + fold):.3g} 0.41 4 5" in full.text
+
+
+def test_pictures_show_both_outlines(full: Page) -> None:
+    # 2 data cases and 3 result cases in three planes, and one case in two channels
+    assert len(full.all("img")) == (2 + 3) * 3 + 2
+    kinds = {str(path.get("class")) for path in full.all("path") if path.get("class")}
+    assert {"reference", "prediction", "under reference", "under prediction"} <= kinds
+    alts = [str(image["alt"]) for image in full.all("img")]
+    assert sum("reference and prediction" in alt for alt in alts) == 9
+
+
+def test_volumes_are_those_of_the_files(trained: Made, full: Page) -> None:
+    import nibabel as nib
+
+    classes = read_json(trained.bundle / "configs" / "plan.json")["final_classes"]
+    for case in trained.files:
+        assert case.prediction is not None
+        image = nib.load(case.prediction)
+        count = np.isin(np.asarray(image.dataobj), classes[LIVER]).sum()
+        expected = count * abs(np.linalg.det(image.affine[:3, :3])) / 1000
+        assert predicted_volumes(case, classes)[1][LIVER] == pytest.approx(expected, rel=1e-6)
+    assert "limits of agreement" in full.text
+
+
+def test_worst_median_and_best_cases() -> None:
+    rows = [{"id": f"c{n}", "a_dice": n / 10, "a_hd95": 1.0} for n in (3, 9, 1, 5, 7, 8)]
+    rows.append({"id": "none", "a_dice": float("nan"), "a_hd95": 0.0})
+    assert extreme_cases(rows, ["a"], 2) == {"Worst": ["c1", "c3"], "Median": ["c5", "c7"], "Best": ["c9", "c8"]}
+    assert extreme_cases(rows[:2], ["a"], 2) == {"Worst": ["c3"], "Best": ["c9"]}
+    distances = [{"id": f"c{n}", "a_hd95": float(n)} for n in range(3)]
+    assert extreme_cases(distances, ["a"], 1) == {"Worst": ["c2"], "Median": ["c1"], "Best": ["c0"]}
+    assert extreme_cases([], ["a"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [("WT_dice", ("WT", "dice")), ("WT_core_surface_dice", ("WT_core", "surface_dice")), ("other_dice", None)],
+)
+def test_columns_of_classes_with_underscores(column: str, expected: tuple[str, str] | None) -> None:
+    assert split_column(column, ["WT", "WT_core"]) == expected
+
+
+def test_single_folds_are_called_so(trained: Made, tmp_path: Path) -> None:
+    bundle = _copy(trained, tmp_path)
+    work = bundle.parent / f"{bundle.name}_work"
+    for fold in range(2):
+        shutil.copy(work / "results.csv", work / f"fold_{fold}" / "results.csv")
+        break
+    (work / "results.csv").unlink()
+    (work / "results.json").unlink()
+    shutil.rmtree(work / "fold_1")
+    write_report(ReportRequest(bundle=bundle, pictures=1, viewer_cases=0), tmp_path / "report.html")
+    text = _page(tmp_path / "report.html").text
+    assert f"These are single folds. Make it with python -m mist_bundle finalize {bundle.name}" in text
+    assert f"Not trained yet: fold 1. Make it with python -m mist_bundle train {bundle.name} --fold 1" in text
+
+
+def test_a_bundle_alone_still_has_its_plan(trained: Made, tmp_path: Path) -> None:
+    bundle = tmp_path / "received" / trained.bundle.name
+    shutil.copytree(trained.bundle, bundle)
+    made = write_report(ReportRequest(bundle=bundle), tmp_path / "report.html")
+    text = _page(tmp_path / "report.html").text
+    assert "The data were not measured here." in text
+    assert "Every decision and its reason" in text
+    assert made.viewer is None
+
+
+def test_damaged_files_are_named(trained: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = _copy(trained, tmp_path)
+    work = bundle.parent / f"{bundle.name}_work"
+    case = trained.files[0]
+    prediction = work / f"fold_{case.fold}" / "predictions" / f"{case.id}.nii.gz"
+    prediction.write_bytes(prediction.read_bytes()[:100])
+    words = ["report", str(bundle), "--dataset_dir", str(trained.dataset_json.parent / "train"), "--noviewer"]
+    assert cli.main(words) == EXIT_SOME_CASES_FAILED
+    captured = capsys.readouterr()
+    assert f"Report: {work / 'report.html'}" in captured.out
+    assert case.id in captured.err
+    assert "is cut short" in captured.err
+    assert "is cut short" in _page(work / "report.html").text, "the picture says why it is missing"
+    assert cli.main(words) == EXIT_INPUT_REFUSED, "the page is there already"
+    history = work / "fold_0" / "history.jsonl"
+    history.write_text('{"epoch": 1, "loss": 1.0}\n{"epoch"', encoding="utf-8")
+    assert cli.main([*words, "--overwrite"]) == EXIT_INPUT_REFUSED
+    assert "history.jsonl, line 2" in capsys.readouterr().err
+
+
+def test_details_of_analyze_are_taken_up(trained: Made, tmp_path: Path) -> None:
+    bundle = _copy(trained, tmp_path)
+    work = bundle.parent / f"{bundle.name}_work"
+    cli.main(["analyze", str(trained.dataset_json), "--output", str(work), "--pictures", "1", "--overwrite"])
+    plan = read_json(bundle / "configs" / "plan.json")
+    metadata = read_json(bundle / "configs" / "metadata.json")
+    report = bundle_report.bundle_data_report(work, plan, metadata)
+    assert report is not None
+    assert report["detailed"]
+    # those of another selection of cases are not
+    write_json(work / "data_report.json", {**report, "num_cases": 99})
+    other = bundle_report.bundle_data_report(work, plan, metadata)
+    assert other is not None
+    assert not other["detailed"]
+
+
+def test_without_the_library_the_report_says_how_to_get_it(
+    trained: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(viewer, "LIBRARY", "not_there.js")
+    output = tmp_path / "report.html"
+    assert cli.main(["report", str(trained.bundle), "--output", str(output), "--pictures", "1"]) == EXIT_OK
+    assert "scripts/build_viewer" in capsys.readouterr().out
+    assert "scripts/build_viewer" in _page(output).text
+    assert not (tmp_path / "report_viewer.html").exists()
+
+
+def _copy(made: Made, folder: Path) -> Path:
+    shutil.copytree(made.bundle.parent, folder / "out")
+    return folder / "out" / made.bundle.name

@@ -1,0 +1,61 @@
+"""The effect of post-processing, from the files that choosing one leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.artifacts import write_json
+from mist_bundle.report.postprocessing_part import postprocessing_section
+from tests.report.pages import Page
+
+STEP = {"transform": "remove_small_objects", "apply_to_labels": [1, 3], "per_label": False, "kwargs": {"min_size": 20}}
+CHOICE: dict[str, Any] = {
+    "strategy": [STEP],
+    "because": "Gains 0.0123 of quality in 2 folds <each>.",
+    "gain": 0.0123,
+    "gain_by_fold": {"0": 0.01, "1": 0.0146},
+    "held_out_gain": 0.009,
+    "weights": {"dice": 1.0, "hd95": 0.5},
+    "candidates": [
+        {**STEP, "gain": 0.0123},
+        {
+            "transform": "fill_holes_with_label",
+            "apply_to_labels": "all",
+            "per_label": True,
+            "kwargs": {},
+            "gain": -0.001,
+        },
+    ],
+}
+CHANGE = {
+    "change": 0.0123,
+    "columns": {"liver_dice": {"before": 0.8, "after": 0.85}, "liver_hd95": {"before": 12.0, "after": 9.5}},
+    "improved": ["a", "b", "c"],
+    "worsened": ["d"],
+}
+
+
+def test_a_choice_with_its_effect(tmp_path: Path) -> None:
+    write_json(tmp_path / "postprocessing" / "choice.json", CHOICE)
+    write_json(tmp_path / "postprocessing" / "change.json", CHANGE)
+    text = Page(postprocessing_section(tmp_path, "b")).text
+    assert "Gains 0.0123 of quality in 2 folds <each>." in text
+    assert "1 remove small objects 1, 3 together min_size 20" in text
+    assert "liver_dice 0.8 0.85 +0.05" in text
+    assert "liver_hd95 12 9.5 -2.5" in text
+    assert "cases improved 3 cases worsened 1" in text
+    assert "fill holes with label all – -0.001" in text
+
+
+def test_nothing_was_worth_it(tmp_path: Path) -> None:
+    choice = {**CHOICE, "strategy": [], "because": "No step of the grid helps in every fold.", "gain": 0.0}
+    write_json(tmp_path / "postprocessing" / "choice.json", choice)
+    text = Page(postprocessing_section(tmp_path, "b")).text
+    assert "No step of the grid helps in every fold." in text
+    assert "Predictions stay as the network makes them." in text
+
+
+def test_not_chosen_yet(tmp_path: Path) -> None:
+    text = Page(postprocessing_section(tmp_path, "b")).text
+    assert "Make it with python -m mist_bundle choose_postprocessing b ." in text

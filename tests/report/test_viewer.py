@@ -1,0 +1,104 @@
+"""The viewer's page: the volumes in it are those of the files, and nothing in a name can break it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from mist_bundle.errors import InputError
+from mist_bundle.report import viewer
+from mist_bundle.report.sources import CaseFiles
+from tests.report.conftest import LIVER, Made
+from tests.report.pages import check_page
+
+NAMES = {0: "background", 1: LIVER, 2: "kidney", 3: "tumour"}
+
+
+@pytest.fixture(autouse=True)
+def _library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested here is the page around the library, which need not be fetched for it."""
+    monkeypatch.setattr(viewer, "library_text", lambda: "var niivue = {};")
+
+
+def _data(path: Path) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8")
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    assert found is not None
+    content: dict[str, Any] = json.loads(found[1])
+    return content
+
+
+def _volume(text: str) -> Any:
+    return nib.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(text)))
+
+
+def test_volumes_in_the_page_are_those_of_the_files(trained: Made, tmp_path: Path) -> None:
+    output = tmp_path / "viewer.html"
+    cases = [("worst", trained.files[1]), ("best", trained.files[0])]
+    assert viewer.write_viewer(output, cases, NAMES, "mr", "Viewer <b>", "report.html") == []
+    page = check_page(output.read_text(encoding="utf-8"))
+    assert "Viewer <b>" in page.text
+    assert LIVER in page.text
+    assert "Copyright (c) 2021, Niivue" in page.text
+    data = _data(output)
+    assert [case["id"] for case in data["cases"]] == [case.id for _, case in cases]
+    assert {label["value"]: label["name"] for label in data["labels"]} == {1: LIVER, 2: "kidney", 3: "tumour"}
+    for shown, (_, case) in zip(data["cases"], cases, strict=True):
+        files = {"image": case.images["t1"], "reference": case.label, "prediction": case.prediction}
+        for kind, path in files.items():
+            embedded, stored = _volume(shown[kind]), nib.load(str(path))
+            np.testing.assert_array_equal(np.asarray(embedded.dataobj), np.asarray(stored.dataobj))
+            np.testing.assert_allclose(embedded.affine, stored.affine, atol=1e-5)
+
+
+def test_floating_point_images_keep_their_values(trained: Made, tmp_path: Path) -> None:
+    stored = nib.load(trained.files[0].images["t1"])
+    values = np.asarray(stored.dataobj, dtype=np.float32) / 700 - 0.3
+    nib.save(nib.Nifti1Image(values, stored.affine), tmp_path / "float.nii.gz")
+    case = CaseFiles(id="float", images={"t1": tmp_path / "float.nii.gz"}, label=trained.files[0].label)
+    viewer.write_viewer(tmp_path / "v.html", [("", case)], NAMES, "mr", "t", "r.html")
+    (shown,) = _data(tmp_path / "v.html")["cases"]
+    embedded = _volume(shown["image"])
+    assert embedded.get_data_dtype() == np.int16
+    np.testing.assert_allclose(np.asarray(embedded.dataobj), values, atol=np.ptp(values) / 65000)
+    assert shown["prediction"] is None
+
+
+def test_large_volumes_are_thinned_and_say_so(trained: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = trained.files[0]
+    stored = nib.load(case.images["t1"])
+    monkeypatch.setattr(viewer, "MAX_VOXELS", int(np.prod(stored.shape)) // 4)
+    viewer.write_viewer(tmp_path / "v.html", [("best", case)], NAMES, "mr", "t", "r.html")
+    (shown,) = _data(tmp_path / "v.html")["cases"]
+    assert shown["note"] == "best; thinned out: one voxel of 2 along each axis"
+    embedded = _volume(shown["image"])
+    np.testing.assert_array_equal(np.asarray(embedded.dataobj), np.asarray(stored.dataobj)[::2, ::2, ::2])
+    np.testing.assert_allclose(embedded.affine @ [1, 1, 1, 1], stored.affine @ [2, 2, 2, 1], atol=1e-5)
+
+
+def test_the_crosshair_starts_in_the_middle_of_the_labels(trained: Made, tmp_path: Path) -> None:
+    case = trained.files[2]
+    viewer.write_viewer(tmp_path / "v.html", [("", case)], NAMES, "mr", "t", "r.html")
+    (shown,) = _data(tmp_path / "v.html")["cases"]
+    label = nib.load(case.label)
+    places = np.argwhere(np.asarray(label.dataobj) != 0)
+    middle = (places.min(axis=0) + places.max(axis=0)) / 2
+    np.testing.assert_allclose(shown["centre_mm"], nib.affines.apply_affine(label.affine, middle), atol=1e-4)
+
+
+def test_a_bad_case_is_named_and_the_others_are_shown(trained: Made, tmp_path: Path) -> None:
+    bad = CaseFiles(id="gone", images={"t1": tmp_path / "gone.nii.gz"}, label=trained.files[0].label)
+    problems = viewer.write_viewer(tmp_path / "v.html", [("", bad), ("", trained.files[0])], NAMES, "mr", "t", "r.html")
+    assert [problem.path for problem in problems] == ["gone"]
+    assert [case["id"] for case in _data(tmp_path / "v.html")["cases"]] == [trained.files[0].id]
+    with pytest.raises(InputError, match="no case to show"):
+        viewer.write_viewer(tmp_path / "w.html", [("", bad)], NAMES, "mr", "t", "r.html")
+    assert not (tmp_path / "w.html").exists()
