@@ -2,7 +2,8 @@
 
 Steps are added one by one, each time the one of a small grid that raises the weighted quality most. A step is only
 taken when it helps in *every* fold and by at least `min_gain` over all cases. The whole choice is then made again
-without each fold in turn and measured on the fold that was left out: where that gain is not positive, nothing is chosen.
+without each fold in turn and measured on the fold that was left out: where that gain is not positive, nothing is
+chosen.
 """
 
 from __future__ import annotations

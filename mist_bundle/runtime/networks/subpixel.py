@@ -2,8 +2,8 @@
 
 Few channels at full resolution are what a CPU computes worst: on one, the convolutions of nnU-Net's first level take
 more time than all other levels together. Folding each block of 2 x 2 x 2 voxels into eight channels loses nothing of
-the image, and unfolding the output (sub-pixel convolution: Shi et al., CVPR 2016, arXiv 1609.05158) gives logits at full
-resolution again.
+the image, and unfolding the output (sub-pixel convolution: Shi et al., CVPR 2016, arXiv 1609.05158) gives logits at
+full resolution again.
 """
 
 from __future__ import annotations
