@@ -114,7 +114,8 @@ def run_verb(name: str, words: list[str]) -> int:
 
 
 def _overview() -> str:
-    lines = [f"  {name:<12} {(inspect.getdoc(verb) or '').splitlines()[0]}" for name, verb in VERBS.items()]
+    width = max(len(name) for name in VERBS)
+    lines = [f"  {name:<{width}}  {(inspect.getdoc(verb) or '').splitlines()[0]}" for name, verb in VERBS.items()]
     return (
         "mist-bundle: from a data set to a MONAI bundle that trains, evaluates and predicts.\n\n"
         "usage: python -m mist_bundle COMMAND … (COMMAND --help for its options)\n\n" + "\n".join(lines)
