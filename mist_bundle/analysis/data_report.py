@@ -120,7 +120,7 @@ def make_data_report(facts: DataFacts, fingerprint: Fingerprint, details: Sequen
         "channels": _channels(facts.channel_names, cases),
         "structures": {name: _structure(name, members, cases, by_id) for name, members in named.items()},
         "imbalance": _imbalance(facts, cases),
-        "class_weights": {str(label): weight for label, weight in fingerprint.class_weights.items()},
+        "class_voxels": {str(label): count for label, count in fingerprint.class_voxels.items()},
         "cases": [_case(facts.channel_names, named, case, by_id.get(case.id)) for case in cases],
     }
     plain: dict[str, Any] = json.loads(json.dumps({**report, "observations": observations(report)}, allow_nan=False))

@@ -52,7 +52,7 @@ def autoconfig(
     region_labels: Any = None,
     normalize_distance_maps: bool = True,
     distance_maps_in_mm: bool = False,
-    flip_axes: Any = (0, 1, 2),
+    flip_axes: Any = None,
     bias_correction: bool = False,
     skip_preprocessing: bool = False,
     workers: Any = 1,
@@ -106,7 +106,7 @@ def autoconfig(
         normalize_distance_maps: scale distance maps to -1 inside and 1 outside; --nonormalize_distance_maps for
             distances as they are.
         distance_maps_in_mm: measure distances in millimetres instead of voxels.
-        flip_axes: axes that may be flipped in training and testing; 1,2 when left and right differ.
+        flip_axes: axes that may be flipped in training and testing, for example 1,2 when left and right differ; [] for none.
         bias_correction: N4 bias field correction (MR only).
         skip_preprocessing: the files are preprocessed already; read them as they are.
         workers: processes of the analysis, or tcp://host:port of a Dask scheduler.
@@ -154,7 +154,7 @@ def autoconfig(
         seed=seed,
         skip_preprocessing=skip_preprocessing,
         bias_correction=bias_correction,
-        flip_axes=tuple(sequence("flip_axes", flip_axes, int)),
+        flip_axes=None if flip_axes is None else tuple(sequence("flip_axes", flip_axes, int)),
         composite_weighting=composite_weighting,
         class_weights=_class_weights(class_weights),
         ignore_label=ignore_label,

@@ -33,7 +33,7 @@ def finetune(
     patch_size: Any = None,
     target_spacing: Any = None,
     learning_rate: float | None = None,
-    flip_axes: Any = (0, 1, 2),
+    flip_axes: Any = None,
     workers: Any = 1,
     seed: int = 42,
     format: str = "json",
@@ -90,7 +90,7 @@ def finetune(
         target_spacing=axes("target_spacing", target_spacing, float),
         learning_rate=learning_rate,
         seed=seed,
-        flip_axes=tuple(sequence("flip_axes", flip_axes, int)),
+        flip_axes=None if flip_axes is None else tuple(sequence("flip_axes", flip_axes, int)),
     )
     transfer = TransferOptions(
         replan=replan, channels=channels, freeze=freeze, unfreeze_epoch=unfreeze_epoch, layer_decay=float(layer_decay)

@@ -49,7 +49,7 @@ def menu_problems(options: PlanOptions) -> Iterator[Problem]:
             yield Problem(f"--{name}", f"there is no {name} called {value!r}. {nearest(str(value), menu)}")
     if options.compile is not None and not isinstance(options.compile, bool):
         yield Problem("--compile", f"is {options.compile!r}; expected true or false.")
-    if not set(options.flip_axes) <= {0, 1, 2}:
+    if options.flip_axes is not None and not set(options.flip_axes) <= {0, 1, 2}:
         yield Problem("--flip_axes", f"is {list(options.flip_axes)}; expected some of 0,1,2 (X, Y, Z).")
     recipe = RECIPES.get(options.recipe)
     fraction = options.val_fraction if options.val_fraction is not None or recipe is None else recipe.val_fraction

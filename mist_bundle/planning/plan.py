@@ -88,7 +88,7 @@ class PlanOptions:
     ignore_label: int | None = None
     regions: bool | None = None
     region_labels: tuple[int, ...] | None = None
-    flip_axes: tuple[int, ...] = (0, 1, 2)
+    flip_axes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -425,9 +425,9 @@ def _decide_training(fingerprint: Fingerprint, options: PlanOptions, recipe: Rec
 
 
 def _decide_inference(options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
-    axes = tuple(sorted(set(options.flip_axes)))
-    everywhere = axes == (0, 1, 2)
-    flips = Decision(axes, "All axes." if everywhere else "As asked; the other axes tell left from right, say.")
+    flips = _asked_or_recipe(options.flip_axes, recipe.flip_axes, options.recipe)
+    axes = tuple(sorted(set(flips.value)))
+    flips = Decision(axes, flips.because)
     tta = axes if recipe.test_time_flips else ()
     reason = "The axes flipped in training." if recipe.test_time_flips else f"Recipe {options.recipe} saves the time."
     return {

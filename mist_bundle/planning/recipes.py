@@ -32,6 +32,7 @@ class Recipe:
         min_steps_per_epoch: an epoch is max(this, training cases / batch size) steps.
         filters: widths of a U-Net's levels, full resolution first; the last one serves all deeper levels.
         regions: True or False where the protocol says so; None: where the classes that are scored call for it.
+        flip_axes: array axes (X, Y, Z) that are mirrored in training and, with test_time_flips, in inference.
         ema_decay: the evaluated weights are an exponential moving average with this decay; 0 for none.
     """
 
@@ -66,6 +67,7 @@ class Recipe:
     ema_decay: float = 0.0
     test_time_flips: bool = True
     regions: bool | None = None
+    flip_axes: tuple[int, ...] = (0, 1, 2)
 
 
 _PAPER = Recipe(
@@ -114,7 +116,7 @@ RECIPES: dict[str, Recipe] = {
         learning_rate=4e-3,
         schedule="cosine",
         warmup_fraction=0.05,
-        weight_decay=1e-4,
+        weight_decay=0.05,
         epochs=28,
         min_steps_per_epoch=100,
         patch_rule="cover",
@@ -123,5 +125,7 @@ RECIPES: dict[str, Recipe] = {
         val_interval=5,
         ema_decay=0.99,
         test_time_flips=False,
+        # left and right sides mirror each other, top and bottom do not; 75-second trainings gained 0.04 Dice by this
+        flip_axes=(0,),
     ),
 }

@@ -82,9 +82,9 @@ _ROOT_WORDS = """
 """
 DANGEROUS_ROOTS = frozenset(_ROOT_WORDS.split())
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*", re.ASCII)
-# arguments that MONAI imports, or that make a component download or compile something
+# arguments that MONAI imports, or that make a component download something
 IMPORTED_ARGUMENTS = ("reader", "writer")
-FETCHING_ARGUMENTS = ("pretrained", "pretrained_path", "pretrained_weights", "progress", "download", "compile")
+FETCHING_ARGUMENTS = ("pretrained", "pretrained_path", "pretrained_weights", "progress", "download")
 
 
 def is_accepted(target: str) -> bool:
@@ -107,7 +107,7 @@ def is_dangerous(target: str) -> bool:
 
 
 def bad_arguments(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Arguments of a component that are imported, fetched or compiled, each with what is wrong."""
+    """Arguments of a component that are imported, or fetched, each with what is wrong."""
     for name in IMPORTED_ARGUMENTS:
         value = config.get(name)
         values = value if isinstance(value, list) else [value]
@@ -115,7 +115,7 @@ def bad_arguments(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, "it is imported by name; only the readers of scripts/ are known"
     for name in FETCHING_ARGUMENTS:
         if name in config and config[name] not in (None, False):
-            yield name, "it makes the component fetch, load or compile something"
+            yield name, "it makes the component fetch or load something"
 
 
 @cache

@@ -11,7 +11,7 @@ from monai.engines import SupervisedTrainer
 from torch import nn
 
 from mist_bundle.runtime.handlers.freeze import FreezeParts
-from mist_bundle.runtime.handlers.gradients import GradientClipper
+from mist_bundle.runtime.handlers.gradients import GradientRules
 
 State = dict[str, torch.Tensor]
 
@@ -31,7 +31,7 @@ def _run(network: nn.Module, epochs: int, frozen: int, optimizer: type = torch.o
         network=network,
         optimizer=optimizer(network.parameters(), lr=0.1, weight_decay=0.1),
         loss_function=nn.MSELoss(),
-        train_handlers=[FreezeParts(network, ["0", "1"], frozen), GradientClipper(1.0)],
+        train_handlers=[FreezeParts(network, ["0", "1"], frozen), GradientRules(1.0)],
         decollate=False,
     )
     average = EMAHandler(network, momentum=0.5)
