@@ -106,7 +106,7 @@ def autoconfig(
         normalize_distance_maps: scale distance maps to -1 inside and 1 outside; --nonormalize_distance_maps for
             distances as they are.
         distance_maps_in_mm: measure distances in millimetres instead of voxels.
-        flip_axes: axes that may be flipped in training and testing, for example 1,2 when left and right differ; [] for none.
+        flip_axes: axes that may be flipped in training and testing; 1,2 when left and right differ, [] for none.
         bias_correction: N4 bias field correction (MR only).
         skip_preprocessing: the files are preprocessed already; read them as they are.
         workers: processes of the analysis, or tcp://host:port of a Dask scheduler.

@@ -50,9 +50,10 @@ def objective_problems(options: PlanOptions) -> list[Problem]:
         message = f"has no effect with the loss {name}, which uses no distance maps. Those that do: {users}."
         problems += [Problem(f"--{option}", message) for option, given in asked.items() if given]
     weights = options.class_weights
-    if isinstance(weights, str) and weights != AUTO:
-        problems.append(Problem("--class_weights", f"is {weights!r}; expected auto, or numbers like 0.5,1,2."))
-    elif weights is not None and weights != AUTO and (min(weights) < 0 or max(weights) == 0):
+    if isinstance(weights, str):
+        if weights != AUTO:
+            problems.append(Problem("--class_weights", f"is {weights!r}; expected auto, or numbers like 0.5,1,2."))
+    elif weights is not None and (min(weights) < 0 or max(weights) == 0):
         message = f"is {list(weights)}; expected numbers of 0 or more, one of them above 0."
         problems.append(Problem("--class_weights", message))
     return problems
