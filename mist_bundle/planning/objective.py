@@ -189,7 +189,7 @@ def _decide_maps(name: str, options: PlanOptions, *, needed: bool) -> Decision[b
         scale = "each side scaled to 1" if options.normalize_distance_maps else f"in {unit}"
         return Decision(True, f"The loss {name} needs them, {scale}. Patches are not zoomed then.")
     if options.distance_maps:
-        return Decision(True, "Asked for.")
+        return Decision(True, f"The loss {name} says that it needs them. Patches are not zoomed then.")
     return Decision(False, "The loss does not need them.")
 
 
