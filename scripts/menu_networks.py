@@ -202,8 +202,8 @@ default heads) on {CASES} cases of the decathlon's hippocampus task, patch {patc
 a CPU ({" or ".join(map(str, threads)) or "?"} threads, on a shared machine, so seconds are upper bounds).
 
 - *parameters at 128³*: one channel, two classes, 1 mm, training heads included: the convention of MIST 2.3.0's counts.
-  *2.3.0*: the difference from what its own network of that name counts; – where it has none, and so nothing to differ from
-  (plain and attention U-Nets were removed from it; SegResNet and the network on blocks of voxels were never there).
+  *2.3.0*: the difference from what its own network of that name counts; – where it has none, and so nothing to differ
+  from (plain and attention U-Nets were removed from it; SegResNet and nnunet-subpixel were never there).
 - *here*: the network that was trained, sized for its patch, with the heads and three classes.
 - *loss*: mean of the first five steps and of the last five.
 - *bf16*: forward and backward under bfloat16 autocast with finite gradients (emulated where a CPU cannot).

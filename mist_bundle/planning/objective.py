@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,10 +54,14 @@ def objective_problems(options: PlanOptions) -> list[Problem]:
     if isinstance(weights, str):
         if weights != AUTO:
             problems.append(Problem("--class_weights", f"is {weights!r}; expected auto, or numbers like 0.5,1,2."))
-    elif weights is not None and (min(weights) < 0 or max(weights) == 0):
+    elif weights is not None and not _can_be_weights(weights):
         message = f"is {list(weights)}; expected numbers of 0 or more, one of them above 0."
         problems.append(Problem("--class_weights", message))
     return problems
+
+
+def _can_be_weights(weights: Sequence[float]) -> bool:
+    return all(isfinite(weight) and weight >= 0 for weight in weights) and any(weight > 0 for weight in weights)
 
 
 def check_objective(spec: DatasetSpec, options: PlanOptions) -> None:
