@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,19 @@ VALUE_BOUND = 1e-6  # relative
 
 def measure(names: Sequence[str], options: argparse.Namespace) -> None:
     """Measure losses, all if none is named."""
+    import torch
+
     from mist_bundle.artifacts import write_json
     from mist_bundle.catalog.losses import LOSSES
 
     del options
+    torch.set_num_threads(1)  # the problems are too small to share out
     figures: dict[str, Any] = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.is_file() else {}
     for name in names or LOSSES:
         figures[name] = {"classes": _measure_one(name, regions=False), "regions": _measure_one(name, regions=True)}
         figures[name]["mist"] = _against_mist(name)
         print(name, figures[name], flush=True)
-    write_json(FIGURES, {key: figures[key] for key in LOSSES if key in figures})
+        write_json(FIGURES, {key: figures[key] for key in LOSSES if key in figures})
 
 
 def _measure_one(name: str, *, regions: bool) -> dict[str, Any]:
@@ -49,7 +53,7 @@ def _measure_one(name: str, *, regions: bool) -> dict[str, Any]:
     value = float(samples.value_of(loss, logits, target))
     other = _by_numpy(name, reference.Problem(label, logits, target["dtm"], members))
     return {
-        "values": [round(one, 4) for one in values],
+        "values": [float(f"{one:.6g}") for one in values],
         "gradient_error": _gradient_error(loss, logits, target),
         "reference_error": abs(value - other) / abs(other),
     }
@@ -128,14 +132,16 @@ def _row(name: str, figures: dict[str, Any]) -> str:
     both = [figures["classes"], figures["regions"]]
     gradient = ", ".join(f"{one['gradient_error']:.0e}" for one in both)
     gradient = _marked(gradient, all(one["gradient_error"] < GRADIENT_BOUND for one in both))
-    falls = [
-        _marked(" → ".join(f"{value:.3f}" for value in one["values"]), one["values"] == sorted(one["values"])[::-1])
-        for one in both
-    ]
+    falls = [_falling(one["values"]) for one in both]
     own = ", ".join(f"{one['reference_error']:.0e}" for one in both)
     own = _marked(own, all(one["reference_error"] < VALUE_BOUND for one in both))
     mist = "–" if figures["mist"] is None else _marked(f"{figures['mist']:.0e}", figures["mist"] < VALUE_BOUND)
     return f"| {name} | {gradient} | {falls[0]} | {falls[1]} | {own} | {mist} |"
+
+
+def _falling(values: Sequence[float]) -> str:
+    holds = all(one > other for one, other in pairwise(values))
+    return _marked(" → ".join(f"{value:.2g}" for value in values), holds)
 
 
 def _marked(text: str, holds: bool) -> str:
