@@ -58,7 +58,7 @@ def _run_own(dataset_json: Path, folder: Path, **options: Any) -> tuple[dict[str
     pipeline.preprocess(bundle, {})
     decisions = {name: one["value"] for name, one in read_json(bundle / "configs/plan.json")["decisions"].items()}
     entries: dict[str, Path] = {}
-    for entry in (pipeline.work_dir(bundle) / "cache").iterdir():
+    for entry in (pipeline.work_dir_of(bundle) / "cache").iterdir():
         described = read_json(entry / "entry.json")
         entries[str(described["id"])] = entry
     return decisions, entries

@@ -106,7 +106,7 @@ def autoconfig(
         normalize_distance_maps: scale distance maps to -1 inside and 1 outside; --nonormalize_distance_maps for
             distances as they are.
         distance_maps_in_mm: measure distances in millimetres instead of voxels.
-        flip_axes: axes that may be flipped in training and testing, for example 1,2 when left and right differ; [] for none.
+        flip_axes: axes that may be flipped in training and testing: 1,2 where left and right differ, [] for none.
         bias_correction: N4 bias field correction (MR only).
         skip_preprocessing: the files are preprocessed already; read them as they are.
         workers: processes of the analysis, or tcp://host:port of a Dask scheduler.
@@ -252,12 +252,12 @@ def run_all(
     pipeline.train(bundle, folds, {**settings, "resume": resume or None}, processes, trust=trust)
     pipeline.evaluate_folds(bundle, folds, settings, trust=trust)
     results = pipeline.finalize(bundle)
-    predictions = pipeline.work_dir(bundle) / "predictions"
+    predictions = pipeline.work_dir_of(bundle) / "predictions"
     count = pipeline.predict_test_set(bundle, predictions, settings, trust=trust) if predict_test else 0
-    picture = draw_examples(bundle, pipeline.work_dir(bundle))
+    picture = draw_examples(bundle, pipeline.work_dir_of(bundle))
     page = _report(bundle)
     print(f"\nBundle:      {bundle}\nResults:     {results}\nPicture:     {picture}\nReport:      {page}")
-    print(f"Predictions: {pipeline.work_dir(bundle)}/fold_*/predictions (each case by a model that had not seen it)")
+    print(f"Predictions: {pipeline.work_dir_of(bundle)}/fold_*/predictions (each case by a model that had not seen it)")
     if count:
         print(f"Test set:    {predictions} ({count} cases)")
     if left_out is not None:

@@ -252,7 +252,7 @@ def _evaluate_bundle(bundle: Path, fold: Any, how: ScoreSettings, settings: Mapp
     }
     pipeline.evaluate_folds(bundle, wanted, {**scoring, **settings}, trust=trust)
     for one in wanted:
-        print(f"Fold {one}: {pipeline.work_dir(bundle) / f'fold_{one}' / 'results.csv'}")
+        print(f"Fold {one}: {pipeline.work_dir_of(bundle) / f'fold_{one}' / 'results.csv'}")
 
 
 def _refuse_overrides(given: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ def preprocess(
 
     settings = {"dataset_dir": absolute(dataset_dir), "workers": workers, **overrides}
     pipeline.preprocess(bundle_folder(bundle), settings, trust=trust)
-    print(f"Prepared arrays: {pipeline.work_dir(bundle_folder(bundle)) / 'cache'}")
+    print(f"Prepared arrays: {pipeline.work_dir_of(bundle_folder(bundle)) / 'cache'}")
 
 
 def train(
@@ -56,7 +56,7 @@ def train(
     path = bundle_folder(bundle)
     settings = {"resume": resume or None, "device": device, "dataset_dir": absolute(dataset_dir), **overrides}
     pipeline.train(path, fold_numbers(fold, pipeline.num_folds(path)), settings, processes, trust=trust)
-    print(f"Best weights: {path / 'models'}\nLogs and last checkpoints: {pipeline.work_dir(path)}")
+    print(f"Best weights: {path / 'models'}\nLogs and last checkpoints: {pipeline.work_dir_of(path)}")
 
 
 def finalize(bundle: str) -> None:

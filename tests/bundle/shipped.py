@@ -36,7 +36,7 @@ def ship(bundle: Path) -> None:
     """Copy a finalized bundle to bundles/, with the scores of its cross-validation."""
     shutil.rmtree(TRAINED, ignore_errors=True)
     shutil.copytree(bundle, TRAINED, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copyfile(pipeline.work_dir(bundle) / RESULTS_CSV, TRAINED / SCORES)
+    shutil.copyfile(pipeline.work_dir_of(bundle) / RESULTS_CSV, TRAINED / SCORES)
     folds = sorted((TRAINED / "models").glob("fold_*.pt"))
     if sum(path.stat().st_size for path in (TRAINED / "models").iterdir()) > MAX_WEIGHTS_BYTES:
         for path in folds:  # model.pt is one of them

@@ -85,7 +85,7 @@ def _configure(folder: Path) -> Made:
     return Made(
         dataset_json=dataset_json,
         bundle=made.bundle,
-        work_dir=pipeline.work_dir(made.bundle),
+        work_dir=pipeline.work_dir_of(made.bundle),
         files=files_of_bundle(made.bundle, plan["channel_names"]),
         excluded=victim.name,
     )

@@ -118,4 +118,5 @@ def dali_matrix(box_map: Map) -> NDArray[np.float32]:
     matrix = np.asarray(box_map)
     linear, offset = matrix[:, :3], matrix[:, 3]
     from_corner = offset + 0.5 - linear @ np.full(3, 0.5)
-    return np.column_stack([linear, from_corner])[::-1, [2, 1, 0, 3]].astype(np.float32)
+    reordered = np.column_stack([linear, from_corner])[::-1, [2, 1, 0, 3]]
+    return np.ascontiguousarray(reordered, np.float32)  # DALI takes no strides

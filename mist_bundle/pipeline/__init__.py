@@ -1,0 +1,31 @@
+"""The verbs as functions: what the command line calls, and what a Python program may call instead.
+
+Each takes plain values, raises InputError or CaseFailure, returns what was made, and prints nothing.
+"""
+
+from mist_bundle.artifacts import work_dir_of
+from mist_bundle.pipeline.configure import Analyzed, Configured, analyze_dataset, autoconfig
+from mist_bundle.pipeline.results import choose_postprocessing, finalize, report, scored_classes
+from mist_bundle.pipeline.transfer import FineTuned, average_weights, finetune
+from mist_bundle.pipeline.workflows import evaluate_folds, num_folds, predict, predict_test_set, preprocess, train
+
+__all__ = [
+    "Analyzed",
+    "Configured",
+    "FineTuned",
+    "analyze_dataset",
+    "autoconfig",
+    "average_weights",
+    "choose_postprocessing",
+    "evaluate_folds",
+    "finalize",
+    "finetune",
+    "num_folds",
+    "predict",
+    "predict_test_set",
+    "preprocess",
+    "report",
+    "scored_classes",
+    "train",
+    "work_dir_of",
+]

@@ -1,0 +1,207 @@
+"""From a description of data to a bundle, or to a page about the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.analysis.fingerprint import analyze
+from mist_bundle.artifacts import (
+    FINGERPRINT_JSON,
+    refuse_existing,
+    work_dir_of,
+    write_json,
+)
+from mist_bundle.bundle.generate import BundleInput, bundle_name, generate_bundle
+from mist_bundle.bundle.user_code import UserCode, find_user_code
+from mist_bundle.catalog.choice import is_user_code
+from mist_bundle.catalog.losses import LOSSES
+from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.dataset.cases import Case, find_cases
+from mist_bundle.dataset.folds import assign_folds
+from mist_bundle.dataset.spec import DatasetSpec
+from mist_bundle.dataset.tables import read_table
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.planning.objective import check_objective
+from mist_bundle.planning.plan import Plan, PlanOptions, check_options, make_plan
+
+FOLD_COLUMN = "fold"
+# A last word on a plan, and files to add to its bundle
+Adapt = Callable[[Plan], tuple[Plan, Mapping[str, bytes]]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Configured:
+    """What autoconfig made."""
+
+    bundle: Path
+    plan: Plan
+    excluded: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def autoconfig(
+    dataset_json: Path,
+    output: Path,
+    options: PlanOptions,
+    *,
+    fold_by: str | None = None,
+    fold_file: Path | None = None,
+    config_format: str = "json",
+    workers: int | str = 1,
+    overwrite: bool = False,
+    adapt: Adapt | None = None,
+) -> Configured:
+    """Check, measure, decide, and write the bundle.
+
+    Args:
+        dataset_json: MIST's data set description.
+        output: folder that the bundle is made in; fingerprint.json goes beside it, into its work folder.
+        options: what was asked for.
+        fold_by: column of the cases' table whose values are kept together in a fold (leave-one-site-out, say).
+        fold_file: CSV or JSON that gives each case its fold.
+        config_format: "json" or "yaml".
+        workers: processes of the analysis, or the address of a Dask scheduler.
+        overwrite: replace a bundle that is there.
+        adapt: changes the plan and adds files to the bundle, before anything is written.
+
+    Raises:
+        InputError: everything that is wrong, before anything is written.
+    """
+    check_options(options)
+    options, user_code = _find_user_code(options)
+    spec = DatasetSpec.from_json(dataset_json)
+    if options.ignore_label is not None:
+        spec = spec.with_ignore_label(options.ignore_label)
+    check_objective(spec, options)
+    refuse_existing(output / bundle_name(spec), overwrite=overwrite)
+    found = find_cases(spec, "train")
+    fingerprint = analyze(spec, found.cases, workers=workers, excluded=found.problems)
+    excluded = fingerprint.excluded
+    used_ids = {case.id for case in fingerprint.cases}
+    cases = [case for case in found.cases if case.id in used_ids]
+    folds = _folds(cases, options, fold_by, fold_file)
+    if fold_file is not None or fold_by is not None:
+        options = replace(options, folds=max(folds.values()) + 1)
+    plan = make_plan(spec, fingerprint, options)
+    plan, extra_files = (plan, {}) if adapt is None else adapt(plan)
+    tests = find_cases(spec, "test") if spec.test_dir is not None else None
+    given = BundleInput(
+        spec=spec,
+        plan=plan,
+        cases=cases,
+        test_cases=tests.cases if tests else (),
+        folds=folds,
+        excluded=excluded,
+        user_code=user_code,
+        extra_files=extra_files,
+    )
+    bundle = generate_bundle(given, output, config_format=config_format, overwrite=overwrite)
+    write_json(work_dir_of(bundle) / FINGERPRINT_JSON, fingerprint.to_json())
+    return Configured(
+        bundle=bundle,
+        plan=plan,
+        excluded=(*excluded, *(tests.problems if tests else ())),
+        warnings=(*found.warnings, *(tests.warnings if tests else ())),
+    )
+
+
+def _find_user_code(options: PlanOptions) -> tuple[PlanOptions, tuple[UserCode, ...]]:
+    """The options with dotted paths as the bundle will know them, and the files that go with them."""
+    codes: list[UserCode] = []
+    problems: list[Problem] = []
+    for name, menu in (("network", NETWORKS), ("loss", LOSSES)):
+        asked = getattr(options, name)
+        if asked is None or not is_user_code(asked):
+            continue
+        try:
+            code = find_user_code(asked, f"--{name}", menu)
+        except InputError as error:
+            problems += error.problems
+            continue
+        if name == "network":
+            options = replace(options, network=code.target, patch_divisor=code.patch_divisor)
+        else:
+            options = replace(options, loss=code.target)
+        codes.append(code)
+    if problems:
+        raise InputError(problems)
+    return options, tuple(codes)
+
+
+def _folds(cases: Sequence[Case], options: PlanOptions, fold_by: str | None, fold_file: Path | None) -> dict[str, int]:
+    ids = [case.id for case in cases]
+    if fold_file is not None:
+        given = _read_fold_file(fold_file)
+        return assign_folds(ids, max(given.values(), default=1) + 1, options.seed, fold_file=given)
+    if fold_by is None:
+        return assign_folds(ids, options.folds, options.seed)
+    without = [
+        Problem(case.id, f"has no {fold_by!r}; known: {sorted(case.extra)}.")
+        for case in cases
+        if fold_by not in case.extra
+    ]
+    if without:
+        raise InputError(without)
+    groups = {case.id: case.extra[fold_by] for case in cases}
+    return assign_folds(ids, options.folds, options.seed, groups=groups)
+
+
+def _read_fold_file(path: Path) -> dict[str, int]:
+    table = read_table(path)
+    problems = list(table.problems)
+    folds: dict[str, int] = {}
+    for row in table.rows:
+        value = row.cells.get(FOLD_COLUMN, "")
+        if value.isdigit():
+            folds[row.id] = int(value)
+        else:
+            problems.append(Problem(f"{path} {row.place}", f"'fold' is {value!r}; expected 0, 1, 2 …"))
+    if problems:
+        raise InputError(problems)
+    return folds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Analyzed:
+    """What analyze wrote."""
+
+    page: Path
+    report: dict[str, Any]
+    excluded: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def analyze_dataset(
+    dataset_json: Path, output: Path, *, workers: int | str = 1, pictures: int = 6, overwrite: bool = False
+) -> Analyzed:
+    """Measure a data set in detail and write fingerprint.json and data_report.json, .md and .html.
+
+    Args:
+        dataset_json: MIST's data set description.
+        output: folder of the files.
+        workers: processes, or the address of a Dask scheduler.
+        pictures: how many cases the page shows.
+        overwrite: replace files that are there.
+
+    Raises:
+        InputError: the description is wrong, no case is usable, or a file is there already.
+    """
+    from mist_bundle.analysis.data_report import DataFacts, make_data_report
+    from mist_bundle.analysis.fingerprint import analyze_in_detail
+    from mist_bundle.report.data_page import DATA_REPORT_HTML, DATA_REPORT_JSON, DATA_REPORT_MD, write_data_report
+    from mist_bundle.report.sources import files_of_cases
+
+    for name in (FINGERPRINT_JSON, DATA_REPORT_JSON, DATA_REPORT_MD, DATA_REPORT_HTML):
+        refuse_existing(output / name, overwrite=overwrite)
+    spec = DatasetSpec.from_json(dataset_json)
+    found = find_cases(spec, "train")
+    fingerprint, details = analyze_in_detail(spec, found.cases, workers=workers, excluded=found.problems)
+    report = make_data_report(DataFacts.of_spec(spec), fingerprint, details)
+    write_data_report(output, report, files_of_cases(found.cases), pictures)
+    write_json(output / FINGERPRINT_JSON, fingerprint.to_json())
+    return Analyzed(
+        page=output / DATA_REPORT_HTML, report=report, excluded=fingerprint.excluded, warnings=found.warnings
+    )

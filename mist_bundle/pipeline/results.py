@@ -1,0 +1,154 @@
+"""What follows training: results of all folds, the choice of post-processing, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mist_bundle.artifacts import (
+    DATALIST_JSON,
+    PLAN_JSON,
+    POSTPROCESSING_JSON,
+    RESULTS_CSV,
+    read_json,
+    refuse_existing,
+    work_dir_of,
+    write_json,
+)
+from mist_bundle.bundle.finalize import finalize_bundle
+from mist_bundle.errors import CaseFailure, Problem
+from mist_bundle.pipeline.workflows import num_folds
+
+if TYPE_CHECKING:
+    from mist_bundle.evaluation.change import Change
+    from mist_bundle.evaluation.choose_postprocessing import Choice
+    from mist_bundle.evaluation.pairs import Classes
+    from mist_bundle.evaluation.score import ScoreSettings
+    from mist_bundle.runtime.postprocessing.strategy import Step
+
+if TYPE_CHECKING:
+    from mist_bundle.report.bundle_report import Reported
+
+
+def finalize(bundle: Path) -> Path:
+    """Gather the folds: results.csv over all held-out predictions, the model card, model.pt, the manifest.
+
+    Returns:
+        The results.csv.
+
+    Raises:
+        InputError: a fold has not been trained and evaluated yet.
+        CaseFailure: a case was not scored in its fold; the others are gathered, and results.json names it.
+    """
+    from mist_bundle.evaluation.gather import failed_cases, gather_folds, write_results
+
+    folder = work_dir_of(bundle)
+    tables = [folder / f"fold_{fold}" / RESULTS_CSV for fold in range(num_folds(bundle))]
+    rows = gather_folds(tables)
+    failed = failed_cases(tables, rows, [entry["id"] for entry in read_json(bundle / DATALIST_JSON)["training"]])
+    results = folder / RESULTS_CSV
+    summary = write_results(results, rows, failed)
+    finalize_bundle(bundle, folder, num_folds(bundle), summary)
+    if failed:
+        raise CaseFailure([Problem(name, message) for name, message in sorted(failed.items())], len(rows) + len(failed))
+    return results
+
+
+def scored_classes(bundle: Path) -> Classes:
+    """The classes that a bundle is scored by, and its labels, background first."""
+    from mist_bundle.evaluation.pairs import Classes
+
+    plan = read_json(bundle / PLAN_JSON)
+    return Classes(
+        final_classes={name: tuple(members) for name, members in plan["final_classes"].items()},
+        labels=tuple(plan["labels"]),
+        ignore_label=plan.get("ignore_label"),
+    )
+
+
+def choose_postprocessing(
+    bundle: Path,
+    settings: ScoreSettings,
+    *,
+    weights: Mapping[str, float] | None = None,
+    candidates: Sequence[Step] | None = None,
+    min_gain: float = 0.001,
+    workers: int | str = 1,
+    dataset_dir: Path | None = None,
+) -> tuple[Choice, Change, Path]:
+    """Choose a post-processing by the out-of-fold predictions and write it into the bundle.
+
+    Args:
+        bundle: its folds were trained and evaluated.
+        settings: how predictions are scored.
+        weights: of the metrics; all the same by default.
+        candidates: steps to try; by default a small grid made from the references.
+        min_gain: what a step must add to the quality.
+        workers: cases at the same time.
+        dataset_dir: folder of the cases; by default the one the bundle was made from.
+
+    Returns:
+        The choice, what it changes, and the folder that tells all that was tried.
+
+    Raises:
+        InputError: a fold was not evaluated, or a case cannot be scored.
+    """
+    from mist_bundle.bundle.launch import configured_dataset_dir
+    from mist_bundle.bundle.manifest import write_manifest
+    from mist_bundle.evaluation.change import check_weights, measure_change
+    from mist_bundle.evaluation.choose_postprocessing import ScoreTable, choose, default_candidates
+    from mist_bundle.evaluation.out_of_fold import held_out_cases
+    from mist_bundle.evaluation.postprocess import write_change
+
+    checked = check_weights(settings, weights)
+    cases = held_out_cases(bundle, work_dir_of(bundle), dataset_dir or configured_dataset_dir(bundle))
+    foreground = [label for label in scored_classes(bundle).labels or () if label]
+    pairs = [case.pair for case in cases]
+    grid = tuple(candidates) if candidates else default_candidates(pairs, foreground, workers)
+    table = ScoreTable(held_out=cases, settings=settings, weights=checked, workers=workers)
+    chosen = choose(table, grid, min_gain)
+    before, after = table.scores(()), table.scores(chosen.steps)
+    change = measure_change(before, after, settings, checked)
+    folder = work_dir_of(bundle) / "postprocessing"
+    write_change(folder, before, after, change, checked)
+    content = {**chosen.to_json(), "metrics": list(settings.metrics), "weights": checked}
+    write_json(folder / "choice.json", {**content, "candidates": list(chosen.candidates)})
+    write_json(bundle / POSTPROCESSING_JSON, content)
+    write_manifest(bundle)
+    return chosen, change, folder
+
+
+def report(
+    bundle: Path,
+    output: Path | None = None,
+    *,
+    dataset_dir: Path | None = None,
+    pictures: int = 6,
+    viewer_cases: int = 3,
+    workers: int | str = 1,
+    overwrite: bool = False,
+) -> Reported:
+    """Write the page about a bundle, and a viewer of some cases beside it.
+
+    Args:
+        bundle: its folder, trained or not.
+        output: the HTML file; report.html in the work folder where not given.
+        dataset_dir: folder of the cases, where it is not the one that the bundle names.
+        pictures: cases shown in the part about the data.
+        viewer_cases: cases in the viewer; 0 for no viewer.
+        workers: processes that read the predictions.
+        overwrite: replace a page that is there.
+
+    Raises:
+        InputError: a page is there already, or a file of the bundle or of its work folder is damaged.
+    """
+    from mist_bundle.report.bundle_report import REPORT_HTML, ReportRequest, viewer_path, write_report
+
+    page = output or work_dir_of(bundle) / REPORT_HTML
+    for path in (page, *([viewer_path(page)] if viewer_cases else [])):
+        refuse_existing(path, overwrite=overwrite)
+    request = ReportRequest(
+        bundle=bundle, dataset_dir=dataset_dir, pictures=pictures, viewer_cases=viewer_cases, workers=workers
+    )
+    return write_report(request, page)

@@ -1,0 +1,164 @@
+"""Run the workflows of a bundle: preprocess, train, evaluate, predict."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.artifacts import (
+    DATALIST_JSON,
+    PLAN_JSON,
+    read_json,
+    refuse_existing,
+    work_dir_of,
+    write_json,
+)
+from mist_bundle.bundle.audit import require_audited
+from mist_bundle.bundle.launch import EVALUATING, INFERENCE, PREPROCESS, TRAINING, run_workflow
+from mist_bundle.dataset.cases import Case, match_prediction_inputs
+from mist_bundle.dataset.prediction_case import check_prediction_case
+from mist_bundle.errors import CaseFailure, InputError, Problem
+
+
+def num_folds(bundle: Path) -> int:
+    """Folds that the bundle's cases were split into."""
+    return 1 + max(int(item["fold"]) for item in read_json(bundle / DATALIST_JSON)["training"])
+
+
+def preprocess(bundle: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> None:
+    """Fill the cache of prepared arrays. As all that runs a bundle: only what passes the audit, or with `trust`."""
+    require_audited(bundle, trust=trust)
+    run_workflow(bundle, PREPROCESS, overrides)
+
+
+def train(
+    bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1, *, trust: bool = False
+) -> None:
+    """Train the given folds, one after the other. With resume, folds that are complete are passed over."""
+    require_audited(bundle, trust=trust)
+    _check_folds(bundle, folds)
+    for fold in folds:
+        if overrides.get("resume") and _is_complete(bundle, fold, overrides):
+            continue
+        run_workflow(bundle, TRAINING, {"fold": fold, **overrides}, processes)
+
+
+def evaluate_folds(
+    bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1, *, trust: bool = False
+) -> None:
+    """Predict and score the held-out cases of the given folds."""
+    require_audited(bundle, trust=trust)
+    _check_folds(bundle, folds)
+    for fold in folds:
+        run_workflow(bundle, EVALUATING, {"fold": fold, **overrides}, processes)
+
+
+def predict(
+    bundle: Path,
+    source: Path,
+    output: Path,
+    *,
+    tta: bool | None = None,
+    probabilities: bool = False,
+    uncertainty: bool = False,
+    device: str | None = None,
+    overwrite: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+    trust: bool = False,
+) -> tuple[list[Path], tuple[Problem, ...]]:
+    """Write a label map for every case of a CSV, a JSON or a folder, in the case's own grid.
+
+    Args:
+        bundle: a trained bundle.
+        source: see `match_prediction_inputs`; channels are matched by name.
+        output: folder of the label maps, `<id>.nii.gz`.
+        tta: average over flips; None leaves it to the bundle.
+        probabilities: write the class probabilities too.
+        uncertainty: write maps of entropy and of disagreement between folds and flips too.
+        device: where to compute.
+        overwrite: replace label maps that are there.
+        overrides: further ids of inference.json.
+        trust: run a bundle that does not pass the audit.
+
+    Returns:
+        The label maps and the warnings about the input.
+
+    Raises:
+        InputError: nothing can be predicted.
+        CaseFailure: some cases could not be read or were not predicted; the others were.
+    """
+    require_audited(bundle, trust=trust)
+    plan = read_json(bundle / PLAN_JSON)
+    found = match_prediction_inputs(source, plan["channel_names"])
+    if not found.cases:
+        raise InputError(found.problems or (Problem(str(source), "holds no case."),))
+    usable, problems = _check_images(found.cases)
+    problems = [*found.problems, *problems]
+    targets = {case.id: output / f"{case.id}.nii.gz" for case in usable}
+    for target in targets.values():
+        refuse_existing(target, overwrite=overwrite)
+    if usable:
+        settings = {
+            "output_dir": str(output.absolute()),
+            "split": "testing",
+            "save_probabilities": probabilities or None,
+            "save_uncertainty": uncertainty or None,
+            "device": device,
+            "test_time_flip_axes": None if tta is None else _flip_axes(plan, tta=tta),
+            **(overrides or {}),
+        }
+        _predict_cases(bundle, usable, settings)
+    missing = [Problem(case, "was not predicted.") for case, target in targets.items() if not target.is_file()]
+    problems += missing
+    if problems:
+        raise CaseFailure(problems, len(found.cases) + len(found.problems))
+    return list(targets.values()), found.warnings
+
+
+def _predict_cases(bundle: Path, cases: Sequence[Case], settings: Mapping[str, Any]) -> None:
+    entries = [{"id": case.id, "image": [str(path.absolute()) for path in case.images.values()]} for case in cases]
+    with tempfile.TemporaryDirectory() as folder:
+        datalist = Path(folder) / "datalist.json"
+        write_json(datalist, {"training": [], "testing": entries})
+        run_workflow(bundle, INFERENCE, {"datalist": str(datalist), "dataset_dir": folder, **settings})
+
+
+def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> int:
+    """Predict the unlabelled cases that the bundle's datalist names; returns how many there are."""
+    require_audited(bundle, trust=trust)
+    entries = read_json(bundle / DATALIST_JSON)["testing"]
+    if entries:
+        run_workflow(bundle, INFERENCE, {"output_dir": str(output.absolute()), **overrides})
+    return len(entries)
+
+
+def _check_images(cases: Sequence[Case]) -> tuple[list[Case], list[Problem]]:
+    usable, problems = [], []
+    for case in cases:
+        findings = check_prediction_case(case)
+        problems += [Problem(case.id, finding) for finding in findings]
+        if not findings:
+            usable.append(case)
+    return usable, problems
+
+
+def _flip_axes(plan: Mapping[str, Any], *, tta: bool) -> list[int]:
+    return list(plan["decisions"]["flip_axes"]["value"]) if tta else []
+
+
+def _check_folds(bundle: Path, folds: Sequence[int]) -> None:
+    count = num_folds(bundle)
+    wrong = [fold for fold in folds if not 0 <= fold < count]
+    if wrong:
+        raise InputError(Problem("--fold", f"is {wrong}; this bundle has the folds 0 to {count - 1}, or 'all'."))
+
+
+def _is_complete(bundle: Path, fold: int, overrides: Mapping[str, Any]) -> bool:
+    status = work_dir_of(bundle) / f"fold_{fold}" / "status.json"
+    if not status.is_file():
+        return False
+    content = read_json(status)
+    stopped = content.get("stopped_early") and "early_stopping" not in overrides
+    return bool(stopped or content["epoch"] >= int(overrides.get("epochs") or content["epochs"]))
