@@ -119,6 +119,7 @@ RECIPES: dict[str, Recipe] = {
         schedule="cosine",
         warmup_fraction=0.05,
         weight_decay=0.05,
+        augmentation="nnunet",
         epochs=28,
         min_steps_per_epoch=100,
         patch_rule="cover",

@@ -96,7 +96,7 @@ def spread_cases(report: Mapping[str, Any], count: int) -> list[str]:
 
 def _labelled_ml(report: Mapping[str, Any], case: Mapping[str, Any]) -> float:
     single = [name for name, stats in report["structures"].items() if len(stats["labels"]) == 1]
-    return sum(case["structures"][name]["volume_ml"] for name in single)
+    return float(sum(case["structures"][name]["volume_ml"] for name in single))
 
 
 def _planes(

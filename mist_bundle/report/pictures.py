@@ -213,7 +213,7 @@ def _reduced(pixels: NDArray[Any]) -> NDArray[np.float32]:
             starts = np.arange(0, values.shape[axis], step)
             sums = np.add.reduceat(values, starts, axis=axis)
             sizes = np.diff([*starts.tolist(), values.shape[axis]])
-            values = sums / (sizes[:, None] if axis == 0 else sizes)
+            values = (sums / (sizes[:, None] if axis == 0 else sizes)).astype(np.float32)
     return values
 
 
