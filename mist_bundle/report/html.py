@@ -63,7 +63,7 @@ def table(
     sortable: bool = False,
     stacked: bool = False,
 ) -> Html:
-    """A table that scrolls sideways on narrow screens, and down when it is long; columns of numbers are set right.
+    """A table that scrolls sideways on narrow screens, and down when it is long and no text; numbers are set right.
 
     Args:
         head: names of the columns.
@@ -86,12 +86,13 @@ def table(
     ]
     content = el(
         "table",
-        el("caption", caption) if caption else None,
+        # the words keep to the window where the table is wider than it
+        el("caption", el("span", caption)) if caption else None,
         el("thead", header),
         el("tbody", *lines),
         class_=" ".join(name for name, wanted in (("sortable", sortable), ("stacked", stacked)) if wanted) or None,
     )
-    shape = "scroll long" if len(body) > _LONG_TABLE else "scroll"
+    shape = "scroll long" if len(body) > _LONG_TABLE and not stacked else "scroll"
     return el("div", content, class_=shape, tabindex=0, role="region", aria_label=caption or "Table")
 
 
@@ -102,7 +103,17 @@ def details(summary: object, *children: object, is_open: bool = False) -> Html:
 
 def missing(what: str, command: str) -> Html:
     """In place of a part that cannot be shown: what produces it."""
-    return el("p", what, " Make it with ", el("code", command), ".", class_="missing")
+    return el("p", what, " Make it with ", el("code", unbroken(command)), ".", class_="missing")
+
+
+def commands(text: str) -> Html:
+    """Lines for a terminal."""
+    return el("pre", el("code", join(map(unbroken, text.splitlines()), "\n")), tabindex=0)
+
+
+def unbroken(line: str) -> Html:
+    """A line of words that breaks between words only, not after the hyphens of an option."""
+    return join((el("span", word, class_="word") for word in line.split(" ")), " ")
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -115,7 +126,8 @@ def number(value: Any, digits: int = 3) -> str:
         return f"{value:.{digits - 1}e}"
     decimals = max(0, digits - 1 - (math.floor(math.log10(abs(value))) if value else 0))
     text = f"{value:,.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
 def document(title: str, subtitle: object, sections: Sequence[tuple[str, str, Html]], *, foot: object = "") -> str:

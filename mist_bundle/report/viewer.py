@@ -22,8 +22,9 @@ from mist_bundle.artifacts import write_text
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.report.colours import OVERLAY_COLOURS, label_colours
 from mist_bundle.report.html import Html, el
-from mist_bundle.report.pictures import OVERLAY_COLOURS, intensity_window
+from mist_bundle.report.pictures import intensity_window
 from mist_bundle.report.sources import CaseFiles
 from mist_bundle.runtime.numerics.crop import bounding_box
 
@@ -74,10 +75,9 @@ def write_viewer(
             problems.append(Problem(case.id, str(error)))
     if not shown:
         raise InputError([*problems, Problem("viewer", "there is no case to show.")])
-    labels = [label for label in label_names if label != 0]
     colours = [
         {"value": label, "name": label_names[label], "rgb": _rgb(OVERLAY_COLOURS[index % len(OVERLAY_COLOURS)])}
-        for index, label in enumerate(labels)
+        for label, index in label_colours(list(label_names)).items()
     ]
     write_text(output, _page(library, {"cases": shown, "labels": colours}, title, report_name))
     return problems
