@@ -12,6 +12,8 @@ from typing import Any
 _NONE = "–"
 _LONG_TABLE = 40  # rows
 _LONG_NUMBER = 24  # characters
+# nothing is fetched from anywhere: what a page shows stands in it
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _VOID = frozenset({"meta", "link", "img", "br", "input"})
 
 
@@ -140,16 +142,7 @@ def document(title: str, subtitle: object, sections: Sequence[tuple[str, str, Ht
         foot: last words.
     """
     links = [el("li", el("a", name, href=f"#{identity}")) for identity, name, _ in sections]
-    head = el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", name="color-scheme", content="light dark"),
-        el("title", title),
-        # an empty icon, or browsers look for one beside the file
-        el("link", rel="icon", href="data:,"),
-        el("style", Html(_asset("report.css"))),
-    )
+    head = page_head(title, _asset("report.css"), _POLICY)
     body = el(
         "body",
         el("a", "Skip to the content", href="#main", class_="skip"),
@@ -160,6 +153,21 @@ def document(title: str, subtitle: object, sections: Sequence[tuple[str, str, Ht
         el("script", Html(_asset("report.js"))),
     )
     return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
+
+
+def page_head(title: str, style: str, policy: str) -> Html:
+    """The head of a page: its title, its style, and the content security policy that the browser keeps it to."""
+    return el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=policy),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="color-scheme", content="light dark"),
+        el("title", title),
+        # an empty icon, or browsers look for one beside the file
+        el("link", rel="icon", href="data:,"),
+        el("style", Html(style)),
+    )
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -27,10 +28,8 @@ def plan_section(plan: Mapping[str, Any]) -> Html:
     """What was decided, in words, as numbers, and as a table with reasons."""
     decided = plan["decisions"]
     shown = [(words, _value(name, decided[name]["value"])) for name, words in _FACTS.items() if name in decided]
-    rows = [
-        [_name(name), _value(name, one["value"]), el("span", one["because"], class_="reason")]
-        for name, one in decided.items()
-    ]
+    plain = {name: one for name, one in decided.items() if _is_default(one["because"])}
+    special = {name: one for name, one in decided.items() if name not in plain}
     sentences = [el("li", sentence) for sentence in plan_words(plan)]
     return section(
         "plan",
@@ -38,11 +37,27 @@ def plan_section(plan: Mapping[str, Any]) -> Html:
         facts(shown),
         el("h3", "In words"),
         el("ul", *sentences, class_="notes"),
-        el("h3", "Every decision"),
-        table(["decision", "value", "because"], rows, caption="Every decision and its reason", stacked=True),
+        el("h3", "Decisions and their reasons"),
+        _table(special, "Decided by the data, the recipe's rules, or whoever asked for it"),
+        details(
+            f"{len(plain)} more settings, as recipe {decided['recipe']['value']} has them", _table(plain, "Defaults")
+        ),
         details("Arguments of the network", el("pre", el("code", _plain(plan["network_arguments"])), tabindex=0)),
         lead="What was decided before training, from the measurements and the recipe.",
     )
+
+
+def _is_default(because: str) -> bool:
+    """Whether a reason says no more than that nothing else was asked for."""
+    return because == "Not asked for." or bool(re.fullmatch(r"Recipe \w+\.", because))
+
+
+def _table(decided: Decided, caption: str) -> Html:
+    rows = [
+        [_name(name), _value(name, one["value"]), el("span", one["because"], class_="reason")]
+        for name, one in decided.items()
+    ]
+    return table(["decision", "value", "because"], rows, caption=caption, stacked=True)
 
 
 def plan_words(plan: Mapping[str, Any]) -> list[str]:
