@@ -37,6 +37,9 @@ OPTIONS = {
     "choose_postprocessing": "bundle candidates metrics metric_options weights min_gain workers dataset_dir",
     "postprocess": "predictions strategy output reference classes labels ignore_label metrics metric_options weights "
     "workers overwrite",
+    "rank": "results output names metrics directions resamples seed overwrite",
+    "compare": "results output names metrics directions resamples seed overwrite",
+    "ensemble": "predictions output method ties labels bundle workers overwrite",
     "report": "bundle output dataset_dir pictures viewer viewer_cases workers overwrite",
     "audit": "bundle format public_key",
     "verify": "bundle quick schema trust format",

@@ -168,9 +168,10 @@ def metric_name(name: str) -> str:
 
 
 def metric_of_column(column: str) -> str | None:
-    """The metric of a column `<class>_<metric>`: the longest name that fits; None where none does."""
-    fitting = [name for name in METRICS if column.endswith(f"_{name}")]
-    return max(fitting, key=len, default=None)
+    """The metric of a column `<class>_<metric>`: the longest name or alias that fits; None where none does."""
+    fitting = [name for name in (*METRICS, *_ALIASES) if column.endswith(f"_{name}")]
+    longest = max(fitting, key=len, default=None)
+    return None if longest is None else metric_name(longest)
 
 
 def unknown_metrics(names: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 
+from mist_bundle.cli.comparison import compare, ensemble, rank
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
 from mist_bundle.cli.evaluation import choose_postprocessing, evaluate, postprocess
@@ -54,6 +55,9 @@ VERBS: dict[str, Callable[..., None]] = {
         finetune,
         average_weights,
         postprocess,
+        rank,
+        compare,
+        ensemble,
         report,
         audit,
         verify,

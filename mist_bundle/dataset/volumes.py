@@ -9,7 +9,8 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ _SAME_GRID_VOXELS = 0.01  # difference between the two affines of one header tha
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Volume:
-    """A 3D image in memory, exactly as stored.
+    """An image in memory, exactly as stored.
 
     Attributes:
         path: the file.
         array: (X, Y, Z) voxels in the file's own axis order and data type, scaled if the header says so; read-only.
+            With channels (X, Y, Z, C).
         affine: 4x4 float64, voxel index -> RAS+ millimetres.
         warnings: oddities of the header that do not forbid its use.
     """
@@ -46,7 +48,7 @@ class Volume:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(X, Y, Z) voxels."""
-        x, y, z = self.array.shape
+        x, y, z = self.array.shape[:3]
         return x, y, z
 
 
@@ -57,10 +59,27 @@ def read_volume(path: Path) -> Volume:
         InputError: the file is absent, empty, cut short, damaged or no NIfTI file; it has not three dimensions, no
             plain numbers, or a geometry that is no geometry. The message says which and what to do.
     """
+    return _read(path, _check_volume)
+
+
+def read_channels(path: Path) -> Volume:
+    """Read a NIfTI file of several channels, such as the probabilities of classes; its array is (X, Y, Z, C).
+
+    A file of three dimensions has one channel.
+
+    Raises:
+        InputError: as for `read_volume`; it has neither three nor four dimensions.
+    """
+    volume = _read(path, _check_channels)
+    return volume if volume.array.ndim == 4 else replace(volume, array=volume.array[..., None])
+
+
+def _read(path: Path, check: Callable[[Path, tuple[int, ...]], None]) -> Volume:
     content = _unpack(path)
     image = _parse(path, content)
     proxy = image.dataobj
     shape = tuple(int(length) for length in proxy.shape)
+    check(path, shape)
     _check_kind(path, shape, proxy.dtype)
     size = math.prod(shape)
     wanted = int(proxy.offset) + size * proxy.dtype.itemsize
@@ -131,10 +150,18 @@ def _damage() -> tuple[type[Exception], ...]:
     return ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError
 
 
-def _check_kind(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+def _check_volume(path: Path, shape: tuple[int, ...]) -> None:
     if len(shape) != 3:
         hint = "Store each channel in a file of its own" if len(shape) > 3 else "Store the case as a volume"
         raise _refused(path, f"has {len(shape)} dimensions {shape}; expected 3. {hint} (convert_msd splits 4D files).")
+
+
+def _check_channels(path: Path, shape: tuple[int, ...]) -> None:
+    if len(shape) not in (3, 4):
+        raise _refused(path, f"has {len(shape)} dimensions {shape}; expected 4, the channels last.")
+
+
+def _check_kind(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if min(shape) < 1:
         raise _refused(path, f"has the shape {shape}, which holds no voxels.")
     if dtype.kind not in "iuf":

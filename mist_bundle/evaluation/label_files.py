@@ -1,4 +1,4 @@
-"""Write a label map into a file that looks like the one it was made from."""
+"""Label maps in files: read as whole numbers, written into a file that looks like the one it was made from."""
 
 from __future__ import annotations
 
@@ -10,6 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mist_bundle.artifacts import write_bytes
+from mist_bundle.dataset.volumes import Volume
+from mist_bundle.errors import InputError, Problem
+
+
+def whole_labels(volume: Volume) -> NDArray[Any]:
+    """The labels of a volume that may be stored as floating point.
+
+    Raises:
+        InputError: a value is no whole number.
+    """
+    array = volume.array
+    if array.dtype.kind in "iu":
+        return array
+    with np.errstate(invalid="ignore"):  # NaN becomes some number, and so differs below
+        whole = array.astype(np.int32)
+    if not np.array_equal(whole, array):
+        raise InputError(Problem(volume.name, "holds values that are no whole numbers; expected labels."))
+    return whole
 
 
 def write_label_map(path: Path, label: NDArray[Any], like: Path) -> None:

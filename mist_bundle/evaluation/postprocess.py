@@ -14,7 +14,7 @@ from mist_bundle.artifacts import RESULTS_CSV, new_folder, write_json
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.change import Change, check_weights, measure_change
-from mist_bundle.evaluation.label_files import write_label_map
+from mist_bundle.evaluation.label_files import whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import FoundPairs, Pair, label_maps
 from mist_bundle.evaluation.score import Scored, ScoredCases, ScoreSettings, read_pair, score_arrays
 from mist_bundle.parallel import map_cases
@@ -127,13 +127,13 @@ def _write_strategy(folder: Path, steps: Sequence[Step]) -> None:
 def _treat(item: tuple[str, Path], steps: Sequence[Step], folder: Path) -> str:
     name, path = item
     volume = read_volume(path)
-    write_label_map(folder / f"{name}.nii.gz", apply_strategy(_labels(volume), spacing(volume), steps), path)
+    write_label_map(folder / f"{name}.nii.gz", apply_strategy(whole_labels(volume), spacing(volume), steps), path)
     return name
 
 
 def _treat_and_score(pair: Pair, steps: Sequence[Step], folder: Path, settings: ScoreSettings) -> tuple[Scored, Scored]:
     reference, prediction = read_pair(pair)
-    raw = _labels(prediction)
+    raw = whole_labels(prediction)
     try:
         before = score_arrays(pair.id, raw, reference, settings)
         label = apply_strategy(raw, spacing(prediction), steps)
@@ -147,13 +147,3 @@ def _treat_and_score(pair: Pair, steps: Sequence[Step], folder: Path, settings: 
 def spacing(volume: Volume) -> list[float]:
     """Size of a voxel along each axis in mm."""
     return [float(size) for size in np.linalg.norm(volume.affine[:3, :3], axis=0)]
-
-
-def _labels(volume: Volume) -> np.ndarray:
-    array = volume.array
-    if array.dtype.kind in "iu":
-        return array
-    whole = array.astype(np.int32)
-    if not np.array_equal(whole, array):
-        raise InputError(Problem(volume.name, "holds values that are no whole numbers; expected labels."))
-    return whole

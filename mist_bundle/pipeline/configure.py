@@ -70,8 +70,8 @@ def autoconfig(
     Raises:
         InputError: everything that is wrong, before anything is written.
     """
-    check_options(options)
     options, user_code = _find_user_code(options)
+    check_options(options)
     spec = DatasetSpec.from_json(dataset_json)
     if options.ignore_label is not None:
         spec = spec.with_ignore_label(options.ignore_label)
@@ -124,9 +124,14 @@ def _find_user_code(options: PlanOptions) -> tuple[PlanOptions, tuple[UserCode, 
         if name == "network":
             options = replace(options, network=code.target, patch_divisor=code.patch_divisor)
         else:
-            options = replace(options, loss=code.target)
+            maps = options.distance_maps or code.needs_distance_maps
+            options = replace(options, loss=code.target, distance_maps=maps)
         codes.append(code)
     if problems:
+        try:
+            check_options(options)
+        except InputError as error:  # whatever else is wrong is said at once
+            problems += error.problems
         raise InputError(problems)
     return options, tuple(codes)
 

@@ -23,6 +23,7 @@ from mist_bundle.pipeline.workflows import num_folds
 if TYPE_CHECKING:
     from mist_bundle.evaluation.change import Change
     from mist_bundle.evaluation.choose_postprocessing import Choice
+    from mist_bundle.evaluation.ensemble import Channels
     from mist_bundle.evaluation.pairs import Classes
     from mist_bundle.evaluation.score import ScoreSettings
     from mist_bundle.runtime.postprocessing.strategy import Step
@@ -65,6 +66,16 @@ def scored_classes(bundle: Path) -> Classes:
         labels=tuple(plan["labels"]),
         ignore_label=plan.get("ignore_label"),
     )
+
+
+def probability_channels(bundle: Path) -> Channels:
+    """What the channels of the probability maps mean that a bundle writes."""
+    from mist_bundle.evaluation.ensemble import Channels
+
+    plan = read_json(bundle / PLAN_JSON)
+    if plan["decisions"].get("regions", {}).get("value"):
+        return Channels(labels=tuple(plan["region_labels"]), region_order=tuple(plan["region_order"]))
+    return Channels(labels=tuple(plan["labels"]))
 
 
 def choose_postprocessing(

@@ -13,18 +13,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mist_bundle.catalog.augmentations import AUGMENTATIONS
 from mist_bundle.catalog.choice import Choice, find_choice, is_user_code, nearest
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.bounds import number_problems
+from mist_bundle.planning.geometry import decide_geometry, network_name
 from mist_bundle.planning.networks import (
     DEFAULT_KERNEL_SIZE,
     OPTIONS,
     NetworkSize,
     SizeRequest,
-    fit_network_patch,
     option_problems,
     size_network,
 )
@@ -226,7 +227,7 @@ def check_options(options: PlanOptions) -> None:
         )
         if value is not None and value not in menu and not (name != "recipe" and is_user_code(value))
     ]
-    problems += option_problems(_network_name(options), {name: getattr(options, name) for name in OPTIONS})
+    problems += option_problems(network_name(options), {name: getattr(options, name) for name in OPTIONS})
     problems += [*menu_problems(options), *number_problems(options)]
     problems += objective_problems(options)
     problems += _axis_problems("target_spacing", options.target_spacing)
@@ -252,7 +253,7 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
     recipe = RECIPES[options.recipe]
     if options.ignore_label is not None:
         spec = spec.with_ignore_label(options.ignore_label)
-    geometry = _decide_geometry(spec, fingerprint, options, recipe)
+    geometry = decide_geometry(spec, fingerprint, options, recipe)
     objective = decide_objective(spec, fingerprint.class_voxels, options, recipe)
     num_outputs = len(spec.final_classes) if objective["regions"].value else spec.num_classes
     return Plan(
@@ -273,42 +274,6 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
         **_decide_training(fingerprint, options, recipe),
         **_decide_inference(options, recipe),
     )
-
-
-def _decide_geometry(
-    spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe
-) -> dict[str, Any]:
-    cases = fingerprint.cases
-    crop = rules.decide_crop([case.crop_reduction for case in cases])
-    if options.skip_preprocessing:
-        crop = Decision(False, "Preprocessing is skipped, as asked.")
-    shapes = [case.cropped_shape if crop.value else case.shape for case in cases]
-    spacings = [case.spacing_mm for case in cases]
-    spacing = rules.decide_target_spacing(spacings, shapes, spec.num_channels)
-    if options.target_spacing is not None:
-        spacing = Decision(options.target_spacing, f"Asked for; the rule gives {_text(spacing.value)} mm.")
-    pairs = zip(shapes, spacings, strict=True)
-    resampled = [rules.resampled_shape(shape, own, spacing.value) for shape, own in pairs]
-    median = rules.median_shape([(s[0], s[1], s[2]) for s in shapes] if options.skip_preprocessing else resampled)
-    return {
-        "crop_to_foreground": crop,
-        "target_spacing_mm": spacing,
-        "median_resampled_shape": Decision(median, "Median over the cases, after crop and resampling."),
-        "patch_size": _decide_patch(median, spacing.value, options, recipe),
-    }
-
-
-def _decide_patch(median: Triple, spacing_mm: Spacing, options: PlanOptions, recipe: Recipe) -> Decision[Triple]:
-    limit = options.max_patch_size or recipe.max_patch_size
-    if options.patch_size is not None:
-        asked = Decision(options.patch_size, "Asked for.")
-    elif recipe.patch_rule == "cover":
-        asked = rules.decide_patch_cover(median, limit, recipe.max_patch_voxels)
-    else:
-        asked = rules.decide_patch_power_of_two(median, limit)
-    row = find_choice(NETWORKS, _network_name(options))
-    fitted, reason = fit_network_patch(row, asked.value, spacing_mm, options.patch_divisor)
-    return Decision(fitted, f"{asked.because} {reason}") if reason else asked
 
 
 def _decide_intensity(
@@ -342,15 +307,10 @@ def _decide_intensity(
     }
 
 
-def _network_name(options: PlanOptions) -> str:
-    recipe = RECIPES.get(options.recipe)
-    return options.network or (recipe.network if recipe else "")
-
-
 def _decide_network(
     spec: DatasetSpec, options: PlanOptions, recipe: Recipe, geometry: Mapping[str, Any], num_outputs: int
 ) -> dict[str, Any]:
-    row = find_choice(NETWORKS, _network_name(options))
+    row = find_choice(NETWORKS, network_name(options))
     residual = _network_option("residual", options, row, recipe.residual)
     wanted = _network_option("deep_supervision_heads", options, row, recipe.deep_supervision_heads)
     if recipe.deep_supervision_heads == 0 and options.deep_supervision_heads is None:
@@ -428,8 +388,13 @@ def _decide_inference(options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
     flips = _asked_or_recipe(options.flip_axes, recipe.flip_axes, options.recipe)
     axes = tuple(sorted(set(flips.value)))
     flips = Decision(axes, flips.because)
-    tta = axes if recipe.test_time_flips else ()
-    reason = "The axes flipped in training." if recipe.test_time_flips else f"Recipe {options.recipe} saves the time."
+    augmentation = options.augmentation or recipe.augmentation
+    if not AUGMENTATIONS[augmentation].kwargs.get("enabled", True):
+        tta, reason = (), "Training shows nothing mirrored."
+    elif recipe.test_time_flips:
+        tta, reason = axes, "The axes flipped in training."
+    else:
+        tta, reason = (), f"Recipe {options.recipe} saves the time."
     return {
         "overlap": Decision(OVERLAP, "MIST 2.3: sliding windows overlap by half."),
         "sigma_scale": Decision(SIGMA_SCALE, "MIST 2.3: Gaussian blending with sigma 0.125 of the patch."),
@@ -444,7 +409,3 @@ def _asked_or_recipe(asked: Any, of_recipe: Any, recipe: str) -> Decision[Any]:
 
 def _default_label_name(label: int) -> str:
     return "background" if label == 0 else f"label_{label}"
-
-
-def _text(values: tuple[float, ...]) -> str:
-    return " x ".join(str(value) for value in values)

@@ -112,6 +112,9 @@ def test_real_brats_cases(brats_small: Path, values: list[int]) -> None:
     bundle, predictions = _through(data, brats_small / "out", BRATS_OPTIONS, one)
     plan = read_json(bundle / "configs/plan.json")
     assert plan["labels"] == values
+    assert plan["decisions"]["regions"]["value"] is True, "the classes that are scored are trained"
+    assert read_json(bundle / "configs/inference.json")["network_def"]["out_channels"] == len(classes)
+    assert all(label in group for label, group in zip(plan["region_labels"], classes.values(), strict=True))
     assert plan["decisions"]["crop_to_foreground"]["value"] is True
     predicted = nib.load(predictions / "case.nii.gz")
     reference = nib.load(one / "case/seg.nii.gz")

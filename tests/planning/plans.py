@@ -25,6 +25,7 @@ def small_plan(
         num_channels=len(channels),
         num_classes=len(classes),
         labels=labels,
+        ignore_label=None,
         label_names=dict(enumerate(classes)),
         final_classes={name: (label,) for label, name in enumerate(classes) if label},
         train_dir=Path(),

@@ -41,3 +41,52 @@ def _percentile(distances: np.ndarray, areas: np.ndarray, fraction: float) -> fl
     order = np.argsort(distances)
     reached = np.cumsum(areas[order]) / areas.sum()
     return float(distances[order][np.argmax(reached >= fraction - 1e-9)])
+
+
+def lesion_metrics(
+    prediction: np.ndarray,
+    reference: np.ndarray,
+    spacing_mm: tuple[float, float, float],
+    *,
+    tolerance_mm: float,
+    diagonal_mm: float,
+    min_volume_mm3: float = 10.0,
+    dilation: int = 3,
+) -> dict[str, float]:
+    """Lesion-wise metrics as the protocol reads, lesion by lesion on whole arrays."""
+    structure = ndimage.generate_binary_structure(3, 2)
+    voxel_mm3 = float(np.prod(spacing_mm))
+    lesions, num_lesions = ndimage.label(reference, structure)
+    parts, num_parts = ndimage.label(prediction, structure)
+    belongs: set[int] = set()
+    rows = []
+    for number in range(1, num_lesions + 1):
+        lesion = lesions == number
+        grown = ndimage.binary_dilation(lesion, structure, iterations=dilation)
+        touched = set(np.unique(parts[grown])) - {0}
+        belongs |= touched
+        if lesion.sum() * voxel_mm3 < min_volume_mm3:
+            continue
+        found = np.isin(parts, list(touched))
+        if not touched:
+            rows.append((0.0, diagonal_mm, 0.0, False))
+            continue
+        surfaces = surface_metrics(found, lesion, spacing_mm, tolerance_mm)
+        dice = 2 * (found & lesion).sum() / (found.sum() + lesion.sum())
+        rows.append((float(dice), surfaces["hd95"], surfaces["surface_dice"], True))
+    invented = sum(
+        (parts == number).sum() * voxel_mm3 >= min_volume_mm3
+        for number in range(1, num_parts + 1)
+        if number not in belongs
+    )
+    rows += [(0.0, diagonal_mm, 0.0, False)] * int(invented)
+    missed = sum(not row[3] for row in rows) - int(invented)
+    hits = sum(row[3] for row in rows)
+    return {
+        "lesion_dice": float(np.mean([row[0] for row in rows])),
+        "lesion_hd95": float(np.mean([row[1] for row in rows])),
+        "lesion_surface_dice": float(np.mean([row[2] for row in rows])),
+        "lesion_f1": 2 * hits / (2 * hits + invented + missed),
+        "lesion_false_positives": float(invented),
+        "lesion_false_negatives": float(missed),
+    }

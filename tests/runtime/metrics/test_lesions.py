@@ -6,8 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from mist_bundle.runtime.metrics.case import METRICS, EmptyRule, score_case
+
+from .independent import lesion_metrics
 
 LESION_METRICS = [name for name in METRICS if name.startswith("lesion_")]
 SHAPE = (40, 30, 20)
@@ -128,3 +131,33 @@ def test_consolidation_joins_lesions_that_meet_when_grown() -> None:
     joined = _score(prediction, reference, consolidation=2)
     assert joined["false_negatives"] == 0
     assert joined["dice"] == pytest.approx(2 * 27 / (27 + 54))
+
+
+def _specks(seed: int, shape: tuple[int, int, int], level: float) -> np.ndarray:
+    """Blobs of very different sizes, some of them below any threshold."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), 1.5)
+    return noise > level * noise.std()
+
+
+@pytest.mark.parametrize(("seed", "spacing_mm"), [(0, (1.0, 1.0, 1.0)), (1, (0.8, 0.8, 3.0)), (2, (0.8, 0.8, 3.0))])
+def test_every_lesion_metric_is_its_definition(seed: int, spacing_mm: tuple[float, float, float]) -> None:
+    shape = (48, 44, 30)
+    reference = _specks(seed, shape, 1.9)
+    # some lesions are found in part, those on one side are missed, and some are invented
+    prediction = np.roll(reference, 1, axis=seed % 3) & _specks(seed + 50, shape, -0.7)
+    prediction[30:] = False
+    prediction |= _specks(seed + 9, shape, 2.5)
+    diagonal_mm = float(np.linalg.norm(np.multiply(shape, spacing_mm)))
+    expected = lesion_metrics(prediction, reference, spacing_mm, tolerance_mm=1.31, diagonal_mm=diagonal_mm)
+    assert expected["lesion_false_positives"] > 0
+    assert expected["lesion_false_negatives"] > 0
+    assert 0 < expected["lesion_f1"] < 1
+    scores = score_case(
+        prediction.astype(np.uint8),
+        reference.astype(np.uint8),
+        spacing_mm,
+        {"x": (1,)},
+        LESION_METRICS,
+        options={"lesion_surface_dice": {"tolerance_mm": 1.31}},
+    )
+    assert scores == pytest.approx({f"x_{name}": value for name, value in expected.items()}, abs=1e-6)

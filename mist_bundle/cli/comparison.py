@@ -1,0 +1,191 @@
+"""Verbs that set several models side by side: rank, compare, ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mist_bundle.cli.words import bundle_folder, fail_for, mapping, sequence
+from mist_bundle.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from mist_bundle.evaluation.compare import Comparison
+    from mist_bundle.evaluation.ensemble import Channels
+    from mist_bundle.evaluation.rank import Ranking
+    from mist_bundle.evaluation.runs import ComparableRuns
+
+# Heavy imports stand inside the verbs, so that --help answers at once.
+
+
+def rank(
+    *results: str,
+    output: str = "ranking",
+    names: Any = None,
+    metrics: Any = None,
+    directions: Any = None,
+    resamples: int = 10_000,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> None:
+    """Rank runs as the BraTS challenges do: mean rank over cases, classes and metrics; significance; confidence.
+
+    Args:
+        *results: results.csv, results.json or bundle folder of each run, at least two, of the same cases.
+        output: folder to make: ranking.csv, ranks_by_case.csv, significance.csv, ranking.json.
+        names: comma-separated names of the runs; by default those of their files or folders.
+        metrics: only these metrics or columns (dice,hd95 or tumor_dice); all by default.
+        directions: JSON: higher or lower by column or metric that the menu does not know, {"my_score": "higher"}.
+        resamples: draws of cases behind the confidence intervals.
+        seed: of the draws.
+        overwrite: replace a folder that is there already.
+    """
+    from mist_bundle.artifacts import refuse_existing
+    from mist_bundle.evaluation.rank import rank_runs
+
+    target = Path(str(output))
+    refuse_existing(target, overwrite=overwrite)
+    runs = _comparable(results, names, metrics, directions)
+    ranking = rank_runs(runs, resamples=_count("resamples", resamples), seed=int(seed))
+    ranking.write(target, overwrite=overwrite)
+    for line in _ranking_lines(ranking):
+        print(line)
+    _say_folds(runs)
+    print(f"Ranking: {target}")
+
+
+def compare(
+    *results: str,
+    output: str = "comparison",
+    names: Any = None,
+    metrics: Any = None,
+    directions: Any = None,
+    resamples: int = 10_000,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> None:
+    """Compare runs with the first one, case by case; runs of other cases or folds are refused, and it says which.
+
+    Args:
+        *results: results.csv, results.json or bundle folder of each run; the first is what the others are compared to.
+        output: folder to make: comparison.csv, differences_by_case.csv, comparison.json.
+        names: comma-separated names of the runs; by default those of their files or folders.
+        metrics: only these metrics or columns (dice,hd95 or tumor_dice); all by default.
+        directions: JSON: higher or lower by column or metric that the menu does not know, {"my_score": "higher"}.
+        resamples: draws of cases behind the confidence intervals.
+        seed: of the draws.
+        overwrite: replace a folder that is there already.
+    """
+    from mist_bundle.artifacts import refuse_existing
+    from mist_bundle.evaluation.compare import compare_runs
+
+    target = Path(str(output))
+    refuse_existing(target, overwrite=overwrite)
+    runs = _comparable(results, names, metrics, directions)
+    comparison = compare_runs(runs, resamples=_count("resamples", resamples), seed=int(seed))
+    comparison.write(target, overwrite=overwrite)
+    for line in _comparison_lines(comparison):
+        print(line)
+    _say_folds(runs)
+    print(f"Comparison: {target}")
+
+
+def ensemble(
+    *predictions: str,
+    output: str,
+    method: str = "majority",
+    ties: str = "first",
+    labels: Any = None,
+    bundle: str | None = None,
+    workers: Any = 1,
+    overwrite: bool = False,
+) -> None:
+    """Combine the predictions of several models, folders of <id>.nii.gz, into one label map for each case.
+
+    Args:
+        *predictions: two folders or more of the same cases: label maps, or with --method mean probability maps, such
+            as predict --probabilities writes into OUTPUT/probabilities.
+        output: folder to make: <id>.nii.gz and ensemble.json.
+        method: majority, staple or mean (of probabilities).
+        ties: where votes tie: first takes the tied label of the folder that was named first, background takes 0.
+        labels: with mean: the label of each channel, like 0,1,2.
+        bundle: with mean: the bundle that predicted, whose labels (or regions) the channels are.
+        workers: cases at the same time.
+        overwrite: replace a folder that is there already.
+    """
+    from mist_bundle.evaluation.ensemble import EnsembleSettings, ensemble_folders
+
+    settings = EnsembleSettings(method=str(method), ties=str(ties), channels=_channels(labels, bundle))
+    folders = [Path(str(folder)) for folder in predictions]
+    target = Path(str(output))
+    made = ensemble_folders(folders, target, settings, workers, overwrite=overwrite)
+    print(f"{made.num_written} label maps of {len(folders)} models: {target}")
+    fail_for(made.problems, made.num_cases, "not combined")
+
+
+def _comparable(results: Sequence[str], names: Any, metrics: Any, directions: Any) -> ComparableRuns:
+    from mist_bundle.catalog.metrics import metric_name
+    from mist_bundle.evaluation.runs import comparable, read_runs
+
+    called = [] if names is None else sequence("names", names, str)
+    wanted = [] if metrics is None else [metric_name(one) for one in sequence("metrics", metrics, str)]
+    runs = read_runs([Path(str(result)) for result in results], called)
+    return comparable(runs, wanted, mapping("directions", directions))
+
+
+def _count(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InputError(Problem(f"--{name}", f"is {value!r}; expected a whole number of at least 1."))
+    return value
+
+
+def _channels(labels: Any, bundle: str | None) -> Channels | None:
+    from mist_bundle import pipeline
+    from mist_bundle.evaluation.ensemble import Channels
+
+    if labels is not None and bundle is not None:
+        raise InputError(Problem("--labels, --bundle", "say the same; give one of them."))
+    if bundle is not None:
+        return pipeline.probability_channels(bundle_folder(bundle))
+    return None if labels is None else Channels(labels=tuple(sequence("labels", labels, int)))
+
+
+def _ranking_lines(ranking: Ranking) -> list[str]:
+    width = max(len(one.name) for one in ranking.standings)
+    lines = [f"{'':>3}  {'':<{width}}  mean rank  95 % interval     first in"]
+    lines += [
+        f"{one.place:>3}. {one.name:<{width}}  {one.mean_rank:9.4f}  {one.low:.4f} - {one.high:.4f}  {one.first:8.1%}"
+        for one in ranking.standings
+    ]
+    return lines + [
+        f"{pair.better} before {pair.worse}: by {pair.difference:.4f}, better in {pair.better_in} and worse in "
+        f"{pair.worse_in} of {len(ranking.ids)} cases; p = {_p(pair.p)}, corrected {_p(pair.p_holm)}"
+        for pair in ranking.pairs
+    ]
+
+
+def _comparison_lines(comparison: Comparison) -> list[str]:
+    first = comparison.runs.names[0]
+    width = max(len(one.column) for one in comparison.differences)
+    lines = []
+    for run in comparison.runs.names[1:]:
+        lines.append(f"{run} - {first}, {len(comparison.runs.ids)} cases:")
+        lines += [
+            f"  {one.column:<{width}}  {one.first:.4f} -> {one.other:.4f}  {one.difference:+.4f} "
+            f"[{one.low:+.4f}, {one.high:+.4f}]  {one.better} better, {one.worse} worse  "
+            f"p = {_p(one.p)}, corrected {_p(one.p_holm)}"
+            for one in comparison.differences
+            if one.run == run
+        ]
+    return lines
+
+
+def _p(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def _say_folds(runs: ComparableRuns) -> None:
+    if runs.folds_known < len(runs.names):
+        print(
+            "Folds were not compared: a table of scores does not tell them. Give bundle folders to have them checked."
+        )
