@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mist_bundle.planning.table import value_text
+from mist_bundle.planning.table import is_plain, value_text
 from mist_bundle.report.data_part import facts
 from mist_bundle.report.html import Html, details, el, number, section, table
 
@@ -28,7 +27,7 @@ def plan_section(plan: Mapping[str, Any]) -> Html:
     """What was decided, in words, as numbers, and as a table with reasons."""
     decided = plan["decisions"]
     shown = [(words, _value(name, decided[name]["value"])) for name, words in _FACTS.items() if name in decided]
-    plain = {name: one for name, one in decided.items() if _is_default(one["because"])}
+    plain = {name: one for name, one in decided.items() if is_plain(name, one["because"])}
     special = {name: one for name, one in decided.items() if name not in plain}
     sentences = [el("li", sentence) for sentence in plan_words(plan)]
     return section(
@@ -45,11 +44,6 @@ def plan_section(plan: Mapping[str, Any]) -> Html:
         details("Arguments of the network", el("pre", el("code", _plain(plan["network_arguments"])), tabindex=0)),
         lead="What was decided before training, from the measurements and the recipe.",
     )
-
-
-def _is_default(because: str) -> bool:
-    """Whether a reason says no more than that nothing else was asked for."""
-    return because == "Not asked for." or bool(re.fullmatch(r"Recipe \w+\.", because))
 
 
 def _table(decided: Decided, caption: str) -> Html:
