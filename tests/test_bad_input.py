@@ -83,6 +83,12 @@ def _rewrite_header_length(path: Path) -> None:
 
 
 # what is done to one case, and what the report says about it besides the case's name
+def _two_masks(data: Path) -> None:
+    # a file of exactly the name would win over one that contains it
+    shutil.copy(_mask(data), _victim(data) / "b_mask.nii.gz")
+    _mask(data).rename(_victim(data) / "a_mask.nii.gz")
+
+
 BAD_CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "image and label of different shapes": (lambda d: _change(_mask(d), lambda a: a[:, :, :-2]), "shape"),
     "label shifted by 7 mm": (lambda d: _shift(_mask(d), 7.0), "origin"),
@@ -93,12 +99,12 @@ BAD_CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "an empty folder": (lambda d: [path.unlink() for path in _victim(d).iterdir()], "no file"),
     "NaN voxels": (lambda d: _change(_image(d), _with_value(np.nan)), "NaN"),
     "a four-dimensional image": (lambda d: _change(_image(d), lambda a: np.stack([a, a], -1)), "dimension"),
-    "a truncated file": (lambda d: _truncate(_image(d)), "truncated"),
-    "a truncated label": (lambda d: _truncate(_mask(d)), "truncated"),
+    "a truncated file": (lambda d: _truncate(_image(d)), "cut short"),
+    "a truncated label": (lambda d: _truncate(_mask(d)), "cut short"),
     "too few voxels in the file": (lambda d: _rewrite_header_length(_image(d)), "_image_"),
     "an empty file": (lambda d: _image(d).write_bytes(b""), "empty"),
     "a file that is no NIfTI": (lambda d: _image(d).write_bytes(gzip.compress(b"hello" * 200)), "NIfTI"),
-    "two files that match": (lambda d: shutil.copy(_mask(d), _victim(d) / "old_mask.nii.gz"), "mask"),
+    "two files that match": (_two_masks, "b_mask.nii.gz"),
 }
 
 
@@ -168,7 +174,7 @@ BAD_SETS: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
     "a folder that is not there": (_edit(**{"train-data": "nowhere"}), ("nowhere",)),
     "an empty folder": (_no_cases, ("train",)),
     "broken JSON": (lambda d: (d / "dataset.json").write_text('{"task": '), ("dataset.json", "line 1")),
-    "every case is bad": (_all_bad, ("train", "truncated")),
+    "every case is bad": (_all_bad, ("train", "cut short")),
 }
 
 

@@ -61,7 +61,7 @@ def structures_of(
 
     A class whose name is that of another structure is called "<name> (class)".
     """
-    found = {label_names[label]: (label,) for label in labels if label != 0}
+    found: dict[str, tuple[int, ...]] = {label_names[label]: (label,) for label in labels if label != 0}
     for name, members in final_classes.items():
         if len(members) > 1:
             found[f"{name} (class)" if name in found else name] = tuple(members)

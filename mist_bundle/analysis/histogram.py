@@ -120,7 +120,8 @@ class Histogram:
         return cls(step=step, first=first, counts=tuple(counts.tolist()), exact=exact)
 
     def _folded(self, step: float) -> tuple[int, NDArray[np.int64]]:
-        ratio = round(step / self.step)
+        # beyond 64 bits all bins lie within the two around 0, as they do for the largest ratio here
+        ratio = min(round(step / self.step), 1 << 62)
         bins = (self.first + np.arange(len(self.counts))) // ratio
         folded = np.bincount(bins - bins[0], weights=self.counts)
         return int(bins[0]), np.rint(folded).astype(np.int64)

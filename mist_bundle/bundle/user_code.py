@@ -24,6 +24,7 @@ from mist_bundle.errors import InputError, Problem
 
 USER_FOLDER = "user"
 DIVISOR = "patch_divisor"
+MAPS = "needs_distance_maps"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,11 +36,13 @@ class UserCode:
         files: path below scripts/user -> the file to copy there; empty where the code is installed.
         patch_divisor: what a network's patch must be a multiple of, if its class says so (`patch_divisor = 16`, or
             three numbers).
+        needs_distance_maps: whether a loss's class says that it takes distance maps (`needs_distance_maps = True`).
     """
 
     target: str
     files: tuple[tuple[str, Path], ...] = ()
     patch_divisor: tuple[int, int, int] | None = None
+    needs_distance_maps: bool = False
 
 
 def find_user_code(text: str, option: str, menu: Iterable[str] = ()) -> UserCode:
@@ -115,11 +118,15 @@ def _checked(origin: Path, name: str, option: str, *, target: str, files: tuple[
             message = f"names {name or 'nothing'!r} in {origin}, which defines {', '.join(names) or 'nothing'}. {hint}"
             problems.append(Problem(option, message.rstrip()))
         else:
-            problems += _divisor_problems(trees[origin], name, origin)
+            problems += _attribute_problems(trees[origin], name, origin)
     if problems:
         raise InputError(problems)
+    divisor, maps = (_attribute(trees[origin], name, attribute) for attribute in (DIVISOR, MAPS))
     return UserCode(
-        target=f"scripts.{USER_FOLDER}.{target}", files=files, patch_divisor=_patch_divisor(trees[origin], name)
+        target=f"scripts.{USER_FOLDER}.{target}",
+        files=files,
+        patch_divisor=None if divisor is None else _triple(divisor),
+        needs_distance_maps=isinstance(maps, ast.Constant) and maps.value is True,
     )
 
 
@@ -211,29 +218,30 @@ def _top_level_names(tree: ast.Module) -> Iterator[str]:
             yield from (alias.asname or alias.name for alias in node.names)
 
 
-def _divisor_value(tree: ast.Module, name: str) -> ast.expr | None:
+def _attribute(tree: ast.Module, class_name: str, attribute: str) -> ast.expr | None:
+    """What a class of the module assigns to one of its own attributes."""
     for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
+        if isinstance(node, ast.ClassDef) and node.name == class_name:
             for line in node.body:
-                targets = line.targets if isinstance(line, ast.Assign) else []
-                if isinstance(line, ast.AnnAssign):
+                targets: list[ast.expr] = []
+                if isinstance(line, ast.Assign):
+                    targets = line.targets
+                elif isinstance(line, ast.AnnAssign):
                     targets = [line.target]
-                if any(isinstance(target, ast.Name) and target.id == DIVISOR for target in targets):
-                    return line.value  # type: ignore[attr-defined,no-any-return]
+                else:
+                    continue
+                if any(isinstance(target, ast.Name) and target.id == attribute for target in targets):
+                    return line.value
     return None
 
 
-def _divisor_problems(tree: ast.Module, name: str, file: Path) -> list[Problem]:
-    value = _divisor_value(tree, name)
-    if value is None or _triple(value) is not None:
-        return []
-    message = f"{name}.{DIVISOR} is {ast.unparse(value)}; expected a whole number above 0, or three of them."
-    return [Problem(str(file), message)]
-
-
-def _patch_divisor(tree: ast.Module, name: str) -> tuple[int, int, int] | None:
-    value = _divisor_value(tree, name)
-    return None if value is None else _triple(value)
+def _attribute_problems(tree: ast.Module, name: str, file: Path) -> Iterator[Problem]:
+    divisor, maps = _attribute(tree, name, DIVISOR), _attribute(tree, name, MAPS)
+    if divisor is not None and _triple(divisor) is None:
+        message = f"{name}.{DIVISOR} is {ast.unparse(divisor)}; expected a whole number above 0, or three of them."
+        yield Problem(str(file), message)
+    if maps is not None and not (isinstance(maps, ast.Constant) and isinstance(maps.value, bool)):
+        yield Problem(str(file), f"{name}.{MAPS} is {ast.unparse(maps)}; expected True or False.")
 
 
 def _triple(value: ast.expr) -> tuple[int, int, int] | None:

@@ -25,7 +25,8 @@ from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.objective import check_objective
-from mist_bundle.planning.plan import Plan, PlanOptions, check_options, make_plan
+from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.plan import Plan, check_options, make_plan
 
 FOLD_COLUMN = "fold"
 # A last word on a plan, and files to add to its bundle
@@ -70,8 +71,8 @@ def autoconfig(
     Raises:
         InputError: everything that is wrong, before anything is written.
     """
-    check_options(options)
     options, user_code = _find_user_code(options)
+    check_options(options)
     spec = DatasetSpec.from_json(dataset_json)
     if options.ignore_label is not None:
         spec = spec.with_ignore_label(options.ignore_label)
@@ -124,9 +125,14 @@ def _find_user_code(options: PlanOptions) -> tuple[PlanOptions, tuple[UserCode, 
         if name == "network":
             options = replace(options, network=code.target, patch_divisor=code.patch_divisor)
         else:
-            options = replace(options, loss=code.target)
+            maps = options.distance_maps or code.needs_distance_maps
+            options = replace(options, loss=code.target, distance_maps=maps)
         codes.append(code)
     if problems:
+        try:
+            check_options(options)
+        except InputError as error:  # whatever else is wrong is said at once
+            problems += error.problems
         raise InputError(problems)
     return options, tuple(codes)
 

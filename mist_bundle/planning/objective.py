@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from mist_bundle.planning.rules import Decision
 
 if TYPE_CHECKING:
     from mist_bundle.dataset.spec import DatasetSpec
-    from mist_bundle.planning.plan import PlanOptions
+    from mist_bundle.planning.options import PlanOptions
 
 AUTO = "auto"
 Members = Mapping[str, tuple[int, ...]]
@@ -50,12 +51,17 @@ def objective_problems(options: PlanOptions) -> list[Problem]:
         message = f"has no effect with the loss {name}, which uses no distance maps. Those that do: {users}."
         problems += [Problem(f"--{option}", message) for option, given in asked.items() if given]
     weights = options.class_weights
-    if isinstance(weights, str) and weights != AUTO:
-        problems.append(Problem("--class_weights", f"is {weights!r}; expected auto, or numbers like 0.5,1,2."))
-    elif weights is not None and weights != AUTO and (min(weights) < 0 or max(weights) == 0):
+    if isinstance(weights, str):
+        if weights != AUTO:
+            problems.append(Problem("--class_weights", f"is {weights!r}; expected auto, or numbers like 0.5,1,2."))
+    elif weights is not None and not _can_be_weights(weights):
         message = f"is {list(weights)}; expected numbers of 0 or more, one of them above 0."
         problems.append(Problem("--class_weights", message))
     return problems
+
+
+def _can_be_weights(weights: Sequence[float]) -> bool:
+    return all(isfinite(weight) and weight >= 0 for weight in weights) and any(weight > 0 for weight in weights)
 
 
 def check_objective(spec: DatasetSpec, options: PlanOptions) -> None:
@@ -188,7 +194,7 @@ def _decide_maps(name: str, options: PlanOptions, *, needed: bool) -> Decision[b
         scale = "each side scaled to 1" if options.normalize_distance_maps else f"in {unit}"
         return Decision(True, f"The loss {name} needs them, {scale}. Patches are not zoomed then.")
     if options.distance_maps:
-        return Decision(True, "Asked for.")
+        return Decision(True, f"The loss {name} says that it needs them. Patches are not zoomed then.")
     return Decision(False, "The loss does not need them.")
 
 

@@ -13,23 +13,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mist_bundle.catalog.augmentations import AUGMENTATIONS
 from mist_bundle.catalog.choice import Choice, find_choice, is_user_code, nearest
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.bounds import number_problems
+from mist_bundle.planning.geometry import decide_geometry, geometry_problems, network_name
 from mist_bundle.planning.networks import (
     DEFAULT_KERNEL_SIZE,
     OPTIONS,
     NetworkSize,
     SizeRequest,
-    fit_network_patch,
     option_problems,
     size_network,
 )
 from mist_bundle.planning.objective import decide_objective, objective_problems
 from mist_bundle.planning.optimisation import decide_optimisation, menu_problems
+from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.recipes import RECIPES, Recipe
 from mist_bundle.planning.rules import Decision, Spacing, Triple
 
@@ -41,54 +43,6 @@ PLAN_VERSION = 1
 OVERLAP = 0.5
 SIGMA_SCALE = 0.125
 TRANSFER_FIELDS = frozenset({"initial_weights", "frozen_epochs", "frozen_parts", "layer_decay", "layer_rates"})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlanOptions:
-    """What the user may ask for; None leaves the decision to the recipe or the data."""
-
-    recipe: str = "paper"
-    network: str | None = None
-    network_arguments: Mapping[str, Any] | None = None
-    deep_supervision_heads: int | None = None
-    residual: bool | None = None
-    vae: bool | None = None
-    kernel_size: int | None = None
-    patch_divisor: Triple | None = None  # what a user's own network says its patches must be multiples of
-    loss: str | None = None
-    folds: int = 5
-    val_fraction: float | None = None
-    epochs: int | None = None
-    steps_per_epoch: int | None = None
-    batch_size: int | None = None
-    patch_size: Triple | None = None
-    max_patch_size: Triple | None = None
-    target_spacing: Spacing | None = None
-    optimizer: str | None = None
-    learning_rate: float | None = None
-    schedule: str | None = None
-    warmup_steps: int | None = None
-    weight_decay: float | None = None
-    l1_penalty: float | None = None
-    grad_clip_norm: float | None = None
-    accumulation_steps: int | None = None
-    ema_decay: float | None = None
-    early_stopping: int | None = None
-    precision: str | None = None
-    compile: bool | None = None
-    augmentation: str | None = None
-    seed: int = 42
-    skip_preprocessing: bool = False
-    bias_correction: bool = False
-    distance_maps: bool = False
-    normalize_distance_maps: bool = True
-    distance_maps_in_mm: bool = False
-    composite_weighting: str | None = None
-    class_weights: tuple[float, ...] | str | None = None  # "auto": from the voxels of each class
-    ignore_label: int | None = None
-    regions: bool | None = None
-    region_labels: tuple[int, ...] | None = None
-    flip_axes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,20 +180,12 @@ def check_options(options: PlanOptions) -> None:
         )
         if value is not None and value not in menu and not (name != "recipe" and is_user_code(value))
     ]
-    problems += option_problems(_network_name(options), {name: getattr(options, name) for name in OPTIONS})
+    problems += option_problems(network_name(options), {name: getattr(options, name) for name in OPTIONS})
     problems += [*menu_problems(options), *number_problems(options)]
     problems += objective_problems(options)
-    problems += _axis_problems("target_spacing", options.target_spacing)
-    problems += _axis_problems("patch_size", options.patch_size)
-    problems += _axis_problems("max_patch_size", options.max_patch_size)
+    problems += geometry_problems(options)
     if problems:
         raise InputError(problems)
-
-
-def _axis_problems(name: str, value: tuple[float, ...] | None) -> list[Problem]:
-    if value is None or (len(value) == 3 and all(axis > 0 for axis in value)):
-        return []
-    return [Problem(f"--{name}", f"is {list(value)}; expected three numbers above 0, for example 1,1,1.")]
 
 
 def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions) -> Plan:
@@ -252,7 +198,7 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
     recipe = RECIPES[options.recipe]
     if options.ignore_label is not None:
         spec = spec.with_ignore_label(options.ignore_label)
-    geometry = _decide_geometry(spec, fingerprint, options, recipe)
+    geometry = decide_geometry(spec, fingerprint, options, recipe)
     objective = decide_objective(spec, fingerprint.class_voxels, options, recipe)
     num_outputs = len(spec.final_classes) if objective["regions"].value else spec.num_classes
     return Plan(
@@ -273,42 +219,6 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
         **_decide_training(fingerprint, options, recipe),
         **_decide_inference(options, recipe),
     )
-
-
-def _decide_geometry(
-    spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe
-) -> dict[str, Any]:
-    cases = fingerprint.cases
-    crop = rules.decide_crop([case.crop_reduction for case in cases])
-    if options.skip_preprocessing:
-        crop = Decision(False, "Preprocessing is skipped, as asked.")
-    shapes = [case.cropped_shape if crop.value else case.shape for case in cases]
-    spacings = [case.spacing_mm for case in cases]
-    spacing = rules.decide_target_spacing(spacings, shapes, spec.num_channels)
-    if options.target_spacing is not None:
-        spacing = Decision(options.target_spacing, f"Asked for; the rule gives {_text(spacing.value)} mm.")
-    pairs = zip(shapes, spacings, strict=True)
-    resampled = [rules.resampled_shape(shape, own, spacing.value) for shape, own in pairs]
-    median = rules.median_shape([(s[0], s[1], s[2]) for s in shapes] if options.skip_preprocessing else resampled)
-    return {
-        "crop_to_foreground": crop,
-        "target_spacing_mm": spacing,
-        "median_resampled_shape": Decision(median, "Median over the cases, after crop and resampling."),
-        "patch_size": _decide_patch(median, spacing.value, options, recipe),
-    }
-
-
-def _decide_patch(median: Triple, spacing_mm: Spacing, options: PlanOptions, recipe: Recipe) -> Decision[Triple]:
-    limit = options.max_patch_size or recipe.max_patch_size
-    if options.patch_size is not None:
-        asked = Decision(options.patch_size, "Asked for.")
-    elif recipe.patch_rule == "cover":
-        asked = rules.decide_patch_cover(median, limit, recipe.max_patch_voxels)
-    else:
-        asked = rules.decide_patch_power_of_two(median, limit)
-    row = find_choice(NETWORKS, _network_name(options))
-    fitted, reason = fit_network_patch(row, asked.value, spacing_mm, options.patch_divisor)
-    return Decision(fitted, f"{asked.because} {reason}") if reason else asked
 
 
 def _decide_intensity(
@@ -342,15 +252,10 @@ def _decide_intensity(
     }
 
 
-def _network_name(options: PlanOptions) -> str:
-    recipe = RECIPES.get(options.recipe)
-    return options.network or (recipe.network if recipe else "")
-
-
 def _decide_network(
     spec: DatasetSpec, options: PlanOptions, recipe: Recipe, geometry: Mapping[str, Any], num_outputs: int
 ) -> dict[str, Any]:
-    row = find_choice(NETWORKS, _network_name(options))
+    row = find_choice(NETWORKS, network_name(options))
     residual = _network_option("residual", options, row, recipe.residual)
     wanted = _network_option("deep_supervision_heads", options, row, recipe.deep_supervision_heads)
     if recipe.deep_supervision_heads == 0 and options.deep_supervision_heads is None:
@@ -428,8 +333,13 @@ def _decide_inference(options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
     flips = _asked_or_recipe(options.flip_axes, recipe.flip_axes, options.recipe)
     axes = tuple(sorted(set(flips.value)))
     flips = Decision(axes, flips.because)
-    tta = axes if recipe.test_time_flips else ()
-    reason = "The axes flipped in training." if recipe.test_time_flips else f"Recipe {options.recipe} saves the time."
+    augmentation = options.augmentation or recipe.augmentation
+    if not AUGMENTATIONS[augmentation].kwargs.get("enabled", True):
+        tta, reason = (), "Training shows nothing mirrored."
+    elif recipe.test_time_flips:
+        tta, reason = axes, "The axes flipped in training."
+    else:
+        tta, reason = (), f"Recipe {options.recipe} saves the time."
     return {
         "overlap": Decision(OVERLAP, "MIST 2.3: sliding windows overlap by half."),
         "sigma_scale": Decision(SIGMA_SCALE, "MIST 2.3: Gaussian blending with sigma 0.125 of the patch."),
@@ -444,7 +354,3 @@ def _asked_or_recipe(asked: Any, of_recipe: Any, recipe: str) -> Decision[Any]:
 
 def _default_label_name(label: int) -> str:
     return "background" if label == 0 else f"label_{label}"
-
-
-def _text(values: tuple[float, ...]) -> str:
-    return " x ".join(str(value) for value in values)

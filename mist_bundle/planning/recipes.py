@@ -14,9 +14,10 @@ class Recipe:
     """What is decided before any data is seen.
 
     Attributes:
-        patch_rule: "power_of_two" (paper) or "cover" (the median image, as far as the voxel budget goes).
+        patch_rule: "power_of_two" (paper), "budget" (2.3.0: voxels for the memory, quasi-2D where slices are far apart)
+            or "cover" (the median image, as far as the voxel budget goes).
         max_patch_size: voxels per axis that no patch exceeds.
-        max_patch_voxels: voxels of one patch that "cover" does not exceed.
+        max_patch_voxels: voxels of one patch that "cover" does not exceed, nor "budget" in a batch of two.
         nonzero_ratio: per-image statistics use non-zero voxels when non-zero/zero is below it (None: MIST 2.3.0's rule,
             a mean non-zero fraction of at most 0.8).
         weight_decay: L2 penalty; decoupled with adamw.
@@ -102,7 +103,8 @@ RECIPES: dict[str, Recipe] = {
         warmup_fraction=0.02,
         weight_decay=1e-4,
         nonzero_ratio=None,
-        max_patch_size=(128, 128, 128),
+        patch_rule="budget",
+        max_patch_size=(512, 512, 512),
         regions=False,
     ),
     "quick": replace(
@@ -117,6 +119,7 @@ RECIPES: dict[str, Recipe] = {
         schedule="cosine",
         warmup_fraction=0.05,
         weight_decay=0.05,
+        augmentation="nnunet",
         epochs=28,
         min_steps_per_epoch=100,
         patch_rule="cover",

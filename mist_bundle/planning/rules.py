@@ -93,7 +93,7 @@ def decide_patch_power_of_two(median: Triple, max_patch_size: Triple) -> Decisio
     patch = tuple(
         2 ** floor(log2(max(1, min(size, limit)))) for size, limit in zip(median, max_patch_size, strict=True)
     )
-    because = f"Largest power of two within the median image {_text(median)} and the maximum {_text(max_patch_size)}."
+    because = f"Largest power of two within the median image {joined(median)} and the maximum {joined(max_patch_size)}."
     return Decision((patch[0], patch[1], patch[2]), because)
 
 
@@ -106,7 +106,7 @@ def decide_patch_cover(median: Triple, max_patch_size: Triple, max_voxels: int) 
         axis = int(np.argmax(left))
         patch[axis] -= 1
     shrunk = tuple(patch) != tuple(median)
-    because = f"Median image {_text(median)}" + (f" shrunk to {max_voxels} voxels." if shrunk else ", whole.")
+    because = f"Median image {joined(median)}" + (f" shrunk to {max_voxels} voxels." if shrunk else ", whole.")
     return Decision((patch[0], patch[1], patch[2]), because)
 
 
@@ -152,5 +152,6 @@ def _spacing(values: np.ndarray) -> Spacing:
     return (round(float(values[0]), 6), round(float(values[1]), 6), round(float(values[2]), 6))
 
 
-def _text(values: Sequence[float]) -> str:
+def joined(values: Sequence[float]) -> str:
+    """Three sizes as people write them."""
     return " x ".join(str(value) for value in values)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ _LABEL_CHARACTERS = 15
 _LOG_ABOVE = 20.0
 
 Point = tuple[float, float]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -313,7 +315,7 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return marks[first : max(last, first + 1) + 1]
 
 
-def _thinned(values: Sequence[float] | Sequence[Point]) -> Sequence[float] | Sequence[Point]:
+def _thinned(values: Sequence[T]) -> Sequence[T]:
     return values[:: max(1, math.ceil(len(values) / _MAX_POINTS))]
 
 
@@ -334,4 +336,4 @@ def _figure(title: str, description: str, drawing: Html, height: float, legend: 
     chart = el(
         "svg", el("title", description), drawing, class_="chart", view_box=f"0 0 {WIDTH:g} {height:g}", role="img"
     )
-    return el("figure", el("h4", title), chart, legend)
+    return el("figure", el("figcaption", el("strong", title)), chart, legend)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mist_bundle.report.colours import OVERLAY_COLOURS
 from mist_bundle.report.html import Html, el
 from mist_bundle.runtime.numerics.grid import reorient, spacing_of
 
@@ -136,10 +137,6 @@ def picture(shown: Slice, alt: str) -> Html:
     return el("div", frame, el("p", f"{shown.plane}, {shown.position_mm:.0f} mm"), class_="plane")
 
 
-# bright variants of the page's colours, since pictures are dark in both schemes
-OVERLAY_COLOURS = ("#56b4e9", "#e69f00", "#00d39b", "#ee8bc4", "#f0e442", "#ff7f50", "#b3a4ff", "#ffffff")
-
-
 def _slice(
     plane: str,
     image: NDArray[Any],
@@ -213,7 +210,7 @@ def _reduced(pixels: NDArray[Any]) -> NDArray[np.float32]:
             starts = np.arange(0, values.shape[axis], step)
             sums = np.add.reduceat(values, starts, axis=axis)
             sizes = np.diff([*starts.tolist(), values.shape[axis]])
-            values = sums / (sizes[:, None] if axis == 0 else sizes)
+            values = (sums / (sizes[:, None] if axis == 0 else sizes)).astype(np.float32)
     return values
 
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -51,6 +51,7 @@ def test_percentiles_of_other_numbers_are_within_a_bin(values, percent, max_bins
 
 
 @given(first=_FLOATS, second=_FLOATS, third=_WHOLE)
+@example(first=np.zeros(1, np.float32), second=np.float32([1.2e-38, -1.2e-38]), third=np.zeros(1, np.int32))
 def test_the_sum_is_the_histogram_of_all_values_in_the_coarsest_bins(first, second, third):
     parts = [Histogram.of(values, 64) for values in (first, second, third.astype(np.float32))]
     total = Histogram.sum(parts)

@@ -16,7 +16,7 @@ from mist_bundle import cli, pipeline
 from mist_bundle.artifacts import read_json
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import EXIT_OK
-from mist_bundle.planning.plan import PlanOptions
+from mist_bundle.planning.options import PlanOptions
 
 SHORT = PlanOptions(recipe="quick", folds=2, epochs=1, steps_per_epoch=2, patch_size=(16, 16, 16), val_fraction=0.2)
 BRATS_CLASSES = {"WT": [1, 2, 3, 4], "TC": [1, 3, 4], "ET": [4]}
@@ -112,6 +112,9 @@ def test_real_brats_cases(brats_small: Path, values: list[int]) -> None:
     bundle, predictions = _through(data, brats_small / "out", BRATS_OPTIONS, one)
     plan = read_json(bundle / "configs/plan.json")
     assert plan["labels"] == values
+    assert plan["decisions"]["regions"]["value"] is True, "the classes that are scored are trained"
+    assert read_json(bundle / "configs/inference.json")["network_def"]["out_channels"] == len(classes)
+    assert all(label in group for label, group in zip(plan["region_labels"], classes.values(), strict=True))
     assert plan["decisions"]["crop_to_foreground"]["value"] is True
     predicted = nib.load(predictions / "case.nii.gz")
     reference = nib.load(one / "case/seg.nii.gz")

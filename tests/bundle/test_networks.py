@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,19 +14,19 @@ import pytest
 import torch
 
 from mist_bundle import pipeline
+from mist_bundle.analysis.fingerprint import analyze
 from mist_bundle.bundle.configs.inference import inference_config
 from mist_bundle.bundle.configs.train import train_config
 from mist_bundle.bundle.launch import INFERENCE, TRAINING, workflow_command
 from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import InputError
-from mist_bundle.planning.plan import Plan, PlanOptions, make_plan
+from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.plan import Plan, make_plan
+from tests.bundle.run_monai import run_monai
 
 TINY = PlanOptions(recipe="quick", folds=2, epochs=1, steps_per_epoch=2, patch_size=(16, 16, 16), val_fraction=0.2)
-WITHOUT_MIST_BUNDLE = (
-    "import sys, runpy; sys.modules['mist_bundle'] = None; sys.argv[0] = 'monai.bundle'; "
-    "runpy.run_module('monai.bundle', run_name='__main__')"
-)
 OWN = """
 from torch import nn
 
@@ -44,18 +43,10 @@ class Own(nn.Module):
 """
 
 
-def _monai(run_id: str, config: Path, *overrides: str, cwd: Path) -> None:
-    words = ["run", run_id, "--config_file", str(config), *overrides]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    environment.pop("PYTHONPATH", None)
-    command = [sys.executable, "-c", WITHOUT_MIST_BUNDLE, *words]
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-
-
 @pytest.fixture(scope="module")
 def measured(phantom_json: Path) -> tuple[DatasetSpec, Any]:
-    return DatasetSpec.from_json(phantom_json), pipeline.analyze_dataset(phantom_json)[0]
+    spec = DatasetSpec.from_json(phantom_json)
+    return spec, analyze(spec, find_cases(spec, "train").cases)
 
 
 def _plan(measured: tuple[DatasetSpec, Any], **asked: Any) -> Plan:
@@ -158,13 +149,13 @@ def test_own_network_by_file(phantom_json: Path, tmp_path: Path, monkeypatch: py
 def test_trains_resumes_predicts_and_exports(phantom_json: Path, tmp_path: Path, asked: dict[str, Any]) -> None:
     bundle = pipeline.autoconfig(phantom_json, tmp_path / "out", replace(TINY, **asked)).bundle
     configs, data = bundle / "configs", ["--dataset_dir", str(phantom_json.parent / "train")]
-    _monai("training", configs / "train.json", *data, cwd=tmp_path)
+    run_monai("training", configs / "train.json", *data, cwd=tmp_path)
     weights = torch.load(bundle / "models/model.pt", weights_only=True)
     assert not any("super" in name or "auxiliary" in name or "vae_branch" in name for name in weights)
-    _monai("training", configs / "train.json", *data, "--epochs", "2", "--resume", "true", cwd=tmp_path)
+    run_monai("training", configs / "train.json", *data, "--epochs", "2", "--resume", "true", cwd=tmp_path)
     history = (tmp_path / "out" / f"{bundle.name}_work/fold_0/history.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in history] == [1, 2]
-    _monai("inference", configs / "inference.json", *data, "--output_dir", str(tmp_path / "seg"), cwd=tmp_path)
+    run_monai("inference", configs / "inference.json", *data, "--output_dir", str(tmp_path / "seg"), cwd=tmp_path)
     assert len(list((tmp_path / "seg").glob("*.nii.gz"))) == 2
     _check_in_and_out(bundle)
     _check_export(bundle, tmp_path)
@@ -235,8 +226,8 @@ def test_own_network_by_editing_the_json(own_bundle: Path, phantom_json: Path, t
 def _trains_and_predicts(bundle: Path, phantom_json: Path, tmp_path: Path) -> None:
     data = ["--dataset_dir", str(phantom_json.parent / "train")]
     configs = bundle / "configs"
-    _monai("training", configs / "train.json", *data, "--epochs", "1", cwd=tmp_path)
+    run_monai("training", configs / "train.json", *data, "--epochs", "1", cwd=tmp_path)
     weights = torch.load(bundle / "models/model.pt", weights_only=True)
     assert sorted(weights) == ["down.bias", "down.weight", "up.bias", "up.weight"]
-    _monai("inference", configs / "inference.json", *data, "--output_dir", str(tmp_path / "seg"), cwd=tmp_path)
+    run_monai("inference", configs / "inference.json", *data, "--output_dir", str(tmp_path / "seg"), cwd=tmp_path)
     assert len(list((tmp_path / "seg").glob("*.nii.gz"))) == 2

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mist_bundle import pipeline
 from mist_bundle.bundle.user_code import copy_user_code, find_user_code
 from mist_bundle.errors import InputError
+from mist_bundle.planning.options import PlanOptions
 
 NET = """
 import math
@@ -82,6 +86,7 @@ def test_installed_packages_stay_where_they_are() -> None:
         ("from .helpers import x\nclass Net: ...", "net.py:Net", r"imports its neighbour in line 1"),
         ("import mist_bundle\nclass Net: ...", "net.py:Net", r"where mist_bundle is not installed"),
         ("class Net:\n    patch_divisor = 'x'", "net.py:Net", r"patch_divisor is 'x'; expected a whole number"),
+        ("class Net:\n    needs_distance_maps = 'yes'", "net.py:Net", r"needs_distance_maps is 'yes'; expected True"),
         ("", "absent.py:Net", r"names absent.py, which is not there"),
         ("", "no_such_module_here.Net", r"no Python module 'no_such_module_here'.*On the menu: nnunet"),
     ],
@@ -100,3 +105,26 @@ def test_package_that_names_itself_is_refused(folder: Path) -> None:
     (package / "nets.py").write_text("from selfish import blocks\nclass Net: ...")
     with pytest.raises(InputError, match="import it relatively"):
         find_user_code("selfish.nets.Net", "--network")
+
+
+@pytest.mark.parametrize(
+    ("line", "needs"), [("", False), ("needs_distance_maps = True", True), ("other = True", False)]
+)
+def test_loss_says_that_it_needs_distance_maps(folder: Path, line: str, needs: bool) -> None:
+    (folder / "own.py").write_text(f"class Loss:\n    {line or 'pass'}\n")
+    assert find_user_code("own.py:Loss", "--loss").needs_distance_maps is needs
+
+
+def test_own_loss_gets_its_maps_and_everything_wrong_is_said_at_once(folder: Path, phantom_json: Path) -> None:
+    (folder / "own.py").write_text("class Loss:\n    needs_distance_maps = True\n")
+    options = PlanOptions(recipe="quick", folds=2, loss="own.py:Loss", distance_maps_in_mm=True)
+    made = pipeline.autoconfig(phantom_json, folder / "out", options)
+    assert made.plan.distance_maps.value is True
+    config = json.loads((made.bundle / "configs/train.json").read_text())
+    assert config["train"]["cache"]["keys"] == ["image", "label", "dtm"]
+    assert "prepare_batch" in config["train"]["trainer"]
+    assert config["loss"]["loss"]["_target_"] == "scripts.user.own.Loss"
+    with pytest.raises(InputError) as refused:
+        pipeline.autoconfig(phantom_json, folder / "no", replace(options, loss="own.py:Lost", optimizer="adma"))
+    assert "Did you mean 'Loss'?" in str(refused.value)
+    assert "Did you mean 'adam'?" in str(refused.value)

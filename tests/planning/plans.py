@@ -7,7 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from mist_bundle.planning.plan import Plan, PlanOptions, make_plan
+from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.plan import Plan, make_plan
 
 
 def small_plan(
@@ -25,6 +26,7 @@ def small_plan(
         num_channels=len(channels),
         num_classes=len(classes),
         labels=labels,
+        ignore_label=None,
         label_names=dict(enumerate(classes)),
         final_classes={name: (label,) for label, name in enumerate(classes) if label},
         train_dir=Path(),

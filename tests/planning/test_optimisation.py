@@ -6,10 +6,14 @@ from dataclasses import fields, replace
 
 import pytest
 
+from mist_bundle.bundle.configs.inference import inference_config
+from mist_bundle.bundle.configs.train import train_config
 from mist_bundle.errors import InputError
 from mist_bundle.planning.optimisation import SETTINGS, decide_optimisation, menu_problems
-from mist_bundle.planning.plan import Plan, PlanOptions, check_options
+from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.plan import Plan, check_options
 from mist_bundle.planning.recipes import RECIPES, Recipe
+from tests.planning.plans import small_plan
 
 
 def test_settings_have_one_name_everywhere() -> None:
@@ -69,3 +73,26 @@ def test_early_stopping_needs_something_to_watch() -> None:
     assert list(menu_problems(PlanOptions(early_stopping=3))) == []
     (problem,) = menu_problems(PlanOptions(early_stopping=3, val_fraction=0))
     assert "--val_fraction is 0" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("asked", "trained", "tested"),
+    [
+        ({}, (0, 1, 2), (0, 1, 2)),
+        ({"flip_axes": (1, 2)}, (1, 2), (1, 2)),
+        ({"flip_axes": ()}, (), ()),
+        ({"recipe": "quick"}, (0,), ()),
+        ({"augmentation": "none"}, (0, 1, 2), ()),
+        ({"augmentation": "nnunet", "flip_axes": (2,)}, (2,), (2,)),
+    ],
+)
+def test_what_training_never_flips_is_not_flipped_in_testing(
+    asked: dict[str, object], trained: tuple[int, ...], tested: tuple[int, ...]
+) -> None:
+    plan = small_plan(**{"recipe": "paper", **asked})
+    assert plan.flip_axes.value == trained
+    assert plan.test_time_flip_axes.value == tested
+    settings = train_config(plan, "name", "id", "..")["train"]["augmentation"]
+    assert settings["flip_axes"] == list(trained)
+    assert inference_config(plan, "name", "id", "..")["test_time_flip_axes"] == list(tested)
+    assert set(tested) <= set(settings["flip_axes"] if settings.get("enabled", True) else ())

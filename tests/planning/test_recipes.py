@@ -32,3 +32,23 @@ def test_brats2024_protocol() -> None:
     assert (brats.network, brats.residual, brats.deep_supervision_heads) == ("nnunet-pocket", True, 2)
     assert (brats.learning_rate, brats.schedule, brats.weight_decay) == (1e-3, "cosine", 1e-5)
     assert (brats.epochs, brats.batch_size * 8, brats.val_fraction) == (15000, 32, 0.025)
+
+
+def test_mist2_has_the_defaults_of_2_3_0() -> None:
+    mist = RECIPES["mist2"]
+    assert (mist.network, mist.residual, mist.deep_supervision_heads, mist.loss) == ("nnunet", True, 2, "dice_ce")
+    assert (mist.optimizer, mist.learning_rate, mist.weight_decay) == ("adamw", 1e-3, 1e-4)
+    assert (mist.schedule, mist.epochs, mist.grad_clip_norm) == ("cosine", 1000, 1.0)
+    assert mist.warmup_fraction * mist.epochs == 20
+    assert (mist.patch_rule, mist.max_patch_voxels, mist.batch_size) == ("budget", 128**3, 2)
+    assert (mist.min_steps_per_epoch, mist.nonzero_ratio, mist.test_time_flips) == (250, None, True)
+
+
+def test_all_but_quick_follow_the_paper_where_it_says_nothing_else() -> None:
+    for name in ("paper", "brats2024", "mist2"):
+        recipe = RECIPES[name]
+        assert (recipe.loss, recipe.residual, recipe.deep_supervision_heads) == ("dice_ce", True, 2)
+        assert (recipe.augmentation, recipe.flip_axes, recipe.test_time_flips) == ("mist", (0, 1, 2), True)
+        assert recipe.filters == (32, 64, 128, 256, 320)
+    assert RECIPES["brats2024"].optimizer == "adam"
+    assert RECIPES["brats2024"].max_patch_size == (128, 128, 128)

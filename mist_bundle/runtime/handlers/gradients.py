@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from ignite.engine import Engine
 from monai.engines.utils import IterationEvents
@@ -62,7 +64,8 @@ class FiniteLossGuard:
 
     def __call__(self, engine: Engine) -> None:
         """Raise FloatingPointError naming epoch, step and cases."""
-        loss = engine.state.output["loss"].detach()  # type: ignore[index,call-overload]
+        output: Any = engine.state.output
+        loss = output["loss"].detach()
         if bool(torch.isfinite(loss).all()):
             return
         cases = engine.state.batch.get("id", "unknown")  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -46,7 +47,7 @@ def write_safetensors(path: Path) -> None:
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial")
     os.close(handle)
     try:
-        save_model(_Weights(weights), temporary)
+        save_model(cast("torch.nn.Module", _Weights(weights)), temporary)
         Path(temporary).chmod(path.stat().st_mode)
         os.replace(temporary, target)
     finally:

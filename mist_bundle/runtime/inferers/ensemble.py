@@ -10,7 +10,7 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from monai.data import MetaTensor
@@ -120,8 +120,7 @@ class EnsembleInferer:
             return self._window(inputs, network)
 
     def _window(self, inputs: torch.Tensor, network: Any) -> torch.Tensor:
-        logits: torch.Tensor = self.inferer(inputs, network)
-        return logits
+        return cast("torch.Tensor", self.inferer(inputs, network))
 
 
 def flip_combinations(axes: Sequence[int]) -> list[tuple[int, ...]]:

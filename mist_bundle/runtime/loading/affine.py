@@ -58,7 +58,8 @@ def linear_map(
     """
     spacing = np.asarray(spacing_mm, np.float64)
     mirrored = np.where(flips, -1.0, 1.0) * np.asarray(scale, np.float64)
-    return (rotation(degrees) * spacing / spacing[:, None]) * mirrored
+    result: Matrix = rotation(degrees) * spacing / spacing[:, None] * mirrored
+    return result
 
 
 def place(linear: Matrix, patch_size: Triple, shape: Triple, anchor: Triple | None, u_place: Sequence[float]) -> Box:
@@ -78,14 +79,14 @@ def place(linear: Matrix, patch_size: Triple, shape: Triple, anchor: Triple | No
     reach = np.abs(linear) @ middle
     low, high = reach, np.asarray(shape) - 1 - reach
     u = np.asarray(u_place)
+    image_centre = (np.asarray(shape) - 1) / 2
     if anchor is None:
-        centre = low + u * (high - low)
+        centre = np.where(high < low, image_centre, low + u * (high - low))
     else:
         wanted = np.asarray(anchor) - linear @ (np.floor(u * size) - middle)
-        centre = np.clip(wanted, low, np.maximum(low, high))
-    centre = np.where(high < low, (np.asarray(shape) - 1) / 2, centre)
-    if anchor is not None and not _holds(linear, patch_size, centre, anchor):
-        centre = wanted  # the voxel matters more than what lies around the volume
+        centre = np.where(high < low, image_centre, np.clip(wanted, low, np.maximum(low, high)))
+        if not _holds(linear, patch_size, centre, anchor):
+            centre = wanted  # the voxel matters more than what lies around the volume
     start = np.floor(centre - reach).astype(int) - MARGIN
     stop = np.ceil(centre + reach).astype(int) + MARGIN + 1
     offset = centre - start - linear @ middle

@@ -118,7 +118,7 @@ def _warp(array: Any, matrix: Any, patch_size: list[int], interpolation: Any) ->
 
 
 def _reduce(image: Any, size: Any, patch_size: list[int]) -> Any:
-    small = fn.resize(image, size=size, interp_type=types.DALIInterpType.INTERP_NN, antialias=False)
+    small: Any = fn.resize(image, size=size, interp_type=types.DALIInterpType.INTERP_NN, antialias=False)
     return fn.resize(small, size=patch_size, interp_type=types.DALIInterpType.INTERP_CUBIC, antialias=False)
 
 

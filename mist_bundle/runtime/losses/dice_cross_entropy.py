@@ -34,7 +34,8 @@ class DiceCrossEntropyLoss(nn.Module):
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
         """Loss of logits (B, C, X, Y, Z) against class indices (B, 1, X, Y, Z)."""
         label = label_of(target)
-        return 0.5 * (self.dice(logits, label) + cross_entropy(self.dice.channels, logits, label))
+        dice: torch.Tensor = self.dice(logits, label)
+        return 0.5 * (dice + cross_entropy(self.dice.channels, logits, label))
 
 
 def cross_entropy(channels: Channels, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:

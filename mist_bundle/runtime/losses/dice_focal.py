@@ -37,7 +37,8 @@ class DiceFocalLoss(nn.Module):
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
         """Loss of logits (B, C, X, Y, Z) against class indices (B, 1, X, Y, Z)."""
         label = label_of(target)
-        return 0.5 * (self.dice(logits, label) + focal(self.dice.channels, logits, label, self.gamma))
+        dice: torch.Tensor = self.dice(logits, label)
+        return 0.5 * (dice + focal(self.dice.channels, logits, label, self.gamma))
 
 
 def focal(channels: Channels, logits: torch.Tensor, label: torch.Tensor, gamma: float) -> torch.Tensor:

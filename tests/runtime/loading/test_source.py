@@ -77,7 +77,7 @@ def test_zoom_is_off_with_distance_maps_and_said_so(tmp_path: Path, caplog: pyte
     with_maps = source(tmp_path, keys=("image", "label", "dtm"), augmentation=always)
     assert with_maps.keys == ("image", "label", "dtm")
     assert with_maps.sampler().draw(0, 0).extent == (4, 4, 4)
-    assert "zoom is off" in caplog.text
+    assert "zoom, rotation and scaling are off" in caplog.text
     assert source(tmp_path, augmentation=always).sampler().draw(0, 0).extent == (2, 2, 2)
 
 

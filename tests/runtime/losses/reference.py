@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import expit, softmax
 
+from tests.runtime.losses.samples import SPACING
+
 Array = NDArray[np.float64]
 
 
@@ -132,3 +134,45 @@ def generalized_dice(one: Problem, weights: Sequence[float] | None = None) -> fl
         total = (weight * (p.sum(axis=(1, 2, 3)) + volumes)).sum()
         losses.append(1 - (2 * overlap + 1e-5) / (total + 1e-5))
     return float(np.mean(losses))
+
+
+PER_CHANNEL = {
+    "dice": dice,
+    "cldice": cldice,
+    "boundary": boundary,
+    "hausdorff_one_sided": hausdorff_one_sided,
+    "hausdorff": hausdorff,
+    "generalized_surface": generalized_surface,
+    "volumetric_sddl": lambda one: surface_dilation(one, SPACING),
+}
+
+
+def expected(name: str, one: Problem, weights: list[float] | None) -> float:
+    """The value of a term of the menu."""
+    if name == "generalized_dice":
+        return generalized_dice(one, weights)
+    if name in ("dice_ce", "dice_focal"):
+        factors = np.ones(one.truth.shape[1]) if weights is None else np.array(weights)
+        other = cross_entropy(one) if name == "dice_ce" else focal(one)
+        mean = (factors * other).mean(axis=0)
+        second = mean.sum() if one.exclusive else mean.mean()
+        if name == "dice_ce" and one.exclusive:  # torch divides by the weights of the voxels' own classes
+            second /= (factors * one.truth.mean(axis=(0, 2, 3, 4))).sum()
+        return 0.5 * float((factors * dice(one)).mean() + second)
+    values = PER_CHANNEL[name](one)
+    if weights is None:
+        return float(values.mean())
+    return float((values * np.array(weights[-values.shape[1] :])).mean())
+
+
+# mist-medical 2.3.0 (its own code, float64) for `label_and_logits`; (share of Dice + CE one half, share nothing)
+MIST = {
+    "dice": (0.6382794267607299, 0.6382794267607299),
+    "dice_ce": (0.9296604106858524, 0.9296604106858524),
+    "cldice": (0.872636188264599, 0.8156119658433456),
+    "boundary": (0.529997576824031, 0.13033474296220968),
+    "hausdorff_one_sided": (0.480685271443161, 0.03171013220046957),
+    "generalized_surface": (0.7304650631292433, 0.5312697155726341),
+    "volumetric_sddl": (0.7991567967647023, 0.6686531828435522),
+    "vessel_sddl": (0.7706446855540756, 0.6686531828435522),
+}

@@ -69,3 +69,10 @@ def build(name: str, share: float | None = None, **channels: Any) -> torch.nn.Mo
     weighting = CompositeWeighting()
     weighting.share = weighting.share if share is None else share
     return CompositeLoss(build(base, share, **channels), term, weighting)
+
+
+def value_of(loss: torch.nn.Module, logits: torch.Tensor, target: dict[str, torch.Tensor]) -> torch.Tensor:
+    """A loss, however it takes its target."""
+    # MONAI's losses, which stand in the menu themselves, take the label alone
+    alone = type(loss).__module__.startswith("monai.")
+    return loss(logits, target["label"] if alone else target)

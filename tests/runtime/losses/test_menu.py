@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
@@ -11,7 +10,6 @@ from tests.runtime.losses import reference
 from tests.runtime.losses.samples import (
     REGIONS,
     SHAPE,
-    SPACING,
     TERMS,
     build,
     build_term,
@@ -19,31 +17,12 @@ from tests.runtime.losses.samples import (
     maps_of,
     scores_near,
     target_of,
+    value_of,
 )
 
 IGNORED = 3  # the index after the last class
 WEIGHTS = {None: [0.25, 1.0, 1.75], 2: [0.5, 1.5]}
 
-# mist-medical 2.3.0 (its own code, float64) for `label_and_logits`; (share of Dice + CE one half, share nothing)
-MIST = {
-    "dice": (0.6382794267607299, 0.6382794267607299),
-    "dice_ce": (0.9296604106858524, 0.9296604106858524),
-    "cldice": (0.872636188264599, 0.8156119658433456),
-    "boundary": (0.529997576824031, 0.13033474296220968),
-    "hausdorff_one_sided": (0.480685271443161, 0.03171013220046957),
-    "generalized_surface": (0.7304650631292433, 0.5312697155726341),
-    "volumetric_sddl": (0.7991567967647023, 0.6686531828435522),
-    "vessel_sddl": (0.7706446855540756, 0.6686531828435522),
-}
-PER_CHANNEL = {
-    "dice": reference.dice,
-    "cldice": reference.cldice,
-    "boundary": reference.boundary,
-    "hausdorff_one_sided": reference.hausdorff_one_sided,
-    "hausdorff": reference.hausdorff,
-    "generalized_surface": reference.generalized_surface,
-    "volumetric_sddl": lambda one: reference.surface_dilation(one, SPACING),
-}
 FORMS = [None, REGIONS]
 
 
@@ -54,36 +33,13 @@ def _problem(regions: list[list[int]] | None) -> tuple[dict[str, torch.Tensor], 
     return target, logits, reference.Problem(label, logits, target["dtm"], regions)
 
 
-def _value(loss: torch.nn.Module, logits: torch.Tensor, target: dict[str, torch.Tensor]) -> torch.Tensor:
-    # MONAI's losses, which stand in the menu themselves, take the label alone
-    alone = type(loss).__module__.startswith("monai.")
-    return loss(logits, target["label"] if alone else target)
-
-
-def _expected(name: str, one: reference.Problem, weights: list[float] | None) -> float:
-    if name == "generalized_dice":
-        return reference.generalized_dice(one, weights)
-    if name in ("dice_ce", "dice_focal"):
-        factors = np.ones(one.truth.shape[1]) if weights is None else np.array(weights)
-        other = reference.cross_entropy(one) if name == "dice_ce" else reference.focal(one)
-        mean = (factors * other).mean(axis=0)
-        second = mean.sum() if one.exclusive else mean.mean()
-        if name == "dice_ce" and one.exclusive:  # torch divides by the weights of the voxels' own classes
-            second /= (factors * one.truth.mean(axis=(0, 2, 3, 4))).sum()
-        return 0.5 * float((factors * reference.dice(one)).mean() + second)
-    values = PER_CHANNEL[name](one)
-    if weights is None:
-        return float(values.mean())
-    return float((values * np.array(weights[-values.shape[1] :])).mean())
-
-
 @pytest.mark.parametrize("regions", FORMS, ids=["classes", "regions"])
 @pytest.mark.parametrize("name", TERMS)
 def test_equals_the_formula_in_numpy(name: str, regions: list[list[int]] | None) -> None:
     target, logits, one = _problem(regions)
     channels = {} if regions is None else {"regions": regions}
-    assert float(_value(build_term(name, **channels), logits, target)) == pytest.approx(
-        _expected(name, one, None), rel=1e-6
+    assert float(value_of(build_term(name, **channels), logits, target)) == pytest.approx(
+        reference.expected(name, one, None), rel=1e-6
     )
 
 
@@ -93,16 +49,16 @@ def test_class_weights_multiply_each_channel(name: str, regions: list[list[int]]
     target, logits, one = _problem(regions)
     weights = WEIGHTS[None if regions is None else 2]
     channels = {"class_weights": weights} if regions is None else {"class_weights": weights, "regions": regions}
-    value = float(_value(build_term(name, **channels), logits, target))
-    assert value == pytest.approx(_expected(name, one, weights), rel=1e-6)
-    assert value != pytest.approx(_expected(name, one, None), rel=1e-4)
+    value = float(value_of(build_term(name, **channels), logits, target))
+    assert value == pytest.approx(reference.expected(name, one, weights), rel=1e-6)
+    assert value != pytest.approx(reference.expected(name, one, None), rel=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(MIST))
+@pytest.mark.parametrize("name", sorted(reference.MIST))
 def test_equals_mist(name: str) -> None:
     target, logits, _ = _problem(None)
-    for share, expected in zip((0.5, 0.0), MIST[name], strict=True):
-        assert float(_value(build(name, share), logits, target)) == pytest.approx(expected, rel=1e-6)
+    for share, expected in zip((0.5, 0.0), reference.MIST[name], strict=True):
+        assert float(value_of(build(name, share), logits, target)) == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("name", [name for name in LOSSES if LOSSES[name].extended])
@@ -128,7 +84,7 @@ def test_gradient_is_that_of_finite_differences(name: str, form: str) -> None:
     loss = build(name, **channels)
     inputs = logits[part].clone().requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda scores: _value(loss, scores, {"label": label, "dtm": maps}), (inputs,), eps=1e-5, fast_mode=True
+        lambda scores: value_of(loss, scores, {"label": label, "dtm": maps}), (inputs,), eps=1e-5, fast_mode=True
     )
 
 
@@ -139,7 +95,7 @@ def test_falls_as_the_prediction_improves(name: str, regions: list[list[int]] | 
     label, _ = label_and_logits()
     loss = build(name, share, **({} if regions is None else {"regions": regions}))
     values = [
-        float(_value(loss, scores_near(label, quality, regions), target_of(label, regions)))
+        float(value_of(loss, scores_near(label, quality, regions), target_of(label, regions)))
         for quality in (0.0, 0.3, 0.6, 1.0)
     ]
     assert values == sorted(values, reverse=True)
@@ -203,7 +159,7 @@ def test_absent_classes_and_certain_scores_stay_finite(name: str) -> None:
     logits = torch.full((1, 3, *SHAPE), -60.0)
     logits[:, 0] = 60.0
     logits = logits.requires_grad_()
-    value = _value(build(name), logits, {"label": label, "dtm": torch.ones(1, 3, *SHAPE)})
+    value = value_of(build(name), logits, {"label": label, "dtm": torch.ones(1, 3, *SHAPE)})
     value.backward()
     assert torch.isfinite(value)
     assert torch.isfinite(logits.grad).all()

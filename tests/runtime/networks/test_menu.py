@@ -13,24 +13,11 @@ from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.planning.networks import NetworkSize, SizeRequest, fit_network_patch, size_network
 from mist_bundle.runtime.networks.heads import with_heads
 from mist_bundle.runtime.networks.vae import with_vae
+from tests.runtime.networks.reference import PARAMETERS_OF_MIST
 
 Triple = tuple[int, int, int]
 FULL = (32, 64, 128, 256, 320)
 LARGE = {"swinunetr-base", "swinunetr-large", "mednext-medium", "mednext-large"}
-# counted by running mist-medical 2.3.0 at 128 cubed, one channel, two classes, with its deep supervision
-PARAMETERS_OF_MIST = {
-    "nnunet": 31_420_198,
-    "nnunet-pocket": 767_974,
-    "fmgnet": 3_170_694,
-    "wnet": 5_856_134,
-    "mednext-small": 5_552_842,
-    "mednext-base": 10_512_778,
-    "mednext-medium": 17_535_434,
-    "mednext-large": 61_728_682,
-    "swinunetr-small": 18_346_844,
-    "swinunetr-base": 72_762_068,
-    "swinunetr-large": 290_390_852,
-}
 
 
 def sized(name: str, patch: Triple, *, heads: int, filters: tuple[int, ...] = (4, 6), **changed: Any) -> NetworkSize:

@@ -1,0 +1,74 @@
+"""Where the images are cut, on what grid they are laid, and how large a patch the network sees. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mist_bundle.catalog.choice import find_choice
+from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.errors import Problem
+from mist_bundle.planning import rules
+from mist_bundle.planning.networks import fit_network_patch
+from mist_bundle.planning.patch_budget import decide_patch_budget
+from mist_bundle.planning.recipes import RECIPES, Recipe
+from mist_bundle.planning.rules import Decision, Spacing, Triple
+
+if TYPE_CHECKING:
+    from mist_bundle.analysis.fingerprint import Fingerprint
+    from mist_bundle.dataset.spec import DatasetSpec
+    from mist_bundle.planning.options import PlanOptions
+
+
+def network_name(options: PlanOptions) -> str:
+    """The network asked for, or the recipe's; empty where the recipe is unknown."""
+    recipe = RECIPES.get(options.recipe)
+    return options.network or (recipe.network if recipe else "")
+
+
+def geometry_problems(options: PlanOptions) -> list[Problem]:
+    """What is wrong with sizes and spacings that were asked for."""
+    return [
+        Problem(f"--{name}", f"is {list(value)}; expected three numbers above 0, for example 1,1,1.")
+        for name in ("target_spacing", "patch_size", "max_patch_size")
+        if (value := getattr(options, name)) is not None and not (len(value) == 3 and all(axis > 0 for axis in value))
+    ]
+
+
+def decide_geometry(
+    spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe
+) -> dict[str, Any]:
+    """The fields of a Plan that this module decides."""
+    cases = fingerprint.cases
+    crop = rules.decide_crop([case.crop_reduction for case in cases])
+    if options.skip_preprocessing:
+        crop = Decision(False, "Preprocessing is skipped, as asked.")
+    shapes = [case.cropped_shape if crop.value else case.shape for case in cases]
+    spacings = [case.spacing_mm for case in cases]
+    spacing = rules.decide_target_spacing(spacings, shapes, spec.num_channels)
+    if options.target_spacing is not None:
+        spacing = Decision(options.target_spacing, f"Asked for; the rule gives {rules.joined(spacing.value)} mm.")
+    pairs = zip(shapes, spacings, strict=True)
+    resampled = [rules.resampled_shape(shape, own, spacing.value) for shape, own in pairs]
+    median = rules.median_shape([(s[0], s[1], s[2]) for s in shapes] if options.skip_preprocessing else resampled)
+    return {
+        "crop_to_foreground": crop,
+        "target_spacing_mm": spacing,
+        "median_resampled_shape": Decision(median, "Median over the cases, after crop and resampling."),
+        "patch_size": _decide_patch(median, spacing.value, options, recipe),
+    }
+
+
+def _decide_patch(median: Triple, spacing_mm: Spacing, options: PlanOptions, recipe: Recipe) -> Decision[Triple]:
+    limit = options.max_patch_size or recipe.max_patch_size
+    if options.patch_size is not None:
+        asked = Decision(options.patch_size, "Asked for.")
+    elif recipe.patch_rule == "cover":
+        asked = rules.decide_patch_cover(median, limit, recipe.max_patch_voxels)
+    elif recipe.patch_rule == "budget":
+        batch_size = options.batch_size or recipe.batch_size
+        asked = decide_patch_budget(median, spacing_mm, limit, recipe.max_patch_voxels, batch_size)
+    else:
+        asked = rules.decide_patch_power_of_two(median, limit)
+    row = find_choice(NETWORKS, network_name(options))
+    fitted, reason = fit_network_patch(row, asked.value, spacing_mm, options.patch_divisor)
+    return Decision(fitted, f"{asked.because} {reason}") if reason else asked
