@@ -2,8 +2,8 @@
 
 Expectation maximisation over the true label of every voxel and, for each map, the probability of its saying j where c
 is true (Warfield et al., TMI 2004, doi:10.1109/TMI.2004.828354; for several labels Rohlfing et al., IPMI 2003). It has
-the model and the start of ITK's MultiLabelSTAPLE: labels are as frequent as in all maps together, and voxels do not know
-their neighbours.
+the model and the start of ITK's MultiLabelSTAPLE: labels are as frequent as in all maps together, and voxels do not
+know their neighbours.
 
 A voxel enters by its votes alone, and of those there are few different combinations: the iterations run over these, not
 over the voxels, which makes them a thousand times faster than ITK's on a brain.
