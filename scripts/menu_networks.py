@@ -65,7 +65,7 @@ def _in_a_process(name: str, dataset: Path, folder: Path) -> dict[str, Any]:
 
 def _measure_one(name: str, dataset: Path, folder: Path) -> dict[str, Any]:
     from mist_bundle import pipeline
-    from mist_bundle.planning.plan import PlanOptions
+    from mist_bundle.planning.options import PlanOptions
 
     options = PlanOptions(
         recipe="paper", network=name, patch_size=PATCH, folds=2, val_fraction=0, steps_per_epoch=STEPS

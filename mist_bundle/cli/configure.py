@@ -116,7 +116,7 @@ def autoconfig(
     """
     from mist_bundle import pipeline
     from mist_bundle.bundle.generate import FORMATS
-    from mist_bundle.planning.plan import PlanOptions
+    from mist_bundle.planning.options import PlanOptions
     from mist_bundle.planning.table import decisions_text
 
     if format not in FORMATS:

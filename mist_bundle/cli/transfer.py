@@ -71,7 +71,7 @@ def finetune(
     """
     from mist_bundle import pipeline
     from mist_bundle.bundle.generate import FORMATS
-    from mist_bundle.planning.plan import PlanOptions
+    from mist_bundle.planning.options import PlanOptions
     from mist_bundle.planning.table import decisions_text, text_table
     from mist_bundle.planning.transfer import TransferOptions
 

@@ -15,7 +15,7 @@ from mist_bundle.planning.rules import Decision, Spacing, Triple
 if TYPE_CHECKING:
     from mist_bundle.analysis.fingerprint import Fingerprint
     from mist_bundle.dataset.spec import DatasetSpec
-    from mist_bundle.planning.plan import PlanOptions
+    from mist_bundle.planning.options import PlanOptions
 
 
 def network_name(options: PlanOptions) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.artifacts import MANIFEST_JSON, METADATA_JSON, read_json
-from mist_bundle.planning.plan import PlanOptions
+from mist_bundle.planning.options import PlanOptions
 from mist_bundle.report.html import Html, commands, el, section, table
 
 _OPTIONS = {"target_spacing_mm": "target_spacing", "loss_class_weights": "class_weights"}  # decision -> option
