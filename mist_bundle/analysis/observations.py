@@ -90,7 +90,7 @@ def _about_shape(name: str, stats: Mapping[str, Any]) -> Iterator[str]:
             f"all are smaller than {stats['component_mm3']['median']:.3g} mm³{slips}."
         )
     elif parts and parts["max"] > 1:
-        yield f"{name} is in one piece in most cases, but in up to {parts['max']:.0f} in some{slips}."
+        yield f"{name} is in one piece in most cases, but in up to {parts['max']:.0f} pieces in some{slips}."
 
 
 def _about_lesions(report: Report) -> Iterator[str]:

@@ -5,7 +5,6 @@ Exit codes: 0 all went well, 1 some cases failed (each is named), 2 the input wa
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Sequence
 
@@ -13,6 +12,7 @@ from mist_bundle.cli.comparison import compare, ensemble, rank
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
 from mist_bundle.cli.evaluation import choose_postprocessing, evaluate, postprocess
+from mist_bundle.cli.help import help_text, overview
 from mist_bundle.cli.menu import (
     augmentations,
     losses,
@@ -39,55 +39,33 @@ from mist_bundle.errors import (
     Problem,
 )
 
-# the order is that of the overview: what one does first stands first
-VERBS: dict[str, Callable[..., None]] = {
-    verb.__name__: verb
-    for verb in (
-        autoconfig,
-        run_all,
-        analyze,
-        preprocess,
-        train,
-        evaluate,
-        finalize,
-        choose_postprocessing,
-        predict,
-        finetune,
-        average_weights,
-        postprocess,
-        rank,
-        compare,
-        ensemble,
-        report,
-        audit,
-        verify,
-        sign,
-        make_key,
-        export,
-        pack,
-        unpack,
-        bump,
-        push,
-        convert_msd,
-        convert_csv,
-        phantom,
+# the overview shows them so: what one does first stands first
+GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Data": (phantom, convert_msd, convert_csv, analyze),
+    "From data to a trained bundle": (run_all, autoconfig, preprocess, train, evaluate, finalize, report),
+    "With a trained bundle": (predict, finetune, average_weights, export),
+    "Results": (choose_postprocessing, postprocess, rank, compare, ensemble),
+    "Trust": (audit, verify, sign, make_key),
+    "Sharing": (pack, unpack, bump, push),
+    "What there is to choose from": (
         networks,
         losses,
         optimizers,
         schedules,
         augmentations,
+        recipes,
         metrics,
         postprocessing,
-        recipes,
-    )
+    ),
 }
+VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verbs in GROUPS.values() for verb in verbs}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview())
+        print(overview(GROUPS))
         return EXIT_OK if words else EXIT_INPUT_REFUSED
     return run_verb(words[0], words[1:])
 
@@ -100,11 +78,11 @@ def run_verb(name: str, words: list[str]) -> int:
         verb = VERBS.get(name)
         if verb is None:
             raise InputError(Problem(name, f"is not a command. {nearest_word(name, VERBS)}"))
-        if not {"-h", "--help"} & set(words):
-            check_flags(verb, words)
-        fire.Fire(
-            verb, command=["--", "--help"] if {"-h", "--help"} & set(words) else words, name=f"mist-bundle {name}"
-        )
+        if {"-h", "--help"} & set(words):
+            print(help_text(verb))
+            return EXIT_OK
+        check_flags(verb, words)
+        fire.Fire(verb, command=words, name=f"mist-bundle {name}")
     except InputError as error:
         print(f"Refused, nothing was written:\n{error}", file=sys.stderr)
         return EXIT_INPUT_REFUSED
@@ -115,12 +93,3 @@ def run_verb(name: str, words: list[str]) -> int:
         print(str(error), file=sys.stderr)
         return EXIT_SOME_CASES_FAILED
     return EXIT_OK
-
-
-def _overview() -> str:
-    width = max(len(name) for name in VERBS)
-    lines = [f"  {name:<{width}}  {(inspect.getdoc(verb) or '').splitlines()[0]}" for name, verb in VERBS.items()]
-    return (
-        "mist-bundle: from a data set to a MONAI bundle that trains, evaluates and predicts.\n\n"
-        "usage: python -m mist_bundle COMMAND … (COMMAND --help for its options)\n\n" + "\n".join(lines)
-    )

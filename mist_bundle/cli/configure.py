@@ -116,8 +116,8 @@ def autoconfig(
     """
     from mist_bundle import pipeline
     from mist_bundle.bundle.generate import FORMATS
-    from mist_bundle.planning.plan import PlanOptions
-    from mist_bundle.planning.table import decision_rows, text_table
+    from mist_bundle.planning.options import PlanOptions
+    from mist_bundle.planning.table import decisions_text
 
     if format not in FORMATS:
         raise InputError(Problem("--format", f"is {format!r}; expected {' or '.join(FORMATS)}."))
@@ -174,7 +174,7 @@ def autoconfig(
         overwrite=overwrite,
     )
     warn(made.warnings)
-    print(text_table(decision_rows(made.plan)))
+    print(decisions_text(made.plan))
     print(f"\nBundle of {made.plan.num_cases} cases: {made.bundle}")
     print(f"Train it: python -m mist_bundle train {made.bundle} --fold all")
     fail_for(made.excluded, made.plan.num_cases + len(made.excluded), "left out")

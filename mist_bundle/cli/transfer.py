@@ -71,8 +71,8 @@ def finetune(
     """
     from mist_bundle import pipeline
     from mist_bundle.bundle.generate import FORMATS
-    from mist_bundle.planning.plan import PlanOptions
-    from mist_bundle.planning.table import decision_rows, text_table
+    from mist_bundle.planning.options import PlanOptions
+    from mist_bundle.planning.table import decisions_text, text_table
     from mist_bundle.planning.transfer import TransferOptions
 
     if format not in FORMATS:
@@ -111,7 +111,7 @@ def finetune(
     )
     configured = made.configured
     warn(configured.warnings)
-    print(text_table(decision_rows(configured.plan)))
+    print(decisions_text(configured.plan))
     print(f"\nWeights from {source}:\n\n{text_table(made.rows)}")
     print(f"\nBundle of {configured.plan.num_cases} cases: {configured.bundle}")
     print(f"Each tensor: {configured.bundle / 'configs/transfer.json'}")

@@ -25,7 +25,8 @@ from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.objective import check_objective
-from mist_bundle.planning.plan import Plan, PlanOptions, check_options, make_plan
+from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.plan import Plan, check_options, make_plan
 
 FOLD_COLUMN = "fold"
 # A last word on a plan, and files to add to its bundle

@@ -12,7 +12,8 @@ from mist_bundle.bundle.generate import bundle_name
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.pipeline.configure import Configured, autoconfig
-from mist_bundle.planning.plan import Plan, PlanOptions, check_options
+from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.plan import Plan, check_options
 from mist_bundle.planning.transfer import TransferOptions, adapt_plan, check_transfer_options, source_options
 
 

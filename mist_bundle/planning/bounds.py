@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mist_bundle.errors import Problem
 
 if TYPE_CHECKING:
-    from mist_bundle.planning.plan import PlanOptions
+    from mist_bundle.planning.options import PlanOptions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

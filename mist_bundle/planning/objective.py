@@ -21,7 +21,7 @@ from mist_bundle.planning.rules import Decision
 
 if TYPE_CHECKING:
     from mist_bundle.dataset.spec import DatasetSpec
-    from mist_bundle.planning.plan import PlanOptions
+    from mist_bundle.planning.options import PlanOptions
 
 AUTO = "auto"
 Members = Mapping[str, tuple[int, ...]]

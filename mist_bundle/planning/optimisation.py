@@ -15,7 +15,7 @@ from mist_bundle.planning.recipes import RECIPES, Recipe
 from mist_bundle.planning.rules import Decision
 
 if TYPE_CHECKING:
-    from mist_bundle.planning.plan import PlanOptions
+    from mist_bundle.planning.options import PlanOptions
 
 # the same names in PlanOptions, Recipe, Plan and train.json
 SETTINGS = (

@@ -20,7 +20,7 @@ from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.bounds import number_problems
-from mist_bundle.planning.geometry import decide_geometry, network_name
+from mist_bundle.planning.geometry import decide_geometry, geometry_problems, network_name
 from mist_bundle.planning.networks import (
     DEFAULT_KERNEL_SIZE,
     OPTIONS,
@@ -31,6 +31,7 @@ from mist_bundle.planning.networks import (
 )
 from mist_bundle.planning.objective import decide_objective, objective_problems
 from mist_bundle.planning.optimisation import decide_optimisation, menu_problems
+from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.recipes import RECIPES, Recipe
 from mist_bundle.planning.rules import Decision, Spacing, Triple
 
@@ -42,54 +43,6 @@ PLAN_VERSION = 1
 OVERLAP = 0.5
 SIGMA_SCALE = 0.125
 TRANSFER_FIELDS = frozenset({"initial_weights", "frozen_epochs", "frozen_parts", "layer_decay", "layer_rates"})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlanOptions:
-    """What the user may ask for; None leaves the decision to the recipe or the data."""
-
-    recipe: str = "paper"
-    network: str | None = None
-    network_arguments: Mapping[str, Any] | None = None
-    deep_supervision_heads: int | None = None
-    residual: bool | None = None
-    vae: bool | None = None
-    kernel_size: int | None = None
-    patch_divisor: Triple | None = None  # what a user's own network says its patches must be multiples of
-    loss: str | None = None
-    folds: int = 5
-    val_fraction: float | None = None
-    epochs: int | None = None
-    steps_per_epoch: int | None = None
-    batch_size: int | None = None
-    patch_size: Triple | None = None
-    max_patch_size: Triple | None = None
-    target_spacing: Spacing | None = None
-    optimizer: str | None = None
-    learning_rate: float | None = None
-    schedule: str | None = None
-    warmup_steps: int | None = None
-    weight_decay: float | None = None
-    l1_penalty: float | None = None
-    grad_clip_norm: float | None = None
-    accumulation_steps: int | None = None
-    ema_decay: float | None = None
-    early_stopping: int | None = None
-    precision: str | None = None
-    compile: bool | None = None
-    augmentation: str | None = None
-    seed: int = 42
-    skip_preprocessing: bool = False
-    bias_correction: bool = False
-    distance_maps: bool = False
-    normalize_distance_maps: bool = True
-    distance_maps_in_mm: bool = False
-    composite_weighting: str | None = None
-    class_weights: tuple[float, ...] | str | None = None  # "auto": from the voxels of each class
-    ignore_label: int | None = None
-    regions: bool | None = None
-    region_labels: tuple[int, ...] | None = None
-    flip_axes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,17 +183,9 @@ def check_options(options: PlanOptions) -> None:
     problems += option_problems(network_name(options), {name: getattr(options, name) for name in OPTIONS})
     problems += [*menu_problems(options), *number_problems(options)]
     problems += objective_problems(options)
-    problems += _axis_problems("target_spacing", options.target_spacing)
-    problems += _axis_problems("patch_size", options.patch_size)
-    problems += _axis_problems("max_patch_size", options.max_patch_size)
+    problems += geometry_problems(options)
     if problems:
         raise InputError(problems)
-
-
-def _axis_problems(name: str, value: tuple[float, ...] | None) -> list[Problem]:
-    if value is None or (len(value) == 3 and all(axis > 0 for axis in value)):
-        return []
-    return [Problem(f"--{name}", f"is {list(value)}; expected three numbers above 0, for example 1,1,1.")]
 
 
 def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from typing import Any
@@ -9,11 +10,29 @@ from typing import Any
 from mist_bundle.planning.plan import Plan
 
 Row = tuple[str, str, str]
+_FIRST = ("network", "loss", "epochs", "batch size", "learning rate")  # what everybody asks for
 
 
 def decision_rows(plan: Plan) -> list[Row]:
     """(name, value, because) of every decision."""
     return [(name.replace("_", " "), value_text(name, one.value), one.because) for name, one in plan.decisions()]
+
+
+def is_plain(name: str, because: str) -> bool:
+    """Whether a decision deserves no row of its own: nobody asked for anything else, and it is not one of the first."""
+    first = name.replace("_", " ") in _FIRST
+    return not first and (because == "Not asked for." or re.fullmatch(r"Recipe \w+\.", because) is not None)
+
+
+def decisions_text(plan: Plan, width: int = 120) -> str:
+    """The decisions for a terminal: those with a reason of their own as a table, then the recipe's in a few lines."""
+    rows = decision_rows(plan)
+    plain = ", ".join(f"{name} {value}" for name, value, because in rows if is_plain(name, because))
+    text = text_table((row for row in rows if not is_plain(row[0], row[2])), width)
+    if not plain:
+        return text
+    head = f"The rest as recipe {plan.recipe.value} has it: "
+    return f"{text}\n\n{textwrap.fill(f'{head}{plain}.', width, break_on_hyphens=False)}"
 
 
 def _separator(name: str) -> str:

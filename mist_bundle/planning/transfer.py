@@ -14,7 +14,8 @@ from typing import Any
 
 from mist_bundle.catalog.choice import nearest
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.planning.plan import Plan, PlanOptions
+from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.plan import Plan
 from mist_bundle.planning.recipes import RECIPES
 from mist_bundle.planning.rules import Decision, Spacing, Triple
 

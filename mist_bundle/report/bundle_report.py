@@ -20,8 +20,9 @@ from mist_bundle.report.case_pictures import spread_cases
 from mist_bundle.report.data_page import DATA_REPORT_JSON
 from mist_bundle.report.data_part import Sections, data_sections
 from mist_bundle.report.html import Html, document, el, missing, section
-from mist_bundle.report.plan_part import plan_section, reproduce_section
+from mist_bundle.report.plan_part import plan_section
 from mist_bundle.report.postprocessing_part import postprocessing_section
+from mist_bundle.report.reproduce_part import reproduce_section
 from mist_bundle.report.results_part import (
     Results,
     cases_section,
@@ -147,12 +148,12 @@ def _sections(
     plan, name, results = made.plan, made.name, made.results
     folds = {case.id: case.fold for case in made.all_files if case.fold is not None}
     volumes, problems = volumes_section(made.data, made.all_files, plan, name, request.workers)
-    training = training_section(read_histories(made.work_dir), name, plan["num_folds"])
+    training = training_section(read_histories(made.work_dir), name, plan)
     sections = [
         *_data(made, request.pictures),
         ("plan", "Plan", plan_section(plan)),
         ("training", "Training", training),
-        ("results", "Results", results_section(results, list(plan["final_classes"]), folds, name)),
+        ("results", "Results", results_section(results, plan, folds, name)),
         ("cases", "Cases", cases_section(results, made.readable, plan, request.each, name)),
         ("viewer", "Viewer", viewer_section(viewer, no_viewer)) if request.viewer_cases else None,
         ("volumes", "Volumes", volumes),

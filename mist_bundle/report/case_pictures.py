@@ -10,8 +10,9 @@ import numpy as np
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError
+from mist_bundle.report.colours import OVERLAY_COLOURS, label_colours
 from mist_bundle.report.html import Html, el, join
-from mist_bundle.report.pictures import OVERLAY_COLOURS, Outlined, intensity_window, picture, three_planes
+from mist_bundle.report.pictures import Outlined, intensity_window, picture, three_planes
 from mist_bundle.report.sources import CaseFiles
 
 MARGIN_MM = 15.0
@@ -33,7 +34,7 @@ def case_figure(
     Returns:
         A figure; where a file cannot be read, or a prediction does not fit, what is wrong in its place.
     """
-    heading = el("figcaption", el("h4", case.id), caption)
+    heading = el("figcaption", el("strong", case.id), caption)
     name, path = list(case.images.items())[channel]
     try:
         image, label = read_volume(path), read_volume(case.label)
@@ -51,7 +52,7 @@ def case_figure(
 
 def channels_figure(case: CaseFiles, label_names: Mapping[int, str], modality: str) -> Html:
     """The axial slice of one case in each of its channels."""
-    heading = el("figcaption", el("h4", case.id), "All channels, the same axial slice")
+    heading = el("figcaption", el("strong", case.id), "All channels, the same axial slice")
     pictures = []
     try:
         label = read_volume(case.label)
@@ -66,7 +67,7 @@ def channels_figure(case: CaseFiles, label_names: Mapping[int, str], modality: s
 
 def label_legend(label_names: Mapping[int, str], *, prediction: bool = False) -> Html:
     """Which colour is which label, and which line is the prediction; with switches where both are drawn."""
-    colours = _colours(label_names)
+    colours = label_colours(list(label_names))
     items = [
         el("li", _sample(OVERLAY_COLOURS[colours[label] % len(OVERLAY_COLOURS)]), label_names[label])
         for label in colours
@@ -108,16 +109,12 @@ def _planes(
     *,
     whole: bool,
 ) -> Sequence[Any]:
-    colours = _colours(label_names)
+    colours = label_colours(list(label_names))
     maps = [Outlined(kind="reference", array_xyz=label.array, colours=colours)]
     if prediction is not None:
         maps.append(Outlined(kind="prediction", array_xyz=prediction.array, colours=colours))
     window = intensity_window(image.array, label.array, modality)
     return three_planes(image.array, image.affine, maps, window, margin_mm=None if whole else MARGIN_MM)
-
-
-def _colours(label_names: Mapping[int, str]) -> dict[int, int]:
-    return {label: index for index, label in enumerate(label for label in label_names if label != 0)}
 
 
 def _sample(colour: str, dash: str | None = None) -> Html:

@@ -336,4 +336,4 @@ def _figure(title: str, description: str, drawing: Html, height: float, legend: 
     chart = el(
         "svg", el("title", description), drawing, class_="chart", view_box=f"0 0 {WIDTH:g} {height:g}", role="img"
     )
-    return el("figure", el("h4", title), chart, legend)
+    return el("figure", el("figcaption", el("strong", title)), chart, legend)

@@ -13,6 +13,7 @@ from mist_bundle.report.sources import CaseFiles
 
 Report = Mapping[str, Any]
 Sections = list[tuple[str, str, Html]]
+Row = tuple[str, Sequence[float], int]  # of a box plot
 
 _MAX_STRUCTURES = 40  # in a chart; the table has all
 
@@ -201,20 +202,8 @@ def _distributions(report: Report) -> Html:
             ],
         ),
     ]
-    for index, (name, channel) in enumerate(report["channels"].items()):
-        bars = channel["labelled_histogram"]
-        unit = "Hounsfield units" if report["modality"] == "ct" else "intensity"
-        beyond = f", {number(100 * bars['beyond'], 2)} % lie beyond" if bars["beyond"] > 0.01 else ""
-        plots.append(
-            charts.histogram(f"{name}: labelled voxels{beyond}", unit, bars["edges"], bars["counts"], "voxels")
-        )
-        rows = [
-            (words, [case["channels"][name][key] for case in cases], index)
-            for words, key in (("0.5 percentile", "low"), ("mean", "mean"), ("99.5 percentile", "high"))
-        ]
-        if _differ_by_scale(rows):  # a linear axis would show one dot and a line
-            rows = [(words, values, colour) for words, values, colour in rows if min(values) > 0]
-        plots.append(charts.box_plot(f"{name}: whole images", unit, rows, log=_differ_by_scale(rows)))
+    for index, name in enumerate(report["channels"]):
+        plots += _intensity_charts(report, name, index)
     return section(
         "distributions",
         "Distributions",
@@ -224,7 +213,45 @@ def _distributions(report: Report) -> Html:
     )
 
 
-def _differ_by_scale(rows: Sequence[tuple[str, Sequence[float], int]]) -> bool:
+def _intensity_charts(report: Report, name: str, colour: int) -> list[Html]:
+    """How bright the images of a channel are, as a whole and where something is labelled."""
+    unit = "Hounsfield units" if report["modality"] == "ct" else "intensity"
+    rows: list[Row] = [
+        (words, [case["channels"][name][key] for case in report["cases"]], colour)
+        for words, key in (("0.5 percentile", "low"), ("mean", "mean"), ("99.5 percentile", "high"))
+    ]
+    if not _differ_by_scale(rows):
+        bars = report["channels"][name]["labelled_histogram"]
+        beyond = f", {number(100 * bars['beyond'], 2)} % lie beyond" if bars["beyond"] > 0.01 else ""
+        title = f"{name}: labelled voxels{beyond}"
+        return [
+            charts.histogram(title, unit, bars["edges"], bars["counts"], "voxels"),
+            charts.box_plot(f"{name}: whole images", unit, rows),
+            charts.box_plot(f"{name}: mean inside", unit, _inside(report, name, relative=False)),
+        ]
+    # a linear axis would show one dot and a line, and a histogram of all cases one bar
+    rows = [(words, values, colour) for words, values, colour in rows if min(values) > 0]
+    return [
+        charts.box_plot(f"{name}: whole images", unit, rows, log=True),
+        charts.box_plot(f"{name}: mean inside", "times the mean of the image", _inside(report, name, relative=True)),
+    ]
+
+
+def _inside(report: Report, channel: str, *, relative: bool) -> list[Row]:
+    """The mean intensity inside each structure in each case that has it, where that was measured."""
+    rows: list[Row] = []
+    for index, name in enumerate(list(report["structures"])[:_MAX_STRUCTURES]):
+        values = []
+        for case in report["cases"]:
+            found = case["structures"][name].get("intensity", {}).get(channel)
+            whole = case["channels"][channel]["mean"] if relative else 1.0
+            if found and whole:
+                values.append(found[0] / whole)
+        rows.append((name, values, index))
+    return rows
+
+
+def _differ_by_scale(rows: Sequence[Row]) -> bool:
     highest = rows[-1][1] if rows else []
     return bool(highest) and min(highest) > 0 and max(highest) > 20 * min(highest)
 

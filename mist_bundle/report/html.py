@@ -12,6 +12,8 @@ from typing import Any
 _NONE = "–"
 _LONG_TABLE = 40  # rows
 _LONG_NUMBER = 24  # characters
+# nothing is fetched from anywhere: what a page shows stands in it
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _VOID = frozenset({"meta", "link", "img", "br", "input"})
 
 
@@ -63,7 +65,7 @@ def table(
     sortable: bool = False,
     stacked: bool = False,
 ) -> Html:
-    """A table that scrolls sideways on narrow screens, and down when it is long; columns of numbers are set right.
+    """A table that scrolls sideways on narrow screens, and down when it is long and no text; numbers are set right.
 
     Args:
         head: names of the columns.
@@ -86,12 +88,13 @@ def table(
     ]
     content = el(
         "table",
-        el("caption", caption) if caption else None,
+        # the words keep to the window where the table is wider than it
+        el("caption", el("span", caption)) if caption else None,
         el("thead", header),
         el("tbody", *lines),
         class_=" ".join(name for name, wanted in (("sortable", sortable), ("stacked", stacked)) if wanted) or None,
     )
-    shape = "scroll long" if len(body) > _LONG_TABLE else "scroll"
+    shape = "scroll long" if len(body) > _LONG_TABLE and not stacked else "scroll"
     return el("div", content, class_=shape, tabindex=0, role="region", aria_label=caption or "Table")
 
 
@@ -102,7 +105,17 @@ def details(summary: object, *children: object, is_open: bool = False) -> Html:
 
 def missing(what: str, command: str) -> Html:
     """In place of a part that cannot be shown: what produces it."""
-    return el("p", what, " Make it with ", el("code", command), ".", class_="missing")
+    return el("p", what, " Make it with ", el("code", unbroken(command)), ".", class_="missing")
+
+
+def commands(text: str) -> Html:
+    """Lines for a terminal."""
+    return el("pre", el("code", join(map(unbroken, text.splitlines()), "\n")), tabindex=0)
+
+
+def unbroken(line: str) -> Html:
+    """A line of words that breaks between words only, not after the hyphens of an option."""
+    return join((el("span", word, class_="word") for word in line.split(" ")), " ")
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -115,7 +128,8 @@ def number(value: Any, digits: int = 3) -> str:
         return f"{value:.{digits - 1}e}"
     decimals = max(0, digits - 1 - (math.floor(math.log10(abs(value))) if value else 0))
     text = f"{value:,.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
 def document(title: str, subtitle: object, sections: Sequence[tuple[str, str, Html]], *, foot: object = "") -> str:
@@ -128,16 +142,7 @@ def document(title: str, subtitle: object, sections: Sequence[tuple[str, str, Ht
         foot: last words.
     """
     links = [el("li", el("a", name, href=f"#{identity}")) for identity, name, _ in sections]
-    head = el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", name="color-scheme", content="light dark"),
-        el("title", title),
-        # an empty icon, or browsers look for one beside the file
-        el("link", rel="icon", href="data:,"),
-        el("style", Html(_asset("report.css"))),
-    )
+    head = page_head(title, _asset("report.css"), _POLICY)
     body = el(
         "body",
         el("a", "Skip to the content", href="#main", class_="skip"),
@@ -148,6 +153,21 @@ def document(title: str, subtitle: object, sections: Sequence[tuple[str, str, Ht
         el("script", Html(_asset("report.js"))),
     )
     return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
+
+
+def page_head(title: str, style: str, policy: str) -> Html:
+    """The head of a page: its title, its style, and the content security policy that the browser keeps it to."""
+    return el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", http_equiv="Content-Security-Policy", content=policy),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="color-scheme", content="light dark"),
+        el("title", title),
+        # an empty icon, or browsers look for one beside the file
+        el("link", rel="icon", href="data:,"),
+        el("style", Html(style)),
+    )
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mist_bundle.report.colours import OVERLAY_COLOURS
 from mist_bundle.report.html import Html, el
 from mist_bundle.runtime.numerics.grid import reorient, spacing_of
 
@@ -134,10 +135,6 @@ def picture(shown: Slice, alt: str) -> Html:
     overlay = el("svg", *paths, view_box=f"0 0 {columns} {rows}", preserve_aspect_ratio="none", aria_hidden="true")
     frame = el("div", el("img", src=_png(shown.pixels), alt=alt), overlay, *letters, class_="slice", style=limit)
     return el("div", frame, el("p", f"{shown.plane}, {shown.position_mm:.0f} mm"), class_="plane")
-
-
-# bright variants of the page's colours, since pictures are dark in both schemes
-OVERLAY_COLOURS = ("#56b4e9", "#e69f00", "#00d39b", "#ee8bc4", "#f0e442", "#ff7f50", "#b3a4ff", "#ffffff")
 
 
 def _slice(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mist_bundle.artifacts import RESULTS_CSV, RESULTS_JSON, read_json
+from mist_bundle.catalog.metrics import HIGHER, METRICS
 from mist_bundle.dataset.integrity import count_labels
 from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import Problem
@@ -19,18 +20,21 @@ from mist_bundle.parallel import map_cases
 from mist_bundle.report import charts
 from mist_bundle.report.case_pictures import case_figure, label_legend
 from mist_bundle.report.charts import Series
+from mist_bundle.report.colours import colours_of_plan
+from mist_bundle.report.data_part import facts
 from mist_bundle.report.html import Html, details, el, join, missing, number, section, table
 from mist_bundle.report.sources import CaseFiles
-from mist_bundle.runtime.metrics.case import METRICS
 from mist_bundle.runtime.metrics.table import ID, read_results, summarize
 from mist_bundle.runtime.numerics.grid import spacing_of
 
 _MAX_CLASSES_SHOWN = 8  # above a picture
-_UNITS = {
-    "hd95": "mm",
-    "hausdorff": "mm",
-    "average_surface_distance": "mm",
-    "volume_difference": "ml",
+# the commonest metrics in more words than the menu has
+_IN_WORDS = {
+    "dice": "How well reference and prediction overlap: twice the shared volume over the sum of both volumes.",
+    "hd95": "How far the outlines lie apart: 95 % of their points are nearer to the other outline than this.",
+    "hausdorff": "How far the outlines lie apart where they differ most.",
+    "surface_dice": "The part of both surfaces that lies within 1 mm of the other, unless another tolerance was set.",
+    "average_surface_distance": "How far the outlines lie apart on average.",
 }
 
 
@@ -74,11 +78,12 @@ def split_column(column: str, classes: Sequence[str]) -> tuple[str, str] | None:
 
 
 def results_section(
-    results: Results | None, classes: Sequence[str], folds: Mapping[str, int], bundle_name: str
+    results: Results | None, plan: Mapping[str, Any], folds: Mapping[str, int], bundle_name: str
 ) -> Html:
-    """Table, box plots, and all cases."""
+    """Table, box plots, what the metrics mean, and all cases."""
     if results is None:
         return section("results", "Results", _not_evaluated(bundle_name))
+    classes, colours = list(plan["final_classes"]), colours_of_plan(plan)
     found = _columns(results.rows, classes)
     note = None
     if not results.complete:
@@ -89,7 +94,7 @@ def results_section(
     plots = []
     for metric in dict.fromkeys(metric for _, metric in found.values()):
         rows = [
-            (name, [row[column] for row in results.rows if math.isfinite(row[column])], classes.index(name))
+            (name, [row[column] for row in results.rows if math.isfinite(row[column])], colours[name])
             for column, (name, one) in found.items()
             if one == metric
         ]
@@ -98,11 +103,14 @@ def results_section(
         "results",
         "Results",
         note,
+        _means(results, found),
         _summary(results, found),
         failed,
         charts.grid(plots),
+        _meanings(list(dict.fromkeys(metric for _, metric in found.values()))),
         details(f"All {len(results.rows)} cases as a table", _all_cases(results, found, folds)),
-        lead="Every case was predicted by a model that had not seen it. Distances are in millimetres.",
+        lead="Every case was predicted by a model that had not seen it in training (cross-validation). In the charts "
+        "each dot is a case, the box holds the middle half of them, and the thick line is the median.",
     )
 
 
@@ -117,8 +125,7 @@ def extreme_cases(rows: Sequence[Mapping[str, Any]], classes: Sequence[str], eac
         return {}
     metric = "dice" if "dice" in metrics else metrics[0]
     columns = [column for column, (_, one) in found.items() if one == metric]
-    known = METRICS.get(metric)
-    sign = 1 if known is None or known.higher_is_better else -1
+    sign = 1 if metric not in METRICS or METRICS[metric].better == HIGHER else -1
     scored = [(sign * _mean(row[column] for column in columns), str(row[ID])) for row in rows]
     ids = [name for score, name in sorted(scored) if math.isfinite(score)]
     each = min(each, max(1, len(ids) // 3))
@@ -172,7 +179,8 @@ def volumes_section(
     reference = {case["id"]: case for case in report["cases"]}
     by_label = {stats["labels"][0]: name for name, stats in report["structures"].items() if len(stats["labels"]) == 1}
     charts_, rows = [], []
-    for index, (name, labels) in enumerate(plan["final_classes"].items()):
+    colours = colours_of_plan(plan)
+    for name, labels in plan["final_classes"].items():
         pairs = [
             (
                 sum(reference[case]["structures"][by_label[label]]["volume_ml"] for label in labels if label),
@@ -182,7 +190,7 @@ def volumes_section(
             if case in reference
         ]
         if pairs:
-            series = [Series(name=name, points=pairs, colour=index, style=index)]
+            series = [Series(name=name, points=pairs, colour=colours[name], style=colours[name])]
             charts_.append(charts.scatter(name, "reference, ml", "prediction, ml", series, identity=True))
             rows.append([name, *_agreement(pairs)])
     head = ["class", "reference, ml", "prediction, ml", "mean difference, ml", "limits of agreement, ml", "correlation"]
@@ -237,6 +245,30 @@ def _columns(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> dict[
     return {column: both for column, both in split.items() if both is not None}
 
 
+def _means(results: Results, found: Mapping[str, tuple[str, str]]) -> Html | None:
+    """The mean Dice of each class in large letters."""
+    summary = summarize(results.rows)
+    shown = [(name, column) for column, (name, metric) in found.items() if metric == "dice"][:_MAX_CLASSES_SHOWN]
+    pairs: list[tuple[str, object]] = [
+        (f"mean Dice, {name}", number(summary[column]["Mean"])) for name, column in shown
+    ]
+    return facts(pairs) if pairs else None
+
+
+def _meanings(metrics: Sequence[str]) -> Html:
+    """What each metric means, and which value is good."""
+    items = []
+    for metric in metrics:
+        row = METRICS.get(metric)
+        if row is None:
+            continue
+        words = _IN_WORDS.get(metric, row.about.replace(" (default)", ""))
+        perfect = f"{number(row.best)} {row.unit}".rstrip()
+        worst = f", {number(row.worst)} the worst" if isinstance(row.worst, float) else "; the smaller, the better"
+        items += [el("dt", _title(metric)), el("dd", f"{words} {perfect} is perfect{worst}.")]
+    return join([el("h3", "What the scores mean"), el("dl", *items, class_="meanings")]) if items else Html()
+
+
 def _summary(results: Results, found: Mapping[str, tuple[str, str]]) -> Html:
     summary = summarize(results.rows)
     rows = []
@@ -245,13 +277,13 @@ def _summary(results: Results, found: Mapping[str, tuple[str, str]]) -> Html:
         count = sum(math.isfinite(row[column]) for row in results.rows)
         quartiles = f"{number(one['25th Percentile'])} to {number(one['75th Percentile'])}"
         mean = f"{number(one['Mean'])} ± {number(one['Std'])}"
-        rows.append([name, _title(metric), mean, number(one["Median"]), quartiles, count])
+        rows.append([name, _with_unit(metric), mean, number(one["Median"]), quartiles, count])
     head = ["class", "metric", "mean ± std", "median", "middle half", "cases"]
     return table(head, rows, caption=f"Scores of {len(results.rows)} held-out cases", sortable=True)
 
 
 def _all_cases(results: Results, found: Mapping[str, tuple[str, str]], folds: Mapping[str, int]) -> Html:
-    head = ["case", "fold", *(f"{name} {_title(metric)}" for name, metric in found.values())]
+    head = ["case", "fold", *(f"{name} {_with_unit(metric)}" for name, metric in found.values())]
     rows = [
         [row[ID], number(folds.get(str(row[ID]))), *(number(row[column]) for column in found)] for row in results.rows
     ]
@@ -263,23 +295,35 @@ def _score_caption(row: Mapping[str, Any], classes: Sequence[str], fold: int | N
     lines = []
     for name in list(dict.fromkeys(name for name, _ in found.values()))[:_MAX_CLASSES_SHOWN]:
         scores = [
-            f"{_title(metric)} {number(row[column])} {_UNITS.get(metric, '')}".rstrip()
+            f"{_title(metric)} {number(row[column])} {_unit(metric)}".rstrip()
             for column, (one, metric) in found.items()
             if one == name
         ]
         lines.append(el("li", f"{name}: {', '.join(scores)}"))
-    return el("ul", el("li", f"held out in fold {fold}") if fold is not None else None, *lines)
+    return el(
+        "ul",
+        el("li", f"held out in fold {fold}: predicted by a model that had not seen it") if fold is not None else None,
+        *lines,
+    )
 
 
 def _title(metric: str) -> str:
-    known = {"dice": "Dice", "hd95": "HD95", "iou": "IoU"}
-    return known.get(metric, metric.replace("_", " "))
+    known = {"dice": "Dice", "hd95": "HD95", "iou": "IoU", "lesion_f1": "lesion F1"}
+    words = known.get(metric, metric.replace("_", " "))
+    return words.replace("dice", "Dice").replace("hd95", "HD95")
+
+
+def _with_unit(metric: str) -> str:
+    return ", ".join(words for words in (_title(metric), _unit(metric)) if words)
+
+
+def _unit(metric: str) -> str:
+    return METRICS[metric].unit if metric in METRICS else ""
 
 
 def _axis_label(metric: str) -> str:
-    known, unit = METRICS.get(metric), _UNITS.get(metric, "")
-    better = "" if known is None else "higher is better" if known.higher_is_better else "lower is better"
-    return ", ".join(words for words in (unit, better) if words) or _title(metric)
+    better = f"{METRICS[metric].better} is better" if metric in METRICS else ""
+    return ", ".join(words for words in (_unit(metric), better) if words) or _title(metric)
 
 
 def _mean(values: Any) -> float:

@@ -12,6 +12,7 @@ from mist_bundle.artifacts import read_json
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.report import charts
 from mist_bundle.report.charts import Series
+from mist_bundle.report.colours import colours_of_plan
 from mist_bundle.report.html import Html, el, missing, number, section, table
 
 HISTORY = "history.jsonl"
@@ -49,12 +50,12 @@ def read_histories(work_dir: Path) -> list[FoldHistory]:
     return sorted((one for one in found if one.records), key=lambda one: one.fold)
 
 
-def training_section(histories: Sequence[FoldHistory], bundle_name: str, num_folds: int) -> Html:
+def training_section(histories: Sequence[FoldHistory], bundle_name: str, plan: Mapping[str, Any]) -> Html:
     """Curves and a row for each fold."""
     title = "Training"
     if not histories:
         return section("training", title, _not_trained(bundle_name))
-    absent = sorted(set(range(num_folds)) - {one.fold for one in histories})
+    absent = sorted(set(range(plan["num_folds"])) - {one.fold for one in histories})
     note = None
     if absent:
         note = missing(
@@ -62,14 +63,22 @@ def training_section(histories: Sequence[FoldHistory], bundle_name: str, num_fol
             f"python -m mist_bundle train {bundle_name} --fold {','.join(map(str, absent))}",
         )
     rows = [_fold_row(one) for one in histories]
-    head = ["fold", "epochs", "last loss", "best mean Dice", "at epoch", "time, min"]
+    head = ["fold", "epochs", "last loss", "best validation Dice", "at epoch", "time, min"]
     return section(
         "training",
         title,
         note,
-        charts.grid([_curve(histories, "loss", "Training loss", "loss"), *_dice_charts(histories), _rates(histories)]),
+        charts.grid(
+            [
+                _curve(histories, "loss", "Training loss", "loss"),
+                *_dice_charts(histories, colours_of_plan(plan)),
+                _rates(histories),
+            ]
+        ),
         table(head, rows, caption="Folds"),
-        lead="Dice is that of the inner validation split, which chooses the best epoch; held-out cases play no part.",
+        lead="How the training went. An epoch is a fixed number of steps; the loss is what training makes small. Dice "
+        "is measured on a few training cases that are set aside to choose the best epoch; the held-out cases, by which "
+        "the results are judged, play no part.",
     )
 
 
@@ -104,7 +113,7 @@ def _rates(histories: Sequence[FoldHistory]) -> Html:
     return _curve(histories, "learning_rate", "Learning rate", "learning rate")
 
 
-def _dice_charts(histories: Sequence[FoldHistory]) -> list[Html]:
+def _dice_charts(histories: Sequence[FoldHistory], colours: Mapping[str, int]) -> list[Html]:
     """Few folds: a chart for each, with a line for each class; many folds: a chart for each class."""
     names = list(
         dict.fromkeys(name for one in histories for record in one.records for name in record.get("dice") or {})
@@ -113,7 +122,8 @@ def _dice_charts(histories: Sequence[FoldHistory]) -> list[Html]:
     if len(histories) <= len(names):
         return [
             _dice_chart(
-                f"Validation Dice, fold {one.fold}", [(name, one, name, index) for index, name in enumerate(names)]
+                f"Validation Dice, fold {one.fold}",
+                [(name, one, name, colours.get(name, index)) for index, name in enumerate(names)],
             )
             for one in histories
         ]

@@ -22,14 +22,20 @@ from mist_bundle.artifacts import write_text
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.report.html import Html, el
-from mist_bundle.report.pictures import OVERLAY_COLOURS, intensity_window
+from mist_bundle.report.colours import OVERLAY_COLOURS, label_colours
+from mist_bundle.report.html import Html, el, page_head
+from mist_bundle.report.pictures import intensity_window
 from mist_bundle.report.sources import CaseFiles
 from mist_bundle.runtime.numerics.crop import bounding_box
 
 NIIVUE_VERSION = "0.69.0"
 LIBRARY = "niivue.umd.js"
 BUILD_COMMAND = "scripts/build_viewer"
+# the library unpacks what stands in the page by data: and blob: addresses; nothing is fetched from anywhere else
+_POLICY = (
+    "default-src 'none'; img-src data: blob:; font-src data:; connect-src data: blob:; worker-src blob:; "
+    "style-src 'unsafe-inline'; script-src 'unsafe-inline' blob:"
+)
 MAX_VOXELS = 1 << 24  # of one volume
 
 
@@ -74,10 +80,9 @@ def write_viewer(
             problems.append(Problem(case.id, str(error)))
     if not shown:
         raise InputError([*problems, Problem("viewer", "there is no case to show.")])
-    labels = [label for label in label_names if label != 0]
     colours = [
         {"value": label, "name": label_names[label], "rgb": _rgb(OVERLAY_COLOURS[index % len(OVERLAY_COLOURS)])}
-        for index, label in enumerate(labels)
+        for label, index in label_colours(list(label_names)).items()
     ]
     write_text(output, _page(library, {"cases": shown, "labels": colours}, title, report_name))
     return problems
@@ -156,15 +161,7 @@ def _page(library: str, data: Mapping[str, Any], title: str, report_name: str) -
         el("label", "strength", el("input", type="range", id="opacity", min=0, max=100, value=50)),
         class_="controls",
     )
-    head = el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", name="color-scheme", content="light dark"),
-        el("title", title),
-        el("link", rel="icon", href="data:,"),
-        el("style", Html(_asset("viewer.css"))),
-    )
+    head = page_head(title, _asset("viewer.css"), _POLICY)
     body = el(
         "body",
         el("header", el("h1", title), controls, el("ul", *legend), el("p", id="note", role="status")),

@@ -70,7 +70,7 @@ def test_an_ordinary_data_set_has_none() -> None:
         (_liver(kind="sheet-like"), "thin sheet"),
         (_liver(components=_stats(6, 40)), "several parts: 6 in the median case, up to 40"),
         (_liver(components=_stats(6, 40)), "lesion-wise"),
-        (_liver(components=_stats(1, 4), tiny_components=3), "up to 4 in some (3 parts"),
+        (_liver(components=_stats(1, 4), tiny_components=3), "up to 4 pieces in some (3 parts"),
         ({"imbalance": {"largest_to_smallest": 12.0, "level": "severe", "background_to_foreground": 5.0}}, "severe"),
         (
             {"imbalance": {"largest_to_smallest": 1, "level": "none", "background_to_foreground": 500.0}},

@@ -9,7 +9,7 @@ import pytest
 
 from mist_bundle import pipeline
 from mist_bundle.dataset.phantom import make_phantom
-from mist_bundle.planning.plan import PlanOptions
+from mist_bundle.planning.options import PlanOptions
 
 TINY = PlanOptions(recipe="quick", folds=2, epochs=2, steps_per_epoch=2, patch_size=(16, 16, 16), val_fraction=0.2)
 

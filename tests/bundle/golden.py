@@ -17,7 +17,7 @@ from mist_bundle.artifacts import SCRIPTS_FOLDER
 from mist_bundle.bundle.manifest import write_manifest
 from mist_bundle.bundle.vendor import copy_runtime
 from mist_bundle.dataset.phantom import Kind, make_phantom
-from mist_bundle.planning.plan import PlanOptions
+from mist_bundle.planning.options import PlanOptions
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 TRAINED = BUNDLES / "hippocampus_segmentation"

@@ -18,7 +18,7 @@ from mist_bundle.bundle.manifest import file_hashes
 from mist_bundle.bundle.weights import read_weights
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import InputError
-from mist_bundle.planning.plan import PlanOptions
+from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.transfer import TransferOptions
 from tests.bundle.test_source import stock_bundle
 

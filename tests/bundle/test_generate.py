@@ -9,7 +9,7 @@ import pytest
 
 from mist_bundle import pipeline
 from mist_bundle.errors import InputError
-from mist_bundle.planning.plan import PlanOptions
+from mist_bundle.planning.options import PlanOptions
 
 CONFIGS = {"train", "evaluate", "inference", "preprocess", "multi_gpu_train", "multi_gpu_evaluate"}
 DOCUMENTS = {"metadata", "plan", "datalist", "postprocessing"}

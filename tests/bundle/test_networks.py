@@ -22,7 +22,8 @@ from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import InputError
-from mist_bundle.planning.plan import Plan, PlanOptions, make_plan
+from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.plan import Plan, make_plan
 from tests.bundle.run_monai import run_monai
 
 TINY = PlanOptions(recipe="quick", folds=2, epochs=1, steps_per_epoch=2, patch_size=(16, 16, 16), val_fraction=0.2)

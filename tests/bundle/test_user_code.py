@@ -11,7 +11,7 @@ import pytest
 from mist_bundle import pipeline
 from mist_bundle.bundle.user_code import copy_user_code, find_user_code
 from mist_bundle.errors import InputError
-from mist_bundle.planning.plan import PlanOptions
+from mist_bundle.planning.options import PlanOptions
 
 NET = """
 import math

@@ -10,7 +10,7 @@ import pytest
 from mist_bundle import pipeline
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import InputError
-from mist_bundle.planning.plan import PlanOptions
+from mist_bundle.planning.options import PlanOptions
 
 OPTIONS = PlanOptions(recipe="quick", epochs=1, steps_per_epoch=1, patch_size=(16, 16, 16))
 

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import pytest
 
 from mist_bundle.planning.bounds import BOUNDS, number_problems
-from mist_bundle.planning.plan import PlanOptions
+from mist_bundle.planning.options import PlanOptions
 
 
 @pytest.mark.parametrize(

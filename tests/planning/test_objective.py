@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.planning.objective import decide_regions, objective_problems, region_order
-from mist_bundle.planning.plan import PlanOptions
+from mist_bundle.planning.options import PlanOptions
 from tests.planning.plans import small_plan
 
 BRATS = {"WT": (1, 2, 3, 4), "TC": (1, 3, 4), "ET": (4,)}

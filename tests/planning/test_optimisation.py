@@ -10,7 +10,8 @@ from mist_bundle.bundle.configs.inference import inference_config
 from mist_bundle.bundle.configs.train import train_config
 from mist_bundle.errors import InputError
 from mist_bundle.planning.optimisation import SETTINGS, decide_optimisation, menu_problems
-from mist_bundle.planning.plan import Plan, PlanOptions, check_options
+from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.plan import Plan, check_options
 from mist_bundle.planning.recipes import RECIPES, Recipe
 from tests.planning.plans import small_plan
 

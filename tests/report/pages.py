@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from html.parser import HTMLParser
 
 VOID = {"meta", "link", "img", "br", "input"}
@@ -51,6 +52,12 @@ def check_page(text: str) -> Page:
     for image in page.all("img"):
         assert image.get("alt"), "every picture says what it shows"
         assert str(image["src"]).startswith("data:image/png;base64,")
+    levels = [int(tag[1]) for tag, _ in page.elements if tag in ("h1", "h2", "h3", "h4", "h5", "h6")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels)), "no level is left out"
+    policies = [one for one in page.all("meta") if one.get("http-equiv") == "Content-Security-Policy"]
+    assert [str(one["content"]).startswith("default-src 'none'") for one in policies] == [True]
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     for link in page.all("a"):

@@ -57,6 +57,11 @@ for (const element of document.querySelectorAll("body *:not(script):not(style)")
 return found;
 """
 
+FETCHED = """
+return performance.getEntriesByType("resource").map((one) => one.name.slice(0, 100))
+  .filter((name) => !/^(data|blob):/.test(name));
+"""
+
 OVERLAPS = """
 const found = [];
 for (const chart of document.querySelectorAll("svg.chart")) {
@@ -95,6 +100,7 @@ def test_report(browser: Browser, report: Path, width: int, scheme: str) -> None
     assert all(wide > 250 and marks > 0 for wide, marks in charts)
     assert browser.run(OVERLAPS) == []
     assert browser.run(CONTRAST) == []
+    assert browser.run(FETCHED) == [], "everything stands in the page"
     assert browser.messages() == []
 
 
@@ -149,12 +155,12 @@ def test_readable_without_a_script(browser: Browser, report: Path) -> None:
         text = browser.driver.find_element(By.TAG_NAME, "main").text
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-    assert "Every decision and its reason" in text
+    assert "Decisions and their reasons" in text
     assert LIVER in text
     assert "show prediction" not in text, "a switch that would do nothing"
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)])
 def test_viewer(browser: Browser, report: Path, width: int, scheme: str) -> None:
     if library_text() is None:
         pytest.skip(f"the viewer's library is not there; run {BUILD_COMMAND}")
@@ -176,6 +182,7 @@ def test_viewer(browser: Browser, report: Path, width: int, scheme: str) -> None
     before = _canvas(browser)
     browser.run("document.getElementById('reference').click(); document.getElementById('prediction').click();")
     assert np.abs(before.astype(int) - _canvas(browser)).max() > 20, "switching the labels off changes the picture"
+    assert browser.run(FETCHED) == [], "everything stands in the page"
     assert browser.messages() == []
 
 

@@ -121,7 +121,7 @@ def test_a_bundle_alone_still_has_its_plan(trained: Made, tmp_path: Path) -> Non
     made = write_report(ReportRequest(bundle=bundle), tmp_path / "report.html")
     text = _page(tmp_path / "report.html").text
     assert "The data were not measured here." in text
-    assert "Every decision and its reason" in text
+    assert "Decisions and their reasons" in text
     assert made.viewer is None
 
 

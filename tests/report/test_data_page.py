@@ -11,6 +11,7 @@ from mist_bundle import cli
 from mist_bundle.analysis.fingerprint import Fingerprint
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
+from mist_bundle.report.data_page import data_page
 from tests.report.conftest import LIVER, NUM_CASES, Made
 from tests.report.pages import check_page
 
@@ -33,6 +34,22 @@ def test_analyze_writes_page_text_and_numbers(
     _check_markdown((tmp_path / "data_report.md").read_text(encoding="utf-8"), untrained)
 
 
+def test_brightness_that_differs_by_scale_is_shown_relative_to_the_image(untrained: Made, tmp_path: Path) -> None:
+    cli.main(["analyze", str(untrained.dataset_json), "--output", str(tmp_path), "--pictures", "0"])
+    report = json.loads((tmp_path / "data_report.json").read_text(encoding="utf-8"))
+    assert "times the mean of the image" not in data_page(report, [], 0)
+    for index, case in enumerate(report["cases"]):
+        scale = 10.0**index
+        for structure in case["structures"].values():
+            structure["intensity"]["t1"][0] *= scale
+        for key in ("low", "mean", "high"):
+            case["channels"]["t1"][key] *= scale
+    page = check_page(data_page(report, [], 0))
+    assert page.text.count("times the mean of the image") == 1
+    assert "t1: labelled voxels" not in page.text
+    assert "t2: labelled voxels" in page.text
+
+
 def _check_html(text: str, made: Made) -> None:
     page = check_page(text)
     assert LIVER in page.text
@@ -41,7 +58,7 @@ def _check_html(text: str, made: Made) -> None:
     # three cases in three planes, and one case in both channels
     assert len(page.all("img")) == 3 * 3 + 2
     charts = [svg for svg in page.all("svg") if svg.get("class") == "chart"]
-    assert len(charts) == 3 + 3 + 2 * 2
+    assert len(charts) == 3 + 3 + 2 * 3
     assert all(svg.get("role") == "img" for svg in charts)
     assert len(page.all("script")) == 1, "the page's own; none from a class name"
 

@@ -180,6 +180,8 @@ def score_case(
         findings.append(f"{shapes}; expected the same three dimensions.")
     if findings:
         raise ValueError(" ".join(findings))
+    if reference_xyz.flags.f_contiguous:  # as NIfTI files are; no metric minds which axis is the first
+        prediction_xyz, reference_xyz, spacing_mm = prediction_xyz.T, reference_xyz.T, spacing_mm[::-1]
     if ignore_label is not None:
         known = reference_xyz != ignore_label
         reference_xyz, prediction_xyz = reference_xyz * known, prediction_xyz * known

@@ -24,7 +24,8 @@ from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.folds import assign_folds
 from mist_bundle.dataset.spec import DatasetSpec
-from mist_bundle.planning.plan import Plan, PlanOptions, make_plan
+from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.plan import Plan, make_plan
 from mist_bundle.planning.recipes import RECIPES
 from mist_bundle.planning.transfer import SourceModel, TransferOptions, adapt_plan
 from tests.bundle.conftest import TINY

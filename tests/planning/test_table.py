@@ -1,0 +1,41 @@
+"""Decisions as text: rows for what has a reason of its own, the rest in a few lines, none lost or said twice."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from mist_bundle.planning.table import decision_rows, decisions_text, is_plain, markdown_table, text_table
+from tests.planning.plans import small_plan
+
+
+@pytest.mark.parametrize("recipe", ["paper", "quick"])
+def test_every_decision_is_said_once(recipe: str) -> None:
+    plan = small_plan(recipe=recipe)
+    text = decisions_text(plan)
+    table, _, rest = text.partition(f"The rest as recipe {recipe} has it: ")
+    in_rows = [re.split(r" {2,}", line)[0] for line in table.splitlines() if line and not line.startswith(" ")]
+    rest = " ".join(rest.split())
+    for name, value, _ in decision_rows(plan):
+        assert (name in in_rows) != (f"{name} {value}" in rest), name
+    assert len(in_rows) == len(set(in_rows)) < 30
+    assert {"network", "loss", "epochs", "batch size", "learning rate"} <= set(in_rows)
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_what_was_asked_for_has_a_row() -> None:
+    assert is_plain("weight_decay", "Recipe quick.")
+    assert is_plain("vae", "Not asked for.")
+    assert not is_plain("weight_decay", "Asked for.")
+    assert not is_plain("network", "Recipe quick.")
+    assert not is_plain("warmup_steps", "Recipe quick: 5% of all steps, so never longer than the run.")
+
+
+def test_columns_stand_under_each_other() -> None:
+    rows = [("a", "1", "because " * 12), ("longer name", "2 x 2", "short"), ("b", "v" * 50, "after a long value")]
+    lines = text_table(rows, width=90).splitlines()
+    place = lines[0].index("because")
+    assert all(line[place - 1] == " " and line[place] != " " for line in lines if "v" * 50 not in line)
+    assert max(len(line) for line in lines if "v" * 50 not in line) <= 90
+    assert markdown_table([("a|b", "1", "c")]).splitlines()[-1] == "| a\\|b | 1 | c |"
