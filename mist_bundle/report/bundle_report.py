@@ -199,7 +199,15 @@ def _viewer_cases(request: ReportRequest, made: _Material) -> list[tuple[str, st
     if made.results is not None:
         groups = extreme_cases(made.results.rows, list(made.plan["final_classes"]), max(1, -(-count // 3)))
         in_turn = itertools.zip_longest(*([(group, name) for name in ids] for group, ids in groups.items()))
-        return [(f"{one[0]} by mean Dice", one[1]) for row in in_turn for one in row if one is not None][:count]
+        return [
+            (
+                f"{one[0]} case by mean Dice. Tick differences to see where reference and prediction disagree",
+                one[1],
+            )
+            for row in in_turn
+            for one in row
+            if one is not None
+        ][:count]
     if made.data is not None:
         return [("reference only: not evaluated yet", name) for name in spread_cases(made.data, count)]
     return [("reference only", case.id) for case in made.readable[:count]]

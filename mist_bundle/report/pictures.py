@@ -26,7 +26,7 @@ _MAX_HEIGHT_REM = 15.0
 
 # plane -> (axis that is cut, axis of the columns, axis of the rows, rows run from the top down along the axis),
 # in arrays whose axes point to L, P, S
-_PLANES = {"axial": (2, 0, 1, True), "coronal": (1, 0, 2, False), "sagittal": (0, 1, 2, False)}
+PLANES = {"axial": (2, 0, 1, True), "coronal": (1, 0, 2, False), "sagittal": (0, 1, 2, False)}
 _TOWARDS, _FROM = "LPS", "RAI"
 
 Cut = tuple[int, int, int]
@@ -86,7 +86,27 @@ def three_planes(
     spacing = spacing_of(turned)
     box = _box(labels, image.shape[1:], spacing, margin_mm)
     cut = _where_to_cut(labels[0] if labels else None, image.shape[1:])
-    return [_slice(plane, image[0], labels, maps, cut, box, spacing, window) for plane in _PLANES]
+    return [_slice(plane, image[0], labels, maps, cut, box, spacing, window) for plane in PLANES]
+
+
+def plane_view(volume_lps: NDArray[Any], plane: str, index: int) -> NDArray[Any]:
+    """A slice of a volume whose axes point to L, P, S as (rows, columns), turned as it is looked at."""
+    through = PLANES[plane][0]
+    return _turned(volume_lps[tuple(index if axis == through else slice(None) for axis in range(3))], plane)
+
+
+def edge_letters(plane: str) -> tuple[str, str, str, str]:
+    """Where the left, right, top and bottom edge of a picture lie in the patient."""
+    _, across, down, is_downward = PLANES[plane]
+    top, bottom = (_FROM[down], _TOWARDS[down]) if is_downward else (_TOWARDS[down], _FROM[down])
+    return _FROM[across], _TOWARDS[across], top, bottom
+
+
+def _turned(flat: NDArray[Any], plane: str) -> NDArray[Any]:
+    """Rows from the top down and columns from the left, of a slice whose axes are still in the order L, P, S."""
+    _, across, down, is_downward = PLANES[plane]
+    rows = flat.T if across < down else flat
+    return rows if is_downward else rows[::-1]
 
 
 def intensity_window(image_xyz: NDArray[Any], label_xyz: NDArray[Any] | None, modality: str) -> tuple[float, float]:
@@ -147,12 +167,11 @@ def _slice(
     spacing: NDArray[np.float64],
     window: tuple[float, float],
 ) -> Slice:
-    through, across, down, is_downward = _PLANES[plane]
+    through, across, down, _ = PLANES[plane]
 
     def view(volume: NDArray[Any]) -> NDArray[Any]:
         index = tuple(cut[axis] if axis == through else box[axis] for axis in range(3))
-        flat = volume[index].T if across < down else volume[index]
-        return flat if is_downward else flat[::-1]
+        return _turned(volume[index], plane)
 
     pixels = view(image)
     outlines = []
@@ -163,13 +182,12 @@ def _slice(
             if path:
                 outlines.append((one.kind, colour, path))
     rows, columns = pixels.shape
-    top, bottom = (_FROM[down], _TOWARDS[down]) if is_downward else (_TOWARDS[down], _FROM[down])
     size_mm = (columns * float(spacing[across]), rows * float(spacing[down]))
     return Slice(
         plane=plane,
         pixels=_eight_bit(_reduced(pixels), window),
         size_mm=size_mm,
-        letters=(_FROM[across], _TOWARDS[across], top, bottom),
+        letters=edge_letters(plane),
         outlines=tuple(outlines),
         grid=(rows, columns),
         position_mm=cut[through] * float(spacing[through]),

@@ -12,6 +12,7 @@ import importlib.resources
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ _POLICY = (
     "default-src 'none'; img-src data: blob:; font-src data:; connect-src data: blob:; worker-src blob:; "
     "style-src 'unsafe-inline'; script-src 'unsafe-inline' blob:"
 )
+_DIFFERENCES = {1: ("missed", "#ff4d4d"), 2: ("too much", "#ffe14d"), 3: ("another label", "#c77dff")}
 MAX_VOXELS = 1 << 24  # of one volume
 
 
@@ -84,7 +86,8 @@ def write_viewer(
         {"value": label, "name": label_names[label], "rgb": _rgb(OVERLAY_COLOURS[index % len(OVERLAY_COLOURS)])}
         for label, index in label_colours(list(label_names)).items()
     ]
-    write_text(output, _page(library, {"cases": shown, "labels": colours}, title, report_name))
+    kinds = [{"value": value, "name": name, "rgb": _rgb(colour)} for value, (name, colour) in _DIFFERENCES.items()]
+    write_text(output, _page(library, {"cases": shown, "labels": colours, "differences": kinds}, title, report_name))
     return problems
 
 
@@ -105,7 +108,21 @@ def _case(words: str, case: CaseFiles, modality: str) -> dict[str, Any]:
         "image": _nifti(image, step, is_label=False),
         "reference": _nifti(reference, step, is_label=True),
         "prediction": None if prediction is None else _nifti(prediction, step, is_label=True),
+        "differences": None
+        if prediction is None
+        else _nifti(replace(reference, array=differences(reference.array, prediction.array)), step, is_label=True),
     }
+
+
+def differences(reference: NDArray[Any], prediction: NDArray[Any]) -> NDArray[np.uint8]:
+    """Where two label maps differ: 1 the prediction misses a label, 2 invents one, 3 has another.
+
+    Args:
+        reference: of any shape.
+        prediction: of the same shape.
+    """
+    kinds = np.where(prediction == 0, np.uint8(1), np.where(reference == 0, np.uint8(2), np.uint8(3)))
+    return np.where(reference == prediction, np.uint8(0), kinds)
 
 
 def _centre(label: Volume) -> list[float]:
@@ -147,11 +164,13 @@ def _page(library: str, data: Mapping[str, Any], title: str, report_name: str) -
     ]
     boxes = [
         el("label", el("input", type="checkbox", id=name, checked=checked), name)
-        for name, checked in (("image", True), ("reference", True), ("prediction", True), ("outline", False))
-    ]
-    legend = [
-        el("li", el("span", style=f"background:rgb({','.join(map(str, one['rgb']))})"), one["name"])
-        for one in data["labels"]
+        for name, checked in (
+            ("image", True),
+            ("reference", True),
+            ("prediction", True),
+            ("differences", False),
+            ("outline", False),
+        )
     ]
     controls = el(
         "div",
@@ -164,7 +183,14 @@ def _page(library: str, data: Mapping[str, Any], title: str, report_name: str) -
     head = page_head(title, _asset("viewer.css"), _POLICY)
     body = el(
         "body",
-        el("header", el("h1", title), controls, el("ul", *legend), el("p", id="note", role="status")),
+        el(
+            "header",
+            el("h1", title),
+            controls,
+            _legend(data["labels"], id="labels"),
+            _legend(data["differences"], id="kinds", hidden=True),
+            el("p", id="note", role="status"),
+        ),
         el("div", el("canvas", id="canvas", tabindex=0, aria_label="Slices and rendering of the case"), id="stage"),
         el(
             "footer",
@@ -183,6 +209,13 @@ def _page(library: str, data: Mapping[str, Any], title: str, report_name: str) -
         el("script", Html(_asset("viewer.js"))),
     )
     return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
+
+
+def _legend(rows: Sequence[Mapping[str, Any]], **attributes: object) -> Html:
+    items = [
+        el("li", el("span", style=f"background:rgb({','.join(map(str, one['rgb']))})"), one["name"]) for one in rows
+    ]
+    return el("ul", *items, **attributes)
 
 
 def _asset(name: str) -> str:

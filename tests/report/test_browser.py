@@ -182,6 +182,14 @@ def test_viewer(browser: Browser, report: Path, width: int, scheme: str) -> None
     before = _canvas(browser)
     browser.run("document.getElementById('reference').click(); document.getElementById('prediction').click();")
     assert np.abs(before.astype(int) - _canvas(browser)).max() > 20, "switching the labels off changes the picture"
+    empty = _canvas(browser)
+    browser.run("document.getElementById('differences').click();")
+    assert browser.run("return document.getElementById('kinds').innerText.split('\\n')") == [
+        "missed",
+        "too much",
+        "another label",
+    ]
+    assert np.abs(empty.astype(int) - _canvas(browser)).max() > 20, "the differences are drawn"
     assert browser.run(FETCHED) == [], "everything stands in the page"
     assert browser.messages() == []
 

@@ -57,6 +57,15 @@ def test_volumes_in_the_page_are_those_of_the_files(trained: Made, tmp_path: Pat
             embedded, stored = _volume(shown[kind]), nib.load(str(path))
             np.testing.assert_array_equal(np.asarray(embedded.dataobj), np.asarray(stored.dataobj))
             np.testing.assert_allclose(embedded.affine, stored.affine, atol=1e-5)
+        reference, prediction = (np.asarray(nib.load(files[kind]).dataobj) for kind in ("reference", "prediction"))
+        wrong = np.asarray(_volume(shown["differences"]).dataobj) != 0
+        np.testing.assert_array_equal(wrong, reference != prediction)
+
+
+def test_differences_are_missed_too_much_or_another_label() -> None:
+    reference = np.array([0, 0, 1, 1, 2])
+    prediction = np.array([0, 2, 0, 1, 1])
+    assert viewer.differences(reference, prediction).tolist() == [0, 2, 1, 0, 3]
 
 
 def test_floating_point_images_keep_their_values(trained: Made, tmp_path: Path) -> None:
