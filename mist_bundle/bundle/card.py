@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from mist_bundle.bundle.configs.metadata import TESTED
+from mist_bundle.bundle.configs.metadata import TESTED, packages
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Problem
 from mist_bundle.planning.plan import Plan
@@ -67,7 +67,7 @@ Cases left out:
 From any working directory, with `B` the path of this folder and `CASES` the folder of the cases:
 
 ```bash
-{install_command()}
+{install_command(plan)}
 python -m monai.bundle run preprocess --config_file B/configs/preprocess.json --dataset_dir CASES
 python -m monai.bundle run training   --config_file B/configs/train.json --dataset_dir CASES --fold 0
 python -m monai.bundle run evaluating --config_file "['B/configs/train.json','B/configs/evaluate.json']" --fold 0
@@ -110,10 +110,10 @@ def hub_header(plan: Plan) -> dict[str, Any]:
     }
 
 
-def install_command() -> str:
+def install_command(plan: Plan) -> str:
     """What a receiver types to get the versions that the bundle was tested with."""
-    packages = " ".join(f"{package}=={version}" for package, version in TESTED.items())
-    return " \\\n    ".join(textwrap.wrap(f"pip install {packages}", 110, break_on_hyphens=False))
+    words = " ".join(f"{package}=={version}" for package, version in packages(plan).items())
+    return " \\\n    ".join(textwrap.wrap(f"pip install {words}", 110, break_on_hyphens=False))
 
 
 def _channels(plan: Plan) -> str:

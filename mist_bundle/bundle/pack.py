@@ -22,12 +22,13 @@ from mist_bundle.artifacts import (
     LARGE_FILES_YML,
     MANIFEST_JSON,
     METADATA_JSON,
+    SIGNATURE,
     adopt_file,
     dump_json,
     read_json,
     refuse_existing,
 )
-from mist_bundle.bundle.intact import SIGNATURE, check_manifest
+from mist_bundle.bundle.intact import check_manifest
 from mist_bundle.errors import InputError, Problem
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip file can hold

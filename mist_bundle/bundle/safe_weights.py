@@ -22,7 +22,7 @@ def write_safetensors(model: Path) -> Path | None:
     from safetensors.torch import save_model
 
     holder = torch.nn.Module()
-    holder.state_dict = lambda: torch.load(model, map_location="cpu", weights_only=True)  # type: ignore[method-assign, assignment, misc]
+    holder.state_dict = lambda: torch.load(model, map_location="cpu", weights_only=True)  # type: ignore[method-assign, assignment]
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial")
     os.close(handle)
     try:

@@ -146,8 +146,8 @@ def _from_plan(folder: Path, plan: Mapping[str, Any]) -> tuple[SourceModel | Non
         class_names=tuple(plan["final_classes"] if _has_regions(plan) else plan["label_names"]),
         network=network,
         plan=plan,
-        spacing_mm=_triple(decisions["target_spacing_mm"]["value"], float),
-        patch_size=_triple(decisions["patch_size"]["value"], int),
+        spacing_mm=_lengths(decisions["target_spacing_mm"]["value"]),
+        patch_size=_sizes(decisions["patch_size"]["value"]),
     )
     return model, problems
 
@@ -277,7 +277,7 @@ def _spacing(configs: Sequence[dict[str, Any]]) -> Spacing | None:
             if str(entry.get("_target_", "")).rpartition(".")[2] in ("Spacingd", "Spacing"):
                 value, readable = _plain(entry.get("pixdim"), config)
                 if readable and _is_positive(value):
-                    return _triple(value, float)
+                    return _lengths(value)
     return None
 
 
@@ -289,9 +289,9 @@ def _patch(configs: Sequence[dict[str, Any]], data_format: Mapping[str, Any]) ->
                 holder = holder.get(part, {}) if isinstance(holder, dict) else {}
             value, readable = _plain(holder.get("roi_size") if isinstance(holder, dict) else None, config)
             if readable and _is_positive(value):
-                return _triple(value, int)
+                return _sizes(value)
     shape = data_format.get("inputs", {}).get("image", {}).get("spatial_shape")
-    return _triple(shape, int) if _is_positive(shape) else None
+    return _sizes(shape) if isinstance(shape, list) and _is_positive(shape) else None
 
 
 def _dictionaries(value: Any) -> Iterator[dict[str, Any]]:
@@ -309,6 +309,11 @@ def _is_positive(value: Any) -> bool:
     )
 
 
-def _triple(values: Sequence[Any], kind: type) -> Any:
+def _sizes(values: Sequence[Any]) -> Triple:
     first, second, third = values
-    return (kind(first), kind(second), kind(third))
+    return (int(first), int(second), int(third))
+
+
+def _lengths(values: Sequence[Any]) -> Spacing:
+    first, second, third = values
+    return (float(first), float(second), float(third))

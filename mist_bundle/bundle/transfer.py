@@ -10,6 +10,7 @@ import hashlib
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from mist_bundle.bundle.source import MONAI_NETWORKS, SourceBundle
@@ -82,10 +83,11 @@ class Transfer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Axes:
-    """Axes of a tensor that count image channels and classes."""
+    """Axes of a tensor that count image channels and classes, `block` entries for each, one channel after the other."""
 
     channels: tuple[int, ...]
     classes: tuple[int, ...]
+    block: int = 1
 
 
 def transfer_weights(source: SourceBundle, plan: Plan, strategy: str | None) -> Transfer:
@@ -160,12 +162,15 @@ def build_network(arguments: Mapping[str, Any], target: str) -> nn.Module:
 
 def find_axes(target: str, arguments: Mapping[str, Any], network: nn.Module) -> dict[str, _Axes]:
     """For each tensor, the axes that grow with the number of image channels, and those that grow with the classes."""
-    channels, classes = (_growing(target, arguments, network, names) for names in (INPUT_ARGUMENTS, OUTPUT_ARGUMENTS))
-    return {name: _Axes(channels=channels[name], classes=classes[name]) for name in channels}
+    block = prod(getattr(network, "fold", ()))  # runtime/networks/subpixel.py: a block of voxels for each channel
+    channels, classes = (
+        _growing(target, arguments, network, names, block) for names in (INPUT_ARGUMENTS, OUTPUT_ARGUMENTS)
+    )
+    return {name: _Axes(channels=channels[name], classes=classes[name], block=block) for name in channels}
 
 
 def _growing(
-    target: str, arguments: Mapping[str, Any], network: nn.Module, names: Sequence[str]
+    target: str, arguments: Mapping[str, Any], network: nn.Module, names: Sequence[str], block: int
 ) -> dict[str, tuple[int, ...]]:
     # one more or two: a network may lose a tensor by chance, as a residual block without change of width does
     grown: dict[str, tuple[int, ...]] = {name: () for name in network.state_dict()}
@@ -175,7 +180,7 @@ def _growing(
         for name, value in network.state_dict().items():
             if name in shapes:
                 pairs = enumerate(zip(value.shape, shapes[name], strict=True))
-                grown[name] = tuple(axis for axis, (one, other) in pairs if other == one + more)
+                grown[name] = tuple(axis for axis, (one, other) in pairs if other == one + more * block)
     return grown
 
 
@@ -249,12 +254,12 @@ class _Carrier:
         given = given.to(fresh.dtype)
         steps = []
         if axes.channels and not self._same(self.channels, len(self.source.model.channel_names)):
-            given = self._adapt_channels(fresh, given, axes.channels)
+            given = self._adapt_channels(fresh, given, axes)
             steps.append("image channels")
         if axes.classes and not self._same(self.classes, len(self.source.model.class_names)):
             if given.shape[axes.classes[0]] == 0 or all(not match.source for match in self.classes):
                 return fresh, Row(name=name, status=NEW, shape=shape, detail="no class has a namesake in the source")
-            given = _put(fresh, given, axes.classes, self.classes)
+            given = _put(fresh, given, axes.classes, _entries(self.classes, axes.block))
             steps.append("classes")
         status, detail = (ADAPTED, " and ".join(steps)) if steps else (LOADED, "")
         return given.clone(), Row(name=name, status=status, shape=shape, detail=detail)
@@ -262,32 +267,40 @@ class _Carrier:
     def _source_shape(self, shape: Sequence[int], axes: _Axes) -> tuple[int, ...]:
         sizes = list(shape)
         for axis in axes.channels:
-            sizes[axis] = len(self.source.model.channel_names)
+            sizes[axis] = len(self.source.model.channel_names) * axes.block
         for axis in axes.classes:
-            sizes[axis] = len(self.source.model.class_names)
+            sizes[axis] = len(self.source.model.class_names) * axes.block
         return tuple(sizes)
 
     def _same(self, matches: Sequence[Match], count: int) -> bool:
         return len(matches) == count and all(match.source == (index,) for index, match in enumerate(matches))
 
-    def _adapt_channels(self, fresh: torch.Tensor, given: torch.Tensor, axes: Sequence[int]) -> torch.Tensor:
+    def _adapt_channels(self, fresh: torch.Tensor, given: torch.Tensor, axes: _Axes) -> torch.Tensor:
         import torch
 
-        is_kernel = tuple(axes) == (1,) and given.ndim >= 3  # (out, in, X, Y, Z): a convolution over the image
+        entries = _entries(self.channels, axes.block)
+        is_kernel = axes.channels == (1,) and given.ndim >= 3  # (out, in, X, Y, Z): a convolution over the image
         if not is_kernel:
-            return _put(fresh, given, axes, self.channels)
-        slices = []
-        for index, match in enumerate(self.channels):
-            mean = given[:, list(match.source)].mean(dim=1) * self.factor if match.source else fresh[:, index]
-            slices.append(mean)
+            return _put(fresh, given, axes.channels, entries)
+        slices = [
+            given[:, list(sources)].mean(dim=1) * self.factor if sources else fresh[:, index]
+            for index, sources in enumerate(entries)
+        ]
         return torch.stack(slices, dim=1)
 
 
-def _put(fresh: torch.Tensor, given: torch.Tensor, axes: Sequence[int], matches: Sequence[Match]) -> torch.Tensor:
-    """`fresh` with the entries of `given` wherever every index along `axes` has a match."""
+def _entries(matches: Sequence[Match], block: int) -> list[tuple[int, ...]]:
+    """For each entry of an axis, the entries of the source that it is made of."""
+    return [tuple(index * block + place for index in match.source) for match in matches for place in range(block)]
+
+
+def _put(
+    fresh: torch.Tensor, given: torch.Tensor, axes: Sequence[int], entries: Sequence[tuple[int, ...]]
+) -> torch.Tensor:
+    """`fresh` with the entries of `given` wherever every index along `axes` has a source."""
     import torch
 
-    pairs = [(index, match.source[0]) for index, match in enumerate(matches) if match.source]
+    pairs = [(index, sources[0]) for index, sources in enumerate(entries) if sources]
     result = fresh.clone()
     front = list(range(len(axes)))
     into, out = result.movedim(list(axes), front), given.movedim(list(axes), front)

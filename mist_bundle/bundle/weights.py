@@ -92,9 +92,9 @@ def average_weights(files: Sequence[Path]) -> dict[str, torch.Tensor]:
     problems: list[Problem] = []
     for file in files[1:]:
         other = read_weights(file)
-        found = _differences(first, other, file, files[0])
-        problems += found
-        if not found:
+        differing = _differences(first, other, file, files[0])
+        problems += differing
+        if not differing:
             for name, value in other.items():
                 totals[name] += value.to(torch.float64)
     if problems:

@@ -98,6 +98,15 @@ NETWORKS: dict[str, Choice] = {
         takes=frozenset({"residual", "deep_supervision_heads"}),
         defaults=_PLAIN,
     ),
+    "nnunet-subpixel-pocket": Choice(
+        target="scripts.networks.subpixel.SubpixelUNet",
+        kwargs={"trans_bias": True},
+        about="The same with one width at every level: a quarter of the weights, in under a megabyte.",
+        cite=f"{_POCKET}; Shi et al., CVPR 2016, arXiv 1609.05158 (sub-pixel convolution)",
+        sizing="pocket_subpixel_unet",
+        takes=frozenset({"residual", "deep_supervision_heads"}),
+        defaults=_PLAIN,
+    ),
     "attention-unet": Choice(
         target="monai.networks.nets.AttentionUnet",
         about="Attention U-Net: gates on the skip connections, batch normalisation; nnU-Net's strides and filters.",

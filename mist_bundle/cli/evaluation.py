@@ -93,7 +93,11 @@ def evaluate(
     chosen = score_settings(classes_of(classes, reference, labels, ignore_label), *how)
     found = find_pairs(optional_path(paths), optional_path(reference), optional_path(prediction))
     scored = score_files(found, chosen, workers)
-    scored.write(target)
+    summary = scored.write(target)
+    width = max(len(name) for name in summary)
+    print(f"{'':<{width}}       mean        std     median of {len(scored.cases)} of {scored.num_cases} cases")
+    for name, values in summary.items():
+        print(f"{name:<{width}} {values['Mean']:10.4f} {values['Std']:10.4f} {values['Median']:10.4f}")
     print(f"Scores: {target}")
     fail_for(scored.problems, scored.num_cases, "not scored")
 

@@ -1,8 +1,7 @@
 """Combine the predictions of several models for the same cases into one label map each.
 
     majority  each voxel takes the label that most models give it
-    staple    each model is weighed by how well it agrees with the consensus (STAPLE, Warfield et al., TMI 2004,
-              doi:10.1109/TMI.2004.828354; several labels: Rohlfing et al. as in ITK)
+    staple    each model is weighed by how well it agrees with the consensus (see staple.py)
     mean      the class probabilities are averaged, and each voxel takes the most probable class
 
 Only labels that some model gave a voxel are ever written there. Where votes tie, or STAPLE cannot decide, the voxel
@@ -27,6 +26,7 @@ from mist_bundle.dataset.volumes import Volume, read_channels, read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.label_files import whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import label_maps
+from mist_bundle.evaluation.staple import staple_labels
 from mist_bundle.parallel import map_cases
 
 MAJORITY, STAPLE, MEAN = "majority", "staple", "mean"
@@ -151,23 +151,12 @@ def staple(labels: Sequence[NDArray[Any]], ties: str = FIRST) -> NDArray[Any]:
     Returns:
         (X, Y, Z).
     """
-    import SimpleITK as sitk
-
-    values = np.unique(np.concatenate([np.unique(one) for one in labels]))
-    if len(values) == 1:
-        return np.array(labels[0])
-    # ITK keeps a table of all labels up to the largest, so they are numbered
-    numbers = [np.searchsorted(values, one).astype(np.uint16) for one in labels]
-    consensus: Any = sitk.MultiLabelSTAPLEImageFilter()  # type: ignore[no-untyped-call]
-    undecided = len(values)
-    consensus.SetLabelForUndecidedPixels(undecided)
-    chosen = sitk.GetArrayFromImage(consensus.Execute([sitk.GetImageFromArray(one) for one in numbers]))
-    result = values[np.minimum(chosen, undecided - 1)]
+    result, decided = staple_labels(labels)
     # models that are often wrong can outweigh what all of them say: a label that none gave is no consensus either
-    decided = (chosen < undecided) & np.logical_or.reduce([one == result for one in labels])
+    decided &= np.logical_or.reduce([one == result for one in labels])
     if not decided.all():
         result[~decided] = majority_vote([one[~decided] for one in labels], ties)
-    return np.asarray(result)
+    return result
 
 
 def label_of_mean(maps: Sequence[NDArray[Any]], channels: Channels) -> NDArray[Any]:

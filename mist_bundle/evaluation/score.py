@@ -20,7 +20,7 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.pairs import Classes, FoundPairs, Pair
 from mist_bundle.parallel import map_cases
 from mist_bundle.runtime.metrics.case import EmptyRule, check_metrics, image_diagonal_mm, score_case
-from mist_bundle.runtime.metrics.table import write_results
+from mist_bundle.runtime.metrics.table import Summary, write_results
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,14 +70,18 @@ class ScoredCases:
         """All cases."""
         return len(self.cases) + len(self.problems)
 
-    def write(self, output: Path) -> None:
-        """Write results.csv, and a JSON file of the same name beside it which names the failed cases too."""
+    def write(self, output: Path) -> Summary:
+        """Write results.csv, and a JSON file of the same name beside it which names the failed cases too.
+
+        Returns:
+            Column -> statistic -> value over the scored cases.
+        """
         failed: dict[str, str] = {}
         for problem in self.problems:
             failed[problem.path] = (
                 f"{failed[problem.path]}; {problem.message}" if problem.path in failed else problem.message
             )
-        write_results(output, [case.row for case in self.cases], failed)
+        return write_results(output, [case.row for case in self.cases], failed)
 
 
 def settings_from(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mist_bundle.catalog.choice import find_choice
 from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.errors import Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.networks import fit_network_patch
 from mist_bundle.planning.patch_budget import decide_patch_budget
@@ -22,6 +23,15 @@ def network_name(options: PlanOptions) -> str:
     """The network asked for, or the recipe's; empty where the recipe is unknown."""
     recipe = RECIPES.get(options.recipe)
     return options.network or (recipe.network if recipe else "")
+
+
+def geometry_problems(options: PlanOptions) -> list[Problem]:
+    """What is wrong with sizes and spacings that were asked for."""
+    return [
+        Problem(f"--{name}", f"is {list(value)}; expected three numbers above 0, for example 1,1,1.")
+        for name in ("target_spacing", "patch_size", "max_patch_size")
+        if (value := getattr(options, name)) is not None and not (len(value) == 3 and all(axis > 0 for axis in value))
+    ]
 
 
 def decide_geometry(

@@ -341,6 +341,7 @@ _RULES: dict[str, Callable[[Choice, SizeRequest], NetworkSize]] = {
     "dynamic_unet": _dynamic_unet,
     "pocket_unet": _pocket(_dynamic_unet),
     "subpixel_unet": _subpixel_unet,
+    "pocket_subpixel_unet": _pocket(_subpixel_unet),
     "attention_unet": _attention_unet,
     "pocket_attention_unet": _pocket(_attention_unet),
     "fmgnet": _multigrid(full_multigrid_heights),

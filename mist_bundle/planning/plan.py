@@ -20,7 +20,7 @@ from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.bounds import number_problems
-from mist_bundle.planning.geometry import decide_geometry, network_name
+from mist_bundle.planning.geometry import decide_geometry, geometry_problems, network_name
 from mist_bundle.planning.networks import (
     DEFAULT_KERNEL_SIZE,
     OPTIONS,
@@ -183,17 +183,9 @@ def check_options(options: PlanOptions) -> None:
     problems += option_problems(network_name(options), {name: getattr(options, name) for name in OPTIONS})
     problems += [*menu_problems(options), *number_problems(options)]
     problems += objective_problems(options)
-    problems += _axis_problems("target_spacing", options.target_spacing)
-    problems += _axis_problems("patch_size", options.patch_size)
-    problems += _axis_problems("max_patch_size", options.max_patch_size)
+    problems += geometry_problems(options)
     if problems:
         raise InputError(problems)
-
-
-def _axis_problems(name: str, value: tuple[float, ...] | None) -> list[Problem]:
-    if value is None or (len(value) == 3 and all(axis > 0 for axis in value)):
-        return []
-    return [Problem(f"--{name}", f"is {list(value)}; expected three numbers above 0, for example 1,1,1.")]
 
 
 def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions) -> Plan:

@@ -29,6 +29,11 @@ from tests.bundle.golden import TRAINED
 
 SCORES = f"docs/{RESULTS_CSV}"
 MAX_WEIGHTS_BYTES = 4_000_000
+# of autoconfig: a network of less than a megabyte, so that all three folds can be shipped
+OPTIONS = (
+    *("--recipe", "quick", "--network", "nnunet-subpixel-pocket", "--folds", "3"),
+    *("--epochs", "10", "--steps_per_epoch", "50", "--val_fraction", "0.05"),
+)
 AUTHORS = "the mist_bundle developers"
 
 
@@ -48,30 +53,31 @@ def ship(bundle: Path) -> None:
     bump_version(TRAINED, f"Trained: cross-validation over {metadata['data_source']}.", "patch")
 
 
-def renew(fresh: Path) -> None:
-    """Take the configurations of a freshly configured bundle; keep weights, scores, authors and version."""
-    old, new = read_json(TRAINED / PLAN_JSON), read_json(fresh / PLAN_JSON)
+def renew(fresh: Path, bundle: Path = TRAINED) -> None:
+    """Give a shipped bundle the configurations of a freshly configured one; it keeps weights, scores and version."""
+    old, new = read_json(bundle / PLAN_JSON), read_json(fresh / PLAN_JSON)
     same = ("network_arguments", "channel_names", "labels", "num_folds")
     if any(old[key] != new[key] for key in same):
         sys.exit("The network or the data differ from those of the trained bundle: train it anew.")
-    metadata, card = read_json(TRAINED / METADATA_JSON), (TRAINED / BUNDLE_README).read_text(encoding="utf-8")
+    metadata, card = read_json(bundle / METADATA_JSON), (bundle / BUNDLE_README).read_text(encoding="utf-8")
+    scores = (bundle / SCORES).read_bytes()
     for folder in ("configs", "docs", "scripts"):
-        kept = (TRAINED / SCORES).read_bytes()
-        shutil.rmtree(TRAINED / folder)
-        shutil.copytree(fresh / folder, TRAINED / folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (TRAINED / SCORES).parent.mkdir(exist_ok=True)
-        (TRAINED / SCORES).write_bytes(kept)
+        shutil.rmtree(bundle / folder)
+        shutil.copytree(fresh / folder, bundle / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (bundle / SCORES).write_bytes(scores)
     own = ("version", "changelog", "authors", "copyright", "eval_metrics")
-    write_json(TRAINED / METADATA_JSON, {**read_json(fresh / METADATA_JSON), **{key: metadata[key] for key in own}})
+    write_json(bundle / METADATA_JSON, {**read_json(fresh / METADATA_JSON), **{key: metadata[key] for key in own}})
     section = re.compile(f"{re.escape(RESULTS_START)}.*?{re.escape(RESULTS_END)}", re.DOTALL)
     (figures,) = section.findall(card)
-    renewed = section.sub(lambda _: figures, (TRAINED / BUNDLE_README).read_text(encoding="utf-8"))
-    write_text(TRAINED / BUNDLE_README, renewed)
-    write_manifest(TRAINED)
+    renewed = section.sub(lambda _: figures, (bundle / BUNDLE_README).read_text(encoding="utf-8"))
+    write_text(bundle / BUNDLE_README, renewed)
+    write_manifest(bundle)
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--renew":
+    if sys.argv[1] == "--options":
+        print(" ".join(OPTIONS))  # noqa: T201
+    elif sys.argv[1] == "--renew":
         renew(Path(sys.argv[2]))
     else:
         ship(Path(sys.argv[1]))

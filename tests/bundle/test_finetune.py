@@ -50,8 +50,11 @@ def test_the_plan_says_what_was_kept_and_why(tuned: pipeline.FineTuned, trained_
     assert plan["decisions"]["recipe"]["value"] == "quick", "the source's"
     assert plan["network_arguments"]["in_channels"] == 4
     assert plan["decisions"]["frozen_epochs"]["value"] == 1
-    assert plan["decisions"]["frozen_parts"]["value"] == ["input_block", "downsamples", "bottleneck"]
-    assert set(plan["layer_rates"].values()) > {1.0, 0.5, 0.25}
+    # so small a patch is halved once only: the first step up stays at the coarsest resolution
+    assert plan["decisions"]["frozen_parts"]["value"] == [
+        f"body.{part}" for part in ("input_block", "downsamples", "bottleneck", "upsamples.0")
+    ]
+    assert set(plan["layer_rates"].values()) == {1.0, 0.5, 0.25}
 
 
 def test_the_bundle_is_whole_and_the_source_untouched(tuned: pipeline.FineTuned, trained_bundle: Path) -> None:
@@ -62,7 +65,8 @@ def test_the_bundle_is_whole_and_the_source_untouched(tuned: pipeline.FineTuned,
     listed = json.loads((trained_bundle / "MANIFEST.json").read_text())["files"]
     assert file_hashes(trained_bundle) == listed
     report = json.loads((bundle / "configs/transfer.json").read_text())
-    assert report["summary"]["adapted"] == 3
+    # the first layer takes the two new channels; no class of the source bears a new one's name
+    assert (report["summary"]["adapted"], report["summary"]["new"], report["summary"]["skipped"]) == (1, 2, 0)
     assert str(trained_bundle.parent) not in json.dumps(report)
 
 
@@ -73,10 +77,11 @@ def test_training_begins_from_the_weights_and_freezes_them(tuned: pipeline.FineT
     pipeline.train(bundle, [0], {**settings, "epochs": 1})
     initial = load_file(bundle / "transfer/initial.safetensors")
     first = read_weights(bundle / "models/fold_0.pt")
-    frozen = [name for name in initial if name.startswith(("input_block", "downsamples", "bottleneck"))]
-    assert frozen
+    parts = tuple(f"{part}." for part in _plan(bundle)["decisions"]["frozen_parts"]["value"])
+    frozen = [name for name in initial if name.startswith(parts)]
+    assert len(frozen) > 20
     assert all(torch.equal(first[name], initial[name]) for name in frozen)
-    moved = [name for name in initial if name.startswith(("upsamples", "output_block"))]
+    moved = [name for name in initial if not name.startswith(parts)]
     assert any(not torch.equal(first[name], initial[name]) for name in moved)
     # the second epoch goes on from the first, not from the initial weights, and trains the encoder too
     pipeline.train(bundle, [0], {**settings, "epochs": 2, "resume": True})
@@ -102,9 +107,10 @@ def test_a_stock_bundle_becomes_one_of_ours(other_json: Path, tmp_path: Path) ->
     assert plan.patch_size.value == (32, 32, 16)
     train = json.loads((made.configured.bundle / "configs/train.json").read_text())
     network = train["network_def"]
-    assert (network["_target_"], network["in_channels"], network["out_channels"]) == (plan.network.value, 4, 4)
+    assert (network["_target_"], network["in_channels"], network["out_channels"]) == (plan.network.value, 4, 3)
     assert network["norm"] == "batch"
-    assert ("class", "necrosis") in {row[:2] for row in made.rows}
+    # its classes overlap, so each is an output of its own
+    assert {"WT", "TC", "ET"} == {row[1] for row in made.rows if row[0] == "class"}
     pipeline.train(made.configured.bundle, [0], {"epochs": 1, "steps_per_epoch": 1})
     assert (made.configured.bundle / "models/model.pt").is_file()
 

@@ -12,6 +12,7 @@ from mist_bundle.errors import InputError
 from mist_bundle.planning.options import PlanOptions
 
 CONFIGS = {"train", "evaluate", "inference", "preprocess", "multi_gpu_train", "multi_gpu_evaluate"}
+DOCUMENTS = {"metadata", "plan", "datalist", "postprocessing"}
 
 
 def _texts(bundle: Path) -> dict[str, str]:
@@ -21,7 +22,7 @@ def _texts(bundle: Path) -> dict[str, str]:
 
 def test_every_file_of_the_contract_is_there(fresh_bundle: Path) -> None:
     names = {path.name for path in (fresh_bundle / "configs").iterdir()}
-    assert names == {f"{stem}.json" for stem in CONFIGS | {"metadata", "plan", "datalist"}} | {"logging.conf"}
+    assert names == {f"{stem}.json" for stem in CONFIGS | DOCUMENTS} | {"logging.conf"}
     for file in ("LICENSE", "MANIFEST.json", "docs/README.md", "docs/data_license.txt", "scripts/__init__.py"):
         assert (fresh_bundle / file).is_file(), file
     assert fresh_bundle.name == "phantom_mr2_segmentation"
@@ -29,7 +30,7 @@ def test_every_file_of_the_contract_is_there(fresh_bundle: Path) -> None:
 
 def test_no_absolute_path_is_written(fresh_bundle: Path, phantom_json: Path) -> None:
     texts = _texts(fresh_bundle)
-    assert len(texts) == 13
+    assert len(texts) == 14
     for name, text in texts.items():
         assert str(phantom_json.parent) not in text, name
         assert str(fresh_bundle.parent) not in text, name

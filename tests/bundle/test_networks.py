@@ -14,10 +14,12 @@ import pytest
 import torch
 
 from mist_bundle import pipeline
+from mist_bundle.analysis.fingerprint import analyze
 from mist_bundle.bundle.configs.inference import inference_config
 from mist_bundle.bundle.configs.train import train_config
 from mist_bundle.bundle.launch import INFERENCE, TRAINING, workflow_command
 from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import InputError
 from mist_bundle.planning.options import PlanOptions
@@ -43,7 +45,8 @@ class Own(nn.Module):
 
 @pytest.fixture(scope="module")
 def measured(phantom_json: Path) -> tuple[DatasetSpec, Any]:
-    return DatasetSpec.from_json(phantom_json), pipeline.analyze_dataset(phantom_json)[0]
+    spec = DatasetSpec.from_json(phantom_json)
+    return spec, analyze(spec, find_cases(spec, "train").cases)
 
 
 def _plan(measured: tuple[DatasetSpec, Any], **asked: Any) -> Plan:

@@ -51,6 +51,11 @@ def test_what_has_to_be_downloaded_is_told(
     assert code == EXIT_OK
     assert "Still to download: models/model.pt" in output
     assert "download_large_files" in output
+    # a file that is neither here nor there is missed
+    (tmp_path / "in" / own_bundle.name / "large_files.yml").unlink()
+    code, output, _ = _run(capsys, "audit", tmp_path / "in" / own_bundle.name)
+    assert code == EXIT_SOME_CASES_FAILED
+    assert "[file-missing]" in output
 
 
 def test_export_that_fails_is_named_and_ends_with_one(

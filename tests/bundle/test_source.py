@@ -90,7 +90,7 @@ def test_a_stock_bundle_is_read_without_running_it(tmp_path: Path) -> None:
 def test_a_generated_bundle_is_known_by_its_plan(trained_bundle: Path) -> None:
     with open_source(str(trained_bundle)) as source:
         model = source.model
-    assert model.network == "nnunet"
+    assert model.network == "nnunet-subpixel"
     assert model.class_names == ("background", "liver", "kidney", "tumour")
     assert model.decided("normalization") == "per_image"
 

@@ -44,7 +44,7 @@ def test_segresnet_and_swin() -> None:
     _, stages = _stages("monai.networks.nets.SegResNet", arguments)
     # the first thing on the way up is a convolution at the coarsest resolution, before the up-sampling
     assert stages.prefixes(range(stages.num_encoder)) == ("convInit", "down_layers", "up_samples.0")
-    _, stages = _stages("monai.networks.nets.SwinUNETR", {"in_channels": 1, "out_channels": 2, "feature_size": 12}, 32)
+    _, stages = _stages("monai.networks.nets.SwinUNETR", {"in_channels": 1, "out_channels": 2, "feature_size": 12}, 64)
     encoder = stages.prefixes(range(stages.num_encoder))
     assert "swinViT" in encoder
     assert not any(part.startswith("decoder") or part == "out" for part in encoder)

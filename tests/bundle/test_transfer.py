@@ -223,6 +223,25 @@ def test_other_networks_of_monai(tmp_path: Path, target: str, arguments: dict[st
         torch.testing.assert_close(after, before, atol=1e-3, rtol=1e-3)
 
 
+def test_a_network_on_blocks_of_voxels(tmp_path: Path) -> None:
+    # each channel is eight in its first layer, each class eight in its last: all of them move together
+    target, arguments = "scripts.networks.subpixel.SubpixelUNet", {**ARGUMENTS, "fold": [2, 2, 2]}
+    arguments = {**arguments, "deep_supervision": False}
+    source = _source(tmp_path, target, arguments)
+    plan = _plan(source, channels=("t2", "pd", "t1"), classes=("kidney", "spleen", "background", "liver"))
+    made = transfer_weights(source, plan, "skip")
+    assert [row.status for row in made.rows].count(SKIPPED) == 0
+    old, new = build_network(arguments, target).eval(), build_network(plan.network_arguments, target).eval()
+    old.load_state_dict(_given(source))
+    assert not new.load_state_dict(dict(made.weights), strict=False).unexpected_keys  # shared ones are there once
+    image = torch.randn(1, 2, 16, 16, 16)
+    with torch.no_grad():
+        before = old(image)
+        # a new channel that holds nothing adds nothing
+        after = new(torch.cat([image[:, 1:], torch.zeros(1, 1, 16, 16, 16), image[:, :1]], 1))
+    torch.testing.assert_close(after[:, [2, 3, 0]], before, atol=1e-4, rtol=1e-4)
+
+
 def test_a_source_of_which_nothing_fits_is_refused(tmp_path: Path) -> None:
     source = _source(tmp_path)
     torch.save({"other.weight": torch.zeros(2)}, source.weights)

@@ -9,7 +9,7 @@ from typing import Any
 
 from mist_bundle.bundle.audit import idioms, targets
 from mist_bundle.bundle.audit.finding import Finding, finding, shown
-from mist_bundle.bundle.configs.metadata import TESTED
+from mist_bundle.bundle.configs.metadata import PACKAGES
 
 READ_ONLY_FOLDERS = ("dataset_dir",)  # cases are read from there, never written to
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -108,7 +108,7 @@ def check_metadata(file: str, metadata: Any) -> Iterator[Finding]:
         listed = metadata.get(field)
         for package, version in listed.items() if isinstance(listed, Mapping) else ():
             plain = isinstance(version, str) and _PACKAGE.fullmatch(version) and _PACKAGE.fullmatch(str(package))
-            if not plain or package not in TESTED:
+            if not plain or package not in PACKAGES:
                 yield finding(
                     "requirement", file, f"{field}#{package}", f"It asks for {shown(f'{package} {version}')}."
                 )

@@ -114,7 +114,7 @@ def _yaml_events(file: str, text: str) -> list[Finding]:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         tag = getattr(event, "tag", None)
         if tag is not None:
-            place = f"line {event.start_mark.line + 1}"
+            place = f"line {event.start_mark.line + 1}" if event.start_mark else ""
             found.append(finding("yaml-tag", file, place, f"The value bears the tag {shown(tag)}."))
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1

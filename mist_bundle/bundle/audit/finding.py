@@ -165,6 +165,11 @@ RULES: dict[str, Rule] = {
         severity=NOTE, why="The file was added after the manifest was written.", todo="Nothing, if you added it."
     ),
     "file-missing": Rule(severity=UNPROVEN, why="The manifest lists it.", todo="Copy or download the bundle again."),
+    "file-elsewhere": Rule(
+        severity=NOTE,
+        why="large_files.yml says where it lies; its sha256 is the manifest's.",
+        todo="Fetch it with `python -m monai.bundle download_large_files`.",
+    ),
     "signature-missing": Rule(
         severity=UNPROVEN,
         why="A public key was given, and nothing here is signed.",

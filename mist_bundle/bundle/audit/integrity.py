@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mist_bundle.artifacts import MANIFEST_JSON, SIGNATURE
+from mist_bundle.artifacts import LARGE_FILES_YML, MANIFEST_JSON, SIGNATURE
+from mist_bundle.bundle.audit.documents import MAX_BYTES, parse_document
 from mist_bundle.bundle.audit.finding import Finding, finding
 from mist_bundle.bundle.audit.source import BundleFiles
 from mist_bundle.bundle.manifest import counts_in_manifest
@@ -40,8 +41,23 @@ def check_manifest(files: BundleFiles, checked: Counter[str], key: PublicKey | N
             continue
         checked["hashes"] += 1
         yield from _compare(files, name, listed, demand=signed)
+    elsewhere = _elsewhere(files)
     for name in sorted(set(listed) - set(files.sizes)):
-        yield finding("file-missing", name, "", "It is not there.")
+        code = "file-elsewhere" if elsewhere.get(name) == listed[name] else "file-missing"
+        yield finding(code, name, "", "It is not there.")
+
+
+def _elsewhere(files: BundleFiles) -> dict[str, str]:
+    """sha256 of the files that large_files.yml leaves to be downloaded, by path."""
+    if LARGE_FILES_YML not in files.sizes:
+        return {}
+    content, _ = parse_document(LARGE_FILES_YML, files.read(LARGE_FILES_YML, MAX_BYTES + 1))
+    entries = content.get("large_files") if isinstance(content, Mapping) else None
+    return {
+        str(entry.get("path")): str(entry.get("hash_val"))
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, Mapping) and entry.get("hash_type", "sha256") == "sha256"
+    }
 
 
 def _listed(content: bytes) -> Mapping[str, str] | None:

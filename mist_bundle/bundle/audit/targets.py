@@ -46,6 +46,7 @@ SCRIPT_FUNCTIONS = frozenset({
     "scripts.loading.datalist.load_items",
     "scripts.loading.select.patch_loader",
     "scripts.networks.heads.with_heads",
+    "scripts.networks.parameter_groups.parameter_groups",
     "scripts.networks.vae.with_vae",
 })  # fmt: skip
 

@@ -25,6 +25,8 @@ TESTED = {
 TESTED_WITH_SOME = {"einops": "0.8.2"}
 # what a training that begins from another bundle's weights reads them with
 FINE_TUNING = {"safetensors": "0.8.0"}
+# all that the metadata of a generated bundle may ask its receivers to install
+PACKAGES = frozenset({*TESTED, *TESTED_WITH_SOME, *FINE_TUNING})
 MODALITY_NAMES = {"ct": "CT", "mr": "MR", "other": "other"}
 MODALITY_FORMATS = {"ct": "hounsfield", "mr": "magnitude", "other": "magnitude"}
 
@@ -53,7 +55,7 @@ def metadata_config(plan: Plan, name: str, description: str, data_source: str, g
         "numpy_version": TESTED["numpy"],
         "required_packages_version": {
             package: version
-            for package, version in {**TESTED, **_of_the_network(plan), **_of_the_transfer(plan)}.items()
+            for package, version in packages(plan).items()
             if package not in ("monai", "torch", "numpy")
         },
         "name": name,
@@ -78,6 +80,11 @@ def metadata_config(plan: Plan, name: str, description: str, data_source: str, g
             "outputs": {"pred": _prediction(plan, outputs)},
         },
     }
+
+
+def packages(plan: Plan) -> dict[str, str]:
+    """Package -> version of everything that the bundle of a plan needs."""
+    return {**TESTED, **_of_the_network(plan), **_of_the_transfer(plan)}
 
 
 def _of_the_transfer(plan: Plan) -> dict[str, str]:

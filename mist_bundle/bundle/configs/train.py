@@ -165,7 +165,7 @@ def _checkpoints() -> Config:
     )
 
 
-def _train(plan: Plan) -> Config:
+def _train_handlers(plan: Plan) -> list[Config]:
     handlers: list[Config] = [
         *weighting_handlers(plan),
         script("handlers.gradients.FiniteLossGuard"),
@@ -201,6 +201,10 @@ def _train(plan: Plan) -> Config:
             epochs="@frozen_epochs",
         )
         handlers.insert(0, frozen)  # before the clipping: what is frozen does not count in the norm
+    return handlers
+
+
+def _train(plan: Plan) -> Config:
     return {
         "deterministic_transforms": parts.transforms(plan, with_label=True),
         "preprocessing": parts.compose("@train#deterministic_transforms"),
@@ -230,7 +234,7 @@ def _train(plan: Plan) -> Config:
             num_threads="@workers",
         ),
         "inferer": script("inferers.autocast.AutocastInferer", inferer={"_target_": "SimpleInferer"}, enabled="@amp"),
-        "handlers": handlers,
+        "handlers": _train_handlers(plan),
         "trainer": {
             "_target_": "SupervisedTrainer",
             "max_epochs": "@epochs",

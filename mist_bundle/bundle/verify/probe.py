@@ -86,7 +86,7 @@ def load(bundle: Path, settings: dict[str, Any]) -> str:
     from monai.bundle import load as load_bundle
 
     del settings
-    network = load_bundle(bundle.name, bundle_dir=str(bundle.parent), workflow_type="inference")
+    network: Any = load_bundle(bundle.name, bundle_dir=str(bundle.parent), workflow_type="inference")
     return f"It gives a network of {sum(parameter.numel() for parameter in network.parameters())} parameters."
 
 
@@ -105,8 +105,8 @@ def inference(bundle: Path, settings: dict[str, Any]) -> str:
     )
     import nibabel as nib
 
-    written = nib.load(Path(output) / "tiny_test.nii.gz")
-    image = nib.load(settings["image"])
+    written: Any = nib.load(Path(output) / "tiny_test.nii.gz")
+    image: Any = nib.load(settings["image"])
     values = set(np.unique(np.asarray(written.dataobj)).tolist())
     if written.shape != image.shape or not np.allclose(written.affine, image.affine, atol=1e-4):
         raise ValueError(f"the label map has the shape {written.shape} in another grid than the image's {image.shape}")
@@ -128,10 +128,11 @@ def federated(bundle: Path, settings: dict[str, Any]) -> str:
         eval_kwargs={**settings["data"], **settings["evaluate"]},
     )
     algorithm.initialize(extra={ExtraItems.CLIENT_NAME: "verify"})
-    before = ExchangeObject(weights=algorithm.trainer.network.state_dict())
+    trainer: Any = algorithm.trainer
+    before = ExchangeObject(weights=trainer.network.state_dict())
     algorithm.train(before)
     given = algorithm.get_weights()
-    metrics = algorithm.evaluate(ExchangeObject(weights=algorithm.trainer.network.state_dict())).metrics
+    metrics = algorithm.evaluate(ExchangeObject(weights=trainer.network.state_dict())).metrics
     algorithm.finalize()
     return f"One round: {len(given.weights)} tensors were exchanged, {len(metrics or {})} metrics were reported."
 

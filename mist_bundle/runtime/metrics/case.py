@@ -25,6 +25,7 @@ from .pair import MaskPair
 
 BEST, WORST, MISSING = "best", "worst", "nan"
 _DIAGONAL = math.inf  # stands for the diagonal of the image in mm
+_MAX_BOXES, _FEW_CLASSES = 1 << 16, 6
 _MATCHING = ("min_volume_mm3", "dilation", "consolidation")
 
 
@@ -180,6 +181,8 @@ def score_case(
         findings.append(f"{shapes}; expected the same three dimensions.")
     if findings:
         raise ValueError(" ".join(findings))
+    if reference_xyz.flags.f_contiguous:  # as NIfTI files are; no metric minds which axis is the first
+        prediction_xyz, reference_xyz, spacing_mm = prediction_xyz.T, reference_xyz.T, spacing_mm[::-1]
     if ignore_label is not None:
         known = reference_xyz != ignore_label
         reference_xyz, prediction_xyz = reference_xyz * known, prediction_xyz * known
@@ -190,8 +193,11 @@ def score_case(
         _check_labels(prediction, labels, "prediction")
         _check_labels(reference, labels, "reference")
     scores = {}
+    many = len(final_classes) > _FEW_CLASSES  # for few the search for their boxes costs more than it saves
+    boxes = (_label_boxes(prediction), _label_boxes(reference)) if many else (None, None)
     for class_name, members in final_classes.items():
-        pair = MaskPair(_mask(prediction, members), _mask(reference, members), spacing_mm, worst_mm)
+        part = _class_part(boxes, members)
+        pair = MaskPair(_mask(prediction[part], members), _mask(reference[part], members), spacing_mm, worst_mm)
         for name in metrics:
             scores[f"{class_name}_{name}"] = _score(METRICS[name], pair, empty, (options or {}).get(name, {}))
     return scores
@@ -229,6 +235,29 @@ def _whole_numbers(array: NDArray[Any], role: str) -> NDArray[Any]:
     if wrong.any():
         raise ValueError(f"The {role} holds {array[wrong][0]:g}; labels must be whole numbers.")
     return numbers
+
+
+def _label_boxes(labels: NDArray[Any]) -> list[tuple[slice, ...] | None] | None:
+    """The box around each label from 1 on, None where it is absent; None where labels are not numbered that way."""
+    from scipy import ndimage
+
+    if labels.size == 0 or labels.dtype.kind == "b" or labels.min() < 0 or labels.max() > _MAX_BOXES:
+        return None
+    found: list[tuple[slice, ...] | None] = ndimage.find_objects(labels)
+    return found
+
+
+def _class_part(boxes: tuple[list[tuple[slice, ...] | None] | None, ...], values: Sequence[int]) -> tuple[slice, ...]:
+    """The part of both label maps that holds all voxels with these labels."""
+    if 0 in values or any(one is None for one in boxes):
+        return (slice(None),) * 3
+    used = [one[value - 1] for one in boxes if one is not None for value in values if 0 < value <= len(one)]
+    given = [box for box in used if box is not None]
+    if not given:
+        return (slice(0),) * 3
+    return tuple(
+        slice(min(one.start for one in axis), max(one.stop for one in axis)) for axis in zip(*given, strict=True)
+    )
 
 
 def _mask(labels: NDArray[Any], values: Sequence[int]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,11 +50,14 @@ def neighbour_codes(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 
 def surface_areas(spacing_mm: Sequence[float]) -> NDArray[np.float64]:
-    """The area in mm² of the surface inside a neighbourhood, for each of the 256 codes."""
-    x, y, z = (float(size) for size in spacing_mm)
+    """The area in mm² of the surface inside a neighbourhood, for each of the 256 codes; not to be changed."""
+    return _areas(*(float(size) for size in spacing_mm))
+
+
+@lru_cache(maxsize=32)
+def _areas(x: float, y: float, z: float) -> NDArray[np.float64]:
     to_mm2 = np.array((y * z, x * z, x * y))
-    areas = [float(np.linalg.norm(vectors * to_mm2, axis=1).sum()) for vectors in _area_vectors()]
-    return np.array(areas)
+    return np.array([float(np.linalg.norm(vectors * to_mm2, axis=1).sum()) for vectors in _area_vectors()])
 
 
 def _code(corners: frozenset[Corner]) -> int:

@@ -12,18 +12,22 @@ from typing import Any
 import pytest
 
 from mist_bundle.analysis.fingerprint import Fingerprint, analyze
+from mist_bundle.artifacts import DATALIST_JSON, METADATA_JSON
 from mist_bundle.bundle.audit import idioms
-from mist_bundle.bundle.audit.configs import check_config
+from mist_bundle.bundle.audit.configs import check_config, check_datalist, check_metadata
+from mist_bundle.bundle.audit.run import PROSE
 from mist_bundle.bundle.configs.parts import IMPORTS
 from mist_bundle.bundle.generate import BundleInput, bundle_texts
+from mist_bundle.bundle.stages import with_stages
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.folds import assign_folds
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.planning.options import PlanOptions
-from mist_bundle.planning.plan import make_plan
+from mist_bundle.planning.plan import Plan, make_plan
 from mist_bundle.planning.recipes import RECIPES
+from mist_bundle.planning.transfer import SourceModel, TransferOptions, adapt_plan
 from tests.bundle.conftest import TINY
 
 VARIANTS = [
@@ -35,6 +39,8 @@ VARIANTS = [
     replace(TINY, skip_preprocessing=True),
     replace(TINY, flip_axes=()),
 ]
+# bundles whose training begins from another bundle's weights
+TRANSFERS = [TransferOptions(), TransferOptions(freeze="encoder", unfreeze_epoch=2, layer_decay=0.5)]
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +50,16 @@ def measured(phantom_json: Path) -> tuple[DatasetSpec, list[Any], Fingerprint]:
     return spec, cases, analyze(spec, cases)
 
 
-def _configs(measured: tuple[DatasetSpec, list[Any], Fingerprint], options: PlanOptions) -> dict[str, Any]:
+def _configs(
+    measured: tuple[DatasetSpec, list[Any], Fingerprint], options: PlanOptions, transfer: TransferOptions | None = None
+) -> dict[str, Any]:
     spec, cases, fingerprint = measured
+    plan = make_plan(spec, fingerprint, options)
+    if transfer is not None:
+        plan = _tuned(plan, transfer)
     given = BundleInput(
         spec=spec,
-        plan=make_plan(spec, fingerprint, options),
+        plan=plan,
         cases=cases,
         test_cases=(),
         folds=assign_folds([case.id for case in cases], 2, 0),
@@ -56,6 +67,24 @@ def _configs(measured: tuple[DatasetSpec, list[Any], Fingerprint], options: Plan
     )
     texts = bundle_texts(given, "phantom_segmentation", Path("/somewhere/phantom_segmentation"))
     return {name: json.loads(text) for name, text in texts.items() if name.endswith(".json")}
+
+
+def _tuned(plan: Plan, transfer: TransferOptions) -> Plan:
+    """The plan of a bundle that starts from a bundle with this very plan."""
+    content = plan.to_json()
+    network = content["decisions"]["network"]["value"]
+    source = SourceModel(
+        name="source",
+        target=NETWORKS[network].target,
+        arguments=plan.network_arguments,
+        channel_names=plan.channel_names,
+        class_names=plan.output_names,
+        network=network,
+        plan=content,
+        spacing_mm=plan.target_spacing_mm.value,
+        patch_size=plan.patch_size.value,
+    )
+    return with_stages(adapt_plan(plan, source, transfer), source.target)
 
 
 def _expressions(config: Any) -> Iterator[str]:
@@ -69,30 +98,36 @@ def _expressions(config: Any) -> Iterator[str]:
         yield config[1:]
 
 
-@pytest.mark.parametrize("options", VARIANTS, ids=lambda options: f"{options.recipe}-{options.network}-{options.loss}")
-def test_every_generated_configuration_passes(
-    options: PlanOptions, measured: tuple[DatasetSpec, list[Any], Fingerprint]
-) -> None:
+def _check(configs: dict[str, Any]) -> None:
     checked: Counter[str] = Counter()
-    for file, config in _configs(measured, options).items():
-        paths = file.startswith("configs/") and file.split("/")[1] not in (
-            "metadata.json",
-            "plan.json",
-            "datalist.json",
-        )
-        found = [str(finding) for finding in check_config(file, config, checked, paths=paths)]
-        assert not found, "add the expression or component to the audit's list:\n" + "\n".join(found)
+    found = [*check_metadata(METADATA_JSON, configs[METADATA_JSON])]
+    found += check_datalist(DATALIST_JSON, configs[DATALIST_JSON])
+    for file, config in configs.items():
+        paths = file.startswith("configs/") and file not in PROSE
+        found += check_config(file, config, checked, paths=paths)
+    assert not found, "add it to the audit's lists:\n" + "\n".join(map(str, found))
     assert checked["expressions"] > 60
     assert checked["targets"] > 60
 
 
+@pytest.mark.parametrize("options", VARIANTS, ids=lambda options: f"{options.recipe}-{options.network}-{options.loss}")
+def test_every_generated_configuration_passes(
+    options: PlanOptions, measured: tuple[DatasetSpec, list[Any], Fingerprint]
+) -> None:
+    _check(_configs(measured, options))
+
+
+@pytest.mark.parametrize("transfer", TRANSFERS, ids=lambda transfer: transfer.freeze)
+def test_every_configuration_that_starts_from_another_bundle_passes(
+    transfer: TransferOptions, measured: tuple[DatasetSpec, list[Any], Fingerprint]
+) -> None:
+    _check(_configs(measured, TINY, transfer))
+
+
 def test_nothing_is_accepted_that_no_bundle_holds(measured: tuple[DatasetSpec, list[Any], Fingerprint]) -> None:
-    written = {
-        expression
-        for options in VARIANTS
-        for config in _configs(measured, options).values()
-        for expression in _expressions(config)
-    }
+    made = [_configs(measured, options) for options in VARIANTS]
+    made += [_configs(measured, TINY, transfer) for transfer in TRANSFERS]
+    written = {expression for configs in made for config in configs.values() for expression in _expressions(config)}
     used = {idioms.matched_idiom(expression) for expression in written}
     assert set(idioms.IDIOMS) - used == set(), "no generated bundle needs these any more"
     assert set(idioms.IMPORTS) == {text[1:] for text in IMPORTS}

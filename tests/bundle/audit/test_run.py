@@ -15,8 +15,11 @@ from mist_bundle import cli, pipeline
 from mist_bundle.bundle.audit import require_audited
 from mist_bundle.bundle.audit.finding import NOTE, RULES
 from mist_bundle.bundle.audit.run import audit_bundle
+from mist_bundle.bundle.verify.run import verify_bundle
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, InputError
+from mist_bundle.planning.transfer import TransferOptions
 from tests.bundle.audit.hostile import ATTACKS, INFERENCE, Attack, edit, zip_bundle
+from tests.bundle.conftest import TINY
 
 
 @pytest.fixture
@@ -38,6 +41,20 @@ def test_hostile_bundle_is_named_refused_and_not_run(attack: Attack, own_bundle:
         pipeline.predict(given, own_bundle.parent, own_bundle.parent / "out")
     assert not canary.exists(), "something was executed"
     assert not (own_bundle.parent / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_hostile_bundle_is_neither_verified_nor_trained_on(
+    attack: Attack, own_bundle: Path, phantom_json: Path, canary: Path, tmp_path: Path
+) -> None:
+    given = attack.make(own_bundle, canary)
+    with pytest.raises(InputError):
+        verify_bundle(given)
+    with pytest.raises(InputError):
+        pipeline.finetune(str(given), phantom_json, tmp_path / "tuned", TINY, TransferOptions())
+    assert not canary.exists(), "something was executed"
+    assert not (tmp_path / "tuned").exists()
 
 
 def test_there_are_many_attacks_and_each_is_called_differently() -> None:

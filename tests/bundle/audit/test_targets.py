@@ -31,7 +31,13 @@ def test_scripts_are_the_public_classes_of_the_runtime() -> None:
     assert "scripts.transforms.save.SaveSegmentationd" in known
     assert "scripts.loading.datalist.load_items" in known
     functions = {target for target in known if not target.rsplit(".", 1)[1][0].isupper()}
-    assert functions == {"scripts.loading.datalist.load_items", "scripts.loading.select.patch_loader"}
+    assert functions == {
+        "scripts.loading.datalist.load_items",
+        "scripts.loading.select.patch_loader",
+        "scripts.networks.heads.with_heads",
+        "scripts.networks.parameter_groups.parameter_groups",
+        "scripts.networks.vae.with_vae",
+    }
     assert not is_accepted("scripts.handlers.checkpoints.save_atomically")
     assert not is_accepted("scripts.handlers.checkpoints.os.system")
 

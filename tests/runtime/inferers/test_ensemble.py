@@ -48,6 +48,18 @@ def test_flips_average_the_unflipped_predictions() -> None:
         torch.testing.assert_close(EnsembleInferer(window, flip_axes=[0, 2])(image, network), mean)
 
 
+def test_regions_are_sigmoids_and_flips_average_them() -> None:
+    network, image = _network(0), torch.randn(1, 1, 8, 8, 8)
+    window = SlidingWindowInferer(**WINDOW)
+    with torch.no_grad():
+        flipped = torch.flip(torch.sigmoid(window(torch.flip(image, [3]), network)), [3])
+        mean = (torch.sigmoid(window(image, network)) + flipped) / 2
+        result = EnsembleInferer(window, flip_axes=[1], activation="sigmoid")(image, network)
+    torch.testing.assert_close(result, mean)
+    with pytest.raises(ValueError, match="expected softmax or sigmoid"):
+        EnsembleInferer(window, activation="relu")
+
+
 def test_checkpoints_are_averaged(tmp_path: Path) -> None:
     image, paths, mean = torch.randn(1, 1, 8, 8, 8), [], torch.zeros(1, 3, 8, 8, 8)
     window = SlidingWindowInferer(**WINDOW)

@@ -111,3 +111,25 @@ def test_labels_that_are_no_labels_are_refused() -> None:
         score_case(np.where(label == 1, 7, label), label, (1, 1, 1), CLASSES, ["dice"], labels=(0, 1, 2))
     with pytest.raises(ValueError, match="same three dimensions"):
         score_case(label, label[1:], (1, 1, 1), CLASSES, ["dice"])
+
+
+@pytest.mark.parametrize("values", [(1, 2, 7, 200), (1, 70_000, 3, 9), (-5, 1, 2, 4)])
+def test_class_is_scored_as_if_it_were_alone(values: tuple[int, ...]) -> None:
+    generator = np.random.default_rng(3)
+    shape = (30, 26, 22)
+    maps = []
+    for shift in (0, 1):
+        label = np.zeros(shape, dtype=np.int32)
+        for index, value in enumerate(values):
+            start = (2 + 6 * index + shift, 3 + 4 * index, 2 + 3 * index)
+            label[tuple(slice(one, one + 6) for one in start)] = value
+        label[generator.random(shape) < 0.01] = values[1]
+        maps.append(label)
+    classes = {f"{value}": (value,) for value in values}
+    classes |= {"two": values[1:3], "absent": (50,), "rest": (0, values[0])}
+    scores = score_case(*maps, (1.0, 1.5, 2.0), classes, list(METRICS))
+    for name, members in classes.items():
+        alone = [np.isin(one, members).astype(np.uint8) for one in maps]
+        expected = score_case(*alone, (1.0, 1.5, 2.0), {name: (1,)}, list(METRICS))
+        for column, value in expected.items():
+            assert scores[column] == pytest.approx(value, rel=1e-12), column
