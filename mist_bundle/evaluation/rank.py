@@ -7,7 +7,7 @@
 Two runs are compared by Wilcoxon's two-sided signed-rank test over their ranks in the cases; p-values are corrected by
 Holm's method for the number of pairs. Confidence intervals come from drawing cases with replacement.
 
-BraTS: Bakas et al., arXiv:1811.02629, section 3.3 (its test permutes ranks; the signed-rank test asks the same).
+BraTS: Bakas et al., arXiv:1811.02629 (its test permutes the runs of each case; the signed-rank test asks the same).
 """
 
 from __future__ import annotations

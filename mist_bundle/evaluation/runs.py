@@ -118,7 +118,7 @@ def comparable(
     first = runs[0]
     problems = [problem for run in runs for problem in _failures(run)]
     for other in runs[1:]:
-        problems += _differences(first, other)
+        problems += _differences(first, other, metrics)
     columns, lower, findings = _chosen_columns(first.columns, metrics, directions or {})
     problems += findings
     if problems:
@@ -202,14 +202,14 @@ def _failures(run: Run) -> list[Problem]:
     return [Problem(f"{run.name}: {name}", f"was not scored: {message}") for name, message in run.failed.items()]
 
 
-def _differences(first: Run, other: Run) -> list[Problem]:
-    """What keeps two runs from being compared."""
+def _differences(first: Run, other: Run, metrics: Sequence[str]) -> list[Problem]:
+    """What keeps two runs from being compared in these metrics or columns."""
     problems = []
     for one, two in ((first, other), (other, first)):
         lacking = sorted(set(one.scores) - set(two.scores) - set(two.failed))
         if lacking:
             problems.append(Problem(two.name, f"lacks {_some(lacking, 'case')}, which {one.name} has."))
-        columns = [column for column in one.columns if column not in two.columns]
+        columns = [column for column in _wanted(one.columns, metrics) if column not in two.columns]
         if columns:
             problems.append(Problem(two.name, f"lacks {_some(columns, 'column')}, which {one.name} has."))
     for name in first.labels or {}:
@@ -238,6 +238,11 @@ def _fold_mates(folds: Mapping[str, int], cases: set[str]) -> dict[str, frozense
     return {name: frozenset(together) for together in members.values() for name in together}
 
 
+def _wanted(columns: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """The columns that are named, or whose metric is; all where nothing is."""
+    return tuple(one for one in columns if not wanted or one in wanted or metric_of_column(one) in wanted)
+
+
 def _chosen_columns(
     known: Sequence[str], wanted: Sequence[str], directions: Mapping[str, str]
 ) -> tuple[tuple[str, ...], tuple[bool, ...], list[Problem]]:
@@ -252,7 +257,7 @@ def _chosen_columns(
         for name in wanted
         if name not in known and name not in metrics.values()
     ]
-    chosen = tuple(column for column in known if not wanted or column in wanted or metrics[column] in wanted)
+    chosen = _wanted(known, wanted)
     lower = []
     for column in chosen:
         metric = metrics[column]

@@ -101,8 +101,9 @@ def test_choice_is_written_into_the_bundle_and_applied_by_inference(
     test_folder = phantom_json.parent / "test"
     outputs = {True: tmp_path / "treated", False: tmp_path / "raw"}
     for postprocess, output in outputs.items():
+        settings = {"postprocess": postprocess, "ensemble": False}
         written, _ = pipeline.predict(
-            evaluated, test_folder, output, tta=False, overrides={"postprocess": postprocess, "ensemble": False}
+            evaluated, test_folder, output, tta=False, probabilities=not postprocess, overrides=settings
         )
         assert len(written) == 2
     changed = 0
@@ -112,6 +113,15 @@ def test_choice_is_written_into_the_bundle_and_applied_by_inference(
         np.testing.assert_array_equal(treated, apply_strategy(raw, spacing_mm, steps))
         changed += int((treated != raw).sum())
     assert changed, "a network after four steps leaves something to remove"
+
+    # the mean of the probabilities of two models that agree is what each of them predicted
+    shutil.copytree(outputs[False] / "probabilities", tmp_path / "again")
+    folders = [str(outputs[False] / "probabilities"), str(tmp_path / "again")]
+    words = ["--method", "mean", "--bundle", str(evaluated), "--output", str(tmp_path / "mean")]
+    assert cli.main(["ensemble", *folders, *words]) == EXIT_OK
+    for path in sorted(outputs[False].glob("*.nii.gz")):
+        np.testing.assert_array_equal(_array(tmp_path / "mean" / path.name), _array(path))
+        np.testing.assert_array_equal(nib.load(tmp_path / "mean" / path.name).affine, nib.load(path).affine)
 
 
 def test_choice_needs_the_predictions_of_every_fold(

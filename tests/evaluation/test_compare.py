@@ -71,6 +71,16 @@ def test_other_cases_columns_failures_and_labels_are_all_named() -> None:
     ]
 
 
+def test_only_the_metrics_that_are_compared_must_be_there() -> None:
+    runs = [
+        Run(name=name, scores={"1": {"x_dice": 0.5, f"x_{more}": 1.0}}) for name, more in (("a", "iou"), ("b", "hd95"))
+    ]
+    assert "b: lacks the column x_iou, which a has." in _problems(*runs)
+    for wanted in ("dice", "x_dice"):
+        assert comparable(runs, [wanted]).columns == ("x_dice",)
+    assert "b: lacks the column x_iou, which a has." in _problems(*runs, metrics=["iou"])
+
+
 def test_long_lists_are_cut() -> None:
     first = Run(name="a", scores={f"{case:02d}": {"x_dice": 0.5} for case in range(20)})
     problem = _problems(first, Run(name="b", scores={"00": {"x_dice": 0.5}}))[0]
