@@ -16,6 +16,7 @@ _OBLIQUE_DEGREES = 5.0
 _FEW_CASES = 20
 _CROP_PAYS = 0.2  # MIST's threshold
 _MANY_NAMED = 5
+_MANY_IN_PARTS = 3  # structures that have a sentence each
 
 
 def observations(report: Report) -> list[str]:
@@ -82,6 +83,30 @@ def _about_shape(name: str, stats: Mapping[str, Any]) -> Iterator[str]:
         )
     if stats.get("kind") == "sheet-like":
         yield f"{name} is a thin sheet: small shifts cost much Dice, so surface distances say more about it."
+
+
+def _about_parts(report: Report) -> Iterator[str]:
+    several = {name: stats for name, stats in report["structures"].items() if _median_parts(stats) > 1}
+    if len(several) > _MANY_IN_PARTS:
+        words = ", ".join(
+            f"{name} ({stats['components']['median']:.0f} in the median case, up to {stats['components']['max']:.0f})"
+            for name, stats in several.items()
+        )
+        yield f"Many structures have several parts: {words}."
+        # classes of several labels hold the parts of their labels again
+        slips = sum(stats["tiny_components"] for stats in several.values() if len(stats["labels"]) == 1)
+        if slips:
+            yield f"{slips} parts of single labels have three voxels or fewer: slips of the annotation?"
+    for name, stats in report["structures"].items():
+        if name not in several or len(several) <= _MANY_IN_PARTS:
+            yield from _parts_of(name, stats)
+
+
+def _median_parts(stats: Mapping[str, Any]) -> float:
+    return float((stats.get("components") or {}).get("median", 0))
+
+
+def _parts_of(name: str, stats: Mapping[str, Any]) -> Iterator[str]:
     parts, tiny = stats.get("components"), stats.get("tiny_components")
     slips = f" ({tiny} parts in all have three voxels or fewer: slips of the annotation?)" if tiny else ""
     if parts and parts["median"] > 1:
@@ -94,9 +119,7 @@ def _about_shape(name: str, stats: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _about_lesions(report: Report) -> Iterator[str]:
-    several = [
-        name for name, stats in report["structures"].items() if (stats.get("components") or {}).get("median", 0) > 1
-    ]
+    several = [name for name, stats in report["structures"].items() if _median_parts(stats) > 1]
     if several:
         yield f"For {', '.join(several)}, lesion-wise metrics say more than the Dice of the whole."
 
@@ -131,6 +154,7 @@ _LOOKS: tuple[Callable[[Report], Iterator[str]], ...] = (
     _about_cases,
     _about_grid,
     _about_structures,
+    _about_parts,
     _about_lesions,
     _about_balance,
     _about_intensities,

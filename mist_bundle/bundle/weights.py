@@ -126,15 +126,18 @@ def _differences(
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return dict(load_file(path))
+        with safe_open(path, framework="pt") as opened:
+            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            other_names = opened.metadata() or {}
     except OSError as error:
         raise InputError(Problem(str(path), f"cannot be read ({error.strerror or error}).")) from error
     except SafetensorError as error:
         raise InputError(Problem(str(path), f"is not a safetensors file ({error}).")) from error
+    # a tensor with several names is stored under one of them; the others are in the metadata
+    return {**{name: weights[stored] for name, stored in other_names.items() if stored in weights}, **weights}
 
 
 def _torch_bytes(weights: Mapping[str, torch.Tensor]) -> bytes:

@@ -157,7 +157,7 @@ def _sections(
         ("cases", "Cases", cases_section(results, made.readable, plan, request.each, name)),
         ("viewer", "Viewer", viewer_section(viewer, no_viewer)) if request.viewer_cases else None,
         ("volumes", "Volumes", volumes),
-        ("postprocessing", "Post-processing", postprocessing_section(made.work_dir, name)),
+        ("postprocessing", "Post-processing", postprocessing_section(made.work_dir, plan, name)),
         ("reproduce", "Do it again", reproduce_section(request.bundle, plan)),
     ]
     return [one for one in sections if one is not None], problems

@@ -98,16 +98,16 @@ def _case_caption(case: Mapping[str, Any]) -> str:
 
 def _structures(report: Report, detail_command: str) -> Html:
     rows = [_structure_row(name, stats) for name, stats in report["structures"].items()]
-    head = ["structure", "labels", "in cases", "volume, ml", "range", "% of image", "size"]
+    head = ["structure", "labels", "in cases", "volume, ml", "range, ml", "% of image", "size"]
     if report["detailed"]:
         head += ["shape", "line / plane / ball", "compactness", "parts", "part, mm³"]
     explained = el(
         "p",
         "Size is the mean share of an image that holds the structure: tiny below 0.1 %, small below 1 %, medium below "
-        "5 %. "
-        "Line / plane / ball are linearity, planarity and sphericity of the principal axes, which add up to 1. "
-        "Compactness is the isoperimetric quotient 36πV²/S³: 1 for a ball, near 0 for what is thin or winding. "
-        "Parts are connected components in the median case and in the case with most; their size is the median.",
+        "5 %. Line / plane / ball say how much the structure is like a rod, a sheet or a ball (linearity, planarity, "
+        "sphericity of its principal axes); they add up to 1. Compactness (36πV²/S³) is 1 for a ball and near 0 for "
+        "what is thin or winding. Parts are pieces that do not touch: in the median case, and in the case with most; "
+        "their size is the median.",
         class_="lead",
     )
     shown = list(report["structures"].items())[:_MAX_STRUCTURES]

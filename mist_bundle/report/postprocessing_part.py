@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.artifacts import read_json
+from mist_bundle.catalog.postprocessing import POSTPROCESSING
 from mist_bundle.report.data_part import facts
 from mist_bundle.report.html import Html, details, el, missing, number, section, table
+from mist_bundle.report.metric_words import split_column, title_of, with_unit
 
 # what choose_postprocessing leaves in the work folder
 FOLDER, CHOICE_JSON, CHANGE_JSON = "postprocessing", "choice.json", "change.json"
 _TITLE = "Post-processing"
 
 
-def postprocessing_section(work_dir: Path, bundle_name: str) -> Html:
+def postprocessing_section(work_dir: Path, plan: Mapping[str, Any], bundle_name: str) -> Html:
     """The chosen strategy and its effect; what makes it where nothing was chosen yet."""
     folder = work_dir / FOLDER
     if not (folder / CHOICE_JSON).is_file():
@@ -23,22 +25,26 @@ def postprocessing_section(work_dir: Path, bundle_name: str) -> Html:
         return section("postprocessing", _TITLE, missing("No post-processing was chosen yet.", command))
     choice = read_json(folder / CHOICE_JSON)
     change = read_json(folder / CHANGE_JSON) if (folder / CHANGE_JSON).is_file() else {}
-    steps = [[str(index + 1), *_step_cells(step)] for index, step in enumerate(choice["strategy"])]
-    chosen = table(["step", "operation", "labels", "settings"], steps, caption="What inference applies, in this order")
+    names = dict(zip(plan["labels"], plan["label_names"], strict=True))
+    steps = [[str(index + 1), *_step_cells(step, names)] for index, step in enumerate(choice["strategy"])]
+    head = ["step", "operation", "on", "settings", "what it does"]
+    chosen = table(head, steps, caption="What prediction applies, in this order", stacked=True)
     return section(
         "postprocessing",
         _TITLE,
         el("p", choice["because"]),
         chosen if steps else el("p", "Predictions stay as the network makes them."),
         _numbers(choice, change),
-        _columns(change),
-        details("Everything that was tried", _candidates(choice.get("candidates", []))),
-        lead="Chosen by the predictions of held-out cases. Quality runs from 0, the worst value of a metric, to 1.",
+        _columns(change, list(plan["final_classes"])),
+        details("Everything that was tried", _candidates(choice.get("candidates", []), names)),
+        lead="Simple corrections of the predicted label maps, such as leaving out small islands. They were chosen by "
+        "the predictions of held-out cases. Quality puts all metrics on one scale, from 0 (worst) to 1 (perfect). "
+        "The results above are those without post-processing.",
     )
 
 
 def _numbers(choice: Mapping[str, Any], change: Mapping[str, Any]) -> Html:
-    weights = ", ".join(f"{name} {number(weight)}" for name, weight in choice.get("weights", {}).items())
+    weights = ", ".join(f"{title_of(name)} {number(weight)}" for name, weight in choice.get("weights", {}).items())
     shown: list[tuple[str, object]] = [
         ("gain of quality", number(choice["gain"])),
         ("gain on folds that had no say", number(choice["held_out_gain"])),
@@ -50,28 +56,31 @@ def _numbers(choice: Mapping[str, Any], change: Mapping[str, Any]) -> Html:
     return facts(shown)
 
 
-def _columns(change: Mapping[str, Any]) -> Html | None:
-    rows = [
-        [name, number(one["before"]), number(one["after"]), _signed(one["after"] - one["before"])]
-        for name, one in change.get("columns", {}).items()
-    ]
+def _columns(change: Mapping[str, Any], classes: Sequence[str]) -> Html | None:
+    rows = []
+    for column, one in change.get("columns", {}).items():
+        name, metric = split_column(column, classes) or (column, "")
+        difference = _signed(one["after"] - one["before"])
+        rows.append([name, with_unit(metric), number(one["before"]), number(one["after"]), difference])
     if not rows:
         return None
-    return table(["class and metric", "before", "after", "change"], rows, caption="Means over the held-out cases")
+    return table(["class", "metric", "before", "after", "change"], rows, caption="Means over the held-out cases")
 
 
-def _candidates(candidates: Sequence[Mapping[str, Any]]) -> Html:
-    rows = [[*_step_cells(one), _signed(one["gain"])] for one in candidates]
-    return table(["operation", "labels", "settings", "gain"], rows, caption="Single steps", sortable=True)
+def _candidates(candidates: Sequence[Mapping[str, Any]], names: Mapping[int, str]) -> Html:
+    rows = [[*_step_cells(one, names)[:-1], _signed(one["gain"])] for one in candidates]
+    return table(["operation", "on", "settings", "gain"], rows, caption="Single steps", sortable=True)
 
 
-def _step_cells(step: Mapping[str, Any]) -> list[str]:
-    """Operation, labels and settings of a step of a strategy file."""
+def _step_cells(step: Mapping[str, Any], names: Mapping[int, str]) -> list[str]:
+    """Operation, labels, settings and meaning of a step of a strategy file."""
     labels = step.get("apply_to_labels")
-    which = ", ".join(map(str, labels)) if isinstance(labels, list) else "all"
+    which = ", ".join(names.get(label, str(label)) for label in labels) if isinstance(labels, list) else "all labels"
     together = "" if step.get("per_label", True) else " together"
-    settings = ", ".join(f"{key} {value}" for key, value in step.get("kwargs", {}).items())
-    return [str(step["transform"]).replace("_", " "), f"{which}{together}", settings or "–"]
+    settings = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in step.get("kwargs", {}).items())
+    row = POSTPROCESSING.get(str(step["transform"]))
+    operation = str(step["transform"]).replace("_", " ")
+    return [operation, f"{which}{together}", settings or "–", "" if row is None else row.about]
 
 
 def _signed(value: float) -> str:

@@ -23,19 +23,12 @@ from mist_bundle.report.charts import Series
 from mist_bundle.report.colours import colours_of_plan
 from mist_bundle.report.data_part import facts
 from mist_bundle.report.html import Html, details, el, join, missing, number, section, table
+from mist_bundle.report.metric_words import axis_label, meanings, split_column, title_of, unit_of, with_unit
 from mist_bundle.report.sources import CaseFiles
 from mist_bundle.runtime.metrics.table import ID, read_results, summarize
 from mist_bundle.runtime.numerics.grid import spacing_of
 
 _MAX_CLASSES_SHOWN = 8  # above a picture
-# the commonest metrics in more words than the menu has
-_IN_WORDS = {
-    "dice": "How well reference and prediction overlap: twice the shared volume over the sum of both volumes.",
-    "hd95": "How far the outlines lie apart: 95 % of their points are nearer to the other outline than this.",
-    "hausdorff": "How far the outlines lie apart where they differ most.",
-    "surface_dice": "The part of both surfaces that lies within 1 mm of the other, unless another tolerance was set.",
-    "average_surface_distance": "How far the outlines lie apart on average.",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,15 +61,6 @@ def read_bundle_results(work_dir: Path) -> Results | None:
     return Results(rows=rows, failed=sorted(set(failed)), complete=whole.is_file())
 
 
-def split_column(column: str, classes: Sequence[str]) -> tuple[str, str] | None:
-    """("WT", "dice") of "WT_dice"; the longest class name that fits, since names may hold underscores."""
-    fitting = [name for name in classes if column.startswith(f"{name}_")]
-    if not fitting:
-        return None
-    name = max(fitting, key=len)
-    return name, column[len(name) + 1 :]
-
-
 def results_section(
     results: Results | None, plan: Mapping[str, Any], folds: Mapping[str, int], bundle_name: str
 ) -> Html:
@@ -98,7 +82,7 @@ def results_section(
             for column, (name, one) in found.items()
             if one == metric
         ]
-        plots.append(charts.box_plot(_title(metric), _axis_label(metric), rows))
+        plots.append(charts.box_plot(title_of(metric), axis_label(metric), rows))
     return section(
         "results",
         "Results",
@@ -107,7 +91,7 @@ def results_section(
         _summary(results, found),
         failed,
         charts.grid(plots),
-        _meanings(list(dict.fromkeys(metric for _, metric in found.values()))),
+        meanings(list(dict.fromkeys(metric for _, metric in found.values()))),
         details(f"All {len(results.rows)} cases as a table", _all_cases(results, found, folds)),
         lead="Every case was predicted by a model that had not seen it in training (cross-validation). In the charts "
         "each dot is a case, the box holds the middle half of them, and the thick line is the median.",
@@ -255,20 +239,6 @@ def _means(results: Results, found: Mapping[str, tuple[str, str]]) -> Html | Non
     return facts(pairs) if pairs else None
 
 
-def _meanings(metrics: Sequence[str]) -> Html:
-    """What each metric means, and which value is good."""
-    items = []
-    for metric in metrics:
-        row = METRICS.get(metric)
-        if row is None:
-            continue
-        words = _IN_WORDS.get(metric, row.about.replace(" (default)", ""))
-        perfect = f"{number(row.best)} {row.unit}".rstrip()
-        worst = f", {number(row.worst)} the worst" if isinstance(row.worst, float) else "; the smaller, the better"
-        items += [el("dt", _title(metric)), el("dd", f"{words} {perfect} is perfect{worst}.")]
-    return join([el("h3", "What the scores mean"), el("dl", *items, class_="meanings")]) if items else Html()
-
-
 def _summary(results: Results, found: Mapping[str, tuple[str, str]]) -> Html:
     summary = summarize(results.rows)
     rows = []
@@ -277,13 +247,13 @@ def _summary(results: Results, found: Mapping[str, tuple[str, str]]) -> Html:
         count = sum(math.isfinite(row[column]) for row in results.rows)
         quartiles = f"{number(one['25th Percentile'])} to {number(one['75th Percentile'])}"
         mean = f"{number(one['Mean'])} ± {number(one['Std'])}"
-        rows.append([name, _with_unit(metric), mean, number(one["Median"]), quartiles, count])
+        rows.append([name, with_unit(metric), mean, number(one["Median"]), quartiles, count])
     head = ["class", "metric", "mean ± std", "median", "middle half", "cases"]
     return table(head, rows, caption=f"Scores of {len(results.rows)} held-out cases", sortable=True)
 
 
 def _all_cases(results: Results, found: Mapping[str, tuple[str, str]], folds: Mapping[str, int]) -> Html:
-    head = ["case", "fold", *(f"{name} {_with_unit(metric)}" for name, metric in found.values())]
+    head = ["case", "fold", *(f"{name} {with_unit(metric)}" for name, metric in found.values())]
     rows = [
         [row[ID], number(folds.get(str(row[ID]))), *(number(row[column]) for column in found)] for row in results.rows
     ]
@@ -295,7 +265,7 @@ def _score_caption(row: Mapping[str, Any], classes: Sequence[str], fold: int | N
     lines = []
     for name in list(dict.fromkeys(name for name, _ in found.values()))[:_MAX_CLASSES_SHOWN]:
         scores = [
-            f"{_title(metric)} {number(row[column])} {_unit(metric)}".rstrip()
+            f"{title_of(metric)} {number(row[column])} {unit_of(metric)}".rstrip()
             for column, (one, metric) in found.items()
             if one == name
         ]
@@ -305,25 +275,6 @@ def _score_caption(row: Mapping[str, Any], classes: Sequence[str], fold: int | N
         el("li", f"held out in fold {fold}: predicted by a model that had not seen it") if fold is not None else None,
         *lines,
     )
-
-
-def _title(metric: str) -> str:
-    known = {"dice": "Dice", "hd95": "HD95", "iou": "IoU", "lesion_f1": "lesion F1"}
-    words = known.get(metric, metric.replace("_", " "))
-    return words.replace("dice", "Dice").replace("hd95", "HD95")
-
-
-def _with_unit(metric: str) -> str:
-    return ", ".join(words for words in (_title(metric), _unit(metric)) if words)
-
-
-def _unit(metric: str) -> str:
-    return METRICS[metric].unit if metric in METRICS else ""
-
-
-def _axis_label(metric: str) -> str:
-    better = f"{METRICS[metric].better} is better" if metric in METRICS else ""
-    return ", ".join(words for words in (_unit(metric), better) if words) or _title(metric)
 
 
 def _mean(values: Any) -> float:

@@ -89,3 +89,18 @@ def test_spacing_that_varies_names_the_axis() -> None:
     spacing = {**_report()["spacing_mm"], "inferior-superior": _stats(1.0, 5.0)}
     (sentence,) = observations(_report(spacing_mm=spacing))
     assert "inferior-superior 1 to 5 mm" in sentence
+
+
+def test_many_structures_in_parts_share_a_sentence() -> None:
+    liver = _report()["structures"]["liver"]
+    names = {"a": [1], "b": [2], "c": [3], "whole": [1, 2, 3]}
+    structures = {
+        name: {**liver, "labels": labels, "components": _stats(6, 40), "tiny_components": 10}
+        for name, labels in names.items()
+    }
+    found = observations(_report(structures=structures))
+    assert sum("several parts" in sentence for sentence in found) == 1
+    assert "whole (6 in the median case, up to 40)" in found[0]
+    assert found[1].startswith("30 parts of single labels"), "those of the whole are not counted again"
+    del structures["whole"]
+    assert sum("several parts" in sentence for sentence in observations(_report(structures=structures))) == 3

@@ -80,7 +80,9 @@ def test_training_begins_from_the_weights_and_freezes_them(tuned: pipeline.FineT
     parts = tuple(f"{part}." for part in _plan(bundle)["decisions"]["frozen_parts"]["value"])
     frozen = [name for name in initial if name.startswith(parts)]
     assert len(frozen) > 20
-    assert all(torch.equal(first[name], initial[name]) for name in frozen)
+    # the running mean of equal weights may differ in the last bit
+    for name in frozen:
+        torch.testing.assert_close(first[name], initial[name], rtol=1e-6, atol=1e-7)
     moved = [name for name in initial if not name.startswith(parts)]
     assert any(not torch.equal(first[name], initial[name]) for name in moved)
     # the second epoch goes on from the first, not from the initial weights, and trains the encoder too

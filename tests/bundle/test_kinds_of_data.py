@@ -50,11 +50,8 @@ def test_phantoms_from_description_to_scores(kind: Any, labels: set[int], tmp_pa
     decisions = plan["decisions"]
     assert (decisions["normalization"]["value"] == "dataset") == (kind == "ct")
     assert len(decisions["intensity_windows"]["value"]) == (len(plan["channel_names"]) if kind == "ct" else 0)
-    references = (
-        {folder.name: next(folder.glob("*seg*")) for folder in sorted((data.parent / "train").iterdir())}
-        if (kind == "brats")
-        else {folder.name: next(folder.glob("*mask*")) for folder in sorted((data.parent / "train").iterdir())}
-    )
+    folders = sorted((data.parent / "train").iterdir())
+    references = {folder.name: next(folder.glob("*mask*")) for folder in folders}
     for case, reference in references.items():
         predicted, given = nib.load(predictions / f"{case}.nii.gz"), nib.load(reference)
         assert predicted.shape == given.shape

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from monai.networks.nets import DynUNet
+from safetensors.torch import save_file, save_model
 
 from mist_bundle import pipeline
 from mist_bundle.bundle.weights import average_weights, read_weights, write_weights
@@ -50,6 +51,15 @@ def test_differences_are_all_named(tmp_path: Path) -> None:
     assert "w (3,) instead of (2,)" in str(caught.value)
     assert "lacks b" in str(caught.value)
     assert "has besides other" in str(caught.value)
+
+
+def test_every_name_of_a_shared_tensor_is_read(tmp_path: Path) -> None:
+    # DynUNet holds each layer twice, under its own name and in the chain of its skip connections
+    network = DynUNet(3, 1, 2, [3] * 3, [1, 2, 2], [2, 2], filters=[4, 4, 4])
+    save_model(network, str(tmp_path / "model.safetensors"))
+    expected, found = network.state_dict(), read_weights(tmp_path / "model.safetensors")
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 def test_one_file_is_no_average(tmp_path: Path) -> None:

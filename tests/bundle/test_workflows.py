@@ -60,7 +60,8 @@ def test_preprocess_train_evaluate_infer(moved: tuple[Path, list[str]], tmp_path
     log = _monai("training", str(configs / "train.json"), *data, "--epochs", "1", "--fold", "1", cwd=elsewhere)
     assert "epoch 1/1" in log
     assert {path: path.stat().st_mtime_ns for path in (work / "cache").rglob("*.npy")} == arrays, "nothing made twice"
-    assert sorted(path.name for path in (bundle / "models").iterdir()) == ["fold_1.pt", "model.pt"]
+    models = sorted(path.name for path in (bundle / "models").iterdir())
+    assert models == ["fold_1.pt", "model.pt", "model.safetensors"]
     assert not any("super" in name for name in _weights(bundle / "models/model.pt"))
     history = [json.loads(line) for line in (work / "fold_1/history.jsonl").read_text().splitlines()]
     assert history[0]["epoch"] == 1

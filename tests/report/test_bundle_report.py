@@ -13,7 +13,8 @@ from mist_bundle.artifacts import read_json, write_json
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
 from mist_bundle.report import bundle_report, viewer
 from mist_bundle.report.bundle_report import ReportRequest, write_report
-from mist_bundle.report.results_part import extreme_cases, predicted_volumes, split_column
+from mist_bundle.report.metric_words import split_column
+from mist_bundle.report.results_part import extreme_cases, predicted_volumes
 from mist_bundle.runtime.metrics.table import read_results
 from tests.report.conftest import EPOCHS, LIVER, NUM_CASES, Made
 from tests.report.pages import Page, check_page

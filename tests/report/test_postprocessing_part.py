@@ -28,6 +28,11 @@ CHOICE: dict[str, Any] = {
         },
     ],
 }
+PLAN = {
+    "labels": [0, 1, 3],
+    "label_names": ["background", "liver", "tumour"],
+    "final_classes": {"liver": [1, 3], "tumour": [3]},
+}
 CHANGE = {
     "change": 0.0123,
     "columns": {"liver_dice": {"before": 0.8, "after": 0.85}, "liver_hd95": {"before": 12.0, "after": 9.5}},
@@ -39,23 +44,23 @@ CHANGE = {
 def test_a_choice_with_its_effect(tmp_path: Path) -> None:
     write_json(tmp_path / "postprocessing" / "choice.json", CHOICE)
     write_json(tmp_path / "postprocessing" / "change.json", CHANGE)
-    text = Page(postprocessing_section(tmp_path, "b")).text
+    text = Page(postprocessing_section(tmp_path, PLAN, "b")).text
     assert "Gains 0.0123 of quality in 2 folds <each>." in text
-    assert "1 remove small objects 1, 3 together min_size 20" in text
-    assert "liver_dice 0.8 0.85 +0.05" in text
-    assert "liver_hd95 12 9.5 -2.5" in text
+    assert "1 remove small objects liver, tumour together min size 20 Components below min_size" in text
+    assert "liver Dice 0.8 0.85 +0.05" in text
+    assert "liver HD95, mm 12 9.5 -2.5" in text
     assert "cases improved 3 cases worsened 1" in text
-    assert "fill holes with label all – -0.001" in text
+    assert "fill holes with label all labels – -0.001" in text
 
 
 def test_nothing_was_worth_it(tmp_path: Path) -> None:
     choice = {**CHOICE, "strategy": [], "because": "No step of the grid helps in every fold.", "gain": 0.0}
     write_json(tmp_path / "postprocessing" / "choice.json", choice)
-    text = Page(postprocessing_section(tmp_path, "b")).text
+    text = Page(postprocessing_section(tmp_path, PLAN, "b")).text
     assert "No step of the grid helps in every fold." in text
     assert "Predictions stay as the network makes them." in text
 
 
 def test_not_chosen_yet(tmp_path: Path) -> None:
-    text = Page(postprocessing_section(tmp_path, "b")).text
+    text = Page(postprocessing_section(tmp_path, PLAN, "b")).text
     assert "Make it with python -m mist_bundle choose_postprocessing b ." in text

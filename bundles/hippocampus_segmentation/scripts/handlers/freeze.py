@@ -1,0 +1,82 @@
+"""Keep parts of a network as they are for the first epochs of a training."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from monai.engines.utils import IterationEvents
+from torch import nn
+
+from .checkpoints import unwrap
+
+logger = logging.getLogger(__name__)
+
+
+class FreezeParts:
+    """No gradient reaches the named parts before epoch `epochs` + 1, and their batch statistics stand still too.
+
+    What is frozen follows from the epoch alone, so a resumed training goes on as one that was never stopped. Its place
+    is before the clipping of gradients: frozen parts then do not count in the norm.
+
+    Args:
+        network: what is trained; may be wrapped for several processes.
+        parts: names of modules or parameters, for example ["input_block", "downsamples"].
+        epochs: the number of epochs, from the first, in which they are frozen; 0 for none.
+
+    Raises:
+        ValueError: a part is not in the network.
+    """
+
+    def __init__(self, network: nn.Module, parts: Sequence[str], epochs: int) -> None:
+        self.network = network
+        self.epochs = epochs
+        own = unwrap(network)
+        named = dict(own.named_parameters())
+        unknown = [part for part in parts if not any(_within(name, part) for name in named)]
+        if unknown:
+            raise ValueError(f"the network has no {', '.join(unknown)} to freeze.")
+        self.parameters = [value for name, value in named.items() if any(_within(name, part) for part in parts)]
+        self.norms = [
+            module
+            for name, module in own.named_modules()
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and any(_within(name, part) for part in parts)
+        ]
+        self.frozen = False
+        for norm in self.norms:
+            norm.register_forward_pre_hook(self._hold_statistics)
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a SupervisedTrainer."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self._epoch_started)
+        engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self._drop_gradients)
+
+    def _epoch_started(self, engine: Engine) -> None:
+        frozen = engine.state.epoch <= self.epochs
+        if frozen != self.frozen:
+            count = sum(value.numel() for value in self.parameters)
+            logger.info(
+                "%s %d parameters from epoch %d.", "Freezing" if frozen else "Training", count, engine.state.epoch
+            )
+        self.frozen = frozen
+        if unwrap(self.network) is self.network:
+            # saves their part of the backward pass; a network spread over processes has to announce its gradients once
+            for value in self.parameters:
+                value.requires_grad_(not frozen)
+
+    def _drop_gradients(self) -> None:
+        if self.frozen:
+            for value in self.parameters:
+                value.grad = None
+
+    def _hold_statistics(self, norm: Any, inputs: Any) -> None:
+        del inputs
+        if self.frozen and torch.is_grad_enabled():
+            norm.training = False
+
+
+def _within(name: str, part: str) -> bool:
+    return name == part or name.startswith(f"{part}.")

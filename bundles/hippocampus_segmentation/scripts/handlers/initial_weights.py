@@ -1,0 +1,90 @@
+"""Begin a training from weights that came from another bundle."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from ignite.engine import Engine
+
+from .checkpoints import unwrap
+
+logger = logging.getLogger(__name__)
+
+
+class InitialWeights:
+    """Copy a file of weights into networks before training begins, unless a training is resumed.
+
+    Args:
+        path: safetensors with every parameter and buffer of the network; one that is shared stands once.
+        networks: what takes them: the network and, where there is one, its moving average; may be wrapped for several
+            processes.
+        last: state of an earlier training. When it is there and `resume` is set, nothing is copied.
+        resume: whether the training goes on from `last`.
+        new_parts: modules that only training has, which the file need not hold: they begin as they were made.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        networks: Sequence[torch.nn.Module],
+        last: str = "",
+        resume: bool = False,
+        new_parts: Sequence[str] = (),
+    ) -> None:
+        self.path = Path(path)
+        self.networks = list(networks)
+        self.last = Path(last) if last else None
+        self.resume = resume
+        self.new_parts = tuple(f"{part}." for part in new_parts)
+
+    def attach(self, engine: Engine) -> None:
+        """Copy now, before the trainer `engine` runs.
+
+        Raises:
+            FileNotFoundError: the file is not there.
+            ValueError: a tensor is missing, or one does not fit.
+        """
+        del engine
+        if self.resume and self.last is not None and self.last.is_file():
+            return
+        weights = self._read()
+        for network in self.networks:
+            copy_weights(unwrap(network), weights, self.new_parts)
+        logger.info("Training begins from the weights in %s.", self.path)
+
+    def _read(self) -> dict[str, torch.Tensor]:
+        from safetensors.torch import load_file
+
+        if not self.path.is_file():
+            raise FileNotFoundError(
+                f"{self.path} is not there. This bundle begins from it; get it again from where the bundle came from."
+            )
+        return dict(load_file(self.path))
+
+
+def copy_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], new_parts: tuple[str, ...] = ()) -> None:
+    """Copy tensors by name into a network; each of its parameters and persistent buffers must be there.
+
+    Names that begin with one of `new_parts` are left as they are.
+
+    Raises:
+        ValueError: naming every tensor that is missing, unknown or of another shape.
+    """
+    kept = network.state_dict()
+    own = {name: value for name, value in [*network.named_parameters(), *network.named_buffers()] if name in kept}
+    own = {name: value for name, value in own.items() if not name.startswith(new_parts)}
+    wrong = [f"{name} is missing" for name in own if name not in weights]
+    wrong += [f"{name} is unknown" for name in weights if name not in kept]
+    wrong += [
+        f"{name} has shape {tuple(weights[name].shape)} instead of {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in weights and weights[name].shape != value.shape
+    ]
+    if wrong:
+        raise ValueError(f"the initial weights do not fit the network: {'; '.join(wrong)}.")
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(weights[name])

@@ -1,0 +1,210 @@
+"""What a person sees of a training: a bar in each epoch, one line after it, curves in TensorBoard and history.jsonl."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+
+logger = logging.getLogger(__name__)
+
+HISTORY = "history.jsonl"
+
+
+class TrainingProgress:
+    """Report each epoch: mean loss, learning rate, Dice per class, speed and the time that is left.
+
+    Args:
+        class_names: names of the foreground classes, in the order of the network's outputs.
+        log_dir: folder for history.jsonl and the TensorBoard files.
+        evaluator: the SupervisedEvaluator whose details are reported.
+        metric: name of its metric; MONAI keeps the value per case and class under that name.
+        optimizer: whose learning rate is reported.
+        rank: only rank 0 reports.
+        tensorboard: write TensorBoard files, where the package is installed.
+    """
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        log_dir: str,
+        evaluator: Engine,
+        optimizer: torch.optim.Optimizer,
+        metric: str = "val_mean_dice",
+        rank: int = 0,
+        tensorboard: bool = True,
+    ) -> None:
+        self.class_names = list(class_names)
+        self.log_dir = Path(log_dir)
+        self.evaluator = evaluator
+        self.optimizer = optimizer
+        self.metric = metric
+        self.rank = rank
+        self.tensorboard = tensorboard
+        self._writer: Any = None
+        self._bar: Any = None
+        self._loss_sum: torch.Tensor | float = 0.0
+        self._steps = 0
+        self._epoch_start = self._run_start = 0.0
+        self._first_epoch = 0
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a SupervisedTrainer, before its other handlers report anything."""
+        if self.rank != 0:
+            return
+        engine.add_event_handler(Events.STARTED, self._started)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._epoch_started)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._iteration_completed)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch_completed)
+        engine.add_event_handler(Events.COMPLETED, self._completed)
+
+    def _started(self, engine: Engine) -> None:
+        self.log_dir.mkdir(parents=True, exist_ok=True)
+        self._run_start = time.monotonic()
+        self._first_epoch = engine.state.epoch
+        _drop_later_epochs(self.log_dir / HISTORY, engine.state.epoch)
+        if self.tensorboard:
+            self._writer = _summary_writer(self.log_dir)
+
+    def _epoch_started(self, engine: Engine) -> None:
+        self._loss_sum, self._steps = 0.0, 0
+        self._epoch_start = time.monotonic()
+        self._bar = _progress_bar(
+            engine.state.epoch_length or 0, f"epoch {engine.state.epoch}/{engine.state.max_epochs}"
+        )
+
+    def _iteration_completed(self, engine: Engine) -> None:
+        # summed on the device: reading the value in each step would make a GPU wait for it
+        self._loss_sum = self._loss_sum + engine.state.output["loss"].detach()  # type: ignore[index]
+        self._steps += 1
+        if self._bar is not None:
+            self._bar.update()
+
+    def _epoch_completed(self, engine: Engine) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        seconds = time.monotonic() - self._epoch_start
+        record: dict[str, Any] = {
+            "epoch": engine.state.epoch,
+            "loss": float(self._loss_sum) / max(1, self._steps),
+            "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
+            "seconds": round(seconds, 3),
+            "steps_per_second": round(self._steps / seconds, 3),
+        }
+        if engine.state.epoch in self._validated_epochs():
+            record["dice"] = self._dice_per_class()
+        self._write(record)
+        logger.info(self._line(record, engine))
+
+    def _validated_epochs(self) -> tuple[int, ...]:
+        # MONAI's ValidationHandler leaves the trainer's epoch in the evaluator's state when it runs it
+        return (self.evaluator.state.epoch,) if getattr(self.evaluator.state, "metrics", None) else ()
+
+    def _dice_per_class(self) -> dict[str, float | None]:
+        details = getattr(self.evaluator.state, "metric_details", {}).get(self.metric)
+        if details is None:
+            return {}
+        means = torch.nanmean(torch.as_tensor(details).float(), dim=0).tolist()
+        return {
+            name: None if mean != mean else round(mean, 5) for name, mean in zip(self.class_names, means, strict=False)
+        }
+
+    def _line(self, record: dict[str, Any], engine: Engine) -> str:
+        max_epochs = engine.state.max_epochs or 0
+        done = engine.state.epoch - self._first_epoch
+        left = (time.monotonic() - self._run_start) / max(1, done) * (max_epochs - engine.state.epoch)
+        dice = "  ".join(
+            f"{name} {'-' if value is None else format(value, '.3f')}" for name, value in record.get("dice", {}).items()
+        )
+        return (
+            f"epoch {record['epoch']}/{max_epochs}  loss {record['loss']:.4f}  "
+            + (f"dice {dice}  " if dice else "")
+            + f"lr {record['learning_rate']:.2e}  {record['steps_per_second']:.2f} steps/s  {_clock(left)} left"
+        )
+
+    def _write(self, record: dict[str, Any]) -> None:
+        with (self.log_dir / HISTORY).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(record) + "\n")
+        if self._writer is None:
+            return
+        for name in ("loss", "learning_rate", "steps_per_second"):
+            self._writer.add_scalar(name, record[name], record["epoch"])
+        for name, value in record.get("dice", {}).items():
+            if value is not None:
+                self._writer.add_scalar(f"dice/{name}", value, record["epoch"])
+        self._writer.flush()
+
+    def _completed(self, engine: Engine) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        logger.info(
+            "Training ended after epoch %d in %s.", engine.state.epoch, _clock(time.monotonic() - self._run_start)
+        )
+
+
+class EvaluationProgress:
+    """A bar over the cases of an evaluator."""
+
+    def __init__(self, description: str, rank: int = 0) -> None:
+        self.description = description
+        self.rank = rank
+        self._bar: Any = None
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a SupervisedEvaluator."""
+        if self.rank != 0:
+            return
+        engine.add_event_handler(Events.STARTED, self._started)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._update)
+        engine.add_event_handler(Events.COMPLETED, self._close)
+
+    def _started(self, engine: Engine) -> None:
+        self._bar = _progress_bar(engine.state.epoch_length or 0, self.description, always=True)
+
+    def _update(self) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _progress_bar(total: int, description: str, *, always: bool = False) -> Any:
+    if not (always or sys.stderr.isatty()):
+        return None  # in a log file the line after each epoch says enough
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=total, desc=description, file=sys.stderr, leave=always, mininterval=0.5)
+
+
+def _summary_writer(log_dir: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        logger.warning("TensorBoard is not installed: no curves there; %s has the same numbers.", HISTORY)
+        return None
+    return SummaryWriter(str(log_dir))
+
+
+def _drop_later_epochs(path: Path, epoch: int) -> None:
+    """Keep the records up to `epoch`, so that a resumed or repeated run does not report an epoch twice."""
+    if not path.is_file():
+        return
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["epoch"] <= epoch]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"

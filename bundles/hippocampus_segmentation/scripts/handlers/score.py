@@ -1,0 +1,138 @@
+"""Score each predicted label map against its reference, in its own grid, and write results.csv at the end.
+
+A case that cannot be scored does not vanish: the others are scored, it is named in results.json, and the run fails.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch.distributed as dist
+from ignite.engine import Engine, Events
+
+from ..metrics.case import EmptyRule, check_metrics, score_case
+from ..metrics.table import summarize, write_results
+from ..numerics.grid import largest_distance, spacing_of
+from ..transforms.volume import affine_of, to_ras
+
+_TOLERANCE_MM, _TOLERANCE_VOXELS = 1e-3, 0.01  # as when the data set was checked
+
+
+class ScoreCases:
+    """Collect one row per case, from all processes, and write the table.
+
+    Args:
+        output_path: the results.csv; a JSON file of the same name goes beside it.
+        final_classes: name of each class to its label values.
+        metrics: names of the metrics.
+        options: of metrics, such as {"surface_dice": {"tolerance_mm": 2}}.
+        both_empty: "best" or "nan": the value of a class that is in neither label map.
+        one_empty: "worst" or "nan": the value of a class that is in only one of them.
+        empty_distance_mm: the worst distance; None takes the diagonal of the image.
+        labels: all values that may occur; None allows any.
+        key: of the predicted label map (1, X, Y, Z), restored to the grid of the reference.
+        reference_key: of the path of the reference label map.
+        rank: only rank 0 writes.
+        ignore_label: value in the reference of voxels that do not count.
+
+    Raises:
+        ValueError: a metric, an option or a rule is unknown; everything that is wrong is named.
+    """
+
+    def __init__(
+        self,
+        output_path: str,
+        final_classes: Mapping[str, Sequence[int]],
+        metrics: Sequence[str] = ("dice", "hd95"),
+        options: Mapping[str, Mapping[str, float]] | None = None,
+        both_empty: str = "best",
+        one_empty: str = "worst",
+        empty_distance_mm: float | None = None,
+        labels: Sequence[int] | None = None,
+        key: str = "pred",
+        reference_key: str = "label",
+        rank: int = 0,
+        ignore_label: int | None = None,
+    ) -> None:
+        self.output_path = Path(output_path)
+        self.final_classes = {name: tuple(members) for name, members in final_classes.items()}
+        self.metrics = tuple(metrics)
+        self.options = dict(options or {})
+        self.empty = EmptyRule(both=both_empty, one=one_empty, distance_mm=empty_distance_mm)
+        self.labels = labels
+        self.key = key
+        self.reference_key = reference_key
+        self.rank = rank
+        self.ignore_label = ignore_label
+        self.rows: list[dict[str, Any]] = []
+        self.failed: dict[str, str] = {}
+        findings = check_metrics(self.metrics, self.options) + self.empty.findings()
+        if findings:
+            raise ValueError(" ".join(findings))
+
+    def attach(self, engine: Engine) -> None:
+        """Register with a SupervisedEvaluator."""
+        engine.add_event_handler(Events.STARTED, self._started)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._score)
+        engine.add_event_handler(Events.COMPLETED, self._finish)
+
+    def _started(self) -> None:
+        self.rows, self.failed = [], {}
+
+    def _score(self, engine: Engine) -> None:
+        batch: Any = engine.state.batch
+        outputs: Any = engine.state.output
+        for item, output in zip(batch, outputs, strict=True):
+            identity = str(item["id"])
+            try:
+                self.rows.append({"id": identity, **self._scores(item, output)})
+            except (ValueError, OSError) as error:
+                self.failed[identity] = str(error)
+
+    def _scores(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, float]:
+        import nibabel
+
+        path = str(item[self.reference_key])
+        image = nibabel.load(path)
+        reference = np.asarray(image.dataobj)  # type: ignore[attr-defined]
+        predicted = output[self.key]
+        prediction = predicted[0].cpu().numpy()
+        if reference.shape != prediction.shape:
+            raise ValueError(f"{path} has the shape {reference.shape}, but the prediction has {prediction.shape}.")
+        affine = np.asarray(image.affine, dtype=np.float64)  # type: ignore[attr-defined]
+        spacing_mm = spacing_of(affine)
+        apart = largest_distance(affine, to_ras(affine_of(predicted), predicted), reference.shape)
+        if apart > max(_TOLERANCE_MM, _TOLERANCE_VOXELS * float(spacing_mm.min())):
+            raise ValueError(f"{path} does not lie on the grid of the image: voxels lie up to {apart:.4g} mm apart.")
+        return score_case(
+            prediction,
+            reference,
+            spacing_mm.tolist(),
+            self.final_classes,
+            self.metrics,
+            options=self.options,
+            empty=self.empty,
+            labels=self.labels,
+            ignore_label=self.ignore_label,
+        )
+
+    def _finish(self, engine: Engine) -> None:
+        rows, failed = self.rows, self.failed
+        if dist.is_available() and dist.is_initialized():
+            gathered: list[tuple[list[dict[str, Any]], dict[str, str]]] = [([], {})] * dist.get_world_size()
+            dist.all_gather_object(gathered, (rows, failed))
+            rows = [row for part, _ in gathered for row in part]
+            failed = {name: message for _, part in gathered for name, message in part.items()}
+        rows = list({row["id"]: row for row in rows}.values())  # uneven shards may repeat a case
+        for name, values in summarize(rows).items():
+            if not math.isnan(values["Mean"]):
+                engine.state.metrics[name] = values["Mean"]
+        if self.rank == 0:
+            write_results(self.output_path, rows, failed)
+        if failed:
+            named = "\n".join(f"{name}: {message}" for name, message in sorted(failed.items()))
+            raise ValueError(f"{len(failed)} of {len(rows) + len(failed)} cases could not be scored:\n{named}")

@@ -1,0 +1,24 @@
+"""When the optimizer steps: in every iteration, or in every n-th where gradients are accumulated.
+
+One iteration of the trainer is one batch through the network. What belongs to a step of the optimizer (clipping, the
+learning rate, the average of the weights) has to follow the optimizer, not the iterations.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ignite.engine import Engine, Events
+
+
+def steps_optimizer(engine: Engine) -> bool:
+    """Whether the optimizer steps in the iteration under way (MONAI's rule: in the last one of an epoch always)."""
+    every = getattr(engine, "accumulation_steps", 1)
+    length = engine.state.epoch_length or 0
+    done = (engine.state.iteration - 1) % length + 1 if length else engine.state.iteration
+    return done % every == 0 or done == length
+
+
+def optimizer_stepped() -> Any:
+    """The event after an iteration in which the optimizer stepped, to attach handlers of a trainer to."""
+    return Events.ITERATION_COMPLETED(event_filter=lambda engine, _: steps_optimizer(engine))

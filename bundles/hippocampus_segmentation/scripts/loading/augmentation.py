@@ -1,0 +1,149 @@
+"""The augmentation settings of the training loaders: a flat, plain-JSON dictionary that a user edits in train.json.
+
+Probabilities and ranges are MIST's defaults, with what MIST has not got switched off; every one of them can be changed,
+and a misspelt key is refused.
+The settings say only what may be drawn; `patches.py` draws, and the loaders apply what was drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from typing import Any
+
+SPATIAL_AXES = (0, 1, 2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Augmentation:
+    """What the loaders may do to a patch.
+
+    In the order of application: zoom, rotation and scaling, flips, noise, blur, brightness, contrast, low resolution,
+    gamma of the inverted image, gamma. Every `*_probability` is per patch (`flip_probability`: per axis), every
+    `*_range` (low, high) of a uniform draw, the same for all channels.
+
+    Attributes:
+        enabled: False turns everything off, whatever the other settings say.
+        rotation_range: degrees, drawn for each of `rotation_axes`; rigid in millimetres.
+        rotation_axes: the axes that patches are turned about; (2,) keeps anisotropic slices along Z in their plane.
+        scaling_range: size of what is read over the size of the patch, by interpolation; above 1 shows more.
+        flip_axes: the array axes (0 = X, 1 = Y, 2 = Z) that may be mirrored; leave out 0 when left and right differ.
+        zoom_range: the share of the patch's edge that is read and then enlarged to the full patch; within (0, 1].
+        noise_sd_range: standard deviation of Gaussian noise, in units of the normalised image.
+        blur_sigma_range: sigma of a Gaussian blur, in voxels.
+        brightness_range: factor on the intensities.
+        contrast_range: factor on the intensities, clamped to the patch's own minimum and maximum.
+        contrast_about_mean: the factor stretches each channel about its mean, which it so preserves (nnU-Net); False
+            multiplies the intensities themselves (MIST).
+        low_resolution_range: share of the voxels per axis that is kept (the nearest ones) before the patch is enlarged
+            again (cubic).
+        low_resolution_axes: the axes that lose voxels.
+        gamma_range: exponent on intensities that are scaled to [0, 1] per channel; mean and standard deviation are
+            restored.
+        inverted_gamma_range: the same on the inverted image.
+    """
+
+    enabled: bool = True
+    zoom_probability: float = 0.15
+    zoom_range: tuple[float, float] = (0.7, 1.0)
+    rotation_probability: float = 0.0
+    rotation_range: tuple[float, float] = (-30.0, 30.0)
+    rotation_axes: tuple[int, ...] = SPATIAL_AXES
+    scaling_probability: float = 0.0
+    scaling_range: tuple[float, float] = (0.7, 1.4)
+    flip_probability: float = 0.5
+    flip_axes: tuple[int, ...] = SPATIAL_AXES
+    noise_probability: float = 0.15
+    noise_sd_range: tuple[float, float] = (0.0, 0.33)
+    blur_probability: float = 0.15
+    blur_sigma_range: tuple[float, float] = (0.5, 1.5)
+    brightness_probability: float = 0.15
+    brightness_range: tuple[float, float] = (0.7, 1.3)
+    contrast_probability: float = 0.15
+    contrast_range: tuple[float, float] = (0.65, 1.5)
+    contrast_about_mean: bool = False
+    low_resolution_probability: float = 0.0
+    low_resolution_range: tuple[float, float] = (0.5, 1.0)
+    low_resolution_axes: tuple[int, ...] = SPATIAL_AXES
+    gamma_probability: float = 0.0
+    gamma_range: tuple[float, float] = (0.7, 1.5)
+    inverted_gamma_probability: float = 0.0
+    inverted_gamma_range: tuple[float, float] = (0.7, 1.5)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any] | None) -> Augmentation:
+        """Read the JSON dictionary; settings that it leaves out keep their default.
+
+        Raises:
+            ValueError: naming every unknown key (with the nearest known one) and every value out of bounds.
+        """
+        given = dict(config or {})
+        known = [field.name for field in fields(cls)]
+        problems = [_unknown(key, known) for key in given if key not in known]
+        problems += [text for key, value in given.items() if key in known for text in _check(key, value)]
+        if problems:
+            raise ValueError("augmentation: " + " ".join(problems))
+        settings: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, (list, tuple)) else value for key, value in given.items()
+        }
+        return cls(**settings)
+
+    @property
+    def moves_voxels(self) -> bool:
+        """Whether rotation, scaling or zoom may be drawn: they would falsify distance maps."""
+        return self.enabled and max(self.zoom_probability, self.rotation_probability, self.scaling_probability) > 0
+
+    def to_config(self) -> dict[str, Any]:
+        """The complete dictionary as it may stand in a JSON file."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    nearest = get_close_matches(str(key), known, n=1, cutoff=0.5)
+    hint = f"did you mean '{nearest[0]}'?" if nearest else f"known: {', '.join(known)}."
+    return f"'{key}' is not a setting, {hint}"
+
+
+def _check(key: str, value: Any) -> list[str]:
+    if key in ("enabled", "contrast_about_mean"):
+        return [] if isinstance(value, bool) else [f"'{key}' must be true or false, not {value!r}."]
+    if key.endswith("_axes"):
+        return _check_axes(key, value)
+    if key.endswith("_probability"):
+        valid = _is_number(value) and 0 <= value <= 1
+        return [] if valid else [f"'{key}' must be a number from 0 to 1, not {value!r}."]
+    return _check_range(key, value)
+
+
+def _check_axes(key: str, value: Any) -> list[str]:
+    valid = isinstance(value, (list, tuple)) and all(
+        isinstance(axis, int) and not isinstance(axis, bool) and axis in SPATIAL_AXES for axis in value
+    )
+    if valid and len(set(value)) == len(value):
+        return []
+    return [f"'{key}' must list array axes out of {list(SPATIAL_AXES)}, each at most once, not {value!r}."]
+
+
+def _check_range(key: str, value: Any) -> list[str]:
+    if not (isinstance(value, (list, tuple)) and len(value) == 2 and all(_is_number(bound) for bound in value)):
+        return [f"'{key}' must be two numbers [low, high], not {value!r}."]
+    low, high = value
+    if low > high:
+        return [f"'{key}' must be [low, high] with low <= high, not {value!r}."]
+    if key == "rotation_range":
+        return (
+            [] if low >= -180 and high <= 180 else [f"'{key}' must lie within -180 to 180 degrees, but is {value!r}."]
+        )
+    if key == "noise_sd_range":
+        return [] if low >= 0 else [f"'{key}' must not be negative, but is {value!r}."]
+    if low <= 0:
+        return [f"'{key}' must be positive, but is {value!r}."]
+    if key in ("zoom_range", "low_resolution_range") and high > 1:
+        return [f"'{key}' must lie within (0, 1] (a share of the patch that is enlarged), but is {value!r}."]
+    return []
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

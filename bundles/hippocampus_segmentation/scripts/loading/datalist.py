@@ -1,0 +1,65 @@
+"""The cases of a bundle's configs/datalist.json, as items with absolute paths.
+
+The file lists every training case with its fold (the fold whose model never sees it) and with the folds in which it is
+inner validation; paths are relative to the data folder, so that the list is valid on any machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+_CHOICES: dict[str, Callable[[Mapping[str, Any], int], bool]] = {
+    "training": lambda case, fold: case["fold"] != fold and fold not in case.get("validates", ()),
+    "validation": lambda case, fold: fold in case.get("validates", ()),
+    "test": lambda case, fold: case["fold"] == fold,
+}
+SPLITS = (*_CHOICES, "all", "testing")
+
+
+def load_items(
+    datalist_path: str | Path, dataset_dir: str | Path, split: str, fold: int | None = None
+) -> list[dict[str, Any]]:
+    """The items of a split.
+
+    Args:
+        datalist_path: the JSON file.
+        dataset_dir: the folder that its paths are relative to.
+        split: "training" (neither in the fold nor its inner validation), "validation" (inner validation of the fold),
+            "test" (the fold itself: out-of-fold cases), "all" (every labelled case), "testing" (cases without label).
+        fold: needed for the first three.
+
+    Returns:
+        {"id": str, "image": [absolute paths], "label": absolute path} each, in the list's order; a case of "testing"
+        has no "label". Whether the files exist is seen when they are read.
+
+    Raises:
+        ValueError: the split is unknown, or the list has no such fold.
+    """
+    if split not in SPLITS:
+        nearest = get_close_matches(str(split), SPLITS, n=1, cutoff=0.0)
+        message = f"split {split!r} is unknown, did you mean '{nearest[0]}'? Known: {', '.join(SPLITS)}."
+        raise ValueError(message)
+    content: dict[str, Any] = json.loads(Path(datalist_path).read_text(encoding="utf-8"))
+    root = Path(dataset_dir).absolute()
+    if split == "testing":
+        return [_item(case, root) for case in content.get("testing", [])]
+    cases = content["training"]
+    if split == "all":
+        return [_item(case, root) for case in cases]
+    folds = sorted({case["fold"] for case in cases})
+    if fold is None or fold not in folds:
+        message = f"{datalist_path} has the folds {folds}, but fold {fold!r} was asked for."
+        raise ValueError(message)
+    return [_item(case, root) for case in cases if _CHOICES[split](case, fold)]
+
+
+def _item(case: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    images = [case["image"]] if isinstance(case["image"], str) else case["image"]
+    item: dict[str, Any] = {"id": str(case["id"]), "image": [str(root / image) for image in images]}
+    if case.get("label"):
+        item["label"] = str(root / case["label"])
+    return item

@@ -1,0 +1,52 @@
+"""Whole preprocessed volumes for validation, through MONAI's DataLoader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data.meta_tensor import MetaTensor
+from torch.utils.data import Dataset
+
+from .cache import ArrayCache, item_id
+
+
+class CachedDataset(Dataset[dict[str, Any]]):
+    """The cases of a list, preprocessed and taken from the cache (built there where missing).
+
+    An item is {"image": (C, X, Y, Z) float32, "label": (1, X, Y, Z), "id": str}; the arrays are MetaTensors with the
+    affine of the preprocessed grid.
+    """
+
+    def __init__(
+        self, data: Sequence[Mapping[str, Any]], cache: ArrayCache, keys: Sequence[str] = ("image", "label")
+    ) -> None:
+        """Take the list; nothing is read before the first item is asked for.
+
+        Args:
+            data: items {"id", "image", "label"} with the raw files' paths.
+            cache: must hold `keys`.
+            keys: the arrays to give out.
+        """
+        lacking = sorted(set(keys) - set(cache.keys))
+        if lacking:
+            message = f"the cache holds {list(cache.keys)}, but not {lacking}."
+            raise ValueError(message)
+        self.data = data
+        self.cache = cache
+        self.keys = tuple(keys)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        item = self.data[index]
+        entry = self.cache.get(item)
+        affine = torch.tensor(entry.affine, dtype=torch.float64)
+        result: dict[str, Any] = {
+            key: MetaTensor(torch.from_numpy(np.array(entry.array(key))), affine=affine) for key in self.keys
+        }
+        result["id"] = item_id(item)
+        return result

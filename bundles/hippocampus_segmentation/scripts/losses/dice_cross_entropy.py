@@ -1,0 +1,62 @@
+"""Dice plus cross-entropy, the region term of most losses here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .channels import Channels, Target, label_of, spatial_mean
+from .dice import DiceLoss
+
+
+class DiceCrossEntropyLoss(nn.Module):
+    """Half Dice, half cross-entropy (MIST's default), for classes or regions.
+
+    Classes: torch's cross-entropy, weighted as torch does (a mean that the weights of the voxels' classes add up to).
+    Regions: binary cross-entropy of each region, which a softmax would get wrong.
+
+    Args:
+        regions, ignore_index, class_weights: see `Channels`.
+    """
+
+    def __init__(
+        self,
+        regions: Sequence[Sequence[int]] | None = None,
+        ignore_index: int | None = None,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.dice = DiceLoss(regions, ignore_index, class_weights)
+
+    def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
+        """Loss of logits (B, C, X, Y, Z) against class indices (B, 1, X, Y, Z)."""
+        label = label_of(target)
+        dice: torch.Tensor = self.dice(logits, label)
+        return 0.5 * (dice + cross_entropy(self.dice.channels, logits, label))
+
+
+def cross_entropy(channels: Channels, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy over the voxels that count; 0 where none does."""
+    valid = channels.valid(label)
+    if not channels.exclusive:
+        truth = channels.truth(label, logits)
+        voxels = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+        counted = voxels if valid is None else torch.where(valid, voxels, torch.zeros_like(voxels))
+        return channels.weighted_mean(spatial_mean(counted, valid))
+    weights = None
+    if channels.class_weights is not None:
+        weights = torch.tensor(channels.class_weights, dtype=logits.dtype, device=logits.device)
+    indices = label[:, 0].long()
+    if valid is None:
+        return functional.cross_entropy(logits, indices, weight=weights)
+    ignored = int(channels.ignore_index or 0)
+    total = functional.cross_entropy(logits, indices, weight=weights, ignore_index=ignored, reduction="sum")
+    if weights is None:
+        return total / valid.sum().clamp_min(1)
+    # torch's own mean is 0/0 in a patch where nothing is labelled
+    known = torch.where(valid[:, 0], indices, torch.zeros_like(indices))
+    share = torch.where(valid[:, 0], weights[known], torch.zeros_like(weights[known])).sum()
+    return total / share.clamp_min(torch.finfo(logits.dtype).tiny)

@@ -1,0 +1,47 @@
+"""Generalized Dice: small classes count as much as large ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from .channels import Channels, Target, label_of
+
+_SMOOTH = 1e-5  # MONAI's
+
+
+class GeneralizedDiceLoss(nn.Module):
+    """1 - 2 sum_k w_k sum y p / sum_k w_k sum (y + p) with w_k = 1 / (sum y)^2 (Sudre et al., DLMIA 2017).
+
+    A class that a sample lacks takes the largest weight of the sample. Without any argument it is what
+    `monai.losses.GeneralizedDiceLoss(softmax=True, to_onehot_y=True)` computes; class weights, which that one does not
+    know, multiply w_k.
+
+    Args:
+        regions, ignore_index, class_weights: see `Channels`.
+    """
+
+    def __init__(
+        self,
+        regions: Sequence[Sequence[int]] | None = None,
+        ignore_index: int | None = None,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.channels = Channels(regions, ignore_index, class_weights)
+
+    def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
+        """Loss of logits (B, C, X, Y, Z) against class indices (B, 1, X, Y, Z)."""
+        scores, truth = self.channels.compare(logits, label_of(target))
+        scores, truth = scores.flatten(2), truth.flatten(2)
+        volumes = truth.sum(dim=2)
+        present = volumes > 0
+        weights = torch.where(present, volumes.clamp_min(1) ** -2, torch.zeros_like(volumes))
+        weights = torch.where(present, weights, weights.max(dim=1, keepdim=True).values)
+        if self.channels.class_weights is not None:
+            weights = weights * torch.tensor(self.channels.class_weights, dtype=weights.dtype, device=weights.device)
+        overlap = (weights * (scores * truth).sum(dim=2)).sum(dim=1)
+        total = (weights * (scores.sum(dim=2) + volumes)).sum(dim=1)
+        return (1 - (2 * overlap + _SMOOTH) / (total + _SMOOTH)).mean()

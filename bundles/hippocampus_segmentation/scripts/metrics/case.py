@@ -1,0 +1,274 @@
+"""All metrics of one case: a predicted and a reference label map become one row of results.
+
+Everything is cut to the box around the labels first, and what several metrics need is computed once per class.
+
+Empty masks, unless told otherwise (MIST's rule): a class that is in neither label map has the best value (1, or 0 mm);
+a class that is in only one of them has the worst (0, or the diagonal of the whole image in mm). Metrics that are
+defined for empty masks keep their definition: the volume difference is a plain number of millilitres, and the
+lesion-wise metrics count missed and invented lesions, leaving out those below their volume threshold.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..numerics.crop import bounding_box
+from . import lesions, overlap, surface
+from .pair import MaskPair
+
+BEST, WORST, MISSING = "best", "worst", "nan"
+_DIAGONAL = math.inf  # stands for the diagonal of the image in mm
+_MAX_BOXES, _FEW_CLASSES = 1 << 16, 6
+_MATCHING = ("min_volume_mm3", "dilation", "consolidation")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metric:
+    """How one metric is computed; what people want to know about it stands in the catalogue.
+
+    Attributes:
+        function: takes what `of` says, and the metric's options.
+        of: "counts", "distances" or "lesions": the attribute of a MaskPair that the function takes.
+        best: value of a perfect prediction.
+        worst: value of a useless one; infinity stands for the image's diagonal in mm, None for a value without a bound.
+        defined_when_empty: the function is asked even where only one of the masks has voxels.
+        options: names of the keyword arguments that may be set.
+    """
+
+    function: Callable[..., float]
+    of: str
+    best: float
+    worst: float | None
+    defined_when_empty: bool = False
+    options: tuple[str, ...] = ()
+
+    @property
+    def higher_is_better(self) -> bool:
+        """The direction in which to rank."""
+        return self.best > 0
+
+    def worst_value(self, diagonal_mm: float) -> float | None:
+        """The worst value in an image of this diagonal; None where there is no bound."""
+        return diagonal_mm if self.worst == _DIAGONAL else self.worst
+
+
+def _of_counts(function: Callable[..., float]) -> Metric:
+    return Metric(function=function, of="counts", best=1.0, worst=0.0)
+
+
+def _of_surfaces(function: Callable[..., float], *options: str, distance: bool = False) -> Metric:
+    best, worst = (0.0, _DIAGONAL) if distance else (1.0, 0.0)
+    return Metric(function=function, of="distances", best=best, worst=worst, options=options)
+
+
+def _of_lesions(function: Callable[..., float], *options: str, best: float = 1.0, worst: float | None = 0.0) -> Metric:
+    own = (*options, *_MATCHING)
+    return Metric(function=function, of="lesions", best=best, worst=worst, defined_when_empty=True, options=own)
+
+
+METRICS: Mapping[str, Metric] = {
+    "dice": _of_counts(overlap.dice),
+    "iou": _of_counts(overlap.iou),
+    "sensitivity": _of_counts(overlap.sensitivity),
+    "precision": _of_counts(overlap.precision),
+    "volume_difference": Metric(
+        function=overlap.volume_difference, of="counts", best=0.0, worst=None, defined_when_empty=True
+    ),
+    "hd95": _of_surfaces(surface.hd95, distance=True),
+    "hausdorff": _of_surfaces(surface.hausdorff, distance=True),
+    "surface_dice": _of_surfaces(surface.surface_dice, "tolerance_mm"),
+    "normalized_surface_distance": _of_surfaces(surface.normalized_surface_distance, "tolerance_mm"),
+    "average_surface_distance": _of_surfaces(surface.average_surface_distance, "symmetric", distance=True),
+    "average_symmetric_surface_distance": _of_surfaces(surface.average_symmetric_surface_distance, distance=True),
+    "lesion_dice": _of_lesions(lesions.lesion_dice),
+    "lesion_hd95": _of_lesions(lesions.lesion_hd95, best=0.0, worst=_DIAGONAL),
+    "lesion_surface_dice": _of_lesions(lesions.lesion_surface_dice, "tolerance_mm"),
+    "lesion_f1": _of_lesions(lesions.lesion_f1),
+    "lesion_false_positives": _of_lesions(lesions.lesion_false_positives, best=0.0, worst=None),
+    "lesion_false_negatives": _of_lesions(lesions.lesion_false_negatives, best=0.0, worst=None),
+}
+
+
+def check_metrics(metrics: Sequence[str], options: Mapping[str, Mapping[str, float]] | None = None) -> list[str]:
+    """What is wrong with names of metrics and their options: one sentence each, none when all is well."""
+    findings = []
+    for name in metrics:
+        if name not in METRICS:
+            near = difflib.get_close_matches(name, METRICS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            findings.append(f"{name!r} is no metric; known: {', '.join(METRICS)}.{hint}")
+    for name, values in (options or {}).items():
+        if name not in metrics:
+            findings.append(f"options are given for {name!r}, which is not among the metrics {list(metrics)}.")
+        elif unknown := [key for key in values if name in METRICS and key not in METRICS[name].options]:
+            findings.append(f"{name} has no option {unknown}; known: {list(METRICS[name].options)}.")
+    return findings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EmptyRule:
+    """What a class counts that is missing in one label map, or in both.
+
+    Attributes:
+        both: "best" or "nan": the value of a class that is in neither label map. NaN is left out of statistics.
+        one: "worst" or "nan": the value of a class that is in only one of them.
+        distance_mm: the worst distance (BraTS takes 374); None takes the diagonal of the whole image.
+    """
+
+    both: str = BEST
+    one: str = WORST
+    distance_mm: float | None = None
+
+    def findings(self) -> list[str]:
+        """What is wrong with it: one sentence each."""
+        findings = []
+        if self.both not in (BEST, MISSING):
+            findings.append(f"both_empty is {self.both!r}; expected {BEST} or {MISSING}.")
+        if self.one not in (WORST, MISSING):
+            findings.append(f"one_empty is {self.one!r}; expected {WORST} or {MISSING}.")
+        if self.distance_mm is not None and not 0 < self.distance_mm < math.inf:
+            findings.append(f"empty_distance_mm is {self.distance_mm!r}; expected millimetres above 0.")
+        return findings
+
+
+def image_diagonal_mm(shape: Sequence[int], spacing_mm: Sequence[float]) -> float:
+    """The diagonal of a whole image, voxels from edge to edge."""
+    return float(np.linalg.norm(np.multiply(shape, spacing_mm)))
+
+
+def score_case(
+    prediction_xyz: NDArray[Any],
+    reference_xyz: NDArray[Any],
+    spacing_mm: Sequence[float],
+    final_classes: Mapping[str, Sequence[int]],
+    metrics: Sequence[str],
+    *,
+    options: Mapping[str, Mapping[str, float]] | None = None,
+    empty: EmptyRule | None = None,
+    labels: Sequence[int] | None = None,
+    ignore_label: int | None = None,
+) -> dict[str, float]:
+    """Score one predicted label map.
+
+    Args:
+        prediction_xyz: (X, Y, Z) label values.
+        reference_xyz: (X, Y, Z) label values, on the same grid.
+        spacing_mm: size of a voxel along each axis.
+        final_classes: name of each class to the label values that form it.
+        metrics: names from METRICS.
+        options: of a metric, such as {"surface_dice": {"tolerance_mm": 2}}.
+        empty: what a class counts that one label map or both have not; MIST's rule by default.
+        labels: all values that may occur; None allows any whole number.
+        ignore_label: value in the reference of voxels that count as background in both.
+
+    Returns:
+        "<class>_<metric>" to value, class by class.
+
+    Raises:
+        ValueError: the shapes differ or are not 3D, a label is no whole number or not allowed, or a name is unknown.
+    """
+    empty = empty or EmptyRule()
+    findings = check_metrics(metrics, options) + empty.findings()
+    if prediction_xyz.shape != reference_xyz.shape or reference_xyz.ndim != 3:
+        shapes = f"the prediction has the shape {prediction_xyz.shape} and the reference {reference_xyz.shape}"
+        findings.append(f"{shapes}; expected the same three dimensions.")
+    if findings:
+        raise ValueError(" ".join(findings))
+    if reference_xyz.flags.f_contiguous:  # as NIfTI files are; no metric minds which axis is the first
+        prediction_xyz, reference_xyz, spacing_mm = prediction_xyz.T, reference_xyz.T, spacing_mm[::-1]
+    if ignore_label is not None:
+        known = reference_xyz != ignore_label
+        reference_xyz, prediction_xyz = reference_xyz * known, prediction_xyz * known
+    worst_mm = empty.distance_mm or image_diagonal_mm(reference_xyz.shape, spacing_mm)
+    whole = any(0 in members for members in final_classes.values())
+    prediction, reference = _cut_to_labels(prediction_xyz, reference_xyz, whole=whole)
+    if labels is not None:
+        _check_labels(prediction, labels, "prediction")
+        _check_labels(reference, labels, "reference")
+    scores = {}
+    many = len(final_classes) > _FEW_CLASSES  # for few the search for their boxes costs more than it saves
+    boxes = (_label_boxes(prediction), _label_boxes(reference)) if many else (None, None)
+    for class_name, members in final_classes.items():
+        part = _class_part(boxes, members)
+        pair = MaskPair(_mask(prediction[part], members), _mask(reference[part], members), spacing_mm, worst_mm)
+        for name in metrics:
+            scores[f"{class_name}_{name}"] = _score(METRICS[name], pair, empty, (options or {}).get(name, {}))
+    return scores
+
+
+def _score(metric: Metric, pair: MaskPair, empty: EmptyRule, options: Mapping[str, float]) -> float:
+    num_empty = (pair.counts.prediction == 0) + (pair.counts.reference == 0)
+    if num_empty == 2:
+        return metric.best if empty.both == BEST else math.nan
+    if num_empty == 1 and empty.one == MISSING:
+        return math.nan
+    worst = metric.worst_value(pair.worst_mm)
+    if num_empty == 1 and worst is not None and not metric.defined_when_empty:
+        return worst
+    return metric.function(getattr(pair, metric.of), **options)
+
+
+def _cut_to_labels(
+    prediction: NDArray[Any], reference: NDArray[Any], *, whole: bool
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Both label maps inside the box around all labels (or whole), as whole numbers in the same memory order."""
+    box = None if whole else bounding_box((prediction != 0) | (reference != 0))
+    if box is None:
+        box = ((0, 0, 0), prediction.shape if whole else (0, 0, 0))
+    part = tuple(slice(start, stop) for start, stop in zip(*box, strict=True))
+    return _whole_numbers(prediction[part], "prediction"), _whole_numbers(reference[part], "reference")
+
+
+def _whole_numbers(array: NDArray[Any], role: str) -> NDArray[Any]:
+    if array.dtype.kind in "iub":
+        return np.ascontiguousarray(array)
+    with np.errstate(invalid="ignore"):  # NaN becomes some number, and so differs below
+        numbers = np.ascontiguousarray(array.astype(np.int32))
+    wrong = numbers != array
+    if wrong.any():
+        raise ValueError(f"The {role} holds {array[wrong][0]:g}; labels must be whole numbers.")
+    return numbers
+
+
+def _label_boxes(labels: NDArray[Any]) -> list[tuple[slice, ...] | None] | None:
+    """The box around each label from 1 on, None where it is absent; None where labels are not numbered that way."""
+    from scipy import ndimage
+
+    if labels.size == 0 or labels.dtype.kind == "b" or labels.min() < 0 or labels.max() > _MAX_BOXES:
+        return None
+    found: list[tuple[slice, ...] | None] = ndimage.find_objects(labels)
+    return found
+
+
+def _class_part(boxes: tuple[list[tuple[slice, ...] | None] | None, ...], values: Sequence[int]) -> tuple[slice, ...]:
+    """The part of both label maps that holds all voxels with these labels."""
+    if 0 in values or any(one is None for one in boxes):
+        return (slice(None),) * 3
+    used = [one[value - 1] for one in boxes if one is not None for value in values if 0 < value <= len(one)]
+    given = [box for box in used if box is not None]
+    if not given:
+        return (slice(0),) * 3
+    return tuple(
+        slice(min(one.start for one in axis), max(one.stop for one in axis)) for axis in zip(*given, strict=True)
+    )
+
+
+def _mask(labels: NDArray[Any], values: Sequence[int]) -> NDArray[np.bool_]:
+    mask = np.zeros(labels.shape, dtype=bool)
+    for value in values:
+        mask |= labels == value
+    return mask
+
+
+def _check_labels(array: NDArray[Any], labels: Sequence[int], role: str) -> None:
+    unknown = np.setdiff1d(array, [0, *labels])
+    if unknown.size:
+        found = ", ".join(f"{value} ({np.count_nonzero(array == value)} voxels)" for value in unknown[:8].tolist())
+        raise ValueError(f"The {role} holds the label {found}; expected only {list(labels)}.")

@@ -1,0 +1,101 @@
+"""The box around the part of an image that is worth training on, found from one channel alone.
+
+The analysis measures this box to decide whether cropping pays; the transforms crop to the very same box.
+Boxes are half-open voxel ranges ((x0, y0, z0), (x1, y1, z1)).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .grid import Shape, as_shape
+from .window import percentile_window
+
+Box = tuple[Shape, Shape]
+
+# Paper, section 2.1.1: the image is clipped to these percentiles before Otsu's threshold is taken.
+_CLIP_PERCENTILES = (33.0, 99.5)
+_OTSU_BINS = 256
+
+
+def foreground_box(channel: NDArray[Any]) -> Box:
+    """Box around everything at or above Otsu's threshold of the clipped image.
+
+    Args:
+        channel: (X, Y, Z) intensities of the channel that decides.
+
+    Returns:
+        The half-open box; the whole image where nothing, or everything, is foreground.
+    """
+    low, high = percentile_window(channel, *_CLIP_PERCENTILES)
+    threshold = otsu_threshold(np.clip(channel, low, high))
+    box = bounding_box(np.asarray(channel >= threshold))
+    return whole_box(channel.shape) if box is None else box
+
+
+def otsu_threshold(values: NDArray[Any], num_bins: int = _OTSU_BINS) -> float:
+    """Threshold that separates two groups of values best (largest variance between them).
+
+    The centre of a histogram bin, by the same rule as scikit-image's `threshold_otsu` for floating-point images.
+    A constant image gives its value.
+    """
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return low
+    counts, edges = np.histogram(values, bins=num_bins, range=(low, high))
+    centres = (edges[:-1] + edges[1:]) / 2
+    below, above = np.cumsum(counts), np.cumsum(counts[::-1])[::-1]
+    weighted = counts * centres
+    mean_below = np.cumsum(weighted) / below
+    mean_above = np.cumsum(weighted[::-1])[::-1] / above
+    # The first and last bin hold the extremes, so neither group is ever empty.
+    variance = below[:-1] * above[1:].astype(np.float64) * (mean_below[:-1] - mean_above[1:]) ** 2
+    return float(centres[int(np.argmax(variance))])
+
+
+def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
+    """Smallest box around the true voxels of an (X, Y, Z) mask; None where there are none."""
+    columns: NDArray[np.bool_] = np.asarray(mask.any(axis=2))
+    profiles = (columns.any(axis=1), columns.any(axis=0), mask.any(axis=(0, 1)))
+    used = [np.flatnonzero(profile) for profile in profiles]
+    if used[0].size == 0:
+        return None
+    return as_shape([axis[0] for axis in used]), as_shape([axis[-1] + 1 for axis in used])
+
+
+def whole_box(shape: Sequence[int]) -> Box:
+    """The box that holds the whole image."""
+    return (0, 0, 0), as_shape(shape)
+
+
+def as_box(box: Any, shape: Sequence[int]) -> Box:
+    """A box from nested sequences, arrays or tensors; None means the whole image.
+
+    Raises:
+        ValueError: it is empty or does not lie inside the image.
+    """
+    if box is None:
+        return whole_box(shape)
+    start, stop = (as_shape([int(corner) for corner in corners]) for corners in box)
+    inside = all(0 <= first < last <= length for first, last, length in zip(start, stop, as_shape(shape), strict=True))
+    if not inside:
+        msg = f"The crop box {start} to {stop} does not lie inside an image of shape {as_shape(shape)}."
+        raise ValueError(msg)
+    return start, stop
+
+
+def box_slices(box: Box) -> tuple[slice, slice, slice]:
+    """The box as an index for an (X, Y, Z) array."""
+    x, y, z = (slice(start, stop) for start, stop in zip(*box, strict=True))
+    return x, y, z
+
+
+def box_volume_reduction(box: Box, shape: Sequence[int]) -> float:
+    """Share of the voxels that cropping to the box takes away, in [0, 1)."""
+    kept = math.prod(stop - start for start, stop in zip(*box, strict=True))
+    return 1 - kept / math.prod(as_shape(shape))

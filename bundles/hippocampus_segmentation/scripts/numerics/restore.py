@@ -1,0 +1,269 @@
+"""Network scores from the prepared grid back to the grid of the file that the user gave.
+
+Everything follows from the two affines: together they say which axis of the prepared grid runs along which axis of the
+file, in which direction and how fast. One class is handled at a time: memory does not grow with the number of classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .crop import Box, as_box, bounding_box, box_slices
+from .grid import Shape, as_shape, index_map, is_signed_permutation
+from .spline import AxisOperator, apply_separable, linear_matrix, nearest_indices, restrict
+
+# Affines from float32 headers leave noise of this size (in voxels) where the grids in truth coincide.
+_SNAP_VOXELS = 1e-4
+# Half-way between two voxels two classes are equal; the noise of a float32 header must not choose between them.
+_TIE = 1e-5
+# How far the probabilities of a voxel may miss 1 in sum (float32 arithmetic) before they are scaled.
+_SUM_TOLERANCE = 1e-5
+_HALF = 0.5
+
+
+def restore_label_from_scores(
+    scores: NDArray[Any],
+    affine: Any,
+    reference_affine: Any,
+    reference_shape: Sequence[int],
+    crop_box: Any,
+    labels: Sequence[int],
+) -> NDArray[Any]:
+    """Label map in the user's grid: interpolate each class linearly, take the largest.
+
+    Args:
+        scores: (C, X, Y, Z) probabilities or logits on the prepared grid.
+        affine: of the prepared grid.
+        reference_affine: of the user's file.
+        reference_shape: (X, Y, Z) of the user's file.
+        crop_box: half-open box in the user's grid that was prepared, or None for the whole image.
+        labels: label value of each class; the first is the background and fills everything outside the box.
+
+    Returns:
+        (X, Y, Z) of the smallest integer type that holds the labels. Equal scores (to 1e-5) go to the class that comes
+        first.
+
+    Raises:
+        ValueError: not one label a class, or the grids are tilted against each other.
+    """
+    if len(scores) != len(labels):
+        msg = f"There are {len(scores)} score maps for {len(labels)} labels {list(labels)}; there must be one for each."
+        raise ValueError(msg)
+    shape = as_shape(reference_shape)
+    box = as_box(crop_box, shape)
+    axes, operators = _restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
+    turned = np.asarray(scores).transpose(0, *(1 + axis for axis in axes))
+    result = np.full(shape, labels[0], dtype=label_dtype(labels))
+    chosen = result[box_slices(box)]
+    best = np.array(_interpolate(turned[0], operators))
+    for label, volume in zip(labels[1:], turned[1:], strict=True):
+        # Interpolation averages over neighbours, so a class that nowhere beats the background cannot win anywhere near.
+        candidates = bounding_box(volume > turned[0])
+        if candidates is None:
+            continue
+        region = restrict(operators, box_slices(candidates), volume.shape)
+        if region is None:
+            continue
+        where = region[0]
+        score = _interpolate_part(volume, operators, where)
+        won = score > best[where] + _TIE
+        best[where][won] = score[won]
+        chosen[where][won] = label
+    return result
+
+
+def restore_label_from_regions(
+    scores: NDArray[Any],
+    affine: Any,
+    reference_affine: Any,
+    reference_shape: Sequence[int],
+    crop_box: Any,
+    labels: Sequence[int],
+    order: Sequence[int],
+) -> NDArray[Any]:
+    """Label map in the user's grid, of regions that may overlap: each is written over those before it.
+
+    Args:
+        scores: (R, X, Y, Z) probability of each region on the prepared grid; a voxel is in a region above one half.
+        affine: of the prepared grid.
+        reference_affine: of the user's file.
+        reference_shape: (X, Y, Z) of the user's file.
+        crop_box: half-open box in the user's grid that was prepared, or None for the whole image.
+        labels: label value that each region writes.
+        order: the regions in the order in which they are written, those inside others last.
+
+    Returns:
+        (X, Y, Z) of the smallest integer type that holds the labels; 0 where there is no region.
+
+    Raises:
+        ValueError: not one label and place a region, or the grids are tilted against each other.
+    """
+    if len(scores) != len(labels) or sorted(order) != list(range(len(scores))):
+        msg = f"There are {len(scores)} regions, but their labels are {list(labels)} and their order {list(order)}."
+        raise ValueError(msg)
+    shape = as_shape(reference_shape)
+    box = as_box(crop_box, shape)
+    axes, operators = _restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
+    turned = np.asarray(scores).transpose(0, *(1 + axis for axis in axes))
+    result = np.zeros(shape, dtype=label_dtype([0, *labels]))
+    chosen = result[box_slices(box)]
+    for index in order:
+        volume = turned[index]
+        # Interpolation averages over neighbours: far from every voxel above one half there is none.
+        candidates = bounding_box(volume > _HALF)
+        region = None if candidates is None else restrict(operators, box_slices(candidates), volume.shape)
+        if region is not None:
+            where = region[0]
+            chosen[where][_interpolate_part(volume, operators, where) > _HALF] = labels[index]
+    return result
+
+
+def restore_scores(
+    scores: NDArray[Any],
+    affine: Any,
+    reference_affine: Any,
+    reference_shape: Sequence[int],
+    crop_box: Any = None,
+    *,
+    exclusive: bool = True,
+) -> NDArray[np.float32]:
+    """Probability maps in the user's grid.
+
+    Args:
+        scores: (C, X, Y, Z) probabilities on the prepared grid, background first.
+        affine: of the prepared grid.
+        reference_affine: of the user's file.
+        reference_shape: (X, Y, Z) of the user's file.
+        crop_box: half-open box in the user's grid that was prepared, or None for the whole image.
+        exclusive: False for regions that may overlap, which have no background among them.
+
+    Returns:
+        (C, X, Y, Z) float32 in [0, 1]; every voxel sums to 1, and outside the box the background is 1. Regions do not
+        add up to anything, and outside the box they are 0.
+
+    Raises:
+        ValueError: the grids are tilted against each other, or the scores are not probabilities.
+    """
+    shape = as_shape(reference_shape)
+    box = as_box(crop_box, shape)
+    axes, operators = _restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
+    probabilities = _as_probabilities(scores) if exclusive else np.asarray(scores, dtype=np.float32)
+    turned = probabilities.transpose(0, *(1 + axis for axis in axes))
+    result = np.zeros((len(scores), *shape), dtype=np.float32)
+    result[0] = float(exclusive)
+    for target, volume in zip(result, turned, strict=True):
+        target[box_slices(box)] = _interpolate(volume, operators)
+    return result
+
+
+def restore_maps(
+    maps: NDArray[Any],
+    affine: Any,
+    reference_affine: Any,
+    reference_shape: Sequence[int],
+    crop_box: Any = None,
+    outside: float = 0.0,
+) -> NDArray[np.float32]:
+    """Scalar maps, of uncertainty say, in the user's grid: interpolated linearly, `outside` beyond the box.
+
+    Args:
+        maps: (N, X, Y, Z) on the prepared grid.
+        affine: of the prepared grid.
+        reference_affine: of the user's file.
+        reference_shape: (X, Y, Z) of the user's file.
+        crop_box: half-open box in the user's grid that was prepared, or None for the whole image.
+        outside: value where nothing was predicted.
+
+    Returns:
+        (N, X, Y, Z) float32.
+
+    Raises:
+        ValueError: the grids are tilted against each other.
+    """
+    shape = as_shape(reference_shape)
+    box = as_box(crop_box, shape)
+    axes, operators = _restoring_operators(maps.shape[1:], affine, reference_affine, shape, box)
+    result = np.full((len(maps), *shape), outside, dtype=np.float32)
+    for target, volume in zip(result, np.asarray(maps).transpose(0, *(1 + axis for axis in axes)), strict=True):
+        target[box_slices(box)] = _interpolate(volume, operators)
+    return result
+
+
+def label_dtype(labels: Sequence[int]) -> np.dtype[Any]:
+    """The smallest integer type that holds all labels; unsigned unless one is negative."""
+    low, high = min(labels), max(labels)
+    candidates = (np.uint8, np.uint16, np.uint32) if low >= 0 else (np.int16, np.int32, np.int64)
+    for candidate in candidates:
+        if np.iinfo(candidate).min <= low and high <= np.iinfo(candidate).max:
+            return np.dtype(candidate)
+    return np.dtype(np.int64)
+
+
+def _restoring_operators(
+    shape: Sequence[int], affine: Any, reference_affine: Any, reference_shape: Shape, box: Box
+) -> tuple[list[int], list[AxisOperator]]:
+    """Which prepared axis runs along each axis of the reference, and the operator that interpolates along it."""
+    to_prepared = index_map(reference_affine, affine)
+    if not is_signed_permutation(to_prepared, reference_shape):
+        msg = (
+            "The prepared grid is tilted against the grid of the original file, so the prediction cannot be carried "
+            f"back axis by axis. The map from original to prepared voxels is\n{np.round(to_prepared, 4)}"
+        )
+        raise ValueError(msg)
+    axes = np.abs(to_prepared[:3, :3]).argmax(axis=0).tolist()
+    middle = (np.asarray(reference_shape) - 1) / 2
+    operators: list[AxisOperator] = []
+    for axis, prepared_axis in enumerate(axes):
+        step = to_prepared[prepared_axis, axis]
+        # The other axes contribute nothing but rounding noise; counted at the image's middle it does the least harm.
+        start = to_prepared[prepared_axis, 3] + to_prepared[prepared_axis, :3] @ middle - step * middle[axis]
+        coordinates = start + step * np.arange(box[0][axis], box[1][axis])
+        operators.append(_operator(int(shape[prepared_axis]), coordinates))
+    return axes, operators
+
+
+def _operator(length: int, coordinates: NDArray[np.float64]) -> AxisOperator:
+    whole = np.rint(coordinates)
+    position = np.clip(np.where(np.abs(coordinates - whole) < _SNAP_VOXELS, whole, coordinates), 0, length - 1)
+    if np.array_equal(position, np.arange(length)):
+        return None
+    if np.array_equal(position, np.rint(position)):
+        return nearest_indices(length, position)
+    return linear_matrix(length, position)
+
+
+def _interpolate(volume: NDArray[Any], operators: Sequence[AxisOperator]) -> NDArray[np.float32]:
+    return apply_separable(np.asarray(volume, dtype=np.float32), operators)
+
+
+def _interpolate_part(
+    volume: NDArray[Any], operators: Sequence[AxisOperator], where: Sequence[slice]
+) -> NDArray[np.float32]:
+    """The part `where` of the interpolated volume, reading only the voxels that it needs."""
+    parts: list[slice] = []
+    wanted: list[AxisOperator] = []
+    for operator, rows in zip(operators, where, strict=True):
+        if operator is None:
+            parts.append(rows)
+            wanted.append(None)
+            continue
+        chosen = operator[rows]
+        used = chosen if chosen.ndim == 1 else np.flatnonzero(chosen.any(axis=0))
+        columns = slice(int(used.min()), int(used.max()) + 1)
+        parts.append(columns)
+        wanted.append(chosen - columns.start if chosen.ndim == 1 else chosen[:, columns])
+    return _interpolate(volume[tuple(parts)], wanted)
+
+
+def _as_probabilities(scores: NDArray[Any]) -> NDArray[np.float32]:
+    """float32 probabilities that sum to 1, as half-precision softmax outputs do not quite."""
+    values = np.asarray(scores, dtype=np.float32)
+    total = values.sum(axis=0)
+    if values.min() < 0 or total.min() <= 0:
+        msg = "Restoring probabilities needs scores that are not negative and not all zero; apply a softmax first."
+        raise ValueError(msg)
+    return values / total if np.abs(total - 1).max() > _SUM_TOLERANCE else values

@@ -1,0 +1,76 @@
+"""Window and normalise intensities, by the statistics of the image itself or of the whole dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from numpy.typing import NDArray
+
+from ..numerics.window import normalize_channel, window_and_normalize
+from .volume import as_volume, describe, new_volume
+
+PER_IMAGE = "per_image"
+DATASET = "dataset"
+
+
+class WindowNormalized(MapTransform):
+    """Clip each channel to a window, then give it mean 0 and standard deviation 1.
+
+    Args:
+        keys: images (C, X, Y, Z).
+        mode: "per_image" takes the window from each channel's own 0.5 and 99.5 percentiles, and mean and standard
+            deviation from what the window leaves; "dataset" takes all four numbers from `window` (for CT, whose numbers
+            mean the same in every image).
+        window: for "dataset": for each channel {"low", "high", "mean", "std"}.
+        mask_key: mask (C, X, Y, Z) or (1, X, Y, Z) that per-image statistics are confined to; outside it all is 0.
+        allow_missing_keys: leave out what a case does not have.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        mode: str = PER_IMAGE,
+        window: Sequence[Mapping[str, float]] | None = None,
+        mask_key: str | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        if mode not in (PER_IMAGE, DATASET):
+            msg = f"The mode must be {PER_IMAGE!r} or {DATASET!r}, but got {mode!r}."
+            raise ValueError(msg)
+        if (mode == DATASET) != (window is not None):
+            msg = f"Give a window for mode {DATASET!r}, and for that mode only; got mode {mode!r} and window {window}."
+            raise ValueError(msg)
+        self.mode = mode
+        self.window = [dict(channel) for channel in window or ()]
+        self.mask_key = mask_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to the dictionary of one case; what it does not name stays as it is."""
+        result = dict(data)
+        mask = None if self.mask_key is None else as_volume(result[self.mask_key], self.mask_key)
+        for key in self.key_iterator(result):
+            array = as_volume(result[key], key)
+            if self.mode == DATASET and len(self.window) != len(array):
+                msg = (
+                    f"{describe(result[key], key)} has {len(array)} channels, but the plan holds windows for "
+                    f"{len(self.window)}. Give the channels that the model was trained with, in that order."
+                )
+                raise ValueError(msg)
+            masks = None if mask is None else np.broadcast_to(mask != 0, array.shape)
+            result[key] = new_volume(self._normalize(array, masks), result[key])
+        return result
+
+    def _normalize(self, array: NDArray[Any], masks: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+        if self.mode == PER_IMAGE:
+            chosen = [None] * len(array) if masks is None else list(masks)
+            return np.stack([normalize_channel(*pair) for pair in zip(array, chosen, strict=True)])
+        names = ("low", "high", "mean", "std")
+        normalized = window_and_normalize(array, *([channel[name] for channel in self.window] for name in names))
+        if masks is not None:
+            normalized *= masks
+        return normalized

@@ -1,0 +1,74 @@
+"""Bring a case to the spacing that the network was planned for."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from monai.transforms import MapTransform
+from numpy.typing import NDArray
+
+from ..numerics.grid import resampled_affine, resampled_shape, spacing_of
+from ..numerics.resample import resample_image, resample_label, resample_nearest
+from .volume import affine_of, as_volume, check_same_shape, new_volume
+
+
+class ResampleToSpacingd(MapTransform):
+    """Resample image (cubic B-spline), label (class by class) and non-zero mask (nearest voxel) to one spacing.
+
+    Resampling runs along the array axes, the centre of the field of view stays, and the affine tells the new grid.
+    Volumes that a case does not have are left out. A case that has the spacing already keeps its values untouched.
+
+    Args:
+        target_spacing: three numbers in millimetres, for the axes as they are now (so reorient first).
+        num_classes: classes in the label, background included; needed where there is a label.
+        image_key: (C, X, Y, Z) intensities.
+        label_key: (1, X, Y, Z) class indices; None where "label" is only a path that something later reads.
+        mask_key: (C, X, Y, Z) mask.
+    """
+
+    def __init__(
+        self,
+        target_spacing: Sequence[float],
+        num_classes: int | None = None,
+        image_key: str = "image",
+        label_key: str | None = "label",
+        mask_key: str = "nonzero",
+    ) -> None:
+        keys = [key for key in (image_key, label_key, mask_key) if key is not None]
+        super().__init__(keys, allow_missing_keys=True)
+        self.target_spacing = tuple(float(spacing) for spacing in target_spacing)
+        if len(self.target_spacing) != 3 or min(self.target_spacing) <= 0:
+            msg = f"The target spacing must be three positive numbers of millimetres, but got {list(target_spacing)}."
+            raise ValueError(msg)
+        self.num_classes = num_classes
+        self.image_key = image_key
+        self.label_key = label_key
+        self.mask_key = mask_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Apply to the dictionary of one case; what it does not name stays as it is."""
+        result = dict(data)
+        present = list(self.key_iterator(result))
+        if not present:
+            return result
+        shape = check_same_shape(result, present)
+        # One spacing for all volumes of the case, so that noise in a header cannot make their shapes differ.
+        spacing = tuple(float(value) for value in spacing_of(affine_of(result[present[0]])))
+        new_shape = resampled_shape(shape, spacing, self.target_spacing)
+        for key in present:
+            volume = result[key]
+            affine = resampled_affine(affine_of(volume), shape, new_shape, self.target_spacing)
+            result[key] = new_volume(self._resample(key, as_volume(volume, key), spacing), volume, affine)
+        return result
+
+    def _resample(self, key: Hashable, array: NDArray[Any], spacing: Sequence[float]) -> NDArray[Any]:
+        if key == self.image_key:
+            return resample_image(array, spacing, self.target_spacing)
+        if key == self.mask_key:
+            return resample_nearest(array, spacing, self.target_spacing)
+        if np.issubdtype(array.dtype, np.floating):
+            array = array.astype(np.int16)
+        num_classes = int(array.max()) + 1 if self.num_classes is None else self.num_classes
+        return resample_label(array[0], spacing, self.target_spacing, num_classes)[None]

@@ -1,0 +1,62 @@
+"""What metrics are called on a page, and what they mean to somebody who has never heard of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mist_bundle.catalog.metrics import METRICS
+from mist_bundle.report.html import Html, el, join, number
+
+_SHORT = {"hd95": "HD95", "iou": "IoU", "dice": "Dice", "f1": "F1"}
+# the commonest metrics in more words than the menu has
+_IN_WORDS = {
+    "dice": "How well reference and prediction overlap: twice the shared volume over the sum of both volumes.",
+    "hd95": "How far the outlines lie apart: 95 % of their points are nearer to the other outline than this.",
+    "hausdorff": "How far the outlines lie apart where they differ most.",
+    "surface_dice": "The part of both surfaces that lies within 1 mm of the other, unless another tolerance was set.",
+    "average_surface_distance": "How far the outlines lie apart on average.",
+}
+
+
+def split_column(column: str, classes: Sequence[str]) -> tuple[str, str] | None:
+    """("WT", "dice") of "WT_dice"; the longest class name that fits, since names may hold underscores."""
+    fitting = [name for name in classes if column.startswith(f"{name}_")]
+    if not fitting:
+        return None
+    name = max(fitting, key=len)
+    return name, column[len(name) + 1 :]
+
+
+def title_of(metric: str) -> str:
+    """The name of a metric for people."""
+    return " ".join(_SHORT.get(word, word) for word in metric.split("_"))
+
+
+def unit_of(metric: str) -> str:
+    """The unit of a metric; empty for a ratio, and for a metric that is not on the menu."""
+    return METRICS[metric].unit if metric in METRICS else ""
+
+
+def with_unit(metric: str) -> str:
+    """Name and unit."""
+    return ", ".join(words for words in (title_of(metric), unit_of(metric)) if words)
+
+
+def axis_label(metric: str) -> str:
+    """Unit, and which end of the axis is the good one."""
+    better = f"{METRICS[metric].better} is better" if metric in METRICS else ""
+    return ", ".join(words for words in (unit_of(metric), better) if words) or title_of(metric)
+
+
+def meanings(metrics: Sequence[str]) -> Html:
+    """What each metric means, and which value is good."""
+    items = []
+    for metric in metrics:
+        row = METRICS.get(metric)
+        if row is None:
+            continue
+        words = _IN_WORDS.get(metric, row.about.replace(" (default)", ""))
+        perfect = f"{number(row.best)} {row.unit}".rstrip()
+        worst = f", {number(row.worst)} the worst" if isinstance(row.worst, float) else "; the smaller, the better"
+        items += [el("dt", title_of(metric)), el("dd", f"{words} {perfect} is perfect{worst}.")]
+    return join([el("h3", "What the scores mean"), el("dl", *items, class_="meanings")]) if items else Html()
