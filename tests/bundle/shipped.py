@@ -32,7 +32,7 @@ MAX_WEIGHTS_BYTES = 4_000_000
 # of autoconfig: a network of less than a megabyte, so that all three folds can be shipped
 OPTIONS = (
     *("--recipe", "quick", "--network", "nnunet-subpixel-pocket", "--folds", "3"),
-    *("--epochs", "10", "--steps_per_epoch", "50", "--val_fraction", "0.05"),
+    *("--epochs", "10", "--steps_per_epoch", "50", "--val_fraction", "0.05", "--augmentation", "mist"),
 )
 AUTHORS = "the mist_bundle developers"
 
@@ -57,8 +57,15 @@ def renew(fresh: Path, bundle: Path = TRAINED) -> None:
     """Give a shipped bundle the configurations of a freshly configured one; it keeps weights, scores and version."""
     old, new = read_json(bundle / PLAN_JSON), read_json(fresh / PLAN_JSON)
     same = ("network_arguments", "channel_names", "labels", "num_folds")
-    if any(old[key] != new[key] for key in same):
-        sys.exit("The network or the data differ from those of the trained bundle: train it anew.")
+    differ = [key for key in same if old[key] != new[key]]
+    # what was decided is how it was trained: a plan that says something else would be untrue
+    differ += [
+        name
+        for name, decision in old["decisions"].items()
+        if decision["value"] != new["decisions"].get(name, decision)["value"]
+    ]
+    if differ:
+        sys.exit(f"{', '.join(differ)} would not be those that the bundle was trained with: train it anew.")
     metadata, card = read_json(bundle / METADATA_JSON), (bundle / BUNDLE_README).read_text(encoding="utf-8")
     scores = (bundle / SCORES).read_bytes()
     for folder in ("configs", "docs", "scripts"):
