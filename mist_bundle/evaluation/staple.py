@@ -1,9 +1,10 @@
 """STAPLE: what several label maps agree on, each weighed by how well it agrees with the consensus.
 
 Expectation maximisation over the true label of every voxel and, for each map, the probability of its saying j where c
-is true (Warfield et al., TMI 2004, doi:10.1109/TMI.2004.828354; for several labels Rohlfing et al., IPMI 2003). It has
-the model and the start of ITK's MultiLabelSTAPLE: labels are as frequent as in all maps together, and voxels do not
-know their neighbours.
+is true (Warfield et al., TMI 2004, doi:10.1109/TMI.2004.828354; for several labels Rohlfing et al., IPMI 2003). The
+model is that of ITK's MultiLabelSTAPLE: labels are as frequent as in all maps together, and voxels do not know their
+neighbours. It begins with the majority vote, a voxel whose votes tie being shared by the tied labels (without their
+share such labels could never win, and two maps would have a consensus only where they agree).
 
 A voxel enters by its votes alone, and of those there are few different combinations: the iterations run over these, not
 over the voxels, which makes them a thousand times faster than ITK's on a brain.
@@ -73,8 +74,7 @@ def _maximize(votes: NDArray[np.intp], counts: NDArray[np.float64], num_labels: 
     prior /= prior.sum()
     agreement = one_hot.sum(axis=1)
     leading = agreement == agreement.max(axis=1, keepdims=True)
-    # as in ITK it begins with the majority, and voxels whose votes tie have no say in that
-    weights = np.where(leading.sum(axis=1, keepdims=True) == 1, leading, 0.0)
+    weights = leading / leading.sum(axis=1, keepdims=True)
     confusion = _confusion(one_hot, counts, weights)
     likelihood = weights
     for _ in range(_MAX_ITERATIONS):

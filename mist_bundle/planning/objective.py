@@ -150,7 +150,7 @@ def decide_regions(
         return Decision(False, "Every label is scored by itself too, so the labels are learned.")
     if _crossing(members):
         return Decision(False, "The classes that are scored cross each other: no label map could hold their outputs.")
-    because = f"The classes that are scored overlap, and label {_words(inner)} is none of them by itself."
+    because = f"The classes that are scored overlap, and label {_words(inner)} is not scored by itself."
     return Decision(True, because)
 
 

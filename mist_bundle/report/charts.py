@@ -20,7 +20,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 10.0, 8.0, 40.0
 _DASHES = (None, "6 3", "2 3", "8 3 2 3")
 NUM_COLOURS = 8
 _MAX_POINTS = 1500  # of a scatter plot or beside a box; more make a page heavy and say nothing new
-_LABEL_CHARACTERS = 15
+_LABEL_CHARACTERS = 18
 _LOG_ABOVE = 20.0
 
 Point = tuple[float, float]

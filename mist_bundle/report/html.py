@@ -105,7 +105,7 @@ def details(summary: object, *children: object, is_open: bool = False) -> Html:
 
 def missing(what: str, command: str) -> Html:
     """In place of a part that cannot be shown: what produces it."""
-    return el("p", what, " Make it with ", el("code", unbroken(command)), ".", class_="missing")
+    return el("p", what, " This command does it: ", el("code", unbroken(command)), ".", class_="missing")
 
 
 def commands(text: str) -> Html:

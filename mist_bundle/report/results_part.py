@@ -71,7 +71,10 @@ def results_section(
     found = _columns(results.rows, classes)
     note = None
     if not results.complete:
-        note = missing("These are single folds.", f"python -m mist_bundle finalize {bundle_name}")
+        note = missing(
+            "These are the scores of single folds; the table of all is not made yet.",
+            f"python -m mist_bundle finalize {bundle_name}",
+        )
     failed = None
     if results.failed:
         failed = table(["case", "why it has no score"], results.failed, caption="Cases without scores")

@@ -61,7 +61,7 @@ def dataset_json(hippocampus_dir: Path, tmp_path_factory: pytest.TempPathFactory
 def _train(dataset_json: Path, folder: Path, **asked: Any) -> Ran:
     """Configure, and train one epoch with mist_bundle out of reach; the distance maps are made on the way."""
     settings: dict[str, Any] = {"network": "unet-pocket", "patch_size": (32, 32, 32), "folds": 2, "val_fraction": 0.34}
-    settings |= {"epochs": 1, "steps_per_epoch": 6, "batch_size": 2, **asked}
+    settings |= {"epochs": 1, "steps_per_epoch": 4, "batch_size": 2, **asked}
     bundle = pipeline.autoconfig(dataset_json, folder / "out", PlanOptions(**settings)).bundle
     overrides = ["--dataset_dir", str(dataset_json.parent / "train"), "--learning_rate", "0.003"]
     run_monai("training", bundle / "configs/train.json", *overrides, cwd=folder)
@@ -78,6 +78,7 @@ def _predict_one(ran: Ran, dataset_json: Path, folder: Path) -> None:
     listed = folder / "one.json"
     listed.write_text(json.dumps({"testing": [{"id": case["id"], "image": case["image"]}]}))
     words = ["--datalist", str(listed), "--dataset_dir", ran.overrides[1], "--output_dir", str(folder / "seg")]
+    words += ["--test_time_flip_axes", "[]", "--overlap", "0.25"]
     run_monai("inference", ran.bundle / "configs/inference.json", *words, cwd=folder)
     reference = nib.load(dataset_json.parent / "train" / case["label"])
     predicted = nib.load(folder / f"seg/{case['id']}.nii.gz")

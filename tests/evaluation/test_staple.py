@@ -42,8 +42,32 @@ def test_labels_are_those_of_simpleitk(count: int, seed: int) -> None:
     theirs = _itk(maps)
     both = decided & (theirs <= 3)
     assert both.mean() > 0.999
-    # where the votes of the beginning tie ITK begins a little differently: at most one voxel in ten thousand
-    assert (result[both] != theirs[both]).mean() < (1e-4 if count > 3 else 1e-12)
+    # ITK does not share tied votes out in the beginning, and so never takes some labels into account: a few voxels
+    assert (result[both] != theirs[both]).mean() < (3e-4 if count > 3 else 1e-12)
+
+
+def test_result_is_the_fixed_point_of_the_definition() -> None:
+    """One more step of expectation and maximisation, voxel by voxel, changes nothing."""
+    maps = [_moved_outline(_organs(), index, 2.0) for index in range(3)]
+    result, decided = staple_labels(maps)
+    prior = np.mean([[(one == label).mean() for label in range(4)] for one in maps], axis=0)
+    truth = np.eye(4)[result]
+    for _ in range(60):
+        said = [np.array([truth[one == label].sum(axis=0) for label in range(4)]) for one in maps]
+        said = [one / one.sum(axis=0) for one in said]
+        truth = prior * np.prod([table[one] for table, one in zip(said, maps, strict=True)], axis=0)
+        truth /= truth.sum(axis=-1, keepdims=True)
+    assert (truth.argmax(axis=-1) != result)[decided].mean() < 1e-4
+
+
+def test_two_observers_have_a_consensus_of_their_own() -> None:
+    one, two = (_moved_outline(_organs(), seed, 1.5) for seed in (0, 1))
+    result, decided = staple_labels([one, two])
+    apart = one != two
+    assert decided[apart].mean() > 0.9
+    assert ((result == one) | (result == two))[decided & apart].mean() > 0.99
+    assert (result != one)[apart].any()
+    assert (result != two)[apart].any()
 
 
 def test_one_good_observer_outweighs_careless_ones_that_agree_with_nobody() -> None:

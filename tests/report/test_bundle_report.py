@@ -112,8 +112,9 @@ def test_single_folds_are_called_so(trained: Made, tmp_path: Path) -> None:
     shutil.rmtree(work / "fold_1")
     write_report(ReportRequest(bundle=bundle, pictures=1, viewer_cases=0), tmp_path / "report.html")
     text = _page(tmp_path / "report.html").text
-    assert f"These are single folds. Make it with python -m mist_bundle finalize {bundle.name}" in text
-    assert f"Not trained yet: fold 1. Make it with python -m mist_bundle train {bundle.name} --fold 1" in text
+    words = "These are the scores of single folds; the table of all is not made yet."
+    assert f"{words} This command does it: python -m mist_bundle finalize {bundle.name}" in text
+    assert f"Not trained yet: fold 1. This command does it: python -m mist_bundle train {bundle.name} --fold 1" in text
 
 
 def test_a_bundle_alone_still_has_its_plan(trained: Made, tmp_path: Path) -> None:

@@ -71,4 +71,4 @@ def test_document_is_complete_by_itself() -> None:
     parts = [("one", "One", section("one", "The <first>", missing("Nothing here.", "mist & bundle")))]
     page = check_page(document("Title <b>", "Subtitle", parts))
     assert "The <first>" in page.text
-    assert "Make it with mist & bundle ." in page.text
+    assert "This command does it: mist & bundle ." in page.text

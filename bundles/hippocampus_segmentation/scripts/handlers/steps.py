@@ -19,6 +19,14 @@ def steps_optimizer(engine: Engine) -> bool:
     return done % every == 0 or done == length
 
 
+def optimizer_steps(engine: Engine) -> int:
+    """Steps that the optimizer has taken since the first epoch, the iteration under way counted as finished."""
+    every = getattr(engine, "accumulation_steps", 1)
+    length = engine.state.epoch_length or engine.state.iteration
+    epochs, rest = divmod(engine.state.iteration, length)
+    return int(epochs * -(-length // every) - (-rest // every))
+
+
 def optimizer_stepped() -> Any:
     """The event after an iteration in which the optimizer stepped, to attach handlers of a trainer to."""
     return Events.ITERATION_COMPLETED(event_filter=lambda engine, _: steps_optimizer(engine))
