@@ -153,6 +153,6 @@ def test_weights_of_another_network_are_seen(own_trained: Path) -> None:
     result = verify_bundle(own_trained)
     verdicts = _verdicts(result)
     assert verdicts["weights load"] == FAIL
-    assert verdicts["monai.bundle.load"] == FAIL
+    # monai.bundle.load copies what fits and is content with nothing: that step alone would not see it
     assert verdicts["targets import"] == PASS
     assert not result.passed
