@@ -1,6 +1,6 @@
 """What carried weights are worth: a bundle of 60 hippocampus cases fine-tuned on 10 others, beside those 10 alone.
 
-    scripts/benchmark finetune [--source_steps 500] [--steps 150] [--work FOLDER]
+    scripts/benchmark finetune [--source_steps 400] [--steps 100] [--learning_rate 0.001] [--work FOLDER]
 
 Both trainings take the same number of steps of the same network on the same cases, and are scored on 30 cases that none
 of the three trainings has seen. The data are those of MIST_BUNDLE_DATA (default ../shared/data). Some minutes.
@@ -66,8 +66,8 @@ def scores(bundle: Path, work: Path) -> dict[str, float]:
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--source_steps", type=int, default=500)
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--source_steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--learning_rate", type=float, default=1e-3, help="of the fine-tuning")
     parser.add_argument("--work", type=Path, help="folder to keep; a temporary one by default")
     arguments = parser.parse_args()
