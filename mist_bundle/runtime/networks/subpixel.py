@@ -9,7 +9,6 @@ full resolution again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import torch
@@ -29,8 +28,9 @@ class SubpixelUNet(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, fold: Sequence[int], **arguments: Any) -> None:
         super().__init__()
-        self.fold = tuple(int(size) for size in fold)
-        block = prod(self.fold)
+        a, b, c = (int(size) for size in fold)
+        self.fold = (a, b, c)
+        block = a * b * c
         self.body = DynUNet(in_channels=in_channels * block, out_channels=out_channels * block, **arguments)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -44,18 +44,18 @@ class SubpixelUNet(nn.Module):
         return torch.stack([unfold_blocks(head, self.fold) for head in logits.unbind(dim=1)], dim=1)
 
 
-def fold_blocks(volume: torch.Tensor, fold: Sequence[int]) -> torch.Tensor:
+def fold_blocks(volume: torch.Tensor, fold: tuple[int, int, int]) -> torch.Tensor:
     """(B, C, X, Y, Z) -> (B, C * blocksize, X / a, Y / b, Z / c) for blocks of a x b x c voxels."""
-    batch, channels, *shape = volume.shape
+    # written in what TorchScript understands
     a, b, c = fold
-    x, y, z = (size // part for size, part in zip(shape, fold, strict=True))
-    split = volume.reshape(batch, channels, x, a, y, b, z, c)
-    return split.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(batch, channels * a * b * c, x, y, z)
+    batch, channels, x, y, z = volume.shape
+    split = volume.reshape([batch, channels, x // a, a, y // b, b, z // c, c])
+    return split.permute([0, 1, 3, 5, 7, 2, 4, 6]).reshape([batch, channels * a * b * c, x // a, y // b, z // c])
 
 
-def unfold_blocks(blocks: torch.Tensor, fold: Sequence[int]) -> torch.Tensor:
+def unfold_blocks(blocks: torch.Tensor, fold: tuple[int, int, int]) -> torch.Tensor:
     """The inverse of fold_blocks."""
-    batch, channels, x, y, z = blocks.shape
     a, b, c = fold
-    split = blocks.reshape(batch, channels // (a * b * c), a, b, c, x, y, z)
-    return split.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(batch, -1, x * a, y * b, z * c)
+    batch, channels, x, y, z = blocks.shape
+    split = blocks.reshape([batch, channels // (a * b * c), a, b, c, x, y, z])
+    return split.permute([0, 1, 5, 2, 6, 3, 7, 4]).reshape([batch, -1, x * a, y * b, z * c])
