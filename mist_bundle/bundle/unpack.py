@@ -7,6 +7,7 @@ import stat
 import struct
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -58,7 +59,7 @@ def unpack_bundle(archive: Path, output: Path, *, trust: bool = False, overwrite
                 for info in members:
                     _extract(opened, info, folder / PurePosixPath(info.filename).relative_to(top))
                 _check_unpacked(folder, trust=trust)
-    except (zipfile.BadZipFile, NotImplementedError, struct.error, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, struct.error, EOFError, zlib.error) as error:
         raise InputError(Problem(str(archive), f"is not a zip file that can be read: {error}.")) from error
     except OSError as error:
         raise InputError(Problem(str(archive), f"cannot be unpacked: {error.strerror or error}.")) from error
