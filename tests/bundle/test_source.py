@@ -103,7 +103,7 @@ def test_a_zip_file_is_unpacked_for_the_time_being(tmp_path: Path) -> None:
     assert not source.folder.exists()
 
 
-@pytest.mark.parametrize("name", ["../evil.txt", "/tmp/evil.txt", "a/../../evil.txt", "C:\\evil.txt"])
+@pytest.mark.parametrize("name", ["../evil.txt", "/elsewhere/evil.txt", "a/../../evil.txt", "C:\\evil.txt"])
 def test_a_zip_file_that_climbs_out_is_refused(tmp_path: Path, name: str) -> None:
     path = _zip(stock_bundle(tmp_path), tmp_path / "spleen.zip")
     with zipfile.ZipFile(path, "a") as archive:

@@ -121,7 +121,7 @@ def _overlapping(contents: dict[str, bytes], path: Path) -> None:
 MISCHIEF: dict[str, tuple[Callable[[dict[str, bytes], Path], None], str]] = {
     "climbs out": (_with_member(f"{TOP}/../../evil.py"), "leads out"),
     "climbs out by dots": (_with_member(f"{TOP}/./models/evil.py"), "leads out"),
-    "absolute": (_with_member("/tmp/evil.py"), "absolute path"),
+    "absolute": (_with_member("/elsewhere/evil.py"), "absolute path"),
     "absolute on Windows": (_with_member(f"{TOP}/C:evil.py"), "absolute path"),
     "backslash": (_with_member(f"{TOP}\\..\\evil.py"), "absolute path"),
     "control character": (_with_member(f"{TOP}/evil\x07.py"), "absolute path"),
