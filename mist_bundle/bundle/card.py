@@ -18,11 +18,29 @@ RESULTS_START = "<!-- results: begin -->"
 RESULTS_END = "<!-- results: end -->"
 NO_RESULTS = "Not trained yet."
 MODALITY_TAGS = {"ct": "ct", "mr": "mri", "other": "other-modality"}
+_FIXED = """## Limits
+
+Research only: not a medical device, not for diagnosis or treatment. Nothing is known about images unlike those it was
+trained on (other scanners, protocols, populations or diseases). Whoever uses it has to check it on images of their own.
+
+## Licences
+
+The code and the configurations are under the Apache License 2.0 (LICENSE). The data are under the licence given above
+(docs/data_license.txt); whether it extends to weights that were trained on them is for whoever passes them on to clear.
+
+## Citation
+
+Celaya et al., "MIST: A Simple and Scalable End-To-End 3D Medical Imaging Segmentation Framework", arXiv 2407.21343.
+"""
 
 
 def model_card(plan: Plan, spec: DatasetSpec, name: str, excluded: Sequence[Problem]) -> str:
     """Markdown text of the card of a bundle that is not trained yet, with the header that Hugging Face reads."""
-    left_out = "\n".join(f"- {problem}" for problem in excluded) or "None."
+    decided = f"## What was decided, and why\n\n{markdown_table(decision_rows(plan))}\n"
+    return "\n".join([_about(plan, spec, name), _data(plan, spec, excluded), _commands(plan), decided, _FIXED])
+
+
+def _about(plan: Plan, spec: DatasetSpec, name: str) -> str:
     return f"""---
 {yaml.safe_dump(hub_header(plan), sort_keys=False, allow_unicode=True).strip()}
 ---
@@ -40,8 +58,12 @@ A [MONAI bundle](https://monai.readthedocs.io/en/stable/mb_specification.html) f
 | gives | a label map in the grid of the image: {_labels(plan)} |
 | network | {plan.network.value}, on patches of {_patch(plan)} |
 | framework | MONAI {TESTED["monai"]}, PyTorch {TESTED["torch"]} |
+"""
 
-## Data
+
+def _data(plan: Plan, spec: DatasetSpec, excluded: Sequence[Problem]) -> str:
+    left_out = "\n".join(f"- {problem}" for problem in excluded) or "None."
+    return f"""## Data
 
 - Source: {spec.reference or "not stated"}
 - Licence: {spec.licence or "not stated"}
@@ -61,8 +83,11 @@ Cases left out:
 {RESULTS_START}
 {NO_RESULTS}
 {RESULTS_END}
+"""
 
-## Commands
+
+def _commands(plan: Plan) -> str:
+    return f"""## Commands
 
 From any working directory, with `B` the path of this folder and `CASES` the folder of the cases:
 
@@ -79,24 +104,6 @@ torchrun --standalone --nproc_per_node 2 -m monai.bundle run training \\
 
 `LIST.json` is `{{"testing": [{{"id": "a", "image": [{_files(plan)}]}}]}}`,
 with one file for each channel, in the order above.
-
-## What was decided, and why
-
-{markdown_table(decision_rows(plan))}
-
-## Limits
-
-Research only: not a medical device, not for diagnosis or treatment. Nothing is known about images unlike those it was
-trained on (other scanners, protocols, populations or diseases). Whoever uses it has to check it on images of their own.
-
-## Licences
-
-The code and the configurations are under the Apache License 2.0 (LICENSE). The data are under the licence given above
-(docs/data_license.txt); whether it extends to weights that were trained on them is for whoever passes them on to clear.
-
-## Citation
-
-Celaya et al., "MIST: A Simple and Scalable End-To-End 3D Medical Imaging Segmentation Framework", arXiv 2407.21343.
 """
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.cli.words import axes, check_flags, fail_for, mapping, sequence, warn
-from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.cli.plan_options import check_format, plan_options
+from mist_bundle.cli.words import check_flags, fail_for, warn
+from mist_bundle.errors import CaseFailure, InputError
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
 
@@ -114,59 +115,15 @@ def autoconfig(
         format: json, which every consumer reads, or yaml.
         overwrite: replace a bundle that is there already.
     """
+    given = locals()  # before anything else gets a name here: all options, as Fire read them
     from mist_bundle import pipeline
-    from mist_bundle.bundle.generate import FORMATS
-    from mist_bundle.planning.options import PlanOptions
     from mist_bundle.planning.table import decisions_text
 
-    if format not in FORMATS:
-        raise InputError(Problem("--format", f"is {format!r}; expected {' or '.join(FORMATS)}."))
-    options = PlanOptions(
-        recipe=recipe,
-        network=None if network is None else str(network),
-        network_arguments=mapping("network_arguments", network_arguments),
-        deep_supervision_heads=deep_supervision_heads,
-        residual=residual,
-        vae=vae,
-        kernel_size=kernel_size,
-        loss=loss,
-        folds=folds,
-        val_fraction=val_fraction,
-        epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
-        batch_size=batch_size,
-        patch_size=axes("patch_size", patch_size, int),
-        max_patch_size=axes("max_patch_size", max_patch_size, int),
-        target_spacing=axes("target_spacing", target_spacing, float),
-        optimizer=optimizer,
-        learning_rate=learning_rate,
-        schedule=schedule,
-        warmup_steps=warmup_steps,
-        weight_decay=weight_decay,
-        l1_penalty=l1_penalty,
-        grad_clip_norm=grad_clip_norm,
-        accumulation_steps=accumulation_steps,
-        ema_decay=ema_decay,
-        early_stopping=early_stopping,
-        precision=precision,
-        compile=compile,
-        augmentation=augmentation,
-        seed=seed,
-        skip_preprocessing=skip_preprocessing,
-        bias_correction=bias_correction,
-        flip_axes=None if flip_axes is None else tuple(sequence("flip_axes", flip_axes, int)),
-        composite_weighting=composite_weighting,
-        class_weights=_class_weights(class_weights),
-        ignore_label=ignore_label,
-        regions=regions,
-        region_labels=None if region_labels is None else tuple(sequence("region_labels", region_labels, int)),
-        normalize_distance_maps=normalize_distance_maps,
-        distance_maps_in_mm=distance_maps_in_mm,
-    )
+    check_format(format)
     made = pipeline.autoconfig(
         Path(str(dataset_json)),
         Path(str(output)),
-        options,
+        plan_options(given),
         fold_by=None if fold_by is None else str(fold_by),
         fold_file=None if fold_file is None else Path(str(fold_file)),
         config_format=format,
@@ -178,13 +135,6 @@ def autoconfig(
     print(f"\nBundle of {made.plan.num_cases} cases: {made.bundle}")
     print(f"Train it: python -m mist_bundle train {made.bundle} --fold all")
     fail_for(made.excluded, made.plan.num_cases + len(made.excluded), "left out")
-
-
-def _class_weights(value: Any) -> Any:
-    # a word is a name (or a mistake, which the planner reports); numbers come as a number, a tuple or "1,2"
-    if value is None or (isinstance(value, str) and "," not in value):
-        return value
-    return tuple(sequence("class_weights", value, float))
 
 
 def analyze(dataset_json: str, output: str = ".", workers: Any = 1, pictures: int = 6, overwrite: bool = False) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.cli.words import axes, fail_for, sequence, warn
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.cli.plan_options import check_format, plan_options
+from mist_bundle.cli.words import fail_for, warn
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
 
@@ -69,29 +69,12 @@ def finetune(
         format: json, which every consumer reads, or yaml.
         overwrite: replace a bundle that is there already.
     """
+    given = locals()  # before anything else gets a name here: all options, as Fire read them
     from mist_bundle import pipeline
-    from mist_bundle.bundle.generate import FORMATS
-    from mist_bundle.planning.options import PlanOptions
     from mist_bundle.planning.table import decisions_text, text_table
     from mist_bundle.planning.transfer import TransferOptions
 
-    if format not in FORMATS:
-        raise InputError(Problem("--format", f"is {format!r}; expected {' or '.join(FORMATS)}."))
-    given = {"recipe": recipe, "patch_size": patch_size, "target_spacing": target_spacing}
-    options = PlanOptions(
-        recipe=recipe or "paper",
-        loss=loss,
-        folds=folds,
-        val_fraction=val_fraction,
-        epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
-        batch_size=batch_size,
-        patch_size=axes("patch_size", patch_size, int),
-        target_spacing=axes("target_spacing", target_spacing, float),
-        learning_rate=learning_rate,
-        seed=seed,
-        flip_axes=None if flip_axes is None else tuple(sequence("flip_axes", flip_axes, int)),
-    )
+    check_format(format)
     transfer = TransferOptions(
         replan=replan, channels=channels, freeze=freeze, unfreeze_epoch=unfreeze_epoch, layer_decay=float(layer_decay)
     )
@@ -99,9 +82,9 @@ def finetune(
         str(source),
         Path(str(dataset_json)),
         Path(str(output)),
-        options,
+        plan_options(given),
         transfer,
-        asked=frozenset(name for name, value in given.items() if value is not None),
+        asked=frozenset(name for name in ("recipe", "patch_size", "target_spacing") if given[name] is not None),
         trust=trust,
         fold_by=None if fold_by is None else str(fold_by),
         fold_file=None if fold_file is None else Path(str(fold_file)),

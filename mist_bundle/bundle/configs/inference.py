@@ -12,6 +12,35 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
     """The complete inference.json of a plan (arguments as in parts.header)."""
     return {
         **parts.header(name, bundle_id, dataset_dir),
+        **_settings(plan),
+        "network_def": parts.network(plan, training=False),
+        "network": "$@network_def.to(@device)",
+        **_data(plan),
+        "inferer": script(
+            "inferers.autocast.AutocastInferer",
+            inferer=parts.ensemble(
+                plan,
+                flip_axes="@test_time_flip_axes",
+                checkpoints="$@fold_paths if @ensemble else []",
+                uncertainty="@save_uncertainty",
+            ),
+            enabled="@amp",
+        ),
+        "postprocessing": {
+            "_target_": "Compose",
+            "_requires_": "@scripts_path",
+            "transforms": parts.restore_and_save(plan, postprocess=True),
+        },
+        **_evaluator(),
+        "initialize": initialize(),
+        "run": ["$@evaluator.run()"],
+        "inference": "%run",
+    }
+
+
+def _settings(plan: Plan) -> Config:
+    """What a caller may override."""
+    return {
         "output_dir": "$os.path.join(@work_dir, 'predictions')",
         "models_dir": "$os.path.join(@bundle_root, 'models')",
         "ckpt_path": "$os.path.join(@models_dir, 'model.pt')",
@@ -32,8 +61,11 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "precision": plan.precision.value,
         "amp": "@precision",
         "device": parts.DEVICE,
-        "network_def": parts.network(plan, training=False),
-        "network": "$@network_def.to(@device)",
+    }
+
+
+def _data(plan: Plan) -> Config:
+    return {
         "deterministic_transforms": parts.transforms(plan, with_label=False),
         "preprocessing": parts.compose("@deterministic_transforms"),
         "dataset": {
@@ -42,21 +74,11 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
             "transform": "@preprocessing",
         },
         "dataloader": {"_target_": "DataLoader", "dataset": "@dataset", "batch_size": 1, "num_workers": 0},
-        "inferer": script(
-            "inferers.autocast.AutocastInferer",
-            inferer=parts.ensemble(
-                plan,
-                flip_axes="@test_time_flip_axes",
-                checkpoints="$@fold_paths if @ensemble else []",
-                uncertainty="@save_uncertainty",
-            ),
-            enabled="@amp",
-        ),
-        "postprocessing": {
-            "_target_": "Compose",
-            "_requires_": "@scripts_path",
-            "transforms": parts.restore_and_save(plan, postprocess=True),
-        },
+    }
+
+
+def _evaluator() -> Config:
+    return {
         "handlers": [
             script("handlers.weights.RequireWeights", paths="$[@ckpt_path] + @fold_paths"),
             {
@@ -77,7 +99,4 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
             "postprocessing": "@postprocessing",
             "val_handlers": "@handlers",
         },
-        "initialize": initialize(),
-        "run": ["$@evaluator.run()"],
-        "inference": "%run",
     }
