@@ -212,9 +212,9 @@ def test_own_network_by_editing_the_json(own_bundle: Path, phantom_json: Path, t
     (own_bundle / "scripts/user").mkdir()
     (own_bundle / "scripts/user/__init__.py").write_text("")
     (own_bundle / "scripts/user/own.py").write_text(OWN)
-    network = {"_target_": "scripts.user.own.Own", "_requires_": "@scripts_path", "in_channels": 2, "out_channels": 3}
-    labels = json.loads((own_bundle / "configs/plan.json").read_text())["labels"]
-    network["out_channels"] = len(labels)
+    planned = json.loads((own_bundle / "configs/inference.json").read_text())["network_def"]
+    sizes = {"in_channels": planned["in_channels"], "out_channels": planned["out_channels"]}
+    network = {"_target_": "scripts.user.own.Own", "_requires_": "@scripts_path", **sizes}
     for name in ("train", "evaluate", "inference"):
         path = own_bundle / f"configs/{name}.json"
         config = json.loads(path.read_text())

@@ -269,5 +269,10 @@ def test_compiled_network_learns_the_same_under_the_same_names(moved: tuple[Path
         _monai("training", config, *common, "--compile", name, "--work_dir", str(tmp_path / name), cwd=tmp_path)
     compiled, plain = (_weights(tmp_path / name / "fold_0/last.pt") for name in ("true", "false"))
     assert list(compiled["network"]) == list(plain["network"])
-    for key, value in plain["network"].items():
-        torch.testing.assert_close(compiled["network"][key], value, rtol=1e-3, atol=1e-4)
+    # as one vector: Adam makes a step of full length out of the rounding noise of a gradient that is nearly zero, so
+    # single weights may differ; two steps themselves move this vector by about a hundredth of its length
+    ours, theirs = (
+        torch.cat([value.flatten().double() for value in one.values()])
+        for one in (compiled["network"], plain["network"])
+    )
+    assert torch.linalg.vector_norm(ours - theirs) < 1e-4 * torch.linalg.vector_norm(theirs)
