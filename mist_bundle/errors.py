@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 
 EXIT_OK = 0
 EXIT_SOME_CASES_FAILED = 1
@@ -45,6 +46,25 @@ class CaseFailure(MistBundleError):
         self.problems = tuple(problems)
         self.total = total
         super().__init__(f"{len(self.problems)} of {total} {what} failed:\n{render_problems(self.problems)}")
+
+
+class Collecting:
+    """Adds the problems of an InputError to a list instead of raising it, so that several checks speak at once."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+
+    def __enter__(self) -> None:
+        """Nothing is given."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        """Keep an InputError; everything else goes on its way."""
+        if not isinstance(error, InputError):
+            return False
+        self.problems += error.problems
+        return True
 
 
 def render_problems(problems: Sequence[Problem]) -> str:

@@ -16,12 +16,13 @@ from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAIL
 
 # The options are a contract with users' scripts: adding one is fine, and adds it here; renaming one is not.
 OPTIONS = {
-    "autoconfig": "dataset_json output network network_arguments deep_supervision_heads residual vae kernel_size loss "
-    "recipe folds fold_by fold_file val_fraction epochs steps_per_epoch batch_size patch_size max_patch_size "
-    "target_spacing optimizer learning_rate schedule warmup_steps weight_decay l1_penalty grad_clip_norm "
-    "accumulation_steps ema_decay early_stopping precision compile augmentation composite_weighting class_weights "
-    "ignore_label regions region_labels normalize_distance_maps distance_maps_in_mm flip_axes bias_correction "
-    "skip_preprocessing workers seed format overwrite",
+    "autoconfig": "dataset_json output network network_arguments patch_divisor deep_supervision_heads "
+    "deep_supervision_weights residual vae kernel_size loss loss_arguments recipe folds fold_by fold_file "
+    "val_fraction epochs steps_per_epoch batch_size patch_size max_patch_size target_spacing optimizer "
+    "learning_rate schedule warmup_steps weight_decay l1_penalty grad_clip_norm accumulation_steps "
+    "ema_decay early_stopping precision compile augmentation composite_weighting class_weights "
+    "ignore_label regions region_labels normalize_distance_maps distance_maps_in_mm flip_axes "
+    "bias_correction skip_preprocessing workers seed format overwrite",
     "run_all": "dataset_json output device predict_test resume processes options",
     "analyze": "dataset_json output workers pictures overwrite",
     "preprocess": "bundle dataset_dir workers trust overrides",

@@ -8,11 +8,6 @@ with the network's own on two seeded inputs.
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
-import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,6 +17,7 @@ from mist_bundle.artifacts import MODEL_PT, adopt_file, read_json, write_json
 from mist_bundle.bundle.intact import pass_audit
 from mist_bundle.bundle.launch import config_path
 from mist_bundle.bundle.manifest import write_manifest
+from mist_bundle.bundle.worker import run_worker
 from mist_bundle.catalog.choice import nearest
 from mist_bundle.errors import InputError, Problem
 
@@ -31,8 +27,6 @@ WORKER = "mist_bundle.bundle.export_worker"
 # runtime add in another order. Observed: below 1e-5.
 TOLERANCE = 1e-4
 OWN_WEIGHTS = frozenset({"state_dict", "safetensors"})
-_EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Unsupported|Interrupt|Warning)\b")
-_REASON_LENGTH = 400
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,12 +158,9 @@ def _export(bundle: Path, name: str, folder: Path) -> Exported:
             "target": str(made),
             "result": str(result),
         }
-        # the bundle's own folder must not decide which mist_bundle is imported, so it is not the working directory
-        command = [sys.executable, "-m", WORKER, json.dumps(request)]
-        environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if run.returncode != 0 or not result.is_file():
-            return Exported(format=name, problem=_reason(run.stderr) or f"ended with exit code {run.returncode}.")
+        reason = run_worker(WORKER, request)
+        if reason or not result.is_file():
+            return Exported(format=name, problem=reason or "its process ended without a result.")
         outcome = Exported(format=name, file=target.name, **read_json(result))
         limit = TOLERANCE * max(1.0, outcome.largest_logit)
         worst = max(outcome.max_abs_difference)
@@ -183,14 +174,6 @@ def _export(bundle: Path, name: str, folder: Path) -> Exported:
         if target != (bundle / MODEL_PT).absolute():
             adopt_file(made, target)
     return outcome
-
-
-def _reason(stderr: str) -> str:
-    """The exception that ended the worker, as one short text."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    starts = [index for index, line in enumerate(lines) if _EXCEPTION.match(line)]
-    text = " ".join(lines[starts[-1] :] if starts else lines[-3:])
-    return text if len(text) <= _REASON_LENGTH else f"{text[:_REASON_LENGTH]} …"
 
 
 def report_table(report: ExportReport) -> str:

@@ -36,6 +36,7 @@ from mist_bundle.bundle.configs.metadata import metadata_config
 from mist_bundle.bundle.configs.preprocess import preprocess_config
 from mist_bundle.bundle.configs.train import multi_gpu_evaluate_config, multi_gpu_train_config, train_config
 from mist_bundle.bundle.manifest import write_manifest
+from mist_bundle.bundle.trial import try_out
 from mist_bundle.bundle.user_code import UserCode, copy_user_code
 from mist_bundle.bundle.vendor import copy_runtime
 from mist_bundle.dataset.cases import Case
@@ -92,6 +93,7 @@ class BundleInput:
         excluded: cases that were left out, with the reason.
         user_code: the user's own network and loss, whose files travel in scripts/user.
         extra_files: path in the bundle -> content, for example the weights that training begins from.
+        untried: of "network" and "loss", what is built and run once before the bundle appears.
     """
 
     spec: DatasetSpec
@@ -102,6 +104,7 @@ class BundleInput:
     excluded: Sequence[Problem]
     user_code: Sequence[UserCode] = ()
     extra_files: Mapping[str, bytes] = field(default_factory=dict)
+    untried: Sequence[str] = ()
 
 
 def bundle_name(spec: DatasetSpec) -> str:
@@ -122,7 +125,7 @@ def generate_bundle(given: BundleInput, output: Path, *, config_format: str = "j
         The bundle's folder.
 
     Raises:
-        InputError: there is something already and `overwrite` is False.
+        InputError: there is something already and `overwrite` is False, or what was untried does not work.
     """
     name = bundle_name(given.spec)
     bundle = (output / name).absolute()
@@ -135,6 +138,7 @@ def generate_bundle(given: BundleInput, output: Path, *, config_format: str = "j
         copy_user_code(given.user_code, folder / SCRIPTS_FOLDER)
         shutil.copyfile(LICENSE_TEXT, folder / "LICENSE")
         (folder / "models").mkdir()
+        try_out(folder, given.untried)
         write_manifest(folder)
     return bundle
 

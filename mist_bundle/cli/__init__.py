@@ -27,6 +27,7 @@ from mist_bundle.cli.report import report
 from mist_bundle.cli.sharing import bump, export, pack, push, unpack
 from mist_bundle.cli.transfer import average_weights, finetune
 from mist_bundle.cli.trust import audit, make_key, sign, verify
+from mist_bundle.cli.typed import typed
 from mist_bundle.cli.words import check_flags, nearest_word
 from mist_bundle.cli.workflows import finalize, predict, preprocess, train
 from mist_bundle.errors import (
@@ -82,7 +83,7 @@ def run_verb(name: str, words: list[str]) -> int:
             print(help_text(verb))
             return EXIT_OK
         check_flags(verb, words)
-        fire.Fire(verb, command=words, name=f"mist-bundle {name}")
+        fire.Fire(typed(verb), command=words, name=f"mist-bundle {name}")
     except InputError as error:
         print(f"Refused, nothing was written:\n{error}", file=sys.stderr)
         return EXIT_INPUT_REFUSED

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.cli.plan_options import check_format, plan_options
+from mist_bundle.cli.plan_options import plan_options
+from mist_bundle.cli.typed import typed
 from mist_bundle.cli.words import check_flags, fail_for, warn
 from mist_bundle.errors import CaseFailure, InputError
 
@@ -17,11 +18,14 @@ def autoconfig(
     output: str = ".",
     network: str | None = None,
     network_arguments: Any = None,
+    patch_divisor: Any = None,
     deep_supervision_heads: int | None = None,
+    deep_supervision_weights: Any = None,
     residual: bool | None = None,
     vae: bool | None = None,
     kernel_size: int | None = None,
     loss: str | None = None,
+    loss_arguments: Any = None,
     recipe: str = "paper",
     folds: int = 5,
     fold_by: str | None = None,
@@ -68,11 +72,14 @@ def autoconfig(
         output: folder in which <task>_segmentation/ is made.
         network: name from `mist-bundle networks`, or your own: my_package.my_module.MyNet or path/to/file.py:MyNet.
         network_arguments: JSON object of further arguments of the network, for example '{"width": 16}'.
+        patch_divisor: what the patch must be a multiple of, for a network that is not on the menu: 16, or 16,16,8.
         deep_supervision_heads: auxiliary outputs in training, 0 for none.
+        deep_supervision_weights: of the output and its auxiliary heads in the loss, 1,0.5,0.25 by default.
         residual: blocks with a shortcut (--residual) or plain ones (--noresidual).
         vae: regularise by a variational autoencoder that redraws the image from the bottleneck (training only).
         kernel_size: of MedNeXt's depthwise convolutions: 3, 5 or 7.
-        loss: name from `mist-bundle losses`; the recipe's by default.
+        loss: name from `mist-bundle losses`, or your own as for the network; the recipe's by default.
+        loss_arguments: JSON object of further arguments of the loss, for example '{"alpha": 0.7}'.
         recipe: name from `mist-bundle recipes`.
         folds: number of cross-validation folds.
         fold_by: column of the cases' table that is kept together in a fold (leave-one-site-out, say).
@@ -119,7 +126,6 @@ def autoconfig(
     from mist_bundle import pipeline
     from mist_bundle.planning.table import decisions_text
 
-    check_format(format)
     made = pipeline.autoconfig(
         Path(str(dataset_json)),
         Path(str(output)),
@@ -191,7 +197,7 @@ def run_all(
     left_out: CaseFailure | None = None
     if not (resume and bundle.is_dir()):
         try:
-            autoconfig(dataset_json, output, **options)
+            typed(autoconfig)(dataset_json, output, **options)
         except CaseFailure as failure:  # the others go on; the exit code says it at the end
             left_out = failure
     settings = {"device": device}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.cli.plan_options import check_format, plan_options
+from mist_bundle.cli.plan_options import plan_options
 from mist_bundle.cli.words import fail_for, warn
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
@@ -74,9 +74,8 @@ def finetune(
     from mist_bundle.planning.table import decisions_text, text_table
     from mist_bundle.planning.transfer import TransferOptions
 
-    check_format(format)
     transfer = TransferOptions(
-        replan=replan, channels=channels, freeze=freeze, unfreeze_epoch=unfreeze_epoch, layer_decay=float(layer_decay)
+        replan=replan, channels=channels, freeze=freeze, unfreeze_epoch=unfreeze_epoch, layer_decay=layer_decay
     )
     made = pipeline.finetune(
         str(source),

@@ -12,6 +12,8 @@ from typing import Any
 
 from mist_bundle.errors import CaseFailure, InputError, Problem, render_problems
 
+_JSON_WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
+
 
 def check_flags(verb: Callable[..., None], words: Sequence[str]) -> None:
     """Refuse misspelt options before anything runs: Fire would run the verb first and complain afterwards.
@@ -81,6 +83,8 @@ def sequence(name: str, value: Any, kind: type) -> list[Any]:
     """A list of numbers or words from what Fire made of "1,2,3", "[1, 2, 3]" or "1"."""
     parts = value.split(",") if isinstance(value, str) else value
     parts = list(parts) if isinstance(parts, (list, tuple)) else [parts]
+    if any(isinstance(part, bool) for part in parts):  # an option without a value, or --no in front of it
+        raise InputError(Problem(f"--{name}", f"was given no value; expected {kind.__name__} values like 1,2,3."))
     try:
         converted = [kind(part) for part in parts if part != ""]
     except (TypeError, ValueError):
@@ -102,8 +106,17 @@ def mapping(name: str, value: Any) -> dict[str, Any] | None:
         except json.JSONDecodeError as error:
             raise InputError(Problem(f"--{name}", f"is {value!r}, which is not JSON: {error.msg}.")) from None
     if value is None or (isinstance(value, dict) and all(isinstance(key, str) for key in value)):
-        return value
+        return None if value is None else {key: _json_words(one) for key, one in value.items()}
     raise InputError(Problem(f"--{name}", f"is {value!r}; expected a JSON object like '{{\"width\": 16}}'."))
+
+
+def _json_words(value: Any) -> Any:
+    """JSON's true, false and null, which Fire hands over as texts, at any depth."""
+    if isinstance(value, dict):
+        return {key: _json_words(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_words(one) for one in value]
+    return _JSON_WORDS.get(value, value) if isinstance(value, str) else value
 
 
 def bundle_folder(bundle: str) -> Path:

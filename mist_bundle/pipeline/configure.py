@@ -19,14 +19,13 @@ from mist_bundle.bundle.user_code import UserCode, find_user_code
 from mist_bundle.catalog.choice import is_user_code
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
-from mist_bundle.dataset.cases import Case, find_cases
+from mist_bundle.dataset.cases import Case, FoundCases, find_cases
 from mist_bundle.dataset.folds import assign_folds
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
-from mist_bundle.errors import InputError, Problem
-from mist_bundle.planning.objective import check_objective
+from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.planning.options import PlanOptions
-from mist_bundle.planning.plan import Plan, check_options, make_plan
+from mist_bundle.planning.plan import Plan, check_data_options, check_options, make_plan
 
 FOLD_COLUMN = "fold"
 # A last word on a plan, and files to add to its bundle
@@ -71,14 +70,8 @@ def autoconfig(
     Raises:
         InputError: everything that is wrong, before anything is written.
     """
-    options, user_code = _find_user_code(options)
-    check_options(options)
-    spec = DatasetSpec.from_json(dataset_json)
-    if options.ignore_label is not None:
-        spec = spec.with_ignore_label(options.ignore_label)
-    check_objective(spec, options)
+    options, user_code, spec, found = _checked(dataset_json, options, fold_by, fold_file)
     refuse_existing(output / bundle_name(spec), overwrite=overwrite)
-    found = find_cases(spec, "train")
     fingerprint = analyze(spec, found.cases, workers=workers, excluded=found.problems)
     excluded = fingerprint.excluded
     used_ids = {case.id for case in fingerprint.cases}
@@ -98,6 +91,7 @@ def autoconfig(
         excluded=excluded,
         user_code=user_code,
         extra_files=extra_files,
+        untried=_untried(options),
     )
     bundle = generate_bundle(given, output, config_format=config_format, overwrite=overwrite)
     write_json(work_dir_of(bundle) / FINGERPRINT_JSON, fingerprint.to_json())
@@ -109,10 +103,36 @@ def autoconfig(
     )
 
 
-def _find_user_code(options: PlanOptions) -> tuple[PlanOptions, tuple[UserCode, ...]]:
+def _checked(
+    dataset_json: Path, options: PlanOptions, fold_by: str | None, fold_file: Path | None
+) -> tuple[PlanOptions, tuple[UserCode, ...], DatasetSpec, FoundCases]:
+    """The options, with own code as the bundle will know it; the data set; its cases. All that can be known to be
+    wrong before an image is read is said at once.
+    """
+    problems: list[Problem] = []
+    options, user_code = _find_user_code(options, problems)
+    with Collecting(problems):
+        check_options(options)
+    spec, found = None, None
+    with Collecting(problems):
+        spec = DatasetSpec.from_json(dataset_json)
+        if options.ignore_label is not None:
+            with Collecting(problems):
+                spec = spec.with_ignore_label(options.ignore_label)
+        with Collecting(problems):
+            check_data_options(spec, options)
+        found = find_cases(spec, "train")
+    if found is not None and not any(problem.path == "--folds" for problem in problems):
+        with Collecting(problems):
+            _folds(found.cases, options, fold_by, fold_file)
+    if problems or spec is None or found is None:
+        raise InputError(problems)
+    return options, user_code, spec, found
+
+
+def _find_user_code(options: PlanOptions, problems: list[Problem]) -> tuple[PlanOptions, tuple[UserCode, ...]]:
     """The options with dotted paths as the bundle will know them, and the files that go with them."""
     codes: list[UserCode] = []
-    problems: list[Problem] = []
     for name, menu in (("network", NETWORKS), ("loss", LOSSES)):
         asked = getattr(options, name)
         if asked is None or not is_user_code(asked):
@@ -123,18 +143,21 @@ def _find_user_code(options: PlanOptions) -> tuple[PlanOptions, tuple[UserCode, 
             problems += error.problems
             continue
         if name == "network":
-            options = replace(options, network=code.target, patch_divisor=code.patch_divisor)
+            options = replace(options, network=code.target, patch_divisor=options.patch_divisor or code.patch_divisor)
         else:
             maps = options.distance_maps or code.needs_distance_maps
             options = replace(options, loss=code.target, distance_maps=maps)
         codes.append(code)
-    if problems:
-        try:
-            check_options(options)
-        except InputError as error:  # whatever else is wrong is said at once
-            problems += error.problems
-        raise InputError(problems)
     return options, tuple(codes)
+
+
+def _untried(options: PlanOptions) -> list[str]:
+    """What is not a row of the menu as it stands there, of network and loss."""
+    return [
+        part
+        for part in ("network", "loss")
+        if getattr(options, f"{part}_arguments") or is_user_code(getattr(options, part) or "")
+    ]
 
 
 def _folds(cases: Sequence[Case], options: PlanOptions, fold_by: str | None, fold_file: Path | None) -> dict[str, int]:

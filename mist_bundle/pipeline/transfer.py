@@ -10,7 +10,7 @@ from typing import Any
 from mist_bundle.artifacts import refuse_existing
 from mist_bundle.bundle.generate import bundle_name
 from mist_bundle.dataset.spec import DatasetSpec
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.pipeline.configure import Configured, autoconfig
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.plan import Plan, check_options
@@ -55,8 +55,13 @@ def finetune(
     from mist_bundle.bundle.source import open_source
     from mist_bundle.bundle.stages import with_stages
 
-    check_transfer_options(transfer)
-    check_options(options)
+    problems: list[Problem] = []
+    with Collecting(problems):
+        check_transfer_options(transfer)
+    with Collecting(problems):
+        check_options(options)
+    if problems:
+        raise InputError(problems)
     target = output / bundle_name(DatasetSpec.from_json(dataset_json))
     if Path(source).is_dir() and target.exists() and target.samefile(source):
         message = "is the source itself, which is never changed. Choose another --output."

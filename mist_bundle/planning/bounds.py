@@ -34,7 +34,7 @@ class Bounds:
         return f"is {value!r}; expected {self._expected()}{self.why}."
 
     def _holds(self, value: float) -> bool:
-        if self.whole and int(value) != value:
+        if self.whole and not isinstance(value, int):
             return False
         return value < self.below and (value > self.low if self.open_low else value >= self.low)
 

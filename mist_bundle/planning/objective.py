@@ -16,6 +16,7 @@ from mist_bundle.catalog.choice import find_choice, is_user_code, nearest
 from mist_bundle.catalog.losses import COMPOSITE_WEIGHTINGS, LOSSES
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
+from mist_bundle.planning.networks import argument_problems
 from mist_bundle.planning.recipes import RECIPES, Recipe
 from mist_bundle.planning.rules import Decision
 
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from mist_bundle.planning.options import PlanOptions
 
 AUTO = "auto"
+# arguments of a loss that belong to another option
+_SETTLED = {
+    "regions": "--regions",
+    "ignore_index": "--ignore_label",
+    "class_weights": "--class_weights",
+    "spacing_mm": "the data",
+}
 Members = Mapping[str, tuple[int, ...]]
 
 
@@ -50,6 +58,7 @@ def objective_problems(options: PlanOptions) -> list[Problem]:
         asked["distance_maps_in_mm"] = options.distance_maps_in_mm
         message = f"has no effect with the loss {name}, which uses no distance maps. Those that do: {users}."
         problems += [Problem(f"--{option}", message) for option, given in asked.items() if given]
+    problems += argument_problems("--loss_arguments", options.loss_arguments, _SETTLED)
     weights = options.class_weights
     if isinstance(weights, str):
         if weights != AUTO:
@@ -65,9 +74,13 @@ def _can_be_weights(weights: Sequence[float]) -> bool:
 
 
 def check_objective(spec: DatasetSpec, options: PlanOptions) -> None:
-    """Raise InputError for options of the loss that do not fit the dataset's labels and classes."""
+    """Raise InputError for options of the loss that do not fit the dataset's labels and classes.
+
+    An unknown recipe is another check's to report; this one then looks at what does not depend on it.
+    """
     problems = []
-    regions = decide_regions(spec.final_classes, spec.labels, options.regions, RECIPES[options.recipe].regions).value
+    of_recipe = RECIPES[options.recipe].regions if options.recipe in RECIPES else None
+    regions = decide_regions(spec.final_classes, spec.labels, options.regions, of_recipe).value
     if regions:
         problems += [
             Problem(
@@ -115,6 +128,7 @@ def decide_objective(
     if row.base:
         share = "Asked for." if options.composite_weighting else "MIST 2.3: both terms count the same all along."
     return {
+        "loss_arguments": options.loss_arguments or None,
         "loss": Decision(name, "Asked for." if options.loss is not None else f"Recipe {options.recipe}."),
         "composite_weighting": Decision(options.composite_weighting or "constant" if row.base else "none", share),
         "distance_maps": _decide_maps(name, options, needed="distance_maps" in row.needs),

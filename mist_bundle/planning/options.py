@@ -17,11 +17,13 @@ class PlanOptions:
     network: str | None = None
     network_arguments: Mapping[str, Any] | None = None
     deep_supervision_heads: int | None = None
+    deep_supervision_weights: tuple[float, ...] | None = None  # of the outputs, full resolution first
     residual: bool | None = None
     vae: bool | None = None
     kernel_size: int | None = None
-    patch_divisor: Triple | None = None  # what a user's own network says its patches must be multiples of
+    patch_divisor: Triple | None = None  # what the patches of a user's own network must be multiples of
     loss: str | None = None
+    loss_arguments: Mapping[str, Any] | None = None
     folds: int = 5
     val_fraction: float | None = None
     epochs: int | None = None

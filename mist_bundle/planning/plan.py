@@ -17,7 +17,7 @@ from mist_bundle.catalog.augmentations import AUGMENTATIONS
 from mist_bundle.catalog.choice import Choice, find_choice, is_user_code, nearest
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.bounds import number_problems
 from mist_bundle.planning.geometry import decide_geometry, geometry_problems, network_name
@@ -26,10 +26,12 @@ from mist_bundle.planning.networks import (
     OPTIONS,
     NetworkSize,
     SizeRequest,
+    decide_head_weights,
+    network_argument_problems,
     option_problems,
     size_network,
 )
-from mist_bundle.planning.objective import decide_objective, objective_problems
+from mist_bundle.planning.objective import check_objective, decide_objective, objective_problems
 from mist_bundle.planning.optimisation import decide_optimisation, menu_problems
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.recipes import RECIPES, Recipe
@@ -42,7 +44,13 @@ if TYPE_CHECKING:
 PLAN_VERSION = 1
 OVERLAP = 0.5
 SIGMA_SCALE = 0.125
-TRANSFER_FIELDS = frozenset({"initial_weights", "frozen_epochs", "frozen_parts", "layer_decay", "layer_rates"})
+# left out of plan.json where they are None
+OPTIONAL_FIELDS = frozenset(
+    {
+        *("initial_weights", "frozen_epochs", "frozen_parts", "layer_decay", "layer_rates"),
+        *("asked_network_arguments", "loss_arguments", "deep_supervision_weights"),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +117,9 @@ class Plan:
     flip_axes: Decision[tuple[int, ...]]
     test_time_flip_axes: Decision[tuple[int, ...]]
     seed: int
+    asked_network_arguments: Mapping[str, Any] | None = None
+    loss_arguments: Mapping[str, Any] | None = None
+    deep_supervision_weights: Decision[tuple[float, ...]] | None = None
     # of a plan that starts from another bundle's weights (planning/transfer.py)
     initial_weights: Decision[str] | None = None
     frozen_epochs: Decision[int] | None = None
@@ -161,7 +172,7 @@ class Plan:
         plain = {
             name: value
             for name, value in values.items()
-            if not isinstance(value, Decision) and not (value is None and name in TRANSFER_FIELDS)
+            if not isinstance(value, Decision) and not (value is None and name in OPTIONAL_FIELDS)
         }
         decided = {name: {"value": one.value, "because": one.because} for name, one in self.decisions()}
         content: dict[str, Any] = json.loads(json.dumps({**plain, "decisions": decided}))
@@ -181,9 +192,22 @@ def check_options(options: PlanOptions) -> None:
         if value is not None and value not in menu and not (name != "recipe" and is_user_code(value))
     ]
     problems += option_problems(network_name(options), {name: getattr(options, name) for name in OPTIONS})
+    problems += network_argument_problems(options.network_arguments)
     problems += [*menu_problems(options), *number_problems(options)]
     problems += objective_problems(options)
     problems += geometry_problems(options)
+    if problems:
+        raise InputError(problems)
+
+
+def check_data_options(spec: DatasetSpec, options: PlanOptions) -> None:
+    """Raise InputError naming every option that does not fit the data set, as far as its description tells."""
+    problems: list[Problem] = []
+    if options.bias_correction and spec.modality != "mr":
+        message = f"corrects the bias field of MR images; the data set's modality is {spec.modality!r}. Leave it out."
+        problems.append(Problem("--bias_correction", message))
+    with Collecting(problems):
+        check_objective(spec, options)
     if problems:
         raise InputError(problems)
 
@@ -279,6 +303,8 @@ def _decide_network(
     return {
         "network": _asked_or_recipe(options.network, recipe.network, options.recipe),
         "network_arguments": {**size.arguments, **(options.network_arguments or {})},
+        "asked_network_arguments": options.network_arguments or None,
+        "deep_supervision_weights": decide_head_weights(options.deep_supervision_weights, heads.value),
         "network_branches": _branches(size, heads.value),
         "patch_divisor": (options.patch_divisor or (1, 1, 1)) if row.sizing == "user" else size.divisor,
         "residual": residual,
@@ -311,6 +337,8 @@ def _branches(size: NetworkSize, heads: int) -> dict[str, Any]:
 
 def _decide_training(fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
     batch = _asked_or_recipe(options.batch_size, recipe.batch_size, options.recipe)
+    if options.batch_size is None and recipe.batch_because:
+        batch = Decision(batch.value, f"{batch.because} {recipe.batch_because}")
     val_fraction = _asked_or_recipe(options.val_fraction, recipe.val_fraction, options.recipe)
     largest_fold = -(-len(fingerprint.cases) // options.folds)
     num_training = max(1, round((len(fingerprint.cases) - largest_fold) * (1 - val_fraction.value)))

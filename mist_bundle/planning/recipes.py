@@ -23,6 +23,7 @@ class Recipe:
         weight_decay: L2 penalty; decoupled with adamw.
         l1_penalty: factor of the sum of the weights' absolute values.
         grad_clip_norm: largest norm of the gradients, 0 for no clipping.
+        batch_because: what else is to be said about the batch size.
         accumulation_steps: batches whose gradients make one optimizer step.
         early_stopping: validations without a better score after which training ends, 0 for never.
         precision: name from catalog/precisions.py.
@@ -58,6 +59,7 @@ class Recipe:
     epochs: int = 1000
     min_steps_per_epoch: int = 250
     batch_size: int = 2
+    batch_because: str = ""
     val_fraction: float = 0.1
     val_interval: int = 1
     patch_rule: str = "power_of_two"
@@ -87,7 +89,8 @@ RECIPES: dict[str, Recipe] = {
         schedule="cosine",
         weight_decay=1e-5,
         epochs=15000,
-        batch_size=4,  # on each of eight GPUs
+        batch_size=4,
+        batch_because="32 patches in all: train on 8 GPUs, or with --accumulation_steps 8 on one.",
         val_fraction=0.025,
         max_patch_size=(128, 128, 128),
         regions=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import json
 import os
 import platform
 import shlex
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.artifacts import MANIFEST_JSON, METADATA_JSON, read_json
+from mist_bundle.catalog.choice import is_user_code
+from mist_bundle.planning.networks import DEFAULT_KERNEL_SIZE
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.report.html import Html, commands, el, section, table
 
@@ -84,6 +87,15 @@ def _facts(plan: Mapping[str, Any]) -> Iterator[str]:
         yield "--nonormalize_distance_maps"
     if plan.get("distance_maps_in_mm"):
         yield "--distance_maps_in_mm"
+    for option, name in (("network_arguments", "asked_network_arguments"), ("loss_arguments", "loss_arguments")):
+        if plan.get(name):
+            yield f"--{option} {shlex.quote(json.dumps(plan[name]))}"
+    if is_user_code(plan["decisions"]["network"]["value"]):
+        yield f"--patch_divisor {','.join(map(str, plan['patch_divisor']))}"
+    kernel_size = plan.get("network_arguments", {}).get("kernel_size")
+    asked = plan.get("asked_network_arguments") or {}
+    if isinstance(kernel_size, int) and kernel_size != DEFAULT_KERNEL_SIZE and "kernel_size" not in asked:
+        yield f"--kernel_size {kernel_size}"
     if plan.get("ignore_label") is not None:
         yield f"--ignore_label {plan['ignore_label']}"
 

@@ -125,7 +125,7 @@ def test_own_network_by_file(phantom_json: Path, tmp_path: Path, monkeypatch: py
     options = replace(TINY, network="own.py:Own", network_arguments={"width": 6}, patch_size=(18, 16, 16))
     made = pipeline.autoconfig(phantom_json, tmp_path, options)
     assert made.plan.patch_size.value == (20, 16, 16)
-    assert "patch_divisor = 4 x 4 x 4" in made.plan.patch_size.because
+    assert "patch_divisor is 4 x 4 x 4" in made.plan.patch_size.because
     assert (made.bundle / "scripts/user/own.py").read_text() == OWN
     network = json.loads((made.bundle / "configs/inference.json").read_text())["network_def"]
     assert network["_target_"] == "scripts.user.own.Own"

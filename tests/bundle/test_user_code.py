@@ -116,8 +116,9 @@ def test_loss_says_that_it_needs_distance_maps(folder: Path, line: str, needs: b
 
 
 def test_own_loss_gets_its_maps_and_everything_wrong_is_said_at_once(folder: Path, phantom_json: Path) -> None:
-    (folder / "own.py").write_text("class Loss:\n    needs_distance_maps = True\n")
-    options = PlanOptions(recipe="quick", folds=2, loss="own.py:Loss", distance_maps_in_mm=True)
+    code = "class Loss:\n    needs_distance_maps = True\n\n    def __call__(self, logits, target):\n"
+    (folder / "own.py").write_text(f"{code}        return (logits * target['dtm']).mean()\n")
+    options = PlanOptions(recipe="quick", folds=2, regions=False, loss="own.py:Loss", distance_maps_in_mm=True)
     made = pipeline.autoconfig(phantom_json, folder / "out", options)
     assert made.plan.distance_maps.value is True
     config = json.loads((made.bundle / "configs/train.json").read_text())

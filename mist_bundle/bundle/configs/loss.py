@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mist_bundle.bundle.configs import parts
@@ -18,7 +19,10 @@ def loss_config(plan: Plan) -> Config:
     if find_choice(LOSSES, name).base:
         weighting = "losses.composite_weighting.CompositeWeighting"
         settings["composite_weighting"] = script(weighting, shape=plan.composite_weighting.value, epochs="@epochs")
-    supervised = script("losses.deep_supervision.DeepSupervisionLoss", loss=_loss(plan, name))
+    weights = plan.deep_supervision_weights
+    own = {} if weights is None else {"weights": list(weights.value)}
+    loss = _loss(plan, name, plan.loss_arguments or {})
+    supervised = script("losses.deep_supervision.DeepSupervisionLoss", loss=loss, **own)
     return {**settings, "loss": parts.with_penalty(plan, supervised)}
 
 
@@ -34,18 +38,18 @@ def batch_with_maps(plan: Plan) -> Config:
     return {"prepare_batch": script("loading.batch.BatchWithMaps")} if plan.distance_maps.value else {}
 
 
-def _loss(plan: Plan, name: str) -> Config:
+def _loss(plan: Plan, name: str, further: Mapping[str, Any]) -> Config:
     row = find_choice(LOSSES, name)
     channels = _channel_arguments(plan)
     spacing = {"spacing_mm": list(plan.target_spacing_mm.value)} if "spacing" in row.needs else {}
     if row.extended and channels:
-        term: Config = {"_target_": row.extended, "_requires_": "@scripts_path", **channels}
+        term: Config = {"_target_": row.extended, "_requires_": "@scripts_path", **channels, **further}
     else:
-        term = parts.choice(row, **spacing, **channels)
+        term = parts.choice(row, **spacing, **channels, **further)
     if not row.base:
         return term
     composite = "losses.composite.CompositeLoss"
-    return script(composite, region=_loss(plan, row.base), extra=term, weighting="@composite_weighting")
+    return script(composite, region=_loss(plan, row.base, {}), extra=term, weighting="@composite_weighting")
 
 
 def _channel_arguments(plan: Plan) -> dict[str, Any]:

@@ -46,3 +46,15 @@ def test_small_heads_are_enlarged_and_targets_left_as_they_are() -> None:
     large = functional.interpolate(small, size=logits.shape[2:], mode="trilinear")
     expected = 2 / 3 * loss(logits, target) + 1 / 3 * loss(large, target)
     torch.testing.assert_close(DeepSupervisionLoss(loss)([logits, small], target), expected)
+
+
+def test_own_weights_are_divided_by_their_sum() -> None:
+    torch.manual_seed(0)
+    heads = torch.randn(2, 3, 4, 6, 6, 6)
+    target = torch.randint(0, 4, (2, 1, 6, 6, 6))
+    plain = DiceCELoss(to_onehot_y=True, softmax=True)
+    loss = DeepSupervisionLoss(plain, weights=[2, 0, 3])
+    torch.testing.assert_close(loss(heads, target), 0.4 * plain(heads[:, 0], target) + 0.6 * plain(heads[:, 2], target))
+    torch.testing.assert_close(loss(heads[:, 0], target), plain(heads[:, 0], target))
+    with pytest.raises(ValueError, match="3 weights for 4 outputs"):
+        loss(torch.randn(2, 4, 4, 6, 6, 6), target)

@@ -1,0 +1,122 @@
+"""Build a bundle's network or loss and run it once; a process of its own, started by trial.py.
+
+It ends with an exception where the network or the loss is none that a training can use.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+from torch import Tensor, nn
+
+from mist_bundle.artifacts import PLAN_JSON, read_json
+from mist_bundle.errors import MistBundleError
+
+LOSS_SHAPE = (16, 16, 16)
+# what stands around a loss and would make a number of anything
+WRAPPERS = ("scripts.losses.deep_supervision.DeepSupervisionLoss", "scripts.losses.regularized.RegularizedLoss")
+
+
+class TrialError(MistBundleError):
+    """What was tried runs, but gives something that a training cannot use."""
+
+
+def parser_of(bundle: Path, config: Path) -> ConfigParser:
+    """The configuration, with the bundle's own scripts within reach."""
+    sys.path.insert(0, str(bundle))  # its scripts come first, whatever lies in the working directory
+    parser = ConfigParser()
+    parser.read_config(str(config))
+    parser["bundle_root"] = str(bundle)
+    return parser
+
+
+def build(parser: ConfigParser, identity: str) -> Any:
+    """The component of an id; MONAI's error says which one failed, the one below it why.
+
+    Raises:
+        TrialError: its constructor failed.
+    """
+    try:
+        return parser.get_parsed_content(identity)
+    except RuntimeError as error:
+        cause = error.__cause__
+        if cause is None:
+            raise
+        raise TrialError(f"{type(cause).__name__}: {cause}") from error
+
+
+def try_network(parser: ConfigParser, plan: dict[str, Any], outputs: int) -> None:
+    """One forward pass in training and one in evaluation, with the patch of the plan.
+
+    On the meta device, which computes shapes alone; where the network does something that has no meaning there, on the
+    CPU, whose errors are also the ones to be told.
+    """
+    patch = tuple(plan["decisions"]["patch_size"]["value"])
+    batch = int(plan["decisions"]["batch_size"]["value"])
+    channels = len(plan["channel_names"])
+    try:
+        with torch.device("meta"):
+            network = build(parser, "network_def")
+            check_outputs(network, torch.zeros(batch, channels, *patch), outputs)
+    except (RuntimeError, TrialError):  # NotImplementedError is such
+        fresh = ConfigParser(parser.config)  # it keeps no component that was built on the meta device
+        check_outputs(build(fresh, "network_def"), torch.randn(batch, channels, *patch), outputs)
+
+
+def check_outputs(network: Any, image: Tensor, outputs: int) -> None:
+    """Raise TrialError where a network's outputs have not the shapes that docs/networks.md asks for."""
+    if not isinstance(network, nn.Module):
+        raise TrialError(f"it is a {type(network).__name__}, not a torch.nn.Module.")
+    expected = (image.shape[0], outputs, *image.shape[2:])
+    for training in (True, False):
+        with torch.no_grad():
+            given = network.train(training)(image)
+        heads = list(given) if training and isinstance(given, (list, tuple)) else [given]
+        when = "training" if training else "evaluation"
+        if not heads or not all(isinstance(head, Tensor) for head in heads):
+            raise TrialError(f"in {when} it gives a {type(given).__name__}; expected one tensor of logits.")
+        if tuple(heads[0].shape) != expected:
+            message = f"in {when} it gives the shape {tuple(heads[0].shape)} for images of {tuple(image.shape)}"
+            raise TrialError(f"{message}; expected {expected}.")
+
+
+def try_loss(parser: ConfigParser, plan: dict[str, Any], outputs: int) -> None:
+    """The loss of a seeded guess, and its gradient."""
+    place, wrapped = "loss", parser.get("loss")
+    while wrapped["_target_"] in WRAPPERS:
+        place, wrapped = f"{place}#loss", wrapped["loss"]
+    loss = build(parser, place)
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, outputs, *LOSS_SHAPE, generator=random).requires_grad_()
+    label = torch.randint(0, len(plan["labels"]), (2, 1, *LOSS_SHAPE), generator=random).to(torch.uint8)
+    target: Any = label
+    if plan["decisions"]["distance_maps"]["value"]:
+        target = {"label": label, "dtm": torch.randn(2, outputs, *LOSS_SHAPE, generator=random)}
+    value = loss(logits, target)
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        raise TrialError(f"it gives {value!r:.80}; expected one number.")
+    if not bool(torch.isfinite(value)):
+        raise TrialError(f"it gives {float(value)} for a random guess; expected a finite number.")
+    if value.grad_fn is None:
+        raise TrialError("it gives a number without a gradient, from which nothing can be learned.")
+    value.backward()  # type: ignore[no-untyped-call]
+    if logits.grad is None or not bool(torch.isfinite(logits.grad).all()):
+        raise TrialError("its gradient with respect to the logits is no finite number everywhere.")
+
+
+def main(request: dict[str, str]) -> None:
+    """Try the part of a request; ends with an exception where it fails."""
+    bundle = Path(request["bundle"])
+    plan = read_json(bundle / PLAN_JSON)
+    outputs = len(plan["final_classes"] if plan["decisions"]["regions"]["value"] else plan["labels"])
+    attempt = {"network": try_network, "loss": try_loss}[request["part"]]
+    attempt(parser_of(bundle, Path(request["config"])), plan, outputs)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
