@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,9 @@ from typing import Any
 from mist_bundle.bundle.overrides import check_overrides, load_configs
 from mist_bundle.errors import InputError, MistBundleError, Problem
 from mist_bundle.runtime.numerics.patch_fit import patch_problem
+
+# how the generator writes the folder of the cases
+_NEAR_BUNDLE = re.compile(r"""\$os\.path\.normpath\(os\.path\.join\(@bundle_root, ('[^'\n]*'|"[^"\n]*")\)\)""")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,13 +131,18 @@ def _check_patch(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
 
 
 def configured_dataset_dir(bundle: Path) -> Path:
-    """The folder of the cases as the bundle's own train.json gives it."""
-    from monai.bundle import ConfigParser
+    """The folder of the cases that the bundle's own train.json names, relative to the bundle; nothing is evaluated.
 
-    parser = ConfigParser(globals={"os": "os"})
-    parser.read_config(str(config_path(bundle, "train")))
-    parser["bundle_root"] = str(bundle.absolute())
-    return Path(parser.get_parsed_content("dataset_dir"))
+    Raises:
+        InputError: it is written in a way that only running the bundle could tell.
+    """
+    path = config_path(bundle, "train")
+    named = load_configs([path]).get("dataset_dir")
+    text = named if isinstance(named, str) else ""
+    relative = _NEAR_BUNDLE.fullmatch(text)
+    if relative is None and (not text or text.startswith(("$", "@", "%"))):
+        raise InputError(Problem(f"{path} dataset_dir", f"is {named!r}; give the folder of the cases: --dataset_dir."))
+    return (bundle / (ast.literal_eval(relative[1]) if relative else text)).resolve()
 
 
 def _word(value: Any) -> str:

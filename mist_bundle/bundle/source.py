@@ -20,7 +20,9 @@ from typing import Any
 import yaml
 
 from mist_bundle.artifacts import METADATA_JSON, MODEL_PT, PLAN_JSON, read_json
-from mist_bundle.bundle.audit import require_audited
+from mist_bundle.bundle.audit import require_audited, targets
+from mist_bundle.bundle.audit.known_classes import KNOWN_CLASSES
+from mist_bundle.bundle.audit.targets import MONAI_NETWORKS
 from mist_bundle.bundle.unpack import unpack_bundle
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
@@ -28,7 +30,6 @@ from mist_bundle.planning.rules import Spacing, Triple
 from mist_bundle.planning.transfer import INPUT_ARGUMENTS, OUTPUT_ARGUMENTS, SourceModel
 
 HUB_PREFIX = "hf:"
-MONAI_NETWORKS = "monai.networks.nets."
 WEIGHT_FILES = ("models/model.safetensors", MODEL_PT)
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 
@@ -132,12 +133,7 @@ def _from_plan(folder: Path, plan: Mapping[str, Any]) -> tuple[SourceModel | Non
     decisions = plan["decisions"]
     network = decisions["network"]["value"]
     target = NETWORKS[network].target if network in NETWORKS else network
-    problems = []
-    if network not in NETWORKS and not network.startswith(MONAI_NETWORKS):
-        message = (
-            f"its network is {network}, code that this version does not have; finetune never runs a bundle's own code."
-        )
-        problems.append(Problem(str(folder / PLAN_JSON), message))
+    problems = _unfit(network, plan["network_arguments"], str(folder / PLAN_JSON))
     model = SourceModel(
         name=folder.name,
         target=target,
@@ -150,6 +146,25 @@ def _from_plan(folder: Path, plan: Mapping[str, Any]) -> tuple[SourceModel | Non
         patch_size=_sizes(decisions["patch_size"]["value"]),
     )
     return model, problems
+
+
+def _unfit(network: str, arguments: Mapping[str, Any], place: str) -> list[Problem]:
+    """Why a network is not built here, whatever the audit said and whoever vouches for the bundle."""
+    problems = []
+    if not targets.is_network(network):
+        message = f"its network is {network!r}; finetune builds those of the menu and {', '.join(_networks())}."
+        problems.append(Problem(place, message))
+    problems += [Problem(place, f"its network's argument {name} {wrong}.") for name, wrong in _fetching(arguments)]
+    return problems
+
+
+def _fetching(arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, wrong in targets.bad_arguments(arguments):
+        yield name, f"is {arguments[name]!r}: {wrong}"
+
+
+def _networks() -> list[str]:
+    return sorted(name for name in KNOWN_CLASSES if name.startswith(MONAI_NETWORKS))
 
 
 def _has_regions(plan: Mapping[str, Any]) -> bool:
@@ -166,6 +181,7 @@ def _from_configs(folder: Path, source: str) -> tuple[SourceModel | None, list[P
         )
         return None, [Problem(source, message)]
     target, arguments, problems = _plain_network(network, config, source)
+    problems += _unfit(target, arguments, source)
     inputs = next((arguments[name] for name in INPUT_ARGUMENTS if name in arguments), None)
     outputs = next((arguments[name] for name in OUTPUT_ARGUMENTS if name in arguments), None)
     dimensions = arguments.get("spatial_dims", arguments.get("dimensions", 3))
@@ -215,13 +231,9 @@ def _plain_network(
     network: Mapping[str, Any], config: Mapping[str, Any], source: str
 ) -> tuple[str, dict[str, Any], list[Problem]]:
     target = str(network["_target_"])
-    target = target if "." in target else MONAI_NETWORKS + target
+    if "." not in target or target.startswith(MONAI_NETWORKS):  # by its short name, or with the name of its file
+        target = MONAI_NETWORKS + target.rpartition(".")[2]
     problems = []
-    if not target.startswith(MONAI_NETWORKS):
-        message = (
-            f"its network is {target}; expected a class of {MONAI_NETWORKS}*, since a bundle's own code is not run."
-        )
-        problems.append(Problem(source, message))
     arguments = {}
     for name, value in network.items():
         if name.startswith("_"):

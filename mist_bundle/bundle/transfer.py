@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from mist_bundle.bundle.source import MONAI_NETWORKS, SourceBundle
+from mist_bundle.bundle.audit.targets import MONAI_NETWORKS
+from mist_bundle.bundle.source import SourceBundle
 from mist_bundle.bundle.weights import read_weights
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.plan import Plan

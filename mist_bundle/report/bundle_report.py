@@ -15,6 +15,7 @@ from typing import Any
 from mist_bundle.analysis.data_report import DataFacts, make_data_report
 from mist_bundle.analysis.fingerprint import Fingerprint
 from mist_bundle.artifacts import FINGERPRINT_JSON, METADATA_JSON, PLAN_JSON, read_json, work_dir_of, write_text
+from mist_bundle.bundle.launch import configured_dataset_dir
 from mist_bundle.errors import Problem
 from mist_bundle.report.case_pictures import spread_cases
 from mist_bundle.report.data_page import DATA_REPORT_JSON
@@ -31,7 +32,7 @@ from mist_bundle.report.results_part import (
     results_section,
     volumes_section,
 )
-from mist_bundle.report.sources import CaseFiles, dataset_dir_of, files_of_bundle
+from mist_bundle.report.sources import CaseFiles, files_of_bundle
 from mist_bundle.report.training_part import read_histories, training_section
 from mist_bundle.report.viewer import BUILD_COMMAND, library_text, write_viewer
 
@@ -124,7 +125,7 @@ class _Material:
     def read(cls, request: ReportRequest) -> _Material:
         plan = read_json(request.bundle / PLAN_JSON)
         work_dir = work_dir_of(request.bundle)
-        root = request.dataset_dir or dataset_dir_of(request.bundle)
+        root = request.dataset_dir or configured_dataset_dir(request.bundle)
         files = files_of_bundle(request.bundle, plan["channel_names"], root)
         there = [case for case in files if all(path.is_file() for path in (case.label, *case.images.values()))]
         return cls(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mist_bundle.artifacts import DATALIST_JSON, read_json, work_dir_of
+from mist_bundle.bundle.launch import configured_dataset_dir
 from mist_bundle.dataset.cases import Case
 
 
@@ -44,7 +43,7 @@ def files_of_bundle(bundle: Path, channel_names: Sequence[str], dataset_dir: Pat
         channel_names: of the plan, in the order of the datalist's images.
         dataset_dir: folder of the cases, where it is not the one the bundle was made from.
     """
-    root = dataset_dir or dataset_dir_of(bundle)
+    root = dataset_dir or configured_dataset_dir(bundle)
     folds = work_dir_of(bundle)
     found = []
     for item in read_json(bundle / DATALIST_JSON)["training"]:
@@ -59,13 +58,3 @@ def files_of_bundle(bundle: Path, channel_names: Sequence[str], dataset_dir: Pat
             )
         )
     return sorted(found, key=lambda case: case.id)
-
-
-def dataset_dir_of(bundle: Path) -> Path:
-    """The folder of cases that a bundle's configuration names relative to itself."""
-    from mist_bundle.bundle.launch import config_path
-    from mist_bundle.bundle.overrides import load_configs
-
-    expression = str(load_configs([config_path(bundle, "train")])["dataset_dir"])
-    relative = re.search(r"@bundle_root, ('.*'|\".*\")\)\)$", expression)
-    return (bundle / (ast.literal_eval(relative[1]) if relative else expression)).resolve()

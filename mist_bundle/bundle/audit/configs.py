@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mist_bundle.bundle.audit import idioms, targets
+from mist_bundle.bundle.audit import idioms, places, targets
 from mist_bundle.bundle.audit.finding import Finding, finding, shown
 from mist_bundle.bundle.configs.metadata import PACKAGES
 
-READ_ONLY_FOLDERS = ("dataset_dir",)  # cases are read from there, never written to
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _SHAPE = re.compile(r"[0-9pn*+ ]{1,20}", re.ASCII)
@@ -28,22 +27,40 @@ def check_config(file: str, config: Any, checked: Counter[str], *, paths: bool) 
         paths: whether its strings may be paths (descriptions in metadata are not).
     """
     for place, key, value in _walk(config):
+        if paths and place in places.PLACE_IDS and not isinstance(value, str):
+            yield finding("place", file, place, f"It is {shown(value)}.")
         if isinstance(value, Mapping):
             yield from _component(file, place, value, checked)
+            if paths:
+                yield from _arguments(file, place, value)
         elif isinstance(value, str):
-            if value.startswith("$"):
-                checked["expressions"] += 1
-                yield from _expression(file, place, value[1:])
-            elif value.startswith("%"):
-                checked["macros"] += 1
-                if value not in idioms.PURE_MACROS:
-                    yield finding("macro", file, place, f"The macro is {shown(value)}; only '%run' is known.")
-            elif paths and key != "_target_":
-                yield from _path(file, place, key, value)
+            yield from _evaluated(file, place, value, checked)
+            if paths and key != "_target_":
+                yield from _location(file, place, value)
+
+
+def _evaluated(file: str, place: str, value: str, checked: Counter[str]) -> Iterator[Finding]:
+    if value.startswith("$"):
+        checked["expressions"] += 1
+        yield from _expression(file, place, value[1:])
+    elif value.startswith("%"):
+        checked["macros"] += 1
+        if value not in idioms.PURE_MACROS:
+            yield finding("macro", file, place, f"The macro is {shown(value)}; only '%run' is known.")
+
+
+def _location(file: str, place: str, value: str) -> Iterator[Finding]:
+    if not places.is_in_place(tuple(place.split("#")), value):
+        yield finding("place", file, place, f"It is {shown(value)}.")
+    if not value.startswith(("$", "%")):
+        yield from _path(file, place, value)
 
 
 def _walk(config: Any) -> Iterator[tuple[str, str, Any]]:
-    """Every value with its id and its key; shared parts of a YAML file are visited once."""
+    """Every value with its id and its key; shared parts of a YAML file are visited once.
+
+    MONAI takes "a#b" and "a::b" as keys for b in a, and "+a" for more of a: so they are taken here.
+    """
     pending: list[tuple[str, str, Any]] = [("", "", config)]
     visited: set[int] = set()
     while pending:
@@ -52,8 +69,12 @@ def _walk(config: Any) -> Iterator[tuple[str, str, Any]]:
         if not isinstance(value, (dict, list)) or id(value) in visited:
             continue
         visited.add(id(value))
-        entries = value.items() if isinstance(value, dict) else enumerate(value)
-        pending += [(f"{place}#{name}" if place else str(name), str(name), part) for name, part in entries]
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            first, *rest = str(name).removeprefix("+").replace("::", "#").split("#")
+            nested = part
+            for inner in reversed(rest):
+                nested = {inner: nested}
+            pending.append((f"{place}#{first}" if place else first, first, nested))
 
 
 def _component(file: str, place: str, config: Mapping[str, Any], checked: Counter[str]) -> Iterator[Finding]:
@@ -73,8 +94,13 @@ def _component(file: str, place: str, config: Mapping[str, Any], checked: Counte
     elif not targets.is_accepted(target):
         code = "target" if targets.is_dangerous(target) else "unknown-target"
         yield finding(code, file, place, f"_target_ is {shown(target)}.")
+
+
+def _arguments(file: str, place: str, config: Mapping[str, Any]) -> Iterator[Finding]:
+    # whatever the component: a later file may give it to another one
     for name, wrong in targets.bad_arguments(config):
-        yield finding("target-argument", file, f"{place}#{name}", f"{name} is {shown(config[name])}: {wrong}.")
+        where = f"{place}#{name}" if place else name
+        yield finding("target-argument", file, where, f"{name} is {shown(config[name])}: {wrong}.")
 
 
 def _expression(file: str, place: str, expression: str) -> Iterator[Finding]:
@@ -85,14 +111,30 @@ def _expression(file: str, place: str, expression: str) -> Iterator[Finding]:
     yield finding(code, file, place, what)
 
 
-def _path(file: str, place: str, key: str, value: str) -> Iterator[Finding]:
+def _path(file: str, place: str, value: str) -> Iterator[Finding]:
+    # cases are read from there and never written to
+    read_only = place == places.DATASET_DIR
     if _URL.match(value):
         yield finding("url", file, place, f"The value is {shown(value)}.")
     elif value.startswith(("/", "\\", "~")) or _DRIVE.match(value):
-        code = "path-read" if key in READ_ONLY_FOLDERS else "path"
+        code = "path-read" if read_only else "path"
         yield finding(code, file, place, f"The value {shown(value)} is an absolute path.")
-    elif ".." in value.replace("\\", "/").split("/") and key not in READ_ONLY_FOLDERS:
+    elif ".." in value.replace("\\", "/").split("/") and not read_only:
         yield finding("path", file, place, f"The value {shown(value)} climbs out of its folder.")
+
+
+def check_plan(file: str, plan: Any) -> Iterator[Finding]:
+    """The network of plan.json, which finetune builds."""
+    decisions = plan.get("decisions") if isinstance(plan, Mapping) else None
+    entry = decisions.get("network") if isinstance(decisions, Mapping) else None
+    if not isinstance(entry, Mapping):
+        yield finding("config-unreadable", file, "decisions#network", "It names no network.")
+        return
+    network, arguments = entry.get("value"), plan.get("network_arguments")
+    if not targets.is_network(network):
+        yield finding("unknown-target", file, "decisions#network", f"The network is {shown(network)}.")
+    if isinstance(arguments, Mapping):
+        yield from _arguments(file, "network_arguments", arguments)
 
 
 def check_metadata(file: str, metadata: Any) -> Iterator[Finding]:

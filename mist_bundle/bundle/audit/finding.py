@@ -54,6 +54,16 @@ RULES: dict[str, Rule] = {
         why="The path leaves the bundle, its work folder and its data.",
         todo="Give such paths on the command line.",
     ),
+    "place": Rule(
+        severity=DANGER,
+        why="It says what is imported, loaded or written, and generated bundles say something else here.",
+        todo="Give other places on the command line.",
+    ),
+    "archive-member": Rule(
+        severity=DANGER,
+        why="No torch archive holds such a member; Python imports modules from archives on its path.",
+        todo=_LEAVE,
+    ),
     "path-read": Rule(
         severity=NOTE, why="Cases are read from there; other machines have no such folder.", todo="Use --dataset_dir."
     ),

@@ -112,6 +112,14 @@ def accepted(expression: str) -> bool:
     return tree is not None and any(_same(tree, idiom) for idiom in _trees())
 
 
+def equal(value: str, known: str) -> bool:
+    """Whether a text of a configuration is a known one: the same, or spelt in another way."""
+    if not (value.startswith("$") and known.startswith("$")):
+        return value == known
+    found, idiom = parse(value[1:]), parse(known[1:])
+    return found is not None and idiom is not None and _same(found, idiom)
+
+
 def matched_idiom(expression: str) -> str | None:
     """The idiom that an expression is, for tests that want every idiom used."""
     tree = parse(expression)
@@ -155,8 +163,12 @@ def _same(found: object, idiom: object) -> bool:
 
 
 def is_file_name(text: str) -> bool:
-    """Whether it names a file in a folder, on every system, and nothing else."""
-    return bool(text) and text not in (".", "..") and not set(text) & set("/\\:\0") and text.isprintable()
+    """Whether it names a file in a folder, on every system, and nothing else.
+
+    A reference in it would be replaced by code before the text is evaluated, and end the string that it stands in.
+    """
+    plain = not set(text) & set("/\\:\0") and text.isprintable() and "__reference" not in text
+    return bool(text) and text not in (".", "..") and plain
 
 
 def is_relative_path(text: str) -> bool:

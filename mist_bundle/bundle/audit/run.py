@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mist_bundle.artifacts import DATALIST_JSON, LOGGING_CONF, METADATA_JSON, PLAN_JSON
 from mist_bundle.bundle.audit.code import check_code
-from mist_bundle.bundle.audit.configs import check_config, check_datalist, check_large_files, check_metadata
+from mist_bundle.bundle.audit.configs import check_config, check_datalist, check_large_files, check_metadata, check_plan
 from mist_bundle.bundle.audit.documents import MAX_BYTES, SUFFIXES, parse_document
 from mist_bundle.bundle.audit.finding import Finding, Report, finding, shown, sort_findings
 from mist_bundle.bundle.audit.integrity import check_manifest
@@ -79,5 +79,7 @@ def _document(files: BundleFiles, name: str, checked: Counter[str]) -> Iterator[
     yield from check_config(name, content, checked, paths=paths)
     if name.rsplit(".", 1)[0] == METADATA_JSON.removesuffix(".json"):
         yield from check_metadata(name, content)
+    if name == PLAN_JSON:
+        yield from check_plan(name, content)
     if name == DATALIST_JSON:
         yield from check_datalist(name, content)

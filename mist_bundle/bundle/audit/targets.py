@@ -1,8 +1,8 @@
-"""Which `_target_` a bundle may name: what the catalogue and the generator name, and pure families of MONAI and torch.
+"""Which `_target_` a bundle may name: what the catalogue and the generator name, and classes that only compute.
 
 A short name without a dot is looked up by MONAI among all its functions, `run_cmd` and `download_url` included, and
 then among Python's builtins; hence only the short names listed here pass. A dotted name is walked attribute by
-attribute, so a family admits exactly one class name after its prefix: `monai.losses.dice.os.system` is no loss.
+attribute, so a family admits exactly one class name after its prefix: `torch.nn.modules.os.system` is no module.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from functools import cache
 from typing import Any
 
 from mist_bundle import catalog
+from mist_bundle.bundle.audit.known_classes import KNOWN_CLASSES
 from mist_bundle.bundle.vendor import RUNTIME, runtime_files
 from mist_bundle.catalog.choice import Choice
+from mist_bundle.catalog.networks import NETWORKS
 
 # MONAI's components by their short names; none opens a file or a connection by itself
 SHORT_NAMES = frozenset({
@@ -50,29 +52,9 @@ SCRIPT_FUNCTIONS = frozenset({
     "scripts.networks.vae.with_vae",
 })  # fmt: skip
 
-# one class name may follow
-FAMILIES = (
-    "monai.losses.",
-    "monai.networks.nets.",
-    "monai.networks.blocks.",
-    "monai.networks.layers.",
-    "monai.metrics.",
-    "monai.inferers.",
-    "monai.optimizers.",
-    "torch.nn.",
-    "torch.optim.",
-    "torch.optim.lr_scheduler.",
-)
-# classes of those families that fetch or load something
-DENIED_LEAVES = frozenset({
-    "BERTAugmentation",
-    "LLTM",
-    "MultiModal",
-    "NetAdapter",
-    "TorchVisionFCModel",
-    "TorchVisionFullyConvModel",
-    "Transchex",
-})  # fmt: skip
+# pure families: one class name may follow. MONAI's own classes are in known_classes.py
+FAMILIES = ("torch.nn.", "torch.optim.", "torch.optim.lr_scheduler.")
+MONAI_NETWORKS = "monai.networks.nets."
 # roots that never have a place in a bundle, for a graver word in the report
 _ROOT_WORDS = """
     builtins ctypes cffi code codecs commands distutils ensurepip eval exec getattr glob http importlib io imp marshal
@@ -85,17 +67,25 @@ DANGEROUS_ROOTS = frozenset(_ROOT_WORDS.split())
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*", re.ASCII)
 # arguments that MONAI imports, or that make a component download something
 IMPORTED_ARGUMENTS = ("reader", "writer")
-FETCHING_ARGUMENTS = ("pretrained", "pretrained_path", "pretrained_weights", "progress", "download")
+FETCHING_ARGUMENTS = re.compile(
+    r"pretrained\w*|\w*_?url|download\w*|checkpoint|checkpoint_path|cache_dir|merger_cls|compile_kwargs|repo\w*|hub_\w+"
+    r"|trust_repo|weights_path|model_path|model_file|progress"
+)
 
 
 def is_accepted(target: str) -> bool:
     """Whether `_target_` may be this."""
-    if target in SHORT_NAMES or target in FULL_NAMES or target in catalogue_targets():
+    if target in SHORT_NAMES or target in FULL_NAMES or target in KNOWN_CLASSES or target in catalogue_targets():
         return True
     if target.startswith("scripts."):
         return target in script_targets()
     prefix, _, leaf = target.rpartition(".")
-    return f"{prefix}." in FAMILIES and bool(_CLASS.fullmatch(leaf)) and leaf not in DENIED_LEAVES
+    return f"{prefix}." in FAMILIES and bool(_CLASS.fullmatch(leaf))
+
+
+def is_network(name: Any) -> bool:
+    """Whether a plan's network is a row of the menu, or one of MONAI's that does nothing but compute."""
+    return isinstance(name, str) and (name in NETWORKS or (name.startswith(MONAI_NETWORKS) and is_accepted(name)))
 
 
 def is_dangerous(target: str) -> bool:
@@ -114,9 +104,9 @@ def bad_arguments(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         values = value if isinstance(value, list) else [value]
         if any(entry is not None and not (isinstance(entry, str) and entry in script_targets()) for entry in values):
             yield name, "it is imported by name; only the readers of scripts/ are known"
-    for name in FETCHING_ARGUMENTS:
-        if name in config and config[name] not in (None, False):
-            yield name, "it makes the component fetch or load something"
+    for name, value in config.items():
+        if FETCHING_ARGUMENTS.fullmatch(str(name)) and value not in (None, False):
+            yield name, "it makes the component fetch, import or start something"
 
 
 @cache

@@ -18,6 +18,10 @@ from mist_bundle.bundle.audit.source import FREE_BYTES, MAX_RATIO, ZIP_ERRORS, B
 
 TORCH_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin")
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".p", ".joblib", ".dill", ".cloudpickle")
+# what torch.save writes: one folder with a pickle, the tensors' bytes and a few marks
+_TORCH_MEMBER = re.compile(
+    r"[^/]+/(data\.pkl|data/\d+|byteorder|version|\.?data/serialization_id|\.format_version|\.storage_alignment)"
+)
 MAX_PICKLE_BYTES = 512 << 20
 MAX_CODE_BYTES = 64 << 20
 MAX_NAMED = 6
@@ -114,6 +118,14 @@ def _members(archive: zipfile.ZipFile, name: str, suffix: str) -> Iterator[Findi
     if suffix == ".pt2":
         yield from _exported(archive, name)
         return
+    yield from _torch_archive(archive, name, suffix)
+
+
+def _torch_archive(archive: zipfile.ZipFile, name: str, suffix: str) -> Iterator[Finding]:
+    members = archive.infolist()
+    for member in members if suffix in TORCH_SUFFIXES else ():
+        if not _TORCH_MEMBER.fullmatch(member.filename):
+            yield finding("archive-member", name, member.filename, "It stands among the tensors.")
     pickles = [member for member in members if member.filename.endswith(".pkl")]
     for member in pickles:
         yield from _pickle_of(archive, member, name)

@@ -53,6 +53,11 @@ def choice(row: Choice, **arguments: Any) -> Config:
     return {"_target_": row.target, **own, **row.kwargs, **arguments}
 
 
+def _literal(text: str) -> str:
+    """A Python string in which MONAI finds no reference: it looks for @name and # inside of strings too."""
+    return repr(text).translate({ord(letter): f"\\x{ord(letter):02x}" for letter in "@#%"})
+
+
 def header(name: str, bundle_id: str, dataset_dir: str) -> Config:
     """What every file begins with.
 
@@ -66,7 +71,7 @@ def header(name: str, bundle_id: str, dataset_dir: str) -> Config:
         "bundle_id": bundle_id,
         "bundle_root": BUNDLE_ROOT,
         "scripts_path": SCRIPTS_PATH,
-        "dataset_dir": f"$os.path.normpath(os.path.join(@bundle_root, {dataset_dir!r}))",
+        "dataset_dir": f"$os.path.normpath(os.path.join(@bundle_root, {_literal(dataset_dir)}))",
         "work_dir": f"$os.path.normpath(os.path.join(@bundle_root, '..', {name + '_work'!r}))",
         "datalist": "$os.path.join(@bundle_root, 'configs', 'datalist.json')",
     }

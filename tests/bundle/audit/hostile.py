@@ -106,14 +106,24 @@ _target("target_reference", "target", "@device")
 _target("target_fullwidth", "target", "ｏｓ.system", command="touch {canary}")
 _target("target_other_script", "unknown-target", "scripts.handlers.checkpoints.save_atomically", value=1, path="x")
 _target("target_pretrained_network", "target-argument", "monai.networks.nets.EfficientNetBN", pretrained=True)
+_target("target_fetches_code", "unknown-target", "monai.losses.PerceptualLoss", spatial_dims=2)
+_target("target_imports_its_argument", "target-argument", "monai.inferers.PatchInferer", merger_cls="antigravity")
+_target(
+    "target_fetches_by_default", "unknown-target", "monai.networks.nets.EfficientNetBN", model_name="efficientnet-b0"
+)
+_target("target_fetches_an_address", "target-argument", "monai.networks.nets.HoVerNet", pretrained_url=" file:///x.pt")
+_target(
+    "target_starts_a_compiler", "target-argument", "SupervisedEvaluator", compile_kwargs={"options": {"cpp.cxx": ["x"]}}
+)
 _target("target_debug_mode", "mode", "monai.networks.nets.UNet", _mode_="debug")
 _target("target_callable_mode", "mode", "monai.networks.nets.UNet", _mode_="callable")
 _target("target_debug_key", "mode", "monai.networks.nets.UNet", _debug_=True)
 
 
-def _expression(name: str, code: str, expression: str, key: str = "device") -> None:
+def _expression(name: str, code: str, expression: Any, key: str = "device") -> None:
     def make(bundle: Path, canary: Path) -> None:
-        edit(bundle, INFERENCE, **{key: expression.replace("CANARY", touch(canary))})
+        text = expression.replace("CANARY", touch(canary)) if isinstance(expression, str) else expression
+        edit(bundle, INFERENCE, **{key: text})
 
     make.__name__ = name
     attack(code, INFERENCE)(make)
@@ -145,10 +155,88 @@ _expression("import_renamed", "import", "$import antigravity as os", "x")
 _expression("import_then_more", "import", "$import os; CANARY", "x")
 _expression("macro_absolute", "macro", "%/elsewhere/evil.json#run", "run")
 _expression("macro_climbing", "macro", "%../../evil.yaml::run", "run")
+_expression("place_of_modules", "place", "models/model.pt", "bundle_root")
+_expression("place_of_modules_as_a_list", "place", ["models/model.pt"], "bundle_root")
+_expression("place_of_modules_by_reference", "place", "@datalist", "bundle_root")
+_expression("place_of_weights", "place", "$os.path.join(@bundle_root, 'configs', 'datalist.json')", "ckpt_path")
+_expression("place_of_output_is_relative", "place", ".ssh", "output_dir")
+_expression("place_of_output_is_the_data", "place", "@dataset_dir", "output_dir")
+_expression("place_of_scripts", "place", "$[@bundle_root]", "dataset#_requires_")
 _expression("path_absolute_output", "path", "/etc/cron.d", "output_dir")
 _expression("path_climbing_work_folder", "path", "../../.ssh", "work_dir")
 _expression("path_home", "path", "~/.ssh", "output_dir")
 _expression("path_url", "url", "https://evil.example/model.pt", "ckpt_path")
+
+
+@attack("place", INFERENCE)
+def reference_ends_a_string(bundle: Path, canary: Path) -> None:
+    # MONAI writes __local_refs['f'] in place of @f, inside of strings too: what follows is code, in an f-string
+    text = f"'@f{{{touch(canary)}}}'".replace("'w'", '"w"').replace(f"'{canary}'", f'"{canary}"')
+    hostile = f"$os.path.normpath(os.path.join(@bundle_root, {text}))"
+    edit(bundle, INFERENCE, f="x", dataset_dir=hostile)
+
+
+@attack("expression", INFERENCE)
+def reference_ends_a_string_elsewhere(bundle: Path, canary: Path) -> None:
+    text = f"'@f{{{touch(canary)}}}'".replace("'w'", '"w"').replace(f"'{canary}'", f'"{canary}"')
+    edit(bundle, INFERENCE, f="x", x=f"$os.path.normpath(os.path.join(@bundle_root, {text}))")
+
+
+@attack("target", INFERENCE)
+def target_by_a_composite_key(bundle: Path, canary: Path) -> None:
+    _put(bundle, **{"network_def#_target_": "os.system", "network_def#command": f"touch {canary}"})
+
+
+@attack("target", INFERENCE)
+def target_by_a_composite_key_of_colons(bundle: Path, canary: Path) -> None:
+    _put(bundle, **{"network_def::_target_": "os.system", "network_def::command": f"touch {canary}"})
+
+
+@attack("target", INFERENCE)
+def target_merged_in(bundle: Path, canary: Path) -> None:
+    _put(bundle, **{"+network_def": {"_target_": "os.system", "command": f"touch {canary}"}})
+
+
+def _put(bundle: Path, **values: Any) -> None:
+    """Further keys, as they are."""
+    content = json.loads((bundle / INFERENCE).read_text())
+    (bundle / INFERENCE).write_text(json.dumps({**content, **values}))
+
+
+@attack("place", "configs/evaluate.json")
+def results_written_elsewhere(bundle: Path, canary: Path) -> None:
+    del canary
+    content = json.loads((bundle / "configs/evaluate.json").read_text())
+    scored = next(handler for handler in content["validate#handlers"] if "output_path" in handler)
+    scored["output_path"] = "$os.path.normpath(os.path.join(@bundle_root, '../../.bashrc'))"
+    (bundle / "configs/evaluate.json").write_text(json.dumps(content))
+
+
+@attack("path", INFERENCE)
+def folder_of_cases_under_another_name(bundle: Path, canary: Path) -> None:
+    edit(bundle, INFERENCE, x={"dataset_dir": str(canary)}, output_dir="@x#dataset_dir")
+
+
+@attack("unknown-target", "configs/plan.json")
+def network_of_the_plan(bundle: Path, canary: Path) -> None:
+    del canary
+    edit(bundle, "configs/plan.json", **{"decisions#network#value": "monai.networks.nets.HoVerNet"})
+
+
+@attack("target-argument", "configs/plan.json")
+def argument_of_the_plan(bundle: Path, canary: Path) -> None:
+    del canary
+    edit(bundle, "configs/plan.json", **{"network_arguments#pretrained_url": "http://127.0.0.1:9/x.pt"})
+
+
+@attack("archive-member", "models/model.pt")
+def modules_among_the_weights(bundle: Path, canary: Path) -> None:
+    import torch
+
+    (bundle / "models").mkdir(exist_ok=True)
+    torch.save({"x": torch.zeros(2)}, bundle / "models/model.pt")
+    with zipfile.ZipFile(bundle / "models/model.pt", "a") as archive:
+        archive.writestr("scripts/__init__.py", touch(canary))
 
 
 @attack("target-argument", INFERENCE)
@@ -261,12 +349,21 @@ def _logging(name: str, old: str, new: str) -> None:
     attack("logging", "configs/logging.conf")(make)
 
 
+@attack("logging", "configs/logging.conf")
+def logging_interpolation(bundle: Path, canary: Path) -> None:
+    # fileConfig puts the one value into the other before it evaluates it
+    path = bundle / "configs/logging.conf"
+    hostile = f"args=('%(evil)s',)\nevil=', {touch(canary)}) #"
+    path.write_text(path.read_text().replace("args=(sys.stdout,)", hostile))
+
+
 _logging("logging_class", "class=StreamHandler", "class=CANARY")
 _logging("logging_class_is_eval", "class=StreamHandler", "class=eval")
 _logging("logging_arguments", "args=(sys.stdout,)", "args=(CANARY,)")
 _logging("logging_keyword_arguments", "args=(sys.stdout,)", "args=()\nkwargs={'stream': CANARY}")
 _logging("logging_to_a_file", "class=StreamHandler", "class=FileHandler")
 _logging("logging_to_a_server", "class=StreamHandler", "class=handlers.HTTPHandler")
+_logging("logging_other_key", "args=(sys.stdout,)", "args=(sys.stdout,)\nencoding=CANARY")
 _logging("logging_default_section", "[loggers]", "[DEFAULT]\nkwargs=CANARY\n[loggers]")
 
 

@@ -58,7 +58,7 @@ def test_hostile_bundle_is_neither_verified_nor_trained_on(
 
 
 def test_there_are_many_attacks_and_each_is_called_differently() -> None:
-    assert len(ATTACKS) >= 90
+    assert len(ATTACKS) >= 110
     assert len({attack.name for attack in ATTACKS}) == len(ATTACKS)
 
 
@@ -68,14 +68,31 @@ def test_every_rule_that_refuses_is_seen_in_a_test() -> None:
     assert refusing - seen == set()
 
 
-def test_the_traps_are_real(own_bundle: Path, canary: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "identity"),
+    [
+        ("target_os_system", "network_def"),
+        ("target_by_a_composite_key", "network_def"),
+        ("target_merged_in", "network_def"),
+        ("reference_ends_a_string", "dataset_dir"),
+    ],
+)
+def test_the_traps_are_real(name: str, identity: str, own_bundle: Path, canary: Path, tmp_path: Path) -> None:
     # what the audit refuses does run when the same bundle is given to monai.bundle
-    edit(own_bundle, INFERENCE, network_def={"_target_": "os.system", "command": f"touch {canary}"})
+    next(attack for attack in ATTACKS if attack.name == name).make(own_bundle, canary)
     code = (
-        "from monai.bundle import ConfigParser; p = ConfigParser(); "
-        f"p.read_config({str(own_bundle / INFERENCE)!r}); p.get_parsed_content('network_def')"
+        f"import os\nfrom monai.bundle import ConfigParser\np = ConfigParser()\n"
+        f"p.read_config({str(own_bundle / INFERENCE)!r})\np['bundle_root'] = '.'\n"
+        f"p.get_parsed_content('imports')\np.get_parsed_content({identity!r})"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)
+    subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, cwd=tmp_path)
+    assert canary.exists()
+
+
+def test_the_trap_of_the_log_is_real(own_bundle: Path, canary: Path, tmp_path: Path) -> None:
+    next(attack for attack in ATTACKS if attack.name == "logging_interpolation").make(own_bundle, canary)
+    code = f"import logging.config\nlogging.config.fileConfig({str(own_bundle / 'configs/logging.conf')!r})"
+    subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, cwd=tmp_path)
     assert canary.exists()
 
 

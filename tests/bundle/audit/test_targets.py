@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import importlib
+import inspect
 
+import pytest
+import torch
+from monai.metrics import Metric
+from monai.metrics.metric import IterationMetric
+from torch.optim.lr_scheduler import LRScheduler
+
+from mist_bundle.bundle.audit.known_classes import KNOWN_CLASSES
 from mist_bundle.bundle.audit.targets import (
-    DENIED_LEAVES,
+    FETCHING_ARGUMENTS,
     FULL_NAMES,
     SHORT_NAMES,
     bad_arguments,
@@ -42,7 +50,7 @@ def test_scripts_are_the_public_classes_of_the_runtime() -> None:
     assert not is_accepted("scripts.handlers.checkpoints.os.system")
 
 
-@pytest.mark.parametrize("target", ["monai.losses.DiceLoss", "torch.nn.Conv3d", "monai.networks.nets.UNet", "Compose"])
+@pytest.mark.parametrize("target", ["torch.nn.Conv3d", "torch.optim.SGD", "monai.networks.nets.UNet", "Compose"])
 def test_families_admit_classes(target: str) -> None:
     assert is_accepted(target)
 
@@ -64,7 +72,13 @@ def test_families_admit_classes(target: str) -> None:
         "torch.hub.load",
         "builtins.exec",
         "monai.bundle.run",
-        *(f"monai.networks.nets.{name}" for name in sorted(DENIED_LEAVES)),
+        "monai.networks.nets.EfficientNetBN",
+        "monai.networks.nets.MILModel",
+        "monai.networks.nets.HoVerNet",
+        "monai.networks.nets.get_pretrained_resnet_medicalnet",
+        "monai.losses.PerceptualLoss",
+        "monai.inferers.PatchInferer",
+        "monai.networks.layers.GaussianMixtureModel",
         "",
     ],
 )
@@ -79,11 +93,32 @@ def test_grave_ones_are_called_so(target: str) -> None:
     assert is_dangerous(target)
 
 
+@pytest.mark.parametrize("name", sorted(KNOWN_CLASSES))
+def test_known_classes_compute_and_do_nothing_else(name: str) -> None:
+    module, _, leaf = name.rpartition(".")
+    found = getattr(importlib.import_module(module), leaf)
+    assert isinstance(found, type)
+    assert issubclass(found, (torch.nn.Module, torch.optim.Optimizer, LRScheduler, Metric, IterationMetric))
+    for base in found.__mro__:
+        constructor = vars(base).get("__init__")
+        names = (
+            inspect.signature(constructor).parameters.values() if constructor and base.__module__ != "builtins" else ()
+        )
+        grave = [
+            one.name for one in names if FETCHING_ARGUMENTS.fullmatch(one.name) and one.default not in (None, False)
+        ]
+        assert set(grave) <= {"progress"}, "only of what is fetched when pretrained"
+
+
 def test_arguments_that_are_imported_or_fetched() -> None:
     assert not list(bad_arguments({"reader": "scripts.transforms.nifti_reader.NiftiReader"}))
     assert not list(bad_arguments({"reader": None, "pretrained": False}))
     named = [name for name, _ in bad_arguments({"reader": "os.system", "writer": ["x.Y"], "pretrained": True})]
     assert named == ["reader", "writer", "pretrained"]
+    assert [name for name, _ in bad_arguments({"pretrained_url": "x", "merger_cls": "y"})] == [
+        "pretrained_url",
+        "merger_cls",
+    ]
 
 
 def test_short_names_are_what_monai_finds_by_them() -> None:

@@ -90,8 +90,13 @@ class CheckpointKeeper:
             evaluator: the SupervisedEvaluator whose metric chooses the best weights; None keeps the last ones.
 
         Raises:
-            ValueError: the run to be resumed is already complete.
+            ValueError: the run to be resumed is already complete, or is to stop early with nothing to watch.
         """
+        if evaluator is None and self.early_stopping > 0:
+            raise ValueError(
+                f"early_stopping is {self.early_stopping}, but no case is held back to watch (the fold has no inner "
+                "validation). Pass --early_stopping 0, or make the bundle with a --val_fraction above 0."
+            )
         last = self.fold_dir / LAST
         if self.resume and last.is_file():
             self._restore(trainer, last)

@@ -1,9 +1,12 @@
 """Deep supervision: one loss over all the outputs that a network gives while training.
 
-The weights halve from head to head and sum to one (MIST, nnU-Net), so the loss stays on the scale of the plain one.
+Unless others are asked for, the weights halve from head to head (MIST, nnU-Net). They are divided by their sum, so the
+loss stays on the scale of the plain one.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -17,11 +20,13 @@ class DeepSupervisionLoss(nn.Module):
 
     Args:
         loss: takes logits (B, C, X, Y, Z) and the target as it came.
+        weights: of the outputs, the main one first, with which it begins where there are fewer; None halves them.
     """
 
-    def __init__(self, loss: nn.Module) -> None:
+    def __init__(self, loss: nn.Module, weights: Sequence[float] | None = None) -> None:
         super().__init__()
         self.loss = loss
+        self.weights = None if weights is None else tuple(float(weight) for weight in weights)
 
     def forward(self, prediction: torch.Tensor | list[torch.Tensor], target: Target) -> torch.Tensor:
         """Loss of one output (B, C, X, Y, Z), of stacked heads (B, heads, C, X, Y, Z), or of a list of outputs.
@@ -35,11 +40,18 @@ class DeepSupervisionLoss(nn.Module):
             heads = list(prediction.unbind(dim=1)) if stacked else [prediction]
         else:
             heads = [_enlarged(head, label.shape[2:]) for head in prediction]
-        weights = [0.5**index for index in range(len(heads))]
+        weights = self._weights(len(heads))
         total = torch.stack(
             [weight * self.loss(head, target) for weight, head in zip(weights, heads, strict=True)]
         ).sum()
         return total / sum(weights)
+
+    def _weights(self, count: int) -> tuple[float, ...]:
+        if self.weights is None:
+            return tuple(0.5**index for index in range(count))
+        if count > len(self.weights):
+            raise ValueError(f"{len(self.weights)} weights for {count} outputs of the network.")
+        return self.weights[:count]
 
 
 def _enlarged(head: torch.Tensor, shape: torch.Size) -> torch.Tensor:
