@@ -34,6 +34,7 @@ LARGE_FILES_YML = "large_files.yml"
 MODEL_PT = "models/model.pt"
 BUNDLE_README = "docs/README.md"
 DATA_LICENSE = "docs/data_license.txt"
+SOURCE_LICENSE = "docs/source_license.txt"  # of what a bundle's first weights were trained on
 SCRIPTS_FOLDER = "scripts"
 
 

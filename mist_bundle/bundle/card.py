@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from mist_bundle.artifacts import SOURCE_LICENSE
 from mist_bundle.bundle.configs.metadata import TESTED, packages
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Problem
@@ -67,7 +68,7 @@ def _data(plan: Plan, spec: DatasetSpec, excluded: Sequence[Problem]) -> str:
 
 - Source: {spec.reference or "not stated"}
 - Licence: {spec.licence or "not stated"}
-- Labels: {_labels(plan)}
+- Labels: {_labels(plan)}{_origin(plan)}
 - Folds: {plan.num_folds}, listed in configs/datalist.json
 
 | class that is scored | labels |
@@ -134,6 +135,13 @@ def _channels(plan: Plan) -> str:
 
 def _labels(plan: Plan) -> str:
     return ", ".join(f"{value} {text}" for value, text in zip(plan.labels, plan.label_names, strict=True))
+
+
+def _origin(plan: Plan) -> str:
+    if plan.initial_weights is None:
+        return ""
+    source = plan.initial_weights.value
+    return f"\n- Training began from the weights of {source}; the licence of its data: {SOURCE_LICENSE}"
 
 
 def _final_classes(plan: Plan) -> str:

@@ -21,10 +21,17 @@ def load_configs(paths: Sequence[Path]) -> dict[str, Any]:
     """The configuration that several files make together: later ones replace ids of earlier ones."""
     merged: dict[str, Any] = {}
     for path in paths:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.suffix != ".json" else read_json(path)
-        for key, value in content.items():
+        for key, value in read_config(path).items():
             _set(merged, _parts(key), value)
     return merged
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """One configuration file, JSON or YAML, with its keys as they are written."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.suffix != ".json" else read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(Problem(str(path), "must hold an object with configuration ids."))
+    return content
 
 
 def check_overrides(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:

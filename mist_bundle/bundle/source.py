@@ -152,7 +152,10 @@ def _unfit(network: str, arguments: Mapping[str, Any], place: str) -> list[Probl
     """Why a network is not built here, whatever the audit said and whoever vouches for the bundle."""
     problems = []
     if not targets.is_network(network):
-        message = f"its network is {network!r}; finetune builds those of the menu and {', '.join(_networks())}."
+        message = (
+            f"its network is {network!r}; a bundle's own code is not run. Expected one of the menu, or a class of "
+            f"{MONAI_NETWORKS}*: {', '.join(_networks())}."
+        )
         problems.append(Problem(place, message))
     problems += [Problem(place, f"its network's argument {name} {wrong}.") for name, wrong in _fetching(arguments)]
     return problems
@@ -164,7 +167,7 @@ def _fetching(arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _networks() -> list[str]:
-    return sorted(name for name in KNOWN_CLASSES if name.startswith(MONAI_NETWORKS))
+    return sorted(name.removeprefix(MONAI_NETWORKS) for name in KNOWN_CLASSES if name.startswith(MONAI_NETWORKS))
 
 
 def _has_regions(plan: Mapping[str, Any]) -> bool:

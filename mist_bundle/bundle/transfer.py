@@ -356,13 +356,24 @@ def report_rows(transfer: Transfer) -> list[tuple[str, str, str]]:
 
 def initial_files(transfer: Transfer, source: SourceBundle, strategy: str | None) -> dict[str, bytes]:
     """The files that the new bundle carries: the initial weights and the account of them."""
-    from mist_bundle.artifacts import dump_json
+    from mist_bundle.artifacts import SOURCE_LICENSE, dump_json
     from mist_bundle.bundle.weights import safetensors_bytes
 
     return {
         INITIAL_WEIGHTS: safetensors_bytes(transfer.weights),
         TRANSFER_JSON: dump_json(report_json(transfer, source, strategy)).encode(),
+        SOURCE_LICENSE: _source_license(source).encode(),
     }
+
+
+def _source_license(source: SourceBundle) -> str:
+    """What the source says of its own data: whoever passes these weights on has to keep to it."""
+    from mist_bundle.artifacts import DATA_LICENSE, SOURCE_LICENSE
+
+    told = [source.folder / name for name in (SOURCE_LICENSE, DATA_LICENSE) if (source.folder / name).is_file()]
+    texts = [path.read_text(encoding="utf-8", errors="replace").strip() for path in told]
+    said = "\n\n".join(texts) or "It does not say under which licence the data are that it was trained on."
+    return f"Training began from the weights of {source.model.name}. What that bundle says of its data:\n\n{said}\n"
 
 
 def _short(source: SourceBundle) -> str:

@@ -20,6 +20,7 @@ from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import InputError
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.transfer import TransferOptions
+from tests.bundle.audit.hostile import edit
 from tests.bundle.test_source import stock_bundle
 
 SHORT = PlanOptions(folds=2, epochs=2, steps_per_epoch=2, val_fraction=0.2)
@@ -68,6 +69,31 @@ def test_the_bundle_is_whole_and_the_source_untouched(tuned: pipeline.FineTuned,
     # the first layer takes the two new channels; no class of the source bears a new one's name
     assert (report["summary"]["adapted"], report["summary"]["new"], report["summary"]["skipped"]) == (1, 2, 0)
     assert str(trained_bundle.parent) not in json.dumps(report)
+
+
+def test_the_licence_of_the_source_comes_along(tuned: pipeline.FineTuned, trained_bundle: Path) -> None:
+    told = (tuned.configured.bundle / "docs/source_license.txt").read_text()
+    assert (trained_bundle / "docs/data_license.txt").read_text().strip() in told
+    assert "docs/source_license.txt" in (tuned.configured.bundle / "docs/README.md").read_text()
+    assert "docs/source_license.txt" not in (trained_bundle / "docs/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"decisions#network#value": "monai.networks.nets.HoVerNet"}, "its network is 'monai.networks.nets.HoVerNet'"),
+        ({"network_arguments#pretrained_url": "http://127.0.0.1:9/x"}, "it makes the component fetch"),
+    ],
+)
+def test_a_network_that_fetches_is_not_built_even_when_trusted(
+    trained_bundle: Path, other_json: Path, tmp_path: Path, values: dict[str, str], words: str
+) -> None:
+    source = tmp_path / trained_bundle.name
+    shutil.copytree(trained_bundle, source)
+    edit(source, "configs/plan.json", **values)
+    with pytest.raises(InputError, match=words):
+        pipeline.finetune(str(source), other_json, tmp_path / "out", SHORT, TransferOptions(), trust=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_training_begins_from_the_weights_and_freezes_them(tuned: pipeline.FineTuned, tmp_path: Path) -> None:

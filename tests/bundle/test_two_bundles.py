@@ -15,13 +15,13 @@ import pytest
 TWO = """
 import json, os, sys
 sys.modules['mist_bundle'] = None
-from monai.bundle import ConfigWorkflow
+from monai.bundle import create_workflow
 data, *runs = sys.argv[1:]
 workflows = {}
 for run in runs:
     bundle, output = run.split('::')
     if bundle not in workflows:
-        workflows[bundle] = ConfigWorkflow(
+        workflows[bundle] = create_workflow(
             config_file=os.path.join(bundle, 'configs', 'inference.json'), workflow_type='inference',
             dataset_dir=data, output_dir=output, logging_file=False,
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from mist_bundle.artifacts import BUNDLE_README, LOGGING_CONF, MODEL_PT
 from mist_bundle.bundle.verify.content import Content, components, config_file
+from mist_bundle.bundle.verify.probe import NOT_SCRIPTED
 from mist_bundle.bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, PASS, Check, by_rule
 from mist_bundle.bundle.verify.static import big_files, zoo_problems
 
@@ -115,6 +116,9 @@ def _zoo(content: Content, steps: Mapping[str, Check]) -> Check:
         fine += f" Above 25 MB, to be named in large_files.yml: {', '.join(large)}."
     if forward is not None and forward.verdict == PASS:
         fine += " verify_net_in_out was run."
+    scripted = steps.get("torchscript")
+    if scripted is not None and scripted.reason == NOT_SCRIPTED:
+        fine += " ckpt_export cannot take its network: name it in the zoo's list of exceptions."
     return by_rule("MONAI model zoo", problems, fine)
 
 

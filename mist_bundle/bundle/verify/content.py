@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,6 +74,17 @@ def config_file(bundle: Path, stem: str) -> Path | None:
     """A configuration file in whichever format it is."""
     files = [bundle / "configs" / f"{stem}{suffix}" for suffix in (".json", ".yaml", ".yml")]
     return next((file for file in files if file.is_file()), None)
+
+
+def imported_modules(file: Path) -> set[str]:
+    """Top-level names of what a Python file imports, its own package aside."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module).partition(".")[0])
+    return found
 
 
 def strings(config: Any) -> Iterator[str]:

@@ -10,12 +10,13 @@ from mist_bundle.errors import InputError, Problem
 
 TEXTS = (
     "schema version monai_version pytorch_version numpy_version task description authors copyright image_classes "
-    "label_classes pred_classes"
+    "label_classes pred_classes data_source data_type intended_use"
 )
 REQUIRED = (
     "schema version monai_version pytorch_version numpy_version required_packages_version task description authors "
     "copyright network_data_format"
 )
+LISTS = "references"
 OBJECTS = "required_packages_version network_data_format changelog eval_metrics supported_apps"
 TENSOR_REQUIRED = "type format num_channels spatial_shape dtype value_range"
 _NUMBER = re.compile(r"\d+(\.\d+)*([a-z+.-].*)?")
@@ -24,14 +25,17 @@ _NUMBER = re.compile(r"\d+(\.\d+)*([a-z+.-].*)?")
 def metadata_problems(metadata: Mapping[str, Any]) -> list[str]:
     """What is missing or of the wrong type, one sentence each."""
     problems = [f"'{field}' is missing." for field in REQUIRED.split() if field not in metadata]
-    for fields, kind, words in ((TEXTS, str, "text"), (OBJECTS, Mapping, "an object")):
+    for fields, kind, words in ((TEXTS, str, "text"), (OBJECTS, Mapping, "an object"), (LISTS, list, "a list")):
         wrong = [field for field in fields.split() if field in metadata and not isinstance(metadata[field], kind)]
         problems += [f"'{field}' is {type(metadata[field]).__name__}; expected {words}." for field in wrong]
     versions = {field: metadata.get(field) for field in ("monai_version", "pytorch_version", "numpy_version")}
+    packages = metadata.get("required_packages_version")
+    if isinstance(packages, Mapping):
+        versions |= {f"required_packages_version#{name}": version for name, version in packages.items()}
     problems += [
         f"'{field}' is {value!r}; expected a version."
         for field, value in versions.items()
-        if isinstance(value, str) and not _NUMBER.fullmatch(value)
+        if value is not None and not (isinstance(value, str) and _NUMBER.fullmatch(value))
     ]
     described = metadata.get("network_data_format")
     for direction in ("inputs", "outputs") if isinstance(described, Mapping) else ():

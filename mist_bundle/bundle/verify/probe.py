@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+NOT_SCRIPTED = "The network cannot be scripted, so MONAI's ckpt_export cannot take it; `export` traces it."
+
 
 def targets(bundle: Path, settings: dict[str, Any]) -> str:
     """Import every `_target_` of the bundle."""
@@ -40,6 +42,22 @@ def forward(bundle: Path, settings: dict[str, Any]) -> str:
         "network_def", meta_file=_config(bundle, "metadata"), config_file=_config(bundle, "inference"), device="cpu"
     )
     return "The network gives the channels and type that metadata.json states."
+
+
+def torchscript(bundle: Path, settings: dict[str, Any]) -> str:
+    """Whether network_def can be scripted, as `ckpt_export` does; that it cannot is worth knowing and no failure."""
+    import torch
+    from monai.bundle import ConfigParser
+
+    del settings
+    sys.path.insert(1, str(bundle))
+    parser = ConfigParser()
+    parser.read_config(_config(bundle, "inference"))
+    try:
+        torch.jit.script(parser.get_parsed_content("network_def").eval())
+    except (RuntimeError, torch.jit.frontend.FrontendError):
+        return NOT_SCRIPTED
+    return "The network can be scripted, as ckpt_export does."
 
 
 def weights(bundle: Path, settings: dict[str, Any]) -> str:
@@ -138,7 +156,7 @@ def federated(bundle: Path, settings: dict[str, Any]) -> str:
 
 
 STEPS: dict[str, Callable[[Path, dict[str, Any]], str]] = {
-    step.__name__: step for step in (targets, weights, forward, properties, load, inference, federated)
+    step.__name__: step for step in (targets, weights, forward, torchscript, properties, load, inference, federated)
 }
 
 

@@ -21,13 +21,14 @@ from mist_bundle.bundle.verify.static import static_checks
 from mist_bundle.bundle.verify.tiny import write_tiny_dataset
 from mist_bundle.errors import InputError, Problem
 
-STEPS = ("targets", "weights", "forward", "properties", "load", "inference", "federated")
+STEPS = ("targets", "weights", "forward", "torchscript", "properties", "load", "inference", "federated")
 NEED_WEIGHTS = ("weights", "load", "inference")
 NEED_PLAN = ("properties", "inference", "federated")
 NAMES = {
     "targets": "targets import",
     "weights": "weights load",
     "forward": "forward pass",
+    "torchscript": "TorchScript",
     "properties": "properties",
     "load": "monai.bundle.load",
     "inference": "inference",

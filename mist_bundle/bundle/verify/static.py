@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 from mist_bundle.artifacts import LOGGING_CONF, MANIFEST_JSON, MODEL_PT, read_json
 from mist_bundle.bundle.manifest import stale_files
-from mist_bundle.bundle.verify.content import WORKFLOWS, Content, config_file, references
+from mist_bundle.bundle.overrides import has_id, load_configs, read_config
+from mist_bundle.bundle.verify.content import WORKFLOWS, Content, config_file, imported_modules, references
 from mist_bundle.bundle.verify.metadata import metadata_problems, schema_problems
 from mist_bundle.bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, Check, by_rule
 
@@ -37,6 +39,9 @@ OVERRIDES = """
     amp
 """
 MAX_GIT_FILE_BYTES = 25_000_000
+# names of modules that are not those of their packages; DALI and safetensors may be absent, and the code says so
+PACKAGE_OF = {"ignite": "pytorch-ignite"}
+OPTIONAL_MODULES = frozenset({"nvidia", "safetensors"})
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
@@ -46,6 +51,8 @@ def static_checks(content: Content, schema: Path | None) -> list[Check]:
         _files(content),
         *_ids(content),
         _references(content),
+        _overlays(content),
+        _imports(content),
         _overrides(content),
         _metadata(content),
         *_schema(content, schema),
@@ -69,7 +76,10 @@ def _files(content: Content) -> Check:
 
 
 def _large_files(bundle: Path) -> bool:
-    return any((bundle / f"large_files.{suffix}").is_file() for suffix in ("yml", "yaml", "json"))
+    """Whether large_files names the weights, which are then downloaded."""
+    files = [path for suffix in ("yml", "yaml", "json") if (path := bundle / f"large_files.{suffix}").is_file()]
+    listed = [entry for file in files for entry in read_config(file).get("large_files") or ()]
+    return any(isinstance(entry, dict) and entry.get("path") == MODEL_PT for entry in listed)
 
 
 def _ids(content: Content) -> list[Check]:
@@ -94,6 +104,37 @@ def _references(content: Content) -> Check:
             f"{workflow}: '@{name}' leads nowhere." for name in sorted(found) if not content.has(workflow, name)
         ]
     return by_rule("references", problems, f"{count} references resolve.")
+
+
+def _overlays(content: Content) -> Check:
+    """MONAI stops at a key "a#b" of a later file where the files before it have no a."""
+    problems, count = [], 0
+    for stems, _ in WORKFLOWS.values():
+        files = [file for stem in stems if (file := config_file(content.bundle, stem)) is not None]
+        if len(stems) == 1 or len(files) != len(stems):
+            continue
+        before, overlay = load_configs(files[:-1]), read_config(files[-1])
+        for key in overlay:
+            count += 1
+            parent = key.replace("::", "#").rpartition("#")[0]
+            if parent and not has_id(before, parent):
+                problems.append(f"{files[-1].name}: '{key}' belongs into '{parent}', which is not there.")
+    return by_rule("overlays", problems, f"{count} keys of overlays fit what they are laid over.")
+
+
+def _imports(content: Content) -> Check:
+    """Packages that scripts/ imports, against those that the metadata list."""
+    listed = {"monai", "torch", "numpy"}
+    for field in ("required_packages_version", "optional_packages_version"):
+        given = content.metadata.get(field)
+        listed |= set(given) if isinstance(given, dict) else set()
+    problems = []
+    for file in sorted((content.bundle / "scripts").rglob("*.py")):
+        for module in sorted(imported_modules(file) - sys.stdlib_module_names - {"scripts"}):
+            package = PACKAGE_OF.get(module, module)
+            if package not in listed and module not in OPTIONAL_MODULES:
+                problems.append(f"{file.relative_to(content.bundle).as_posix()} imports {module}, not in the metadata.")
+    return by_rule("packages", problems, "Every package that scripts/ imports is in the metadata.")
 
 
 def _overrides(content: Content) -> Check:

@@ -198,8 +198,8 @@ def target_merged_in(bundle: Path, canary: Path) -> None:
 
 
 def _put(bundle: Path, **values: Any) -> None:
-    """Further keys, as they are."""
-    content = json.loads((bundle / INFERENCE).read_text())
+    """Further keys, as they are; the network is left to them."""
+    content = {**json.loads((bundle / INFERENCE).read_text()), "network_def": {}}
     (bundle / INFERENCE).write_text(json.dumps({**content, **values}))
 
 

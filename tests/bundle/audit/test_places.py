@@ -10,46 +10,13 @@ from mist_bundle.bundle.audit.places import PLACE_ARGUMENTS, PLACE_IDS, is_in_pl
 from mist_bundle.bundle.vendor import RUNTIME, runtime_files
 
 # text arguments of the runtime's classes that name neither a file nor a folder
-NO_PLACES = frozenset(
-    [
-        "metric",
-        "training_only_keys",
-        "resume",
-        "parts",
-        "new_parts",
-        "class_names",
-        "description",
-        "shape",
-        "final_classes",
-        "metrics",
-        "options",
-        "both_empty",
-        "one_empty",
-        "key",
-        "reference_key",
-        "enabled",
-        "activation",
-        "failures",
-        "transform",
-        "keys",
-        "data",
-        "device",
-        "augmentation",
-        "source_key",
-        "label_key",
-        "output_key",
-        "pred_key",
-        "mask_key",
-        "mode",
-        "window",
-        "strategy",
-        "image_key",
-        "probabilities_key",
-        "id_key",
-        "suffix",
-        "output_keys",
-    ]
-)
+_WORDS = """
+    metric training_only_keys resume parts new_parts class_names description shape final_classes metrics options
+    both_empty one_empty key reference_key enabled activation failures transform keys data device augmentation
+    source_key label_key output_key pred_key mask_key mode window strategy image_key probabilities_key id_key suffix
+    output_keys
+"""
+NO_PLACES = frozenset(_WORDS.split())
 
 
 def test_every_text_argument_of_the_runtime_is_known() -> None:

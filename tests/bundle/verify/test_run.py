@@ -76,10 +76,31 @@ def _drop(bundle: Path, file: str, key: str) -> None:
     (bundle / file).write_text(json.dumps(content))
 
 
+PACKAGES = "required_packages_version"
+
+
+def _lay_over(bundle: Path, key: str) -> None:
+    path = bundle / "configs/multi_gpu_train.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: 1}))
+
+
+def _elsewhere(bundle: Path, path: str) -> None:
+    """The weights are gone, and large_files.yml names `path`."""
+    (bundle / "models/model.pt").unlink()
+    entry = {"path": path, "url": "https://example.org/x", "hash_val": "0" * 64, "hash_type": "sha256"}
+    (bundle / "large_files.yml").write_text(json.dumps({"large_files": [entry]}))
+
+
 DAMAGE: list[tuple[str, str, Callable[[Path], Any]]] = [
     ("references", "'@nowhere' leads nowhere", lambda bundle: edit(bundle, INFERENCE, overlap="@nowhere")),
     ("ids of inference", "'inferer' is not there", lambda bundle: _drop(bundle, INFERENCE, "inferer")),
     ("ids of train", "'train#trainer' is not there", lambda b: _drop(b, "configs/train.json", "train#trainer")),
+    ("overlays", "'train#nosuch#x' belongs into 'train#nosuch'", lambda bundle: _lay_over(bundle, "train#nosuch#x")),
+    ("overlays", "'train::nosuch::x' belongs", lambda bundle: _lay_over(bundle, "train::nosuch::x")),
+    ("packages", "imports SimpleITK", lambda b: _drop(b, METADATA, "required_packages_version#SimpleITK")),
+    ("metadata", "'latest'; expected a version", lambda b: edit(b, METADATA, **{f"{PACKAGES}#nibabel": "latest"})),
+    ("metadata", "'references' is str; expected a list", lambda bundle: edit(bundle, METADATA, references="x")),
+    ("files", "model.pt", lambda bundle: _elsewhere(bundle, "models/other.pt")),
     ("overrides", "--fold is not known", lambda bundle: _drop(bundle, "configs/train.json", "fold")),
     ("metadata", "task", lambda bundle: _drop(bundle, METADATA, "task")),
     ("version", "three numbers", lambda bundle: edit(bundle, METADATA, version="one")),
