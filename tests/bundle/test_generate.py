@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from mist_bundle import pipeline
+from mist_bundle.bundle.audit import require_audited
+from mist_bundle.bundle.launch import configured_dataset_dir
 from mist_bundle.errors import InputError
 from mist_bundle.planning.options import PlanOptions
+from tests.bundle.conftest import TINY
 
 CONFIGS = {"train", "evaluate", "inference", "preprocess", "multi_gpu_train", "multi_gpu_evaluate"}
 DOCUMENTS = {"metadata", "plan", "datalist", "postprocessing"}
@@ -90,3 +94,18 @@ def test_yaml_is_the_same_configuration(phantom_json: Path, fresh_bundle: Path, 
     for stem in CONFIGS:
         as_yaml = yaml.safe_load((bundle / f"configs/{stem}.yaml").read_text())
         assert as_yaml == json.loads((fresh_bundle / f"configs/{stem}.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["with blanks", "at@bundle_root", "it's 100%#1", 'quoted "so"', "größer"])
+def test_folder_of_cases_may_have_any_name(name: str, phantom_json: Path, tmp_path: Path) -> None:
+    # MONAI looks for references inside of strings too
+    from monai.bundle import ConfigParser
+
+    data = Path(shutil.copytree(phantom_json.parent, tmp_path / name))
+    bundle = pipeline.autoconfig(data / "dataset.json", tmp_path / "out", TINY).bundle
+    require_audited(bundle)
+    parser = ConfigParser(globals={"os": "os"})
+    parser.read_config(str(bundle / "configs/train.json"))
+    parser["bundle_root"] = str(bundle)
+    assert Path(parser.get_parsed_content("dataset_dir")) == data / "train"
+    assert configured_dataset_dir(bundle) == (data / "train").resolve()
