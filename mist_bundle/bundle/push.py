@@ -1,7 +1,7 @@
 """Upload a bundle to a repository on Hugging Face, as MONAI's model zoo keeps its own there.
 
-It asks the same of the hub as monai.bundle.push_to_hf_hub, which is not called: MONAI 1.6.1 uploads all that lies in the
-folder, and writes a second header of its own in front of the card's.
+It asks the same of the hub as monai.bundle.push_to_hf_hub, which is not called: MONAI 1.6.1 uploads all that lies in
+the folder, and writes a second header of its own in front of the card's.
 """
 
 from __future__ import annotations

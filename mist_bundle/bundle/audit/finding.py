@@ -132,7 +132,7 @@ RULES: dict[str, Rule] = {
     # files
     "zip-path": Rule(severity=DANGER, why="Unpacking would write outside the target folder.", todo=_LEAVE),
     "zip-bomb": Rule(severity=DANGER, why="Unpacking would fill the disk or the memory.", todo=_LEAVE),
-    "zip-names": Rule(severity=DANGER, why="Programs disagree on which of the two files counts.", todo=_LEAVE),
+    "zip-names": Rule(severity=DANGER, why="Programs disagree on which file counts.", todo=_LEAVE),
     "zip-damaged": Rule(
         severity=UNPROVEN, why="The archive is truncated, encrypted or malformed.", todo="Copy or download it again."
     ),

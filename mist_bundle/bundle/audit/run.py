@@ -54,6 +54,8 @@ def audit_bundle(bundle: Path, public_key: Path | None = None) -> Report:
 def _check(files: BundleFiles, checked: Counter[str], key: PublicKey | None) -> Iterator[Finding]:
     for name in files.names():
         lower = name.lower()
+        if lower.startswith("configs/") and name != lower:
+            yield finding("zip-names", name, "", f"Where case does not count, it is {shown(lower)}.")
         if lower.endswith(SUFFIXES):
             yield from _document(files, name, checked)
         elif lower.endswith((".conf", ".ini")):

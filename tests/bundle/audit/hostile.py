@@ -217,6 +217,13 @@ def folder_of_cases_under_another_name(bundle: Path, canary: Path) -> None:
     edit(bundle, INFERENCE, x={"dataset_dir": str(canary)}, output_dir="@x#dataset_dir")
 
 
+@attack("zip-names", "Configs/inference.json")
+def configuration_in_other_letters(bundle: Path, canary: Path) -> None:
+    del canary
+    (bundle / "Configs").mkdir()
+    (bundle / INFERENCE).rename(bundle / "Configs/inference.json")
+
+
 @attack("unknown-target", "configs/plan.json")
 def network_of_the_plan(bundle: Path, canary: Path) -> None:
     del canary
