@@ -1,9 +1,10 @@
 """What carried weights are worth: a bundle of 60 hippocampus cases fine-tuned on 10 others, beside those 10 alone.
 
-    scripts/benchmark finetune [--source_steps 400] [--steps 100] [--learning_rate 0.0002] [--work FOLDER]
+    scripts/benchmark finetune [--source_steps 400] [--steps 100] [--learning_rates 0.001 0.0002] [--work FOLDER]
 
 Both trainings take the same number of steps of the same network on the same cases, hence the same time, and are scored
-on 40 cases that none of the three trainings has seen and on which no setting was chosen. The data are those of MIST_BUNDLE_DATA (default ../shared/data). Some minutes.
+on 40 cases that none of the trainings has seen and on which no setting was chosen. The data are those of
+MIST_BUNDLE_DATA (default ../shared/data). Some minutes.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source_steps", type=int, default=400)
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--learning_rate", type=float, default=2e-4, help="of the fine-tuning")
+    parser.add_argument("--learning_rates", type=float, nargs="+", default=[1e-3, 2e-4], help="of the fine-tuning")
     parser.add_argument("--work", type=Path, help="folder to keep; a temporary one by default")
     arguments = parser.parse_args()
     data = Path(os.environ.get("MIST_BUNDLE_DATA", ROOT.parent / "shared" / "data")) / "Task04_Hippocampus"
@@ -84,13 +85,15 @@ def main() -> None:
         train(work / "of_60" / NAME)
         settings = ["--steps_per_epoch", STEPS_PER_EPOCH, "--epochs", arguments.steps // STEPS_PER_EPOCH]
         verb("autoconfig", work / "new/dataset.json", "--output", work / "of_10", *SETTINGS[:4], *settings)
-        settings += ["--learning_rate", arguments.learning_rate]
-        verb("finetune", work / "of_60" / NAME, work / "new/dataset.json", "--output", work / "tuned", *settings)
-        seconds = {name: train(work / name / NAME) for name in ("of_10", "tuned")}
+        tuned = {f"tuned at {rate:g}": rate for rate in arguments.learning_rates}
+        for name, rate in tuned.items():
+            own = [*settings, "--learning_rate", rate]
+            verb("finetune", work / "of_60" / NAME, work / "new/dataset.json", "--output", work / name, *own)
+        seconds = {name: train(work / name / NAME) for name in ("of_10", *tuned)}
         print(f"{arguments.steps} steps on 10 cases; the source: {arguments.source_steps} steps on 60 others")
-        for name in ("of_10", "tuned", "of_60"):
+        for name in ("of_10", *tuned, "of_60"):
             found = "  ".join(f"{key} {value:.3f}" for key, value in scores(work / name / NAME, work).items())
-            print(f"  {name:<6} {seconds.get(name, 0):6.0f} s  {found}")
+            print(f"  {name:<15} {seconds.get(name, 0):6.0f} s  {found}")
 
 
 if __name__ == "__main__":
