@@ -14,7 +14,7 @@ from nvidia.dali.data_node import DataNode
 from nvidia.dali.pipeline import pipeline_def
 from nvidia.dali.plugin.pytorch import DALIGenericIterator
 
-from .dali_loader import SCALARS, VECTORS
+from .dali_inputs import SCALARS, VECTORS
 
 # Channels first; D, H, W are this project's X, Y, Z.
 LAYOUT = "CDHW"

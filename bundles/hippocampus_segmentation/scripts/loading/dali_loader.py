@@ -16,20 +16,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .affine import dali_matrix
 from .cache import ArrayCache
+from .dali_inputs import drawn_inputs
 from .dataset import CachedDataset
-from .patches import PatchDraw, PatchSampler
+from .patches import PatchSampler
 from .source import EpochCounter, PatchSource
-from .volumes import Triple
 
 # Batches that are cut ahead; with DALI's own queue of 2 enough to bridge a slow read.
 READ_AHEAD = 3
-# What a patch brings to the graph besides its arrays: what decides and scales; the map, and the size between resizings
-SCALARS = ("zoomed", "warped", "noisy", "blur_sigma", "brightness", "contrast", "reduced", "inverted_gamma", "gamma")
-VECTORS = ("matrix", "low_resolution")
 _NO_NOISE = np.zeros((1, 1, 1, 1), np.float32)
-_NO_MATRIX = np.eye(3, 4, dtype=np.float32)
 
 Sample = tuple[NDArray[Any], ...]
 
@@ -175,28 +170,11 @@ class _Feed:
         draw = sampler.draw(self._epoch, index)
         arrays = sampler.read(draw, self._keys)
         noise = sampler.noise(draw, arrays["image"].shape[0]) if draw.noise_sd > 0 else _NO_NOISE
-        return (*(arrays[key] for key in self._keys), noise, *_settings(draw, sampler.patch_size))
+        return (*(arrays[key] for key in self._keys), noise, *drawn_inputs(draw, sampler.patch_size))
 
     def close(self) -> None:
         self._pending.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _settings(draw: PatchDraw, patch_size: Triple) -> Sample:
-    """What was drawn, as the graph takes it: its SCALARS and VECTORS."""
-    warped, reduced = draw.box_map is not None, draw.low_resolution is not None
-    switches = {
-        "zoomed": not warped and draw.extent != patch_size,
-        "warped": warped,
-        "noisy": draw.noise_sd > 0,
-        "reduced": reduced,
-    }
-    numbers = ("blur_sigma", "brightness", "contrast", "inverted_gamma", "gamma")
-    given: dict[str, NDArray[Any]] = {name: np.array(switch) for name, switch in switches.items()}
-    given |= {name: np.array(getattr(draw, name), np.float32) for name in numbers}
-    given["matrix"] = dali_matrix(draw.box_map) if draw.box_map is not None else _NO_MATRIX
-    given["low_resolution"] = np.array(draw.low_resolution or patch_size, np.float32)
-    return tuple(given[name] for name in (*SCALARS, *VECTORS))
 
 
 def available_threads(most: int = 8) -> int:
