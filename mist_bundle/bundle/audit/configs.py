@@ -100,7 +100,7 @@ def _arguments(file: str, place: str, config: Mapping[str, Any]) -> Iterator[Fin
     # whatever the component: a later file may give it to another one
     for name, wrong in targets.bad_arguments(config):
         where = f"{place}#{name}" if place else name
-        yield finding("target-argument", file, where, f"{name} is {shown(config[name])}: {wrong}.")
+        yield finding("target-argument", file, where, f"{name} is {shown(config.get(name))}: {wrong}.")
 
 
 def _expression(file: str, place: str, expression: str) -> Iterator[Finding]:
@@ -144,7 +144,7 @@ def check_metadata(file: str, metadata: Any) -> Iterator[Finding]:
         return
     for place, key, value in _walk(metadata.get("network_data_format")):
         parts = place.split("#")
-        if "spatial_shape" in parts and isinstance(value, str) and not _SHAPE.fullmatch(value):
+        if "spatial_shape" in parts and isinstance(value, str) and not _is_shape(value):
             yield finding("spatial-shape", file, f"network_data_format#{place}", f"{key or 'it'} is {shown(value)}.")
     for field in ("required_packages_version", "optional_packages_version"):
         listed = metadata.get(field)
@@ -154,6 +154,12 @@ def check_metadata(file: str, metadata: Any) -> Iterator[Finding]:
                 yield finding(
                     "requirement", file, f"{field}#{package}", f"It asks for {shown(f'{package} {version}')}."
                 )
+
+
+def _is_shape(text: str) -> bool:
+    """Whether it is a size in n and p as metadata.json writes it (2**p*n), whose evaluation ends."""
+    powers = re.findall(r"\*\*\s*(\w*)", text)
+    return bool(_SHAPE.fullmatch(text)) and powers in ([], ["p"], ["n"])
 
 
 def check_datalist(file: str, datalist: Any) -> Iterator[Finding]:

@@ -67,9 +67,11 @@ DANGEROUS_ROOTS = frozenset(_ROOT_WORDS.split())
 _CLASS = re.compile(r"[A-Z][A-Za-z0-9]*", re.ASCII)
 # arguments that MONAI imports, or that make a component download something
 IMPORTED_ARGUMENTS = ("reader", "writer")
+# components that read files in ways of their own where an argument does not say how
+DEMANDED_ARGUMENTS = {"LoadImaged": "reader"}
 FETCHING_ARGUMENTS = re.compile(
     r"pretrained\w*|\w*_?url|download\w*|checkpoint|checkpoint_path|cache_dir|merger_cls|compile_kwargs|repo\w*|hub_\w+"
-    r"|trust_repo|weights_path|model_path|model_file|progress"
+    r"|trust_repo|allow_pickle|weights_path|model_path|model_file|progress"
 )
 
 
@@ -104,6 +106,9 @@ def bad_arguments(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         values = value if isinstance(value, list) else [value]
         if any(entry is not None and not (isinstance(entry, str) and entry in script_targets()) for entry in values):
             yield name, "it is imported by name; only the readers of scripts/ are known"
+    demanded = DEMANDED_ARGUMENTS.get(str(config.get("_target_")))
+    if demanded is not None and config.get(demanded) is None:
+        yield demanded, "without it files of any kind are opened, pickles too"
     for name, value in config.items():
         if FETCHING_ARGUMENTS.fullmatch(str(name)) and value not in (None, False):
             yield name, "it makes the component fetch, import or start something"

@@ -279,6 +279,25 @@ def evaluated_shape(bundle: Path, canary: Path) -> None:
     edit(bundle, "configs/metadata.json", **{key: [touch(canary), 16, 16]})
 
 
+@attack("spatial-shape", "configs/metadata.json")
+def shape_that_never_ends(bundle: Path, canary: Path) -> None:
+    del canary
+    key = "network_data_format#inputs#image#spatial_shape"
+    edit(bundle, "configs/metadata.json", **{key: ["9**9**9**9", 16, 16]})
+
+
+@attack("target-argument", INFERENCE)
+def files_of_any_kind(bundle: Path, canary: Path) -> None:
+    del canary
+    edit(bundle, INFERENCE, **{"deterministic_transforms#0": {"_target_": "LoadImaged", "keys": ["image"]}})
+
+
+@attack("target-argument", INFERENCE)
+def pickled_arrays(bundle: Path, canary: Path) -> None:
+    del canary
+    edit(bundle, INFERENCE, **{"dataset#allow_pickle": True})
+
+
 @attack("requirement", "configs/metadata.json")
 def option_as_requirement(bundle: Path, canary: Path) -> None:
     del canary
