@@ -13,6 +13,8 @@ from mist_bundle import pipeline
 from mist_bundle.errors import InputError
 from mist_bundle.planning.options import PlanOptions
 
+# the others take seconds each: one process for each that is tried
+slow = pytest.mark.slow
 TINY = PlanOptions(recipe="quick", network="unet-pocket", regions=False, folds=2, epochs=1, steps_per_epoch=1)
 TINY = replace(TINY, patch_size=(16, 16, 16))
 CODE = """
@@ -64,9 +66,11 @@ def _configure(phantom_json: Path, folder: Path, **asked: Any) -> Path:
 @pytest.mark.parametrize(
     "asked",
     [
-        {"network": "own.py:Good"},
+        pytest.param({"network": "own.py:Good"}, marks=slow),
         {"network": "own.py:AsksForNumbers", "loss": "own.py:Loss"},
-        {"loss": "monai.losses.TverskyLoss", "loss_arguments": {"to_onehot_y": True, "softmax": True}},
+        pytest.param(
+            {"loss": "monai.losses.TverskyLoss", "loss_arguments": {"to_onehot_y": True, "softmax": True}}, marks=slow
+        ),
         {"loss": "dice_focal", "loss_arguments": {"gamma": 3.0}, "network_arguments": {"norm_name": "batch"}},
     ],
     ids=["network", "both; not on the meta device", "an installed loss", "arguments of the menu"],
@@ -86,14 +90,28 @@ def test_what_works_becomes_a_bundle(
     ("asked", "words"),
     [
         ({"network": "own.py:OtherArguments"}, "unexpected keyword argument 'in_channels'"),
-        ({"network": "own.py:Halves"}, r"gives the shape \(2, 4, 8, 8, 8\) for images of \(2, 2, 16, 16, 16\)"),
-        ({"network": "own.py:AlwaysAList"}, "in evaluation it gives a list; expected one tensor"),
-        ({"network": "monai.networks.nets.BasicUNet", "patch_size": (8, 8, 8)}, "more than 1 spatial element"),
+        pytest.param(
+            {"network": "own.py:Halves"},
+            r"gives the shape \(2, 4, 8, 8, 8\) for images of \(2, 2, 16, 16, 16\)",
+            marks=slow,
+        ),
+        pytest.param(
+            {"network": "own.py:AlwaysAList"}, "in evaluation it gives a list; expected one tensor", marks=slow
+        ),
+        pytest.param(
+            {"network": "monai.networks.nets.BasicUNet", "patch_size": (8, 8, 8)},
+            "more than 1 spatial element",
+            marks=slow,
+        ),
         ({"network_arguments": {"fooo": 1}}, "unexpected keyword argument 'fooo'"),
-        ({"network_arguments": {"strides": [1, 2]}}, "Error: "),
+        pytest.param({"network_arguments": {"strides": [1, 2]}}, "Error: ", marks=slow),
         ({"loss": "own.py:NoGradient"}, "a number without a gradient"),
-        ({"loss": "own.py:EachVoxel"}, "expected one number"),
-        ({"loss": "own.py:Loss", "class_weights": (1.0, 2.0, 3.0, 4.0)}, "unexpected keyword argument 'class_weights'"),
+        pytest.param({"loss": "own.py:EachVoxel"}, "expected one number", marks=slow),
+        pytest.param(
+            {"loss": "own.py:Loss", "class_weights": (1.0, 2.0, 3.0, 4.0)},
+            "unexpected keyword argument 'class_weights'",
+            marks=slow,
+        ),
         ({"loss": "monai.losses.TverskyLoss"}, "AssertionError: ground truth has differing shape"),
     ],
 )
