@@ -57,18 +57,19 @@ def _location(file: str, place: str, value: str) -> Iterator[Finding]:
 
 
 def _walk(config: Any) -> Iterator[tuple[str, str, Any]]:
-    """Every value with its id and its key; shared parts of a YAML file are visited once.
+    """Every value with its id and its key; shared parts of a YAML file are visited once for each argument they are.
 
     MONAI takes "a#b" and "a::b" as keys for b in a, and "+a" for more of a: so they are taken here.
     """
     pending: list[tuple[str, str, Any]] = [("", "", config)]
-    visited: set[int] = set()
+    visited: dict[tuple[int, str], Any] = {}  # parts are kept, so that no later one gets their number
     while pending:
         place, key, value = pending.pop()
         yield place, key, value
-        if not isinstance(value, (dict, list)) or id(value) in visited:
+        part_of = id(value), places.argument_of(place.split("#"))
+        if not isinstance(value, (dict, list)) or part_of in visited:
             continue
-        visited.add(id(value))
+        visited[part_of] = value
         for name, part in value.items() if isinstance(value, dict) else enumerate(value):
             first, *rest = str(name).removeprefix("+").replace("::", "#").split("#")
             nested = part

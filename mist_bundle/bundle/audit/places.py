@@ -7,7 +7,7 @@ imported from or a file that results are written to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mist_bundle.bundle.audit import idioms
 
@@ -55,6 +55,11 @@ PLACE_ARGUMENTS: Mapping[str, frozenset[str]] = {
 }
 
 
+def argument_of(identity: Sequence[str]) -> str:
+    """The argument that a value belongs to; the entries of a list stand for what the list is."""
+    return next((part for part in reversed(identity) if not part.isdigit()), "")
+
+
 def is_in_place(identity: tuple[str, ...], value: str) -> bool:
     """Whether a text may stand at an id.
 
@@ -67,7 +72,5 @@ def is_in_place(identity: tuple[str, ...], value: str) -> bool:
             return idioms.equal(value, _DATASET_IDIOM) if value[:1] in ("$", "@", "%") else True
         allowed = PLACE_IDS.get(identity[0])
     else:
-        # the entries of a list stand for the argument that the list is
-        argument = next((part for part in reversed(identity) if not part.isdigit()), "")
-        allowed = PLACE_ARGUMENTS.get(argument)
+        allowed = PLACE_ARGUMENTS.get(argument_of(identity))
     return allowed is None or any(idioms.equal(value, one) for one in allowed)

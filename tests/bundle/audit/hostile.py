@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 INFERENCE = "configs/inference.json"
 
@@ -210,6 +211,24 @@ def results_written_elsewhere(bundle: Path, canary: Path) -> None:
     scored = next(handler for handler in content["validate#handlers"] if "output_path" in handler)
     scored["output_path"] = "$os.path.normpath(os.path.join(@bundle_root, '../../.bashrc'))"
     (bundle / "configs/evaluate.json").write_text(json.dumps(content))
+
+
+@attack("place", "configs/train.yaml")
+def place_by_an_alias(bundle: Path, canary: Path) -> None:
+    # YAML writes a list that stands twice once; the first place is harmless
+    content = json.loads((bundle / "configs/train.json").read_text())
+    shared = [str(canary.name)]
+    content["checkpoints"]["best_paths"] = shared
+    (bundle / "configs/train.json").unlink()
+    text = yaml.safe_dump({**content, "x": shared}, sort_keys=False)
+    assert "*id001" in text
+    (bundle / "configs/train.yaml").write_text(text)
+
+
+@attack("target", INFERENCE)
+def target_behind_many_composite_keys(bundle: Path, canary: Path) -> None:
+    many = {f"network_def#x{index}#y": 1 for index in range(50)}
+    _put(bundle, **many, **{"network_def#_target_": "os.system", "network_def#command": f"touch {canary}"})
 
 
 @attack("path", INFERENCE)
