@@ -88,7 +88,7 @@ def write_report(request: ReportRequest, output: Path) -> Reported:
     made = _Material.read(request)
     viewer, no_viewer, problems = _write_viewer(request, made, viewer_path(output))
     sections, unreadable = _sections(request, made, viewer, no_viewer)
-    today = datetime.datetime.now(tz=datetime.timezone.utc).date().isoformat()
+    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     foot = (
         f"Made by mist_bundle report on {today}. Research only: not a medical device, not for diagnosis or treatment."
     )
