@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mist_bundle.artifacts import MODEL_PT, adopt_file, read_json, write_json
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.intact import pass_audit
-from mist_bundle.bundle.launch import config_path
 from mist_bundle.bundle.manifest import write_manifest
 from mist_bundle.bundle.worker import run_worker
 from mist_bundle.catalog.choice import nearest
@@ -144,7 +144,7 @@ def _check(bundle: Path, names: Sequence[str], folder: Path, *, overwrite: bool)
             problems.append(Problem(str(target), "exists already. Choose another --output or pass --overwrite."))
     if problems:
         raise InputError(problems)
-    config_path(bundle, "inference")
+    Bundle(bundle).config_path("inference")
 
 
 def _export(bundle: Path, name: str, folder: Path) -> Exported:
@@ -153,7 +153,7 @@ def _export(bundle: Path, name: str, folder: Path) -> Exported:
         made, result = Path(temporary) / target.name, Path(temporary) / "result.json"
         request = {
             "bundle": str(bundle.absolute()),
-            "config": str(config_path(bundle, "inference")),
+            "config": str(Bundle(bundle).config_path("inference")),
             "format": name,
             "target": str(made),
             "result": str(result),

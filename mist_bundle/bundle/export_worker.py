@@ -19,7 +19,8 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
-from mist_bundle.artifacts import METADATA_JSON, MODEL_PT, PLAN_JSON, read_json, write_json
+from mist_bundle.artifacts import MODEL_PT, write_json
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import MistBundleError
 
 SEEDS = (0, 1)
@@ -56,8 +57,8 @@ def load_network(bundle: Path, config: Path) -> nn.Module:
 
 def seeded_inputs(bundle: Path) -> list[Tensor]:
     """Two standard normal images (1, C, X, Y, Z) and (2, C, X, Y, Z) of the patch size."""
-    plan = read_json(bundle / PLAN_JSON)
-    shape = (len(plan["channel_names"]), *plan["decisions"]["patch_size"]["value"])
+    plan = Bundle(bundle).plan
+    shape = (plan.num_channels, *plan.patch_size.value)
     return [
         torch.randn(batch, *shape, generator=torch.Generator().manual_seed(seed))
         for batch, seed in zip((1, 2), SEEDS, strict=True)
@@ -77,7 +78,7 @@ def to_torchscript(network: nn.Module, target: Path, bundle: Path, config: Path,
         with torch.no_grad():
             module, method = torch.jit.trace(network, image), "trace"
     inference = json.dumps(ConfigParser.load_config_file(str(config))).encode()
-    metadata = read_json(bundle / METADATA_JSON)
+    metadata = Bundle(bundle).metadata
     save_net_with_metadata(
         module,
         str(target),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.overrides import check_overrides, load_configs
 from mist_bundle.errors import InputError, MistBundleError, Problem
 from mist_bundle.runtime.numerics.patch_fit import patch_problem
@@ -79,7 +80,8 @@ def run_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any],
 def workflow_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], processes: int = 1) -> list[str]:
     """The command line of `run_workflow`, checked."""
     stems = [*workflow.files, *([workflow.multi_gpu] if processes > 1 else [])]
-    files = [config_path(bundle, stem) for stem in stems]
+    folder = Bundle(bundle)
+    files = [folder.config_path(stem) for stem in stems]
     given = {key: value for key, value in overrides.items() if value is not None}
     merged = load_configs(files)
     check_overrides(merged, given)
@@ -98,19 +100,6 @@ def workflow_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, A
         config,
         *(word for key, value in given.items() for word in (f"--{key}", _word(value))),
     ]
-
-
-def config_path(bundle: Path, stem: str) -> Path:
-    """A configuration file of a bundle, in whichever format it was written.
-
-    Raises:
-        InputError: the bundle has none of that name.
-    """
-    for suffix in (".json", ".yaml", ".yml"):
-        path = bundle.absolute() / "configs" / f"{stem}{suffix}"
-        if path.is_file():
-            return path
-    raise InputError(Problem(str(bundle), f"is not a bundle made by mist_bundle: configs/{stem}.json is not there."))
 
 
 def _check_patch(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -136,7 +125,7 @@ def configured_dataset_dir(bundle: Path) -> Path:
     Raises:
         InputError: it is written in a way that only running the bundle could tell.
     """
-    path = config_path(bundle, "train")
+    path = Bundle(bundle).config_path("train")
     named = load_configs([path]).get("dataset_dir")
     text = named if isinstance(named, str) else ""
     relative = _NEAR_BUNDLE.fullmatch(text)

@@ -11,9 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from mist_bundle.artifacts import read_json
+from mist_bundle.bundle.folder import read_config
 from mist_bundle.errors import InputError, Problem
 
 
@@ -24,14 +22,6 @@ def load_configs(paths: Sequence[Path]) -> dict[str, Any]:
         for key, value in read_config(path).items():
             _set(merged, _parts(key), value)
     return merged
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """One configuration file, JSON or YAML, with its keys as they are written."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.suffix != ".json" else read_json(path)
-    if not isinstance(content, dict):
-        raise InputError(Problem(str(path), "must hold an object with configuration ids."))
-    return content
 
 
 def check_overrides(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:

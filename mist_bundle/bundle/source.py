@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from mist_bundle.artifacts import METADATA_JSON, MODEL_PT, PLAN_JSON, read_json
+from mist_bundle.artifacts import METADATA_JSON, MODEL_PT, PLAN_JSON
 from mist_bundle.bundle.audit import require_audited, targets
 from mist_bundle.bundle.audit.known_classes import KNOWN_CLASSES
 from mist_bundle.bundle.audit.targets import MONAI_NETWORKS
+from mist_bundle.bundle.folder import Bundle, is_bundle, no_bundle
 from mist_bundle.bundle.unpack import unpack_bundle
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.planning.plan import Plan
 from mist_bundle.planning.rules import Spacing, Triple
 from mist_bundle.planning.transfer import INPUT_ARGUMENTS, OUTPUT_ARGUMENTS, SourceModel
 
@@ -94,12 +94,10 @@ def _locate(source: str, scratch: Path, *, trust: bool) -> Path:
 
 
 def _bundle_root(folder: Path, source: str) -> Path:
-    if (folder / "configs").is_dir():
-        return folder
-    below = [path for path in sorted(folder.iterdir()) if (path / "configs").is_dir()]
-    if len(below) == 1:
+    below = [path for path in (folder, *sorted(folder.iterdir())) if is_bundle(path)]
+    if below and (below[0] == folder or len(below) == 1):
         return below[0]
-    raise InputError(Problem(source, "is not a bundle: there is no configs/ folder in it."))
+    raise no_bundle(source)
 
 
 def _download(repository: str, source: str, scratch: Path) -> Path:
@@ -122,28 +120,24 @@ def _download(repository: str, source: str, scratch: Path) -> Path:
 
 
 def _read_model(folder: Path, source: str) -> tuple[SourceModel | None, list[Problem]]:
-    if (folder / PLAN_JSON).is_file():
-        plan = read_json(folder / PLAN_JSON)
-        if "plan_version" in plan:
-            return _from_plan(folder, plan)
-    return _from_configs(folder, source)
+    bundle = Bundle(folder)
+    return _from_plan(folder, bundle.plan) if bundle.has_plan else _from_configs(bundle, source)
 
 
-def _from_plan(folder: Path, plan: Mapping[str, Any]) -> tuple[SourceModel | None, list[Problem]]:
-    decisions = plan["decisions"]
-    network = decisions["network"]["value"]
+def _from_plan(folder: Path, plan: Plan) -> tuple[SourceModel | None, list[Problem]]:
+    network = plan.network.value
     target = NETWORKS[network].target if network in NETWORKS else network
-    problems = _unfit(network, plan["network_arguments"], str(folder / PLAN_JSON))
+    problems = _unfit(network, plan.network_arguments, str(folder / PLAN_JSON))
     model = SourceModel(
         name=folder.name,
         target=target,
-        arguments=plan["network_arguments"],
-        channel_names=tuple(plan["channel_names"]),
-        class_names=tuple(plan["final_classes"] if _has_regions(plan) else plan["label_names"]),
+        arguments=plan.network_arguments,
+        channel_names=plan.channel_names,
+        class_names=plan.output_names,
         network=network,
         plan=plan,
-        spacing_mm=_lengths(decisions["target_spacing_mm"]["value"]),
-        patch_size=_sizes(decisions["patch_size"]["value"]),
+        spacing_mm=plan.target_spacing_mm.value,
+        patch_size=plan.patch_size.value,
     )
     return model, problems
 
@@ -170,12 +164,8 @@ def _networks() -> list[str]:
     return sorted(name.removeprefix(MONAI_NETWORKS) for name in KNOWN_CLASSES if name.startswith(MONAI_NETWORKS))
 
 
-def _has_regions(plan: Mapping[str, Any]) -> bool:
-    return bool(plan["decisions"].get("regions", {}).get("value"))
-
-
-def _from_configs(folder: Path, source: str) -> tuple[SourceModel | None, list[Problem]]:
-    configs = [content for stem in ("inference", "train") if (content := _load(folder, stem)) is not None]
+def _from_configs(bundle: Bundle, source: str) -> tuple[SourceModel | None, list[Problem]]:
+    configs = [bundle.config(stem) for stem in ("inference", "train") if bundle.config_file(stem) is not None]
     network, config = _network(configs)
     if network is None:
         message = (
@@ -193,32 +183,18 @@ def _from_configs(folder: Path, source: str) -> tuple[SourceModel | None, list[P
     if not isinstance(inputs, int) or not isinstance(outputs, int):
         message = f"its network {target} does not say its channels as {INPUT_ARGUMENTS[0]} and {OUTPUT_ARGUMENTS[0]}."
         return None, [*problems, Problem(source, message)]
-    data_format = _data_format(folder)
+    data_format = _data_format(bundle)
     model = SourceModel(
-        name=folder.name,
+        name=bundle.root.name,
         target=target,
         arguments=arguments,
         channel_names=_definitions(data_format, "inputs", "image", inputs, "channel"),
         class_names=_definitions(data_format, "outputs", "pred", outputs, "output"),
-        plan={},
+        plan=None,
         spacing_mm=_spacing(configs),
         patch_size=_patch(configs, data_format),
     )
     return model, problems
-
-
-def _load(folder: Path, stem: str) -> dict[str, Any] | None:
-    for suffix in (".json", ".yaml", ".yml"):
-        path = folder / "configs" / f"{stem}{suffix}"
-        if path.is_file():
-            try:
-                content = read_json(path) if suffix == ".json" else yaml.safe_load(path.read_text(encoding="utf-8"))
-            except yaml.YAMLError as error:
-                raise InputError(Problem(str(path), f"is not valid YAML ({error}).")) from error
-            if not isinstance(content, dict):
-                raise InputError(Problem(str(path), "must hold an object with configuration ids."))
-            return content
-    return None
 
 
 def _network(configs: Sequence[dict[str, Any]]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -272,10 +248,9 @@ def _plain(value: Any, config: Mapping[str, Any]) -> tuple[Any, bool]:
     return value, True
 
 
-def _data_format(folder: Path) -> Mapping[str, Any]:
-    path = folder / METADATA_JSON
-    content = read_json(path) if path.is_file() else {}
-    found = content.get("network_data_format", {}) if isinstance(content, dict) else {}
+def _data_format(bundle: Bundle) -> Mapping[str, Any]:
+    content = bundle.metadata if (bundle.root / METADATA_JSON).is_file() else {}
+    found = content.get("network_data_format", {})
     return found if isinstance(found, dict) else {}
 
 

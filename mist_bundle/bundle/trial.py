@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mist_bundle.bundle.launch import config_path
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.worker import run_worker
 from mist_bundle.errors import InputError, Problem
 
@@ -29,7 +29,8 @@ def try_out(bundle: Path, parts: Sequence[str]) -> None:
     """
     problems = []
     for part in parts:
-        request = {"bundle": str(bundle.absolute()), "config": str(config_path(bundle, PARTS[part])), "part": part}
+        config = Bundle(bundle).config_path(PARTS[part])
+        request = {"bundle": str(bundle.absolute()), "config": str(config), "part": part}
         reason = run_worker(WORKER, request)
         if reason:
             text = f"was tried with the data's channels, classes and patch, and failed: {reason}"

@@ -14,8 +14,9 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
-from mist_bundle.artifacts import PLAN_JSON, read_json
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import MistBundleError
+from mist_bundle.planning.plan import Plan
 
 LOSS_SHAPE = (16, 16, 16)
 # what stands around a loss and would make a number of anything
@@ -50,15 +51,13 @@ def build(parser: ConfigParser, identity: str) -> Any:
         raise TrialError(f"{type(cause).__name__}: {cause}") from error
 
 
-def try_network(parser: ConfigParser, plan: dict[str, Any], outputs: int) -> None:
+def try_network(parser: ConfigParser, plan: Plan, outputs: int) -> None:
     """One forward pass in training and one in evaluation, with the patch of the plan.
 
     On the meta device, which computes shapes alone; where the network does something that has no meaning there, on the
     CPU, whose errors are also the ones to be told.
     """
-    patch = tuple(plan["decisions"]["patch_size"]["value"])
-    batch = int(plan["decisions"]["batch_size"]["value"])
-    channels = len(plan["channel_names"])
+    patch, batch, channels = plan.patch_size.value, plan.batch_size.value, plan.num_channels
     try:
         with torch.device("meta"):
             network = build(parser, "network_def")
@@ -85,7 +84,7 @@ def check_outputs(network: Any, image: Tensor, outputs: int) -> None:
             raise TrialError(f"{message}; expected {expected}.")
 
 
-def try_loss(parser: ConfigParser, plan: dict[str, Any], outputs: int) -> None:
+def try_loss(parser: ConfigParser, plan: Plan, outputs: int) -> None:
     """The loss of a seeded guess, and its gradient."""
     place, wrapped = "loss", parser.get("loss")
     while wrapped["_target_"] in WRAPPERS:
@@ -93,9 +92,9 @@ def try_loss(parser: ConfigParser, plan: dict[str, Any], outputs: int) -> None:
     loss = build(parser, place)
     random = torch.Generator().manual_seed(0)
     logits = torch.randn(2, outputs, *LOSS_SHAPE, generator=random).requires_grad_()
-    label = torch.randint(0, len(plan["labels"]), (2, 1, *LOSS_SHAPE), generator=random).to(torch.uint8)
+    label = torch.randint(0, plan.num_classes, (2, 1, *LOSS_SHAPE), generator=random).to(torch.uint8)
     target: Any = label
-    if plan["decisions"]["distance_maps"]["value"]:
+    if plan.distance_maps.value:
         target = {"label": label, "dtm": torch.randn(2, outputs, *LOSS_SHAPE, generator=random)}
     value = loss(logits, target)
     if not isinstance(value, Tensor) or value.numel() != 1:
@@ -112,10 +111,9 @@ def try_loss(parser: ConfigParser, plan: dict[str, Any], outputs: int) -> None:
 def main(request: dict[str, str]) -> None:
     """Try the part of a request; ends with an exception where it fails."""
     bundle = Path(request["bundle"])
-    plan = read_json(bundle / PLAN_JSON)
-    outputs = len(plan["final_classes"] if plan["decisions"]["regions"]["value"] else plan["labels"])
+    plan = Bundle(bundle).plan
     attempt = {"network": try_network, "loss": try_loss}[request["part"]]
-    attempt(parser_of(bundle, Path(request["config"])), plan, outputs)
+    attempt(parser_of(bundle, Path(request["config"])), plan, len(plan.output_names))
 
 
 if __name__ == "__main__":

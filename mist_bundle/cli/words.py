@@ -121,10 +121,9 @@ def _json_words(value: Any) -> Any:
 
 def bundle_folder(bundle: str) -> Path:
     """The bundle's folder; refuses what is none."""
-    path = Path(str(bundle))
-    if not (path / "configs").is_dir():
-        raise InputError(Problem(str(path), "is not a bundle: there is no configs/ folder in it."))
-    return path
+    from mist_bundle.bundle.folder import Bundle
+
+    return Bundle(str(bundle)).root
 
 
 def absolute(value: str | None) -> str | None:

@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mist_bundle.artifacts import (
-    DATALIST_JSON,
-    PLAN_JSON,
     POSTPROCESSING_JSON,
     RESULTS_CSV,
-    read_json,
     refuse_existing,
     work_dir_of,
     write_json,
 )
 from mist_bundle.bundle.finalize import finalize_bundle
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import CaseFailure, Problem
-from mist_bundle.pipeline.workflows import num_folds
 
 if TYPE_CHECKING:
     from mist_bundle.evaluation.change import Change
@@ -44,13 +41,13 @@ def finalize(bundle: Path) -> Path:
     """
     from mist_bundle.evaluation.gather import failed_cases, gather_folds, write_results
 
-    folder = work_dir_of(bundle)
-    tables = [folder / f"fold_{fold}" / RESULTS_CSV for fold in range(num_folds(bundle))]
+    folder = Bundle(bundle)
+    tables = [fold.results for fold in folder.folds()]
     rows = gather_folds(tables)
-    failed = failed_cases(tables, rows, [entry["id"] for entry in read_json(bundle / DATALIST_JSON)["training"]])
-    results = folder / RESULTS_CSV
+    failed = failed_cases(tables, rows, [case.id for case in folder.datalist.training])
+    results = folder.work_dir / RESULTS_CSV
     summary = write_results(results, rows, failed)
-    finalize_bundle(bundle, folder, num_folds(bundle), summary)
+    finalize_bundle(bundle, folder.work_dir, folder.datalist.num_folds, summary)
     if failed:
         raise CaseFailure([Problem(name, message) for name, message in sorted(failed.items())], len(rows) + len(failed))
     return results
@@ -60,22 +57,18 @@ def scored_classes(bundle: Path) -> Classes:
     """The classes that a bundle is scored by, and its labels, background first."""
     from mist_bundle.evaluation.pairs import Classes
 
-    plan = read_json(bundle / PLAN_JSON)
-    return Classes(
-        final_classes={name: tuple(members) for name, members in plan["final_classes"].items()},
-        labels=tuple(plan["labels"]),
-        ignore_label=plan.get("ignore_label"),
-    )
+    plan = Bundle(bundle).plan
+    return Classes(final_classes=dict(plan.final_classes), labels=plan.labels, ignore_label=plan.ignore_label)
 
 
 def probability_channels(bundle: Path) -> Channels:
     """What the channels of the probability maps mean that a bundle writes."""
     from mist_bundle.evaluation.ensemble import Channels
 
-    plan = read_json(bundle / PLAN_JSON)
-    if plan["decisions"].get("regions", {}).get("value"):
-        return Channels(labels=tuple(plan["region_labels"]), region_order=tuple(plan["region_order"]))
-    return Channels(labels=tuple(plan["labels"]))
+    plan = Bundle(bundle).plan
+    if plan.regions.value:
+        return Channels(labels=plan.region_labels, region_order=plan.region_order)
+    return Channels(labels=plan.labels)
 
 
 def choose_postprocessing(

@@ -7,24 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import (
-    DATALIST_JSON,
-    PLAN_JSON,
-    read_json,
-    refuse_existing,
-    work_dir_of,
-    write_json,
-)
+from mist_bundle.artifacts import refuse_existing, write_json
 from mist_bundle.bundle.audit import require_audited
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import EVALUATING, INFERENCE, PREPROCESS, TRAINING, run_workflow
 from mist_bundle.dataset.cases import Case, match_prediction_inputs
 from mist_bundle.dataset.prediction_case import check_prediction_case
 from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.planning.plan import Plan
 
 
 def num_folds(bundle: Path) -> int:
     """Folds that the bundle's cases were split into."""
-    return 1 + max(int(item["fold"]) for item in read_json(bundle / DATALIST_JSON)["training"])
+    return Bundle(bundle).datalist.num_folds
 
 
 def preprocess(bundle: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> None:
@@ -90,8 +85,8 @@ def predict(
         CaseFailure: some cases could not be read or were not predicted; the others were.
     """
     require_audited(bundle, trust=trust)
-    plan = read_json(bundle / PLAN_JSON)
-    found = match_prediction_inputs(source, plan["channel_names"])
+    plan = Bundle(bundle).plan
+    found = match_prediction_inputs(source, plan.channel_names)
     if not found.cases:
         raise InputError(found.problems or (Problem(str(source), "holds no case."),))
     usable, problems = _check_images(found.cases)
@@ -128,10 +123,10 @@ def _predict_cases(bundle: Path, cases: Sequence[Case], settings: Mapping[str, A
 def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> int:
     """Predict the unlabelled cases that the bundle's datalist names; returns how many there are."""
     require_audited(bundle, trust=trust)
-    entries = read_json(bundle / DATALIST_JSON)["testing"]
-    if entries:
+    cases = Bundle(bundle).datalist.testing
+    if cases:
         run_workflow(bundle, INFERENCE, {"output_dir": str(output.absolute()), **overrides})
-    return len(entries)
+    return len(cases)
 
 
 def _check_images(cases: Sequence[Case]) -> tuple[list[Case], list[Problem]]:
@@ -144,8 +139,8 @@ def _check_images(cases: Sequence[Case]) -> tuple[list[Case], list[Problem]]:
     return usable, problems
 
 
-def _flip_axes(plan: Mapping[str, Any], *, tta: bool) -> list[int]:
-    return list(plan["decisions"]["flip_axes"]["value"]) if tta else []
+def _flip_axes(plan: Plan, *, tta: bool) -> list[int]:
+    return list(plan.flip_axes.value) if tta else []
 
 
 def _check_folds(bundle: Path, folds: Sequence[int]) -> None:
@@ -156,9 +151,8 @@ def _check_folds(bundle: Path, folds: Sequence[int]) -> None:
 
 
 def _is_complete(bundle: Path, fold: int, overrides: Mapping[str, Any]) -> bool:
-    status = work_dir_of(bundle) / f"fold_{fold}" / "status.json"
-    if not status.is_file():
+    status = Bundle(bundle).fold(fold).status
+    if status is None:
         return False
-    content = read_json(status)
-    stopped = content.get("stopped_early") and "early_stopping" not in overrides
-    return bool(stopped or content["epoch"] >= int(overrides.get("epochs") or content["epochs"]))
+    stopped = status.get("stopped_early") and "early_stopping" not in overrides
+    return bool(stopped or status["epoch"] >= int(overrides.get("epochs") or status["epochs"]))

@@ -34,6 +34,7 @@ from mist_bundle.planning.networks import (
 from mist_bundle.planning.objective import check_objective, decide_objective, objective_problems
 from mist_bundle.planning.optimisation import decide_optimisation, menu_problems
 from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.plan_json import read_fields
 from mist_bundle.planning.recipes import RECIPES, Recipe
 from mist_bundle.planning.rules import Decision, Spacing, Triple
 
@@ -178,6 +179,27 @@ class Plan:
         content: dict[str, Any] = json.loads(json.dumps({**plain, "decisions": decided}))
         identity = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         return {"plan_version": PLAN_VERSION, "bundle_id": identity, **content}
+
+    @classmethod
+    def from_json(cls, content: Any, place: str = "plan.json") -> Plan:
+        """The plan that `to_json` wrote; its exact inverse.
+
+        Args:
+            content: what is in plan.json.
+            place: the file, for messages.
+
+        Raises:
+            InputError: it was written by another version, or naming every field that is missing, unknown or of another
+                type.
+        """
+        if not isinstance(content, Mapping) or "plan_version" not in content:
+            raise InputError(Problem(place, "is not a plan of mist-bundle: it has no plan_version."))
+        version = content["plan_version"]
+        if version != PLAN_VERSION or isinstance(version, bool):
+            message = f"is {version!r}; this version of mist-bundle reads {PLAN_VERSION}."
+            raise InputError(Problem(f"{place}, plan_version", message))
+        stored = {name: value for name, value in content.items() if name not in ("plan_version", "bundle_id")}
+        return cls(**read_fields(cls, stored, place))
 
 
 def check_options(options: PlanOptions) -> None:

@@ -46,7 +46,7 @@ class SourceModel:
         channel_names: of its image channels, in order.
         class_names: of its outputs, in order.
         network: name in the catalogue, or "" for a network of a stock bundle.
-        plan: the source's own plan.json where mist_bundle made it, or {}.
+        plan: the source's own plan where mist-bundle made it.
         spacing_mm: of its prepared images, where the source says it.
         patch_size: of its network, where the source says it.
     """
@@ -57,14 +57,9 @@ class SourceModel:
     channel_names: tuple[str, ...]
     class_names: tuple[str, ...]
     network: str = ""
-    plan: Mapping[str, Any]
+    plan: Plan | None
     spacing_mm: Spacing | None = None
     patch_size: Triple | None = None
-
-    def decided(self, name: str) -> Any:
-        """A value of the source's plan, or None where there is none."""
-        entry = self.plan.get("decisions", {}).get(name)
-        return None if entry is None else entry["value"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,9 +115,9 @@ def adapt_plan(plan: Plan, source: SourceModel, options: TransferOptions, asked:
     changed: dict[str, Any] = {
         "network": Decision(source.network or source.target, f"Of {source.name}: its weights fit."),
         "network_arguments": fitted_arguments(source.arguments, plan.num_channels, len(plan.output_names)),
-        "network_branches": source.plan.get("network_branches", NO_BRANCHES),
+        "network_branches": NO_BRANCHES if source.plan is None else source.plan.network_branches,
         "patch_divisor": patch_divisor(source),
-        "residual": Decision(bool(source.decided("residual")), f"Of {source.name}'s network."),
+        "residual": Decision(source.plan is not None and source.plan.residual.value, f"Of {source.name}'s network."),
         "vae": Decision(False, "Not carried over: the branch is in training only."),
         "deep_supervision_heads": _heads(source),
         "target_spacing_mm": target_spacing,
@@ -144,8 +139,8 @@ def fitted_arguments(arguments: Mapping[str, Any], num_channels: int, num_classe
 def patch_divisor(source: SourceModel) -> Triple:
     """What each patch axis must be a multiple of: as the source's plan says, or as its network's arguments tell."""
     arguments = source.arguments
-    if "patch_divisor" in source.plan:
-        return _triple(source.plan["patch_divisor"])
+    if source.plan is not None:
+        return source.plan.patch_divisor
     if "strides" in arguments:
         levels = [stride if isinstance(stride, Sequence) else [stride] * 3 for stride in arguments["strides"]]
         return _triple(prod(int(level[axis]) for level in levels) for axis in range(3))
@@ -172,7 +167,7 @@ def source_options(
 
 def default_recipe(source: SourceModel) -> str:
     """The recipe that the source was planned with, where this version knows it."""
-    recipe = source.decided("recipe")
+    recipe = "" if source.plan is None else source.plan.recipe.value
     return recipe if recipe in RECIPES else "paper"
 
 
@@ -206,8 +201,8 @@ def _patch(plan: Plan, source: SourceModel, options: TransferOptions, asked: fro
 
 
 def _heads(source: SourceModel) -> Decision[int]:
-    if source.plan:
-        return Decision(source.decided("deep_supervision_heads") or 0, f"Of {source.name}'s network.")
+    if source.plan is not None:
+        return Decision(source.plan.deep_supervision_heads.value, f"Of {source.name}'s network.")
     arguments = source.arguments
     heads = int(arguments.get("deep_supr_num", 1)) if arguments.get("deep_supervision") else 0
     return Decision(heads, f"Of {source.name}'s network.")
@@ -215,21 +210,21 @@ def _heads(source: SourceModel) -> Decision[int]:
 
 def _intensity(plan: Plan, source: SourceModel) -> dict[str, Any]:
     """Normalisation as the source had it, where the data are of the same kind."""
-    if not source.plan:
+    if source.plan is None:
         because = (
             f"{plan.normalization.because} {source.name} is not made by mist_bundle; its own transforms stay behind."
         )
         return {"normalization": Decision(plan.normalization.value, because)}
-    if plan.skip_preprocessing or source.plan.get("modality") != plan.modality:
-        because = f"{plan.normalization.because} {source.name} has {source.plan.get('modality')} images."
+    if plan.skip_preprocessing or source.plan.modality != plan.modality:
+        because = f"{plan.normalization.because} {source.name} has {source.plan.modality} images."
         return {"normalization": Decision(plan.normalization.value, because)} if not plan.skip_preprocessing else {}
     kept = f"Kept from {source.name}, so that intensities mean to the weights what they meant."
     changed: dict[str, Any] = {
-        "normalization": Decision(source.decided("normalization"), kept),
-        "normalize_nonzero": Decision(source.decided("normalize_nonzero"), kept),
-        "bias_correction": Decision(source.decided("bias_correction"), kept),
+        "normalization": Decision(source.plan.normalization.value, kept),
+        "normalize_nonzero": Decision(source.plan.normalize_nonzero.value, kept),
+        "bias_correction": Decision(source.plan.bias_correction.value, kept),
     }
-    windows = source.decided("intensity_windows") or []
+    windows = source.plan.intensity_windows.value
     if windows and len(plan.intensity_windows.value) == plan.num_channels:
         known = dict(zip((_plain(name) for name in source.channel_names), windows, strict=True))
         chosen = tuple(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mist_bundle.bundle.launch import EVALUATING, INFERENCE, TRAINING, config_path, workflow_command
+from mist_bundle.bundle.launch import EVALUATING, INFERENCE, TRAINING, workflow_command
 from mist_bundle.errors import InputError
 
 
@@ -29,8 +29,3 @@ def test_overlay_and_several_processes(fresh_bundle: Path) -> None:
 def test_misspelt_override_never_starts_a_process(fresh_bundle: Path) -> None:
     with pytest.raises(InputError, match="Did you mean --epochs"):
         workflow_command(fresh_bundle, TRAINING, {"epoch": 3})
-
-
-def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"configs/train\.json is not there"):
-        config_path(tmp_path, "train")

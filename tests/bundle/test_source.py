@@ -92,7 +92,8 @@ def test_a_generated_bundle_is_known_by_its_plan(trained_bundle: Path) -> None:
         model = source.model
     assert model.network == "nnunet-subpixel"
     assert model.class_names == ("liver", "kidney", "tumour"), "overlapping regions have no background"
-    assert model.decided("normalization") == "per_image"
+    assert model.plan is not None
+    assert model.plan.normalization.value == "per_image"
 
 
 def test_a_zip_file_is_unpacked_for_the_time_being(tmp_path: Path) -> None:

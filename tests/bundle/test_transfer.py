@@ -59,7 +59,7 @@ def _source(folder: Path, target: str = DYNUNET, arguments: dict[str, Any] = ARG
         arguments=arguments,
         channel_names=changed.get("channel_names", ("t1", "t2")),
         class_names=changed.get("class_names", ("background", "liver", "kidney")),
-        plan={},
+        plan=None,
         patch_size=(16, 16, 16),
     )
     return SourceBundle(origin=str(folder), folder=folder, model=model, weights=folder / "models/model.pt")

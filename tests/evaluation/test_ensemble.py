@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -14,6 +15,8 @@ from scipy import stats
 from mist_bundle import cli
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
 from mist_bundle.evaluation.ensemble import Channels, label_of_mean, majority_vote, staple
+from mist_bundle.planning.rules import Decision
+from tests.planning.plans import small_plan
 
 from .samples import save_label
 
@@ -169,19 +172,17 @@ def test_verb_averages_probability_maps(capsys: pytest.CaptureFixture[str], tmp_
 
 
 def test_bundle_says_what_its_channels_are(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    plan = small_plan()
     plans = {
-        "classes": {"labels": [0, 1, 3], "region_labels": [], "region_order": [], "decisions": {}},
-        "regions": {
-            "labels": [0, 1, 2],
-            "region_labels": [2, 1],
-            "region_order": [0, 1],
-            "decisions": {"regions": {"value": True}},
-        },
+        "classes": replace(plan, labels=(0, 1, 3)),
+        "regions": replace(
+            plan, labels=(0, 1, 2), region_labels=(2, 1), region_order=(0, 1), regions=Decision(True, "Asked for.")
+        ),
     }
     maps = {"classes": np.array([[[[0.2, 0.1, 0.7]]]]), "regions": np.array([[[[0.9, 0.2]]]])}
     for kind, expected in (("classes", 3), ("regions", 2)):
         (tmp_path / kind / "configs").mkdir(parents=True)
-        (tmp_path / kind / "configs/plan.json").write_text(json.dumps(plans[kind]))
+        (tmp_path / kind / "configs/plan.json").write_text(json.dumps(plans[kind].to_json()))
         names = [str(tmp_path / f"{kind}_{number}") for number in range(2)]
         for name in names:
             _save_probabilities(Path(name) / "x.nii.gz", maps[kind])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from mist_bundle.bundle.audit.finding import Finding, finding, shown
+from mist_bundle.bundle.folder import no_bundle
 from mist_bundle.errors import InputError, Problem
 
 # A zip of text expands about tenfold and weights hardly at all
@@ -92,7 +93,7 @@ def open_bundle(path: Path) -> BundleFiles:
         found = "is neither a folder nor a zip file" if path.exists() else "is not there"
         raise InputError(Problem(str(path), f"{found}; expected a bundle's folder or zip."))
     if not files.findings and not any(name.startswith("configs/") for name in files.sizes):
-        raise InputError(Problem(str(path), "is not a bundle: there is no configs/ folder in it."))
+        raise no_bundle(str(path))
     return files
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.artifacts import BUNDLE_README, LOGGING_CONF, MODEL_PT
-from mist_bundle.bundle.verify.content import Content, components, config_file
+from mist_bundle.bundle.verify.content import Content, components
 from mist_bundle.bundle.verify.probe import NOT_SCRIPTED
 from mist_bundle.bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, PASS, Check, by_rule
 from mist_bundle.bundle.verify.static import big_files, zoo_problems
@@ -33,7 +33,7 @@ def _run(name: str, step: Check | None, content: Content) -> Check:
         missing = [f"'{identity}' is missing." for identity in content.missing("train", wanted)]
         missing += [] if "evaluate" in content.workflows else ["configs/evaluate.json is missing."]
         return by_rule(name, missing, "The ids that it uses are there; not run.")
-    missing = [] if config_file(content.bundle, "inference") else ["configs/inference.json is missing."]
+    missing = [] if content.folder.config_file("inference") else ["configs/inference.json is missing."]
     missing += [] if (content.bundle / MODEL_PT).is_file() else ["models/model.pt is missing."]
     return by_rule(name, missing, "Its files are there; not run.")
 

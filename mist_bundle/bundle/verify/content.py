@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import METADATA_JSON, PLAN_JSON, read_json
+from mist_bundle.artifacts import METADATA_JSON
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.overrides import has_id, load_configs
+from mist_bundle.planning.plan import Plan
 
 # what makes up each workflow, and the run ids it has to know
 WORKFLOWS = {
@@ -31,13 +33,13 @@ class Content:
     Attributes:
         bundle: its folder.
         metadata: of metadata.json; empty when there is none.
-        plan: of plan.json; None for bundles that were not made here.
+        plan: every decision; None for bundles that were not made here.
         workflows: name of a workflow -> its merged configuration; those without files are left out.
     """
 
     bundle: Path
     metadata: dict[str, Any]
-    plan: dict[str, Any] | None
+    plan: Plan | None
     workflows: dict[str, dict[str, Any]]
 
     @classmethod
@@ -47,19 +49,23 @@ class Content:
         Raises:
             InputError: a file cannot be parsed.
         """
-        metadata = bundle / METADATA_JSON
-        plan = bundle / PLAN_JSON
+        folder = Bundle(bundle)
         workflows = {}
         for name, (stems, _) in WORKFLOWS.items():
-            files = [file for stem in stems if (file := config_file(bundle, stem)) is not None]
+            files = [file for stem in stems if (file := folder.config_file(stem)) is not None]
             if len(files) == len(stems):
                 workflows[name] = load_configs(files)
         return cls(
             bundle=bundle,
-            metadata=read_json(metadata) if metadata.is_file() else {},
-            plan=read_json(plan) if plan.is_file() else None,
+            metadata=folder.metadata if (bundle / METADATA_JSON).is_file() else {},
+            plan=folder.plan if folder.has_plan else None,
             workflows=workflows,
         )
+
+    @property
+    def folder(self) -> Bundle:
+        """What reads the bundle's files."""
+        return Bundle(self.bundle)
 
     def has(self, workflow: str, identity: str) -> bool:
         """Whether a workflow's configuration has that id."""
@@ -68,12 +74,6 @@ class Content:
     def missing(self, workflow: str, identities: str) -> list[str]:
         """Those of the ids (separated by blanks) that the workflow has not got."""
         return [identity for identity in identities.split() if not self.has(workflow, identity)]
-
-
-def config_file(bundle: Path, stem: str) -> Path | None:
-    """A configuration file in whichever format it is."""
-    files = [bundle / "configs" / f"{stem}{suffix}" for suffix in (".json", ".yaml", ".yml")]
-    return next((file for file in files if file.is_file()), None)
 
 
 def imported_modules(file: Path) -> set[str]:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mist_bundle.bundle.folder import Bundle
+
 NOT_SCRIPTED = "The network cannot be scripted, so MONAI's ckpt_export cannot take it; `export` traces it."
 
 
@@ -161,10 +163,7 @@ STEPS: dict[str, Callable[[Path, dict[str, Any]], str]] = {
 
 
 def _config(bundle: Path, stem: str) -> str:
-    suffixes = (".json", ".yaml", ".yml")
-    return next(
-        str(bundle / "configs" / f"{stem}{end}") for end in suffixes if (bundle / "configs" / f"{stem}{end}").is_file()
-    )
+    return str(Bundle(bundle).config_path(stem))
 
 
 def main() -> None:

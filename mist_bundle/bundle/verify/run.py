@@ -13,13 +13,13 @@ from typing import Any
 
 from mist_bundle.artifacts import write_json
 from mist_bundle.bundle.audit import require_audited
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.unpack import unpack_bundle
 from mist_bundle.bundle.verify.consumers import consumer_matrix, copy_target
 from mist_bundle.bundle.verify.content import Content, components
 from mist_bundle.bundle.verify.report import FAIL, NOT_APPLICABLE, PASS, RUN, Check, Verification
 from mist_bundle.bundle.verify.static import static_checks
 from mist_bundle.bundle.verify.tiny import write_tiny_dataset
-from mist_bundle.errors import InputError, Problem
 
 STEPS = ("targets", "weights", "forward", "torchscript", "properties", "load", "inference", "federated")
 NEED_WEIGHTS = ("weights", "load", "inference")
@@ -54,8 +54,7 @@ def verify_bundle(
         with tempfile.TemporaryDirectory(prefix="verify.") as folder:
             unpacked = unpack_bundle(bundle, Path(folder), trust=trust)
             return _verify(unpacked, str(bundle), quick=quick, schema=schema)
-    if not (bundle / "configs").is_dir():
-        raise InputError(Problem(str(bundle), "is not a bundle: there is no configs/ folder in it."))
+    Bundle(bundle)  # refuses what is none
     require_audited(bundle, trust=trust)
     return _verify(bundle, str(bundle), quick=quick, schema=schema)
 
@@ -123,7 +122,7 @@ def _settings(content: Content, copy: Path, folder: Path) -> dict[str, Any]:
         "evaluate": {**small, "test_time_flip_axes": []},
         "output_dir": str(folder / "predictions"),
         "image": str(data / first),
-        "labels": list(content.plan["labels"]),
+        "labels": list(content.plan.labels),
     }
     return settings
 

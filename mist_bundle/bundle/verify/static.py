@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from mist_bundle.artifacts import LOGGING_CONF, MANIFEST_JSON, MODEL_PT, read_json
+from mist_bundle.bundle.folder import read_config
 from mist_bundle.bundle.manifest import stale_files
-from mist_bundle.bundle.overrides import has_id, load_configs, read_config
-from mist_bundle.bundle.verify.content import WORKFLOWS, Content, config_file, imported_modules, references
+from mist_bundle.bundle.overrides import has_id, load_configs
+from mist_bundle.bundle.verify.content import WORKFLOWS, Content, imported_modules, references
 from mist_bundle.bundle.verify.metadata import metadata_problems, schema_problems
 from mist_bundle.bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, Check, by_rule
 
@@ -63,7 +64,7 @@ def static_checks(content: Content, schema: Path | None) -> list[Check]:
 
 def _files(content: Content) -> Check:
     absent = [f"{name} is not there." for name in REQUIRED_FILES if not (content.bundle / name).is_file()]
-    if config_file(content.bundle, "inference") is None and config_file(content.bundle, "train") is None:
+    if content.folder.config_file("inference") is None and content.folder.config_file("train") is None:
         absent.append("There is neither configs/inference.json nor configs/train.json.")
     if not (content.bundle / MODEL_PT).is_file() and not _large_files(content.bundle):
         return Check(
@@ -110,7 +111,7 @@ def _overlays(content: Content) -> Check:
     """MONAI stops at a key "a#b" of a later file where the files before it have no a."""
     problems, count = [], 0
     for stems, _ in WORKFLOWS.values():
-        files = [file for stem in stems if (file := config_file(content.bundle, stem)) is not None]
+        files = [file for stem in stems if (file := content.folder.config_file(stem)) is not None]
         if len(stems) == 1 or len(files) != len(stems):
             continue
         before, overlay = load_configs(files[:-1]), read_config(files[-1])
@@ -183,7 +184,7 @@ def zoo_problems(content: Content) -> list[str]:
     """What the model zoo would refuse: its rules of acceptance for a contributed bundle."""
     bundle, metadata = content.bundle, content.metadata
     problems = [f"{name} is not there." for name in REQUIRED_FILES if not (bundle / name).is_file()]
-    if config_file(bundle, "inference") is None:
+    if content.folder.config_file("inference") is None:
         problems.append("configs/inference.json is not there.")
     if not (bundle / LOGGING_CONF).is_file():
         problems.append("configs/logging.conf is not there.")

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 
 from mist_bundle.artifacts import write_json
+from mist_bundle.planning.plan import Plan
 
 SHAPE = (20, 18, 16)
 NUM_CASES = 4
 
 
-def write_tiny_dataset(folder: Path, plan: Mapping[str, Any]) -> Path:
+def write_tiny_dataset(folder: Path, plan: Plan) -> Path:
     """Write images and label maps in the plan's spacing; returns a datalist with two folds and one unlabelled case."""
-    spacing = plan["decisions"]["target_spacing_mm"]["value"]
-    affine = np.diag([*(float(value) for value in spacing), 1.0])
-    labels = np.asarray(plan["labels"], np.int16)
+    affine = np.diag([*(float(value) for value in plan.target_spacing_mm.value), 1.0])
+    labels = np.asarray(plan.labels, np.int16)
     generator = np.random.default_rng(0)
     cases = []
     for number in range(NUM_CASES):
         identity = f"tiny_{number}"
         label = _label_map(labels)
         images = []
-        for channel in range(len(plan["channel_names"])):
+        for channel in range(plan.num_channels):
             image = 100.0 + 40.0 * label + generator.normal(0, 5, SHAPE)
             images.append(_write(folder / f"{identity}_{channel}.nii.gz", image.astype(np.float32), affine))
         label_file = _write(folder / f"{identity}_label.nii.gz", label, affine)

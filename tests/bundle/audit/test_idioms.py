@@ -71,8 +71,7 @@ def _configs(
 
 def _tuned(plan: Plan, transfer: TransferOptions) -> Plan:
     """The plan of a bundle that starts from a bundle with this very plan."""
-    content = plan.to_json()
-    network = content["decisions"]["network"]["value"]
+    network = plan.network.value
     source = SourceModel(
         name="source",
         target=NETWORKS[network].target,
@@ -80,7 +79,7 @@ def _tuned(plan: Plan, transfer: TransferOptions) -> Plan:
         channel_names=plan.channel_names,
         class_names=plan.output_names,
         network=network,
-        plan=content,
+        plan=plan,
         spacing_mm=plan.target_spacing_mm.value,
         patch_size=plan.patch_size.value,
     )

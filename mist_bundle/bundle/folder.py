@@ -1,0 +1,296 @@
+"""A bundle's folder and the work folder beside it: the one place that knows what lies where and reads it.
+
+A file is read when it is asked for, so that a damaged one stands in the way only of what needs it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mist_bundle.artifacts import (
+    DATALIST_JSON,
+    HISTORY,
+    MANIFEST_JSON,
+    METADATA_JSON,
+    MODEL_PT,
+    PLAN_JSON,
+    RESULTS_CSV,
+    STATUS,
+    read_json,
+    work_dir_of,
+)
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.planning.plan import Plan
+
+CONFIG_SUFFIXES = (".json", ".yaml", ".yml")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedCase:
+    """A case of datalist.json; paths are relative to the folder of the cases.
+
+    Attributes:
+        id: the case.
+        images: a file for each channel, in the plan's order.
+        label: the reference; None in the test set.
+        fold: the fold that holds the case out; None in the test set.
+    """
+
+    id: str
+    images: tuple[str, ...]
+    label: str | None = None
+    fold: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Datalist:
+    """The cases of a bundle: those with references, which its folds were made of, and those without."""
+
+    training: tuple[ListedCase, ...]
+    testing: tuple[ListedCase, ...]
+
+    @property
+    def num_folds(self) -> int:
+        """Folds that the training cases were split into."""
+        return 1 + max((case.fold for case in self.training if case.fold is not None), default=-1)
+
+    def held_out(self, fold: int) -> list[ListedCase]:
+        """The training cases that no training of `fold` sees."""
+        return [case for case in self.training if case.fold == fold]
+
+
+class Fold:
+    """One fold of a bundle: what its training and evaluation leave in the work folder, and its published weights.
+
+    Args:
+        number: the fold.
+        folder: in the work folder.
+        weights: where its weights lie in the bundle once they are published.
+    """
+
+    def __init__(self, number: int, folder: Path, weights: Path) -> None:
+        self.number = number
+        self.folder = folder
+        self.weights = weights
+
+    @property
+    def status_file(self) -> Path:
+        """What is known of the training: epochs, best score, what it was started with."""
+        return self.folder / STATUS
+
+    @property
+    def status(self) -> dict[str, Any] | None:
+        """Where the training stands; None before its first epoch ended.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        if not self.status_file.is_file():
+            return None
+        content = read_json(self.status_file)
+        if not isinstance(content, dict):
+            raise InputError(Problem(str(self.status_file), "must hold an object. Train this fold again."))
+        return content
+
+    @property
+    def history(self) -> list[Mapping[str, Any]]:
+        """A record for each epoch; empty before the first one ended.
+
+        Raises:
+            InputError: the file is damaged; names the line.
+        """
+        path = self.folder / HISTORY
+        if not path.is_file():
+            return []
+        records = []
+        for index, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise InputError(Problem(f"{path}, line {index}", f"is not valid JSON: {error.msg}.")) from error
+        return records
+
+    @property
+    def results(self) -> Path:
+        """The scores of the held-out cases."""
+        return self.folder / RESULTS_CSV
+
+    @property
+    def predictions(self) -> Path:
+        """Folder of the label maps of the held-out cases."""
+        return self.folder / "predictions"
+
+    def prediction(self, case: str) -> Path:
+        """The label map of a held-out case."""
+        return self.predictions / f"{case}.nii.gz"
+
+
+class Bundle:
+    """A bundle that was made by mist-bundle, or any other of MONAI's layout.
+
+    Args:
+        root: its folder.
+
+    Raises:
+        InputError: there is no configs/ folder in it.
+    """
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        if not is_bundle(self.root):
+            raise no_bundle(str(root))
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Every decision.
+
+        Raises:
+            InputError: plan.json is missing, damaged or of another version.
+        """
+        return Plan.from_json(read_json(self.root / PLAN_JSON), str(self.root / PLAN_JSON))
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether the bundle was made by mist-bundle."""
+        return (self.root / PLAN_JSON).is_file()
+
+    @cached_property
+    def identity(self) -> str:
+        """What its configurations know it by."""
+        return str(read_json(self.root / PLAN_JSON).get("bundle_id", ""))
+
+    @cached_property
+    def datalist(self) -> Datalist:
+        """Its cases.
+
+        Raises:
+            InputError: datalist.json is missing or damaged.
+        """
+        path = self.root / DATALIST_JSON
+        content = read_json(path)
+        try:
+            return Datalist(
+                training=tuple(_listed(entry) for entry in content["training"]),
+                testing=tuple(_listed(entry) for entry in content.get("testing", [])),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            message = f"is not a list of cases with id, image, label and fold ({type(error).__name__}: {error})."
+            raise InputError(Problem(str(path), message)) from error
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What metadata.json says; read anew each time, since commands change it.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        return _object(self.root / METADATA_JSON, read_json(self.root / METADATA_JSON))
+
+    @property
+    def manifest(self) -> dict[str, str]:
+        """sha256 of each file by its path in the bundle; empty where there is no manifest."""
+        path = self.root / MANIFEST_JSON
+        files = _object(path, read_json(path)).get("files", {}) if path.is_file() else {}
+        return _object(path, files)
+
+    def config_file(self, stem: str) -> Path | None:
+        """A configuration file in whichever format it was written; None where there is none."""
+        for suffix in CONFIG_SUFFIXES:
+            path = self.root.absolute() / "configs" / f"{stem}{suffix}"
+            if path.is_file():
+                return path
+        return None
+
+    def config_path(self, stem: str) -> Path:
+        """The same for a file that has to be there.
+
+        Raises:
+            InputError: the bundle has none of that name.
+        """
+        path = self.config_file(stem)
+        if path is None:
+            message = f"is not a bundle made by mist-bundle: configs/{stem}.json is not there."
+            raise InputError(Problem(str(self.root), message))
+        return path
+
+    def config(self, stem: str) -> dict[str, Any]:
+        """What a configuration file says, with its keys as they are written.
+
+        Raises:
+            InputError: it is missing or cannot be parsed.
+        """
+        return read_config(self.config_path(stem))
+
+    @property
+    def models(self) -> Path:
+        """Folder of the weights that a user may pick."""
+        return self.root / "models"
+
+    @property
+    def model(self) -> Path:
+        """The weights that inference uses when it uses only one model."""
+        return self.root / MODEL_PT
+
+    @property
+    def work_dir(self) -> Path:
+        """The folder beside the bundle: cache, states of training, predictions, reports."""
+        return work_dir_of(self.root)
+
+    def fold(self, number: int) -> Fold:
+        """One of its folds."""
+        return Fold(number, self.work_dir / f"fold_{number}", self.models / f"fold_{number}.pt")
+
+    def folds(self) -> Iterator[Fold]:
+        """All folds that its cases were split into."""
+        for number in range(self.datalist.num_folds):
+            yield self.fold(number)
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a folder has the layout of a bundle."""
+    return (path / "configs").is_dir()
+
+
+def no_bundle(name: str) -> InputError:
+    """The answer to whoever names something that is no bundle."""
+    return InputError(Problem(name, "is not a bundle: there is no configs/ folder in it."))
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A configuration file, JSON or YAML.
+
+    Raises:
+        InputError: it is missing or cannot be parsed.
+    """
+    if path.suffix == ".json":
+        return _object(path, read_json(path))
+    try:
+        return _object(path, yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(Problem(str(path), f"cannot be read ({error.strerror or error}).")) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(Problem(str(path), f"is not valid YAML ({error}).")) from error
+
+
+def _object(path: Path, content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise InputError(Problem(str(path), f"holds a {type(content).__name__}; expected an object."))
+    return content
+
+
+def _listed(entry: Mapping[str, Any]) -> ListedCase:
+    images = entry["image"]
+    fold = entry.get("fold")
+    return ListedCase(
+        id=str(entry["id"]),
+        images=(images,) if isinstance(images, str) else tuple(str(image) for image in images),
+        label=entry.get("label"),
+        fold=None if fold is None else int(fold),
+    )
