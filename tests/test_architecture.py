@@ -28,6 +28,16 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {*BASE, "dataset", "planning", "catalog", "runtime.numerics"},
         {"yaml", "numpy", "nibabel", "torch", "monai", *OPTIONAL},
     ),
+    "trust": ({*BASE, "bundle", "planning", "catalog"}, {"yaml", "torch", "monai", *OPTIONAL}),
+    "transfer": (
+        {*BASE, "bundle", "trust", "sharing", "planning", "catalog"},
+        {"yaml", "numpy", "torch", "monai", *OPTIONAL},
+    ),
+    "sharing": ({*BASE, "bundle", "trust", "planning", "catalog"}, {"yaml", "numpy", "torch", "monai", *OPTIONAL}),
+    "verify": (
+        {*BASE, "bundle", "trust", "sharing", "planning", "catalog"},
+        {"yaml", "numpy", "nibabel", "torch", "monai", *OPTIONAL},
+    ),
     "evaluation": (
         {*BASE, "dataset", "catalog", "runtime.metrics", "runtime.postprocessing"},
         {*NUMERIC, "nibabel", "SimpleITK"},

@@ -12,6 +12,7 @@ from mist_bundle.cli.comparison import compare, ensemble, rank
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
 from mist_bundle.cli.evaluation import choose_postprocessing, evaluate, postprocess
+from mist_bundle.cli.finetune import average_weights, finetune
 from mist_bundle.cli.help import help_text, overview
 from mist_bundle.cli.menu import (
     augmentations,
@@ -25,7 +26,6 @@ from mist_bundle.cli.menu import (
 )
 from mist_bundle.cli.report import report
 from mist_bundle.cli.sharing import bump, export, pack, push, unpack
-from mist_bundle.cli.transfer import average_weights, finetune
 from mist_bundle.cli.trust import audit, make_key, sign, verify
 from mist_bundle.cli.typed import typed
 from mist_bundle.cli.words import check_flags, nearest_word

@@ -23,7 +23,7 @@ def export(
         trust: go on with a bundle that does not pass the audit; its configuration is evaluated.
         overwrite: replace files that are there already.
     """
-    from mist_bundle.bundle.export import export_bundle, report_table
+    from mist_bundle.sharing.export import export_bundle, report_table
 
     formats = sequence("format", format, str)
     report = export_bundle(bundle_folder(bundle), formats, optional_path(output), trust=trust, overwrite=overwrite)
@@ -49,7 +49,7 @@ def pack(
         large_files_limit_mb: megabytes above which a file is large.
         overwrite: replace a file that is there already.
     """
-    from mist_bundle.bundle.pack import pack_bundle
+    from mist_bundle.sharing.pack import pack_bundle
 
     packed = pack_bundle(
         bundle_folder(bundle),
@@ -72,7 +72,7 @@ def unpack(archive: str, output: str = ".", trust: bool = False, overwrite: bool
         trust: accept a bundle that does not pass the audit or has no MANIFEST.json.
         overwrite: replace a bundle that is there already.
     """
-    from mist_bundle.bundle.unpack import large_file_paths, unpack_bundle
+    from mist_bundle.sharing.unpack import large_file_paths, unpack_bundle
 
     bundle = unpack_bundle(Path(str(archive)), Path(str(output)), trust=trust, overwrite=overwrite)
     print(f"Bundle: {bundle}")
@@ -90,7 +90,7 @@ def bump(bundle: str, message: str, part: str = "patch") -> None:
         message: what changed, in a sentence.
         part: major, minor or patch.
     """
-    from mist_bundle.bundle.version import bump_version
+    from mist_bundle.sharing.version import bump_version
 
     print(f"Version {bump_version(bundle_folder(bundle), str(message), str(part))}")
 
@@ -103,6 +103,6 @@ def push(bundle: str, repo: str, public: bool = False) -> None:
         repo: organisation/name; made where it does not exist.
         public: a repository that is made can be seen by all.
     """
-    from mist_bundle.bundle.push import push_bundle
+    from mist_bundle.sharing.push import push_bundle
 
     print(f"Uploaded: {push_bundle(bundle_folder(bundle), str(repo), private=not public)}")

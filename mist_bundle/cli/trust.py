@@ -19,7 +19,7 @@ def audit(bundle: str, format: str = "text", public_key: str | None = None) -> N
         format: text for people, json for programs.
         public_key: file of the public key that must have signed the bundle.
     """
-    from mist_bundle.bundle.audit.run import audit_bundle
+    from mist_bundle.trust.audit.run import audit_bundle
 
     _check_format(format)
     report = audit_bundle(Path(str(bundle)), optional_path(public_key))
@@ -40,7 +40,7 @@ def verify(
         trust: run a bundle that does not pass `audit`.
         format: text for people, json for programs.
     """
-    from mist_bundle.bundle.verify.run import verify_bundle
+    from mist_bundle.verify.run import verify_bundle
 
     _check_format(format)
     result = verify_bundle(Path(str(bundle)), quick=quick, schema=optional_path(schema), trust=trust)
@@ -57,7 +57,7 @@ def sign(bundle: str, key: str) -> None:
         key: your private key, as made by make_key.
     """
     from mist_bundle.artifacts import SIGNATURE
-    from mist_bundle.bundle.signature import sign_bundle
+    from mist_bundle.trust.signature import sign_bundle
 
     fingerprint = sign_bundle(Path(str(bundle)), Path(str(key)))
     print(f"Signed with the key {fingerprint}: {Path(str(bundle)) / SIGNATURE}")
@@ -69,7 +69,7 @@ def make_key(path: str) -> None:
     Args:
         path: file for the private key, which stays with you; the public key goes to the same name with .pub.
     """
-    from mist_bundle.bundle.signature import make_key as make
+    from mist_bundle.trust.signature import make_key as make
 
     print(f"Private key: {path}\nPublic key, for those who receive your bundles: {make(Path(str(path)))}")
 

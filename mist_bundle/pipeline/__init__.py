@@ -5,6 +5,7 @@ Each takes plain values, raises InputError or CaseFailure, returns what was made
 
 from mist_bundle.artifacts import work_dir_of
 from mist_bundle.pipeline.configure import Analyzed, Configured, analyze_dataset, autoconfig
+from mist_bundle.pipeline.finetune import FineTuned, average_weights, finetune
 from mist_bundle.pipeline.results import (
     choose_postprocessing,
     finalize,
@@ -12,7 +13,6 @@ from mist_bundle.pipeline.results import (
     report,
     scored_classes,
 )
-from mist_bundle.pipeline.transfer import FineTuned, average_weights, finetune
 from mist_bundle.pipeline.workflows import evaluate_folds, num_folds, predict, predict_test_set, preprocess, train
 
 __all__ = [

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.artifacts import refuse_existing, write_json
-from mist_bundle.bundle.audit import require_audited
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import EVALUATING, INFERENCE, PREPROCESS, TRAINING, run_workflow
 from mist_bundle.dataset.cases import Case, match_prediction_inputs
 from mist_bundle.dataset.prediction_case import check_prediction_case
 from mist_bundle.errors import CaseFailure, InputError, Problem
 from mist_bundle.planning.plan import Plan
+from mist_bundle.trust.audit import require_audited
 
 
 def num_folds(bundle: Path) -> int:

@@ -121,7 +121,7 @@ class Plan:
     asked_network_arguments: Mapping[str, Any] | None = None
     loss_arguments: Mapping[str, Any] | None = None
     deep_supervision_weights: Decision[tuple[float, ...]] | None = None
-    # of a plan that starts from another bundle's weights (planning/transfer.py)
+    # of a plan that starts from another bundle's weights (planning/finetune.py)
     initial_weights: Decision[str] | None = None
     frozen_epochs: Decision[int] | None = None
     frozen_parts: Decision[tuple[str, ...]] | None = None

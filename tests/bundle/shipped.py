@@ -24,7 +24,7 @@ from mist_bundle.artifacts import (
 )
 from mist_bundle.bundle.card import RESULTS_END, RESULTS_START
 from mist_bundle.bundle.manifest import write_manifest
-from mist_bundle.bundle.version import bump_version
+from mist_bundle.sharing.version import bump_version
 from tests.bundle.golden import TRAINED
 
 SCORES = f"docs/{RESULTS_CSV}"

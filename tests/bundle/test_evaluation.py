@@ -13,12 +13,12 @@ import pytest
 
 from mist_bundle import cli, pipeline
 from mist_bundle.artifacts import read_json, work_dir_of
-from mist_bundle.bundle.intact import check_manifest
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK
 from mist_bundle.evaluation.out_of_fold import held_out_cases
 from mist_bundle.runtime.metrics.case import METRICS
 from mist_bundle.runtime.metrics.table import read_results
 from mist_bundle.runtime.postprocessing.strategy import apply_strategy, parse_strategy
+from mist_bundle.trust.intact import check_manifest
 
 
 @pytest.fixture

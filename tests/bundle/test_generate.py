@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from mist_bundle import pipeline
-from mist_bundle.bundle.audit import require_audited
 from mist_bundle.bundle.launch import configured_dataset_dir
 from mist_bundle.errors import InputError
 from mist_bundle.planning.options import PlanOptions
-from tests.bundle.conftest import TINY
+from mist_bundle.trust.audit import require_audited
+from tests.conftest import TINY
 
 CONFIGS = {"train", "evaluate", "inference", "preprocess", "multi_gpu_train", "multi_gpu_evaluate"}
 DOCUMENTS = {"metadata", "plan", "datalist", "postprocessing"}
@@ -70,7 +70,7 @@ def test_every_decision_has_a_reason(fresh_bundle: Path) -> None:
 
 
 def test_same_input_gives_the_same_bytes(phantom_json: Path, fresh_bundle: Path, tmp_path: Path) -> None:
-    from tests.bundle.conftest import TINY
+    from tests.conftest import TINY
 
     # beside the first one: what is relative to the folder is the same from there
     again = pipeline.autoconfig(phantom_json, fresh_bundle.parent.parent / tmp_path.name, TINY).bundle
@@ -87,7 +87,7 @@ def test_existing_bundle_is_not_overwritten_unasked(own_bundle: Path, phantom_js
 def test_yaml_is_the_same_configuration(phantom_json: Path, fresh_bundle: Path, tmp_path: Path) -> None:
     import yaml
 
-    from tests.bundle.conftest import TINY
+    from tests.conftest import TINY
 
     folder = fresh_bundle.parent.parent / tmp_path.name
     bundle = pipeline.autoconfig(phantom_json, folder, TINY, config_format="yaml").bundle

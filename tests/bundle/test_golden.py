@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mist_bundle.bundle.intact import check_manifest
 from mist_bundle.bundle.manifest import file_hashes
-from mist_bundle.bundle.pack import bundle_files
 from mist_bundle.bundle.vendor import RUNTIME, runtime_files
+from mist_bundle.sharing.pack import bundle_files
+from mist_bundle.trust.intact import check_manifest
 from tests.bundle.golden import BUNDLES, GOLDEN, TRAINED, Golden, generate, texts
 
 HINT = "the generated bundles changed; if that was meant, run scripts/regenerate_bundles and commit the difference"

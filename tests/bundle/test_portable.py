@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mist_bundle.bundle.pack import pack_bundle
+from mist_bundle.sharing.pack import pack_bundle
 
 PREDICT = ("-m", "monai.bundle", "run", "inference", "--config_file", "configs/inference.json", "--device", "cpu")
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from mist_bundle import cli
-from mist_bundle.bundle.audit.run import audit_bundle
 from mist_bundle.bundle.manifest import file_hashes
-from mist_bundle.bundle.verify.run import verify_bundle
 from mist_bundle.dataset.msd_layout import convert_msd
 from mist_bundle.errors import EXIT_OK
+from mist_bundle.trust.audit.run import audit_bundle
+from mist_bundle.verify.run import verify_bundle
 from tests.bundle.golden import TRAINED
 from tests.bundle.shipped import OPTIONS, renew
 

@@ -12,7 +12,7 @@ from monai.networks.nets import DynUNet
 from safetensors.torch import save_file
 
 from mist_bundle.runtime.handlers.initial_weights import InitialWeights
-from tests.bundle.test_transfer import ARGUMENTS
+from tests.transfer.test_match import ARGUMENTS
 
 TRAINER = Engine(lambda engine, batch: None)
 

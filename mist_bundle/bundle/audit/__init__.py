@@ -1,5 +1,0 @@
-"""Read a bundle without running anything in it, and say whether it holds only what this project generates."""
-
-from mist_bundle.bundle.audit.gate import require_audited
-
-__all__ = ["require_audited"]

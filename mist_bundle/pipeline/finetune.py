@@ -1,0 +1,112 @@
+"""A bundle that begins from the weights of another; the mean of several weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.artifacts import refuse_existing
+from mist_bundle.bundle.generate import bundle_name
+from mist_bundle.dataset.spec import DatasetSpec
+from mist_bundle.errors import Collecting, InputError, Problem
+from mist_bundle.pipeline.configure import Configured, autoconfig
+from mist_bundle.planning.finetune import TransferOptions, adapt_plan, check_transfer_options, source_options
+from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.plan import Plan, check_options
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FineTuned:
+    """What finetune made: the new bundle, and the account of the weights as rows for people."""
+
+    configured: Configured
+    rows: tuple[tuple[str, str, str], ...]
+
+
+def finetune(
+    source: str,
+    dataset_json: Path,
+    output: Path,
+    options: PlanOptions,
+    transfer: TransferOptions,
+    *,
+    asked: frozenset[str] = frozenset(),
+    trust: bool = False,
+    **how: Any,
+) -> FineTuned:
+    """A new bundle for new data whose training begins from another bundle's weights; the source is only read.
+
+    Args:
+        source: a bundle's folder, a zip file, or a Hugging Face repository (see `open_source`).
+        dataset_json: the new data's description.
+        output: folder that the new bundle is made in.
+        options: as for `autoconfig`; the recipe is the source's unless "recipe" is among `asked`.
+        transfer: how weights are carried over and trained on.
+        asked: names of plan options that were given explicitly: these win over what the source had.
+        trust: go on with a source that does not pass the audit.
+        how: fold_by, fold_file, config_format, workers, overwrite of `autoconfig`.
+
+    Raises:
+        InputError: everything that is wrong, before anything is written.
+    """
+    from mist_bundle.transfer import match as carrying
+    from mist_bundle.transfer.open_source import open_source
+    from mist_bundle.transfer.stages import with_stages
+
+    problems: list[Problem] = []
+    with Collecting(problems):
+        check_transfer_options(transfer)
+    with Collecting(problems):
+        check_options(options)
+    if problems:
+        raise InputError(problems)
+    target = output / bundle_name(DatasetSpec.from_json(dataset_json))
+    if Path(source).is_dir() and target.exists() and target.samefile(source):
+        message = "is the source itself, which is never changed. Choose another --output."
+        raise InputError(Problem(str(target), message))
+    refuse_existing(target, overwrite=bool(how.get("overwrite")))
+    rows: list[tuple[str, str, str]] = []
+    with open_source(source, trust=trust) as opened:
+        options = source_options(options, opened.model, transfer, asked)
+
+        def adapt(plan: Plan) -> tuple[Plan, Mapping[str, bytes]]:
+            plan = with_stages(adapt_plan(plan, opened.model, transfer, asked), opened.model.target)
+            carried = carrying.transfer_weights(opened, plan, transfer.channels)
+            rows.extend(carrying.report_rows(carried))
+            return plan, carrying.initial_files(carried, opened, transfer.channels)
+
+        configured = autoconfig(dataset_json, output, options, adapt=adapt, **how)
+    return FineTuned(configured=configured, rows=tuple(rows))
+
+
+def average_weights(sources: Sequence[Path], output: Path, *, overwrite: bool = False) -> tuple[Path, ...]:
+    """Write the mean of several weight files, or of a bundle's fold_*.pt.
+
+    Args:
+        sources: one bundle's folder, or two files or more.
+        output: file to write: .pt for a torch state dict, .safetensors otherwise.
+        overwrite: replace a file that is there.
+
+    Returns:
+        The files that were averaged.
+
+    Raises:
+        InputError: fewer than two files, or files of different networks.
+    """
+    from mist_bundle.transfer import tensors as weights
+
+    refuse_existing(output, overwrite=overwrite)
+    if output.suffix not in (".pt", weights.SAFETENSORS):
+        raise InputError(Problem("--output", f"is {output}; expected a file ending in .pt or {weights.SAFETENSORS}."))
+    files = [
+        file
+        for source in sources
+        for file in (sorted((source / "models").glob("fold_*.pt")) if source.is_dir() else [source])
+    ]
+    missing = [Problem(str(file), "is not there.") for file in files if not file.is_file()]
+    if missing:
+        raise InputError(missing)
+    weights.write_weights(output, weights.average_weights(files), overwrite=overwrite)
+    return tuple(files)

@@ -1,0 +1,192 @@
+"""Write a trained bundle's network in the formats that other programs load, each compared with the original.
+
+Every format is made by a process of its own (export_worker.py): a network that one converter cannot take leaves the
+other formats alone, and the bundle's `scripts` never meet another bundle's. A file appears only when its outputs agree
+with the network's own on two seeded inputs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from mist_bundle.artifacts import MODEL_PT, adopt_file, read_json, write_json
+from mist_bundle.bundle.folder import Bundle
+from mist_bundle.bundle.manifest import write_manifest
+from mist_bundle.bundle.worker import run_worker
+from mist_bundle.catalog.choice import nearest
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.trust.intact import pass_audit
+
+REPORT_JSON = "export.json"
+WORKER = "mist_bundle.sharing.export_worker"
+# Differences allowed between an exported network and the original, times max(1, largest logit): the kernels of another
+# runtime add in another order. Observed: below 1e-5.
+TOLERANCE = 1e-4
+OWN_WEIGHTS = frozenset({"state_dict", "safetensors"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """One row of the menu of formats: the file it makes and the packages it needs beyond those of a bundle."""
+
+    file: str
+    about: str
+    needs: tuple[str, ...] = ()
+
+
+FORMATS: dict[str, Format] = {
+    "torchscript": Format(file="model.ts", about="TorchScript with metadata.json and inference.json inside."),
+    "torch_export": Format(file="model.pt2", about="torch.export's program."),
+    "onnx": Format(file="model.onnx", about="ONNX in one file.", needs=("onnx", "onnxscript", "onnxruntime")),
+    "state_dict": Format(file="model.pt", about="PyTorch weights, loaded with weights_only=True."),
+    "safetensors": Format(file="model.safetensors", about="Weights without pickle.", needs=("safetensors",)),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exported:
+    """What became of one format.
+
+    Attributes:
+        format: name of the row.
+        file: name of the file, empty when it failed.
+        method: how it was converted: "script" or "trace" and so on.
+        batch: "any", or the only batch size that the file takes.
+        size_bytes: of the file.
+        sha256: of the file.
+        max_abs_difference: for each input, the largest difference from the original network's logits.
+        largest_logit: of the original network over all inputs, for scale.
+        problem: why it failed, empty when it did not.
+    """
+
+    format: str
+    file: str = ""
+    method: str = ""
+    batch: str = ""
+    size_bytes: int = 0
+    sha256: str = ""
+    max_abs_difference: list[float] = field(default_factory=list)
+    largest_logit: float = 0.0
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportReport:
+    """All formats that were asked for, and where the files and the report lie."""
+
+    folder: Path
+    report: Path
+    formats: tuple[Exported, ...]
+
+    def problems(self) -> list[Problem]:
+        """One for each format that failed."""
+        return [Problem(one.format, one.problem) for one in self.formats if one.problem]
+
+
+def export_bundle(
+    bundle: Path, formats: Sequence[str], output: Path | None = None, *, trust: bool = False, overwrite: bool = False
+) -> ExportReport:
+    """Export models/model.pt of a bundle.
+
+    Args:
+        bundle: a trained bundle.
+        formats: rows of FORMATS, or "all".
+        output: folder for the files; the bundle's models/ when None, whose manifest is then renewed.
+        trust: the user vouches for a bundle that does not pass the audit; its network is built from its configuration.
+        overwrite: replace files that are there.
+
+    Returns:
+        What became of each format; formats that failed carry the reason, their files are not there.
+
+    Raises:
+        InputError: unknown format, no weights, or a file is there already.
+    """
+    names = list(FORMATS) if "all" in formats else list(dict.fromkeys(formats))
+    folder = (output or bundle / "models").absolute()
+    inside = folder == (bundle / "models").absolute()
+    _check(bundle, names, folder, overwrite=overwrite)
+    pass_audit(bundle, trust=trust)
+    folder.mkdir(parents=True, exist_ok=True)
+    done = []
+    for name in names:
+        missing = [package for package in FORMATS[name].needs if importlib.util.find_spec(package) is None]
+        if missing:
+            needed = f"needs packages that are not here. Run: pip install {' '.join(missing)}"
+            done.append(Exported(format=name, problem=needed))
+        else:
+            done.append(_export(bundle, name, folder))
+    report = (bundle / "docs" if inside else folder) / REPORT_JSON
+    content = {"weights": MODEL_PT, "tolerance": TOLERANCE, "formats": [asdict(one) for one in done]}
+    write_json(report, content)
+    if inside:
+        write_manifest(bundle)
+    return ExportReport(folder=folder, report=report, formats=tuple(done))
+
+
+def _check(bundle: Path, names: Sequence[str], folder: Path, *, overwrite: bool) -> None:
+    menu = [*FORMATS, "all"]
+    problems = [
+        Problem("--format", f"there is no format called {name!r}. {nearest(name, menu)}")
+        for name in names
+        if name not in FORMATS
+    ]
+    weights = (bundle / MODEL_PT).absolute()
+    if not weights.is_file():
+        problems.append(Problem(str(weights), "is not there. Train the bundle first."))
+    for name in names:
+        target = folder / FORMATS[name].file if name in FORMATS else weights
+        own = target.parent == weights.parent and name in OWN_WEIGHTS  # made from model.pt, as they will be again
+        if target.exists() and not own and not overwrite:
+            problems.append(Problem(str(target), "exists already. Choose another --output or pass --overwrite."))
+    if problems:
+        raise InputError(problems)
+    Bundle(bundle).config_path("inference")
+
+
+def _export(bundle: Path, name: str, folder: Path) -> Exported:
+    target = folder / FORMATS[name].file
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".export.") as temporary:
+        made, result = Path(temporary) / target.name, Path(temporary) / "result.json"
+        request = {
+            "bundle": str(bundle.absolute()),
+            "config": str(Bundle(bundle).config_path("inference")),
+            "format": name,
+            "target": str(made),
+            "result": str(result),
+        }
+        reason = run_worker(WORKER, request)
+        if reason or not result.is_file():
+            return Exported(format=name, problem=reason or "its process ended without a result.")
+        outcome = Exported(format=name, file=target.name, **read_json(result))
+        limit = TOLERANCE * max(1.0, outcome.largest_logit)
+        worst = max(outcome.max_abs_difference)
+        if not worst <= limit:
+            return Exported(
+                format=name,
+                max_abs_difference=outcome.max_abs_difference,
+                largest_logit=outcome.largest_logit,
+                problem=f"gives other numbers: the logits differ by up to {worst:.3g}, at most {limit:.3g} is allowed.",
+            )
+        if target != (bundle / MODEL_PT).absolute():
+            adopt_file(made, target)
+    return outcome
+
+
+def report_table(report: ExportReport) -> str:
+    """The report for people: a line a format."""
+    lines = [f"{'format':<13} {'file':<18} {'MB':>7}  {'method':<14} {'batch':<5} largest difference of the logits"]
+    for one in report.formats:
+        if one.problem:
+            lines.append(f"{one.format:<13} FAILED: {one.problem}")
+            continue
+        differences = ", ".join(f"{value:.2e}" for value in one.max_abs_difference)
+        size = f"{one.size_bytes / 1e6:.2f}"
+        lines.append(
+            f"{one.format:<13} {one.file:<18} {size:>7}  {one.method:<14} {one.batch:<5} "
+            f"{differences} (largest logit {one.largest_logit:.1f})"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,185 @@
+"""A bundle as one zip file. The same files always give the same bytes.
+
+The archive is stored, not compressed: weights hardly shrink, and its bytes then depend on no version of zlib.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import stat
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import yaml
+
+from mist_bundle.artifacts import (
+    LARGE_FILES_YML,
+    MANIFEST_JSON,
+    METADATA_JSON,
+    SIGNATURE,
+    adopt_file,
+    dump_json,
+    read_json,
+    refuse_existing,
+)
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.trust.intact import check_manifest
+
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip file can hold
+FILE_MODE = stat.S_IFREG | 0o644
+UNIX = 3
+LARGE_FILE_LIMIT_MB = 25.0  # what the model zoo's repository takes
+# names of caches and of what editors, systems and the model zoo's CI leave behind
+LEFT_OUT = frozenset({"__pycache__", "eval", "Thumbs.db"})
+
+_BLOCK = 2**20
+TOP_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Packed:
+    """An archive that was written.
+
+    Attributes:
+        file: the zip.
+        sha256: of the zip.
+        num_files: in it.
+        large_files: path in the bundle -> address, of files that are not in the zip and have to be put there.
+    """
+
+    file: Path
+    sha256: str
+    num_files: int
+    large_files: Mapping[str, str]
+
+
+def bundle_files(bundle: Path) -> list[str]:
+    """Paths of the files that belong to a bundle, sorted; caches and hidden files do not.
+
+    Raises:
+        InputError: a link among them: it would not travel.
+    """
+    problems, files = [], []
+    for path in sorted(bundle.rglob("*")):
+        parts = path.relative_to(bundle).parts
+        if any(part in LEFT_OUT or part.startswith(".") for part in parts):
+            continue
+        if path.is_symlink():
+            problems.append(Problem(str(path), "is a link; a bundle holds its files. Put the file itself there."))
+        elif path.is_file():
+            files.append("/".join(parts))
+    if problems:
+        raise InputError(problems)
+    return sorted(files)
+
+
+def pack_bundle(
+    bundle: Path,
+    output: Path,
+    *,
+    large_files_url: str | None = None,
+    large_files_limit_mb: float = LARGE_FILE_LIMIT_MB,
+    overwrite: bool = False,
+) -> Packed:
+    """Write a bundle as a zip file with one folder in it, of the bundle's name.
+
+    Args:
+        bundle: its folder, which is not changed; its manifest must fit its files.
+        output: the zip file.
+        large_files_url: address of a folder; files above the limit are then left out of the zip, and large_files.yml
+            in it says that they lie there.
+        large_files_limit_mb: megabytes above which a file is large.
+        overwrite: replace a file that is there.
+
+    Raises:
+        InputError: no bundle, a manifest that does not fit, or `output` exists.
+    """
+    if output.suffix.lower() != ".zip":
+        raise InputError(Problem("--output", f"is {output.name!r}; expected a name that ends in .zip."))
+    refuse_existing(output, overwrite=overwrite)
+    bundle = bundle.absolute()
+    if not (bundle / METADATA_JSON).is_file():
+        raise InputError(Problem(str(bundle), f"is not a bundle: there is no {METADATA_JSON} in it."))
+    if not TOP_FOLDER.fullmatch(bundle.name):
+        raise InputError(Problem(bundle.name, "expected a folder named with letters, digits, '.', '_' and '-'."))
+    files = bundle_files(bundle)
+    _refuse_stale_manifest(bundle, files)
+    manifest = read_json(bundle / MANIFEST_JSON)
+    contents: dict[str, bytes | Path] = {name: bundle / name for name in files}
+    large = _large_files(bundle, files, large_files_url, large_files_limit_mb)
+    if large:
+        if SIGNATURE in files:
+            message = (
+                "signs a manifest that the list of large files would change. Delete it, and sign what unpack gives."
+            )
+            raise InputError(Problem(SIGNATURE, message))
+        for name in large:
+            del contents[name]
+        text = large_files_text(large, manifest["files"]).encode()
+        contents[LARGE_FILES_YML] = text
+        manifest["files"][LARGE_FILES_YML] = hashlib.sha256(text).hexdigest()
+        manifest["files"] = dict(sorted(manifest["files"].items()))
+        contents[MANIFEST_JSON] = dump_json(manifest).encode()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
+        made = Path(folder) / output.name
+        _write_zip(made, bundle.name, contents)
+        digest = _sha256(made)
+        adopt_file(made, output)
+    return Packed(file=output, sha256=digest, num_files=len(contents), large_files=large)
+
+
+def _refuse_stale_manifest(bundle: Path, files: Sequence[str]) -> None:
+    try:
+        check_manifest(bundle, files)
+    except InputError as error:
+        advice = "Run finalize (after training) or bump (after editing), which renew the manifest."
+        raise InputError([*error.problems, Problem(MANIFEST_JSON, advice)]) from error
+
+
+def _large_files(bundle: Path, files: Sequence[str], url: str | None, limit_mb: float) -> dict[str, str]:
+    if url is None:
+        return {}
+    if not re.match(r"https?://", url):
+        raise InputError(Problem("--large_files_url", f"is {url!r}; expected an address that begins with https://."))
+    large = [name for name in files if (bundle / name).stat().st_size > limit_mb * 1e6]
+    return {name: f"{url.rstrip('/')}/{name}" for name in large}
+
+
+def large_files_text(large: Mapping[str, str], hashes: Mapping[str, str]) -> str:
+    """large_files.yml as `python -m monai.bundle download_large_files` reads it."""
+    entries = [
+        {"path": path, "url": url, "hash_val": hashes[path], "hash_type": "sha256"} for path, url in large.items()
+    ]
+    return yaml.safe_dump({"large_files": entries}, sort_keys=False, width=1000)
+
+
+def _write_zip(target: Path, top: str, contents: Mapping[str, bytes | Path]) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(contents):
+            info = zipfile.ZipInfo(f"{top}/{name}", EPOCH)
+            info.create_system, info.external_attr = UNIX, FILE_MODE << 16
+            content = contents[name]
+            # the size decides whether a zip64 record is written, so it is told beforehand
+            info.file_size = len(content) if isinstance(content, bytes) else content.stat().st_size
+            with _reader(content) as source, archive.open(info, "w") as sink:
+                while block := source.read(_BLOCK):
+                    sink.write(block)
+
+
+def _reader(content: bytes | Path) -> IO[bytes]:
+    return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

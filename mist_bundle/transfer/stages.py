@@ -1,0 +1,150 @@
+"""The stages of a network from its input to its output, found by following one patch through it.
+
+Layers that run one after the other at the same resolution make a stage. The encoder is everything up to the last stage
+at the coarsest resolution. Nothing is computed: the patch has a shape and no values (torch's meta device).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.planning.plan import Plan
+from mist_bundle.planning.rules import Decision
+from mist_bundle.transfer.match import build_network
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stages:
+    """Names of the parameters of each stage, from input to output.
+
+    Attributes:
+        names: parameter names, stage by stage; parameters that inference does not use are in the last one.
+        num_encoder: how many of the stages are the encoder.
+    """
+
+    names: tuple[tuple[str, ...], ...]
+    num_encoder: int
+
+    def prefixes(self, stages: Iterable[int]) -> tuple[str, ...]:
+        """The shortest module names that hold the parameters of the given stages and no others."""
+        chosen = {name for stage in stages for name in self.names[stage]}
+        every = [name for stage in self.names for name in stage]
+        return tuple(_shortest(chosen, every))
+
+
+def with_stages(plan: Plan, target: str) -> Plan:
+    """The plan with the names that freezing and layer-wise rates need, where either is asked for."""
+    frozen = plan.frozen_epochs is not None and plan.frozen_epochs.value > 0
+    decay = 1.0 if plan.layer_decay is None else plan.layer_decay.value
+    if not frozen and decay == 1:
+        return plan
+    network = build_network({**plan.network_arguments}, target)
+    stages = network_stages(network, plan.num_channels, plan.patch_size.value)
+    if frozen:
+        parts = stages.prefixes(range(stages.num_encoder))
+        because = f"The encoder: {stages.num_encoder} of the network's {len(stages.names)} stages."
+        plan = replace(plan, frozen_parts=Decision(parts, because))
+    if decay < 1:
+        plan = replace(plan, layer_rates=layer_rates(stages, decay))
+    return plan
+
+
+def layer_rates(stages: Stages, decay: float) -> dict[str, float]:
+    """Module name -> factor of the learning rate: 1 for the last stage, `decay` times that for the one before, …"""
+    last = len(stages.names) - 1
+    return {
+        prefix: round(decay ** (last - stage), 6)
+        for stage in range(len(stages.names))
+        for prefix in stages.prefixes([stage])
+    }
+
+
+def network_stages(network: nn.Module, num_channels: int, patch_size: Sequence[int]) -> Stages:
+    """Follow a patch through the network.
+
+    Raises:
+        InputError: the network does not take a patch of this size.
+    """
+    trace = _trace(network, num_channels, patch_size)
+    stages: list[list[str]] = []
+    sizes: list[int] = []
+    seen: set[str] = set()
+    for names, size in trace:
+        size = size if size is not None else (sizes[-1] if sizes else prod(patch_size))
+        if not sizes or sizes[-1] != size:
+            stages.append([])
+            sizes.append(size)
+        stages[-1] += [name for name in names if name not in seen]
+        seen.update(names)
+    filled = [(names, size) for names, size in zip(stages, sizes, strict=True) if names]
+    coarsest = min(size for _, size in filled)
+    num_encoder = 1 + max(index for index, (_, size) in enumerate(filled) if size == coarsest)
+    rest = [name for name, _ in network.named_parameters() if name not in seen]
+    filled[-1][0].extend(rest)
+    return Stages(names=tuple(tuple(names) for names, _ in filled), num_encoder=num_encoder)
+
+
+def _trace(network: nn.Module, num_channels: int, patch_size: Sequence[int]) -> list[tuple[list[str], int | None]]:
+    """For each layer with parameters, in the order they run: its parameters and the voxels of its output."""
+    import torch
+
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    hollow = copy.deepcopy(network).to("meta").eval()
+    hollow_names = dict(zip((id(parameter) for parameter in hollow.parameters()), names.values(), strict=True))
+    trace: list[tuple[list[str], int | None]] = []
+
+    def record(module: Any, _: Any, output: Any) -> None:
+        own = [hollow_names[id(parameter)] for parameter in module.parameters(recurse=False)]
+        spatial = prod(output.shape[2:]) if isinstance(output, torch.Tensor) and output.ndim == 5 else None
+        trace.append((own, spatial))
+
+    hooks = [
+        module.register_forward_hook(record)
+        for module in hollow.modules()
+        if any(True for _ in module.parameters(recurse=False))
+    ]
+    try:
+        with torch.no_grad():
+            hollow(torch.empty(1, num_channels, *patch_size, device="meta"))
+    except (RuntimeError, ValueError) as error:
+        text = f"does not take a patch of {' x '.join(str(size) for size in patch_size)} voxels: {error}"
+        raise InputError(Problem(type(network).__name__, text)) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return trace
+
+
+def _shortest(chosen: set[str], every: Sequence[str]) -> list[str]:
+    tree: dict[str, Any] = {}
+    for name in every:
+        node = tree
+        for part in name.split("."):
+            node = node.setdefault(part, {})
+    return _covering(tree, "", chosen)
+
+
+def _covering(node: Mapping[str, Any], prefix: str, chosen: set[str]) -> list[str]:
+    found: list[str] = []
+    for part, below in node.items():
+        path = f"{prefix}{part}"
+        leaves = _leaves(below, path)
+        if all(leaf in chosen for leaf in leaves):
+            found.append(path)
+        elif below:
+            found += _covering(below, f"{path}.", chosen)
+    return found
+
+
+def _leaves(node: Mapping[str, Any], path: str) -> list[str]:
+    if not node:
+        return [path]
+    return [leaf for part, below in node.items() for leaf in _leaves(below, f"{path}.{part}")]

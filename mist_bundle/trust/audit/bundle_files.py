@@ -1,0 +1,204 @@
+"""Read the files of a bundle, a folder or a zip, without following links or unpacking anything to the disk."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from mist_bundle.bundle.folder import no_bundle
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.trust.audit.finding import Finding, finding, shown
+
+# A zip of text expands about tenfold and weights hardly at all
+MAX_RATIO = 200
+FREE_BYTES = 1 << 20  # small files may be as repetitive as they like
+MAX_TOTAL_BYTES = 64 << 30
+MAX_FILES = 10_000
+
+
+@dataclass(slots=True)
+class BundleFiles:
+    """The plain files of a bundle by their path in it, and what was found on the way.
+
+    Attributes:
+        name: of the folder or archive.
+        is_zip: whether they lie in a zip.
+        sizes: path in the bundle -> size in bytes.
+        modes: path in the bundle -> permission bits.
+        findings: links, special files, bad archive members; those files are not among `sizes`.
+    """
+
+    name: str
+    root: Path
+    is_zip: bool
+    sizes: dict[str, int] = field(default_factory=dict)
+    modes: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    _members: dict[str, zipfile.ZipInfo] = field(default_factory=dict)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[IO[bytes]]:
+        """Open a file for reading; seekable."""
+        if not self.is_zip:
+            flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+            with os.fdopen(os.open(self.root / path, flags), "rb") as stream:
+                yield stream
+            return
+        with zipfile.ZipFile(self.root) as archive, archive.open(self._members[path]) as stream:
+            yield stream
+
+    def read(self, path: str, limit: int) -> bytes:
+        """The first `limit` bytes of a file."""
+        with self.open(path) as stream:
+            return stream.read(limit)
+
+    def names(self) -> list[str]:
+        """Paths of all files, sorted."""
+        return sorted(self.sizes)
+
+
+# what zipfile raises for archives that are truncated, encrypted or use an unknown compression
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    OSError,
+    ValueError,
+)
+
+
+def open_bundle(path: Path) -> BundleFiles:
+    """Look at a folder or zip.
+
+    Raises:
+        InputError: it is neither, or holds no configs/ folder: there is nothing to audit.
+    """
+    if path.is_dir():
+        files = _folder(path)
+    elif path.is_file() and zipfile.is_zipfile(path):
+        files = _archive(path)
+    else:
+        found = "is neither a folder nor a zip file" if path.exists() else "is not there"
+        raise InputError(Problem(str(path), f"{found}; expected a bundle's folder or zip."))
+    if not files.findings and not any(name.startswith("configs/") for name in files.sizes):
+        raise no_bundle(str(path))
+    return files
+
+
+def _folder(root: Path) -> BundleFiles:
+    files = BundleFiles(name=root.absolute().name, root=root, is_zip=False)
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            name = Path(entry.path).relative_to(root).as_posix()
+            if entry.is_symlink():
+                files.findings.append(
+                    finding("link", name, "", f"It is a link to {shown(str(Path(entry.path).readlink()))}.")
+                )
+            elif entry.is_dir(follow_symlinks=False):
+                pending.append(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                files.sizes[name] = status.st_size
+                files.modes[name] = status.st_mode
+            else:
+                files.findings.append(finding("special-file", name, "", "It is a device, pipe or socket."))
+        if len(files.sizes) > MAX_FILES:
+            raise InputError(Problem(str(root), f"holds more than {MAX_FILES} files; that is no bundle."))
+    return files
+
+
+def _archive(path: Path) -> BundleFiles:
+    files = BundleFiles(name=path.name, root=path, is_zip=True)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except ZIP_ERRORS as error:
+        files.findings.append(finding("zip-damaged", path.name, "", f"It cannot be opened ({error})."))
+        return files
+    if len(members) > MAX_FILES:
+        files.findings.append(finding("zip-bomb", path.name, "", f"It lists {len(members)} members."))
+        return files
+    files.findings += _bomb(path.name, members)
+    accepted = []
+    for member in members:
+        found = _check_member(path.name, member)
+        files.findings += found
+        if not found and not member.is_dir():
+            accepted.append(member)
+    files.findings += _names(path.name, members)
+    if files.findings:  # a hostile archive is reported by its members; their content is not read
+        return files
+    tops = {member.filename.split("/")[0] for member in accepted}
+    if len(tops) != 1 or any("/" not in member.filename for member in accepted):
+        files.findings.append(
+            finding("zip-layout", path.name, "", f"It holds {len(tops)} entries at its top: {shown(sorted(tops))}.")
+        )
+        return files
+    for member in accepted:
+        name = member.filename.split("/", 1)[1]
+        files.sizes[name] = member.file_size
+        files.modes[name] = member.external_attr >> 16
+        files._members[name] = member
+    return files
+
+
+def _bomb(archive: str, members: list[zipfile.ZipInfo]) -> list[Finding]:
+    found = []
+    total = sum(member.file_size for member in members)
+    if total > MAX_TOTAL_BYTES:
+        found.append(finding("zip-bomb", archive, "", f"It would unpack to {total >> 30} GiB."))
+    for member in members:
+        if member.file_size > max(FREE_BYTES, MAX_RATIO * member.compress_size):
+            what = f"{member.compress_size} bytes would unpack to {member.file_size}."
+            found.append(finding("zip-bomb", archive, member.filename, what))
+    end = 0
+    for member in sorted(members, key=lambda member: member.header_offset):
+        if member.header_offset < end:
+            found.append(finding("zip-bomb", archive, member.filename, "It shares its bytes with another member."))
+        end = member.header_offset + 30 + member.compress_size
+    return found
+
+
+def _check_member(archive: str, member: zipfile.ZipInfo) -> list[Finding]:
+    # orig_filename is what the archive says; zipfile cuts it at a NUL and turns the system's separator
+    name = member.orig_filename
+    parts = name.replace("\\", "/").split("/")
+    bad_part = any(part in ("..", ".") for part in parts) or any(not part for part in parts[:-1])
+    if bad_part or "\\" in name or "\0" in name or ":" in parts[0]:
+        return [finding("zip-path", archive, name, "The member's name is absolute, climbs out, or is no plain path.")]
+    kind = stat.S_IFMT(member.external_attr >> 16)
+    if kind == stat.S_IFLNK:
+        return [finding("link", archive, name, "The member is a symbolic link.")]
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return [finding("special-file", archive, name, "The member is a device, pipe or socket.")]
+    if member.flag_bits & 0x1:
+        return [finding("zip-damaged", archive, name, "The member is encrypted and cannot be checked.")]
+    return []
+
+
+def _names(archive: str, members: list[zipfile.ZipInfo]) -> list[Finding]:
+    seen: dict[str, str] = {}
+    found = []
+    for member in members:
+        # file systems that ignore case or normalise Unicode make one file of two such names
+        key = unicodedata.normalize("NFKC", member.filename).casefold().rstrip("/")
+        if key in seen:
+            found.append(
+                finding("zip-names", archive, member.filename, f"Another member is called {shown(seen[key])}.")
+            )
+        seen[key] = member.filename
+    return found

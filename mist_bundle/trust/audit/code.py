@@ -1,0 +1,145 @@
+"""Code and other things that run: scripts/ against the released one, shadowing modules, programs, compiled files."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+from mist_bundle import __version__
+from mist_bundle.artifacts import SCRIPTS_FOLDER
+from mist_bundle.bundle.vendor import RUNTIME, runtime_files
+from mist_bundle.trust.audit.bundle_files import BundleFiles
+from mist_bundle.trust.audit.finding import Finding, finding, printable, shown
+
+RELEASED = Path(__file__).resolve().parent / "released_runtimes.json"
+MAX_SCRIPT_BYTES = 4 << 20
+DIFF_LINES = 12
+
+ROOT_FILES = frozenset({
+    "LICENSE", "LICENSE.txt", "README.md", "MANIFEST.json", "MANIFEST.json.sig", "CHANGELOG.md",
+    "large_files.yml", "large_files.yaml", "large_files.json", ".gitattributes", ".gitignore",
+})  # fmt: skip
+FOLDERS = frozenset({"configs", "docs", "models", "transfer", SCRIPTS_FOLDER})
+_SUFFIX_WORDS = """
+    py pyw pyx pyi so pyd dll dylib egg whl pth ipynb sh bash zsh fish bat cmd ps1 exe com scr msi jar class lua pl rb r
+    js vbs desktop lnk mk cmake toml cfg app deb rpm apk php
+"""
+CODE_SUFFIXES = frozenset(f".{word}" for word in _SUFFIX_WORDS.split())
+CODE_NAMES = frozenset({"makefile", "dockerfile", "jenkinsfile", "vagrantfile", ".envrc", ".bashrc", ".profile"})
+BYTECODE_SUFFIXES = (".pyc", ".pyo")
+_MAGIC = {
+    b"\x7fELF": "an ELF program",
+    b"MZ": "a Windows program",
+    b"\xfe\xed\xfa": "a Mach-O program",
+    b"\xcf\xfa\xed\xfe": "a Mach-O program",
+    b"\xca\xfe\xba\xbe": "a Mach-O or Java program",
+    b"#!": "a script with an interpreter line",
+    b"\xa7\x0d\x0d\x0a": "compiled Python",
+}
+
+
+def check_code(files: BundleFiles) -> Iterator[Finding]:
+    """Findings of every file that some program might run."""
+    yield from check_scripts(files)
+    bytecode = [name for name in files.names() if name.lower().endswith(BYTECODE_SUFFIXES)]
+    if bytecode:
+        yield finding("bytecode", bytecode[0], "", f"{len(bytecode)} compiled Python file(s).")
+    for name in files.names():
+        if name not in bytecode and not (name.startswith(f"{SCRIPTS_FOLDER}/") and name.endswith(".py")):
+            yield from _other(files, name)
+
+
+def _other(files: BundleFiles, name: str) -> Iterator[Finding]:
+    top, _, rest = name.partition("/")
+    leaf = name.rsplit("/", 1)[-1].lower()
+    suffix = "." + leaf.rsplit(".", 1)[-1] if "." in leaf else ""
+    is_weights = suffix == ".pth" and top == "models"
+    runs = (suffix in CODE_SUFFIXES and not is_weights) or leaf in CODE_NAMES
+    importable = suffix in (".py", ".so", ".pyd")
+    if importable and top != SCRIPTS_FOLDER:
+        module = top.split(".")[0]
+        yield finding("shadowing", name, "", f"`import {printable(module)}` would find this file first.")
+    elif runs:
+        yield finding("code", name, "", f"It is a {shown(suffix or leaf)} file.")
+    else:
+        head = files.read(name, 4)
+        kind = next((words for magic, words in _MAGIC.items() if head.startswith(magic)), "")
+        if kind:
+            yield finding("executable", name, "", f"It is {kind}.")
+        elif (rest and top not in FOLDERS) or (not rest and name not in ROOT_FILES):
+            yield finding("unexpected-file", name, "", f"{files.sizes[name]} bytes.")
+
+
+def check_scripts(files: BundleFiles) -> Iterator[Finding]:
+    """scripts/ against the runtime of this version, byte for byte, or as a whole against those of other releases."""
+    prefix = f"{SCRIPTS_FOLDER}/"
+    present = [name for name in files.names() if name.startswith(prefix) and name.endswith(".py")]
+    hashes: dict[str, str] = {}
+    contents: dict[str, bytes] = {}
+    for name in present:
+        contents[name] = files.read(name, MAX_SCRIPT_BYTES)
+        hashes[name.removeprefix(prefix)] = hashlib.sha256(contents[name]).hexdigest()
+    if tree_digest(hashes) in released_digests():
+        return
+    released = runtime_hashes()
+    for name in present:
+        path = name.removeprefix(prefix)
+        if path not in released:
+            yield finding("script-added", name, "", _describe(contents[name]))
+        elif released[path] != hashes[path]:
+            yield finding("script-changed", name, "", _difference(path, contents[name]))
+    if present:
+        for path in sorted(set(released) - set(hashes)):
+            yield finding("script-missing", prefix + path, "", f"mist_bundle {__version__} has it.")
+
+
+@cache
+def runtime_hashes() -> Mapping[str, str]:
+    """sha256 of every file of this version's runtime, by its path in scripts/."""
+    return {file.as_posix(): hashlib.sha256((RUNTIME / file).read_bytes()).hexdigest() for file in runtime_files()}
+
+
+def tree_digest(hashes: Mapping[str, str]) -> str:
+    """One digest of a whole scripts/ folder."""
+    lines = "".join(f"{path} {hashes[path]}\n" for path in sorted(hashes))
+    return hashlib.sha256(lines.encode("utf-8")).hexdigest()
+
+
+@cache
+def released_digests() -> frozenset[str]:
+    """Digests of this version's runtime and of those of other releases, whose bundles stay runnable."""
+    others = json.loads(RELEASED.read_text(encoding="utf-8"))
+    return frozenset({tree_digest(runtime_hashes()), *others.values()})
+
+
+def _describe(content: bytes) -> str:
+    """What an unknown script imports, defines and calls, for its reader."""
+    lines = content.count(b"\n") + 1
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return f"{lines} lines that are no Python ({shown(str(error))})."
+    imports: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imports.add("." * node.level + (node.module or ""))
+    runs = [node for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
+    called = ", ".join(dict.fromkeys(ast.unparse(node)[:60] for node in runs)) or "nothing"
+    imported = ", ".join(sorted(imports)) or "nothing"
+    return f"{lines} lines; imports {shown(imported)}; calls when it is imported: {shown(called)}."
+
+
+def _difference(path: str, content: bytes) -> str:
+    ours = (RUNTIME / path).read_text(encoding="utf-8").splitlines()
+    theirs = content.decode("utf-8", "backslashreplace").splitlines()
+    changed = [line for line in difflib.unified_diff(ours, theirs, lineterm="", n=0) if line[:3] not in ("---", "+++")]
+    rows = "\n".join(f"        {printable(line[:160])}" for line in changed[:DIFF_LINES])
+    more = f"\n        … {len(changed) - DIFF_LINES} more" if len(changed) > DIFF_LINES else ""
+    return f"It differs from mist_bundle {__version__}'s:\n{rows}{more}"

@@ -1,0 +1,43 @@
+"""The gate before a bundle is run: nothing of a stranger's bundle is executed unless it passes or is trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.trust.audit.finding import NOTE
+from mist_bundle.trust.audit.run import audit_bundle
+from mist_bundle.trust.audit.tidy import remove_bytecode
+
+SHOWN = 10
+
+
+def require_audited(bundle: Path, *, trust: bool = False) -> None:
+    """Raise InputError with all findings when a bundle (folder or zip) does not pass the audit.
+
+    Call it before anything in the bundle is imported, evaluated or loaded. Compiled Python files, which Python would
+    run instead of the sources that are checked, are deleted from a folder first: Python makes them again.
+
+    Args:
+        bundle: its folder or zip file.
+        trust: the user vouches for the bundle; nothing is checked.
+
+    Raises:
+        InputError: the bundle does not pass.
+    """
+    if trust:
+        return
+    if bundle.is_dir():
+        remove_bytecode(bundle)
+    report = audit_bundle(bundle)
+    if report.passed:
+        return
+    found = [item for item in report.findings if item.severity != NOTE]
+    problems = [
+        Problem(f"{item.file} {item.place}".rstrip(), f"[{item.code}] {item.what.splitlines()[0]} {item.why}")
+        for item in found[:SHOWN]
+    ]
+    hidden = len(found) - len(problems)
+    more = f" ({hidden} more findings are not shown here)" if hidden else ""
+    hint = f"does not pass the audit and was not run{more}. `audit` explains each point; --trust runs it as it is."
+    raise InputError([*problems, Problem(str(bundle), hint)])

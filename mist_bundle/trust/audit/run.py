@@ -1,0 +1,87 @@
+"""The audit of a whole bundle: every file is looked at, none is run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from mist_bundle.artifacts import DATALIST_JSON, LOGGING_CONF, METADATA_JSON, PLAN_JSON
+from mist_bundle.trust.audit.bundle_files import ZIP_ERRORS, BundleFiles, open_bundle
+from mist_bundle.trust.audit.code import check_code
+from mist_bundle.trust.audit.configs import check_config, check_datalist, check_large_files, check_metadata, check_plan
+from mist_bundle.trust.audit.documents import MAX_BYTES, SUFFIXES, parse_document
+from mist_bundle.trust.audit.finding import Finding, Report, finding, shown, sort_findings
+from mist_bundle.trust.audit.integrity import check_manifest
+from mist_bundle.trust.audit.logging_conf import check_logging
+from mist_bundle.trust.audit.weight_files import check_weights
+from mist_bundle.trust.signature import PublicKey
+
+# descriptions and reasons in these are text for people, not paths
+PROSE = (METADATA_JSON, PLAN_JSON, DATALIST_JSON, "MANIFEST.json")
+
+
+def audit_bundle(bundle: Path, public_key: Path | None = None) -> Report:
+    """Audit a folder or zip.
+
+    Args:
+        bundle: its folder or zip file.
+        public_key: a file with an Ed25519 public key (PEM) that must have signed the manifest.
+
+    Returns:
+        All findings, gravest first.
+
+    Raises:
+        InputError: there is no bundle, or no key, to look at.
+    """
+    key = None if public_key is None else PublicKey.read(public_key)
+    files = open_bundle(bundle)
+    checked: Counter[str] = Counter(files=len(files.sizes))
+    findings = list(files.findings)
+    try:
+        findings += _check(files, checked, key)
+    except ZIP_ERRORS as error:  # a member whose bytes are not what the archive's directory says
+        findings.append(finding("zip-damaged", files.name, "", f"A file cannot be read ({shown(str(error))})."))
+    signed = key is not None and not any(found.code.startswith("signature") for found in findings)
+    return Report(
+        bundle=str(bundle),
+        findings=sort_findings(findings),
+        checked=dict(checked),
+        signed_by=key.fingerprint if key is not None and signed else "",
+    )
+
+
+def _check(files: BundleFiles, checked: Counter[str], key: PublicKey | None) -> Iterator[Finding]:
+    for name in files.names():
+        lower = name.lower()
+        if lower.startswith("configs/") and name != lower:
+            yield finding("zip-names", name, "", f"Where case does not count, it is {shown(lower)}.")
+        if lower.endswith(SUFFIXES):
+            yield from _document(files, name, checked)
+        elif lower.endswith((".conf", ".ini")):
+            yield from check_logging(name, files.read(name, MAX_BYTES))
+        else:
+            yield from check_weights(files, name)
+    if LOGGING_CONF in files.sizes:
+        checked["logging files"] += 1
+    yield from check_code(files)
+    yield from check_manifest(files, checked, key)
+
+
+def _document(files: BundleFiles, name: str, checked: Counter[str]) -> Iterator[Finding]:
+    content, found = parse_document(name, files.read(name, MAX_BYTES + 1))
+    yield from found
+    if content is None:
+        return
+    checked["documents"] += 1
+    if name.rsplit(".", 1)[0] == "large_files":
+        yield from check_large_files(name, content)
+        return
+    paths = name.startswith("configs/") and name not in PROSE
+    yield from check_config(name, content, checked, paths=paths)
+    if name.rsplit(".", 1)[0] == METADATA_JSON.removesuffix(".json"):
+        yield from check_metadata(name, content)
+    if name == PLAN_JSON:
+        yield from check_plan(name, content)
+    if name == DATALIST_JSON:
+        yield from check_datalist(name, content)

@@ -1,0 +1,154 @@
+"""The verification of a bundle: audited first, then read, then run on a tiny synthetic volume, in a copy."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.artifacts import write_json
+from mist_bundle.bundle.folder import Bundle
+from mist_bundle.sharing.unpack import unpack_bundle
+from mist_bundle.trust.audit import require_audited
+from mist_bundle.verify.consumers import consumer_matrix, copy_target
+from mist_bundle.verify.content import Content, components
+from mist_bundle.verify.report import FAIL, NOT_APPLICABLE, PASS, RUN, Check, Verification
+from mist_bundle.verify.static import static_checks
+from mist_bundle.verify.tiny import write_tiny_dataset
+
+STEPS = ("targets", "weights", "forward", "torchscript", "properties", "load", "inference", "federated")
+NEED_WEIGHTS = ("weights", "load", "inference")
+NEED_PLAN = ("properties", "inference", "federated")
+NAMES = {
+    "targets": "targets import",
+    "weights": "weights load",
+    "forward": "forward pass",
+    "torchscript": "TorchScript",
+    "properties": "properties",
+    "load": "monai.bundle.load",
+    "inference": "inference",
+    "federated": "federated learning",
+}
+
+
+def verify_bundle(
+    bundle: Path, *, quick: bool = False, schema: Path | None = None, trust: bool = False
+) -> Verification:
+    """Verify a bundle without a network.
+
+    Args:
+        bundle: its folder or zip.
+        quick: only read; run nothing.
+        schema: MONAI's JSON schema of metadata.json.
+        trust: run a bundle that does not pass the audit.
+
+    Raises:
+        InputError: there is no bundle, it does not pass the audit, or a file of it cannot be parsed.
+    """
+    if bundle.is_file():
+        with tempfile.TemporaryDirectory(prefix="verify.") as folder:
+            unpacked = unpack_bundle(bundle, Path(folder), trust=trust)
+            return _verify(unpacked, str(bundle), quick=quick, schema=schema)
+    Bundle(bundle)  # refuses what is none
+    require_audited(bundle, trust=trust)
+    return _verify(bundle, str(bundle), quick=quick, schema=schema)
+
+
+def _verify(bundle: Path, name: str, *, quick: bool, schema: Path | None) -> Verification:
+    content = Content.read(bundle)
+    result = Verification(bundle=name, checks=static_checks(content, schema))
+    steps = {} if quick else _run_steps(content)
+    result.checks += steps.values()
+    result.consumers = consumer_matrix(content, steps)
+    return result
+
+
+def _run_steps(content: Content) -> dict[str, Check]:
+    """What MONAI does with a copy of the bundle, step by step."""
+    skipped = {step: reason for step in STEPS if (reason := _not_applicable(content, step))}
+    with tempfile.TemporaryDirectory(prefix="verify.") as name:
+        folder = Path(name)
+        copy = copy_target(content.bundle, folder)
+        shutil.copytree(content.bundle, copy)
+        settings = _settings(content, copy, folder)
+        outcomes = _probe(settings, [step for step in STEPS if step not in skipped], folder)
+    checks = {}
+    for step in STEPS:
+        verdict, reason = (NOT_APPLICABLE, skipped[step]) if step in skipped else outcomes[step]
+        checks[step] = Check(name=NAMES[step], verdict=verdict, how=RUN, reason=reason)
+    return checks
+
+
+def _not_applicable(content: Content, step: str) -> str:
+    if step in NEED_WEIGHTS and not (content.bundle / "models/model.pt").is_file():
+        return "There are no weights yet."
+    if step in NEED_PLAN and content.plan is None:
+        return "Without a plan.json of mist_bundle nothing is known about its data."
+    if step == "federated" and "evaluate" not in content.workflows:
+        return "There is no evaluate.json."
+    if step != "federated" and "inference" not in content.workflows and step != "targets":
+        return "There is no inference.json."
+    return ""
+
+
+def _settings(content: Content, copy: Path, folder: Path) -> dict[str, Any]:
+    """What the probe needs to know; the data set is written beside it."""
+    targets = {part["_target_"] for config in content.workflows.values() for part in components(config)}
+    settings: dict[str, Any] = {
+        "bundle": str(copy),
+        "working_folder": str(folder),
+        "results": str(folder / "results.jsonl"),
+        "targets": sorted(target for target in targets if isinstance(target, str)),
+        "workflows": [name for name in ("train", "inference") if name in content.workflows],
+    }
+    if content.plan is None:
+        return settings
+    data = folder / "data"
+    data.mkdir()
+    datalist = write_tiny_dataset(data, content.plan)
+    small = {"batch_size": 1, "workers": 1, "device": "cpu", "amp": False}
+    known = content.workflows.get("inference", {})
+    quick = {"device": "cpu", "test_time_flip_axes": [], "ensemble": False, "sw_batch_size": 1}
+    first = json.loads(datalist.read_text(encoding="utf-8"))["testing"][0]["image"][0]
+    settings |= {
+        "data": {"dataset_dir": str(data), "datalist": str(datalist), "work_dir": str(folder / "work")},
+        "quick": {name: value for name, value in quick.items() if name in known},
+        "train": {**small, "epochs": 1, "steps_per_epoch": 1},
+        "evaluate": {**small, "test_time_flip_axes": []},
+        "output_dir": str(folder / "predictions"),
+        "image": str(data / first),
+        "labels": list(content.plan.labels),
+    }
+    return settings
+
+
+def _probe(settings: dict[str, Any], steps: list[str], folder: Path) -> dict[str, tuple[str, str]]:
+    """Run the steps in one process, and after a failure the remaining ones in another."""
+    outcomes: dict[str, tuple[str, str]] = {}
+    results = Path(settings["results"])
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    while remaining := [step for step in steps if step not in outcomes]:
+        write_json(folder / "settings.json", {**settings, "steps": remaining})
+        results.write_text("", encoding="utf-8")
+        command = [sys.executable, "-m", "mist_bundle.verify.probe", str(folder / "settings.json")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
+        for line in results.read_text(encoding="utf-8").splitlines():
+            outcome = json.loads(line)
+            outcomes[outcome["step"]] = (PASS, outcome["reason"])
+        failed = next((step for step in remaining if step not in outcomes), None)
+        if failed is not None:
+            outcomes[failed] = (FAIL, _last_words(done.stderr))
+    return outcomes
+
+
+def _last_words(errors: str) -> str:
+    """The exception's own line, which a traceback ends with; MONAI wraps it, so the first cause is told too."""
+    lines = [line for line in errors.splitlines() if line and not line.startswith((" ", "\t"))]
+    raised = [line for line in lines if ": " in line and line.split(":")[0].replace(".", "").isidentifier()]
+    words = list(dict.fromkeys([*raised[:1], *raised[-1:]])) or lines[-1:] or ["It ended without a word."]
+    return " … ".join(word[:300] for word in words)

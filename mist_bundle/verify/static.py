@@ -1,0 +1,212 @@
+"""Checks that need neither MONAI nor torch: files, ids, references, metadata, the model zoo's rules, the manifest."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from mist_bundle.artifacts import LOGGING_CONF, MANIFEST_JSON, MODEL_PT, read_json
+from mist_bundle.bundle.folder import read_config
+from mist_bundle.bundle.manifest import stale_files
+from mist_bundle.bundle.overrides import has_id, load_configs
+from mist_bundle.verify.content import WORKFLOWS, Content, imported_modules, references
+from mist_bundle.verify.metadata import metadata_problems, schema_problems
+from mist_bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, Check, by_rule
+
+REQUIRED_FILES = ("LICENSE", "configs/metadata.json")
+REQUIRED_IDS = {
+    "train": """
+        bundle_root device dataset_dir output_dir network_def val_interval
+        train#trainer train#trainer#max_epochs train#dataset train#dataset#data train#inferer train#handlers
+        validate#evaluator validate#handlers validate#dataset validate#dataset#data
+    """,
+    "inference": """
+        bundle_root device dataset_dir output_dir network_def dataset dataset#data inferer evaluator handlers
+        preprocessing postprocessing
+    """,
+}
+# the names that the model zoo's tests and checks go by
+ZOO_IDS = {
+    "inference": "bundle_root device network_def inferer output_dir",
+    "train": """
+        bundle_root device dataset_dir output_dir val_interval train#trainer train#trainer#max_epochs train#dataset
+        train#dataset#data train#handlers validate#evaluator validate#handlers validate#dataset
+    """,
+}
+# what users may set on the command line, whatever the plan
+OVERRIDES = """
+    dataset_dir work_dir fold epochs steps_per_epoch batch_size patch_size learning_rate val_interval seed device resume
+    amp
+"""
+MAX_GIT_FILE_BYTES = 25_000_000
+# names of modules that are not those of their packages; DALI and safetensors may be absent, and the code says so
+PACKAGE_OF = {"ignite": "pytorch-ignite"}
+OPTIONAL_MODULES = frozenset({"nvidia", "safetensors"})
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+
+def static_checks(content: Content, schema: Path | None) -> list[Check]:
+    """All checks that only read."""
+    return [
+        _files(content),
+        *_ids(content),
+        _references(content),
+        _overlays(content),
+        _imports(content),
+        _overrides(content),
+        _metadata(content),
+        *_schema(content, schema),
+        _version(content),
+        _manifest(content.bundle),
+    ]
+
+
+def _files(content: Content) -> Check:
+    absent = [f"{name} is not there." for name in REQUIRED_FILES if not (content.bundle / name).is_file()]
+    if content.folder.config_file("inference") is None and content.folder.config_file("train") is None:
+        absent.append("There is neither configs/inference.json nor configs/train.json.")
+    if not (content.bundle / MODEL_PT).is_file() and not _large_files(content.bundle):
+        return Check(
+            name="files",
+            verdict=FAIL,
+            how=BY_RULE,
+            reason=" ".join([*absent, "models/model.pt is not there: train and finalize the bundle first."]),
+        )
+    return by_rule("files", absent, "LICENSE, metadata, configurations and weights are there.")
+
+
+def _large_files(bundle: Path) -> bool:
+    """Whether large_files names the weights, which are then downloaded."""
+    files = [path for suffix in ("yml", "yaml", "json") if (path := bundle / f"large_files.{suffix}").is_file()]
+    listed = [entry for file in files for entry in read_config(file).get("large_files") or ()]
+    return any(isinstance(entry, dict) and entry.get("path") == MODEL_PT for entry in listed)
+
+
+def _ids(content: Content) -> list[Check]:
+    checks = []
+    for workflow, (_, run_ids) in WORKFLOWS.items():
+        if workflow in content.workflows:
+            wanted = f"{REQUIRED_IDS.get(workflow, '')} {' '.join(run_ids)}"
+            problems = [f"'{identity}' is not there." for identity in content.missing(workflow, wanted)]
+            checks.append(by_rule(f"ids of {workflow}", problems, f"{len(wanted.split())} ids are there."))
+        elif workflow in REQUIRED_IDS:
+            missing = f"configs/{workflow}.json is not there."
+            checks.append(Check(name=f"ids of {workflow}", verdict=NOT_APPLICABLE, how=BY_RULE, reason=missing))
+    return checks
+
+
+def _references(content: Content) -> Check:
+    problems, count = [], 0
+    for workflow, config in content.workflows.items():
+        found = references(config)
+        count += len(found)
+        problems += [
+            f"{workflow}: '@{name}' leads nowhere." for name in sorted(found) if not content.has(workflow, name)
+        ]
+    return by_rule("references", problems, f"{count} references resolve.")
+
+
+def _overlays(content: Content) -> Check:
+    """MONAI stops at a key "a#b" of a later file where the files before it have no a."""
+    problems, count = [], 0
+    for stems, _ in WORKFLOWS.values():
+        files = [file for stem in stems if (file := content.folder.config_file(stem)) is not None]
+        if len(stems) == 1 or len(files) != len(stems):
+            continue
+        before, overlay = load_configs(files[:-1]), read_config(files[-1])
+        for key in overlay:
+            count += 1
+            parent = key.replace("::", "#").rpartition("#")[0]
+            if parent and not has_id(before, parent):
+                problems.append(f"{files[-1].name}: '{key}' belongs into '{parent}', which is not there.")
+    return by_rule("overlays", problems, f"{count} keys of overlays fit what they are laid over.")
+
+
+def _imports(content: Content) -> Check:
+    """Packages that scripts/ imports, against those that the metadata list."""
+    listed = {"monai", "torch", "numpy"}
+    for field in ("required_packages_version", "optional_packages_version"):
+        given = content.metadata.get(field)
+        listed |= set(given) if isinstance(given, dict) else set()
+    problems = []
+    for file in sorted((content.bundle / "scripts").rglob("*.py")):
+        for module in sorted(imported_modules(file) - sys.stdlib_module_names - {"scripts"}):
+            package = PACKAGE_OF.get(module, module)
+            if package not in listed and module not in OPTIONAL_MODULES:
+                problems.append(f"{file.relative_to(content.bundle).as_posix()} imports {module}, not in the metadata.")
+    return by_rule("packages", problems, "Every package that scripts/ imports is in the metadata.")
+
+
+def _overrides(content: Content) -> Check:
+    if content.plan is None:
+        reason = "Not made by mist_bundle; its ids are its own."
+        return Check(name="overrides", verdict=NOT_APPLICABLE, how=BY_RULE, reason=reason)
+    problems = [f"--{name} is not known to train.json." for name in content.missing("train", OVERRIDES)]
+    return by_rule("overrides", problems, f"{len(OVERRIDES.split())} settings of the command line are known.")
+
+
+def _metadata(content: Content) -> Check:
+    problems = metadata_problems(content.metadata)
+    return by_rule("metadata", problems, "Required fields are there and of the right type.")
+
+
+def _schema(content: Content, schema: Path | None) -> list[Check]:
+    if schema is None:
+        reason = "Pass --schema FILE for MONAI's JSON schema; required fields were checked without it."
+        return [Check(name="metadata schema", verdict=NOT_APPLICABLE, how=BY_RULE, reason=reason)]
+    problems = schema_problems(content.metadata, read_json(schema))
+    how = f"Valid by {schema.name}."
+    return [by_rule("metadata schema", problems, how)]
+
+
+def _version(content: Content) -> Check:
+    version = str(content.metadata.get("version", ""))
+    problems = []
+    if not _VERSION.fullmatch(version):
+        problems.append(f"The version is {version!r}; expected three numbers like 0.1.0.")
+    elif any(len(part) > 1 for part in version.split(".")) or version.endswith("9"):
+        problems.append(f"The version is {version}; tools compare it as text: keep each part below 9.")
+    changelog = content.metadata.get("changelog")
+    if not isinstance(changelog, dict) or version not in changelog:
+        problems.append(f"The changelog says nothing about version {version}.")
+    return by_rule("version", problems, f"{version}, with its entry in the changelog.")
+
+
+def _manifest(bundle: Path) -> Check:
+    if not (bundle / MANIFEST_JSON).is_file():
+        return Check(name="manifest", verdict=NOT_APPLICABLE, how=BY_RULE, reason="There is no MANIFEST.json.")
+    problems = [f"{name} {how} the manifest." for name, how in stale_files(bundle)]
+    return by_rule("manifest", problems, "Every file has the hash that MANIFEST.json lists.")
+
+
+def zoo_problems(content: Content) -> list[str]:
+    """What the model zoo would refuse: its rules of acceptance for a contributed bundle."""
+    bundle, metadata = content.bundle, content.metadata
+    problems = [f"{name} is not there." for name in REQUIRED_FILES if not (bundle / name).is_file()]
+    if content.folder.config_file("inference") is None:
+        problems.append("configs/inference.json is not there.")
+    if not (bundle / LOGGING_CONF).is_file():
+        problems.append("configs/logging.conf is not there.")
+    if not (bundle / MODEL_PT).is_file() and not _large_files(bundle):
+        problems.append("models/model.pt is neither there nor in large_files.yml.")
+    version = str(metadata.get("version", ""))
+    if not isinstance(metadata.get("changelog"), dict) or version not in metadata["changelog"]:
+        problems.append("The changelog does not name the version.")
+    for workflow, wanted in ZOO_IDS.items():
+        if workflow in content.workflows:
+            problems += [f"{workflow}: '{name}' is missing." for name in content.missing(workflow, wanted)]
+    if not (bundle / "docs/README.md").is_file():
+        problems.append("docs/README.md is not there.")
+    if not isinstance(metadata.get("schema"), str):
+        problems.append("metadata.json names no schema.")
+    return problems
+
+
+def big_files(bundle: Path) -> list[str]:
+    """Files that the zoo's repository does not take and large_files.yml has to name."""
+    return sorted(
+        path.relative_to(bundle).as_posix()
+        for path in bundle.rglob("*")
+        if path.is_file() and path.stat().st_size > MAX_GIT_FILE_BYTES
+    )

@@ -1,0 +1,64 @@
+"""Versions whose order as text is their order as numbers, whatever is bumped."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from mist_bundle.bundle.manifest import file_hashes
+from mist_bundle.errors import InputError
+from mist_bundle.sharing.version import bump_version, next_version
+
+
+@pytest.mark.parametrize(
+    ("version", "part", "expected"),
+    [
+        ("0.1.0", "patch", "0.1.1"),
+        ("0.1.8", "patch", "0.2.0"),
+        ("0.9.8", "patch", "1.0.0"),
+        ("0.1.3", "minor", "0.2.0"),
+        ("0.9.3", "minor", "1.0.0"),
+        ("0.1.3", "major", "1.0.0"),
+        ("0.1.9", "patch", "0.2.0"),
+    ],
+)
+def test_next_version(version: str, part: str, expected: str) -> None:
+    assert next_version(version, part) == expected
+
+
+def test_all_versions_in_order_as_text_and_as_numbers() -> None:
+    versions = ["0.0.1"]
+    for _ in range(9 * 100 - 2):  # each of 100 minor versions has the patches 0 to 8
+        versions.append(next_version(versions[-1], "patch"))
+    assert versions[-1] == "9.9.8"
+    with pytest.raises(InputError, match="is the last one"):
+        next_version(versions[-1], "patch")
+    assert versions == sorted(versions) == sorted(versions, key=lambda text: [int(part) for part in text.split(".")])
+    assert all(int(b.replace(".", "")) - int(a.replace(".", "")) in (1, 2) for a, b in pairwise(versions))
+
+
+@pytest.mark.parametrize("version", ["0.10.0", "1.0", "v1.0.0", "", "1.2.3.4"])
+def test_other_versions_are_refused(version: str) -> None:
+    with pytest.raises(InputError, match="three digits"):
+        next_version(version, "patch")
+
+
+def test_bump_writes_changelog_and_manifest(own_bundle: Path) -> None:
+    assert bump_version(own_bundle, "Trained on ten more cases.", "minor") == "0.2.0"
+    metadata = json.loads((own_bundle / "configs/metadata.json").read_text())
+    assert metadata["version"] == "0.2.0"
+    assert metadata["changelog"]["0.2.0"] == "Trained on ten more cases."
+    assert "0.1.0" in metadata["changelog"]
+    assert json.loads((own_bundle / "MANIFEST.json").read_text())["files"] == file_hashes(own_bundle)
+
+
+def test_without_message_or_part_nothing_is_written(own_bundle: Path) -> None:
+    before = file_hashes(own_bundle)
+    with pytest.raises(InputError, match="--message"):
+        bump_version(own_bundle, "  ")
+    with pytest.raises(InputError, match="--part"):
+        bump_version(own_bundle, "x", "build")
+    assert file_hashes(own_bundle) == before

@@ -1,0 +1,62 @@
+"""Where a bundle's folders and files are named: what the generator writes there, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from mist_bundle.bundle.vendor import RUNTIME, runtime_files
+from mist_bundle.trust.audit.places import PLACE_ARGUMENTS, PLACE_IDS, is_in_place
+
+# text arguments of the runtime's classes that name neither a file nor a folder
+_WORDS = """
+    metric training_only_keys resume parts new_parts class_names description shape final_classes metrics options
+    both_empty one_empty key reference_key enabled activation failures transform keys data device augmentation
+    source_key label_key output_key pred_key mask_key mode window strategy image_key probabilities_key id_key suffix
+    output_keys
+"""
+NO_PLACES = frozenset(_WORDS.split())
+
+
+def test_every_text_argument_of_the_runtime_is_known() -> None:
+    found = set()
+    for file in runtime_files():
+        for node in ast.parse((RUNTIME / file).read_text(encoding="utf-8")).body:
+            for method in node.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_") else ():
+                if isinstance(method, ast.FunctionDef) and method.name == "__init__":
+                    for one in (*method.args.args, *method.args.kwonlyargs):
+                        kind = ast.unparse(one.annotation) if one.annotation else ""
+                        found |= {one.arg} if "str" in kind or "Path" in kind else set()
+    assert found - NO_PLACES - set(PLACE_ARGUMENTS) == set(), "may a bundle say where it reads or writes? See places.py"
+
+
+@pytest.mark.parametrize(
+    ("identity", "value", "fits"),
+    [
+        ("models_dir", "$os.path.join(@bundle_root, 'models')", True),
+        ("models_dir", '$os.path.join( @bundle_root, "models" )', True),
+        ("models_dir", "$os.path.join(@bundle_root, 'configs')", False),
+        ("models_dir", "models", False),
+        ("dataset_dir", "/any/where", True),
+        ("dataset_dir", "$os.path.normpath(os.path.join(@bundle_root, '../data/train'))", True),
+        ("dataset_dir", "@models_dir", False),
+        ("x", "anything", True),
+        ("train#cache#folder", "$os.path.join(@work_dir, 'cache')", True),
+        ("train#cache#folder", "cache", False),
+        ("checkpoints#best_paths#1", "$os.path.join(@models_dir, 'model.pt')", True),
+        ("checkpoints#best_paths#1", "@dataset_dir", False),
+        ("validate#handlers#3#output_path", "@dataset_dir", False),
+        ("network_def#_requires_", "@scripts_path", True),
+        ("network_def#_requires_", "@bundle_root", False),
+    ],
+)
+def test_each_has_its_closed_set(identity: str, value: str, fits: bool) -> None:
+    assert is_in_place(tuple(identity.split("#")), value) is fits
+
+
+def test_every_known_value_is_in_its_own_place() -> None:
+    for name, values in PLACE_IDS.items():
+        assert all(is_in_place((name,), value.replace("<file name>", "x_work")) for value in values)
+    for name, values in PLACE_ARGUMENTS.items():
+        assert all(is_in_place(("any", "0", name), value) for value in values)
