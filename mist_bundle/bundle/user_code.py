@@ -163,7 +163,10 @@ def _not_found(text: str, module: str, menu: Iterable[str]) -> str:
 
 
 def _is_installed(origin: Path) -> bool:
-    places = (sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib", "platstdlib"))
+    """Whether a module lies where packages are installed, in this environment or in one that it builds upon."""
+    places = [sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib", "platstdlib")]
+    # virtual environments that see the system's packages have two such folders or more
+    places += [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
     return any(origin.is_relative_to(place) for place in places)
 
 

@@ -67,6 +67,17 @@ def test_package_travels_whole(folder: Path) -> None:
     }
 
 
+def test_packages_of_an_environment_below_are_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A virtual environment made with --system-site-packages imports from the folder of another one."""
+    below = tmp_path / "python3" / "site-packages"
+    below.mkdir(parents=True)
+    (below / "packaged_below.py").write_text("class Net: ...\n")
+    monkeypatch.syspath_prepend(str(below))
+    code = find_user_code("packaged_below.Net", "--network")
+    assert code.target == "packaged_below.Net"
+    assert not code.files
+
+
 def test_installed_packages_stay_where_they_are() -> None:
     code = find_user_code("monai.networks.nets.VNet", "--network")
     assert (code.target, code.files) == ("monai.networks.nets.VNet", ())
