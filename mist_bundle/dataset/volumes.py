@@ -183,7 +183,7 @@ def _header_warnings(path: Path, image: Any) -> tuple[str, ...]:
     if not qform_code and not sform_code:
         return (f"{path.name} has no orientation in its header (qform and sform code 0); left and right are a guess.",)
     if qform_code and sform_code:
-        apart = corner_distance(qform, sform, image.shape)
+        apart = corner_distance(qform, sform, image.shape[:3])
         if apart > _SAME_GRID_VOXELS * min(np.linalg.norm(sform[:3, :3], axis=0)):
             message = f"{path.name} has a qform and an sform that lie up to {apart:.3g} mm apart; the sform is used."
             return (message,)

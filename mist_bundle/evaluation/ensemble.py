@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from mist_bundle.artifacts import new_folder, write_json
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.volumes import Volume, read_channels, read_volume
-from mist_bundle.errors import InputError, Problem
-from mist_bundle.evaluation.label_files import whole_labels, write_label_map
+from mist_bundle.errors import Collecting, InputError, Problem
+from mist_bundle.evaluation.label_files import read_named, whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import label_maps
 from mist_bundle.evaluation.staple import staple_labels
 from mist_bundle.parallel import map_cases
@@ -92,26 +92,28 @@ def ensemble_folders(
         overwrite: replace a folder that is there.
 
     Raises:
-        InputError: the request is wrong, the folders hold different cases, or no case could be combined.
+        InputError: the request is wrong, or no case could be combined.
     """
-    problems = _findings(folders, settings)
-    if problems:
-        raise InputError(problems)
-    files = _same_cases(folders)
+    refused = _findings(folders, settings)
+    if refused:
+        raise InputError(refused)
+    files, problems = _find_cases(folders)
+    num_cases = len(files) + len(problems)
     with new_folder(output, overwrite=overwrite) as target:
         combine = partial(_combine_case, settings=settings, folder=target)
         done = map_cases(combine, files, name=lambda item: item[0], workers=workers, description="ensemble")
+        problems += done.problems
         if not done.results:
-            raise InputError(done.problems)
+            raise InputError(problems)
         content = {
             "method": settings.method,
             "ties": None if settings.method == MEAN else settings.ties,
             "predictions": [folder.name for folder in folders],
             "num_cases": len(done.results),
-            "failed": [{"id": one.path, "message": one.message} for one in done.problems],
+            "failed": [{"id": one.path, "message": one.message} for one in problems],
         }
         write_json(target / ENSEMBLE_JSON, content)
-    return Ensembled(num_written=len(done.results), num_cases=len(files), problems=tuple(done.problems))
+    return Ensembled(num_written=len(done.results), num_cases=num_cases, problems=tuple(problems))
 
 
 def majority_vote(labels: Sequence[NDArray[Any]], ties: str = FIRST) -> NDArray[Any]:
@@ -198,35 +200,44 @@ def _findings(folders: Sequence[Path], settings: EnsembleSettings) -> list[Probl
     return problems
 
 
-def _same_cases(folders: Sequence[Path]) -> list[tuple[str, tuple[Path, ...]]]:
-    """Each case and its file in every folder."""
+def _find_cases(folders: Sequence[Path]) -> tuple[list[tuple[str, tuple[Path, ...]]], list[Problem]]:
+    """Each case and its file in every folder; one Problem for each case that a folder lacks or holds twice.
+
+    Raises:
+        InputError: a folder is missing or holds no NIfTI file.
+    """
     found: list[dict[str, Path]] = []
-    problems: list[Problem] = []
+    doubled: dict[str, Problem] = {}
+    refused: list[Problem] = []
     for folder in folders:
-        try:
+        with Collecting(refused):
             files, repeated = label_maps(folder)
-        except InputError as error:
-            problems += error.problems
-            continue
-        found.append(files)
-        problems += repeated
-    if problems:
-        raise InputError(problems)
-    names = sorted(set().union(*found))
-    for folder, files in zip(folders, found, strict=True):
-        lacking = [name for name in names if name not in files]
-        problems += [Problem(name, f"has no prediction in {folder}.") for name in lacking]
-    if not names:
-        problems.append(Problem(", ".join(map(str, folders)), "hold no NIfTI file."))
-    if problems:
-        raise InputError(problems)
-    return [(name, tuple(files[name] for files in found)) for name in names]
+            found.append(files)
+            doubled.update((problem.path, problem) for problem in repeated)
+            if not files and not repeated:
+                refused.append(Problem(str(folder), "holds no NIfTI file."))
+    if refused:
+        raise InputError(refused)
+    cases, problems = [], list(doubled.values())
+    for name in sorted(set().union(*found) - set(doubled)):
+        lacking = [str(folder) for folder, files in zip(folders, found, strict=True) if name not in files]
+        if lacking:
+            problems.append(Problem(name, f"has no prediction in {' and '.join(lacking)}."))
+        else:
+            cases.append((name, tuple(files[name] for files in found)))
+    return cases, problems
 
 
 def _combine_case(item: tuple[str, tuple[Path, ...]], settings: EnsembleSettings, folder: Path) -> str:
     name, paths = item
     read = read_channels if settings.method == MEAN else read_volume
-    volumes = [read(path) for path in paths]
+    volumes: list[Volume] = []
+    damaged: list[Problem] = []
+    for path in paths:
+        with Collecting(damaged):
+            volumes.append(read_named(read, path))
+    if damaged:
+        raise InputError(damaged)
     findings = [
         Problem(str(other.path), finding) for other in volumes[1:] for finding in check_headers(volumes[0], other)
     ]

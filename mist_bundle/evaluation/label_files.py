@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,18 @@ from numpy.typing import NDArray
 from mist_bundle.artifacts import write_bytes
 from mist_bundle.dataset.volumes import Volume
 from mist_bundle.errors import InputError, Problem
+
+
+def read_named(read: Callable[[Path], Volume], path: Path) -> Volume:
+    """Read a file; what is wrong with it is told with its whole path, for files of several folders share their names.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        return read(path)
+    except InputError as error:
+        raise InputError([Problem(str(path), problem.message) for problem in error.problems]) from error
 
 
 def whole_labels(volume: Volume) -> NDArray[Any]:
@@ -26,7 +39,7 @@ def whole_labels(volume: Volume) -> NDArray[Any]:
     with np.errstate(invalid="ignore"):  # NaN becomes some number, and so differs below
         whole = array.astype(np.int32)
     if not np.array_equal(whole, array):
-        raise InputError(Problem(volume.name, "holds values that are no whole numbers; expected labels."))
+        raise InputError(Problem(str(volume.path), "holds values that are no whole numbers; expected labels."))
     return whole
 
 

@@ -14,7 +14,7 @@ from mist_bundle.artifacts import RESULTS_CSV, new_folder, write_json
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.change import Change, check_weights, measure_change
-from mist_bundle.evaluation.label_files import whole_labels, write_label_map
+from mist_bundle.evaluation.label_files import read_named, whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import FoundPairs, Pair, label_maps
 from mist_bundle.evaluation.score import Scored, ScoredCases, ScoreSettings, read_pair, score_arrays
 from mist_bundle.parallel import map_cases
@@ -126,7 +126,7 @@ def _write_strategy(folder: Path, steps: Sequence[Step]) -> None:
 
 def _treat(item: tuple[str, Path], steps: Sequence[Step], folder: Path) -> str:
     name, path = item
-    volume = read_volume(path)
+    volume = read_named(read_volume, path)
     write_label_map(folder / f"{name}.nii.gz", apply_strategy(whole_labels(volume), spacing(volume), steps), path)
     return name
 

@@ -16,7 +16,8 @@ import numpy as np
 from mist_bundle.catalog.metrics import DEFAULT_METRICS, metric_name, unknown_metrics
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.volumes import Volume, read_volume
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import Collecting, InputError, Problem
+from mist_bundle.evaluation.label_files import read_named
 from mist_bundle.evaluation.pairs import Classes, FoundPairs, Pair
 from mist_bundle.parallel import map_cases
 from mist_bundle.runtime.metrics.case import EmptyRule, check_metrics, image_diagonal_mm, score_case
@@ -149,21 +150,18 @@ def read_pair(pair: Pair) -> tuple[Volume, Volume]:
     Raises:
         InputError: a file is damaged, or the headers disagree.
     """
-    reference, prediction = _read(pair.reference), _read(pair.prediction)
-    damaged = [one for one in (reference, prediction) if isinstance(one, InputError)]
-    if isinstance(reference, InputError) or isinstance(prediction, InputError):
-        raise InputError([problem for error in damaged for problem in error.problems])
+    volumes: list[Volume] = []
+    damaged: list[Problem] = []
+    for path in (pair.reference, pair.prediction):
+        with Collecting(damaged):
+            volumes.append(read_named(read_volume, path))
+    if damaged:
+        raise InputError(damaged)
+    reference, prediction = volumes
     findings = check_headers(reference, prediction)
     if findings:
         raise InputError([Problem(str(pair.prediction), finding) for finding in findings])
     return reference, prediction
-
-
-def _read(path: Path) -> Volume | InputError:
-    try:
-        return read_volume(path)
-    except InputError as error:
-        return InputError([Problem(str(path), problem.message) for problem in error.problems])
 
 
 def score_arrays(identity: str, prediction: Any, reference: Volume, settings: ScoreSettings) -> Scored:

@@ -15,3 +15,32 @@ def save_label(path: Path, label: np.ndarray, affine: np.ndarray | None = None) 
     array = label.astype(np.uint8 if whole else np.float32)
     nib.save(nib.Nifti1Image(array, np.eye(4) if affine is None else affine), path)
     return path
+
+
+HEADERS = ("both codes", "qform only", "sform only", "no code", "oblique", "micrometres", "scaled")
+
+
+def save_with_header(path: Path, array: np.ndarray, header: str) -> Path:
+    """Write voxels under one of the kinds of header that scanners and programs write."""
+    path.parent.mkdir(exist_ok=True, parents=True)
+    affine = np.diag([2.0, 1.0, 3.0, 1.0])
+    affine[:3, 3] = (-20, 7, 11)
+    if header == "oblique":
+        angle = np.radians(20)
+        turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+        affine[:3, :3] = turn @ affine[:3, :3]
+    if header == "micrometres":
+        affine[:3] *= 1000
+    kind = np.float32 if array.dtype.kind == "f" else array.dtype
+    image = nib.Nifti1Image(array.astype(kind), affine)
+    image.header.set_xyzt_units("micron" if header == "micrometres" else "mm")
+    codes = {"qform only": (1, 0), "sform only": (0, 2), "no code": (0, 0)}.get(header, (1, 1))
+    image.set_qform(affine, code=codes[0])
+    image.set_sform(affine, code=codes[1])
+    if header == "scaled":
+        image.header.set_slope_inter(2.0, 0.0)
+        image = nib.Nifti1Image((array / 2).astype(np.float32), affine, image.header)
+        image.set_data_dtype(np.float32)
+        image.header.set_slope_inter(2.0, 0.0)
+    nib.save(image, path)
+    return path

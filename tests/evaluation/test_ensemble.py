@@ -18,7 +18,7 @@ from mist_bundle.evaluation.ensemble import Channels, label_of_mean, majority_vo
 from mist_bundle.planning.rules import Decision
 from tests.planning.plans import small_plan
 
-from .samples import save_label
+from .samples import HEADERS, save_label, save_with_header
 
 LABELS = (0, 1, 3)
 
@@ -192,16 +192,22 @@ def test_bundle_says_what_its_channels_are(capsys: pytest.CaptureFixture[str], t
         assert _arrays(output)["x.nii.gz"].ravel().tolist() == [expected]
 
 
-def test_folders_of_other_cases_are_refused(
+def test_a_case_that_a_folder_lacks_is_named_and_the_others_combined(
     capsys: pytest.CaptureFixture[str], folders: list[str], tmp_path: Path
 ) -> None:
     (Path(folders[1]) / "001.nii.gz").rename(Path(folders[1]) / "002.nii.gz")
-    output = ["--output", str(tmp_path / "out")]
-    assert cli.main(["ensemble", *folders, *output]) == EXIT_INPUT_REFUSED
+    assert cli.main(["ensemble", *folders, "--output", str(tmp_path / "out")]) == EXIT_SOME_CASES_FAILED
     errors = capsys.readouterr().err
+    assert "2 of 3 cases failed" in errors
     assert f"001: has no prediction in {folders[1]}" in errors
-    assert f"002: has no prediction in {folders[0]}" in errors
-    assert f"002: has no prediction in {folders[2]}" in errors
+    assert f"002: has no prediction in {folders[0]} and {folders[2]}" in errors
+    assert list(_arrays(tmp_path / "out")) == ["1e3.nii.gz"]
+
+
+def test_requests_that_make_no_sense_are_refused(
+    capsys: pytest.CaptureFixture[str], folders: list[str], tmp_path: Path
+) -> None:
+    output = ["--output", str(tmp_path / "out")]
     (tmp_path / "empty").mkdir()
     for words, said in (
         (folders[:1], "1 folders were given; expected at least two"),
@@ -209,11 +215,30 @@ def test_folders_of_other_cases_are_refused(
         ([folders[0], str(tmp_path / "nothing")], "is not a folder"),
         ([*folders, "--method", "median"], "'median'; expected majority, staple or mean"),
         ([*folders, "--ties", "coin"], "'coin'; expected first or background"),
-        ([str(tmp_path / "empty"), folders[0]], "001: has no prediction in"),
+        ([str(tmp_path / "empty"), folders[0]], f"{tmp_path / 'empty'}: holds no NIfTI file"),
     ):
         assert cli.main(["ensemble", *words, *output]) == EXIT_INPUT_REFUSED
         assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize("method", ["majority", "mean"])
+def test_files_with_any_header_are_combined(header: str, method: str, tmp_path: Path) -> None:
+    """Both form codes, one of them or none, oblique axes, other units, scaled voxels."""
+    generator = np.random.default_rng(0)
+    labels, maps = _random_maps(2), [generator.dirichlet((1, 1, 1), size=(5, 4, 3)) for _ in range(2)]
+    names = [str(tmp_path / name) for name in "ab"]
+    for name, array in zip(names, labels if method == "majority" else maps, strict=True):
+        save_with_header(Path(name) / "001.nii.gz", array, header)
+    words = ["ensemble", *names, "--method", method, "--output", str(tmp_path / "out")]
+    assert cli.main([*words, *(["--labels", "0,1,3"] if method == "mean" else [])]) == EXIT_OK
+    mean = np.array(LABELS)[np.mean(maps, axis=0).argmax(axis=-1)]
+    expected = majority_vote(labels) if method == "majority" else mean
+    np.testing.assert_array_equal(_arrays(tmp_path / "out")["001.nii.gz"], expected)
+    written, first = (nib.load(folder / "001.nii.gz") for folder in (tmp_path / "out", tmp_path / "a"))
+    np.testing.assert_allclose(written.affine, first.affine, atol=1e-6)
+    assert written.header.get_xyzt_units()[0] == first.header.get_xyzt_units()[0]
 
 
 def test_bad_cases_are_named_and_the_others_combined(
@@ -233,7 +258,7 @@ def test_bad_cases_are_named_and_the_others_combined(
     assert code == EXIT_SOME_CASES_FAILED
     errors = capsys.readouterr().err
     assert "3 of 5 cases failed" in errors
-    for case, said in (("moved", "its origin is shifted by (5, 0, 0) mm"), ("cut", "is cut short"), ("half", "whole")):
+    for case, said in (("moved", "its origin is shifted by (5, 0, 0) mm"), ("cut", f"{cut}: is cut short"), ("half", "whole")):
         assert any(line.startswith(f"{case}: ") and said in line for line in errors.splitlines()), errors
     assert list(_arrays(tmp_path / "out")) == ["001.nii.gz", "1e3.nii.gz"]
     failed = json.loads((tmp_path / "out/ensemble.json").read_text())["failed"]

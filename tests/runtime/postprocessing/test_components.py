@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy import ndimage
 
 from mist_bundle.runtime.postprocessing.components import (
     keep_top_k_components,
@@ -89,6 +90,26 @@ def test_bridge_does_not_hold_components_together() -> None:
     assert made[2:7, 2:7, 2:7].any()
     assert not made[10:].any()
     assert made.sum() <= 125 + 3
+
+
+def test_detach_removes_what_has_no_core_when_one_core_is_left() -> None:
+    # a cube of 5, a bridge of one voxel and a sheet that the erosion removes whole: one core, as many as are kept
+    label = boxes((1, (2, 2, 2), (5, 5, 5)), (1, (7, 4, 4), (4, 1, 1)), (1, (11, 2, 4), (2, 5, 1)))
+    made = keep_top_k_components(label, (1,), UNIT, detach=1)
+    core = ndimage.binary_erosion(label > 0)
+    np.testing.assert_array_equal(made > 0, ndimage.binary_dilation(core, mask=label > 0))
+    assert not made[11:].any()
+
+
+def test_places_without_a_core_go_to_the_largest_components() -> None:
+    # only the cube has a core; the sheet is the larger of the two components without one
+    cube, sheet, speck = (1, (2, 2, 2), (5, 5, 5)), (1, (12, 2, 2), (2, 5, 2)), (1, (12, 12, 2), (1, 1, 1))
+    made = keep_top_k_components(boxes(cube, sheet, speck), (1,), UNIT, k=2, detach=1)
+    assert (made[12:14, 2:7, 2:4] == 1).all()
+    assert made[12, 12, 2] == 0
+    assert made[4, 4, 4] == 1
+    # no core at all: as without `detach`
+    np.testing.assert_array_equal(keep_top_k_components(boxes(sheet, speck), (1,), UNIT, detach=1), boxes(sheet))
 
 
 def test_of_equal_components_the_first_stays() -> None:

@@ -44,6 +44,33 @@ def test_mists_spelling_means_the_same() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("kwargs", "detach"),
+    [
+        ({"apply_morphological_cleaning": True, "morphological_cleaning_iterations": 3}, 3),
+        ({"apply_morphological_cleaning": True}, 2),  # MIST's default number of iterations
+        ({"apply_morphological_cleaning": False, "morphological_cleaning_iterations": 3}, 0),
+        ({"morphological_cleaning_iterations": 3}, 0),  # MIST cleans only when told to
+    ],
+)
+def test_mists_morphological_cleaning_is_detach(kwargs: dict, detach: int) -> None:
+    entry = {"transform": "get_top_k_connected_components", "apply_to_labels": [1], "kwargs": kwargs}
+    (step,) = parse_strategy([entry])
+    assert step.options == {"detach": detach}
+
+
+def test_wrong_cleaning_is_named_by_the_names_that_were_written() -> None:
+    step = {"transform": "get_top_k_connected_components", "kwargs": {"apply_morphological_cleaning": "yes"}}
+    with pytest.raises(ValueError, match="apply_morphological_cleaning is 'yes'; expected true or false"):
+        parse_strategy([step])
+    step = {"transform": "remove_small_objects", "kwargs": {"apply_morphological_cleaning": True}}
+    with pytest.raises(ValueError, match="remove_small_objects has no option 'apply_morphological_cleaning'"):
+        parse_strategy([step])
+    step = {"transform": "keep_top_k_components", "kwargs": {"apply_morphological_cleaning": True, "detach": 1}}
+    with pytest.raises(ValueError, match="say the same; give one of them"):
+        parse_strategy([step])
+
+
 def test_all_labels_per_label_is_no_empty_promise() -> None:
     # in MIST 2.3.0 [-1] with per_label does nothing
     label = boxes(
