@@ -20,7 +20,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "artifacts": ({"errors"}, set()),
     "parallel": ({"errors"}, {"tqdm", "dask", "distributed"}),
-    "catalog": (set(), set()),
+    "catalog": ({"runtime.metrics.menu"}, set()),
     "dataset": (BASE, {"numpy", "nibabel"}),
     "analysis": ({*BASE, "dataset", "runtime.numerics"}, {*NUMERIC, "nibabel"}),
     "planning": ({"errors", "dataset", "analysis", "catalog", "runtime.numerics"}, {"numpy"}),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mist_bundle.cli.words import bundle_folder, fail_for, mapping, sequence
+from mist_bundle.cli.words import bundle_folder, fail_for, mapping, sequence, warn
 from mist_bundle.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -129,8 +129,11 @@ def _comparable(results: Sequence[str], names: Any, metrics: Any, directions: An
 
     called = [] if names is None else sequence("names", names, str)
     wanted = [] if metrics is None else [metric_name(one) for one in sequence("metrics", metrics, str)]
-    runs = read_runs([Path(str(result)) for result in results], called)
-    return comparable(runs, wanted, mapping("directions", directions))
+    runs = comparable(
+        read_runs([Path(str(result)) for result in results], called), wanted, mapping("directions", directions)
+    )
+    warn(runs.left_out)
+    return runs
 
 
 def _count(name: str, value: Any) -> int:

@@ -16,6 +16,7 @@ from mist_bundle.cli.words import (
     nearest_word,
     optional_path,
     sequence,
+    warn,
 )
 from mist_bundle.errors import InputError, Problem
 
@@ -99,6 +100,7 @@ def evaluate(
     for name, values in summary.items():
         print(f"{name:<{width}} {values['Mean']:10.4f} {values['Std']:10.4f} {values['Median']:10.4f}")
     print(f"Scores: {target}")
+    warn(scored.warnings)
     fail_for(scored.problems, scored.num_cases, "not scored")
 
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.score import Scored, ScoreSettings
-from mist_bundle.runtime.metrics.case import METRICS
+from mist_bundle.runtime.metrics.columns import column_names
+from mist_bundle.runtime.metrics.menu import METRICS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +115,7 @@ def _metric_quality(scored: Scored, settings: ScoreSettings, name: str) -> float
     worst = metric.worst_value(settings.empty.distance_mm or scored.diagonal_mm)
     if worst is None:
         raise ValueError(f"{name} has no worst value")
-    values = (scored.scores[f"{one}_{name}"] for one in settings.final_classes)
+    columns = column_names(settings.final_classes, settings.metrics)
+    values = (scored.scores[columns[class_name, name]] for class_name in settings.final_classes)
     # a distance can exceed a worst value that was set by hand
     return fmean(max(0.0, (value - worst) / (metric.best - worst)) for value in values)

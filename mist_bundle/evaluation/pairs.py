@@ -11,6 +11,7 @@ from mist_bundle.dataset.names import is_nifti, nifti_stem
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.metrics.table import is_reserved
 
 MASK, PREDICTION = "mask", "prediction"
 
@@ -63,8 +64,16 @@ def find_pairs(paths: Path | None, reference: Path | None, prediction: Path | No
     Raises:
         InputError: the request itself is wrong.
     """
-    if paths is not None:
-        return _from_table(paths)
+    found = _from_table(paths) if paths is not None else _from_folders(reference, prediction)
+    reserved = [pair.id for pair in found.pairs if is_reserved(pair.id)]
+    problems = [
+        Problem(name, "is the name of a row of statistics in the results. Rename the case.") for name in reserved
+    ]
+    pairs = tuple(pair for pair in found.pairs if pair.id not in reserved)
+    return FoundPairs(pairs=pairs, problems=(*found.problems, *problems))
+
+
+def _from_folders(reference: Path | None, prediction: Path | None) -> FoundPairs:
     if reference is None or prediction is None:
         raise InputError(Problem("evaluate", "needs a bundle, or --paths, or both --reference and --prediction."))
     references, problems = _references(reference)

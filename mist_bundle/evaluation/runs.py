@@ -1,8 +1,8 @@
 """The results of several runs side by side, and whether they can be compared at all.
 
-A run is a results.csv, a results.json, or a bundle whose folds were gathered. Only runs that scored the same cases by
-the same metrics of the same classes say anything about each other, and of two cross-validations only those with the
-same folds: otherwise a case was held out from other training cases in one run than in the other.
+A run is a results.csv, a results.json, or a bundle whose folds were gathered. Only runs that scored the same cases say
+anything about each other, and of two cross-validations only those with the same folds: otherwise a case was held out
+from other training cases in one run than in the other. Columns that not every run has are left out and named.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mist_bundle.artifacts import DATALIST_JSON, PLAN_JSON, RESULTS_CSV, read_json, work_dir_of
-from mist_bundle.catalog.metrics import LOWER, METRICS, metric_of_column
+from mist_bundle.catalog.metrics import LOWER, METRICS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.gather import read_table_of_results
+from mist_bundle.runtime.metrics.columns import split_columns
 from mist_bundle.runtime.metrics.table import ID
 
 _MOST_NAMED = 8
@@ -60,6 +61,7 @@ class ComparableRuns:
         lower: for each column whether a lower value is the better one.
         values: (cases, columns, runs); NaN where a case has no value in any run.
         folds_known: how many of the runs know their folds.
+        left_out: a sentence for each run with columns that another one lacks: they are not compared.
     """
 
     names: tuple[str, ...]
@@ -68,6 +70,7 @@ class ComparableRuns:
     lower: tuple[bool, ...]
     values: NDArray[np.float64]
     folds_known: int
+    left_out: tuple[Problem, ...] = ()
 
 
 def read_runs(sources: Sequence[Path], names: Sequence[str] = ()) -> tuple[Run, ...]:
@@ -113,14 +116,19 @@ def comparable(
         directions: "higher" or "lower" by column or metric, for those that the menu of metrics does not know.
 
     Raises:
-        InputError: the runs differ in cases, classes, metrics or folds, or a case failed in one; all that differs.
+        InputError: the runs differ in cases, classes or folds, they share no column, or a case failed in one; all that
+            differs.
     """
     first = runs[0]
     problems = [problem for run in runs for problem in _failures(run)]
     for other in runs[1:]:
-        problems += _differences(first, other, metrics)
-    columns, lower, findings = _chosen_columns(first.columns, metrics, directions or {})
-    problems += findings
+        problems += _differences(first, other)
+    shared = [column for column in first.columns if all(column in run.columns for run in runs)]
+    if shared:
+        columns, lower, findings = _chosen_columns(shared, metrics, directions or {})
+        problems += findings
+    else:
+        problems += [Problem(run.name, f"has {_some(run.columns, 'column')}, none of them common.") for run in runs]
     if problems:
         raise InputError(problems)
     ids = tuple(sorted(first.scores))
@@ -139,6 +147,7 @@ def comparable(
         lower=lower,
         values=values,
         folds_known=sum(run.folds is not None for run in runs),
+        left_out=tuple(_left_out(run, shared) for run in runs if set(run.columns) - set(shared)),
     )
 
 
@@ -202,16 +211,18 @@ def _failures(run: Run) -> list[Problem]:
     return [Problem(f"{run.name}: {name}", f"was not scored: {message}") for name, message in run.failed.items()]
 
 
-def _differences(first: Run, other: Run, metrics: Sequence[str]) -> list[Problem]:
-    """What keeps two runs from being compared in these metrics or columns."""
+def _left_out(run: Run, shared: Sequence[str]) -> Problem:
+    names = [column for column in run.columns if column not in shared]
+    return Problem(run.name, f"has {_some(names, 'column')}, which not every run has; left out of the comparison.")
+
+
+def _differences(first: Run, other: Run) -> list[Problem]:
+    """What keeps two runs from being compared."""
     problems = []
     for one, two in ((first, other), (other, first)):
         lacking = sorted(set(one.scores) - set(two.scores) - set(two.failed))
         if lacking:
             problems.append(Problem(two.name, f"lacks {_some(lacking, 'case')}, which {one.name} has."))
-        columns = [column for column in _wanted(one.columns, metrics) if column not in two.columns]
-        if columns:
-            problems.append(Problem(two.name, f"lacks {_some(columns, 'column')}, which {one.name} has."))
     for name in first.labels or {}:
         others = (other.labels or {}).get(name)
         if others is not None and first.labels is not None and others != first.labels[name]:
@@ -238,29 +249,25 @@ def _fold_mates(folds: Mapping[str, int], cases: set[str]) -> dict[str, frozense
     return {name: frozenset(together) for together in members.values() for name in together}
 
 
-def _wanted(columns: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:
-    """The columns that are named, or whose metric is; all where nothing is."""
-    return tuple(one for one in columns if not wanted or one in wanted or metric_of_column(one) in wanted)
-
-
 def _chosen_columns(
     known: Sequence[str], wanted: Sequence[str], directions: Mapping[str, str]
 ) -> tuple[tuple[str, ...], tuple[bool, ...], list[Problem]]:
-    metrics = {column: metric_of_column(column) for column in known}
+    """The columns that are named or whose metric is (all where nothing is named), and whether lower is better."""
+    metrics = {column: metric for column, (_, metric) in split_columns(known).items()}
     problems = [
         Problem("--directions", f"{name} is {value!r}; expected higher or lower.")
         for name, value in directions.items()
         if value not in ("higher", LOWER)
     ]
     problems += [
-        Problem("--metrics", f"{name!r} is no column and no metric of these results; known: {', '.join(known)}.")
+        Problem("--metrics", f"{name!r} is no column and no metric of all these results; known: {', '.join(known)}.")
         for name in wanted
         if name not in known and name not in metrics.values()
     ]
-    chosen = _wanted(known, wanted)
+    chosen = tuple(one for one in known if not wanted or one in wanted or metrics.get(one) in wanted)
     lower = []
     for column in chosen:
-        metric = metrics[column]
+        metric = metrics.get(column)
         given = directions.get(column, directions.get(metric or ""))
         if given is None and metric is None:
             message = f'is no metric on the menu; say with --directions whether higher or lower is better, like \

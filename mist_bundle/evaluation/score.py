@@ -20,8 +20,16 @@ from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.evaluation.label_files import read_named
 from mist_bundle.evaluation.pairs import Classes, FoundPairs, Pair
 from mist_bundle.parallel import map_cases
-from mist_bundle.runtime.metrics.case import EmptyRule, check_metrics, image_diagonal_mm, score_case
-from mist_bundle.runtime.metrics.table import Summary, write_results
+from mist_bundle.runtime.metrics.case import (
+    EmptyRule,
+    check_metrics,
+    image_diagonal_mm,
+    present_labels,
+    score_case,
+)
+from mist_bundle.runtime.metrics.table import Summary, undefined_values, write_results
+
+_MOST_NAMED = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,11 +55,19 @@ class ScoreSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scored:
-    """The scores of one case, by "<class>_<metric>", and the diagonal of its image, the scale of its distances."""
+    """The scores of one case.
+
+    Attributes:
+        id: of the case.
+        scores: by column (see runtime/metrics/columns.py).
+        diagonal_mm: of its image, the scale of its distances.
+        warnings: oddities of its files that did not forbid scoring them.
+    """
 
     id: str
     scores: dict[str, float]
     diagonal_mm: float
+    warnings: tuple[str, ...] = ()
 
     @property
     def row(self) -> dict[str, Any]:
@@ -71,6 +87,19 @@ class ScoredCases:
         """All cases."""
         return len(self.cases) + len(self.problems)
 
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is odd: of the cases, and values that the statistics leave out."""
+        of_cases = [Problem(case.id, warning) for case in self.cases for warning in case.warnings]
+        undefined = undefined_values([case.row for case in self.cases])
+        left_out = [
+            Problem(
+                column, f"has no value in {len(ids)} of {len(self.cases)} cases; the statistics leave out {_some(ids)}."
+            )
+            for column, ids in undefined.items()
+        ]
+        return (*of_cases, *left_out)
+
     def write(self, output: Path) -> Summary:
         """Write results.csv, and a JSON file of the same name beside it which names the failed cases too.
 
@@ -83,6 +112,11 @@ class ScoredCases:
                 f"{failed[problem.path]}; {problem.message}" if problem.path in failed else problem.message
             )
         return write_results(output, [case.row for case in self.cases], failed)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
 
 
 def settings_from(
@@ -182,4 +216,18 @@ def score_arrays(identity: str, prediction: Any, reference: Volume, settings: Sc
         labels=settings.labels,
         ignore_label=settings.ignore_label,
     )
-    return Scored(id=identity, scores=scores, diagonal_mm=image_diagonal_mm(reference.shape, spacing_mm))
+    warnings = [] if settings.labels is not None else _unscored(prediction, reference.array, settings)
+    diagonal_mm = image_diagonal_mm(reference.shape, spacing_mm)
+    return Scored(id=identity, scores=scores, diagonal_mm=diagonal_mm, warnings=tuple(warnings))
+
+
+def _unscored(prediction: Any, reference: Any, settings: ScoreSettings) -> list[str]:
+    """A sentence for each label map with labels that are in no class."""
+    known = {0, settings.ignore_label, *(label for members in settings.final_classes.values() for label in members)}
+    warnings = []
+    for role, array in (("prediction", prediction), ("reference", reference)):
+        unscored = [label for label in present_labels(array) if label not in known]
+        if unscored:
+            names = _some([str(label) for label in unscored])
+            warnings.append(f"the {role} holds the label {names}, which is in no class and is not scored.")
+    return warnings

@@ -18,15 +18,6 @@ _IN_WORDS = {
 }
 
 
-def split_column(column: str, classes: Sequence[str]) -> tuple[str, str] | None:
-    """("WT", "dice") of "WT_dice"; the longest class name that fits, since names may hold underscores."""
-    fitting = [name for name in classes if column.startswith(f"{name}_")]
-    if not fitting:
-        return None
-    name = max(fitting, key=len)
-    return name, column[len(name) + 1 :]
-
-
 def title_of(metric: str) -> str:
     """The name of a metric for people."""
     return " ".join(_SHORT.get(word, word) for word in metric.split("_"))

@@ -10,7 +10,8 @@ from mist_bundle.artifacts import read_json
 from mist_bundle.catalog.postprocessing import POSTPROCESSING
 from mist_bundle.report.data_part import facts
 from mist_bundle.report.html import Html, details, el, missing, number, section, table
-from mist_bundle.report.metric_words import split_column, title_of, with_unit
+from mist_bundle.report.metric_words import title_of, with_unit
+from mist_bundle.runtime.metrics.columns import split_columns
 
 # what choose_postprocessing leaves in the work folder
 FOLDER, CHOICE_JSON, CHANGE_JSON = "postprocessing", "choice.json", "change.json"
@@ -58,8 +59,10 @@ def _numbers(choice: Mapping[str, Any], change: Mapping[str, Any]) -> Html:
 
 def _columns(change: Mapping[str, Any], classes: Sequence[str]) -> Html | None:
     rows = []
-    for column, one in change.get("columns", {}).items():
-        name, metric = split_column(column, classes) or (column, "")
+    changes = change.get("columns", {})
+    split = split_columns(list(changes), classes)
+    for column, one in changes.items():
+        name, metric = split.get(column, (column, ""))
         difference = _signed(one["after"] - one["before"])
         rows.append([name, with_unit(metric), number(one["before"]), number(one["after"]), difference])
     if not rows:

@@ -23,8 +23,9 @@ from mist_bundle.report.charts import Series
 from mist_bundle.report.colours import colours_of_plan
 from mist_bundle.report.data_part import facts
 from mist_bundle.report.html import Html, details, el, join, missing, number, section, table
-from mist_bundle.report.metric_words import axis_label, meanings, split_column, title_of, unit_of, with_unit
+from mist_bundle.report.metric_words import axis_label, meanings, title_of, unit_of, with_unit
 from mist_bundle.report.sources import CaseFiles
+from mist_bundle.runtime.metrics.columns import split_columns
 from mist_bundle.runtime.metrics.table import ID, read_results, summarize
 from mist_bundle.runtime.numerics.grid import spacing_of
 
@@ -228,8 +229,7 @@ def _agreement(pairs: Sequence[tuple[float, float]]) -> list[str]:
 
 def _columns(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> dict[str, tuple[str, str]]:
     names = list(dict.fromkeys(column for row in rows for column in row if column != ID))
-    split = {column: split_column(column, classes) for column in names}
-    return {column: both for column, both in split.items() if both is not None}
+    return split_columns(names, classes)
 
 
 def _means(results: Results, found: Mapping[str, tuple[str, str]]) -> Html | None:

@@ -64,21 +64,28 @@ def test_other_cases_columns_failures_and_labels_are_all_named() -> None:
     assert _problems(first, other) == [
         "b: 002: was not scored: is cut short",
         "b: lacks the case 004, which a has.",
-        "b: lacks the column x_dice, which a has.",
         "a: lacks the case 1, which b has.",
-        "a: lacks the column y_dice, which b has.",
         "b: the class x consists of the labels [1], in a of [1, 2].",
+        "a: has the column x_dice, none of them common.",
+        "b: has the column y_dice, none of them common.",
     ]
 
 
-def test_only_the_metrics_that_are_compared_must_be_there() -> None:
+def test_columns_that_not_every_run_has_are_left_out_and_named() -> None:
     runs = [
         Run(name=name, scores={"1": {"x_dice": 0.5, f"x_{more}": 1.0}}) for name, more in (("a", "iou"), ("b", "hd95"))
     ]
-    assert "b: lacks the column x_iou, which a has." in _problems(*runs)
+    shared = comparable(runs)
+    assert shared.columns == ("x_dice",)
+    assert [str(problem) for problem in shared.left_out] == [
+        "a: has the column x_iou, which not every run has; left out of the comparison.",
+        "b: has the column x_hd95, which not every run has; left out of the comparison.",
+    ]
     for wanted in ("dice", "x_dice"):
         assert comparable(runs, [wanted]).columns == ("x_dice",)
-    assert "b: lacks the column x_iou, which a has." in _problems(*runs, metrics=["iou"])
+    assert (
+        "'iou' is no column and no metric of all these results; known: x_dice." in _problems(*runs, metrics=["iou"])[0]
+    )
 
 
 def test_long_lists_are_cut() -> None:

@@ -258,7 +258,11 @@ def test_bad_cases_are_named_and_the_others_combined(
     assert code == EXIT_SOME_CASES_FAILED
     errors = capsys.readouterr().err
     assert "3 of 5 cases failed" in errors
-    for case, said in (("moved", "its origin is shifted by (5, 0, 0) mm"), ("cut", f"{cut}: is cut short"), ("half", "whole")):
+    for case, said in (
+        ("moved", "its origin is shifted by (5, 0, 0) mm"),
+        ("cut", f"{cut}: is cut short"),
+        ("half", "whole"),
+    ):
         assert any(line.startswith(f"{case}: ") and said in line for line in errors.splitlines()), errors
     assert list(_arrays(tmp_path / "out")) == ["001.nii.gz", "1e3.nii.gz"]
     failed = json.loads((tmp_path / "out/ensemble.json").read_text())["failed"]

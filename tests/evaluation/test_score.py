@@ -200,6 +200,45 @@ def test_a_data_set_gives_references_classes_and_labels(capsys: pytest.CaptureFi
     assert set(table.iloc[:2, 1::2].to_numpy().ravel()) == {1.0}
 
 
+def test_classes_whose_columns_would_share_a_name_keep_all_their_scores(
+    capsys: pytest.CaptureFixture[str], folders: Path
+) -> None:
+    (folders / "classes.json").write_text(json.dumps({"tumor": [1], "tumor_lesion": [2]}))
+    _evaluate(capsys, folders, *_folders(folders), "--metrics", "dice,lesion_dice")
+    names = ["tumor_dice", "tumor:lesion_dice", "tumor_lesion:dice", "tumor_lesion_lesion_dice"]
+    table = _table(folders)
+    assert list(table.columns) == ["id", *names]
+    np.testing.assert_allclose(table.iloc[1, 1:].astype(float), [0.8, 0.8, 1.0, 1.0])
+
+
+def test_a_case_is_not_called_like_a_row_of_statistics(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    label = np.asarray(nib.load(folders / "reference/001.nii.gz").dataobj)
+    for name in ("Mean", "25th percentile"):
+        save_label(folders / "reference" / f"{name}.nii.gz", label)
+        save_label(folders / "prediction" / f"{name}.nii.gz", label)
+    code, errors = _evaluate(capsys, folders, *_folders(folders))
+    assert code == EXIT_SOME_CASES_FAILED
+    assert "Mean: is the name of a row of statistics in the results. Rename the case." in errors
+    assert "25th percentile: is the name of a row" in errors
+    assert list(_table(folders)["id"][:-5]) == ["001", "002"]
+
+
+def test_values_that_are_left_out_and_labels_that_are_not_scored_are_told(
+    capsys: pytest.CaptureFixture[str], folders: Path
+) -> None:
+    label = np.zeros((12, 12, 12))
+    label[2, 2, 2] = 7
+    save_label(folders / "prediction" / "003.nii.gz", label)
+    words = ("--one_empty", "nan", "--metrics", "dice,volume_difference")
+    code, errors = _evaluate(capsys, folders, *_folders(folders), *words)
+    assert code == EXIT_OK
+    assert "003: the prediction holds the label 7, which is in no class and is not scored." in errors
+    assert "organ_dice: has no value in 1 of 3 cases; the statistics leave out 003." in errors
+    assert "organ_volume_difference" not in errors
+    assert json.loads((folders / "results.json").read_text())["undefined"] == {"organ_dice": ["003"]}
+    assert _table(folders)["organ_volume_difference"][2] == pytest.approx(0.125)
+
+
 def test_mists_configuration_names_the_classes(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
     theirs = {"evaluation": {"organ": {"labels": [1], "metrics": {"dice": {}}}}}
     (folders / "classes.json").write_text(json.dumps(theirs))

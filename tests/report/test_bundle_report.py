@@ -13,7 +13,6 @@ from mist_bundle.artifacts import read_json, write_json
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
 from mist_bundle.report import bundle_report, viewer
 from mist_bundle.report.bundle_report import ReportRequest, write_report
-from mist_bundle.report.metric_words import split_column
 from mist_bundle.report.results_part import extreme_cases, predicted_volumes
 from mist_bundle.runtime.metrics.table import read_results
 from tests.report.conftest import EPOCHS, LIVER, NUM_CASES, Made
@@ -91,14 +90,6 @@ def test_worst_median_and_best_cases() -> None:
     distances = [{"id": f"c{n}", "a_hd95": float(n)} for n in range(3)]
     assert extreme_cases(distances, ["a"], 1) == {"Worst": ["c2"], "Median": ["c1"], "Best": ["c0"]}
     assert extreme_cases([], ["a"]) == {}
-
-
-@pytest.mark.parametrize(
-    ("column", "expected"),
-    [("WT_dice", ("WT", "dice")), ("WT_core_surface_dice", ("WT_core", "surface_dice")), ("other_dice", None)],
-)
-def test_columns_of_classes_with_underscores(column: str, expected: tuple[str, str] | None) -> None:
-    assert split_column(column, ["WT", "WT_core"]) == expected
 
 
 def test_single_folds_are_called_so(trained: Made, tmp_path: Path) -> None:

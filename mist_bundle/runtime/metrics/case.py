@@ -5,12 +5,11 @@ Everything is cut to the box around the labels first, and what several metrics n
 Empty masks, unless told otherwise (MIST's rule): a class that is in neither label map has the best value (1, or 0 mm);
 a class that is in only one of them has the worst (0, or the diagonal of the whole image in mm). Metrics that are
 defined for empty masks keep their definition: the volume difference is a plain number of millilitres, and the
-lesion-wise metrics count missed and invented lesions, leaving out those below their volume threshold.
+lesion-wise metrics count missed and invented lesions.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,100 +20,66 @@ from numpy.typing import NDArray
 
 from ..numerics.crop import bounding_box
 from . import lesions, overlap, surface
+from .columns import column_names
+from .menu import METRICS, MetricRow, unknown_metrics
 from .pair import MaskPair
 
 BEST, WORST, MISSING = "best", "worst", "nan"
-_DIAGONAL = math.inf  # stands for the diagonal of the image in mm
 _MAX_BOXES, _FEW_CLASSES = 1 << 16, 6
-_MATCHING = ("min_volume_mm3", "dilation", "consolidation")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Metric:
-    """How one metric is computed; what people want to know about it stands in the catalogue.
-
-    Attributes:
-        function: takes what `of` says, and the metric's options.
-        of: "counts", "distances" or "lesions": the attribute of a MaskPair that the function takes.
-        best: value of a perfect prediction.
-        worst: value of a useless one; infinity stands for the image's diagonal in mm, None for a value without a bound.
-        defined_when_empty: the function is asked even where only one of the masks has voxels.
-        options: names of the keyword arguments that may be set.
-    """
-
-    function: Callable[..., float]
-    of: str
-    best: float
-    worst: float | None
-    defined_when_empty: bool = False
-    options: tuple[str, ...] = ()
-
-    @property
-    def higher_is_better(self) -> bool:
-        """The direction in which to rank."""
-        return self.best > 0
-
-    def worst_value(self, diagonal_mm: float) -> float | None:
-        """The worst value in an image of this diagonal; None where there is no bound."""
-        return diagonal_mm if self.worst == _DIAGONAL else self.worst
-
-
-def _of_counts(function: Callable[..., float]) -> Metric:
-    return Metric(function=function, of="counts", best=1.0, worst=0.0)
-
-
-def _of_surfaces(function: Callable[..., float], *options: str, distance: bool = False) -> Metric:
-    best, worst = (0.0, _DIAGONAL) if distance else (1.0, 0.0)
-    return Metric(function=function, of="distances", best=best, worst=worst, options=options)
-
-
-def _of_lesions(function: Callable[..., float], *options: str, best: float = 1.0, worst: float | None = 0.0) -> Metric:
-    own = (*options, *_MATCHING)
-    return Metric(function=function, of="lesions", best=best, worst=worst, defined_when_empty=True, options=own)
-
-
-METRICS: Mapping[str, Metric] = {
-    "dice": _of_counts(overlap.dice),
-    "iou": _of_counts(overlap.iou),
-    "sensitivity": _of_counts(overlap.sensitivity),
-    "precision": _of_counts(overlap.precision),
-    "volume_difference": Metric(
-        function=overlap.volume_difference, of="counts", best=0.0, worst=None, defined_when_empty=True
-    ),
-    "hd95": _of_surfaces(surface.hd95, distance=True),
-    "hausdorff": _of_surfaces(surface.hausdorff, distance=True),
-    "surface_dice": _of_surfaces(surface.surface_dice, "tolerance_mm"),
-    "normalized_surface_distance": _of_surfaces(surface.normalized_surface_distance, "tolerance_mm"),
-    "average_surface_distance": _of_surfaces(surface.average_surface_distance, "symmetric", distance=True),
-    "average_symmetric_surface_distance": _of_surfaces(surface.average_symmetric_surface_distance, distance=True),
-    "lesion_dice": _of_lesions(lesions.lesion_dice),
-    "lesion_hd95": _of_lesions(lesions.lesion_hd95, best=0.0, worst=_DIAGONAL),
-    "lesion_surface_dice": _of_lesions(lesions.lesion_surface_dice, "tolerance_mm"),
-    "lesion_f1": _of_lesions(lesions.lesion_f1),
-    "lesion_false_positives": _of_lesions(lesions.lesion_false_positives, best=0.0, worst=None),
-    "lesion_false_negatives": _of_lesions(lesions.lesion_false_negatives, best=0.0, worst=None),
-}
+_MODULES = {"overlap": overlap, "surface": surface, "lesions": lesions}
 
 
 def check_metrics(metrics: Sequence[str], options: Mapping[str, Mapping[str, float]] | None = None) -> list[str]:
     """What is wrong with names of metrics and their options: one sentence each, none when all is well."""
-    findings = []
-    for name in metrics:
-        if name not in METRICS:
-            near = difflib.get_close_matches(name, METRICS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            findings.append(f"{name!r} is no metric; known: {', '.join(METRICS)}.{hint}")
+    findings = unknown_metrics(metrics)
     for name, values in (options or {}).items():
         if name not in metrics:
             findings.append(f"options are given for {name!r}, which is not among the metrics {list(metrics)}.")
-        elif unknown := [key for key in values if name in METRICS and key not in METRICS[name].options]:
-            findings.append(f"{name} has no option {unknown}; known: {list(METRICS[name].options)}.")
+        elif name in METRICS:
+            findings += _option_findings(name, values)
     return findings
+
+
+def _option_findings(name: str, values: Mapping[str, Any]) -> list[str]:
+    known = METRICS[name].options
+    if unknown := [key for key in values if key not in known]:
+        return [f"{name} has no option {unknown}; known: {list(known)}."]
+    findings = []
+    for key, value in values.items():
+        fits, expected = _EXPECTED_OPTIONS[key]
+        if not fits(value):
+            findings.append(f"{name}: {key} is {value!r}; expected {expected}.")
+    return findings
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+_MILLIMETRES = (_is_number, "a number of at least 0")
+_VOXELS = (_is_whole, "a whole number of at least 0")
+_SWITCH = (lambda value: isinstance(value, bool), "true or false")
+_EXPECTED_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "tolerance_mm": _MILLIMETRES,
+    "symmetric": _SWITCH,
+    "protocol": (lambda value: value in lesions.PROTOCOLS, f"one of {', '.join(lesions.PROTOCOLS)}"),
+    "min_volume_mm3": _MILLIMETRES,
+    "dilation": _VOXELS,
+    "consolidation": _VOXELS,
+    "connectivity": (lambda value: value in (6, 18, 26), "6, 18 or 26"),
+    "small_false_positives": _SWITCH,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmptyRule:
     """What a class counts that is missing in one label map, or in both.
+
+    Metrics that are defined for empty masks, such as the volume difference, keep their value under any rule.
 
     Attributes:
         both: "best" or "nan": the value of a class that is in neither label map. NaN is left out of statistics.
@@ -169,7 +134,7 @@ def score_case(
         ignore_label: value in the reference of voxels that count as background in both.
 
     Returns:
-        "<class>_<metric>" to value, class by class.
+        Value by column, class by class; columns.py says how columns are called.
 
     Raises:
         ValueError: the shapes differ or are not 3D, a label is no whole number or not allowed, or a name is unknown.
@@ -193,26 +158,35 @@ def score_case(
         _check_labels(prediction, labels, "prediction")
         _check_labels(reference, labels, "reference")
     scores = {}
+    columns = column_names(final_classes, metrics)
     many = len(final_classes) > _FEW_CLASSES  # for few the search for their boxes costs more than it saves
     boxes = (_label_boxes(prediction), _label_boxes(reference)) if many else (None, None)
     for class_name, members in final_classes.items():
         part = _class_part(boxes, members)
         pair = MaskPair(_mask(prediction[part], members), _mask(reference[part], members), spacing_mm, worst_mm)
         for name in metrics:
-            scores[f"{class_name}_{name}"] = _score(METRICS[name], pair, empty, (options or {}).get(name, {}))
+            scores[columns[class_name, name]] = _score(METRICS[name], pair, empty, (options or {}).get(name, {}))
     return scores
 
 
-def _score(metric: Metric, pair: MaskPair, empty: EmptyRule, options: Mapping[str, float]) -> float:
+def _score(metric: MetricRow, pair: MaskPair, empty: EmptyRule, options: Mapping[str, Any]) -> float:
     num_empty = (pair.counts.prediction == 0) + (pair.counts.reference == 0)
-    if num_empty == 2:
-        return metric.best if empty.both == BEST else math.nan
-    if num_empty == 1 and empty.one == MISSING:
-        return math.nan
-    worst = metric.worst_value(pair.worst_mm)
-    if num_empty == 1 and worst is not None and not metric.defined_when_empty:
-        return worst
-    return metric.function(getattr(pair, metric.of), **options)
+    best_or_missing = metric.best if empty.both == BEST else math.nan
+    if num_empty == 2 and not metric.defined_for_both_empty:
+        return best_or_missing
+    if num_empty == 1 and not metric.defined_for_one_empty:
+        worst = metric.worst_value(pair.worst_mm)
+        return math.nan if empty.one == MISSING or worst is None else worst
+    value = metric_function(metric)(getattr(pair, metric.of), **options)
+    # lesion by lesion there may be nothing to score although there are voxels
+    return best_or_missing if math.isnan(value) else value
+
+
+def metric_function(metric: MetricRow) -> Callable[..., float]:
+    """The function of a row, which takes what `of` says and the options."""
+    module, name = metric.function.split(".")
+    function: Callable[..., float] = getattr(_MODULES[module], name)
+    return function
 
 
 def _cut_to_labels(
@@ -267,8 +241,17 @@ def _mask(labels: NDArray[Any], values: Sequence[int]) -> NDArray[np.bool_]:
     return mask
 
 
+def present_labels(array: NDArray[Any]) -> list[int]:
+    """The whole numbers that a label map holds, ascending; without the sorting of numpy.unique where it can be."""
+    if array.dtype.kind in "ub" and array.dtype.itemsize <= 2:
+        seen = np.zeros(np.iinfo(np.uint16).max + 1, dtype=bool)
+        seen[array.ravel(order="K")] = True
+        return [int(label) for label in np.flatnonzero(seen)]
+    return [int(label) for label in np.unique(array)]
+
+
 def _check_labels(array: NDArray[Any], labels: Sequence[int], role: str) -> None:
-    unknown = np.setdiff1d(array, [0, *labels])
-    if unknown.size:
-        found = ", ".join(f"{value} ({np.count_nonzero(array == value)} voxels)" for value in unknown[:8].tolist())
+    unknown = [label for label in present_labels(array) if label not in (0, *labels)]
+    if unknown:
+        found = ", ".join(f"{value} ({np.count_nonzero(array == value)} voxels)" for value in unknown[:8])
         raise ValueError(f"The {role} holds the label {found}; expected only {list(labels)}.")

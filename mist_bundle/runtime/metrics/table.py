@@ -45,6 +45,19 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Summary:
     return {name: _statistics([float(row.get(name, math.nan)) for row in rows]) for name in columns}
 
 
+def is_reserved(identity: str) -> bool:
+    """Whether a case of this id would be mistaken for a row of statistics."""
+    return identity.strip().casefold() in {name.casefold() for name in STATISTICS}
+
+
+def undefined_values(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Column -> ids of the cases without a value, which the statistics leave out; columns without such are left out."""
+    cases = sorted_rows(rows)
+    columns = [column for column in (cases[0] if cases else {}) if column != ID]
+    found = {column: [str(row[ID]) for row in cases if math.isnan(row[column])] for column in columns}
+    return {column: ids for column, ids in found.items() if ids}
+
+
 def results_table(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     """The rows sorted by id, followed by one row for each of STATISTICS."""
     cases = sorted_rows(rows)
@@ -76,6 +89,7 @@ def write_results(path: Path, rows: Sequence[Mapping[str, Any]], failed: Mapping
         "num_cases": len(cases),
         "num_failed": len(failed or {}),
         "failed": [{ID: name, "message": message} for name, message in sorted((failed or {}).items())],
+        "undefined": undefined_values(cases),
         "summary": summary,
         "cases": cases,
     }

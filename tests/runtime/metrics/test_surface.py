@@ -8,7 +8,8 @@ import torch
 from monai.metrics import compute_surface_dice
 from scipy import ndimage
 
-from mist_bundle.runtime.metrics.case import METRICS
+from mist_bundle.runtime.metrics.case import metric_function
+from mist_bundle.runtime.metrics.menu import METRICS
 from mist_bundle.runtime.metrics.surface import SurfaceDistances, average_surface_distance, surface_dice
 from mist_bundle.runtime.metrics.surfels import surface_areas
 
@@ -33,7 +34,7 @@ def test_every_surface_metric_is_its_definition(spacing_mm, seed, other, shift) 
     assert directed == pytest.approx(expected.pop("directed"), abs=1e-6)
     for name, value in expected.items():
         options = {"tolerance_mm": tolerance_mm} if "tolerance_mm" in METRICS[name].options else {}
-        assert METRICS[name].function(distances, **options) == pytest.approx(value, abs=1e-6), name
+        assert metric_function(METRICS[name])(distances, **options) == pytest.approx(value, abs=1e-6), name
 
 
 def test_far_away_surfaces_are_found_too() -> None:
@@ -43,7 +44,7 @@ def test_far_away_surfaces_are_found_too() -> None:
     expected = surface_metrics(prediction, reference, (1.0, 2.0, 0.5), 1.0)
     distances = SurfaceDistances(prediction, reference, (1.0, 2.0, 0.5))
     for name in ("hd95", "hausdorff", "average_surface_distance"):
-        assert METRICS[name].function(distances) == pytest.approx(expected[name], abs=1e-6)
+        assert metric_function(METRICS[name])(distances) == pytest.approx(expected[name], abs=1e-6)
 
 
 @pytest.mark.parametrize("spacing_mm", SPACINGS)

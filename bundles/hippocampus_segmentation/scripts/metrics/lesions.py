@@ -1,22 +1,29 @@
-"""Metrics lesion by lesion, after the protocol of the BraTS challenges: a small lesion counts as much as a large one.
+"""Metrics lesion by lesion, as the BraTS challenges score them: a small lesion counts as much as a large one.
 
-The masks fall into connected components. A predicted component belongs to every reference lesion whose dilated mask it
-touches; the lesion is then scored against all components that belong to it. A lesion without any is a false negative, a
-component without any a false positive; both count with the worst value:
+The definition is that of the BraTS challenges from 2023 on (https://github.com/rachitsaluja/BraTS-2023-Metrics):
 
-    score = sum over lesions / (lesions + false positives)
+1. Lesions are the connected components of the reference, 26 neighbours. Lesions that meet when each grows by
+   `consolidation` voxels are one lesion. Growing takes the 18 neighbours that share a face or an edge.
+2. A predicted component (26 neighbours) belongs to every lesion that it touches once the lesion has grown by `dilation`
+   voxels; the lesion is scored against all components that belong to it.
+3. A lesion without any component is missed and has the worst value; so has each component without a lesion, a false
+   positive, however small it is.
+4. Reference lesions of at most `min_volume_mm3` do not count, found or missed. What touches them is no false positive,
+   so a perfect prediction always has the best value.
 
-Lesions below the volume threshold are left out on both sides: a reference lesion that small is neither found nor
-missed, a component that touches one is no false positive, and neither is a component below the threshold. A perfect
-prediction therefore always has the best value. Where nothing is left to score, the value is the best one.
+       score = sum over lesions / (lesions + false positives)
+
+The challenges differ in growth and volume: see PROTOCOLS. Where nothing is left to score, the value is NaN here, and
+case.py treats the class as empty.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,15 +31,51 @@ from numpy.typing import NDArray
 from .overlap import count_overlap, dice
 from .surface import SurfaceDistances, hd95, surface_dice
 
-# MIST's constants
-_MIN_VOLUME_MM3 = 10.0
-_DILATION = 3
-_CONSOLIDATION = 0
 _TOLERANCE_MM = 1.0
-# components, dilation and consolidation all count voxels that share a face or an edge as neighbours
-_CONNECTIVITY = 2
+_GROWTH_AXES = 2  # axes along which a neighbour may differ: faces and edges
+_AXES_OF_NEIGHBOURS = {6: 1, 18: 2, 26: 3}
 
 Slices = tuple[slice, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Protocol:
+    """How lesions are found and matched.
+
+    Attributes:
+        min_volume_mm3: reference lesions of at most this volume do not count.
+        dilation: voxels by which a lesion grows before components are looked for.
+        consolidation: reference lesions that meet when grown by so many voxels are one lesion; None takes `dilation`.
+        connectivity: 6, 18 or 26 neighbours of a voxel belong to its component.
+        small_false_positives: components of at most `min_volume_mm3` that belong to no lesion count as false positives.
+    """
+
+    min_volume_mm3: float
+    dilation: int
+    consolidation: int | None = None
+    connectivity: int = 26
+    small_false_positives: bool = True
+
+    @property
+    def joined_within(self) -> int:
+        """Voxels by which lesions grow before those that meet are taken for one."""
+        return self.dilation if self.consolidation is None else self.consolidation
+
+
+_GLIOMA = Protocol(min_volume_mm3=50, dilation=3)
+_MENINGIOMA = Protocol(min_volume_mm3=50, dilation=1)
+_METASTASES = Protocol(min_volume_mm3=2, dilation=1)
+DEFAULT_PROTOCOL = "brats2023-gli"
+PROTOCOLS: Mapping[str, Protocol] = {
+    DEFAULT_PROTOCOL: _GLIOMA,
+    "brats2023-ssa": _GLIOMA,
+    "brats2023-ped": _GLIOMA,
+    "brats2023-men": _MENINGIOMA,
+    "brats2023-met": _METASTASES,
+    # no challenge's: mist-medical 2.3.0's numbers, without small false positives (MIST counts those even of lesions
+    # that it found, so that a perfect prediction with a small lesion has a Dice of 0.5)
+    "mist": Protocol(min_volume_mm3=10, dilation=3, consolidation=0, connectivity=18, small_false_positives=False),
+}
 
 
 class Lesion:
@@ -102,102 +145,103 @@ class Lesions:
         self.reference = reference
         self.spacing_mm = tuple(spacing_mm)
         self.worst_mm = worst_mm
-        self._matches: dict[tuple[float, int, int], LesionMatch] = {}
+        self._matches: dict[Protocol, LesionMatch] = {}
 
-    def match(
-        self,
-        min_volume_mm3: float = _MIN_VOLUME_MM3,
-        dilation: int = _DILATION,
-        consolidation: int = _CONSOLIDATION,
-    ) -> LesionMatch:
+    def match(self, protocol: str = DEFAULT_PROTOCOL, **changes: Any) -> LesionMatch:
         """Find out which components belong together.
 
         Args:
-            min_volume_mm3: what is smaller is left out.
-            dilation: voxels by which a lesion is grown before components are looked for.
-            consolidation: reference lesions that meet when grown by so many voxels are one lesion (BraTS: 3).
+            protocol: name in PROTOCOLS.
+            **changes: fields of the protocol that are set otherwise.
         """
-        settings = (float(min_volume_mm3), int(dilation), int(consolidation))
-        if settings not in self._matches:
-            self._matches[settings] = self._match(*settings)
-        return self._matches[settings]
+        chosen = replace(PROTOCOLS[protocol], **changes)
+        if chosen not in self._matches:
+            self._matches[chosen] = self._match(chosen)
+        return self._matches[chosen]
 
-    def _match(self, min_volume_mm3: float, dilation: int, consolidation: int) -> LesionMatch:
-        predicted, predicted_boxes = _components(self.prediction)
-        reference, reference_boxes = _components(self.reference, consolidation)
+    def _match(self, protocol: Protocol) -> LesionMatch:
+        predicted, predicted_boxes = _components(self.prediction, protocol.connectivity)
+        reference, reference_boxes = _components(self.reference, protocol.connectivity, protocol.joined_within)
         voxel_mm3 = math.prod(self.spacing_mm)
         reference_mm3 = np.bincount(reference.ravel(), minlength=len(reference_boxes) + 1) * voxel_mm3
         predicted_mm3 = np.bincount(predicted.ravel(), minlength=len(predicted_boxes) + 1) * voxel_mm3
-        explained = predicted_mm3 < min_volume_mm3
+        explained = np.zeros(len(predicted_mm3), dtype=bool)
+        if not protocol.small_false_positives:
+            explained = predicted_mm3 <= protocol.min_volume_mm3
         lesions = []
         for number, box in enumerate(reference_boxes, start=1):
             if box is None:
                 continue
-            touching = _touching(reference, number, box, predicted, dilation)
+            touching = _touching(reference, number, box, predicted, protocol.dilation)
             explained[touching] = True
-            if reference_mm3[number] >= min_volume_mm3:
+            if reference_mm3[number] > protocol.min_volume_mm3:
                 part = _union([box, *(predicted_boxes[index - 1] for index in touching)])
                 mask = np.isin(predicted[part], touching)
                 lesions.append(Lesion(mask, reference[part] == number, self.spacing_mm))
         return LesionMatch(lesions=tuple(lesions), num_false_positives=int((~explained[1:]).sum()))
 
 
-def lesion_dice(lesions: Lesions, **matching: float) -> float:
+def lesion_dice(lesions: Lesions, **matching: Any) -> float:
     """Dice, lesion by lesion: 0 to 1."""
-    match = lesions.match(**matching)  # type: ignore[arg-type]
-    return _per_lesion([lesion.dice for lesion in match.lesions], match, best=1.0, worst=0.0)
+    match = lesions.match(**matching)
+    return _per_lesion([lesion.dice for lesion in match.lesions], match, worst=0.0)
 
 
-def lesion_surface_dice(lesions: Lesions, tolerance_mm: float = _TOLERANCE_MM, **matching: float) -> float:
+def lesion_surface_dice(lesions: Lesions, tolerance_mm: float = _TOLERANCE_MM, **matching: Any) -> float:
     """Surface Dice, lesion by lesion: 0 to 1."""
-    match = lesions.match(**matching)  # type: ignore[arg-type]
+    match = lesions.match(**matching)
     values = [surface_dice(one.distances, tolerance_mm) if one.detected else 0.0 for one in match.lesions]
-    return _per_lesion(values, match, best=1.0, worst=0.0)
+    return _per_lesion(values, match, worst=0.0)
 
 
-def lesion_hd95(lesions: Lesions, **matching: float) -> float:
+def lesion_hd95(lesions: Lesions, **matching: Any) -> float:
     """HD95 in mm, lesion by lesion; missed and invented lesions count with the diagonal of the whole image."""
-    match = lesions.match(**matching)  # type: ignore[arg-type]
+    match = lesions.match(**matching)
     values = [hd95(one.distances) if one.detected else lesions.worst_mm for one in match.lesions]
-    return _per_lesion(values, match, best=0.0, worst=lesions.worst_mm)
+    return _per_lesion(values, match, worst=lesions.worst_mm)
 
 
-def lesion_f1(lesions: Lesions, **matching: float) -> float:
+def lesion_f1(lesions: Lesions, **matching: Any) -> float:
     """How well lesions are detected, whatever their outline: 2 TP / (2 TP + FP + FN)."""
-    match = lesions.match(**matching)  # type: ignore[arg-type]
+    match = lesions.match(**matching)
     wrong = match.num_false_positives + match.num_false_negatives
     found = len(match.lesions) - match.num_false_negatives
-    return 2 * found / (2 * found + wrong) if found + wrong else 1.0
+    return 2 * found / (2 * found + wrong) if found + wrong else math.nan
 
 
-def lesion_false_positives(lesions: Lesions, **matching: float) -> float:
+def lesion_false_positives(lesions: Lesions, **matching: Any) -> float:
     """Number of predicted components that belong to no lesion."""
-    return float(lesions.match(**matching).num_false_positives)  # type: ignore[arg-type]
+    return float(lesions.match(**matching).num_false_positives)
 
 
-def lesion_false_negatives(lesions: Lesions, **matching: float) -> float:
+def lesion_false_negatives(lesions: Lesions, **matching: Any) -> float:
     """Number of lesions that were missed."""
-    return float(lesions.match(**matching).num_false_negatives)  # type: ignore[arg-type]
+    return float(lesions.match(**matching).num_false_negatives)
 
 
-def _per_lesion(values: Sequence[float], match: LesionMatch, *, best: float, worst: float) -> float:
+def _per_lesion(values: Sequence[float], match: LesionMatch, *, worst: float) -> float:
     if not match.num_scored:
-        return best
+        return math.nan
     penalty = match.num_false_positives * worst if match.num_false_positives else 0.0
     return (sum(values) + penalty) / match.num_scored
 
 
-def _components(mask: NDArray[np.bool_], consolidation: int = 0) -> tuple[NDArray[np.int32], list[Slices | None]]:
+def _components(
+    mask: NDArray[np.bool_], connectivity: int, joined_within: int = 0
+) -> tuple[NDArray[np.int32], list[Slices | None]]:
     """The number of each voxel's component, and the box around each component."""
     from scipy import ndimage
 
-    structure = ndimage.generate_binary_structure(3, _CONNECTIVITY)
-    if consolidation and mask.any():
+    if not mask.any():
+        return np.zeros(mask.shape, dtype=np.int32), []
+    structure = ndimage.generate_binary_structure(3, _AXES_OF_NEIGHBOURS[connectivity])
+    if joined_within:
+        growth = ndimage.generate_binary_structure(3, _GROWTH_AXES)
         # growing must not end at the box's border: two lesions may meet around it
-        padded = np.pad(mask, consolidation)
-        grown = ndimage.binary_dilation(padded, structure, iterations=consolidation)
+        padded = np.pad(mask, joined_within)
+        grown = ndimage.binary_dilation(padded, growth, iterations=joined_within)
         numbers = ndimage.label(grown, structure)[0] * padded
-        numbers = numbers[(slice(consolidation, -consolidation),) * 3]
+        numbers = numbers[(slice(joined_within, -joined_within),) * 3]
     else:
         numbers = ndimage.label(mask, structure)[0]
     return numbers, ndimage.find_objects(numbers)
@@ -213,8 +257,8 @@ def _touching(
     lesion, near = reference[wide] == number, predicted[wide]
     inside = np.unique(near[lesion])
     if dilation and np.setdiff1d(np.unique(near), inside).any():
-        structure = ndimage.generate_binary_structure(3, _CONNECTIVITY)
-        inside = np.unique(near[ndimage.binary_dilation(lesion, structure, iterations=dilation)])
+        growth = ndimage.generate_binary_structure(3, _GROWTH_AXES)
+        inside = np.unique(near[ndimage.binary_dilation(lesion, growth, iterations=dilation)])
     return inside[inside > 0].astype(np.intp)
 
 

@@ -108,11 +108,6 @@ def surface_dice(distances: SurfaceDistances, tolerance_mm: float = _DEFAULT_TOL
     return sum(side.area_within_mm2(tolerance_mm) for side in sides) / sum(side.area_mm2 for side in sides)
 
 
-def normalized_surface_distance(distances: SurfaceDistances, tolerance_mm: float = _DEFAULT_TOLERANCE_MM) -> float:
-    """The Medical Segmentation Decathlon's name for `surface_dice`; its tolerance can be set apart from it."""
-    return surface_dice(distances, tolerance_mm)
-
-
 def average_surface_distance(distances: SurfaceDistances, symmetric: bool = True) -> float:
     """Mean distance in mm between the surfaces, by area.
 
@@ -122,11 +117,6 @@ def average_surface_distance(distances: SurfaceDistances, symmetric: bool = True
     """
     sides = (distances.prediction, distances.reference) if symmetric else (distances.prediction,)
     return sum(side.weighted_sum for side in sides) / sum(side.area_mm2 for side in sides)
-
-
-def average_symmetric_surface_distance(distances: SurfaceDistances) -> float:
-    """The usual name (ASSD) of the average over both surfaces together."""
-    return average_surface_distance(distances, symmetric=True)
 
 
 class _Surface:

@@ -62,26 +62,37 @@ def keep_top_k_components(
         group: labels whose union is one mask.
         spacing_mm: not needed here.
         k: how many stay.
-        detach: erode the mask by so many voxels before, so that thin bridges do not hold components together, and grow
-            the chosen ones back inside the mask afterwards.
+        detach: erode the mask by so many voxels first, so that thin bridges do not hold components together, and grow
+            the k largest cores back inside the mask. Where the erosion leaves fewer than k cores, the largest
+            components that have no core take the remaining places.
         connectivity: 6, 18 or 26 neighbours.
     """
     del spacing_mm
-    from scipy import ndimage
-
     cut = cut_out(label, group)
     if cut is None:
         return label
     part, mask = cut
-    core = ndimage.binary_erosion(mask, iterations=detach) if detach else mask
-    numbers, sizes = components(core, connectivity)
-    if len(sizes) <= k:
-        return label
-    largest = np.argsort(-sizes, kind="stable")[:k] + 1
-    kept = np.isin(numbers, largest)
-    if detach:
-        kept = ndimage.binary_dilation(kept, iterations=detach, mask=mask)
+    kept = _kept_cores(mask, k, detach, connectivity) if detach else _largest(mask, k, connectivity)[0]
     return replaced(label, part, mask & ~kept, 0)
+
+
+def _kept_cores(mask: NDArray[np.bool_], k: int, detach: int, connectivity: int) -> NDArray[np.bool_]:
+    """The k largest cores of a mask, grown back, filled up with whole components where there are fewer cores."""
+    from scipy import ndimage
+
+    cores = ndimage.binary_erosion(mask, iterations=detach)
+    kept, num_kept = _largest(cores, k, connectivity)
+    numbers, _ = components(mask, connectivity)
+    without_core = mask & ~np.isin(numbers, np.unique(numbers[cores]))
+    others, _ = _largest(without_core, k - num_kept, connectivity)
+    return ndimage.binary_dilation(kept, iterations=detach, mask=mask) | kept | others
+
+
+def _largest(mask: NDArray[np.bool_], k: int, connectivity: int) -> tuple[NDArray[np.bool_], int]:
+    """The mask of the k largest components, and how many there are of them."""
+    numbers, sizes = components(mask, connectivity)
+    largest = np.argsort(-sizes, kind="stable")[:k] + 1
+    return np.isin(numbers, largest), len(largest)
 
 
 def components(mask: NDArray[np.bool_], connectivity: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

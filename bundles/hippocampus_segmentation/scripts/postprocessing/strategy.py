@@ -21,6 +21,7 @@ from . import components, morphology
 
 ALL = "all"
 _KEYS = ("transform", "apply_to_labels", "per_label", "kwargs")
+_KEEP_TOP_K = "keep_top_k_components"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +38,7 @@ _OBJECTS = {"min_size": _SIZE, "unit": _UNIT, "connectivity": _NEIGHBOURS}
 
 OPERATIONS: Mapping[str, Operation] = {
     "remove_small_objects": Operation(function=components.remove_small_objects, options=_OBJECTS),
-    "keep_top_k_components": Operation(
+    _KEEP_TOP_K: Operation(
         function=components.keep_top_k_components,
         options={"k": _COUNT, "detach": "whole", "connectivity": _NEIGHBOURS},
     ),
@@ -53,7 +54,7 @@ OPERATIONS: Mapping[str, Operation] = {
     ),
 }
 # what mist-medical 2.3.0 calls them
-_ALIASES = {"get_top_k_connected_components": "keep_top_k_components"}
+_ALIASES = {"get_top_k_connected_components": _KEEP_TOP_K}
 _OPTION_ALIASES = {
     "small_object_threshold": "min_size",
     "top_k_connected_components": "k",
@@ -61,6 +62,9 @@ _OPTION_ALIASES = {
     "replacement_label": "replacement",
     "fill_holes_label": "fill_label",
 }
+# MIST writes `detach` as a switch and a number of iterations, which has a default of its own
+_CLEANING, _CLEANING_ITERATIONS = "apply_morphological_cleaning", "morphological_cleaning_iterations"
+_MIST_CLEANING_ITERATIONS = 2
 
 _EXPECTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     _SIZE: (lambda value: _is_number(value) and value >= 0, "a number of at least 0"),
@@ -146,7 +150,7 @@ def apply_strategy(label: NDArray[Any], spacing_mm: Sequence[float], steps: Sequ
 def _step(entry: Mapping[str, Any]) -> Step:
     labels = entry.get("apply_to_labels", ALL)
     return Step(
-        transform=_ALIASES.get(entry["transform"], entry["transform"]),
+        transform=_operation_name(entry),
         labels=() if labels in (ALL, [-1]) else tuple(labels),
         per_label=entry.get("per_label", True),
         options=_options(entry),
@@ -154,15 +158,25 @@ def _step(entry: Mapping[str, Any]) -> Step:
 
 
 def _options(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {_OPTION_ALIASES.get(name, name): value for name, value in (entry.get("kwargs") or {}).items()}
+    """The options by our names; MIST's morphological cleaning becomes `detach`."""
+    options = {_OPTION_ALIASES.get(name, name): value for name, value in (entry.get("kwargs") or {}).items()}
+    if _operation_name(entry) == _KEEP_TOP_K and (_CLEANING in options or _CLEANING_ITERATIONS in options):
+        cleaned = options.pop(_CLEANING, False)
+        iterations = options.pop(_CLEANING_ITERATIONS, _MIST_CLEANING_ITERATIONS)
+        options["detach"] = iterations if cleaned else 0
+    return options
+
+
+def _operation_name(entry: Mapping[str, Any]) -> str:
+    given = str(entry.get("transform"))
+    return _ALIASES.get(given, given)
 
 
 def _findings(entry: Any) -> list[str]:
     if not isinstance(entry, Mapping):
         return [f'{entry!r} is no step; expected an object with "transform".']
     findings = [f"{key!r} is no key of a step; known: {', '.join(_KEYS)}." for key in entry if key not in _KEYS]
-    given = str(entry.get("transform"))
-    name = _ALIASES.get(given, given)
+    name = _operation_name(entry)
     if name not in OPERATIONS:
         return [*findings, f'"transform" is {name!r}; known: {", ".join(OPERATIONS)}.']
     labels = entry.get("apply_to_labels", ALL)
@@ -173,7 +187,17 @@ def _findings(entry: Any) -> list[str]:
         findings.append(f'"per_label" is {entry["per_label"]!r}; expected true or false.')
     if not isinstance(entry.get("kwargs") or {}, Mapping):
         return [*findings, f'"kwargs" is {entry["kwargs"]!r}; expected an object.']
-    return findings + _option_findings(name, _options(entry))
+    return findings + _cleaning_findings(entry.get("kwargs") or {}) + _option_findings(name, _options(entry))
+
+
+def _cleaning_findings(options: Mapping[str, Any]) -> list[str]:
+    """What is wrong with MIST's morphological cleaning."""
+    findings = []
+    if not isinstance(options.get(_CLEANING, False), bool):
+        findings.append(f"{_CLEANING} is {options[_CLEANING]!r}; expected true or false.")
+    if "detach" in options and (_CLEANING in options or _CLEANING_ITERATIONS in options):
+        findings.append(f"detach and {_CLEANING} say the same; give one of them.")
+    return findings
 
 
 def _option_findings(name: str, options: Mapping[str, Any]) -> list[str]:
