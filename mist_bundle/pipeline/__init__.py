@@ -6,6 +6,7 @@ Each takes plain values, raises InputError or CaseFailure, returns what was made
 from mist_bundle.artifacts import work_dir_of
 from mist_bundle.pipeline.configure import Analyzed, Configured, analyze_dataset, autoconfig
 from mist_bundle.pipeline.finetune import FineTuned, average_weights, finetune
+from mist_bundle.pipeline.predict import predict, predict_test_set
 from mist_bundle.pipeline.results import (
     choose_postprocessing,
     finalize,
@@ -13,7 +14,7 @@ from mist_bundle.pipeline.results import (
     report,
     scored_classes,
 )
-from mist_bundle.pipeline.workflows import evaluate_folds, num_folds, predict, predict_test_set, preprocess, train
+from mist_bundle.pipeline.workflows import evaluate_folds, num_folds, preprocess, train
 
 __all__ = [
     "Analyzed",

@@ -71,8 +71,11 @@ class AutocastInferer:
     def __call__(self, inputs: torch.Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run `inferer(inputs, network)`; same shapes in and out as that inferer."""
         dtype = autocast_dtype(self.enabled, inputs.device)
-        # switched off explicitly: the caller may have autocast on already
-        with torch.autocast(inputs.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
+        # Switched off explicitly: the caller may have autocast on already. No cache: autocast keeps a low-precision
+        # copy of each weight until its context ends, and would go on using it after the folds are swapped.
+        with torch.autocast(
+            inputs.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None, cache_enabled=False
+        ):
             output = self.inferer(inputs, network, *args, **kwargs)
         return _as_float(output)
 

@@ -99,7 +99,7 @@ class EnsembleInferer:
             if path not in self._states:
                 # mapped from the file: the system keeps in memory what it has room for
                 self._states[path] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            network.load_state_dict(self._states[path])
+            _plain(network).load_state_dict(self._states[path])
             yield network
 
     def _activate(self, logits: torch.Tensor) -> torch.Tensor:
@@ -121,6 +121,11 @@ class EnsembleInferer:
 
     def _window(self, inputs: torch.Tensor, network: Any) -> torch.Tensor:
         return cast("torch.Tensor", self.inferer(inputs, network))
+
+
+def _plain(network: Any) -> Any:
+    """The module inside torch.compile's wrapper, whose keys are those of the files; they share their weights."""
+    return getattr(network, "_orig_mod", network)
 
 
 def flip_combinations(axes: Sequence[int]) -> list[tuple[int, ...]]:
