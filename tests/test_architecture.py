@@ -25,10 +25,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "analysis": ({*BASE, "dataset", "runtime.numerics"}, {*NUMERIC, "nibabel"}),
     "planning": ({"errors", "dataset", "analysis", "catalog", "runtime.numerics"}, {"numpy"}),
     "bundle": (
-        {*BASE, "dataset", "planning", "catalog", "runtime.numerics"},
+        {*BASE, "dataset", "planning", "catalog", "runtime.numerics", "runtime.folds"},
         {"yaml", "numpy", "nibabel", "torch", "monai", *OPTIONAL},
     ),
-    "trust": ({*BASE, "bundle", "planning", "catalog"}, {"yaml", "torch", "monai", *OPTIONAL}),
+    "trust": ({*BASE, "bundle", "planning", "catalog", "runtime.folds"}, {"yaml", "torch", "monai", *OPTIONAL}),
     "transfer": (
         {*BASE, "bundle", "trust", "sharing", "planning", "catalog"},
         {"yaml", "numpy", "torch", "monai", *OPTIONAL},

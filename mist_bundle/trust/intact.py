@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.artifacts import MANIFEST_JSON, SIGNATURE, read_json
-from mist_bundle.bundle.manifest import file_hashes
+from mist_bundle.bundle.manifest import accepted_hashes, file_hashes
 from mist_bundle.errors import InputError, Problem
 
 
@@ -28,13 +28,13 @@ def check_manifest(bundle: Path, files: Iterable[str], absent: Iterable[str] = (
     if not isinstance(hashes, dict) or listed.get("algorithm") != "sha256":
         raise InputError(Problem(MANIFEST_JSON, "is not a manifest: expected 'algorithm': 'sha256' and 'files'."))
     there = sorted(set(files) - {MANIFEST_JSON, SIGNATURE})
-    found = file_hashes(bundle)
-    problems = [Problem(name, f"is not in {MANIFEST_JSON}.") for name in there if name not in hashes]
-    missing = set(hashes) - set(there) - set(absent)
+    found, accepted = file_hashes(bundle), accepted_hashes(listed)
+    problems = [Problem(name, f"is not in {MANIFEST_JSON}.") for name in there if name not in accepted]
+    missing = {name for name, one in accepted.items() if None not in one} - set(there) - set(absent)
     problems += [Problem(name, f"is missing; {MANIFEST_JSON} lists it.") for name in sorted(missing)]
     for name in there:
-        if name in hashes and found.get(name) != hashes[name]:
-            message = f"was changed: its sha256 is {found.get(name)}, {MANIFEST_JSON} says {hashes[name]}."
+        if name in accepted and found.get(name) not in accepted[name]:
+            message = f"was changed: its sha256 is {found.get(name)}, {MANIFEST_JSON} says {hashes.get(name)}."
             problems.append(Problem(name, message))
     if problems:
         raise InputError(problems)

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mist_bundle.artifacts import LARGE_FILES_YML, MANIFEST_JSON, SIGNATURE
-from mist_bundle.bundle.manifest import counts_in_manifest
+from mist_bundle.bundle.manifest import ALGORITHM, accepted_hashes, counts_in_manifest
 from mist_bundle.trust.audit.bundle_files import BundleFiles
 from mist_bundle.trust.audit.documents import MAX_BYTES, parse_document
 from mist_bundle.trust.audit.finding import Finding, finding
 from mist_bundle.trust.signature import PublicKey
 
 MAX_MANIFEST_BYTES = 16 << 20
+Accepted = Mapping[str, set[str | None]]
 # texts whose whole content is audited: an edited number is no reason to refuse
 EDITABLE = (".json", ".yaml", ".yml", ".md", ".txt", ".conf")
 
@@ -43,7 +44,9 @@ def check_manifest(files: BundleFiles, checked: Counter[str], key: PublicKey | N
         yield from _compare(files, name, listed, demand=signed)
     elsewhere = _elsewhere(files)
     for name in sorted(set(listed) - set(files.sizes)):
-        code = "file-elsewhere" if elsewhere.get(name) == listed[name] else "file-missing"
+        if None in listed[name]:
+            continue  # a publication under way takes it away, or has not brought it yet
+        code = "file-elsewhere" if elsewhere.get(name) in listed[name] else "file-missing"
         yield finding(code, name, "", "It is not there.")
 
 
@@ -60,11 +63,14 @@ def _elsewhere(files: BundleFiles) -> dict[str, str]:
     }
 
 
-def _listed(content: bytes) -> Mapping[str, str] | None:
+def _listed(content: bytes) -> Accepted | None:
+    """The hashes that each file may have."""
     try:
         manifest: Any = json.loads(content)
-        hashes = manifest["files"]
-        usable = manifest["algorithm"] == "sha256" and all(isinstance(value, str) for value in hashes.values())
+        hashes = accepted_hashes(manifest)
+        usable = manifest["algorithm"] == ALGORITHM and all(
+            isinstance(value, str) for value in manifest["files"].values()
+        )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return hashes if usable else None
@@ -87,7 +93,9 @@ def _signature(files: BundleFiles, key: PublicKey | None) -> Iterator[Finding | 
         yield finding("signature-wrong", SIGNATURE, "", f"The key {key.fingerprint} did not make it.")
 
 
-def _compare(files: BundleFiles, name: str, listed: Mapping[str, str], *, demand: bool) -> Iterator[Finding]:
+def _compare(
+    files: BundleFiles, name: str, listed: Mapping[str, set[str | None]], *, demand: bool
+) -> Iterator[Finding]:
     if name not in listed:
         code = "signature-unlisted" if demand else "manifest-unlisted"
         yield finding(code, name, "", "The manifest does not list it.")
@@ -96,9 +104,13 @@ def _compare(files: BundleFiles, name: str, listed: Mapping[str, str], *, demand
     with files.open(name) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
-    if digest.hexdigest() != listed[name]:
+    if digest.hexdigest() not in listed[name]:
         edited = name.endswith(EDITABLE) and not demand
         code = "manifest-edited" if edited else "manifest-mismatch"
         yield finding(
-            code, name, "", f"Its sha256 is {digest.hexdigest()[:12]}…, the manifest says {listed[name][:12]}…."
+            code, name, "", f"Its sha256 is {digest.hexdigest()[:12]}…, the manifest says {_shown(listed[name])}."
         )
+
+
+def _shown(hashes: set[str | None]) -> str:
+    return " or ".join(sorted(f"{digest[:12]}…" for digest in hashes if digest is not None))

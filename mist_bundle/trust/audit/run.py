@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mist_bundle.artifacts import DATALIST_JSON, LOGGING_CONF, METADATA_JSON, PLAN_JSON
+from mist_bundle.runtime.folds.publication import published_name
 from mist_bundle.trust.audit.bundle_files import ZIP_ERRORS, BundleFiles, open_bundle
 from mist_bundle.trust.audit.code import check_code
 from mist_bundle.trust.audit.configs import check_config, check_datalist, check_large_files, check_metadata, check_plan
@@ -53,11 +54,12 @@ def audit_bundle(bundle: Path, public_key: Path | None = None) -> Report:
 
 def _check(files: BundleFiles, checked: Counter[str], key: PublicKey | None) -> Iterator[Finding]:
     for name in files.names():
-        lower = name.lower()
-        if lower.startswith("configs/") and name != lower:
+        final = published_name(name)  # what a publication under way will bring is looked at as what it will be
+        lower = final.lower()
+        if lower.startswith("configs/") and final != lower:
             yield finding("zip-names", name, "", f"Where case does not count, it is {shown(lower)}.")
         if lower.endswith(SUFFIXES):
-            yield from _document(files, name, checked)
+            yield from _document(final, files.read(name, MAX_BYTES + 1), checked)
         elif lower.endswith((".conf", ".ini")):
             yield from check_logging(name, files.read(name, MAX_BYTES))
         else:
@@ -68,8 +70,8 @@ def _check(files: BundleFiles, checked: Counter[str], key: PublicKey | None) -> 
     yield from check_manifest(files, checked, key)
 
 
-def _document(files: BundleFiles, name: str, checked: Counter[str]) -> Iterator[Finding]:
-    content, found = parse_document(name, files.read(name, MAX_BYTES + 1))
+def _document(name: str, text: bytes, checked: Counter[str]) -> Iterator[Finding]:
+    content, found = parse_document(name, text)
     yield from found
     if content is None:
         return
