@@ -21,7 +21,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "artifacts": ({"errors"}, set()),
     "parallel": ({"errors"}, {"tqdm", "dask", "distributed"}),
     "catalog": ({"runtime.metrics.menu"}, set()),
-    "dataset": (BASE, {"numpy", "nibabel"}),
+    "dataset": ({*BASE, "runtime.numerics", "runtime.reading"}, {"numpy", "nibabel"}),
     "analysis": ({*BASE, "dataset", "runtime.numerics"}, {*NUMERIC, "nibabel"}),
     "planning": ({"errors", "dataset", "analysis", "catalog", "runtime.numerics"}, {"numpy"}),
     "bundle": (
@@ -39,7 +39,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"yaml", "numpy", "nibabel", "torch", "monai", *OPTIONAL},
     ),
     "evaluation": (
-        {*BASE, "dataset", "catalog", "runtime.metrics", "runtime.postprocessing"},
+        {*BASE, "dataset", "catalog", "runtime.metrics", "runtime.numerics", "runtime.postprocessing"},
         {*NUMERIC, "nibabel", "SimpleITK"},
     ),
     "report": (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.numerics.crop import Box, box_slices, box_volume_reduction, foreground_box
 from mist_bundle.runtime.numerics.grid import axis_letters, orientation_to, spacing_of
+from mist_bundle.runtime.numerics.labels import as_labels
 
 # One bin for each Hounsfield unit; elsewhere a thousandth of the range is fine, and the files stay small.
 _MAX_BINS_CT = 1 << 16
@@ -175,9 +176,11 @@ def measure_case(case: Case, spec: DatasetSpec, look: Look | None = None) -> Cas
         findings = check_voxels(volume)
         if first is None:
             first = volume
+            label = label.on_grid_of(volume) if label else None
             findings += check_headers(volume, label.volume) if label else []
             box = _foreground_box(_intensities(volume)) if not findings else box
         else:
+            volume = volume.on_grid_of(first)
             findings += check_headers(first, volume)
         problems += [Problem(name, finding) for finding in findings]
         warnings += volume.warnings
@@ -197,6 +200,11 @@ class _Label:
     volume: Volume
     foreground: NDArray[np.bool_]
     counts: dict[int, int]
+
+    def on_grid_of(self, image: Volume) -> _Label:
+        """The same, stored in the order of an image that lies on the same grid."""
+        foreground = replace(self.volume, array=self.foreground).on_grid_of(image).array
+        return replace(self, volume=self.volume.on_grid_of(image), foreground=foreground)
 
 
 def _read(path: Path, problems: list[Problem]) -> Volume | None:
@@ -218,6 +226,7 @@ def _read_label(case: Case, spec: DatasetSpec, problems: list[Problem]) -> _Labe
     known = spec.labels if spec.ignore_label is None else (*spec.labels, spec.ignore_label)
     problems += [Problem("mask", finding) for finding in check_label_values(counts, known, volume.name)]
     whole = {int(value): count for value, count in counts.items() if isinstance(value, int)}
+    volume = replace(volume, array=as_labels(volume.array))
     foreground = volume.array != 0
     if spec.ignore_label is not None:  # nobody knows what is there
         foreground &= volume.array != spec.ignore_label

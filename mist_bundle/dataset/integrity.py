@@ -12,74 +12,82 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.dataset.volumes import Volume, corner_distance
-
-# Headers store float32 and tools round differently: differences far below a voxel are no misalignment.
-TOLERANCE_MM = 1e-3
-TOLERANCE_VOXELS = 0.01
+from mist_bundle.dataset.volumes import Volume
+from mist_bundle.runtime.numerics.labels import as_labels, not_labels
 
 _MAX_LABEL_RANGE = 1 << 16
+_MAX_BROKEN_VALUES = 1000  # of a mask that was interpolated; millions would fill the memory and help nobody
 _MAX_NAMED_VALUES = 8
 
 
 def check_headers(reference: Volume, other: Volume) -> list[str]:
-    """Whether two files describe the same grid.
+    """Whether two files describe the same grid, stored in the same order.
 
-    The grids are the same when no corner lies further apart than a hundredth of the smallest voxel side, or 0.001 mm.
+    The grids are the same when no corner lies further apart than a tenth of the smallest voxel side, or 0.001 mm.
 
     Args:
         reference: the first image of the case.
-        other: another image, or the label.
+        other: another image, or the label, in the storage order of the reference (`Volume.on_grid_of`).
 
     Returns:
         At most one finding, which names the fields that differ (shape, spacing, origin, direction) and by how much.
     """
-    both = f"{other.name} does not lie on the grid of {reference.name}"
-    if reference.shape != other.shape:
-        return [f"{both}: its shape is {other.shape}, expected {reference.shape}. Resample one of the two."]
-    spacing = np.linalg.norm(reference.affine[:3, :3], axis=0)
-    apart = corner_distance(reference.affine, other.affine, reference.shape)
-    tolerance = max(TOLERANCE_MM, TOLERANCE_VOXELS * float(spacing.min()))
-    if apart <= tolerance:
-        return []
-    fields = ", ".join(_differing_fields(reference.affine, other.affine, reference.shape, tolerance))
-    return [
-        f"{both}: {fields}; voxels lie up to {apart:.4g} mm apart (tolerance {tolerance:.2g} mm). Repair its header."
-    ]
+    finding = other.grid_finding(reference)
+    return [finding] if finding else []
 
 
 def check_voxels(volume: Volume) -> list[str]:
-    """Whether every voxel is a finite number."""
+    """Whether every voxel is a finite number, as float32 too, which is what training computes with."""
     # NaN wins in both, so two cheap passes without a temporary array tell that all is well
-    if np.isfinite(volume.array.min()) and np.isfinite(volume.array.max()):
+    if np.isfinite(_as_float32(volume.array.min())) and np.isfinite(_as_float32(volume.array.max())):
         return []
     num_nan = int(np.isnan(volume.array).sum())
     num_infinite = int(np.isinf(volume.array).sum())
+    if not num_nan and not num_infinite:
+        largest = max(abs(float(volume.array.min())), abs(float(volume.array.max())))
+        return [f"{volume.name} holds values up to {largest:.3g}, beyond what float32 can hold. Rescale them."]
     where = np.argwhere(~np.isfinite(volume.array))[0].tolist()
     found = " and ".join(f"{count} {name}" for count, name in ((num_nan, "NaN"), (num_infinite, "infinite")) if count)
     return [f"{volume.name} holds {found} voxels, the first at index {where}. Replace them by a number, such as 0."]
 
 
+def _as_float32(value: Any) -> np.float32:
+    with np.errstate(over="ignore"):
+        return np.float32(value)
+
+
 def count_labels(array: NDArray[Any]) -> dict[float, int]:
     """How many voxels have each value, sorted by value; whole numbers are given as int, NaN last.
 
-    Labels stored as floating point are counted as they are: 0.5 is a value of its own.
+    Labels stored as floating point are whole numbers by the rule of `as_labels`; where a value is none, all are counted
+    as they are, the first thousand that are no labels: 0.5 is a value of its own.
     """
-    flat = array.ravel(order="K")  # as it lies in memory: the order does not matter here, but the speed does
-    foreground = flat[flat != 0]  # NaN included
+    whole = as_labels(array)
+    if whole.dtype.kind == "f":
+        return _count_broken(array)
+    flat = whole.ravel(order="K")  # as it lies in memory: the order does not matter here, but the speed does
+    foreground = flat[flat != 0]
     counts: dict[float, int] = {}
     if foreground.size < array.size:
         counts[0] = int(array.size - foreground.size)
     if foreground.size:
-        low, high = foreground.min().item(), foreground.max().item()
-        if np.isfinite(low) and np.isfinite(high) and float(low).is_integer() and high - low < _MAX_LABEL_RANGE:
-            shifted = foreground.astype(np.int64) - int(low)
-            if array.dtype.kind in "iu" or np.array_equal(shifted + int(low), foreground):
-                numbers = np.bincount(shifted)
-                counts.update({int(index) + int(low): int(numbers[index]) for index in np.flatnonzero(numbers)})
-                return dict(sorted(counts.items()))
-        values, numbers = np.unique(foreground, return_counts=True)
-        counts.update({_plain(value): int(number) for value, number in zip(values, numbers, strict=True)})
+        low, high = int(foreground.min()), int(foreground.max())
+        if high - low < _MAX_LABEL_RANGE:
+            numbers = np.bincount(foreground.astype(np.int64) - low)
+            counts.update({int(index) + low: int(numbers[index]) for index in np.flatnonzero(numbers)})
+        else:
+            values, numbers = np.unique(foreground, return_counts=True)
+            counts.update({int(value): int(number) for value, number in zip(values, numbers, strict=True)})
+    return dict(sorted(counts.items()))
+
+
+def _count_broken(array: NDArray[Any]) -> dict[float, int]:
+    broken = not_labels(array)
+    good, numbers = np.unique(as_labels(array[~broken]), return_counts=True)
+    counts: dict[float, int] = {int(value): int(number) for value, number in zip(good, numbers, strict=True)}
+    values, numbers = np.unique(array[broken], return_counts=True)
+    for value, number in zip(values[:_MAX_BROKEN_VALUES], numbers[:_MAX_BROKEN_VALUES], strict=True):
+        counts[float(value)] = int(number)
     return dict(sorted(counts.items(), key=lambda item: (np.isnan(item[0]), item[0])))
 
 
@@ -110,35 +118,6 @@ def check_label_values(counts: Mapping[float, int], labels: Sequence[int], name:
     return findings
 
 
-def _plain(value: float) -> float:
-    return int(value) if np.isfinite(value) and float(value).is_integer() else float(value)
-
-
 def _named(values: Sequence[float], counts: Mapping[float, int]) -> str:
     named = ", ".join(f"{value:.6g} ({counts[value]} voxels)" for value in values[:_MAX_NAMED_VALUES])
     return named + (f" and {len(values) - _MAX_NAMED_VALUES} other values" if len(values) > _MAX_NAMED_VALUES else "")
-
-
-def _differing_fields(
-    reference: NDArray[np.float64], other: NDArray[np.float64], shape: Sequence[int], tolerance: float
-) -> list[str]:
-    """The parts of the affine that matter, each with both values or the difference."""
-    spacings = [np.linalg.norm(affine[:3, :3], axis=0) for affine in (reference, other)]
-    shift = other[:3, 3] - reference[:3, 3]
-    directions = [affine[:3, :3] / spacing for affine, spacing in zip((reference, other), spacings, strict=True)]
-    extent = max(shape)
-    fields = []
-    if np.abs(spacings[0] - spacings[1]).max() * extent > tolerance / 2:
-        fields.append(f"its spacing is {_vector(spacings[1])} mm, expected {_vector(spacings[0])} mm")
-    if np.abs(directions[0] - directions[1]).max() * extent * float(spacings[0].max()) > tolerance / 2:
-        # the chord between two unit vectors, which stays exact where the arc cosine of their product does not
-        chord = np.linalg.norm(directions[0] - directions[1], axis=0).max()
-        angle = 2 * np.degrees(np.arcsin(min(1.0, chord / 2)))
-        fields.append(f"its direction is turned by {angle:.3g} degrees")
-    if np.abs(shift).max() > tolerance / 2 or not fields:
-        fields.append(f"its origin is shifted by {_vector(shift)} mm")
-    return fields
-
-
-def _vector(values: NDArray[np.float64]) -> str:
-    return "(" + ", ".join(f"{value:.6g}" for value in values) + ")"

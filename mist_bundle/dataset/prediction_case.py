@@ -20,5 +20,5 @@ def check_prediction_case(case: Case) -> list[str]:
     for volume in volumes:
         findings += check_voxels(volume)
     for other in volumes[1:]:
-        findings += check_headers(volumes[0], other)
+        findings += check_headers(volumes[0], other.on_grid_of(volumes[0]))
     return findings

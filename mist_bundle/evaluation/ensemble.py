@@ -238,6 +238,7 @@ def _combine_case(item: tuple[str, tuple[Path, ...]], settings: EnsembleSettings
             volumes.append(read_named(read, path))
     if damaged:
         raise InputError(damaged)
+    volumes = [volumes[0], *(other.on_grid_of(volumes[0]) for other in volumes[1:])]
     findings = [
         Problem(str(other.path), finding) for other in volumes[1:] for finding in check_headers(volumes[0], other)
     ]

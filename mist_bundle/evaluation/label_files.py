@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mist_bundle.artifacts import write_bytes
 from mist_bundle.dataset.volumes import Volume
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.numerics.labels import as_labels
 
 
 def read_named(read: Callable[[Path], Volume], path: Path) -> Volume:
@@ -33,12 +34,8 @@ def whole_labels(volume: Volume) -> NDArray[Any]:
     Raises:
         InputError: a value is no whole number.
     """
-    array = volume.array
-    if array.dtype.kind in "iu":
-        return array
-    with np.errstate(invalid="ignore"):  # NaN becomes some number, and so differs below
-        whole = array.astype(np.int32)
-    if not np.array_equal(whole, array):
+    whole = as_labels(volume.array)
+    if whole.dtype.kind == "f":
         raise InputError(Problem(str(volume.path), "holds values that are no whole numbers; expected labels."))
     return whole
 

@@ -192,6 +192,7 @@ def read_pair(pair: Pair) -> tuple[Volume, Volume]:
     if damaged:
         raise InputError(damaged)
     reference, prediction = volumes
+    reference = reference.on_grid_of(prediction)
     findings = check_headers(reference, prediction)
     if findings:
         raise InputError([Problem(str(pair.prediction), finding) for finding in findings])

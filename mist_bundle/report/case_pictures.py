@@ -39,6 +39,8 @@ def case_figure(
     try:
         image, label = read_volume(path), read_volume(case.label)
         prediction = None if case.prediction is None else read_volume(case.prediction)
+        label = label.on_grid_of(image)
+        prediction = None if prediction is None else prediction.on_grid_of(image)
     except InputError as error:
         return el("figure", heading, el("p", f"No picture: {error}", class_="missing"), class_="case")
     wrong = [finding for other in (label, prediction) if other is not None for finding in check_headers(image, other)]

@@ -104,7 +104,7 @@ def _slice(case: CaseFiles, modality: str, dice: float | None) -> _Shown:
     source = read_volume(next(iter(case.images.values())))
     image, label, prediction = (
         reorient(volume.array[None], source.affine, "LPS")[0][0]
-        for volume in (source, read_volume(case.label), read_volume(case.prediction))
+        for volume in (source, *(read_volume(path).on_grid_of(source) for path in (case.label, case.prediction)))
     )
     spacing = spacing_of(reorient(source.array[None], source.affine, "LPS")[1])
     # axial where no axis is coarser than the others

@@ -94,6 +94,8 @@ def write_viewer(
 def _case(words: str, case: CaseFiles, modality: str) -> dict[str, Any]:
     image, reference = read_volume(next(iter(case.images.values()))), read_volume(case.label)
     prediction = None if case.prediction is None else read_volume(case.prediction)
+    reference = reference.on_grid_of(image)
+    prediction = None if prediction is None else prediction.on_grid_of(image)
     for other in (reference, prediction):
         findings = [] if other is None else check_headers(image, other)
         if findings:

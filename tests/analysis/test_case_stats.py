@@ -135,13 +135,13 @@ def test_labels_that_the_crop_would_cut_off_are_reported(dataset):
 def test_every_file_is_read_once(dataset, monkeypatch):
     spec, folder = dataset
     reads = Counter()
-    plain_read = Path.read_bytes
+    plain_open = Path.open
 
-    def counted(path):
+    def counted(path, *arguments):
         reads[path.name] += 1
-        return plain_read(path)
+        return plain_open(path, *arguments)
 
-    monkeypatch.setattr(Path, "read_bytes", counted)
+    monkeypatch.setattr(Path, "open", counted)
     measure(spec)
     assert reads == {"t1.nii.gz": 1, "t2.nii.gz": 1, "seg.nii.gz": 1}
     assert folder.is_dir()

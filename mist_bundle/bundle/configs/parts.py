@@ -83,11 +83,13 @@ def transforms(plan: Plan, *, with_label: bool) -> list[Config]:
     Offline preprocessing, validation and inference all build this same list; only the keys differ.
     """
     keys = ["image", "label"] if with_label else ["image"]
-    steps: list[Config] = [
-        {"_target_": "LoadImaged", "keys": keys, "reader": "scripts.transforms.nifti_reader.NiftiReader"},
-        {"_target_": "EnsureChannelFirstd", "keys": keys},
-    ]
+    reader = "scripts.transforms.nifti_reader.NiftiReader"
+    steps: list[Config] = [{"_target_": "LoadImaged", "keys": "image", "reader": reader}]
+    if with_label:  # whole numbers as they are: float32 has no others than even ones from 2^24 on
+        steps.append({"_target_": "LoadImaged", "keys": "label", "reader": reader, "dtype": None})
+    steps.append({"_target_": "EnsureChannelFirstd", "keys": keys})
     if with_label:
+        steps.append(_transform("same_grid.ToGridOfd", keys="label", reference_key="image"))
         ignored = [] if plan.ignore_label is None else [plan.ignore_label]
         labels = [*plan.labels, *ignored]
         steps.append(_transform("labels_to_indices.LabelsToIndicesd", keys="label", labels=labels))

@@ -10,16 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch.distributed as dist
 from ignite.engine import Engine, Events
 
 from ..metrics.case import EmptyRule, check_metrics, score_case
 from ..metrics.table import summarize, write_results
-from ..numerics.grid import largest_distance, spacing_of
+from ..numerics.grid import spacing_of
+from ..reading.formats import read_volume
+from ..reading.volume import Volume
 from ..transforms.volume import affine_of, to_ras
-
-_TOLERANCE_MM, _TOLERANCE_VOXELS = 1e-3, 0.01  # as when the data set was checked
 
 
 class ScoreCases:
@@ -94,24 +93,18 @@ class ScoreCases:
                 self.failed[identity] = str(error)
 
     def _scores(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, float]:
-        import nibabel
-
-        path = str(item[self.reference_key])
-        image = nibabel.load(path)
-        reference = np.asarray(image.dataobj)  # type: ignore[attr-defined]
+        path = Path(str(item[self.reference_key]))
         predicted = output[self.key]
-        prediction = predicted[0].cpu().numpy()
-        if reference.shape != prediction.shape:
-            raise ValueError(f"{path} has the shape {reference.shape}, but the prediction has {prediction.shape}.")
-        affine = np.asarray(image.affine, dtype=np.float64)  # type: ignore[attr-defined]
-        spacing_mm = spacing_of(affine)
-        apart = largest_distance(affine, to_ras(affine_of(predicted), predicted), reference.shape)
-        if apart > max(_TOLERANCE_MM, _TOLERANCE_VOXELS * float(spacing_mm.min())):
-            raise ValueError(f"{path} does not lie on the grid of the image: voxels lie up to {apart:.4g} mm apart.")
+        affine = to_ras(affine_of(predicted), predicted)
+        prediction = Volume(path=Path("the prediction"), array=predicted[0].cpu().numpy(), affine=affine)
+        reference = read_volume(path).on_grid_of(prediction)
+        finding = reference.grid_finding(prediction)
+        if finding:
+            raise ValueError(finding)
         return score_case(
-            prediction,
-            reference,
-            spacing_mm.tolist(),
+            prediction.array,
+            reference.array,
+            spacing_of(affine).tolist(),
             self.final_classes,
             self.metrics,
             options=self.options,

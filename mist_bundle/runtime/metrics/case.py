@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..numerics.crop import bounding_box
+from ..numerics.labels import as_labels, not_labels
 from . import lesions, overlap, surface
 from .columns import column_names
 from .menu import METRICS, MetricRow, unknown_metrics
@@ -201,14 +202,10 @@ def _cut_to_labels(
 
 
 def _whole_numbers(array: NDArray[Any], role: str) -> NDArray[Any]:
-    if array.dtype.kind in "iub":
-        return np.ascontiguousarray(array)
-    with np.errstate(invalid="ignore"):  # NaN becomes some number, and so differs below
-        numbers = np.ascontiguousarray(array.astype(np.int32))
-    wrong = numbers != array
-    if wrong.any():
-        raise ValueError(f"The {role} holds {array[wrong][0]:g}; labels must be whole numbers.")
-    return numbers
+    numbers = as_labels(array)
+    if numbers.dtype.kind == "f":
+        raise ValueError(f"The {role} holds {array[not_labels(array)][0]:g}; labels must be whole numbers.")
+    return np.ascontiguousarray(numbers)
 
 
 def _label_boxes(labels: NDArray[Any]) -> list[tuple[slice, ...] | None] | None:

@@ -104,8 +104,23 @@ def reorient(array: NDArray[Any], affine: Any, axcodes: str = "LPS") -> tuple[ND
     Returns:
         A view of the array (no copy; strides may be negative) and its affine.
     """
-    source = as_affine(affine)
-    permutation, flips = orientation_to(source, array.shape[1:], axcodes)
+    return turn(array, affine, *orientation_to(affine, array.shape[1:], axcodes))
+
+
+def turn(
+    array: NDArray[Any], affine: Any, permutation: Sequence[int], flips: Sequence[bool]
+) -> tuple[NDArray[Any], Affine]:
+    """Permute and flip the axes of a (C, X, Y, Z) array.
+
+    Args:
+        array: (C, X, Y, Z).
+        affine: of the array.
+        permutation: axis k of the result is axis permutation[k] of the array.
+        flips: whether axis k of the result is reversed.
+
+    Returns:
+        A view of the array (no copy; strides may be negative) and its affine.
+    """
     index_map_ = np.zeros((4, 4))
     index_map_[3, 3] = 1
     for axis, (from_axis, flip) in enumerate(zip(permutation, flips, strict=True)):
@@ -113,7 +128,7 @@ def reorient(array: NDArray[Any], affine: Any, axcodes: str = "LPS") -> tuple[ND
         index_map_[from_axis, 3] = array.shape[1 + from_axis] - 1 if flip else 0
     turned = array.transpose(0, *(1 + axis for axis in permutation))
     steps = tuple(slice(None, None, -1 if flip else 1) for flip in flips)
-    return turned[(slice(None), *steps)], source @ index_map_
+    return turned[(slice(None), *steps)], as_affine(affine) @ index_map_
 
 
 def resampled_length(length: int, spacing_mm: float, target_spacing_mm: float) -> int:

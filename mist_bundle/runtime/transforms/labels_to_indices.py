@@ -13,11 +13,11 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
+from ..numerics.labels import as_labels, not_labels
 from .volume import as_volume, describe, new_volume
 
-# Scaled NIfTI files hold 2.9999998 for 3; anything further off is not a label.
-_ROUNDING = 1e-3
 _NUM_SHOWN = 10
+_MAX_TABLE = 1 << 20  # label values up to here are looked up in a table, larger ones searched
 # Voxels handled at a time: what fits into a processor's cache is done several times faster.
 _CHUNK = 1 << 16
 
@@ -50,7 +50,7 @@ class LabelsToIndicesd(MapTransform):
             array = as_volume(result[key], key)
             indices, unknown = _indices(array, self.labels)
             if unknown.size:
-                shown = ", ".join(f"{value:g}" for value in unknown[:_NUM_SHOWN])
+                shown = ", ".join(f"{value:.10g}" for value in unknown[:_NUM_SHOWN])
                 more = f" and {unknown.size - _NUM_SHOWN} more" if unknown.size > _NUM_SHOWN else ""
                 msg = (
                     f"{describe(result[key], key)} holds {shown}{more}, but the labels are {self.labels}. "
@@ -63,20 +63,36 @@ class LabelsToIndicesd(MapTransform):
 
 def _indices(array: NDArray[Any], labels: Sequence[int]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Class indices, and the values that are no label."""
-    lowest, highest = min(labels), max(labels)
-    # A table from value to index, with one more entry at either end that catches all values beyond the labels.
-    table = np.full(highest - lowest + 3, -1, dtype=np.int32)
-    table[np.asarray(labels) - lowest + 1] = np.arange(len(labels))
-    result = np.empty(array.shape, dtype=np.uint8 if len(labels) <= 256 else np.int16)
-    flat, out = array.reshape(-1), result.reshape(-1)
-    unknown = set()
+    whole = as_labels(array)
+    if whole.dtype.kind == "f":
+        broken = not_labels(array)
+        others = _indices(as_labels(array[~broken]), labels)[1]
+        return np.zeros(array.shape, np.uint8), np.union1d(array[broken], others)
+    known, order = np.unique(np.asarray(labels, dtype=np.int64), return_inverse=True)
+    index_of = np.argsort(order)  # of each value in sorted order, its place in `labels`
+    result = np.empty(whole.shape, dtype=np.uint8 if len(labels) <= 256 else np.int16)
+    flat, out = whole.reshape(-1), result.reshape(-1)
+    lookup = _by_table if known[-1] - known[0] < _MAX_TABLE else _by_search
+    unknown: set[int] = set()
     for start in range(0, flat.size, _CHUNK):
-        values = flat[start : start + _CHUNK].astype(np.float64)
-        whole = np.rint(values)
-        entry = np.clip(whole, lowest - 1, highest + 1) - (lowest - 1)
-        with np.errstate(invalid="ignore"):
-            entry[~(np.abs(values - whole) <= _ROUNDING)] = 0  # also what is infinite or not a number
-        indices = table[entry.astype(np.int64)]
-        unknown.update(values[indices < 0].tolist())
-        out[start : start + _CHUNK] = indices
-    return result, np.unique(list(unknown))
+        values = flat[start : start + _CHUNK].astype(np.int64)
+        positions = lookup(values, known)
+        missing = positions < 0
+        if missing.any():
+            unknown.update(np.unique(values[missing]).tolist())
+        out[start : start + _CHUNK] = index_of[positions]
+    return result, np.array(sorted(unknown))
+
+
+def _by_table(values: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Position of each value among the known ones, -1 where it is not."""
+    # One more entry at either end catches all values beyond the labels.
+    table = np.full(int(known[-1] - known[0]) + 3, -1, dtype=np.int64)
+    table[known - known[0] + 1] = np.arange(len(known))
+    return np.asarray(table[np.clip(values, known[0] - 1, known[-1] + 1) - (known[0] - 1)])
+
+
+def _by_search(values: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same without a table, for values that lie far apart."""
+    positions = np.clip(np.searchsorted(known, values), 0, len(known) - 1)
+    return np.where(known[positions] == values, positions, -1)

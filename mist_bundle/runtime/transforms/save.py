@@ -14,7 +14,7 @@ from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
 from ..numerics.restore import label_dtype
-from .volume import FILE_NAME, affine_of, as_volume, meta_of, to_ras
+from .volume import FILE_NAME, UNIT_IN_MM, affine_of, as_volume, meta_of, to_ras
 
 # Header fields that place a NIfTI image in the world. "pixdim" also holds the sign of the quaternion.
 _GEOMETRY_FIELDS = (
@@ -78,6 +78,8 @@ class SaveSegmentationd(MapTransform):
 
         header = nib.Nifti1Header()
         if all(field in meta for field in _GEOMETRY_FIELDS):
+            unit = 1 / float(meta.get(UNIT_IN_MM, 1.0))
+            affine = np.diag([unit, unit, unit, 1.0]) @ affine  # in the unit of the header
             for field in _GEOMETRY_FIELDS:
                 header[field] = np.asarray(meta[field])
             header["pixdim"] = np.asarray(meta.get("original_pixdim", meta.get("pixdim", header["pixdim"])))

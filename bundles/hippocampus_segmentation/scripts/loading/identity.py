@@ -74,10 +74,10 @@ def _name(value: Any) -> str:
 
 @lru_cache(maxsize=1)
 def own_code() -> str:
-    """Sum up (sha256) the source text of the numerics and transforms that travel beside this file."""
+    """Sum up (sha256) the source text of the numerics, readers and transforms that travel beside this file."""
     root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for folder in ("numerics", "transforms"):
+    for folder in ("numerics", "reading", "transforms"):
         for path in sorted((root / folder).glob("*.py")):
             digest.update(f"{folder}/{path.name}\n".encode())
             digest.update(path.read_bytes())

@@ -1,66 +1,90 @@
-"""Read the channels of a case although their headers differ in the last digits.
-
-MONAI's own reader refuses to stack files whose affines differ by more than about 1e-8, which the rounding of any tool
-that rewrote one of them exceeds. What matters is whether the voxels coincide.
-"""
+"""MONAI's door to the one reader: what analysis and scoring see is what training and prediction see."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from monai.data.image_reader import NibabelReader
 from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
-from ..numerics.grid import largest_distance
+from ..numerics.same_grid import TOLERANCE_VOXELS
+from ..reading.formats import is_readable_name, read_volume
+from ..reading.nifti import unit_in_mm
+from ..reading.volume import UnreadableFileError, Volume
+from .volume import UNIT_IN_MM
+
+# whole numbers that torch does not calculate with -> those that hold the same values
+_TORCH_KINDS = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64}
 
 
 class NiftiReader(NibabelReader):
-    """MONAI's NIfTI reader, which takes several files as channels when their voxels coincide up to a tolerance.
+    """Reads volumes as `reading.read_volume` does, and several files as the channels of one when their voxels coincide.
 
-    The first file gives the affine and all other meta entries.
+    The first file gives the affine and all other meta entries; a channel that is stored in another order is turned.
+    The affine is in millimetres whatever the header's unit; the header's own fields stay as they are.
 
     Args:
         tolerance_voxels: how far apart the same voxel may lie in two files, in units of the finest voxel side.
         kwargs: as for ``monai.data.NibabelReader``.
 
     Raises:
-        ValueError: on reading files that differ in shape, or in place by more than the tolerance.
+        ValueError: on reading files that are damaged, or differ in shape, or in place by more than the tolerance.
 
     Example: ``{"_target_": "LoadImaged", "keys": "image", "reader": "scripts.transforms.nifti_reader.NiftiReader"}``
     """
 
-    def __init__(self, tolerance_voxels: float = 0.1, **kwargs: Any) -> None:
+    def __init__(self, tolerance_voxels: float = TOLERANCE_VOXELS, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.tolerance_voxels = tolerance_voxels
 
-    def get_data(self, img: Any) -> tuple[NDArray[Any], dict[Any, Any]]:
-        """Values and meta dictionary of one opened file, or of several as channels."""
-        images = list(ensure_tuple(img))
-        first = images[0]
-        for position, other in enumerate(images[1:], start=1):
-            # names come from the files themselves: threads that share this reader overwrite its `filenames`
-            self._check(first, other, str(first.get_filename()), str(other.get_filename()))
-            # The values stay on the disk until they are asked for.
-            images[position] = nib.Nifti1Image(other.dataobj, first.affine, other.header)
-        values, meta = super().get_data(images)
-        return values, meta
+    def read(self, data: Sequence[PathLike[str] | str] | PathLike[str] | str, **kwargs: Any) -> list[Path]:
+        """The paths: MONAI tries its other readers where this fails, which would read a damaged file by other rules.
 
-    def _check(self, first: Any, other: Any, first_name: str, other_name: str) -> None:
-        if first.shape != other.shape:
-            msg = (
-                f"The channels of a case must share one grid, but {first_name} has shape {first.shape} "
-                f"and {other_name} has {other.shape}."
-            )
-            raise ValueError(msg)
-        distance = largest_distance(first.affine, other.affine, first.shape[:3])
-        side = float(np.linalg.norm(first.affine[:3, :3], axis=0).min())
-        if distance > self.tolerance_voxels * side:
-            msg = (
-                f"The channels of a case must share one grid, but voxels of {other_name} lie up to {distance:.4g} mm "
-                f"away from those of {first_name} (allowed: {self.tolerance_voxels * side:.4g} mm). "
-                "Resample one onto the other."
-            )
-            raise ValueError(msg)
+        Raises:
+            UnreadableFileError: a file of another kind, which one of MONAI's readers may know.
+        """
+        paths = [Path(name) for name in ensure_tuple(data)]
+        for path in paths:
+            if not is_readable_name(path):
+                raise UnreadableFileError(path.name, "is of a kind that this reader does not read.")
+        return paths
+
+    def get_data(self, img: Any) -> tuple[NDArray[Any], dict[Any, Any]]:
+        """Values and meta dictionary of one file, or of several as channels."""
+        volumes = [read_volume(path) for path in ensure_tuple(img)]
+        first = volumes[0]
+        if len(volumes) == 1:
+            return _for_torch(first.array), _meta(first, float("nan"))
+        channels = [first.array]
+        for volume in volumes[1:]:
+            other = volume.on_grid_of(first, self.tolerance_voxels)
+            finding = other.grid_finding(first, self.tolerance_voxels)
+            if finding:
+                raise ValueError(f"The channels of a case must share one grid, but {finding}")
+            channels.append(other.array)
+        return np.stack([_for_torch(array) for array in channels]), _meta(first, 0)
+
+
+def _for_torch(array: NDArray[Any]) -> NDArray[Any]:
+    return array.astype(_TORCH_KINDS.get(array.dtype, array.dtype), copy=False)
+
+
+def _meta(volume: Volume, channel_dim: float) -> dict[Any, Any]:
+    """The entries that MONAI's own reader leaves, under its names, and the unit of the header's fields."""
+    pixdim = {"original_pixdim": np.array(volume.header["pixdim"])} if "pixdim" in volume.header else {}
+    return {
+        **volume.header,
+        **pixdim,
+        "affine": volume.affine.copy(),
+        "original_affine": volume.affine.copy(),
+        "as_closest_canonical": False,
+        "spatial_shape": np.asarray(volume.shape),
+        "space": "RAS",
+        "original_channel_dim": channel_dim,
+        UNIT_IN_MM: unit_in_mm(volume.header) if "xyzt_units" in volume.header else 1.0,
+    }

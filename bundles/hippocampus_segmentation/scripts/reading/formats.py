@@ -1,0 +1,67 @@
+"""Which reader reads which kind of file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .nifti import read_nifti, read_nifti_grid
+from .volume import Grid, Volume
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file.
+
+    Attributes:
+        endings: of file names, in lower case.
+        read: from a path to its Volume; with `channels=True` the array is (X, Y, Z, C).
+        read_grid: from a path to shape and affine, without reading the voxels.
+    """
+
+    endings: tuple[str, ...]
+    read: Callable[..., Volume]
+    read_grid: Callable[[Path], Grid]
+
+
+NIFTI = Format((".nii.gz", ".nii"), read_nifti, read_nifti_grid)
+# Another kind of file is one more row.
+FORMATS: tuple[Format, ...] = (NIFTI,)
+
+
+def is_readable_name(path: Path) -> bool:
+    """Whether the file's name ends like one of a kind that can be read."""
+    return any(path.name.lower().endswith(one.endings) for one in FORMATS)
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a 3D image.
+
+    Raises:
+        UnreadableFileError: the file cannot be used; it says why and what to do.
+    """
+    return _format_of(path).read(path)
+
+
+def read_channels(path: Path) -> Volume:
+    """Read an image of several channels, such as the probabilities of classes; its array is (X, Y, Z, C).
+
+    Raises:
+        UnreadableFileError: as for `read_volume`.
+    """
+    return _format_of(path).read(path, channels=True)
+
+
+def read_grid(path: Path) -> Grid:
+    """Shape and affine (RAS+ millimetres) from the header alone.
+
+    Raises:
+        UnreadableFileError: the header cannot be read.
+    """
+    return _format_of(path).read_grid(path)
+
+
+def _format_of(path: Path) -> Format:
+    # a file of another name is refused by what is in it
+    return next((one for one in FORMATS if path.name.lower().endswith(one.endings)), NIFTI)
