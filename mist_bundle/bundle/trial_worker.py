@@ -57,7 +57,7 @@ def try_network(parser: ConfigParser, plan: Plan, outputs: int) -> None:
     On the meta device, which computes shapes alone; where the network does something that has no meaning there, on the
     CPU, whose errors are also the ones to be told.
     """
-    patch, batch, channels = plan.patch_size.value, plan.batch_size.value, plan.num_channels
+    patch, batch, channels = plan.patch_size.value, plan.patches_per_pass, plan.num_channels
     try:
         with torch.device("meta"):
             network = build(parser, "network_def")

@@ -87,7 +87,7 @@ def autoconfig(
         val_fraction: part of each training set held back to choose the best weights.
         epochs: of each training.
         steps_per_epoch: optimizer steps of an epoch.
-        batch_size: patches of a batch (on each GPU).
+        batch_size: patches of one optimizer step, over all GPUs together.
         patch_size: voxels, for example 64,64,32; changed to what the network takes.
         max_patch_size: the largest patch the rule may choose.
         target_spacing: millimetres, for example 1,1,3.
@@ -98,7 +98,7 @@ def autoconfig(
         weight_decay: L2 penalty (decoupled with adamw), 0 for none.
         l1_penalty: L1 penalty, 0 for none.
         grad_clip_norm: largest norm of the gradients, 0 for no clipping.
-        accumulation_steps: batches whose gradients make one optimizer step.
+        accumulation_steps: passes in which one GPU computes the patches of a step, where it cannot hold all at once.
         ema_decay: validate and keep an exponential moving average of the weights with this decay, 0 for none.
         early_stopping: stop after so many validations without a better score, 0 for never.
         precision: auto, fp32, bf16 or fp16 (with a gradient scaler, on CUDA).

@@ -59,7 +59,7 @@ def finetune(
         val_fraction: part of each training set held back to choose the best weights.
         epochs: of each training.
         steps_per_epoch: optimizer steps of an epoch.
-        batch_size: patches of a step (on each GPU).
+        batch_size: patches of one optimizer step, over all GPUs together.
         patch_size: voxels, in place of the source's.
         target_spacing: millimetres, in place of the source's.
         learning_rate: the initial one.

@@ -66,7 +66,8 @@ def _decide_patch(median: Triple, spacing_mm: Spacing, options: PlanOptions, rec
         asked = rules.decide_patch_cover(median, limit, recipe.max_patch_voxels)
     elif recipe.patch_rule == "budget":
         batch_size = options.batch_size or recipe.batch_size
-        asked = decide_patch_budget(median, spacing_mm, limit, recipe.max_patch_voxels, batch_size)
+        patches_per_pass = -(-batch_size // (options.accumulation_steps or recipe.accumulation_steps))
+        asked = decide_patch_budget(median, spacing_mm, limit, recipe.max_patch_voxels, patches_per_pass)
     else:
         asked = rules.decide_patch_power_of_two(median, limit)
     row = find_choice(NETWORKS, network_name(options))

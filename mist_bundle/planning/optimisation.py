@@ -52,12 +52,25 @@ def menu_problems(options: PlanOptions) -> Iterator[Problem]:
     if options.flip_axes is not None and not set(options.flip_axes) <= {0, 1, 2}:
         yield Problem("--flip_axes", f"is {list(options.flip_axes)}; expected some of 0,1,2 (X, Y, Z).")
     recipe = RECIPES.get(options.recipe)
+    yield from _accumulation_problems(options, recipe)
     fraction = options.val_fraction if options.val_fraction is not None or recipe is None else recipe.val_fraction
     if options.early_stopping and fraction == 0:
         text = (
             "needs an inner validation split to watch, but --val_fraction is 0. Raise it, or leave early stopping out."
         )
         yield Problem("--early_stopping", text)
+
+
+def _accumulation_problems(options: PlanOptions, recipe: Recipe | None) -> Iterator[Problem]:
+    passes, batch = options.accumulation_steps, options.batch_size
+    if batch is None and recipe is not None:
+        batch = recipe.batch_size
+    if isinstance(passes, int) and isinstance(batch, int) and passes > batch > 0:
+        text = (
+            f"is {passes} passes for a batch of {batch} patches. --batch_size counts all patches of an optimizer step, "
+            f"whatever the number of passes and processes; perhaps you want --batch_size {passes * batch}."
+        )
+        yield Problem("--accumulation_steps", text)
 
 
 def decide_optimisation(options: PlanOptions, recipe: Recipe, total_steps: int) -> dict[str, Any]:
@@ -78,7 +91,7 @@ def decide_optimisation(options: PlanOptions, recipe: Recipe, total_steps: int) 
         )
     if decided["accumulation_steps"].value > 1:
         count = decided["accumulation_steps"]
-        text = f"{count.because} Gradients of {count.value} batches make one optimizer step; an epoch counts steps."
+        text = f"{count.because} One process computes the patches of a step in {count.value} passes; several, in fewer."
         decided["accumulation_steps"] = Decision(count.value, text)
     fraction = recipe.warmup_fraction if options.warmup_steps is None else None
     return {**decided, "warmup_fraction": fraction, "warmup_steps": _warmup(options, recipe, total_steps)}

@@ -30,7 +30,7 @@ def decide_patch_budget(
         spacing_mm: of the prepared grid.
         max_patch_size: voxels per axis that no patch exceeds.
         max_voxels: the budget with a batch of two.
-        batch_size: patches of a batch.
+        batch_size: patches that a device computes at once.
     """
     budget = max(1, max_voxels * REFERENCE_BATCH // batch_size)
     if max(spacing_mm) / min(spacing_mm) > ANISOTROPY_RATIO:

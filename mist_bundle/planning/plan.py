@@ -139,6 +139,11 @@ class Plan:
         return len(self.labels)
 
     @property
+    def patches_per_pass(self) -> int:
+        """The most patches that a device computes at once in training."""
+        return -(-self.batch_size.value // self.accumulation_steps.value)
+
+    @property
     def ignore_index(self) -> int | None:
         """What voxels to be ignored are in the prepared label: the index after the last class."""
         return None if self.ignore_label is None else self.num_classes

@@ -23,8 +23,9 @@ class Recipe:
         weight_decay: L2 penalty; decoupled with adamw.
         l1_penalty: factor of the sum of the weights' absolute values.
         grad_clip_norm: largest norm of the gradients, 0 for no clipping.
+        batch_size: patches of one optimizer step, over all processes that train together.
         batch_because: what else is to be said about the batch size.
-        accumulation_steps: batches whose gradients make one optimizer step.
+        accumulation_steps: passes in which a single process computes them, where its device cannot hold all at once.
         early_stopping: validations without a better score after which training ends, 0 for never.
         precision: name from catalog/precisions.py.
         compile: torch.compile the network.
@@ -82,15 +83,16 @@ RECIPES: dict[str, Recipe] = {
     "paper": _PAPER,
     "brats2024": replace(
         _PAPER,
-        about="The paper's BraTS 2024 protocol: pocket nnU-Net, cosine from 1e-3, 15000 epochs, batch 32 over 8 GPUs.",
+        about="The paper's BraTS 2024 protocol: pocket nnU-Net, cosine from 1e-3, 15000 epochs, 32 patches a step.",
         cite="Celaya et al., arXiv 2407.21343, section 2.3",
         network="nnunet-pocket",
         learning_rate=1e-3,
         schedule="cosine",
         weight_decay=1e-5,
         epochs=15000,
-        batch_size=4,
-        batch_because="32 patches in all: train on 8 GPUs, or with --accumulation_steps 8 on one.",
+        batch_size=32,
+        accumulation_steps=8,
+        batch_because="Four patches at once: in eight passes on one GPU, in one pass on each of eight.",
         val_fraction=0.025,
         max_patch_size=(128, 128, 128),
         regions=False,

@@ -96,3 +96,11 @@ def test_what_training_never_flips_is_not_flipped_in_testing(
     assert settings["flip_axes"] == list(trained)
     assert inference_config(plan, "name", "id", "..")["test_time_flip_axes"] == list(tested)
     assert set(tested) <= set(settings["flip_axes"] if settings.get("enabled", True) else ())
+
+
+def test_more_passes_than_patches_are_refused_with_what_was_perhaps_meant() -> None:
+    options = PlanOptions(recipe="paper", batch_size=4, accumulation_steps=8)
+    (problem,) = menu_problems(options)
+    assert str(problem).startswith("--accumulation_steps: is 8 passes for a batch of 4 patches.")
+    assert str(problem).endswith("perhaps you want --batch_size 32.")
+    assert not list(menu_problems(PlanOptions(recipe="brats2024", accumulation_steps=16)))

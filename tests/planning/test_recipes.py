@@ -31,7 +31,8 @@ def test_brats2024_protocol() -> None:
     brats = RECIPES["brats2024"]
     assert (brats.network, brats.residual, brats.deep_supervision_heads) == ("nnunet-pocket", True, 2)
     assert (brats.learning_rate, brats.schedule, brats.weight_decay) == (1e-3, "cosine", 1e-5)
-    assert (brats.epochs, brats.batch_size * 8, brats.val_fraction) == (15000, 32, 0.025)
+    assert (brats.epochs, brats.batch_size, brats.val_fraction) == (15000, 32, 0.025)
+    assert brats.accumulation_steps * 4 == 32, "four patches at once: on one GPU in passes, on eight at the same time"
 
 
 def test_mist2_has_the_defaults_of_2_3_0() -> None:

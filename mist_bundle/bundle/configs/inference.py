@@ -51,7 +51,7 @@ def _settings(plan: Plan) -> Config:
         "patch_size": list(plan.patch_size.value),
         "patch_divisor": list(plan.patch_divisor),
         "overlap": plan.overlap.value,
-        "sw_batch_size": 2 * plan.batch_size.value,
+        "sw_batch_size": 2 * plan.patches_per_pass,
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
         "save_probabilities": False,
         "save_uncertainty": False,

@@ -54,13 +54,14 @@ def _settings(plan: Plan) -> Config:
         "fold": 0,
         "epochs": plan.epochs.value,
         "steps_per_epoch": plan.steps_per_epoch.value,
-        "batch_size": plan.batch_size.value,
+        "batch_size": plan.batch_size.value,  # of one optimizer step, over all processes
+        "batch_size_per_process": None,
         "patch_size": list(plan.patch_size.value),
         **_optimisation(plan),
         "patch_divisor": list(plan.patch_divisor),
         "val_interval": plan.val_interval.value,
         "overlap": plan.overlap.value,
-        "sw_batch_size": "$2 * @batch_size",
+        "sw_batch_size": 2 * plan.patches_per_pass,
         "seed": plan.seed,
         "device": parts.DEVICE,
         "resume": False,
@@ -168,7 +169,7 @@ def _checkpoints() -> Config:
 def _train_handlers(plan: Plan) -> list[Config]:
     handlers: list[Config] = [
         *weighting_handlers(plan),
-        script("handlers.gradients.FiniteLossGuard"),
+        script("handlers.gradients.FiniteLossGuard", loader="@train#dataloader"),
         script("handlers.gradients.GradientRules", max_norm="@grad_clip_norm", l1_penalty="@l1_penalty"),
         {**script("handlers.average.AverageWeights", handler="@average"), "_disabled_": "$@ema_decay == 0"},
         script("handlers.schedule.ScheduleStepper", lr_scheduler="@lr_scheduler"),
@@ -223,8 +224,9 @@ def _train(plan: Plan) -> Config:
             patch_size="@patch_size",
             patch_divisor="@patch_divisor",
             batch_size="@batch_size",
-            # batches: an epoch counts the steps of the optimizer
-            steps_per_epoch="$@steps_per_epoch * @accumulation_steps",
+            batch_size_per_process="@batch_size_per_process",
+            accumulation_steps="@accumulation_steps",
+            steps_per_epoch="@steps_per_epoch",
             augmentation="@train#augmentation",
             foreground_probability=FOREGROUND_PROBABILITY,
             seed="@seed",
@@ -248,7 +250,7 @@ def _train(plan: Plan) -> Config:
             **batch_with_maps(plan),
             "decollate": False,
             "optim_set_to_none": True,
-            "accumulation_steps": "@accumulation_steps",
+            "accumulation_steps": "$@train#dataloader.passes",
             # MONAI's own autocast and gradient scaler serve half precision only; see inferers/autocast.py
             "amp": "$@amp == 'fp16' and torch.device(@device).type == 'cuda'",
             # the command line of monai.bundle hands over `true` as a word

@@ -1,11 +1,12 @@
-"""Between backward pass and optimizer step: L1 penalty, clipping, and a stop when the loss is not a number."""
+"""Around the backward pass: L1 penalty, clipping, exchange between processes, and a stop when the loss is no number."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
-from ignite.engine import Engine
+from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 
 from .steps import steps_optimizer
@@ -17,6 +18,8 @@ class GradientRules:
     The penalty is `l1_penalty * sum(abs(weight))` over everything that is trained, as `weight_decay` covers everything
     too. It acts on the gradient alone: the reported loss stays comparable between runs. It comes before the clipping,
     as if it stood in the loss. Where a gradient scaler is in use (half precision), its factor is taken out first.
+
+    Where several processes train together and accumulate gradients, they exchange them once a step, not in each pass.
 
     Args:
         max_norm: the largest total norm of the gradients; 0 for no clipping.
@@ -32,6 +35,7 @@ class GradientRules:
 
     def attach(self, engine: Engine) -> None:
         """Register with a SupervisedTrainer."""
+        engine.add_event_handler(Events.ITERATION_STARTED, exchange_once_a_step)
         if self.max_norm > 0 or self.l1_penalty > 0:
             engine.add_event_handler(IterationEvents.BACKWARD_COMPLETED, self)
 
@@ -55,22 +59,73 @@ class GradientRules:
             torch.nn.utils.clip_grad_norm_(parameters, self.max_norm)
 
 
+def exchange_once_a_step(engine: Engine) -> None:
+    """Let DistributedDataParallel exchange gradients only where the optimizer steps (what its `no_sync` does)."""
+    network: Any = engine.network  # type: ignore[attr-defined]
+    network = getattr(network, "_orig_mod", network)  # of torch.compile
+    if isinstance(network, torch.nn.parallel.DistributedDataParallel):
+        network.require_backward_grad_sync = steps_optimizer(engine)
+
+
 class FiniteLossGuard:
-    """Stop training with an error on the first loss that is infinite or not a number, before any weight is touched."""
+    """Stop training with an error on a loss that is infinite or not a number, and name the cases it came from.
+
+    On a CPU the loss is looked at before any weight changes. On a GPU that would make the processor wait for the device
+    in each step, so the value is copied in the background and looked at an iteration later; at the end of an epoch at
+    once, before anything is saved. Checkpoints never hold what was learned from such a loss.
+
+    Args:
+        loader: the training loader, which knows the cases of a batch; None leaves them unnamed.
+    """
+
+    def __init__(self, loader: Any = None) -> None:
+        self.loader = loader
+        self._pending: _PendingLoss | None = None
 
     def attach(self, engine: Engine) -> None:
         """Register with a SupervisedTrainer."""
         engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self.check)
 
     def __call__(self, engine: Engine) -> None:
-        """Raise FloatingPointError naming epoch, step and cases."""
+        """Check the loss of the last iteration and remember this one's; on a CPU, check it too."""
+        self.check()
         output: Any = engine.state.output
         loss = output["loss"].detach()
-        if bool(torch.isfinite(loss).all()):
+        place = getattr(self.loader, "place", None)
+        self._pending = _PendingLoss(loss, engine.state.epoch, engine.state.iteration, place)
+        if loss.device.type == "cpu":
+            self.check()
+
+    def check(self) -> None:
+        """Raise FloatingPointError naming epoch, iteration and cases, if the remembered loss is no finite number."""
+        pending, self._pending = self._pending, None
+        if pending is None:
             return
-        cases = engine.state.batch.get("id", "unknown")  # type: ignore[union-attr]
+        value = pending.value()
+        if math.isfinite(value):
+            return
+        cases = "" if pending.place is None else f", cases {', '.join(self.loader.case_names(*pending.place))}"
         raise FloatingPointError(
-            f"the loss is {float(loss)} in epoch {engine.state.epoch}, step {engine.state.iteration}, cases {cases}. "
-            "Nothing was learned from this step; the last checkpoint is intact. Try a lower --learning_rate, or check "
-            "these cases."
+            f"the loss is {value} in epoch {pending.epoch}, iteration {pending.iteration}{cases}. The last checkpoint "
+            "is intact. Try a lower --learning_rate, or check these cases."
         )
+
+
+class _PendingLoss:
+    """A loss on its way from the device, and which iteration it belongs to."""
+
+    def __init__(self, loss: torch.Tensor, epoch: int, iteration: int, place: tuple[int, int] | None) -> None:
+        self.epoch = epoch
+        self.iteration = iteration
+        self.place = place
+        self._copy = loss.to("cpu", non_blocking=True)
+        self._copied: torch.cuda.Event | None = None
+        if loss.device.type == "cuda":
+            self._copied = torch.cuda.Event()
+            self._copied.record(torch.cuda.current_stream(loss.device))
+
+    def value(self) -> float:
+        if self._copied is not None:
+            self._copied.synchronize()
+        return float(self._copy)

@@ -61,7 +61,7 @@ def test_schedule_stands_in_the_configuration(name: str) -> None:
 
 
 def test_settings_that_were_asked_for_are_what_a_user_overrides() -> None:
-    asked = {"l1_penalty": 1e-5, "grad_clip_norm": 2.0, "accumulation_steps": 3, "ema_decay": 0.9}
+    asked = {"l1_penalty": 1e-5, "grad_clip_norm": 2.0, "accumulation_steps": 2, "ema_decay": 0.9}
     asked |= {"early_stopping": 4, "precision": "fp32", "compile": True}
     config = train_config(small_plan(**asked), "name", "id", "..")
     assert {name: config[name] for name in asked} == asked

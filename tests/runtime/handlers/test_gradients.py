@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from monai.engines import SupervisedTrainer
 
-from mist_bundle.runtime.handlers.gradients import FiniteLossGuard, GradientRules
+from mist_bundle.runtime.handlers.gradients import FiniteLossGuard, GradientRules, exchange_once_a_step
 
 L1 = 0.03
 
@@ -117,8 +118,17 @@ def test_negative_values_are_refused(name: str) -> None:
         GradientRules(**{name: -1})
 
 
+class _NamedBatches(list[Any]):
+    """What a training loader says of the batch that it handed out last."""
+
+    place = (3, 5)
+
+    def case_names(self, epoch: int, number: int) -> list[str]:
+        return ["case_7"] if (epoch, number) == (3, 5) else []
+
+
 def test_loss_that_is_not_a_number_stops_the_training_and_names_the_cases() -> None:
-    batches = [{"image": torch.full((1, 5), float("nan")), "label": torch.zeros(1, 2), "id": ["case_7"]}]
+    batches = _NamedBatches([{"image": torch.full((1, 5), float("nan")), "label": torch.zeros(1, 2)}])
     network = _network()
     before = [parameter.clone() for parameter in network.parameters()]
     trainer = SupervisedTrainer(
@@ -128,9 +138,63 @@ def test_loss_that_is_not_a_number_stops_the_training_and_names_the_cases() -> N
         network=network,
         optimizer=torch.optim.SGD(network.parameters(), lr=0.1),
         loss_function=torch.nn.MSELoss(),
-        train_handlers=[FiniteLossGuard()],
+        train_handlers=[FiniteLossGuard(loader=batches)],
         decollate=False,
     )
-    with pytest.raises(FloatingPointError, match="case_7"):
+    with pytest.raises(FloatingPointError, match=r"the loss is nan in epoch 1, iteration 1, cases case_7\."):
         trainer.run()
     assert all(torch.equal(old, new) for old, new in zip(before, network.parameters(), strict=True))
+
+
+def test_on_a_device_a_loss_is_looked_at_an_iteration_later_and_before_an_epoch_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There is no such device here: a loss that says it lies on one stands for it."""
+    guard = FiniteLossGuard()
+    engine = SimpleNamespace(state=SimpleNamespace(output={}, epoch=1, iteration=0))
+
+    def iterate(loss: float) -> None:
+        engine.state.iteration += 1
+        engine.state.output = {"loss": _DeviceLoss(loss)}
+        guard(engine)  # type: ignore[arg-type]
+
+    iterate(0.5)
+    iterate(float("inf"))  # nothing waits for it …
+    with pytest.raises(FloatingPointError, match="the loss is inf in epoch 1, iteration 2"):
+        iterate(0.5)  # … before the next
+    guard = FiniteLossGuard()
+    iterate(float("nan"))
+    with pytest.raises(FloatingPointError, match="the loss is nan"):
+        guard.check()  # what the end of an epoch does
+
+
+class _DeviceLoss:
+    """A loss of an accelerator that is no CUDA device, as far as the guard looks at it."""
+
+    def __init__(self, value: float) -> None:
+        self.device = torch.device("meta")
+        self._value = value
+
+    def detach(self) -> _DeviceLoss:
+        return self
+
+    def to(self, device: str, non_blocking: bool) -> torch.Tensor:
+        assert (device, non_blocking) == ("cpu", True)
+        return torch.tensor(self._value)
+
+
+@pytest.mark.parametrize(
+    ("passes", "exchanged"), [(1, [True] * 4), (2, [False, True] * 2), (3, [False, False, True, True])]
+)
+def test_processes_exchange_gradients_only_where_the_optimizer_steps(passes: int, exchanged: list[bool]) -> None:
+    wrapped = torch.nn.parallel.DistributedDataParallel.__new__(torch.nn.parallel.DistributedDataParallel)
+    torch.nn.Module.__init__(wrapped)  # no process group is needed for what is looked at
+    engine = SimpleNamespace(
+        network=wrapped, accumulation_steps=passes, state=SimpleNamespace(iteration=0, epoch_length=4)
+    )
+    seen = []
+    for _ in range(4):
+        engine.state.iteration += 1
+        exchange_once_a_step(engine)  # type: ignore[arg-type]
+        seen.append(wrapped.require_backward_grad_sync)
+    assert seen == exchanged

@@ -14,6 +14,8 @@ from monai.transforms.io.dictionary import LoadImaged
 from numpy.typing import NDArray
 
 from mist_bundle.runtime.loading.cache import ArrayCache
+from mist_bundle.runtime.loading.patches import PatchSampler
+from mist_bundle.runtime.loading.settings import PatchSettings
 from mist_bundle.runtime.loading.volumes import CacheEntry
 
 Item = dict[str, Any]
@@ -116,3 +118,16 @@ def nifti_transform() -> Compose:
 def as_meta(array: NDArray[Any], affine: NDArray[Any]) -> MetaTensor:
     """A MetaTensor of a copy."""
     return MetaTensor(array.copy(), affine=affine)
+
+
+def patch_sampler(
+    cases: Sequence[CacheEntry],
+    patch_size: tuple[int, int, int] = (8, 8, 8),
+    *,
+    patches_per_epoch: int = 20,
+    allow_resampling: bool = True,
+    **settings: Any,
+) -> PatchSampler:
+    """A sampler of one process, a patch a step."""
+    patches = PatchSettings(patch_size=patch_size, batch_size=1, steps_per_epoch=patches_per_epoch, **settings)
+    return PatchSampler(cases, patches, allow_resampling=allow_resampling)

@@ -13,11 +13,11 @@ from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
 from mist_bundle.runtime.loading.affine import linear_map, place, rotation, warp
-from mist_bundle.runtime.loading.augment import augment_patch
 from mist_bundle.runtime.loading.augmentation import Augmentation
+from mist_bundle.runtime.loading.numpy_operations import apply_draw
 from mist_bundle.runtime.loading.patches import PatchSampler
 
-from .synthetic import entries, random_case
+from .synthetic import entries, patch_sampler, random_case
 
 ANGLES = st.tuples(*[st.floats(-180, 180)] * 3)
 FLIPS = st.tuples(*[st.booleans()] * 3)
@@ -96,7 +96,7 @@ def _turning(tmp_path: Path, **options: object) -> PatchSampler:
     (entry,) = entries(tmp_path, {"a": random_case(3, (24, 22, 20), channels=2)})
     coarse = replace(entry, affine=((0.9, 0, 0, 0), (0, 0.9, 0, 0), (0, 0, 2.0, 0), (0, 0, 0, 1)))
     augmentation = Augmentation.from_config({"zoom_probability": 0.0, **options})
-    return PatchSampler([coarse], (10, 12, 8), patches_per_epoch=20, augmentation=augmentation)
+    return patch_sampler([coarse], (10, 12, 8), augmentation=augmentation)
 
 
 def test_patch_equals_the_whole_volume_resampled(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_patch_equals_the_whole_volume_resampled(tmp_path: Path) -> None:
     for index in range(8):
         draw = sampler.draw(0, index)
         draw = replace(draw, brightness=1.0, contrast=1.0)
-        patch = augment_patch(sampler.read(draw, ("image", "label")), draw, sampler.patch_size, None)
+        patch = apply_draw(sampler.read(draw, ("image", "label")), draw, sampler.patch_size, None)
         matrix = np.asarray(draw.box_map)
         offset = matrix[:, 3] + draw.start
         for key, order in (("image", 1), ("label", 0)):
@@ -149,12 +149,6 @@ def test_forbidden_axes_are_not_mirrored_by_the_map_either(tmp_path: Path) -> No
 
 def test_distance_maps_forbid_what_would_falsify_them(tmp_path: Path) -> None:
     sampler = _turning(tmp_path, rotation_probability=1.0, scaling_probability=1.0)
-    still = PatchSampler(
-        sampler.cases,
-        (10, 12, 8),
-        patches_per_epoch=5,
-        augmentation=sampler.augmentation,
-        allow_resampling=False,
-    )
+    still = patch_sampler(sampler.cases, (10, 12, 8), augmentation=sampler.augmentation, allow_resampling=False)
     assert {still.draw(0, index).box_map for index in range(5)} == {None}
     assert {still.draw(0, index).extent for index in range(5)} == {(10, 12, 8)}

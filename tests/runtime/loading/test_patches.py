@@ -4,7 +4,6 @@ import itertools
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +12,10 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, chisquare, kstest
 
 from mist_bundle.runtime.loading.augmentation import Augmentation
-from mist_bundle.runtime.loading.patches import PatchDraw, PatchSampler
+from mist_bundle.runtime.loading.patches import STREAMS, PatchDraw, RandomNumbers
 from mist_bundle.runtime.loading.volumes import CacheEntry
 
-from .synthetic import entries, random_case
+from .synthetic import entries, patch_sampler, random_case
 
 # A correct loader fails a test at this level once in a hundred thousand seeds, and the seeds are fixed.
 LEVEL = 1e-5
@@ -29,9 +28,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[CacheEntry]:
     return entries(folder, {f"c{number}": random_case(number, (20, 24, 18)) for number in range(7)})
 
 
-def make(cases: list[CacheEntry], patch_size: tuple[int, ...] = (8, 8, 8), **options: Any) -> PatchSampler:
-    options.setdefault("patches_per_epoch", 20)
-    return PatchSampler(cases, patch_size, **options)
+make = patch_sampler
 
 
 def test_a_draw_depends_on_its_number_only(cases: list[CacheEntry]) -> None:
@@ -61,28 +58,26 @@ def test_short_epochs_go_on_in_the_order_until_all_cases_have_come(cases: list[C
 
 
 @pytest.mark.parametrize("patches_per_epoch", [3, 4, 10])
-def test_ranks_share_the_cases_without_repeats(cases: list[CacheEntry], patches_per_epoch: int) -> None:
-    ranks = [make(cases, patches_per_epoch=patches_per_epoch, rank=rank, world_size=2) for rank in range(2)]
-    row = [ranks[rank].draw(0, index).case for index in range(patches_per_epoch) for rank in range(2)]
+def test_no_case_repeats_before_all_have_come(cases: list[CacheEntry], patches_per_epoch: int) -> None:
+    sampler = make(cases, patches_per_epoch=patches_per_epoch)
+    row = [sampler.draw(0, position).case for position in range(patches_per_epoch)]
     for first in range(0, len(row), 7):
         block = row[first : first + 7]
         assert len(set(block)) == len(block)
 
 
-def test_two_processes_draw_the_patches_of_one_with_twice_the_batch(cases: list[CacheEntry]) -> None:
-    alone = make(cases, patches_per_epoch=20, seed=2)
-    pair = [make(cases, patches_per_epoch=10, seed=2, rank=rank, world_size=2) for rank in range(2)]
-    for epoch, step in itertools.product(range(2), range(5)):
-        batch = [alone.draw(epoch, 4 * step + number) for number in range(4)]
-        together = [pair[rank].draw(epoch, 2 * step + number) for number in range(2) for rank in range(2)]
-        assert batch == together
-
-
 def test_one_case(cases: list[CacheEntry]) -> None:
-    sampler = make(cases[:1], patches_per_epoch=6, rank=1, world_size=2)
-    draws = [sampler.draw(0, index) for index in range(6)]
+    sampler = make(cases[:1], patches_per_epoch=6)
+    draws = [sampler.draw(0, position) for position in range(6)]
     assert {draw.case for draw in draws} == {0}
     assert len({draw.start for draw in draws}) > 1
+
+
+def test_each_stream_has_numbers_of_its_own() -> None:
+    numbers = RandomNumbers(np.random.default_rng(3))
+    row = [number for name in STREAMS for number in numbers[name]]
+    assert row == np.random.default_rng(3).random(len(row)).tolist(), "each number belongs to one name"
+    assert [len(numbers[name]) for name in STREAMS] == list(STREAMS.values())
 
 
 def test_no_case_is_refused() -> None:
@@ -254,7 +249,7 @@ def test_draws_of_nnunets_augmentations_come_beside_those_of_mist(cases: list[Ca
     for index in range(20):
         draw = richer.draw(0, index)
         assert replace(draw, **added) == plain.draw(0, index)
-        same = ("case", "flips", "noise_sd", "noise_seed", "blur_sigma", "brightness", "contrast")
+        same = ("case", "flips", "noise_sd", "noise_offset", "blur_sigma", "brightness", "contrast")
         assert [getattr(turned.draw(0, index), name) for name in same] == [getattr(draw, name) for name in same]
 
 
@@ -272,12 +267,18 @@ def test_switched_off_nothing_is_drawn_and_zoom_can_be_forbidden(cases: list[Cac
         assert draw.extent == (8, 8, 8)
 
 
-def test_noise_has_the_strength_drawn_and_is_the_patchs_own(cases: list[CacheEntry]) -> None:
-    sampler = make(cases, (16, 16, 16), augmentation=Augmentation(noise_probability=1.0, noise_sd_range=(0.2, 0.2)))
+def test_noise_is_a_piece_of_a_table_of_normal_numbers(cases: list[CacheEntry]) -> None:
+    always = Augmentation(noise_probability=1.0, noise_sd_range=(0.2, 0.3))
+    sampler = make(cases, (16, 16, 16), augmentation=always)
     first, second = sampler.draw(0, 0), sampler.draw(0, 1)
-    noise = sampler.noise(first, channels=2)
-    assert noise.shape == (2, 16, 16, 16)
+    assert all(0.2 <= draw.noise_sd <= 0.3 for draw in (first, second))
+    noise = sampler.noise(first)
+    assert noise is not None
+    assert noise.shape == (1, 16, 16, 16)
     assert noise.dtype == np.float32
-    assert kstest(noise.ravel(), "norm", args=(0, 0.2)).pvalue > LEVEL
-    np.testing.assert_array_equal(noise, sampler.noise(first, channels=2))
-    assert not np.array_equal(noise, sampler.noise(second, channels=2))
+    assert kstest(noise.ravel(), "norm").pvalue > LEVEL
+    np.testing.assert_array_equal(noise, make(cases, (16, 16, 16), augmentation=always).noise(first))
+    other = sampler.noise(second)
+    assert other is not None
+    assert abs(np.corrcoef(noise.ravel(), other.ravel())[0, 1]) < 0.1
+    assert make(cases, augmentation=NOTHING).noise(make(cases, augmentation=NOTHING).draw(0, 0)) is None

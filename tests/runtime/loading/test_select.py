@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mist_bundle.runtime.loading import select
-from mist_bundle.runtime.loading.dali_loader import DaliPatchLoader
+from mist_bundle.runtime.loading.dali.loader import DaliPatchLoader
 from mist_bundle.runtime.loading.select import dali_installed, patch_loader
 from mist_bundle.runtime.loading.torch_loader import TorchPatchLoader
 
@@ -37,7 +37,7 @@ def test_the_loader_asked_for(
 
 def test_settings_reach_the_loader(arguments: dict[str, Any]) -> None:
     settings = {
-        "batch_size": 3,
+        "batch_size": 6,
         "steps_per_epoch": 11,
         "seed": 5,
         "rank": 1,
@@ -46,8 +46,8 @@ def test_settings_reach_the_loader(arguments: dict[str, Any]) -> None:
     }
     for kind in ("dali", "torch"):
         made = patch_loader(**arguments, **settings, augmentation={"flip_axes": [2]}, device="cpu", loader=kind)
-        assert {name: getattr(made._source, name) for name in settings} == settings
-        assert made._source.augmentation.flip_axes == (2,)
+        assert {name: getattr(made.settings, name) for name in settings} == settings
+        assert made.settings.augmentation.flip_axes == (2,)
         assert len(made) == 11
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mist_bundle.runtime.loading.torch_loader import TorchPatchLoader
+from mist_bundle.runtime.loading.patch_loader import PatchLoader
+from mist_bundle.runtime.loading.select import patch_loader
 
 from .synthetic import array_cache, array_items, coordinate_case, random_case
 
@@ -20,9 +21,10 @@ def make(tmp_path: Path) -> Iterator[Any]:
     items = array_items(tmp_path / "raw", {f"c{number}": random_case(number, (12, 10, 11), 2) for number in range(3)})
     made = []
 
-    def build(**options: Any) -> TorchPatchLoader:
+    def build(**options: Any) -> PatchLoader:
+        options.setdefault("num_threads", 0)
         settings = {"patch_size": (8, 8, 6), "batch_size": 2, "steps_per_epoch": 3, "seed": 1}
-        loader = TorchPatchLoader(items, array_cache(tmp_path / "cache"), **settings | options)
+        loader = patch_loader(items, array_cache(tmp_path / "cache"), loader="torch", **settings | options)
         made.append(loader)
         return loader
 
@@ -86,10 +88,12 @@ def test_image_label_and_distance_map_stay_together(tmp_path: Path) -> None:
     shape = (13, 11, 12)
     items = array_items(tmp_path / "raw", {"a": coordinate_case(shape)})
     quiet = {f"{name}_probability": 0 for name in ("noise", "blur", "brightness", "contrast")}
-    loader = TorchPatchLoader(
+    loader = patch_loader(
         items,
         array_cache(tmp_path / "cache", ("image", "label", "dtm")),
-        (6, 7, 5),
+        loader="torch",
+        num_threads=0,
+        patch_size=(6, 7, 5),
         batch_size=4,
         steps_per_epoch=20,
         augmentation=quiet,
@@ -111,10 +115,12 @@ def test_zoom_enlarges_label_and_image_alike(tmp_path: Path) -> None:
     image = np.stack(np.meshgrid(*[np.arange(16)] * 3, indexing="ij")).astype(np.float32)
     label = image[:1].astype(np.uint8)  # the class is the X coordinate
     items = array_items(tmp_path / "raw", {"a": {"image": image, "label": label}})
-    loader = TorchPatchLoader(
+    loader = patch_loader(
         items,
         array_cache(tmp_path / "cache"),
-        (10, 10, 10),
+        loader="torch",
+        num_threads=0,
+        patch_size=(10, 10, 10),
         batch_size=4,
         steps_per_epoch=5,
         augmentation={"zoom_probability": 1.0, "zoom_range": [0.6, 0.6]}
@@ -131,7 +137,7 @@ def test_zoom_enlarges_label_and_image_alike(tmp_path: Path) -> None:
 
 def test_making_one_touches_nothing(tmp_path: Path) -> None:
     items = [{"id": "a", "image": ["/absent.nii"], "label": "/absent_too.nii"}]
-    loader = TorchPatchLoader(items, array_cache(tmp_path / "cache"), (8, 8, 8))
+    loader = patch_loader(items, array_cache(tmp_path / "cache"), loader="torch", num_threads=0, patch_size=(8, 8, 8))
     assert len(loader) == 1
     assert loader.dataset.data == items
     iterator = iter(loader)

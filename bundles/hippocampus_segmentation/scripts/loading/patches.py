@@ -1,13 +1,13 @@
 """Which patch is cut next, and what is done to it: the one place where the training loaders' randomness is drawn.
 
-Pure numpy, without state: patch `index` of epoch `epoch` on a rank is a function of (seed, epoch, index, rank,
-world_size) alone. Hence a resumed run continues exactly, every loader cuts the same patches, and the result does not
-depend on threads or workers.
+Pure numpy, without state: the patch at a position of an epoch's row is a function of (seed, epoch, position) alone.
+Hence a resumed run continues exactly, every loader cuts the same patches, and the result depends neither on threads or
+workers nor on how many processes train together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,11 +16,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .affine import Box, Map, Matrix, linear_map, place
-from .augmentation import Augmentation
+from .noise import OFFSETS, noise_piece, noise_table
+from .settings import PatchSettings
 from .volumes import CacheEntry, Triple, read_region
 
 # distinguish the streams that grow from one seed
 _CASES, _PATCHES, _NOISE = 1, 2, 3
+
+# What a patch draws, by name, and how many numbers in [0, 1) that takes: an event (whether it happens) comes first.
+# Every patch draws all of them, so changing one setting never moves the draws of another. New ones go to the end.
+STREAMS: Mapping[str, int] = {
+    "zoom": 2,  # event, size
+    "foreground": 3,  # event, class, voxel
+    "place": 3,  # on X, Y, Z
+    "noise": 2,  # event, strength; and so the next three
+    "blur": 2,
+    "brightness": 2,
+    "contrast": 2,
+    "flips": 3,  # events on X, Y, Z
+    "noise_offset": 1,
+    "rotation": 4,  # event, angles about X, Y, Z
+    "scaling": 2,  # event, factor
+    "low_resolution": 2,  # event, share
+    "gamma": 2,  # event, exponent
+    "inverted_gamma": 2,
+}
+
+
+class RandomNumbers:
+    """The numbers that one patch draws, by the name of what they decide."""
+
+    __slots__ = ("_row",)
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._row: list[float] = rng.random(_ROW_LENGTH).tolist()
+
+    def __getitem__(self, name: str) -> list[float]:
+        return self._row[_SLICES[name]]
+
+
+def _slices() -> dict[str, slice]:
+    slices, first = {}, 0
+    for name, count in STREAMS.items():
+        slices[name] = slice(first, first + count)
+        first += count
+    return slices
+
+
+_SLICES = _slices()
+_ROW_LENGTH = sum(STREAMS.values())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +80,7 @@ class PatchDraw:
         box_map: where patch voxels lie in the box, when it is rotated or scaled (see affine.py); flips and zoom are in
             it. None: they do not need interpolation, or only that of the zoom.
         noise_sd: standard deviation of the noise; 0 = none.
-        noise_seed: seed of the noise.
+        noise_offset: where the noise begins in the table of random numbers.
         blur_sigma: in voxels; 0 = none.
         brightness: factor; 1 = none.
         contrast: factor; 1 = none.
@@ -51,7 +95,7 @@ class PatchDraw:
     extent: Triple
     flips: tuple[bool, bool, bool]
     noise_sd: float
-    noise_seed: int
+    noise_offset: int
     blur_sigma: float
     brightness: float
     contrast: float
@@ -63,153 +107,141 @@ class PatchDraw:
 
 
 class PatchSampler:
-    """Draws patches for one rank.
+    """Draws the patches of a training.
 
-    Cases: all ranks share one shuffled order and take turns in it, so that no case comes twice before all have come
-    once. An epoch with at least as many patches as cases begins a new order and shows every case; shorter epochs
-    continue the order where the one before stopped.
+    Cases: an epoch is one row of patches, shared out over the processes, and the cases take turns in a shuffled order,
+    so that no case comes twice before all have come once. An epoch with at least as many patches as cases begins a new
+    order and shows every case; shorter epochs continue the order where the one before stopped.
 
     Place: with `foreground_probability` a class is chosen (uniformly among those present, background excepted), then
     one of its voxels, and the box is laid at random around it; otherwise the box is anywhere. The zoom takes part in
     this, so that an enlarged patch still holds the voxel chosen.
     """
 
-    def __init__(
-        self,
-        cases: Sequence[CacheEntry],
-        patch_size: Sequence[int],
-        *,
-        patches_per_epoch: int,
-        seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        augmentation: Augmentation | None = None,
-        foreground_probability: float = 0.6,
-        allow_resampling: bool = True,
-    ) -> None:
+    def __init__(self, cases: Sequence[CacheEntry], settings: PatchSettings, *, allow_resampling: bool = True) -> None:
         """Take the settings.
 
         Args:
             cases: at least one.
-            patch_size: voxels on X, Y, Z.
-            patches_per_epoch: number of patches of this rank in an epoch.
-            seed: at least 0.
-            rank: this process; 0 <= rank < world_size.
-            world_size: number of processes.
-            augmentation: what may be drawn.
-            foreground_probability: 0 to 1.
+            settings: with `steps_per_epoch`.
             allow_resampling: False where distance maps travel along, whose values zoom, rotation and scaling would
                 falsify.
         """
         if not cases:
             raise ValueError("there is no case to draw patches from.")
         self.cases = tuple(cases)
-        self.patch_size: Triple = (patch_size[0], patch_size[1], patch_size[2])
-        self.patches_per_epoch = patches_per_epoch
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
-        self.augmentation = augmentation or Augmentation()
-        self.foreground_probability = foreground_probability
+        self.settings = settings.for_cases(len(cases))
+        self.patch_size = settings.patch_size
+        self.augmentation = settings.augmentation
         self.allow_resampling = allow_resampling
+        self._noise_table: NDArray[np.float32] | None = None
 
-    def draw(self, epoch: int, index: int) -> PatchDraw:
-        """Everything random about patch `index` (0 <= index < patches_per_epoch) of an epoch of this rank."""
-        position = index * self.world_size + self.rank
+    @property
+    def channels(self) -> int:
+        """Of the image."""
+        return int(self.cases[0].array("image").shape[0])
+
+    def draw(self, epoch: int, position: int) -> PatchDraw:
+        """Everything random about the patch at a position (0 <= position < patches_per_epoch) of an epoch's row."""
         case = self._case(epoch, position)
-        rng = np.random.default_rng((self.seed, _PATCHES, epoch, position))
-        # one fixed row of numbers: changing one setting never moves the draws of another
-        u = rng.random(32).tolist()
+        numbers = RandomNumbers(np.random.default_rng((self.settings.seed, _PATCHES, epoch, position)))
         entry = self.cases[case]
-        extent, flips = self._extent(u[0], u[1]), self._flips(u[16:19])
-        anchor = self._anchor(entry, u[2], u[3:5])
-        linear = self._linear(entry, extent, flips, u[20:26])
+        extent, flips = self._extent(numbers["zoom"]), self._flips(numbers["flips"])
+        anchor = self._anchor(entry, numbers["foreground"])
+        linear = self._linear(entry, extent, flips, numbers)
         if linear is None:
-            box = Box(_start(entry, extent, anchor, u[5:8]), extent, None)
+            box = Box(_start(entry, extent, anchor, numbers["place"]), extent, None)
         else:
-            box = place(linear, self.patch_size, entry.shape, anchor, u[5:8])
+            box = place(linear, self.patch_size, entry.shape, anchor, numbers["place"])
         return PatchDraw(
             case=case,
             start=box.start,
             extent=box.extent,
             flips=flips,
             box_map=box.map,
-            noise_seed=int(u[19] * 2**53),
-            low_resolution=self._low_resolution(u[26], u[27]),
+            noise_offset=int(numbers["noise_offset"][0] * OFFSETS),
+            low_resolution=self._low_resolution(numbers["low_resolution"]),
             contrast_about_mean=self.augmentation.contrast_about_mean,
-            **self._intensities([*u[8:16], *u[28:32]]),
+            **self._intensities(numbers),
         )
 
     def _case(self, epoch: int, position: int) -> int:
-        count, per_epoch = len(self.cases), self.patches_per_epoch * self.world_size
+        count, per_epoch, seed = len(self.cases), self.settings.patches_per_epoch, self.settings.seed
         if per_epoch < count:  # go on where the last epoch stopped
-            block, place = divmod(epoch * per_epoch + position, count)
-            return int(_permutation(self.seed, 0, block, count)[place])
-        block, place = divmod(position, count)
-        return int(_permutation(self.seed, 1 + epoch, block, count)[place])
+            block, place_in_block = divmod(epoch * per_epoch + position, count)
+            return int(_permutation(seed, 0, block, count)[place_in_block])
+        block, place_in_block = divmod(position, count)
+        return int(_permutation(seed, 1 + epoch, block, count)[place_in_block])
 
-    def _extent(self, u_event: float, u_value: float) -> Triple:
+    def _extent(self, numbers: Sequence[float]) -> Triple:
         settings = self.augmentation
-        if not (settings.enabled and self.allow_resampling and u_event < settings.zoom_probability):
+        event, value = numbers
+        if not (settings.enabled and self.allow_resampling and event < settings.zoom_probability):
             return self.patch_size
-        scale = _between(settings.zoom_range, u_value)
+        scale = _between(settings.zoom_range, value)
         x, y, z = (max(1, int(size * scale + 0.5)) for size in self.patch_size)
         return x, y, z
 
-    def _anchor(self, case: CacheEntry, u_event: float, u_voxel: Sequence[float]) -> Triple | None:
-        if not case.classes or u_event >= self.foreground_probability:
+    def _anchor(self, case: CacheEntry, numbers: Sequence[float]) -> Triple | None:
+        event, class_number, voxel_number = numbers
+        if not case.classes or event >= self.settings.foreground_probability:
             return None
-        stored = case.classes[int(u_voxel[0] * len(case.classes))]
-        return case.voxel(stored, int(u_voxel[1] * stored.num_rows))
+        stored = case.classes[int(class_number * len(case.classes))]
+        return case.voxel(stored, int(voxel_number * stored.num_rows))
 
-    def _linear(self, case: CacheEntry, extent: Triple, flips: Sequence[bool], u: Sequence[float]) -> Matrix | None:
+    def _linear(self, case: CacheEntry, extent: Triple, flips: Sequence[bool], numbers: RandomNumbers) -> Matrix | None:
         """The map of a rotated or scaled patch, its zoom and flips included; None for one that is neither."""
         settings = self.augmentation
         allowed = settings.enabled and self.allow_resampling
-        turned, scaled = u[0] < settings.rotation_probability, u[4] < settings.scaling_probability
+        rotation_event, *angles = numbers["rotation"]
+        scaling_event, scaling_value = numbers["scaling"]
+        turned, scaled = rotation_event < settings.rotation_probability, scaling_event < settings.scaling_probability
         if not (allowed and (turned or scaled)):
             return None
         degrees = [
             _between(settings.rotation_range, value) if turned and axis in settings.rotation_axes else 0.0
-            for axis, value in enumerate(u[1:4])
+            for axis, value in enumerate(angles)
         ]
-        scale = _between(settings.scaling_range, u[5]) if scaled else 1.0
+        scale = _between(settings.scaling_range, scaling_value) if scaled else 1.0
         scales = [scale * part / whole for part, whole in zip(extent, self.patch_size, strict=True)]
         spacing = np.linalg.norm(np.asarray(case.affine)[:3, :3], axis=0)
         return linear_map(degrees, scales, flips, spacing)
 
-    def _low_resolution(self, u_event: float, u_value: float) -> Triple | None:
+    def _low_resolution(self, numbers: Sequence[float]) -> Triple | None:
         settings = self.augmentation
-        if not (settings.enabled and u_event < settings.low_resolution_probability):
+        event, value = numbers
+        if not (settings.enabled and event < settings.low_resolution_probability):
             return None
-        share = _between(settings.low_resolution_range, u_value)
+        share = _between(settings.low_resolution_range, value)
         x, y, z = (
             max(1, int(size * share + 0.5)) if axis in settings.low_resolution_axes else size
             for axis, size in enumerate(self.patch_size)
         )
         return x, y, z
 
-    def _flips(self, u: Sequence[float]) -> tuple[bool, bool, bool]:
+    def _flips(self, numbers: Sequence[float]) -> tuple[bool, bool, bool]:
         settings = self.augmentation
         x, y, z = (
-            settings.enabled and axis in settings.flip_axes and u[axis] < settings.flip_probability for axis in range(3)
+            settings.enabled and axis in settings.flip_axes and event < settings.flip_probability
+            for axis, event in enumerate(numbers)
         )
         return x, y, z
 
-    def _intensities(self, u: Sequence[float]) -> dict[str, Any]:
+    def _intensities(self, numbers: RandomNumbers) -> dict[str, Any]:
         settings = self.augmentation
 
-        def value(number: int, probability: float, bounds: tuple[float, float], nothing: float) -> float:
-            happens = settings.enabled and u[2 * number] < probability
-            return _between(bounds, u[2 * number + 1]) if happens else nothing
+        def value(name: str, bounds: tuple[float, float], nothing: float) -> float:
+            event, drawn = numbers[name]
+            happens = settings.enabled and event < getattr(settings, f"{name}_probability")
+            return _between(bounds, drawn) if happens else nothing
 
         return {
-            "noise_sd": value(0, settings.noise_probability, settings.noise_sd_range, 0.0),
-            "blur_sigma": value(1, settings.blur_probability, settings.blur_sigma_range, 0.0),
-            "brightness": value(2, settings.brightness_probability, settings.brightness_range, 1.0),
-            "contrast": value(3, settings.contrast_probability, settings.contrast_range, 1.0),
-            "gamma": value(4, settings.gamma_probability, settings.gamma_range, 1.0),
-            "inverted_gamma": value(5, settings.inverted_gamma_probability, settings.inverted_gamma_range, 1.0),
+            "noise_sd": value("noise", settings.noise_sd_range, 0.0),
+            "blur_sigma": value("blur", settings.blur_sigma_range, 0.0),
+            "brightness": value("brightness", settings.brightness_range, 1.0),
+            "contrast": value("contrast", settings.contrast_range, 1.0),
+            "gamma": value("gamma", settings.gamma_range, 1.0),
+            "inverted_gamma": value("inverted_gamma", settings.inverted_gamma_range, 1.0),
         }
 
     def read(self, draw: PatchDraw, keys: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -218,12 +250,17 @@ class PatchSampler:
         flips = draw.flips if draw.box_map is None else (False, False, False)  # the map mirrors
         return {key: read_region(case.array(key), draw.start, draw.extent, flips) for key in keys}
 
-    def noise(self, draw: PatchDraw, channels: int) -> NDArray[np.float32]:
-        """The noise to add to a patch of `patch_size`, float32 (C, X, Y, Z)."""
-        rng = np.random.default_rng((self.seed, _NOISE, draw.noise_seed))
-        noise = rng.standard_normal((channels, *self.patch_size), dtype=np.float32)
-        noise *= np.float32(draw.noise_sd)
-        return noise
+    def noise_table(self) -> NDArray[np.float32]:
+        """The random numbers that all noise is taken from; see noise.py."""
+        if self._noise_table is None:
+            self._noise_table = noise_table((self.settings.seed, _NOISE), self.channels, self.patch_size)
+        return self._noise_table
+
+    def noise(self, draw: PatchDraw) -> NDArray[np.float32] | None:
+        """The noise of a patch before its strength is applied, float32 (C, X, Y, Z); None where none was drawn."""
+        if draw.noise_sd <= 0:
+            return None
+        return noise_piece(self.noise_table(), draw.noise_offset, self.channels, self.patch_size)
 
 
 def _start(case: CacheEntry, extent: Triple, anchor: Triple | None, u_place: Sequence[float]) -> Triple:

@@ -11,7 +11,9 @@ import torch
 
 from ..numerics.patch_fit import patch_problem
 from .cache import ArrayCache
-from .dali_loader import DaliPatchLoader, available_threads
+from .dali.loader import DaliPatchLoader, available_threads
+from .patch_loader import PatchLoader
+from .settings import PatchSettings
 from .torch_loader import TorchPatchLoader
 
 logger = logging.getLogger(__name__)
@@ -20,36 +22,22 @@ logger = logging.getLogger(__name__)
 def patch_loader(
     data: Sequence[Mapping[str, Any]],
     cache: ArrayCache,
-    patch_size: Sequence[int],
-    batch_size: int = 2,
-    steps_per_epoch: int | None = None,
-    seed: int = 0,
-    rank: int = 0,
-    world_size: int = 1,
     device: torch.device | str = "cpu",
-    augmentation: Mapping[str, Any] | None = None,
-    foreground_probability: float = 0.6,
     num_threads: int | None = None,
     loader: Literal["auto", "dali", "torch"] = "auto",
     patch_divisor: Sequence[int] = (1, 1, 1),
-) -> DaliPatchLoader | TorchPatchLoader:
+    **settings: Any,
+) -> PatchLoader:
     """Make a training loader.
 
     Args:
         data: items {"id", "image", "label"} with the raw files' paths.
         cache: where their preprocessed arrays lie or will lie.
-        patch_size: X, Y, Z in voxels.
-        batch_size: patches a step and process.
-        steps_per_epoch: None: as many as show every case once.
-        seed: the same on all ranks.
-        rank: number of this process.
-        world_size: number of processes.
         device: where the tensors shall be.
-        augmentation: settings as in `Augmentation`; None or {} for the defaults.
-        foreground_probability: share of the patches laid around a labelled voxel.
         num_threads: None: the available cores, at most 8.
         loader: "auto" takes DALI where it is installed.
         patch_divisor: what the network's patches must be multiples of.
+        **settings: those of `PatchSettings`, as they stand in a JSON file.
 
     Raises:
         ValueError: a setting is out of bounds, or `loader` is unknown.
@@ -58,7 +46,8 @@ def patch_loader(
     if loader not in ("auto", "dali", "torch"):
         message = f"loader must be 'auto', 'dali' or 'torch', not {loader!r}."
         raise ValueError(message)
-    problem = patch_problem(patch_size, patch_divisor)
+    patches = PatchSettings.from_config(settings)
+    problem = patch_problem(patches.patch_size, patch_divisor)
     if problem:
         message = f"patch_size {problem}"
         raise ValueError(message)
@@ -68,24 +57,11 @@ def patch_loader(
             "Set loader to 'auto' or 'torch' to go on without it."
         )
         raise ModuleNotFoundError(message)
-    with_dali = loader == "dali" or (loader == "auto" and dali_installed())
-    if not with_dali:
-        logger.info("training patches come from torch's DataLoader")
-    kind = DaliPatchLoader if with_dali else TorchPatchLoader
-    return kind(
-        data,
-        cache,
-        patch_size,
-        batch_size=batch_size,
-        steps_per_epoch=steps_per_epoch,
-        seed=seed,
-        rank=rank,
-        world_size=world_size,
-        device=device,
-        augmentation=augmentation,
-        foreground_probability=foreground_probability,
-        num_threads=available_threads() if num_threads is None else num_threads,
-    )
+    threads = available_threads() if num_threads is None else num_threads
+    if loader == "dali" or (loader == "auto" and dali_installed()):
+        return DaliPatchLoader(data, cache, patches, device, threads)
+    logger.info("training patches come from torch's DataLoader")
+    return TorchPatchLoader(data, cache, patches, device, threads)
 
 
 def dali_installed() -> bool:

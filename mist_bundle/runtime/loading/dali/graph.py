@@ -7,6 +7,7 @@ it is a function of what the source feeds, and so needs no state to be resumed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 from nvidia.dali import fn, math, types
@@ -14,69 +15,83 @@ from nvidia.dali.data_node import DataNode
 from nvidia.dali.pipeline import pipeline_def
 from nvidia.dali.plugin.pytorch import DALIGenericIterator
 
-from .dali_inputs import SCALARS, VECTORS
+from .inputs import SCALARS, VECTORS
 
 # Channels first; D, H, W are this project's X, Y, Z.
 LAYOUT = "CDHW"
 SPACE = [1, 2, 3]
 EPSILON = 1e-7
+NOISE = "noise_table"
+PREFETCHED = 2  # batches that DALI computes ahead
 
 
 def patch_batches(
-    source: Callable[[], tuple[list[Any], ...]],
+    feed: Callable[[], tuple[list[Any], ...]],
     keys: Sequence[str],
+    channels: int,
     patch_size: Sequence[int],
+    noise_table: Any,
     *,
     about_mean: bool,
     batch_size: int,
     num_threads: int,
     device_id: int | None,
 ) -> DALIGenericIterator:
-    """An iterator over [{"image": tensor, ...}], which ends when `source` raises StopIteration.
+    """An endless iterator over [{"image": tensor, ...}].
 
     Args:
-        source: gives, a call, the arrays of a batch in the order of `keys`, then "noise", `SCALARS`, `VECTORS`.
+        feed: gives, a call, the arrays of a batch in the order of `keys`, then `SCALARS`, `VECTORS`. DALI does not copy
+            what lies in host memory: the arrays have to live until their batch was handed out.
         keys: "image", "label" and what else a patch holds.
+        channels: of the image.
         patch_size: X, Y, Z.
+        noise_table: numbers that the noise is taken from, on the device of the pipeline.
         about_mean: contrast stretches each channel about its mean.
         batch_size: patches in a batch.
         num_threads: of DALI.
         device_id: the CUDA device, or None for a pipeline that runs on the CPU alone.
     """
     pipeline = _graph(
-        source,
+        feed,
         tuple(keys),
+        channels,
         list(patch_size),
         device_id is not None,
         about_mean,
         batch_size=batch_size,
         num_threads=num_threads,
         device_id=device_id,
+        prefetch_queue_depth=PREFETCHED,
     )
+    pipeline.build()
+    pipeline.feed_input(NOISE, [noise_table] * batch_size)  # once: it stays, and no sample copies it
     return DALIGenericIterator([pipeline], list(keys), auto_reset=False)
 
 
 @pipeline_def(enable_conditionals=True)
 def _graph(
-    source: Callable[[], tuple[list[Any], ...]],
+    feed: Callable[[], tuple[list[Any], ...]],
     keys: tuple[str, ...],
+    channels: int,
     patch_size: list[int],
     on_gpu: bool,
     about_mean: bool,
 ) -> tuple[DataNode, ...]:
-    names = (*keys, "noise", *SCALARS, *VECTORS)
-    num_arrays = len(keys) + 1
+    names = (*keys, *SCALARS, *VECTORS)
     inputs: Any = fn.external_source(
-        source=source,
+        source=feed,
         num_outputs=len(names),
         batch=True,
-        layout=[LAYOUT] * num_arrays + [""] * (len(names) - num_arrays),
+        no_copy=True,
+        layout=[LAYOUT] * len(keys) + [""] * (len(names) - len(keys)),
     )
     given: Any = dict(zip(names, inputs))  # noqa: B905  DALI rewrites this function and knows zip without keywords only
     if on_gpu:
-        given = {name: node.gpu() if name in (*keys, "noise") else node for name, node in given.items()}
+        given = {name: node.gpu() if name in keys else node for name, node in given.items()}
+    device = "gpu" if on_gpu else "cpu"
+    given["noise_table"] = fn.external_source(name=NOISE, device=device, repeat_last=True, no_copy=True)
     image, label = _move(given, patch_size)
-    image = _change_intensities(image, given, patch_size, on_gpu, about_mean)
+    image = _change_intensities(image, given, [channels, *patch_size], on_gpu, about_mean)
     return image, label, *(given[key] for key in keys[2:])
 
 
@@ -91,9 +106,10 @@ def _move(given: Any, patch_size: list[int]) -> tuple[Any, Any]:
     return image, label
 
 
-def _change_intensities(image: Any, given: Any, patch_size: list[int], on_gpu: bool, about_mean: bool) -> Any:
-    if given["noisy"]:
-        image = _within(image + given["noise"], image)
+def _change_intensities(image: Any, given: Any, shape: list[int], on_gpu: bool, about_mean: bool) -> Any:
+    if given["noise_sd"] > 0:
+        noise = _noise(given["noise_table"], given["noise_offset"], shape) * _factor(given["noise_sd"], on_gpu)
+        image = _within(image + noise, image)
     if given["blur_sigma"] > 0:
         image = fn.gaussian_blur(image, sigma=given["blur_sigma"])
     if given["brightness"] != 1:
@@ -101,7 +117,7 @@ def _change_intensities(image: Any, given: Any, patch_size: list[int], on_gpu: b
     if given["contrast"] != 1:
         image = _contrast(image, _factor(given["contrast"], on_gpu), about_mean)
     if given["reduced"]:
-        image = _reduce(image, given["low_resolution"], patch_size)
+        image = _reduce(image, given["low_resolution"], shape[1:])
     if given["inverted_gamma"] != 1:
         image = -_gamma(-image, _factor(given["inverted_gamma"], on_gpu))
     if given["gamma"] != 1:
@@ -120,6 +136,11 @@ def _warp(array: Any, matrix: Any, patch_size: list[int], interpolation: Any) ->
 def _reduce(image: Any, size: Any, patch_size: list[int]) -> Any:
     small: Any = fn.resize(image, size=size, interp_type=types.DALIInterpType.INTERP_NN, antialias=False)
     return fn.resize(small, size=patch_size, interp_type=types.DALIInterpType.INTERP_CUBIC, antialias=False)
+
+
+def _noise(table: Any, offset: Any, shape: list[int]) -> Any:
+    piece: Any = fn.slice(table, offset, [prod(shape)], axes=[0])
+    return fn.reshape(piece, shape=shape, layout=LAYOUT)
 
 
 def _contrast(image: Any, factor: Any, about_mean: bool) -> Any:

@@ -23,7 +23,7 @@ SPACE = (1, 2, 3)  # the axes of a channel
 EPSILON = np.float32(1e-7)  # keeps constant channels constant
 
 
-def augment_patch(
+def apply_draw(
     arrays: dict[str, NDArray[Any]], draw: PatchDraw, patch_size: Sequence[int], noise: Image | None
 ) -> dict[str, NDArray[Any]]:
     """Apply what was drawn to a patch that was cut (and mirrored) already.
@@ -32,7 +32,7 @@ def augment_patch(
         arrays: "image" (C, *draw.extent) float32, "label" (1, *draw.extent), perhaps "dtm".
         draw: what to do; see `Augmentation` for the order.
         patch_size: X, Y, Z of the result.
-        noise: what to add, (C, *patch_size); None where no noise was drawn.
+        noise: of standard deviation 1, (C, *patch_size); None where no noise was drawn.
 
     Returns:
         Arrays of `patch_size`.
@@ -50,7 +50,7 @@ def augment_patch(
 
 def _change_intensities(image: Image, draw: PatchDraw, noise: Image | None) -> Image:
     if noise is not None:
-        image = _within(image + noise, image)
+        image = _within(image + noise * np.float32(draw.noise_sd), image)
     if draw.blur_sigma > 0:
         image = gaussian_blur(image, draw.blur_sigma)
     if draw.brightness != 1:

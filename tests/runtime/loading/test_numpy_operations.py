@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from monai.transforms import AdjustContrast
 from scipy.ndimage import gaussian_filter
 
-from mist_bundle.runtime.loading.augment import augment_patch, gaussian_blur, resize_cubic, resize_nearest
+from mist_bundle.runtime.loading.numpy_operations import apply_draw, gaussian_blur, resize_cubic, resize_nearest
 from mist_bundle.runtime.loading.patches import PatchDraw
 
 SIZE = (8, 10, 6)
@@ -21,7 +21,7 @@ PLAIN = PatchDraw(
     extent=SIZE,
     flips=(False, False, False),
     noise_sd=0.0,
-    noise_seed=1,
+    noise_offset=1,
     blur_sigma=0.0,
     brightness=1.0,
     contrast=1.0,
@@ -38,7 +38,7 @@ def patch(size: tuple[int, ...] = SIZE) -> dict[str, np.ndarray]:
 
 def test_nothing_drawn_changes_nothing() -> None:
     before = patch()
-    after = augment_patch(before, PLAIN, SIZE, None)
+    after = apply_draw(before, PLAIN, SIZE, None)
     for key in before:
         np.testing.assert_array_equal(after[key], before[key])
 
@@ -93,15 +93,15 @@ def test_noise_and_contrast_stay_within_the_patchs_range() -> None:
     before = patch()
     image = before["image"]
     noise = np.full_like(image, 3.0)
-    noisy = augment_patch(before, replace(PLAIN, noise_sd=1.0), SIZE, noise)["image"]
+    noisy = apply_draw(before, replace(PLAIN, noise_sd=1.0), SIZE, noise)["image"]
     np.testing.assert_array_equal(noisy, np.clip(image + 3, image.min(), image.max()))
-    sharp = augment_patch(before, replace(PLAIN, contrast=1.4), SIZE, None)["image"]
+    sharp = apply_draw(before, replace(PLAIN, contrast=1.4), SIZE, None)["image"]
     np.testing.assert_allclose(sharp, np.clip(image * 1.4, image.min(), image.max()), rtol=1e-6)
 
 
 def test_brightness_is_a_factor() -> None:
     before = patch()
-    after = augment_patch(before, replace(PLAIN, brightness=1.3), SIZE, None)["image"]
+    after = apply_draw(before, replace(PLAIN, brightness=1.3), SIZE, None)["image"]
     np.testing.assert_allclose(after, before["image"] * 1.3, rtol=1e-6)
     assert after.dtype == np.float32
 
@@ -109,11 +109,11 @@ def test_brightness_is_a_factor() -> None:
 def test_contrast_about_the_mean_is_nnunets() -> None:
     before = patch()
     image = before["image"].astype(np.float64)
-    after = augment_patch(before, replace(PLAIN, contrast=0.8, contrast_about_mean=True), SIZE, None)["image"]
+    after = apply_draw(before, replace(PLAIN, contrast=0.8, contrast_about_mean=True), SIZE, None)["image"]
     mean = image.mean((1, 2, 3), keepdims=True)
     np.testing.assert_allclose(after, (image - mean) * 0.8 + mean, atol=1e-6)
     np.testing.assert_allclose(after.mean((1, 2, 3)), mean.ravel(), atol=1e-6)
-    sharp = augment_patch(before, replace(PLAIN, contrast=1.4, contrast_about_mean=True), SIZE, None)["image"]
+    sharp = apply_draw(before, replace(PLAIN, contrast=1.4, contrast_about_mean=True), SIZE, None)["image"]
     low, high = image.min((1, 2, 3)), image.max((1, 2, 3))
     np.testing.assert_allclose((sharp.min((1, 2, 3)), sharp.max((1, 2, 3))), (low, high), rtol=1e-6)
 
@@ -123,7 +123,7 @@ def test_contrast_about_the_mean_is_nnunets() -> None:
 def test_gamma_is_monais_with_statistics_retained(exponent: float, inverted: bool) -> None:
     before = patch()
     name = "inverted_gamma" if inverted else "gamma"
-    after = augment_patch(before, replace(PLAIN, **{name: exponent}), SIZE, None)["image"]
+    after = apply_draw(before, replace(PLAIN, **{name: exponent}), SIZE, None)["image"]
     monais = AdjustContrast(gamma=exponent, invert_image=inverted, retain_stats=True)
     for channel, own in zip(before["image"], after, strict=True):
         # MONAI's standard deviation divides by n - 1, before and after alike
@@ -134,13 +134,13 @@ def test_gamma_is_monais_with_statistics_retained(exponent: float, inverted: boo
 
 def test_gamma_leaves_a_constant_channel_alone() -> None:
     before = {"image": np.full((1, *SIZE), 3.0, np.float32), "label": np.zeros((1, *SIZE), np.uint8)}
-    after = augment_patch(before, replace(PLAIN, gamma=1.4, inverted_gamma=0.8), SIZE, None)["image"]
+    after = apply_draw(before, replace(PLAIN, gamma=1.4, inverted_gamma=0.8), SIZE, None)["image"]
     np.testing.assert_allclose(after, 3.0, rtol=1e-6)
 
 
 def test_low_resolution_keeps_the_nearest_voxels_and_enlarges_them() -> None:
     before, reduced = patch(), (4, 10, 3)
-    after = augment_patch(before, replace(PLAIN, low_resolution=reduced), SIZE, None)
+    after = apply_draw(before, replace(PLAIN, low_resolution=reduced), SIZE, None)
     kept = torch.nn.functional.interpolate(torch.from_numpy(before["image"])[None], reduced, mode="nearest-exact")
     np.testing.assert_allclose(after["image"], resize_cubic(kept[0].numpy(), SIZE), atol=1e-6)
     assert after["image"].shape == before["image"].shape
@@ -151,7 +151,7 @@ def test_the_order_is_zoom_noise_blur_brightness_contrast() -> None:
     before = patch((5, 6, 4))
     noise = np.random.default_rng(5).standard_normal((2, *SIZE)).astype(np.float32)
     draw = replace(PLAIN, extent=(5, 6, 4), noise_sd=1.0, blur_sigma=0.8, brightness=1.2, contrast=1.5)
-    after = augment_patch(before, draw, SIZE, noise)
+    after = apply_draw(before, draw, SIZE, noise)
     image = resize_cubic(before["image"], SIZE)
     image = np.clip(image + noise, image.min(), image.max())
     image = gaussian_blur(image, 0.8) * np.float32(1.2)

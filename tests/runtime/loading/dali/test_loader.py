@@ -17,10 +17,9 @@ from monai.engines.trainer import SupervisedTrainer
 
 from mist_bundle.catalog.augmentations import augmentation
 from mist_bundle.runtime.loading.cache import ArrayCache
-from mist_bundle.runtime.loading.dali_loader import DaliPatchLoader
-from mist_bundle.runtime.loading.torch_loader import TorchPatchLoader
+from mist_bundle.runtime.loading.select import patch_loader
 
-from .synthetic import (
+from ..synthetic import (
     Item,
     array_cache,
     array_items,
@@ -29,7 +28,7 @@ from .synthetic import (
     nifti_transform,
     random_case,
 )
-from .test_torch_loader import Batch, assert_equal
+from ..test_torch_loader import Batch, assert_equal
 
 pytest.importorskip("nvidia.dali", reason="NVIDIA DALI is not installed")
 
@@ -48,11 +47,11 @@ def items(folder: Path) -> list[Item]:
     return array_items(folder / "raw", {f"c{number}": random_case(number, (17, 15, 16), 2) for number in range(3)})
 
 
-def make(folder: Path, items: list[Item], kind: Any = DaliPatchLoader, **options: Any) -> Any:
+def make(folder: Path, items: list[Item], kind: str = "dali", **options: Any) -> Any:
     keys = options.pop("keys", ("image", "label"))
     settings = {"patch_size": (12, 10, 11), "batch_size": 2, "steps_per_epoch": 4, "seed": 3, "num_threads": 2}
-    settings |= {"num_threads": 0} if kind is TorchPatchLoader else {}
-    return kind(items, array_cache(folder / "cache", keys), **settings | options)
+    settings |= {"num_threads": 0} if kind == "torch" else {}
+    return patch_loader(items, array_cache(folder / "cache", keys), loader=kind, **settings | options)
 
 
 def test_batches_are_plain_dictionaries(folder: Path, items: list[Item]) -> None:
@@ -74,7 +73,7 @@ def test_each_augmentation_gives_what_numpy_gives(folder: Path, items: list[Item
     settings = NEVER | {f"{name}_probability": 1.0}
     assert_close(
         list(make(folder, items, augmentation=settings)),
-        list(make(folder, items, TorchPatchLoader, augmentation=settings)),
+        list(make(folder, items, "torch", augmentation=settings)),
     )
 
 
@@ -92,7 +91,7 @@ def test_each_augmentation_gives_what_numpy_gives(folder: Path, items: list[Item
 )
 def test_nnunets_augmentations_give_what_numpy_gives(folder: Path, items: list[Item], settings: dict[str, Any]) -> None:
     options = {"augmentation": NEVER | settings, "patch_size": (12, 10, 11)}
-    assert_close(list(make(folder, items, **options)), list(make(folder, items, TorchPatchLoader, **options)))
+    assert_close(list(make(folder, items, **options)), list(make(folder, items, "torch", **options)))
 
 
 # DALI looks cubic weights up in a table of steps of 1/32 voxel, which is off by a few thousandths of the image's
@@ -103,7 +102,7 @@ TABLE_ERROR = 0.01
 def test_low_resolution_gives_what_numpy_gives_up_to_the_table(folder: Path, items: list[Item]) -> None:
     settings = {"low_resolution_probability": 1.0, "low_resolution_range": [0.45, 0.8], "low_resolution_axes": [0, 2]}
     options = {"augmentation": NEVER | settings, "patch_size": (13, 10, 11)}
-    pairs = list(zip(make(folder, items, **options), make(folder, items, TorchPatchLoader, **options), strict=True))
+    pairs = list(zip(make(folder, items, **options), make(folder, items, "torch", **options), strict=True))
     for first, second in pairs:
         torch.testing.assert_close(first["image"], second["image"], rtol=0, atol=TABLE_ERROR)
         torch.testing.assert_close(first["label"], second["label"], rtol=0, atol=0)
@@ -118,9 +117,7 @@ def test_a_batch_of_nnunets_gives_what_numpy_gives(folder: Path, items: list[Ite
     options = {"augmentation": augmentation("nnunet", flip_axes, (1, 1, 1)), "patch_size": (13, 9, 15)}
     options |= {"batch_size": 4, "steps_per_epoch": 12}
     exact = 0
-    for first, second in zip(
-        make(folder, items, **options), make(folder, items, TorchPatchLoader, **options), strict=True
-    ):
+    for first, second in zip(make(folder, items, **options), make(folder, items, "torch", **options), strict=True):
         torch.testing.assert_close(first["label"], second["label"], rtol=0, atol=0)
         errors = (first["image"] - second["image"]).abs().flatten(1).max(dim=1).values
         assert float(errors.max()) < 3 * TABLE_ERROR, "gamma may steepen it"
@@ -133,13 +130,13 @@ def test_zoom_gives_what_numpy_gives(folder: Path, items: list[Item], scale: flo
     settings = NEVER | {"zoom_probability": 1.0, "zoom_range": [scale, scale]}
     # extents chosen so that no voxel's centre falls on the border of two, where rounding decides
     options = {"augmentation": settings, "patch_size": (16, 8, 16)}
-    assert_close(list(make(folder, items, **options)), list(make(folder, items, TorchPatchLoader, **options)))
+    assert_close(list(make(folder, items, **options)), list(make(folder, items, "torch", **options)))
 
 
 @pytest.mark.parametrize("settings", [{}, ALWAYS, NEVER])
 def test_all_together_give_what_numpy_gives(folder: Path, items: list[Item], settings: dict[str, Any]) -> None:
     options = {"augmentation": settings, "patch_size": (16, 8, 16), "steps_per_epoch": 10}
-    assert_close(list(make(folder, items, **options)), list(make(folder, items, TorchPatchLoader, **options)))
+    assert_close(list(make(folder, items, **options)), list(make(folder, items, "torch", **options)))
 
 
 def assert_close(one: Sequence[Batch], two: Sequence[Batch]) -> None:
@@ -179,7 +176,7 @@ def test_a_batch_may_mix_cases_of_any_size_and_case_without_foreground(tmp_path:
     cases = {f"c{size}": random_case(size, (size, size + 3, 2 * size)) for size in (4, 9, 20)}
     cases["empty"] = {"image": np.ones((1, 6, 6, 6), np.float32), "label": np.zeros((1, 6, 6, 6), np.uint8)}
     items = array_items(tmp_path / "raw", cases)
-    for kind in (DaliPatchLoader, TorchPatchLoader):
+    for kind in ("dali", "torch"):
         loader = make(tmp_path, items, kind, patch_size=(8, 8, 8), batch_size=4, augmentation=ALWAYS)
         assert all(batch["image"].isfinite().all() for batch in loader)
 
@@ -212,13 +209,29 @@ def test_the_batch_size_does_not_change_the_patches(folder: Path, items: list[It
     assert torch.equal(torch.cat([b["image"] for b in small]), torch.cat([b["image"] for b in large]))
 
 
-def test_two_ranks_give_the_batches_of_one_shared_out(folder: Path, items: list[Item]) -> None:
+@pytest.mark.parametrize("accumulation_steps", [1, 2, 4])
+def test_ranks_and_passes_share_the_patches_of_each_step(
+    folder: Path, items: list[Item], accumulation_steps: int
+) -> None:
+    settings = {"batch_size": 4, "steps_per_epoch": 3, "accumulation_steps": accumulation_steps}
     alone = list(make(folder, items, batch_size=4, steps_per_epoch=3))
-    pair = [list(make(folder, items, batch_size=2, steps_per_epoch=3, rank=rank, world_size=2)) for rank in range(2)]
-    assert len(pair[0]) == len(pair[1]) == 3
+    pair = [list(make(folder, items, **settings, rank=rank, world_size=2)) for rank in range(2)]
+    passes = max(1, accumulation_steps // 2)
     for step in range(3):
-        for rank in range(2):
-            assert torch.equal(pair[rank][step]["image"], alone[step]["image"][rank::2])
+        batches = [batch for row in pair for batch in row[step * passes : (step + 1) * passes]]
+        assert torch.equal(torch.cat([batch["image"] for batch in batches]), alone[step]["image"])
+
+
+def test_one_pipeline_serves_all_epochs(folder: Path, items: list[Item]) -> None:
+    loader = make(folder, items)
+    list(loader)
+    first = loader._pipeline
+    list(loader)
+    assert loader._pipeline is first
+    loader.set_epoch(7)  # elsewhere: begun anew
+    list(loader)
+    assert loader._pipeline is not first
+    loader.close()
 
 
 def test_the_position_is_saved_between_and_within_epochs(folder: Path, items: list[Item]) -> None:
@@ -256,7 +269,7 @@ def test_batches_that_are_kept_are_not_overwritten(folder: Path, items: list[Ite
     for batch in loader:
         kept.append(batch)
         copies.append({key: value.clone() for key, value in batch.items()})
-    for _ in loader:  # the next epoch's pipeline
+    for _ in loader:
         pass
     assert_equal(kept, copies)
 
@@ -322,7 +335,7 @@ def test_epochs_of_another_length_see_no_patch_twice(folder: Path, items: list[I
 
 def test_as_a_bundles_scripts_from_a_config_without_this_package(tmp_path: Path) -> None:
     """The folder travels under another name; nothing is imported or read before the first batch."""
-    root = Path(__file__).resolve().parents[3]
+    root = Path(__file__).resolve().parents[4]
     shutil.copytree(
         root / "mist_bundle" / "runtime", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__")
     )
@@ -372,15 +385,16 @@ def test_hippocampus_patches_are_pieces_of_the_volumes(hippocampus_dir: Path, tm
         for path in images
     ]
     transform = nifti_transform()
-    loader = DaliPatchLoader(
+    loader = patch_loader(
         items,
         ArrayCache(tmp_path / "cache", transform, progress=False),
-        (24, 24, 24),
+        loader="dali",
+        patch_size=(24, 24, 24),
         batch_size=4,
         steps_per_epoch=5,
         augmentation={"enabled": False},
     )
-    sampler = loader._source.sampler()
+    sampler = loader.sampler()
     volumes = [transform(item) for item in items]
     holding = 0
     for step, batch in enumerate(loader):
