@@ -3,6 +3,7 @@
 MistBundleError
   * InputError      what the user gave cannot be used; holds every Problem found   (exit code 2)
   * CaseFailure     some cases failed while the others went through, each named    (exit code 1)
+  * InstallationError  files of mist_bundle itself are missing                     (exit code 2)
 """
 
 from __future__ import annotations
@@ -46,6 +47,10 @@ class CaseFailure(MistBundleError):
         self.problems = tuple(problems)
         self.total = total
         super().__init__(f"{len(self.problems)} of {total} {what} failed:\n{render_problems(self.problems)}")
+
+
+class InstallationError(MistBundleError):
+    """Files of mist_bundle itself are missing, so that nothing can be said about what the user gave."""
 
 
 class Collecting:

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import InputError, InstallationError, Problem
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -75,12 +75,16 @@ def _outcomes(
         for future in as_completed(futures):
             index = futures[future]
             error = future.exception()  # a worker that died (killed for memory, say) raises here, not in _attempt
+            if isinstance(error, InstallationError):
+                raise error
             yield index, future.result() if error is None else _problem(name(items[index]), error)
 
 
 def _attempt(function: Callable[[Item], Result], item: Item, name: str) -> Result | Problem:
     try:
         return function(item)
+    except InstallationError:
+        raise  # no case can be blamed for it
     except Exception as error:  # noqa: BLE001  the one place where any failure of a case is turned into its name
         return _problem(name, error)
 

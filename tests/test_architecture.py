@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mist_bundle"
-BASE = {"errors", "artifacts", "parallel"}
+BASE = {"errors", "artifacts", "parallel", "resources"}
 NUMERIC = {"numpy", "scipy"}
 OPTIONAL = {"safetensors", "cryptography", "onnx", "onnxruntime", "huggingface_hub", "jsonschema", "httpx2"}
 
@@ -19,6 +19,7 @@ OPTIONAL = {"safetensors", "cryptography", "onnx", "onnxruntime", "huggingface_h
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "artifacts": ({"errors"}, set()),
+    "resources": ({"errors"}, set()),
     "parallel": ({"errors"}, {"tqdm", "dask", "distributed"}),
     "catalog": ({"runtime.metrics.menu"}, set()),
     "dataset": ({*BASE, "runtime.numerics", "runtime.reading"}, {"numpy", "nibabel"}),

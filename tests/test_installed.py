@@ -128,6 +128,21 @@ def test_the_wheel_of_the_checkout_is_that_of_the_sdist(built: Built, tmp_path: 
     assert _in_wheel(direct) == _in_wheel(built.wheel)
 
 
+@pytest.mark.parametrize("name", ["trust/audit/released_runtimes.json", "runtime/handlers/average.py"])
+def test_a_missing_file_of_ours_is_not_the_bundle_s_fault(installed: Environment, tmp_path: Path, name: str) -> None:
+    shipped = str(ROOT / "bundles" / "hippocampus_segmentation")
+    file = installed.packages / PACKAGE / name
+    file.rename(tmp_path / "away")
+    try:
+        said = installed.run("mist-bundle", "audit", shipped, cwd=tmp_path, code=2)
+    finally:
+        (tmp_path / "away").rename(file)
+    assert f"{file}: is missing. It is a part of mist_bundle" in said
+    assert "Traceback" not in said
+    assert "hippocampus" not in said
+    installed.run("mist-bundle", "audit", shipped, cwd=tmp_path)
+
+
 def test_from_a_data_set_to_predictions_without_the_checkout(installed: Environment, tmp_path: Path) -> None:
     where = installed.run("python", "-c", "import mist_bundle; print(mist_bundle.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(installed.packages)

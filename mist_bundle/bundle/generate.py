@@ -44,8 +44,9 @@ from mist_bundle.dataset.folds import inner_validation
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Problem
 from mist_bundle.planning.plan import Plan
+from mist_bundle.resources import own_file
 
-LICENSE_TEXT = Path(__file__).resolve().parent / "LICENSE.txt"
+LICENSE_TEXT = "bundle/LICENSE.txt"
 FORMATS = ("json", "yaml")
 NO_POSTPROCESSING = {"strategy": [], "because": "nothing was chosen yet; choose_postprocessing does that"}
 
@@ -136,7 +137,7 @@ def generate_bundle(given: BundleInput, output: Path, *, config_format: str = "j
             write_bytes(folder / file, extra)
         copy_runtime(folder / SCRIPTS_FOLDER)
         copy_user_code(given.user_code, folder / SCRIPTS_FOLDER)
-        shutil.copyfile(LICENSE_TEXT, folder / "LICENSE")
+        shutil.copyfile(own_file(LICENSE_TEXT), folder / "LICENSE")
         (folder / "models").mkdir()
         try_out(folder, given.untried)
         write_manifest(folder)

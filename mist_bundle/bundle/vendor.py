@@ -8,7 +8,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-RUNTIME = Path(__file__).resolve().parent.parent / "runtime"
+from mist_bundle.resources import PACKAGE
+
+RUNTIME = PACKAGE / "runtime"
 
 
 def runtime_files() -> list[Path]:

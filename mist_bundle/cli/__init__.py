@@ -36,6 +36,7 @@ from mist_bundle.errors import (
     EXIT_SOME_CASES_FAILED,
     CaseFailure,
     InputError,
+    InstallationError,
     MistBundleError,
     Problem,
 )
@@ -90,6 +91,9 @@ def run_verb(name: str, words: list[str]) -> int:
     except CaseFailure as error:
         print(str(error), file=sys.stderr)
         return EXIT_SOME_CASES_FAILED
+    except InstallationError as error:
+        print(str(error), file=sys.stderr)
+        return EXIT_INPUT_REFUSED
     except MistBundleError as error:
         print(str(error), file=sys.stderr)
         return EXIT_SOME_CASES_FAILED

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import html
-import importlib.resources
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from mist_bundle.resources import own_text
 
 _NONE = "–"
 _LONG_TABLE = 40  # rows
@@ -172,7 +173,7 @@ def page_head(title: str, style: str, policy: str) -> Html:
 
 @functools.cache
 def _asset(name: str) -> str:
-    return importlib.resources.files("mist_bundle.report").joinpath("assets", name).read_text(encoding="utf-8")
+    return own_text(f"report/assets/{name}")
 
 
 def _is_number(cell: object) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import importlib.resources
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from mist_bundle.report.colours import OVERLAY_COLOURS, label_colours
 from mist_bundle.report.html import Html, el, page_head
 from mist_bundle.report.pictures import intensity_window
 from mist_bundle.report.sources import CaseFiles
+from mist_bundle.resources import PACKAGE, own_text
 from mist_bundle.runtime.numerics.crop import bounding_box
 
 NIIVUE_VERSION = "0.69.0"
@@ -43,7 +43,7 @@ MAX_VOXELS = 1 << 24  # of one volume
 
 def library_text() -> str | None:
     """The source of NiiVue; None where scripts/build_viewer has not been run."""
-    path = importlib.resources.files("mist_bundle.report").joinpath("assets", LIBRARY)
+    path = PACKAGE / "report/assets" / LIBRARY
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
@@ -221,7 +221,7 @@ def _legend(rows: Sequence[Mapping[str, Any]], **attributes: object) -> Html:
 
 
 def _asset(name: str) -> str:
-    return importlib.resources.files("mist_bundle.report").joinpath("assets", name).read_text(encoding="utf-8")
+    return own_text(f"report/assets/{name}")
 
 
 def _rgb(colour: str) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import struct
@@ -23,6 +24,28 @@ MAX_RATIO = 200
 FREE_BYTES = 1 << 20  # small files may be as repetitive as they like
 MAX_TOTAL_BYTES = 64 << 30
 MAX_FILES = 10_000
+
+
+# what zipfile raises for archives that are truncated, encrypted or use an unknown compression
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    OSError,
+    ValueError,
+)
+
+
+class UnreadableFile(Exception):
+    """A file of the bundle could not be read; raised where its bytes are read and nowhere else."""
+
+    def __init__(self, path: str, cause: Exception) -> None:
+        self.path = path
+        self.why = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+        super().__init__(f"{path}: {self.why}")
 
 
 @dataclass(slots=True)
@@ -47,7 +70,7 @@ class BundleFiles:
 
     @contextmanager
     def open(self, path: str) -> Iterator[IO[bytes]]:
-        """Open a file for reading; seekable."""
+        """Open a file for reading; seekable. Damaged members of a zip raise ZIP_ERRORS while they are read."""
         if not self.is_zip:
             flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
             with os.fdopen(os.open(self.root / path, flags), "rb") as stream:
@@ -57,26 +80,35 @@ class BundleFiles:
             yield stream
 
     def read(self, path: str, limit: int) -> bytes:
-        """The first `limit` bytes of a file."""
-        with self.open(path) as stream:
-            return stream.read(limit)
+        """The first `limit` bytes of a file.
+
+        Raises:
+            UnreadableFile: they cannot be read.
+        """
+        try:
+            with self.open(path) as stream:
+                return stream.read(limit)
+        except ZIP_ERRORS as error:
+            raise UnreadableFile(path, error) from error
+
+    def sha256(self, path: str) -> str:
+        """The digest of a file, in hexadecimal.
+
+        Raises:
+            UnreadableFile: it cannot be read.
+        """
+        digest = hashlib.sha256()
+        try:
+            with self.open(path) as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+        except ZIP_ERRORS as error:
+            raise UnreadableFile(path, error) from error
+        return digest.hexdigest()
 
     def names(self) -> list[str]:
         """Paths of all files, sorted."""
         return sorted(self.sizes)
-
-
-# what zipfile raises for archives that are truncated, encrypted or use an unknown compression
-ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    RuntimeError,
-    NotImplementedError,
-    OSError,
-    ValueError,
-)
 
 
 def open_bundle(path: Path) -> BundleFiles:

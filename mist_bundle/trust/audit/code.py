@@ -8,15 +8,15 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 
 from mist_bundle import __version__
 from mist_bundle.artifacts import SCRIPTS_FOLDER
 from mist_bundle.bundle.vendor import RUNTIME, runtime_files
+from mist_bundle.resources import own_text, require_complete
 from mist_bundle.trust.audit.bundle_files import BundleFiles
 from mist_bundle.trust.audit.finding import Finding, finding, printable, shown
 
-RELEASED = Path(__file__).resolve().parent / "released_runtimes.json"
+RELEASED = "trust/audit/released_runtimes.json"
 MAX_SCRIPT_BYTES = 4 << 20
 DIFF_LINES = 12
 
@@ -86,6 +86,7 @@ def check_scripts(files: BundleFiles) -> Iterator[Finding]:
         hashes[name.removeprefix(prefix)] = hashlib.sha256(contents[name]).hexdigest()
     if tree_digest(hashes) in released_digests():
         return
+    require_complete()  # a runtime that lacks files would tell the bundle's own as added
     released = runtime_hashes()
     for name in present:
         path = name.removeprefix(prefix)
@@ -113,7 +114,7 @@ def tree_digest(hashes: Mapping[str, str]) -> str:
 @cache
 def released_digests() -> frozenset[str]:
     """Digests of this version's runtime and of those of other releases, whose bundles stay runnable."""
-    others = json.loads(RELEASED.read_text(encoding="utf-8"))
+    others = json.loads(own_text(RELEASED))
     return frozenset({tree_digest(runtime_hashes()), *others.values()})
 
 

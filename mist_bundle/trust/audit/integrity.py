@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -100,16 +99,11 @@ def _compare(
         code = "signature-unlisted" if demand else "manifest-unlisted"
         yield finding(code, name, "", "The manifest does not list it.")
         return
-    digest = hashlib.sha256()
-    with files.open(name) as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    if digest.hexdigest() not in listed[name]:
+    found = files.sha256(name)
+    if found not in listed[name]:
         edited = name.endswith(EDITABLE) and not demand
         code = "manifest-edited" if edited else "manifest-mismatch"
-        yield finding(
-            code, name, "", f"Its sha256 is {digest.hexdigest()[:12]}…, the manifest says {_shown(listed[name])}."
-        )
+        yield finding(code, name, "", f"Its sha256 is {found[:12]}…, the manifest says {_shown(listed[name])}.")
 
 
 def _shown(hashes: set[str | None]) -> str:

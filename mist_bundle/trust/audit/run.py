@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mist_bundle.artifacts import DATALIST_JSON, LOGGING_CONF, METADATA_JSON, PLAN_JSON
+from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.folds.publication import published_name
-from mist_bundle.trust.audit.bundle_files import ZIP_ERRORS, BundleFiles, open_bundle
+from mist_bundle.trust.audit.bundle_files import BundleFiles, UnreadableFile, open_bundle
 from mist_bundle.trust.audit.code import check_code
 from mist_bundle.trust.audit.configs import check_config, check_datalist, check_large_files, check_metadata, check_plan
 from mist_bundle.trust.audit.documents import MAX_BYTES, SUFFIXES, parse_document
@@ -33,7 +34,8 @@ def audit_bundle(bundle: Path, public_key: Path | None = None) -> Report:
         All findings, gravest first.
 
     Raises:
-        InputError: there is no bundle, or no key, to look at.
+        InputError: there is no bundle, or no key, to look at; a file of a folder cannot be read.
+        InstallationError: a file of mist_bundle itself that the audit needs is missing.
     """
     key = None if public_key is None else PublicKey.read(public_key)
     files = open_bundle(bundle)
@@ -41,8 +43,11 @@ def audit_bundle(bundle: Path, public_key: Path | None = None) -> Report:
     findings = list(files.findings)
     try:
         findings += _check(files, checked, key)
-    except ZIP_ERRORS as error:  # a member whose bytes are not what the archive's directory says
-        findings.append(finding("zip-damaged", files.name, "", f"A file cannot be read ({shown(str(error))})."))
+    except UnreadableFile as error:
+        if not files.is_zip:
+            raise InputError(Problem(str(bundle / error.path), f"cannot be read ({error.why}).")) from error
+        # its bytes are not what the archive's directory says
+        findings.append(finding("zip-damaged", files.name, error.path, f"It cannot be read ({shown(error.why)})."))
     signed = key is not None and not any(found.code.startswith("signature") for found in findings)
     return Report(
         bundle=str(bundle),

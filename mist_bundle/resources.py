@@ -1,0 +1,63 @@
+"""The files that mist_bundle consists of. One that is missing is a fault of the installation, not of the input."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from mist_bundle.errors import InstallationError
+
+PACKAGE = Path(__file__).resolve().parent
+DISTRIBUTION = "mist-bundle"
+
+
+def own_file(name: str) -> Path:
+    """Path of a file of this package.
+
+    Args:
+        name: relative to mist_bundle/, with forward slashes.
+
+    Raises:
+        InstallationError: it is not there.
+    """
+    path = PACKAGE / name
+    if not path.is_file():
+        raise _incomplete([name])
+    return path
+
+
+def own_text(name: str) -> str:
+    """The text of a file of this package; see `own_file`."""
+    return own_file(name).read_text(encoding="utf-8")
+
+
+def require_complete() -> None:
+    """Check that every file that pip installed is still there. A checkout has no such list and always passes.
+
+    Raises:
+        InstallationError: some are missing.
+    """
+    missing = [name for name in _installed_files() if not (PACKAGE.parent / name).is_file()]
+    if missing:
+        raise _incomplete([name.removeprefix(f"{PACKAGE.name}/") for name in missing])
+
+
+def _incomplete(missing: list[str]) -> InstallationError:
+    more = f" (and {len(missing) - 1} more files)" if len(missing) > 1 else ""
+    return InstallationError(
+        f"{PACKAGE / missing[0]}: is missing{more}. It is a part of mist_bundle: the installation is incomplete, and "
+        "nothing is wrong with your files. Install mist_bundle again, with pip's --force-reinstall."
+    )
+
+
+def _installed_files() -> list[str]:
+    try:
+        installed = distribution(DISTRIBUTION)
+    except PackageNotFoundError:
+        return []
+    # a checkout that was built from has an .egg-info with an old list of its sources, but no RECORD
+    listed_by_pip = installed.read_text("RECORD") is not None
+    if not listed_by_pip or Path(str(installed.locate_file(""))).resolve() != PACKAGE.parent:
+        return []  # an editable install, or another copy than the one that runs
+    names = [file.as_posix() for file in installed.files or ()]
+    return [name for name in names if name.startswith(f"{PACKAGE.name}/") and not name.endswith(".pyc")]
