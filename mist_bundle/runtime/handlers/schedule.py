@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import math
 
-from ignite.engine import Engine
+from ignite.engine import Engine, Events
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from .steps import optimizer_stepped
+from .steps import optimizer_stepped, steps_per_epoch
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ def rate_factor(step: int, total_steps: int, warmup_steps: int, shape: str, powe
     """What the learning rate is multiplied by at a step (0 is the first).
 
     Rises linearly over `warmup_steps` to 1, then falls by `shape` to 0 at `total_steps` ("constant" stays at 1).
-    Beyond the end, as in federated rounds that go on, it stays where it was last.
+    Beyond the end it stays where it was last.
     """
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1)
@@ -61,18 +61,51 @@ class WarmupSchedule(LambdaLR):
                     *(rising, total_steps, total_steps // WARMUP_SHARE),
                 )
             rising = total_steps // WARMUP_SHARE
-        super().__init__(optimizer, lambda step: rate_factor(step, total_steps, rising, shape, power))
+        self.shape = shape
+        self.power = power
+        self.first_step = 0
+        self.total_steps = total_steps
+        self.warmup_steps = rising
+        super().__init__(optimizer, lambda step: self._factor(step))
+
+    def _factor(self, step: int) -> float:
+        return rate_factor(step - self.first_step, self.total_steps, self.warmup_steps, self.shape, self.power)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps that the schedule was made for have been taken."""
+        return int(self.last_epoch) - self.first_step >= self.total_steps
+
+    def restart(self, total_steps: int) -> None:
+        """Begin the shape again at the full rate, for `total_steps` more steps and without a second warm-up."""
+        self.first_step = int(self.last_epoch)
+        self.total_steps = total_steps
+        self.warmup_steps = 0
+        for group, base_rate in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = base_rate * self._factor(self.first_step)
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
 
 class ScheduleStepper:
-    """Step a schedule after each step of the optimizer, which with accumulated gradients is not every iteration."""
+    """Step a schedule after each step of the optimizer, which with accumulated gradients is not every iteration.
+
+    A run that goes on after the last planned step, as each further round of federated learning does, starts the
+    schedule again over the steps of that round: at its last rate, close to zero, it would learn nothing.
+    """
 
     def __init__(self, lr_scheduler: LRScheduler) -> None:
         self.lr_scheduler = lr_scheduler
 
     def attach(self, engine: Engine) -> None:
         """Register with a SupervisedTrainer."""
+        engine.add_event_handler(Events.STARTED, self._begin)
         engine.add_event_handler(optimizer_stepped(), self)
+
+    def _begin(self, engine: Engine) -> None:
+        schedule = self.lr_scheduler
+        if isinstance(schedule, WarmupSchedule) and schedule.is_over:
+            epochs = (engine.state.max_epochs or 0) - engine.state.epoch
+            schedule.restart(epochs * steps_per_epoch(engine))
 
     def __call__(self, engine: Engine) -> None:
         """Go on to the next rate."""

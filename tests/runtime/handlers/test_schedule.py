@@ -7,8 +7,9 @@ import math
 
 import pytest
 import torch
+from ignite.engine import Engine
 
-from mist_bundle.runtime.handlers.schedule import WarmupSchedule, rate_factor
+from mist_bundle.runtime.handlers.schedule import ScheduleStepper, WarmupSchedule, rate_factor
 
 
 def _rates(schedule_of, steps: int) -> list[float]:  # type: ignore[no-untyped-def]
@@ -72,3 +73,41 @@ def test_rate_stays_defined_beyond_the_end() -> None:
 def test_unknown_shape_is_refused() -> None:
     with pytest.raises(ValueError, match="expected one of constant, cosine, polynomial"):
         _rates(lambda optimizer: WarmupSchedule(optimizer, "cosinus", 5), 1)
+
+
+def _run_rounds(schedule: WarmupSchedule, rounds: int, epochs: int, steps: int) -> list[list[float]]:
+    """The rates of each round of an engine that goes on as MONAI's federated client makes it go on."""
+    rates: list[float] = []
+
+    def step(engine: Engine, batch: int) -> None:
+        del engine, batch
+        rates.append(schedule.get_last_lr()[0])
+        schedule.optimizer.step()
+
+    engine = Engine(step)
+    ScheduleStepper(schedule).attach(engine)
+    by_round = []
+    for _ in range(rounds):
+        rates.clear()
+        engine.run(range(steps), max_epochs=engine.state.epoch + epochs)
+        by_round.append(list(rates))
+    return by_round
+
+
+def test_each_federated_round_starts_at_the_full_rate() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+    schedule = WarmupSchedule(optimizer, "cosine", total_steps=6)
+    first, second, third = _run_rounds(schedule, rounds=3, epochs=2, steps=3)
+    assert first == pytest.approx([0.25 * (1 + math.cos(math.pi * step / 6)) for step in range(6)])
+    assert second == pytest.approx(first)
+    assert third == pytest.approx(first)
+
+
+def test_a_restarted_schedule_is_kept_in_its_state() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+    schedule = WarmupSchedule(optimizer, "cosine", total_steps=6)
+    _run_rounds(schedule, rounds=2, epochs=2, steps=3)
+    restored = WarmupSchedule(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5), "cosine", total_steps=6)
+    restored.load_state_dict(schedule.state_dict())
+    assert restored.is_over
+    assert (restored.first_step, restored.total_steps) == (6, 6)

@@ -27,6 +27,12 @@ def optimizer_steps(engine: Engine) -> int:
     return int(epochs * -(-length // every) - (-rest // every))
 
 
+def steps_per_epoch(engine: Engine) -> int:
+    """Steps that the optimizer takes in an epoch of the run that has begun."""
+    every = getattr(engine, "accumulation_steps", 1)
+    return -(-(engine.state.epoch_length or 0) // every)
+
+
 def optimizer_stepped() -> Any:
     """The event after an iteration in which the optimizer stepped, to attach handlers of a trainer to."""
     return Events.ITERATION_COMPLETED(event_filter=lambda engine, _: steps_optimizer(engine))
