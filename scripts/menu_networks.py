@@ -105,7 +105,7 @@ def _parameters_at_128(name: str) -> int:
     from mist_bundle.planning.recipes import RECIPES
 
     row, recipe = NETWORKS[name], RECIPES["paper"]
-    heads = row.defaults.get("deep_supervision_heads", recipe.deep_supervision_heads)
+    heads = row.defaults.get("deep_supervision_heads", recipe.options.deep_supervision_heads)
     size = size_network(
         row,
         SizeRequest(
@@ -114,7 +114,7 @@ def _parameters_at_128(name: str) -> int:
             in_channels=1,
             out_channels=2,
             filters=recipe.filters,
-            residual=row.defaults.get("residual", recipe.residual),
+            residual=row.defaults.get("residual", recipe.options.residual),
             kernel_size=3,
             heads=heads,
         ),

@@ -21,17 +21,20 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "artifacts": ({"errors"}, set()),
     "resources": ({"errors"}, set()),
     "parallel": ({"errors"}, {"tqdm", "dask", "distributed"}),
-    "catalog": ({"runtime.metrics.menu"}, set()),
+    "catalog": ({"runtime.metrics.menu", "runtime.values"}, set()),
     "dataset": ({*BASE, "runtime.numerics", "runtime.reading"}, {"numpy", "nibabel"}),
     "analysis": ({*BASE, "dataset", "runtime.numerics"}, {*NUMERIC, "nibabel"}),
-    "planning": ({"errors", "dataset", "analysis", "catalog", "runtime.numerics"}, {"numpy"}),
+    "planning": (
+        {"errors", "dataset", "analysis", "catalog", "runtime.numerics", "runtime.settings", "runtime.values"},
+        {"numpy"},
+    ),
     "bundle": (
         {*BASE, "dataset", "planning", "catalog", "runtime.numerics", "runtime.folds"},
         {"yaml", "numpy", "nibabel", "torch", "monai", *OPTIONAL},
     ),
     "trust": ({*BASE, "bundle", "planning", "catalog", "runtime.folds"}, {"yaml", "torch", "monai", *OPTIONAL}),
     "transfer": (
-        {*BASE, "bundle", "trust", "sharing", "planning", "catalog"},
+        {*BASE, "bundle", "trust", "sharing", "planning", "catalog", "runtime.numerics"},
         {"yaml", "numpy", "torch", "monai", *OPTIONAL},
     ),
     "sharing": ({*BASE, "bundle", "trust", "planning", "catalog"}, {"yaml", "numpy", "torch", "monai", *OPTIONAL}),

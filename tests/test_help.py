@@ -7,8 +7,8 @@ import inspect
 import pytest
 
 from mist_bundle import cli
+from mist_bundle.cli.arguments import arguments_of, sort_words
 from mist_bundle.cli.help import EXAMPLES
-from mist_bundle.cli.words import check_flags
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK
 
 
@@ -31,8 +31,8 @@ def test_help_of_every_verb(name: str, capsys: pytest.CaptureFixture[str]) -> No
     summary = (inspect.getdoc(verb) or "").split("\n\n", 1)[0]
     assert " ".join(summary.split()) in " ".join(text.split())
     rows = [line.split()[0] for line in text.splitlines() if line[:2] == "  " and line[2:3] not in ("", " ")]
-    parameters = inspect.signature(verb).parameters.values()
-    shown = ["KEY" if one.kind is one.VAR_KEYWORD else one.name.upper() for one in parameters]
+    arguments = arguments_of(verb)
+    shown = ["KEY" if one.passing is inspect.Parameter.VAR_KEYWORD else one.name.upper() for one in arguments]
     assert sorted(row.removeprefix("--").removeprefix("[no]").upper() for row in rows) == sorted(shown)
     assert max(map(len, text.splitlines())) <= 110 or name in EXAMPLES
 
@@ -49,10 +49,7 @@ def test_switches_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
 def test_examples_have_options_that_there_are(name: str) -> None:
     words = EXAMPLES[name].split()
     verb = cli.VERBS[name]
-    check_flags(cli.VERBS["autoconfig"] if name == "run_all" else verb, words)
-    named = {word[2:] for word in words if word.startswith("--")}
-    # those that stand before the first option
-    positional = next((index for index, word in enumerate(words) if word.startswith("--")), len(words))
-    required = [one for one in inspect.signature(verb).parameters.values() if one.default is one.empty]
-    unnamed = [one for one in required if one.kind is not one.VAR_KEYWORD and one.name not in named]
-    assert positional == len(unnamed), "the example gives what must be given"
+    options, positional, problems = sort_words(arguments_of(verb), words)
+    assert not problems
+    unnamed = [one for one in arguments_of(verb) if one.required and one.name not in options]
+    assert len(positional) == len(unnamed), "the example gives what must be given"

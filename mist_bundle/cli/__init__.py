@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
+from mist_bundle.cli.arguments import call
 from mist_bundle.cli.comparison import compare, ensemble, rank
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, phantom
@@ -27,8 +28,6 @@ from mist_bundle.cli.menu import (
 from mist_bundle.cli.report import report
 from mist_bundle.cli.sharing import bump, export, pack, push, unpack
 from mist_bundle.cli.trust import audit, make_key, sign, verify
-from mist_bundle.cli.typed import typed
-from mist_bundle.cli.words import check_flags, nearest_word
 from mist_bundle.cli.workflows import finalize, predict, preprocess, train
 from mist_bundle.errors import (
     EXIT_INPUT_REFUSED,
@@ -40,6 +39,7 @@ from mist_bundle.errors import (
     MistBundleError,
     Problem,
 )
+from mist_bundle.runtime.values import did_you_mean
 
 # the overview shows them so: what one does first stands first
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
@@ -74,17 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_verb(name: str, words: list[str]) -> int:
     """Run one verb with its words; problems go to stderr, the exit code says how it went."""
-    import fire
-
     try:
         verb = VERBS.get(name)
         if verb is None:
-            raise InputError(Problem(name, f"is not a command. {nearest_word(name, VERBS)}"))
+            raise InputError(Problem(name, f"is not a command. {did_you_mean(name, VERBS)}"))
         if {"-h", "--help"} & set(words):
             print(help_text(verb))
             return EXIT_OK
-        check_flags(verb, words)
-        fire.Fire(typed(verb), command=words, name=f"mist-bundle {name}")
+        call(verb, words)
     except InputError as error:
         print(f"Refused, nothing was written:\n{error}", file=sys.stderr)
         return EXIT_INPUT_REFUSED

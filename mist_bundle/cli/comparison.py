@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from mist_bundle.cli.words import bundle_folder, fail_for, mapping, sequence, warn
+from mist_bundle.cli.kinds import Count, Directions, FileName, Labels, Seed, Words, Workers
+from mist_bundle.cli.words import bundle_folder, fail_for, warn
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.values import Word
 
 if TYPE_CHECKING:
     from mist_bundle.evaluation.compare import Comparison
@@ -20,12 +22,12 @@ if TYPE_CHECKING:
 
 def rank(
     *results: str,
-    output: str = "ranking",
-    names: Any = None,
-    metrics: Any = None,
-    directions: Any = None,
-    resamples: int = 10_000,
-    seed: int = 0,
+    output: FileName = "ranking",
+    names: Words | None = None,
+    metrics: Words | None = None,
+    directions: Directions | None = None,
+    resamples: Count = 10_000,
+    seed: Seed = 0,
     overwrite: bool = False,
 ) -> None:
     """Rank runs as the BraTS challenges do: mean rank over cases, classes and metrics; significance; confidence.
@@ -43,10 +45,10 @@ def rank(
     from mist_bundle.artifacts import refuse_existing
     from mist_bundle.evaluation.rank import rank_runs
 
-    target = Path(str(output))
+    target = Path(output)
     refuse_existing(target, overwrite=overwrite)
     runs = _comparable(results, names, metrics, directions)
-    ranking = rank_runs(runs, resamples=_count("resamples", resamples), seed=int(seed))
+    ranking = rank_runs(runs, resamples=resamples, seed=seed)
     ranking.write(target, overwrite=overwrite)
     for line in _ranking_lines(ranking):
         print(line)
@@ -56,12 +58,12 @@ def rank(
 
 def compare(
     *results: str,
-    output: str = "comparison",
-    names: Any = None,
-    metrics: Any = None,
-    directions: Any = None,
-    resamples: int = 10_000,
-    seed: int = 0,
+    output: FileName = "comparison",
+    names: Words | None = None,
+    metrics: Words | None = None,
+    directions: Directions | None = None,
+    resamples: Count = 10_000,
+    seed: Seed = 0,
     overwrite: bool = False,
 ) -> None:
     """Compare runs with the first one, case by case; runs of other cases or folds are refused, and it says which.
@@ -79,10 +81,10 @@ def compare(
     from mist_bundle.artifacts import refuse_existing
     from mist_bundle.evaluation.compare import compare_runs
 
-    target = Path(str(output))
+    target = Path(output)
     refuse_existing(target, overwrite=overwrite)
     runs = _comparable(results, names, metrics, directions)
-    comparison = compare_runs(runs, resamples=_count("resamples", resamples), seed=int(seed))
+    comparison = compare_runs(runs, resamples=resamples, seed=seed)
     comparison.write(target, overwrite=overwrite)
     for line in _comparison_lines(comparison):
         print(line)
@@ -92,12 +94,12 @@ def compare(
 
 def ensemble(
     *predictions: str,
-    output: str,
-    method: str = "majority",
-    ties: str = "first",
-    labels: Any = None,
-    bundle: str | None = None,
-    workers: Any = 1,
+    output: FileName,
+    method: Annotated[str, Word(choices=("majority", "staple", "mean"), what="method")] = "majority",
+    ties: Annotated[str, Word(choices=("first", "background"), what="rule")] = "first",
+    labels: Labels | None = None,
+    bundle: FileName | None = None,
+    workers: Workers = 1,
     overwrite: bool = False,
 ) -> None:
     """Combine the predictions of several models, folders of <id>.nii.gz, into one label map for each case.
@@ -115,31 +117,28 @@ def ensemble(
     """
     from mist_bundle.evaluation.ensemble import EnsembleSettings, ensemble_folders
 
-    settings = EnsembleSettings(method=str(method), ties=str(ties), channels=_channels(labels, bundle))
-    folders = [Path(str(folder)) for folder in predictions]
-    target = Path(str(output))
+    settings = EnsembleSettings(method=method, ties=ties, channels=_channels(labels, bundle))
+    folders = [Path(folder) for folder in predictions]
+    target = Path(output)
     made = ensemble_folders(folders, target, settings, workers, overwrite=overwrite)
     print(f"{made.num_written} label maps of {len(folders)} models: {target}")
     fail_for(made.problems, made.num_cases, "not combined")
 
 
-def _comparable(results: Sequence[str], names: Any, metrics: Any, directions: Any) -> ComparableRuns:
+def _comparable(
+    results: Sequence[str],
+    names: Sequence[str] | None,
+    metrics: Sequence[str] | None,
+    directions: Mapping[str, str] | None,
+) -> ComparableRuns:
     from mist_bundle.catalog.metrics import metric_name
     from mist_bundle.evaluation.runs import comparable, read_runs
 
-    called = [] if names is None else sequence("names", names, str)
-    wanted = [] if metrics is None else [metric_name(one) for one in sequence("metrics", metrics, str)]
-    runs = comparable(
-        read_runs([Path(str(result)) for result in results], called), wanted, mapping("directions", directions)
-    )
-    warn(runs.left_out)
-    return runs
-
-
-def _count(name: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InputError(Problem(f"--{name}", f"is {value!r}; expected a whole number of at least 1."))
-    return value
+    wanted = [metric_name(name) for name in metrics or ()]
+    runs = read_runs([Path(result) for result in results], list(names or ()))
+    common = comparable(runs, wanted, directions)
+    warn(common.left_out)
+    return common
 
 
 def _channels(labels: Any, bundle: str | None) -> Channels | None:
@@ -150,7 +149,7 @@ def _channels(labels: Any, bundle: str | None) -> Channels | None:
         raise InputError(Problem("--labels, --bundle", "say the same; give one of them."))
     if bundle is not None:
         return pipeline.probability_channels(bundle_folder(bundle))
-    return None if labels is None else Channels(labels=tuple(sequence("labels", labels, int)))
+    return None if labels is None else Channels(labels=labels)
 
 
 def _ranking_lines(ranking: Ranking) -> list[str]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
 
+from mist_bundle.cli.kinds import Count, CountOrNone, FileName, Seed
 from mist_bundle.cli.words import optional_path
+from mist_bundle.runtime.values import Whole, Word
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
 
 
 def convert_msd(
-    source: str, output: str, copy: bool = False, limit: int | None = None, start: int = 0, overwrite: bool = False
+    source: FileName,
+    output: FileName,
+    copy: bool = False,
+    limit: Count | None = None,
+    start: CountOrNone = 0,
+    overwrite: bool = False,
 ) -> None:
     """Describe a Medical Segmentation Decathlon folder for autoconfig; images are linked, not copied.
 
@@ -25,11 +32,13 @@ def convert_msd(
     """
     from mist_bundle.dataset.msd_layout import convert_msd as convert
 
-    made = convert(Path(str(source)), Path(str(output)), copy=copy, limit=limit, start=start, overwrite=overwrite)
+    made = convert(Path(source), Path(output), copy=copy, limit=limit, start=start, overwrite=overwrite)
     print(f"Data set: {made}")
 
 
-def convert_csv(source: str, output: str, test: str | None = None, copy: bool = False, overwrite: bool = False) -> None:
+def convert_csv(
+    source: FileName, output: FileName, test: FileName | None = None, copy: bool = False, overwrite: bool = False
+) -> None:
     """Describe a table of cases for autoconfig; images are linked, not copied.
 
     Args:
@@ -41,12 +50,17 @@ def convert_csv(source: str, output: str, test: str | None = None, copy: bool = 
     """
     from mist_bundle.dataset.csv_layout import convert_csv as convert
 
-    made = convert(Path(str(source)), Path(str(output)), test_csv=optional_path(test), copy=copy, overwrite=overwrite)
+    made = convert(Path(source), Path(output), test_csv=optional_path(test), copy=copy, overwrite=overwrite)
     print(f"Data set: {made}")
 
 
 def phantom(
-    output: str, kind: str = "mr2", cases: int = 12, test_cases: int = 3, seed: int = 0, overwrite: bool = False
+    output: FileName,
+    kind: Annotated[str, Word(choices=("mr2", "ct", "brats", "hippocampus"), what="phantom")] = "mr2",
+    cases: Annotated[int, Whole(low=1, high=100_000)] = 12,
+    test_cases: Annotated[int, Whole(low=0, high=100_000)] = 3,
+    seed: Seed = 0,
+    overwrite: bool = False,
 ) -> None:
     """Make a synthetic data set to try things on.
 
@@ -61,6 +75,6 @@ def phantom(
     from mist_bundle.dataset.phantom import Kind, make_phantom
 
     made = make_phantom(
-        Path(str(output)), kind=cast("Kind", kind), num_cases=cases, num_test=test_cases, seed=seed, overwrite=overwrite
+        Path(output), kind=cast("Kind", kind), num_cases=cases, num_test=test_cases, seed=seed, overwrite=overwrite
     )
     print(f"Data set: {made}")

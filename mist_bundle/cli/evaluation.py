@@ -6,48 +6,41 @@ import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from mist_bundle.cli.words import (
-    absolute,
-    bundle_folder,
-    fail_for,
-    fold_numbers,
-    nearest_word,
-    optional_path,
-    sequence,
-    warn,
-)
+from mist_bundle.cli.kinds import Device, FileName, Folds, Fraction, Labels, MetricOptions, Weights, Words, Workers
+from mist_bundle.cli.words import absolute, bundle_folder, fail_for, fold_numbers, optional_path, warn
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.settings import SETTINGS
+from mist_bundle.runtime.values import did_you_mean
 
 if TYPE_CHECKING:
     from mist_bundle.evaluation.change import Change
     from mist_bundle.evaluation.pairs import Classes
     from mist_bundle.evaluation.score import ScoreSettings
-    from mist_bundle.runtime.metrics.case import EmptyRule
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
 
 
 def evaluate(
-    bundle: str | None = None,
-    fold: Any = "all",
-    paths: str | None = None,
-    reference: str | None = None,
-    prediction: str | None = None,
-    classes: str | None = None,
-    labels: Any = None,
+    bundle: FileName | None = None,
+    fold: Folds = "all",
+    paths: FileName | None = None,
+    reference: FileName | None = None,
+    prediction: FileName | None = None,
+    classes: FileName | None = None,
+    labels: Labels | None = None,
     ignore_label: int | None = None,
-    metrics: Any = "dice,hd95",
-    metric_options: Any = None,
-    both_empty: str = "best",
-    one_empty: str = "worst",
-    empty_distance_mm: float | None = None,
-    output: str = "results.csv",
-    workers: Any = 1,
-    device: str | None = None,
+    metrics: Words = ("dice", "hd95"),
+    metric_options: MetricOptions | None = None,
+    both_empty: Annotated[str, SETTINGS["both_empty"]] = "best",
+    one_empty: Annotated[str, SETTINGS["one_empty"]] = "worst",
+    empty_distance_mm: Annotated[float, SETTINGS["empty_distance_mm"]] | None = None,
+    output: FileName = "results.csv",
+    workers: Workers = 1,
+    device: Device | None = None,
     overwrite: bool = False,
-    dataset_dir: str | None = None,
+    dataset_dir: FileName | None = None,
     trust: bool = False,
     **overrides: Any,
 ) -> None:
@@ -77,21 +70,22 @@ def evaluate(
         **overrides: with a bundle: any id of evaluate.json or train.json.
     """
     from mist_bundle.evaluation.pairs import Classes, find_pairs
+    from mist_bundle.evaluation.score import settings_from
     from mist_bundle.runtime.metrics.case import EmptyRule
 
-    rule = EmptyRule(both=str(both_empty), one=str(one_empty), distance_mm=empty_distance_mm)
+    rule = EmptyRule(both=both_empty, one=one_empty, distance_mm=empty_distance_mm)
     how = (metrics, metric_options, rule)
     if bundle is not None:
         settings = {"device": device, "dataset_dir": absolute(dataset_dir), **overrides}
-        _evaluate_bundle(bundle_folder(bundle), fold, score_settings(Classes(final_classes={}), *how), settings, trust)
+        _evaluate_bundle(bundle_folder(bundle), fold, settings_from(Classes(final_classes={}), *how), settings, trust)
         return
     _refuse_overrides(overrides)
     from mist_bundle.artifacts import refuse_existing
     from mist_bundle.evaluation.score import score_files
 
-    target = Path(str(output))
+    target = Path(output)
     refuse_existing(target, overwrite=overwrite)
-    chosen = score_settings(classes_of(classes, reference, labels, ignore_label), *how)
+    chosen = settings_from(classes_of(classes, reference, labels, ignore_label), *how)
     found = find_pairs(optional_path(paths), optional_path(reference), optional_path(prediction))
     scored = score_files(found, chosen, workers)
     summary = scored.write(target)
@@ -105,17 +99,17 @@ def evaluate(
 
 
 def postprocess(
-    predictions: str,
-    strategy: str,
-    output: str,
-    reference: str | None = None,
-    classes: str | None = None,
-    labels: Any = None,
+    predictions: FileName,
+    strategy: FileName,
+    output: FileName,
+    reference: FileName | None = None,
+    classes: FileName | None = None,
+    labels: Labels | None = None,
     ignore_label: int | None = None,
-    metrics: Any = "dice,hd95",
-    metric_options: Any = None,
-    weights: Any = None,
-    workers: Any = 1,
+    metrics: Words = ("dice", "hd95"),
+    metric_options: MetricOptions | None = None,
+    weights: Weights | None = None,
+    workers: Workers = 1,
     overwrite: bool = False,
 ) -> None:
     """Post-process label maps; with references, score them before and after and weigh the change.
@@ -136,15 +130,15 @@ def postprocess(
     """
     from mist_bundle.evaluation.pairs import find_pairs
     from mist_bundle.evaluation.postprocess import load_strategy, postprocess_and_score, postprocess_folder
+    from mist_bundle.evaluation.score import settings_from
 
-    steps, target = load_strategy(Path(str(strategy))), Path(str(output))
+    steps, target = load_strategy(Path(strategy)), Path(output)
     if reference is None:
-        made = postprocess_folder(Path(str(predictions)), steps, target, workers, overwrite=overwrite)
+        made = postprocess_folder(Path(predictions), steps, target, workers, overwrite=overwrite)
     else:
-        settings = score_settings(classes_of(classes, reference, labels, ignore_label), metrics, metric_options)
-        found = find_pairs(None, Path(str(reference)), Path(str(predictions)))
-        chosen = json_value("weights", weights)
-        made = postprocess_and_score(found, steps, target, settings, chosen, workers, overwrite=overwrite)
+        settings = settings_from(classes_of(classes, reference, labels, ignore_label), metrics, metric_options)
+        found = find_pairs(None, Path(reference), Path(predictions))
+        made = postprocess_and_score(found, steps, target, settings, weights, workers, overwrite=overwrite)
     print(f"{made.num_written} label maps: {target / 'predictions'}")
     if made.change is not None:
         for line in _change_lines(made.change):
@@ -164,14 +158,14 @@ def _change_lines(change: Change) -> list[str]:
 
 
 def choose_postprocessing(
-    bundle: str,
-    candidates: str | None = None,
-    metrics: Any = "dice,hd95",
-    metric_options: Any = None,
-    weights: Any = None,
-    min_gain: float = 0.001,
-    workers: Any = 1,
-    dataset_dir: str | None = None,
+    bundle: FileName,
+    candidates: FileName | None = None,
+    metrics: Words = ("dice", "hd95"),
+    metric_options: MetricOptions | None = None,
+    weights: Weights | None = None,
+    min_gain: Fraction = 0.001,
+    workers: Workers = 1,
+    dataset_dir: FileName | None = None,
 ) -> None:
     """Choose the post-processing that helps in every fold of a cross-validation, and write it into the bundle.
 
@@ -187,15 +181,16 @@ def choose_postprocessing(
     """
     from mist_bundle import pipeline
     from mist_bundle.evaluation.postprocess import load_strategy
+    from mist_bundle.evaluation.score import settings_from
 
     path = bundle_folder(bundle)
-    settings = score_settings(pipeline.scored_classes(path), metrics, metric_options)
+    settings = settings_from(pipeline.scored_classes(path), metrics, metric_options)
     chosen, change, folder = pipeline.choose_postprocessing(
         path,
         settings,
-        weights=json_value("weights", weights),
-        candidates=None if candidates is None else load_strategy(Path(str(candidates))),
-        min_gain=float(min_gain),
+        weights=weights,
+        candidates=None if candidates is None else load_strategy(Path(candidates)),
+        min_gain=min_gain,
         workers=workers,
         dataset_dir=optional_path(dataset_dir),
     )
@@ -207,42 +202,15 @@ def choose_postprocessing(
     print(f"Written into {path / 'configs' / 'postprocessing.json'}; all that was tried: {folder}")
 
 
-def classes_of(classes: str | None, reference: str | None, labels: Any, ignore_label: int | None) -> Classes:
+def classes_of(
+    classes: str | None, reference: str | None, labels: tuple[int, ...] | None, ignore_label: int | None
+) -> Classes:
     """What is scored: as --classes says, or the dataset.json that --reference names."""
     from mist_bundle.evaluation.pairs import read_classes
 
-    is_data_set = reference is not None and str(reference).endswith(".json")
+    is_data_set = reference is not None and reference.endswith(".json")
     source = classes if classes is not None or not is_data_set else reference
-    listed = None if labels is None else tuple(sequence("labels", labels, int))
-    return read_classes(optional_path(source), listed, ignore_label)
-
-
-def score_settings(
-    classes: Classes, metrics: Any, metric_options: Any = None, empty: EmptyRule | None = None
-) -> ScoreSettings:
-    """Checked settings from what Fire made of the options."""
-    from mist_bundle.evaluation.score import settings_from
-
-    options = json_value("metric_options", metric_options)
-    if not isinstance(options or {}, dict) or not all(isinstance(one, dict) for one in (options or {}).values()):
-        message = f'is {options!r}; expected options by metric, like {{"surface_dice": {{"tolerance_mm": 2}}}}.'
-        raise InputError(Problem("--metric_options", message))
-    return settings_from(classes, sequence("metrics", metrics, str), options, empty)
-
-
-def json_value(name: str, value: Any) -> Any:
-    """What an option holds that may be JSON, or the name of a JSON file."""
-    from mist_bundle.artifacts import read_json
-
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError:
-        path = Path(value)
-        if path.is_file():
-            return read_json(path)
-        raise InputError(Problem(f"--{name}", f"is {value!r}, which is neither JSON nor a file.")) from None
+    return read_classes(optional_path(source), labels, ignore_label)
 
 
 def _evaluate_bundle(bundle: Path, fold: Any, how: ScoreSettings, settings: Mapping[str, Any], trust: bool) -> None:
@@ -263,6 +231,6 @@ def _evaluate_bundle(bundle: Path, fold: Any, how: ScoreSettings, settings: Mapp
 
 def _refuse_overrides(given: Mapping[str, Any]) -> None:
     known = [name for name in inspect.signature(evaluate).parameters if name != "overrides"]
-    problems = [Problem(f"--{name}", f"is no option without a bundle. {nearest_word(name, known)}") for name in given]
+    problems = [Problem(f"--{name}", f"is no option without a bundle. {did_you_mean(name, known)}") for name in given]
     if problems:
         raise InputError(problems)

@@ -5,39 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.cli.plan_options import plan_options
-from mist_bundle.cli.words import fail_for, warn
+from mist_bundle.cli.arguments import takes_options
+from mist_bundle.cli.kinds import BundleFormat, FileName, Workers
+from mist_bundle.cli.words import fail_for, optional_path, warn
+from mist_bundle.planning.options import OPTIONS, TRANSFER_OPTIONS, PlanOptions, TransferOptions
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
 
 
+# of the planner's options, those that mean something where network and training come from another bundle
+_PLANNED = (
+    *("recipe", "loss", "folds", "val_fraction", "epochs", "steps_per_epoch", "batch_size", "patch_size"),
+    *("target_spacing", "learning_rate", "flip_axes", "seed"),
+)
+
+
+@takes_options([*TRANSFER_OPTIONS.values(), *(OPTIONS[name] for name in _PLANNED)])
 def finetune(
-    source: str,
-    dataset_json: str,
-    output: str = ".",
-    replan: bool = False,
-    channels: str | None = None,
-    freeze: str = "none",
-    unfreeze_epoch: int | None = None,
-    layer_decay: float = 1.0,
+    source: FileName,
+    dataset_json: FileName,
+    output: FileName = ".",
+    *,
     trust: bool = False,
-    loss: str | None = None,
-    recipe: str | None = None,
-    folds: int = 5,
     fold_by: str | None = None,
-    fold_file: str | None = None,
-    val_fraction: float | None = None,
-    epochs: int | None = None,
-    steps_per_epoch: int | None = None,
-    batch_size: int | None = None,
-    patch_size: Any = None,
-    target_spacing: Any = None,
-    learning_rate: float | None = None,
-    flip_axes: Any = None,
-    workers: Any = 1,
-    seed: int = 42,
-    format: str = "json",
+    fold_file: FileName | None = None,
+    workers: Workers = 1,
+    format: BundleFormat = "json",
     overwrite: bool = False,
+    **options: Any,
 ) -> None:
     """Make a bundle for new data whose training begins from the weights of another bundle.
 
@@ -45,48 +40,32 @@ def finetune(
         source: a bundle's folder, a zip file of one, or a Hugging Face repository (hf:org/name, hf:org/name@revision).
         dataset_json: the new data's description, as for autoconfig.
         output: folder in which <task>_segmentation/ is made; the source is never changed.
-        replan: plan spacing and patch for the new data; by default the source's are kept.
-        channels: what an image channel without a namesake in the source begins from: average, first or skip.
-        freeze: none, or encoder to keep the source's encoder as it is.
-        unfreeze_epoch: the first epoch in which the frozen encoder is trained too.
-        layer_decay: each stage, seen from the output, learns at this factor of the next one's rate (0.8, say).
         trust: go on with a source that does not pass the audit.
-        loss: name from `mist-bundle losses`; the recipe's by default.
-        recipe: name from `mist-bundle recipes`; the source's by default.
-        folds: number of cross-validation folds.
         fold_by: column of the cases' table that is kept together in a fold.
         fold_file: CSV or JSON with the columns id and fold.
-        val_fraction: part of each training set held back to choose the best weights.
-        epochs: of each training.
-        steps_per_epoch: optimizer steps of an epoch.
-        batch_size: patches of one optimizer step, over all GPUs together.
-        patch_size: voxels, in place of the source's.
-        target_spacing: millimetres, in place of the source's.
-        learning_rate: the initial one.
-        flip_axes: axes that may be flipped in training and testing.
         workers: processes of the analysis, or tcp://host:port of a Dask scheduler.
-        seed: of the folds, of new weights and of the training.
         format: json, which every consumer reads, or yaml.
         overwrite: replace a bundle that is there already.
+        **options: how weights are carried over, and options of the planner.
+        recipe: name from `mist-bundle recipes`; the source's by default.
+        patch_size: voxels, in place of the source's.
+        target_spacing: millimetres, in place of the source's.
+        seed: of the folds, of new weights and of the training.
     """
-    given = locals()  # before anything else gets a name here: all options, as Fire read them
     from mist_bundle import pipeline
-    from mist_bundle.planning.finetune import TransferOptions
     from mist_bundle.planning.table import decisions_text, text_table
 
-    transfer = TransferOptions(
-        replan=replan, channels=channels, freeze=freeze, unfreeze_epoch=unfreeze_epoch, layer_decay=layer_decay
-    )
+    transfer = {name: options.pop(name) for name in TRANSFER_OPTIONS if name in options}
     made = pipeline.finetune(
-        str(source),
-        Path(str(dataset_json)),
-        Path(str(output)),
-        plan_options(given),
-        transfer,
-        asked=frozenset(name for name in ("recipe", "patch_size", "target_spacing") if given[name] is not None),
+        source,
+        Path(dataset_json),
+        Path(output),
+        PlanOptions(**options),
+        TransferOptions(**transfer),
+        asked=frozenset(options),
         trust=trust,
-        fold_by=None if fold_by is None else str(fold_by),
-        fold_file=None if fold_file is None else Path(str(fold_file)),
+        fold_by=fold_by,
+        fold_file=optional_path(fold_file),
         config_format=format,
         workers=workers,
         overwrite=overwrite,
@@ -101,7 +80,7 @@ def finetune(
     fail_for(configured.excluded, configured.plan.num_cases + len(configured.excluded), "left out")
 
 
-def average_weights(*sources: str, output: str, overwrite: bool = False) -> None:
+def average_weights(*sources: str, output: FileName, overwrite: bool = False) -> None:
     """Average weights into one model: the folds of a bundle, or files of the same network.
 
     Args:
@@ -111,5 +90,5 @@ def average_weights(*sources: str, output: str, overwrite: bool = False) -> None
     """
     from mist_bundle import pipeline
 
-    files = pipeline.average_weights([Path(str(source)) for source in sources], Path(str(output)), overwrite=overwrite)
+    files = pipeline.average_weights([Path(source) for source in sources], Path(output), overwrite=overwrite)
     print(f"Mean of {len(files)} files: {output}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import re
 import shutil
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+
+from mist_bundle.cli.arguments import Argument, arguments_of, docstring_parts
+from mist_bundle.runtime.values import Switch
 
 PROGRAM = "python -m mist_bundle"
 EXAMPLES = {
@@ -27,8 +28,6 @@ EXAMPLES = {
 }
 _MAX_WIDTH = 110
 _MARGIN = 28  # columns before an option's explanation
-# options that are words of several numbers, or whatever the verb makes of them, have no type worth showing
-_KINDS = {"int": "NUMBER", "float": "NUMBER", "str": "TEXT", "bool": "", "Any": "VALUE"}
 
 
 def overview(groups: Mapping[str, Sequence[Callable[..., None]]]) -> str:
@@ -47,7 +46,7 @@ def overview(groups: Mapping[str, Sequence[Callable[..., None]]]) -> str:
     for title, verbs in groups.items():
         lines += ["", f"{title}:"]
         for verb in verbs:
-            summary = _docstring(verb)[0].split("\n", 1)[0]
+            summary = docstring_parts(verb)[0].split("\n", 1)[0]
             lines += _columns(f"  {verb.__name__}", summary, names + 4, width)
     return "\n".join(lines)
 
@@ -55,10 +54,10 @@ def overview(groups: Mapping[str, Sequence[Callable[..., None]]]) -> str:
 def help_text(verb: Callable[..., None]) -> str:
     """Usage, what the verb does, an example, and its options with their defaults."""
     width = _width()
-    about, explained = _docstring(verb)
-    parameters = inspect.signature(verb).parameters.values()
-    required = [one for one in parameters if _is_required(one)]
-    options = [one for one in parameters if not _is_required(one)]
+    about, _ = docstring_parts(verb)
+    arguments = arguments_of(verb)
+    required = [argument for argument in arguments if argument.required]
+    options = [argument for argument in arguments if not argument.required]
     usage = [f"usage: {PROGRAM} {verb.__name__}", *map(_flag, required)]
     paragraphs = [textwrap.fill(" ".join(one.split()), width) for one in about.split("\n\n")]
     lines = [" ".join([*usage, "[OPTIONS]"] if options else usage), "", "\n\n".join(paragraphs)]
@@ -67,10 +66,9 @@ def help_text(verb: Callable[..., None]) -> str:
     for title, group in (("arguments", required), ("options", options)):
         if group:
             lines += ["", f"{title}:"]
-        for one in group:
-            words = explained.get(one.name, "")
-            lines += _columns(f"  {_flag(one)}", f"{words}{_default(one)}", _MARGIN, width)
-    named = [f"--{one.name} …" for one in required if one.kind is not one.VAR_POSITIONAL]
+        for argument in group:
+            lines += _columns(f"  {_flag(argument)}", f"{argument.about}{_default(argument)}", _MARGIN, width)
+    named = [f"--{argument.name} …" for argument in required if not argument.takes_more]
     if named:
         lines += ["", f"Arguments may also be given by name: {' '.join(named)}"]
     return "\n".join(lines)
@@ -89,46 +87,22 @@ def _columns(head: str, words: str, margin: int, width: int) -> Iterator[str]:
     yield from (" " * margin + line for line in lines)
 
 
-def _docstring(verb: Callable[..., None]) -> tuple[str, dict[str, str]]:
-    """What stands before "Args:", and the explanation of each parameter."""
-    about, _, arguments = (inspect.getdoc(verb) or "").partition("\nArgs:\n")
-    explained: dict[str, str] = {}
-    name = ""
-    for line in arguments.splitlines():
-        start = re.match(r" {4}\*{0,2}(\w+): (.*)", line)
-        if start:
-            name = start[1]
-            explained[name] = start[2]
-        elif name and line.startswith(" " * 8):
-            explained[name] += f" {line.strip()}"
-        else:
-            break
-    return about.strip(), explained
-
-
-def _is_required(one: inspect.Parameter) -> bool:
-    return one.kind is one.VAR_POSITIONAL or (
-        one.default is one.empty and one.kind in (one.POSITIONAL_OR_KEYWORD, one.POSITIONAL_ONLY)
-    )
-
-
-def _flag(one: inspect.Parameter) -> str:
-    if one.kind is one.VAR_KEYWORD:
+def _flag(argument: Argument) -> str:
+    if argument.passing is inspect.Parameter.VAR_KEYWORD:
         return "--KEY VALUE …"
-    if one.kind is one.VAR_POSITIONAL:
-        return f"{one.name.upper()} …"
-    if _is_required(one):
-        return one.name.upper()
-    if one.default is True or one.annotation == "bool | None":
-        return f"--[no]{one.name}"
-    kind = _KINDS.get(str(one.annotation).removesuffix(" | None"), "VALUE")
-    return f"--{one.name} {kind}".rstrip()
+    if argument.passing is inspect.Parameter.VAR_POSITIONAL:
+        return f"{argument.name.upper()} …"
+    if argument.required:
+        return argument.name.upper()
+    if isinstance(argument.kind, Switch) and argument.default is not False:
+        return f"--[no]{argument.name}"
+    return f"--{argument.name} {argument.kind.shown}".rstrip()
 
 
-def _default(one: inspect.Parameter) -> str:
-    value: Any = one.default
+def _default(argument: Argument) -> str:
+    value = argument.default
     if value is True:
         return " [on]"
-    if value is one.empty or value is None or value is False:
+    if value is inspect.Parameter.empty or value is None or value is False:
         return ""
-    return f" [{value}]"
+    return f" [{','.join(map(str, value))}]" if isinstance(value, tuple) else f" [{value}]"

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from mist_bundle.cli.kinds import CountOrNone, FileName, Workers
 from mist_bundle.cli.words import bundle_folder, fail_for, optional_path
 
 
 def report(
-    bundle: str,
-    output: str | None = None,
-    dataset_dir: str | None = None,
-    pictures: int = 6,
+    bundle: FileName,
+    output: FileName | None = None,
+    dataset_dir: FileName | None = None,
+    pictures: CountOrNone = 6,
     viewer: bool = True,
-    viewer_cases: int = 3,
-    workers: Any = 1,
+    viewer_cases: CountOrNone = 3,
+    workers: Workers = 1,
     overwrite: bool = False,
 ) -> None:
     """Write one HTML page about a bundle: data, plan, training, results, pictures of cases, and how to do it again.

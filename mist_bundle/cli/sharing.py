@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from mist_bundle.cli.words import bundle_folder, optional_path, optional_text, sequence
+from mist_bundle.cli.kinds import FileName, Words
+from mist_bundle.cli.words import bundle_folder, optional_path
 from mist_bundle.errors import CaseFailure
+from mist_bundle.runtime.values import Number, Word
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
 
 
 def export(
-    bundle: str, format: Any = "all", output: str | None = None, trust: bool = False, overwrite: bool = False
+    bundle: FileName,
+    format: Words = ("all",),
+    output: FileName | None = None,
+    trust: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Write the network in the formats of other programs, each compared with the original on two inputs.
 
@@ -25,8 +31,7 @@ def export(
     """
     from mist_bundle.sharing.export import export_bundle, report_table
 
-    formats = sequence("format", format, str)
-    report = export_bundle(bundle_folder(bundle), formats, optional_path(output), trust=trust, overwrite=overwrite)
+    report = export_bundle(bundle_folder(bundle), list(format), optional_path(output), trust=trust, overwrite=overwrite)
     print(report_table(report))
     print(f"Files: {report.folder}\nReport: {report.report}")
     if report.problems():
@@ -34,10 +39,10 @@ def export(
 
 
 def pack(
-    bundle: str,
-    output: str,
+    bundle: FileName,
+    output: FileName,
     large_files_url: str | None = None,
-    large_files_limit_mb: float = 25.0,
+    large_files_limit_mb: Annotated[float, Number(low=0, open_low=True)] = 25.0,
     overwrite: bool = False,
 ) -> None:
     """Make one zip file of a bundle; the same files always give the same bytes.
@@ -53,9 +58,9 @@ def pack(
 
     packed = pack_bundle(
         bundle_folder(bundle),
-        Path(str(output)),
-        large_files_url=optional_text(large_files_url),
-        large_files_limit_mb=float(large_files_limit_mb),
+        Path(output),
+        large_files_url=large_files_url,
+        large_files_limit_mb=large_files_limit_mb,
         overwrite=overwrite,
     )
     print(f"{packed.num_files} files: {packed.file}\nsha256: {packed.sha256}")
@@ -63,7 +68,7 @@ def pack(
         print(f"Not in it; put {name} at {url}")
 
 
-def unpack(archive: str, output: str = ".", trust: bool = False, overwrite: bool = False) -> None:
+def unpack(archive: FileName, output: FileName = ".", trust: bool = False, overwrite: bool = False) -> None:
     """Check a zip file with a bundle in it, and write the bundle's folder; nothing of it is executed.
 
     Args:
@@ -74,7 +79,7 @@ def unpack(archive: str, output: str = ".", trust: bool = False, overwrite: bool
     """
     from mist_bundle.sharing.unpack import large_file_paths, unpack_bundle
 
-    bundle = unpack_bundle(Path(str(archive)), Path(str(output)), trust=trust, overwrite=overwrite)
+    bundle = unpack_bundle(Path(archive), Path(output), trust=trust, overwrite=overwrite)
     print(f"Bundle: {bundle}")
     missing = [name for name in large_file_paths(bundle) if not (bundle / name).is_file()]
     if missing:
@@ -82,7 +87,11 @@ def unpack(archive: str, output: str = ".", trust: bool = False, overwrite: bool
         print(f"python -m monai.bundle download_large_files --bundle_path {bundle}")
 
 
-def bump(bundle: str, message: str, part: str = "patch") -> None:
+def bump(
+    bundle: FileName,
+    message: str,
+    part: Annotated[str, Word(choices=("major", "minor", "patch"), what="part")] = "patch",
+) -> None:
     """Raise the bundle's version and say in its changelog what changed.
 
     Args:
@@ -92,10 +101,10 @@ def bump(bundle: str, message: str, part: str = "patch") -> None:
     """
     from mist_bundle.sharing.version import bump_version
 
-    print(f"Version {bump_version(bundle_folder(bundle), str(message), str(part))}")
+    print(f"Version {bump_version(bundle_folder(bundle), message, part)}")
 
 
-def push(bundle: str, repo: str, public: bool = False) -> None:
+def push(bundle: FileName, repo: str, public: bool = False) -> None:
     """Upload a bundle to Hugging Face and tag it with its version (log in with `hf auth login`, or set HF_TOKEN).
 
     Args:
@@ -105,4 +114,4 @@ def push(bundle: str, repo: str, public: bool = False) -> None:
     """
     from mist_bundle.sharing.push import push_bundle
 
-    print(f"Uploaded: {push_bundle(bundle_folder(bundle), str(repo), private=not public)}")
+    print(f"Uploaded: {push_bundle(bundle_folder(bundle), repo, private=not public)}")

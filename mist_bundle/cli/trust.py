@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mist_bundle.cli.words import nearest_word, optional_path
-from mist_bundle.errors import InputError, MistBundleError, Problem
+from mist_bundle.cli.kinds import FileName, ReportFormat
+from mist_bundle.cli.words import optional_path
+from mist_bundle.errors import MistBundleError
 
-FORMATS = ("text", "json")
 
-
-def audit(bundle: str, format: str = "text", public_key: str | None = None) -> None:
+def audit(bundle: FileName, format: ReportFormat = "text", public_key: FileName | None = None) -> None:
     """Read a bundle, folder or zip, without running anything in it; ends with 1 when there is something to look at.
 
     Args:
@@ -21,15 +20,18 @@ def audit(bundle: str, format: str = "text", public_key: str | None = None) -> N
     """
     from mist_bundle.trust.audit.run import audit_bundle
 
-    _check_format(format)
-    report = audit_bundle(Path(str(bundle)), optional_path(public_key))
+    report = audit_bundle(Path(bundle), optional_path(public_key))
     print(json.dumps(report.to_json(), indent=2) if format == "json" else report)
     if not report.passed:
         raise MistBundleError(f"{bundle} does not pass the audit.")
 
 
 def verify(
-    bundle: str, quick: bool = False, schema: str | None = None, trust: bool = False, format: str = "text"
+    bundle: FileName,
+    quick: bool = False,
+    schema: FileName | None = None,
+    trust: bool = False,
+    format: ReportFormat = "text",
 ) -> None:
     """Check that a bundle works, and which programs can use it: read it, then run a copy on synthetic data.
 
@@ -42,14 +44,13 @@ def verify(
     """
     from mist_bundle.verify.run import verify_bundle
 
-    _check_format(format)
-    result = verify_bundle(Path(str(bundle)), quick=quick, schema=optional_path(schema), trust=trust)
+    result = verify_bundle(Path(bundle), quick=quick, schema=optional_path(schema), trust=trust)
     print(json.dumps(result.to_json(), indent=2) if format == "json" else result)
     if not result.passed:
         raise MistBundleError(f"{bundle} does not pass the verification.")
 
 
-def sign(bundle: str, key: str) -> None:
+def sign(bundle: FileName, key: FileName) -> None:
     """Sign a bundle's manifest, so that receivers who have your public key know the bundle is yours and unchanged.
 
     Args:
@@ -59,11 +60,11 @@ def sign(bundle: str, key: str) -> None:
     from mist_bundle.artifacts import SIGNATURE
     from mist_bundle.trust.signature import sign_bundle
 
-    fingerprint = sign_bundle(Path(str(bundle)), Path(str(key)))
-    print(f"Signed with the key {fingerprint}: {Path(str(bundle)) / SIGNATURE}")
+    fingerprint = sign_bundle(Path(bundle), Path(key))
+    print(f"Signed with the key {fingerprint}: {Path(bundle) / SIGNATURE}")
 
 
-def make_key(path: str) -> None:
+def make_key(path: FileName) -> None:
     """Make a key pair to sign bundles with.
 
     Args:
@@ -71,9 +72,4 @@ def make_key(path: str) -> None:
     """
     from mist_bundle.trust.signature import make_key as make
 
-    print(f"Private key: {path}\nPublic key, for those who receive your bundles: {make(Path(str(path)))}")
-
-
-def _check_format(value: str) -> None:
-    if value not in FORMATS:
-        raise InputError(Problem("--format", f"is {value!r}. {nearest_word(str(value), FORMATS)}"))
+    print(f"Private key: {path}\nPublic key, for those who receive your bundles: {make(Path(path))}")

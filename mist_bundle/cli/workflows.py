@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from mist_bundle.cli.kinds import Device, FileName, Folds, Processes
 from mist_bundle.cli.words import absolute, bundle_folder, fold_numbers, warn
+from mist_bundle.runtime.settings import SETTINGS
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
 
 
 def preprocess(
-    bundle: str, dataset_dir: str | None = None, workers: int | None = None, trust: bool = False, **overrides: Any
+    bundle: FileName,
+    dataset_dir: FileName | None = None,
+    workers: Annotated[int, SETTINGS["workers"]] | None = None,
+    trust: bool = False,
+    **overrides: Any,
 ) -> None:
     """Prepare all training arrays ahead of time; training would do it on first use.
 
@@ -30,12 +36,12 @@ def preprocess(
 
 
 def train(
-    bundle: str,
-    fold: Any = 0,
+    bundle: FileName,
+    fold: Folds = (0,),
     resume: bool = False,
-    device: str | None = None,
-    processes: int = 1,
-    dataset_dir: str | None = None,
+    device: Device | None = None,
+    processes: Processes = 1,
+    dataset_dir: FileName | None = None,
     trust: bool = False,
     **overrides: Any,
 ) -> None:
@@ -59,7 +65,7 @@ def train(
     print(f"Best weights: {path / 'models'}\nLogs and last checkpoints: {pipeline.work_dir_of(path)}")
 
 
-def finalize(bundle: str) -> None:
+def finalize(bundle: FileName) -> None:
     """Gather the folds of a trained and evaluated bundle: results.csv, model card, model.pt, manifest.
 
     Args:
@@ -71,13 +77,13 @@ def finalize(bundle: str) -> None:
 
 
 def predict(
-    bundle: str,
-    input: str,
-    output: str,
+    bundle: FileName,
+    input: FileName,
+    output: FileName,
     tta: bool | None = None,
     probabilities: bool = False,
     uncertainty: bool = False,
-    device: str | None = None,
+    device: Device | None = None,
     overwrite: bool = False,
     trust: bool = False,
     **overrides: Any,
@@ -100,8 +106,8 @@ def predict(
 
     written, warnings = pipeline.predict(
         bundle_folder(bundle),
-        Path(str(input)),
-        Path(str(output)),
+        Path(input),
+        Path(output),
         tta=tta,
         probabilities=probabilities,
         uncertainty=uncertainty,

@@ -24,8 +24,9 @@ from mist_bundle.dataset.folds import assign_folds
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import Collecting, InputError, Problem
+from mist_bundle.planning.checks import check_data_options, check_options
 from mist_bundle.planning.options import PlanOptions
-from mist_bundle.planning.plan import Plan, check_data_options, check_options, make_plan
+from mist_bundle.planning.plan import Plan, make_plan
 
 FOLD_COLUMN = "fold"
 # A last word on a plan, and files to add to its bundle

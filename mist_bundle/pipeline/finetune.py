@@ -12,9 +12,10 @@ from mist_bundle.bundle.generate import bundle_name
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.pipeline.configure import Configured, autoconfig
-from mist_bundle.planning.finetune import TransferOptions, adapt_plan, check_transfer_options, source_options
-from mist_bundle.planning.options import PlanOptions
-from mist_bundle.planning.plan import Plan, check_options
+from mist_bundle.planning.checks import check_options
+from mist_bundle.planning.finetune import adapt_plan, check_transfer_options, source_options
+from mist_bundle.planning.options import PlanOptions, TransferOptions
+from mist_bundle.planning.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 from math import ceil, prod
 from typing import Any
 
-from mist_bundle.catalog.choice import nearest
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.decision import Decision
+from mist_bundle.planning.options import TRANSFER_OPTIONS, PlanOptions, TransferOptions
 from mist_bundle.planning.plan import Plan
-from mist_bundle.planning.recipes import RECIPES
-from mist_bundle.planning.rules import Decision, Spacing, Triple
+from mist_bundle.planning.recipes import ASKED, RECIPES
+from mist_bundle.runtime.numerics.triples import Spacing, Triple, triple
 
-CHANNEL_STRATEGIES = ("average", "first", "skip")
-FREEZABLE = ("none", "encoder")
 # Arguments of MONAI's networks that say how many image channels go in and how many classes come out
 INPUT_ARGUMENTS = ("in_channels",)
 OUTPUT_ARGUMENTS = ("out_channels", "num_classes")
@@ -62,40 +60,13 @@ class SourceModel:
     patch_size: Triple | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TransferOptions:
-    """How weights are carried over and trained on.
-
-    Attributes:
-        replan: plan spacing and patch for the new data instead of keeping the source's.
-        channels: what an image channel without a namesake in the source begins from; None decides by the names.
-        freeze: "none" or "encoder".
-        unfreeze_epoch: the first epoch in which the frozen part is trained; None keeps it frozen to the end.
-        layer_decay: each stage of the network, seen from its output, learns at this factor of the next one's rate.
-    """
-
-    replan: bool = False
-    channels: str | None = None
-    freeze: str = "none"
-    unfreeze_epoch: int | None = None
-    layer_decay: float = 1.0
-
-
 def check_transfer_options(options: TransferOptions) -> None:
     """Raise InputError naming every option that cannot be met."""
     problems = [
-        Problem(f"--{name}", f"there is no choice {value!r}. {nearest(value, menu)}")
-        for name, value, menu in (
-            ("channels", options.channels or "average", CHANNEL_STRATEGIES),
-            ("freeze", options.freeze, FREEZABLE),
-        )
-        if value not in menu
+        Problem(f"--{name}", sentence)
+        for name, option in TRANSFER_OPTIONS.items()
+        if (value := getattr(options, name)) is not None and (sentence := option.kind.problem(value)) is not None
     ]
-    if not 0 < options.layer_decay <= 1:
-        problems.append(Problem("--layer_decay", f"is {options.layer_decay}; expected more than 0 and at most 1."))
-    if options.unfreeze_epoch is not None and options.unfreeze_epoch < 2:
-        message = f"is {options.unfreeze_epoch}; expected 2 or more, since epochs count from 1."
-        problems.append(Problem("--unfreeze_epoch", message))
     if options.unfreeze_epoch is not None and options.freeze == "none":
         problems.append(Problem("--unfreeze_epoch", "needs something frozen: pass --freeze encoder too."))
     if problems:
@@ -143,9 +114,9 @@ def patch_divisor(source: SourceModel) -> Triple:
         return source.plan.patch_divisor
     if "strides" in arguments:
         levels = [stride if isinstance(stride, Sequence) else [stride] * 3 for stride in arguments["strides"]]
-        return _triple(prod(int(level[axis]) for level in levels) for axis in range(3))
+        return triple(prod(int(level[axis]) for level in levels) for axis in range(3))
     if "blocks_down" in arguments:
-        return _triple([2 ** (len(arguments["blocks_down"]) - 1)] * 3)
+        return triple([2 ** (len(arguments["blocks_down"]) - 1)] * 3)
     return (UNKNOWN_DIVISOR, UNKNOWN_DIVISOR, UNKNOWN_DIVISOR)
 
 
@@ -194,7 +165,7 @@ def _patch(plan: Plan, source: SourceModel, options: TransferOptions, asked: fro
         had = "does not say its own" if source.patch_size is None else f"had {_text(source.patch_size)}"
         wanted = Decision(own.value, f"{own.because} Planned anew; {source.name} {had}.")
     divisor = patch_divisor(source)
-    fitted = _triple(ceil(size / part) * part for size, part in zip(wanted.value, divisor, strict=True))
+    fitted = triple(ceil(size / part) * part for size, part in zip(wanted.value, divisor, strict=True))
     if fitted == tuple(wanted.value):
         return wanted
     return Decision(fitted, f"{wanted.because} Raised to multiples of {_text(divisor)}, as the source's network asks.")
@@ -246,7 +217,7 @@ def _training(plan: Plan, source: SourceModel, options: TransferOptions) -> dict
         frozen = Decision(epochs, "The encoder keeps the source's weights to the end, as asked.")
     else:
         frozen = Decision(unfreeze - 1, f"The encoder keeps the source's weights until epoch {unfreeze}, as asked.")
-    decay = "Asked for." if options.layer_decay < 1 else "All stages learn at the same rate."
+    decay = ASKED if options.layer_decay < 1 else "All stages learn at the same rate."
     return {
         "initial_weights": Decision(source.name, "Training begins from its weights; configs/transfer.json lists them."),
         "frozen_epochs": frozen,
@@ -260,8 +231,3 @@ def _plain(name: str) -> str:
 
 def _text(values: Sequence[float]) -> str:
     return " x ".join(str(value) for value in values)
-
-
-def _triple(values: Any) -> Triple:
-    first, second, third = values
-    return (int(first), int(second), int(third))

@@ -6,32 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from mist_bundle.catalog.choice import find_choice
 from mist_bundle.catalog.networks import NETWORKS
-from mist_bundle.errors import Problem
 from mist_bundle.planning import rules
+from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.networks import fit_network_patch
 from mist_bundle.planning.patch_budget import decide_patch_budget
-from mist_bundle.planning.recipes import RECIPES, Recipe
-from mist_bundle.planning.rules import Decision, Spacing, Triple
+from mist_bundle.planning.recipes import ASKED, Recipe, asked_or_recipe
+from mist_bundle.runtime.numerics.triples import Spacing, Triple
 
 if TYPE_CHECKING:
     from mist_bundle.analysis.fingerprint import Fingerprint
     from mist_bundle.dataset.spec import DatasetSpec
     from mist_bundle.planning.options import PlanOptions
-
-
-def network_name(options: PlanOptions) -> str:
-    """The network asked for, or the recipe's; empty where the recipe is unknown."""
-    recipe = RECIPES.get(options.recipe)
-    return options.network or (recipe.network if recipe else "")
-
-
-def geometry_problems(options: PlanOptions) -> list[Problem]:
-    """What is wrong with sizes and spacings that were asked for."""
-    return [
-        Problem(f"--{name}", f"is {list(value)}; expected three numbers above 0, for example 1,1,1.")
-        for name in ("target_spacing", "patch_size", "max_patch_size")
-        if (value := getattr(options, name)) is not None and not (len(value) == 3 and all(axis > 0 for axis in value))
-    ]
 
 
 def decide_geometry(
@@ -59,17 +44,17 @@ def decide_geometry(
 
 
 def _decide_patch(median: Triple, spacing_mm: Spacing, options: PlanOptions, recipe: Recipe) -> Decision[Triple]:
-    limit = options.max_patch_size or recipe.max_patch_size
+    limit = asked_or_recipe("max_patch_size", options).value
     if options.patch_size is not None:
-        asked = Decision(options.patch_size, "Asked for.")
+        asked = Decision(options.patch_size, ASKED)
     elif recipe.patch_rule == "cover":
         asked = rules.decide_patch_cover(median, limit, recipe.max_patch_voxels)
     elif recipe.patch_rule == "budget":
-        batch_size = options.batch_size or recipe.batch_size
-        patches_per_pass = -(-batch_size // (options.accumulation_steps or recipe.accumulation_steps))
+        batch_size = asked_or_recipe("batch_size", options).value
+        patches_per_pass = -(-batch_size // asked_or_recipe("accumulation_steps", options).value)
         asked = decide_patch_budget(median, spacing_mm, limit, recipe.max_patch_voxels, patches_per_pass)
     else:
         asked = rules.decide_patch_power_of_two(median, limit)
-    row = find_choice(NETWORKS, network_name(options))
+    row = find_choice(NETWORKS, asked_or_recipe("network", options).value)
     fitted, reason = fit_network_patch(row, asked.value, spacing_mm, options.patch_divisor)
     return Decision(fitted, f"{asked.because} {reason}") if reason else asked

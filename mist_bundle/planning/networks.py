@@ -5,23 +5,19 @@ One function a sizing rule; what all of them share stands around them. Pure arit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite, prod
+from math import prod
 from typing import Any
 
-from mist_bundle.catalog.choice import Choice, is_user_code
-from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.catalog.choice import Choice
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.planning.rules import Decision
-from mist_bundle.planning.topology import Triple, fit_patch, unet_topology
+from mist_bundle.planning.decision import Decision
+from mist_bundle.planning.recipes import ASKED
+from mist_bundle.planning.topology import fit_patch, unet_topology
 from mist_bundle.runtime.numerics.patch_fit import with_deep_bottom
+from mist_bundle.runtime.numerics.triples import Triple
 
-OPTIONS = ("deep_supervision_heads", "deep_supervision_weights", "residual", "vae", "kernel_size", "patch_divisor")
-_OF_USERS = frozenset({"patch_divisor"})  # what a network that is not on the menu understands
-# arguments that follow from the data or belong to another option
-_SETTLED = {"in_channels": "the data", "out_channels": "the data", "deep_supervision": "--deep_supervision_heads"}
-KERNEL_SIZES = (3, 5, 7)
 DEFAULT_KERNEL_SIZE = 3
 MIN_LEVELS = 3  # DynUNet wants at least one level between input and bottleneck
 
@@ -127,51 +123,8 @@ def _nearest(patch_size: Triple, divisor: Triple) -> Triple:
     return with_deep_bottom(rounded, divisor)
 
 
-def option_problems(network: str, asked: Mapping[str, Any]) -> list[Problem]:
-    """What is wrong with the options that were asked for a network (None: not asked)."""
-    given = {name: value for name, value in asked.items() if value is not None}
-    problems = [
-        Problem(f"--{name}", f"is {value!r}; expected {expected}.")
-        for name, fits, expected in _VALUES
-        if (value := given.get(name)) is not None and not fits(value)
-    ]
-    if network not in NETWORKS and not is_user_code(network):
-        return problems  # the misspelt name is reported already
-    takes = NETWORKS[network].takes if network in NETWORKS else _OF_USERS
-    heads = given.get("deep_supervision_heads")
-    weights = given.get("deep_supervision_weights")
-    for name in given:
-        option = "deep_supervision_heads" if name == "deep_supervision_weights" else name
-        if option in takes:
-            continue
-        able = ", ".join(other for other, row in NETWORKS.items() if option in row.takes) or "your own networks"
-        problems.append(Problem(f"--{name}", f"means nothing to the network {network}. It does to: {able}."))
-    if weights is not None and heads is not None and len(weights) != heads + 1:
-        problems.append(Problem("--deep_supervision_weights", _weights_text(len(weights), heads)))
-    return problems
-
-
-def argument_problems(option: str, given: Mapping[str, Any] | None, settled: Mapping[str, str]) -> Iterator[Problem]:
-    """What is wrong with further arguments of a network or a loss, as far as their names tell.
-
-    Args:
-        option: "--network_arguments", say.
-        given: names and values.
-        settled: name of an argument that cannot be chosen here -> what it follows from.
-    """
-    for name in given or {}:
-        if not name.isidentifier() or name.startswith("_"):
-            yield Problem(option, f"holds {name!r}; expected names of arguments.")
-        elif name in settled:
-            yield Problem(option, f"holds {name!r}, which follows from {settled[name]}; leave it out.")
-
-
-def network_argument_problems(given: Mapping[str, Any] | None) -> Iterator[Problem]:
-    """What is wrong with --network_arguments, as far as their names tell; the rest shows when the network is built."""
-    return argument_problems("--network_arguments", given, _SETTLED)
-
-
-def _weights_text(count: int, heads: int) -> str:
+def head_weights_problem(count: int, heads: int) -> str:
+    """The sentence about weights that are not as many as the outputs."""
     return f"holds {count} numbers; expected {heads + 1}: the output itself, then its {heads} auxiliary heads."
 
 
@@ -184,8 +137,8 @@ def decide_head_weights(asked: Sequence[float] | None, heads: int) -> Decision[t
     if asked is None:
         return None
     if len(asked) != heads + 1:
-        raise InputError(Problem("--deep_supervision_weights", _weights_text(len(asked), heads)))
-    return Decision(tuple(asked), "Asked for.")
+        raise InputError(Problem("--deep_supervision_weights", head_weights_problem(len(asked), heads)))
+    return Decision(tuple(asked), ASKED)
 
 
 def _dynamic_unet(row: Choice, request: SizeRequest) -> NetworkSize:
@@ -366,14 +319,6 @@ def _lists(triples: Sequence[Triple]) -> list[list[int]]:
     return [list(triple) for triple in triples]
 
 
-def _are_weights(values: Sequence[float]) -> bool:
-    return len(values) > 0 and values[0] > 0 and all(isfinite(value) and value >= 0 for value in values)
-
-
-def _are_divisors(values: Sequence[int]) -> bool:
-    return len(values) == 3 and all(type(value) is int and value > 0 for value in values)
-
-
 def _text(values: Sequence[int]) -> str:
     return " x ".join(str(value) for value in values)
 
@@ -384,15 +329,6 @@ FIXED_STRIDES: dict[str, tuple[int, ...]] = {
     "swin_unetr": (1, 2, 2, 2, 2, 2),
     "segresnet": (1, 2, 2, 2),
 }
-
-_VALUES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("deep_supervision_heads", lambda value: type(value) is int and value >= 0, "0 (none) or more"),
-    ("residual", lambda value: type(value) is bool, "--residual or --noresidual alone"),
-    ("vae", lambda value: type(value) is bool, "--vae or --novae alone"),
-    ("deep_supervision_weights", lambda value: _are_weights(value), "numbers of 0 or more, the first above 0"),
-    ("patch_divisor", lambda value: _are_divisors(value), "three whole numbers above 0, or one for all axes"),
-    ("kernel_size", lambda value: type(value) is int and value in KERNEL_SIZES, "3, 5 or 7"),
-)
 
 _RULES: dict[str, Callable[[Choice, SizeRequest], NetworkSize]] = {
     "dynamic_unet": _dynamic_unet,

@@ -1,59 +1,299 @@
-"""What the user may ask for, before anything is decided."""
+"""What the user may ask for, before anything is decided: each option is declared here and nowhere else.
+
+A field of `PlanOptions` says of which kind its values are (type and bounds), what --help writes about it, and whether
+recipes set it. The command line, its help, the checks and the recipes all read these fields.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from mist_bundle.planning.rules import Spacing, Triple
+from mist_bundle.catalog.augmentations import AUGMENTATIONS
+from mist_bundle.catalog.losses import COMPOSITE_WEIGHTINGS, LOSSES
+from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.catalog.optimizers import OPTIMIZERS
+from mist_bundle.catalog.precisions import PRECISIONS
+from mist_bundle.catalog.schedules import SCHEDULES
+from mist_bundle.runtime.numerics.triples import Spacing, Triple
+from mist_bundle.runtime.settings import FLIP_AXES, OR_NONE, SETTINGS
+from mist_bundle.runtime.values import JsonObject, Kind, Number, Several, Switch, Text, Whole, Word
+
+AUTO = "auto"
+
+
+class ClassWeights(Several):
+    """`auto`, or one number for each output of the network."""
+
+    def read(self, text: str) -> Any:
+        return text.strip() if text.strip() == AUTO else super().read(text)
+
+    def clean(self, value: Any) -> Any:
+        return value if isinstance(value, str) else super().clean(value)
+
+    def holds(self, value: Any) -> bool:
+        return value == AUTO or (super().holds(value) and any(weight > 0 for weight in value))
+
+    @property
+    def expected(self) -> str:
+        return "auto, or numbers of 0 or more, one of them above 0, like 0.5,1,2"
+
+
+class HeadWeights(Several):
+    """Weights of the outputs in the loss; the output itself counts."""
+
+    def holds(self, value: Any) -> bool:
+        return super().holds(value) and value[0] > 0
+
+    @property
+    def expected(self) -> str:
+        return "numbers of 0 or more, the first above 0"
+
+
+class KernelSize(Whole):
+    """An odd size of a depthwise convolution."""
+
+    sizes = (3, 5, 7)
+
+    def holds(self, value: Any) -> bool:
+        return super().holds(value) and value in self.sizes
+
+    @property
+    def expected(self) -> str:
+        return "3, 5 or 7"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Option:
+    """One declared option.
+
+    Attributes:
+        name: as it is typed, without the dashes.
+        kind: what its values may be.
+        about: what --help says.
+        default: None leaves the decision to the recipe or the data.
+        by_recipe: every recipe has a value for it.
+        of_network: it means something to some networks only (`takes` in the catalogue).
+        public: it can be typed; the others are set by the package itself.
+    """
+
+    name: str
+    kind: Kind
+    about: str
+    default: Any
+    by_recipe: bool
+    of_network: bool
+    public: bool
+
+
+def _option(
+    kind: Kind,
+    about: str,
+    *,
+    default: Any = None,
+    by_recipe: bool = False,
+    of_network: bool = False,
+    public: bool = True,
+) -> Any:
+    facts = {"kind": kind, "about": about, "by_recipe": by_recipe, "of_network": of_network, "public": public}
+    return field(default=default, metadata=facts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanOptions:
     """What the user may ask for; None leaves the decision to the recipe or the data."""
 
-    recipe: str = "paper"
-    network: str | None = None
-    network_arguments: Mapping[str, Any] | None = None
-    deep_supervision_heads: int | None = None
-    deep_supervision_weights: tuple[float, ...] | None = None  # of the outputs, full resolution first
-    residual: bool | None = None
-    vae: bool | None = None
-    kernel_size: int | None = None
-    patch_divisor: Triple | None = None  # what the patches of a user's own network must be multiples of
-    loss: str | None = None
-    loss_arguments: Mapping[str, Any] | None = None
-    folds: int = 5
-    val_fraction: float | None = None
-    epochs: int | None = None
-    steps_per_epoch: int | None = None
-    batch_size: int | None = None
-    patch_size: Triple | None = None
-    max_patch_size: Triple | None = None
-    target_spacing: Spacing | None = None
-    optimizer: str | None = None
-    learning_rate: float | None = None
-    schedule: str | None = None
-    warmup_steps: int | None = None
-    weight_decay: float | None = None
-    l1_penalty: float | None = None
-    grad_clip_norm: float | None = None
-    accumulation_steps: int | None = None
-    ema_decay: float | None = None
-    early_stopping: int | None = None
-    precision: str | None = None
-    compile: bool | None = None
-    augmentation: str | None = None
-    seed: int = 42
-    skip_preprocessing: bool = False
-    bias_correction: bool = False
-    distance_maps: bool = False
-    normalize_distance_maps: bool = True
-    distance_maps_in_mm: bool = False
-    composite_weighting: str | None = None
-    class_weights: tuple[float, ...] | str | None = None  # "auto": from the voxels of each class
-    ignore_label: int | None = None
-    regions: bool | None = None
-    region_labels: tuple[int, ...] | None = None
-    flip_axes: tuple[int, ...] | None = None
+    network: str | None = _option(
+        Word(choices=NETWORKS, what="network", own=True),
+        "name from `mist-bundle networks`, or your own: my_package.my_module.MyNet or path/to/file.py:MyNet.",
+        by_recipe=True,
+    )
+    network_arguments: Mapping[str, Any] | None = _option(
+        JsonObject(), "JSON object of further arguments of the network, for example '{\"width\": 16}'."
+    )
+    patch_divisor: Triple | None = _option(
+        SETTINGS["patch_divisor"],
+        "what the patch must be a multiple of, for a network that is not on the menu: 16, or 16,16,8.",
+        of_network=True,
+    )
+    deep_supervision_heads: int | None = _option(
+        Whole(low=0, high=16, why=OR_NONE),
+        "auxiliary outputs in training, 0 for none.",
+        by_recipe=True,
+        of_network=True,
+    )
+    deep_supervision_weights: tuple[float, ...] | None = _option(
+        HeadWeights(of=Number(low=0), least=1),
+        "of the output and its auxiliary heads in the loss, 1,0.5,0.25 by default.",
+        of_network=True,
+    )
+    residual: bool | None = _option(
+        Switch(),
+        "blocks with a shortcut (--residual) or plain ones (--noresidual).",
+        by_recipe=True,
+        of_network=True,
+    )
+    vae: bool | None = _option(
+        Switch(),
+        "regularise by a variational autoencoder that redraws the image from the bottleneck (training only).",
+        of_network=True,
+    )
+    kernel_size: int | None = _option(KernelSize(), "of MedNeXt's depthwise convolutions: 3, 5 or 7.", of_network=True)
+    loss: str | None = _option(
+        Word(choices=LOSSES, what="loss", own=True),
+        "name from `mist-bundle losses`, or your own as for the network; the recipe's by default.",
+        by_recipe=True,
+    )
+    loss_arguments: Mapping[str, Any] | None = _option(
+        JsonObject(), "JSON object of further arguments of the loss, for example '{\"alpha\": 0.7}'."
+    )
+    recipe: str = _option(Text(), "name from `mist-bundle recipes`.", default="paper")
+    folds: int = _option(
+        Whole(low=2, high=10_000, why=", since each fold is tested once"),
+        "number of cross-validation folds.",
+        default=5,
+    )
+    val_fraction: float | None = _option(
+        Number(low=0, high=1, open_high=True),
+        "part of each training set held back to choose the best weights.",
+        by_recipe=True,
+    )
+    epochs: int | None = _option(SETTINGS["epochs"], "of each training.", by_recipe=True)
+    steps_per_epoch: int | None = _option(SETTINGS["steps_per_epoch"], "optimizer steps of an epoch.")
+    batch_size: int | None = _option(
+        SETTINGS["batch_size"], "patches of one optimizer step, over all GPUs together.", by_recipe=True
+    )
+    patch_size: Triple | None = _option(
+        SETTINGS["patch_size"], "voxels, for example 64,64,32; changed to what the network takes."
+    )
+    max_patch_size: Triple | None = _option(
+        SETTINGS["patch_size"], "the largest patch that the rule may choose.", by_recipe=True
+    )
+    target_spacing: Spacing | None = _option(
+        Several(of=Number(low=0, open_low=True, high=1000), length=3, repeat=True), "millimetres, for example 1,1,3."
+    )
+    optimizer: str | None = _option(
+        Word(choices=OPTIMIZERS, what="optimizer"), "name from `mist-bundle optimizers`.", by_recipe=True
+    )
+    learning_rate: float | None = _option(
+        SETTINGS["learning_rate"], "the initial one, after the warm-up.", by_recipe=True
+    )
+    schedule: str | None = _option(
+        Word(choices=SCHEDULES, what="schedule"),
+        "of the learning rate, name from `mist-bundle schedules`.",
+        by_recipe=True,
+    )
+    warmup_steps: int | None = _option(
+        SETTINGS["warmup_steps"], "optimizer steps in which the rate rises; cut where it would not fit the run."
+    )
+    weight_decay: float | None = _option(
+        SETTINGS["weight_decay"], "L2 penalty (decoupled with adamw), 0 for none.", by_recipe=True
+    )
+    l1_penalty: float | None = _option(SETTINGS["l1_penalty"], "L1 penalty, 0 for none.", by_recipe=True)
+    grad_clip_norm: float | None = _option(
+        SETTINGS["grad_clip_norm"], "largest norm of the gradients, 0 for no clipping.", by_recipe=True
+    )
+    accumulation_steps: int | None = _option(
+        SETTINGS["accumulation_steps"],
+        "passes in which one GPU computes the patches of a step, where it cannot hold all at once.",
+        by_recipe=True,
+    )
+    ema_decay: float | None = _option(
+        SETTINGS["ema_decay"],
+        "validate and keep an exponential moving average of the weights with this decay, 0 for none.",
+        by_recipe=True,
+    )
+    early_stopping: int | None = _option(
+        SETTINGS["early_stopping"],
+        "stop after so many validations without a better score, 0 for never.",
+        by_recipe=True,
+    )
+    precision: str | None = _option(
+        Word(choices=PRECISIONS, what="precision"),
+        "auto, fp32, bf16 or fp16 (with a gradient scaler, on CUDA).",
+        by_recipe=True,
+    )
+    compile: bool | None = _option(Switch(), "torch.compile the network for training.", by_recipe=True)
+    augmentation: str | None = _option(
+        Word(choices=AUGMENTATIONS, what="augmentation"), "name from `mist-bundle augmentations`.", by_recipe=True
+    )
+    composite_weighting: str | None = _option(
+        Word(choices=COMPOSITE_WEIGHTINGS, what="composite weighting"),
+        "share of Dice + CE in a composite loss: constant (one half), linear or cosine (from all of the loss down to "
+        "nothing at the last epoch).",
+    )
+    class_weights: tuple[float, ...] | str | None = _option(
+        ClassWeights(of=Number(low=0), least=1),
+        "auto, or one number for each output of the network, the background first.",
+    )
+    ignore_label: int | None = _option(
+        Whole(), "label value of voxels that nobody has labelled: they neither train nor count."
+    )
+    regions: bool | None = _option(
+        Switch(),
+        "train the final classes themselves, which may overlap, each with a sigmoid; --noregions trains the labels. By "
+        "default regions, where the final classes overlap and some label is none of them by itself.",
+        by_recipe=True,
+    )
+    region_labels: tuple[int, ...] | None = _option(
+        Several(of=Whole(), least=1, distinct=True),
+        "the label that each region writes into the label map; by default its own most frequent one.",
+    )
+    normalize_distance_maps: bool = _option(
+        Switch(),
+        "scale distance maps to -1 inside and 1 outside; --nonormalize_distance_maps for distances as they are.",
+        default=True,
+    )
+    distance_maps_in_mm: bool = _option(Switch(), "measure distances in millimetres instead of voxels.", default=False)
+    flip_axes: tuple[int, ...] | None = _option(
+        FLIP_AXES,
+        "axes that may be flipped in training and testing: 1,2 where left and right differ, [] for none.",
+        by_recipe=True,
+    )
+    bias_correction: bool = _option(Switch(), "N4 bias field correction (MR only).", default=False)
+    skip_preprocessing: bool = _option(
+        Switch(), "the files are preprocessed already; read them as they are.", default=False
+    )
+    seed: int = _option(SETTINGS["seed"], "of the folds and of the training.", default=42)
+    distance_maps: bool = _option(
+        Switch(), "the user's own loss says that it needs distance maps.", default=False, public=False
+    )
+
+
+CHANNEL_STRATEGIES = ("average", "first", "skip")
+FREEZABLE = ("none", "encoder")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TransferOptions:
+    """How another bundle's weights are carried over and trained on."""
+
+    replan: bool = _option(
+        Switch(), "plan spacing and patch for the new data; by default the source's are kept.", default=False
+    )
+    channels: str | None = _option(
+        Word(choices=CHANNEL_STRATEGIES),
+        "what an image channel without a namesake in the source begins from: average, first or skip.",
+    )
+    freeze: str = _option(
+        Word(choices=FREEZABLE), "none, or encoder to keep the source's encoder as it is.", default="none"
+    )
+    unfreeze_epoch: int | None = _option(
+        Whole(low=2, high=10**6, why=", since epochs count from 1"),
+        "the first epoch in which the frozen encoder is trained too.",
+    )
+    layer_decay: float = _option(
+        Number(low=0, open_low=True, high=1),
+        "each stage, seen from the output, learns at this factor of the next one's rate (0.8, say).",
+        default=1.0,
+    )
+
+
+def _declared(kind: type[PlanOptions] | type[TransferOptions]) -> dict[str, Option]:
+    """The options of a class, in the order in which --help lists them."""
+    return {one.name: Option(name=one.name, default=one.default, **one.metadata) for one in fields(kind)}
+
+
+OPTIONS = _declared(PlanOptions)
+TRANSFER_OPTIONS = _declared(TransferOptions)

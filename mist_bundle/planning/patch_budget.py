@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod, sqrt
 
-from mist_bundle.planning.rules import ANISOTROPY_RATIO, Decision, Triple, joined
+from mist_bundle.planning.decision import Decision
+from mist_bundle.planning.rules import ANISOTROPY_RATIO, joined
 from mist_bundle.planning.topology import fit_patch
+from mist_bundle.runtime.numerics.triples import Triple, triple
 
 STEP = 32  # edges of 32 voxels and more are multiples of it
 MIN_SLICES = 5
@@ -39,7 +41,7 @@ def decide_patch_budget(
     else:
         patch = _isotropic(median, spacing_mm, budget)
         form = "as near to a cube in millimetres as the image allows"
-    capped = _triple([min(size, limit) for size, limit in zip(patch, max_patch_size, strict=True)])
+    capped = triple([min(size, limit) for size, limit in zip(patch, max_patch_size, strict=True)])
     because = f"MIST 2.3: {budget} voxels (for a batch of {batch_size}), {form}; median image {joined(median)}."
     return Decision(capped, because)
 
@@ -54,7 +56,7 @@ def _isotropic(median: Triple, spacing_mm: Sequence[float], budget: int) -> Trip
             patch[axis] = _floor(min(round(edge_mm / spacing_mm[axis]), median[axis]))
         left /= prod(patch[axis] for axis in full)
         free = [axis for axis in free if axis not in full] if full else []
-    return _triple([patch[axis] for axis in range(3)])
+    return triple([patch[axis] for axis in range(3)])
 
 
 def _quasi_2d(median: Triple, spacing_mm: Sequence[float], budget: int) -> Triple:
@@ -64,7 +66,7 @@ def _quasi_2d(median: Triple, spacing_mm: Sequence[float], budget: int) -> Tripl
 
     def with_slices(count: int) -> Triple:
         edge = _floor(min(round(sqrt(budget / count)), plane))
-        return _triple([count if axis == coarse else edge for axis in range(3)])
+        return triple([count if axis == coarse else edge for axis in range(3)])
 
     # a number of slices that the network's strides divide, rather more than fewer
     candidates = [*range(slices, median[coarse] + 1), *range(slices - 1, 0, -1)]
@@ -74,8 +76,3 @@ def _quasi_2d(median: Triple, spacing_mm: Sequence[float], budget: int) -> Tripl
 
 def _floor(size: int) -> int:
     return size // STEP * STEP if size >= STEP else max(1, size)
-
-
-def _triple(values: Sequence[int]) -> Triple:
-    first, second, third = values
-    return first, second, third

@@ -14,29 +14,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mist_bundle.catalog.augmentations import AUGMENTATIONS
-from mist_bundle.catalog.choice import Choice, find_choice, is_user_code, nearest
-from mist_bundle.catalog.losses import LOSSES
+from mist_bundle.catalog.choice import Choice, find_choice
 from mist_bundle.catalog.networks import NETWORKS
-from mist_bundle.errors import Collecting, InputError, Problem
+from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
-from mist_bundle.planning.bounds import number_problems
-from mist_bundle.planning.geometry import decide_geometry, geometry_problems, network_name
+from mist_bundle.planning.checks import check_data_options, check_options
+from mist_bundle.planning.decision import Decision
+from mist_bundle.planning.geometry import decide_geometry
 from mist_bundle.planning.networks import (
     DEFAULT_KERNEL_SIZE,
-    OPTIONS,
     NetworkSize,
     SizeRequest,
     decide_head_weights,
-    network_argument_problems,
-    option_problems,
     size_network,
 )
-from mist_bundle.planning.objective import check_objective, decide_objective, objective_problems
-from mist_bundle.planning.optimisation import decide_optimisation, menu_problems
+from mist_bundle.planning.objective import decide_objective
+from mist_bundle.planning.optimisation import decide_optimisation
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.plan_json import read_fields
-from mist_bundle.planning.recipes import RECIPES, Recipe
-from mist_bundle.planning.rules import Decision, Spacing, Triple
+from mist_bundle.planning.recipes import ASKED, NOT_ASKED, RECIPES, Recipe, asked_or_recipe, by_recipe
+from mist_bundle.runtime.numerics.triples import Spacing, Triple
 
 if TYPE_CHECKING:
     from mist_bundle.analysis.fingerprint import Fingerprint
@@ -207,48 +204,17 @@ class Plan:
         return cls(**read_fields(cls, stored, place))
 
 
-def check_options(options: PlanOptions) -> None:
-    """Raise InputError naming every option that cannot be met."""
-    problems = [
-        Problem(f"--{name}", f"there is no {name} called {value!r}. {nearest(value, menu)}")
-        for name, value, menu in (
-            ("recipe", options.recipe, RECIPES),
-            ("network", options.network, NETWORKS),
-            ("loss", options.loss, LOSSES),
-        )
-        if value is not None and value not in menu and not (name != "recipe" and is_user_code(value))
-    ]
-    problems += option_problems(network_name(options), {name: getattr(options, name) for name in OPTIONS})
-    problems += network_argument_problems(options.network_arguments)
-    problems += [*menu_problems(options), *number_problems(options)]
-    problems += objective_problems(options)
-    problems += geometry_problems(options)
-    if problems:
-        raise InputError(problems)
-
-
-def check_data_options(spec: DatasetSpec, options: PlanOptions) -> None:
-    """Raise InputError naming every option that does not fit the data set, as far as its description tells."""
-    problems: list[Problem] = []
-    if options.bias_correction and spec.modality != "mr":
-        message = f"corrects the bias field of MR images; the data set's modality is {spec.modality!r}. Leave it out."
-        problems.append(Problem("--bias_correction", message))
-    with Collecting(problems):
-        check_objective(spec, options)
-    if problems:
-        raise InputError(problems)
-
-
 def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions) -> Plan:
     """Decide everything.
 
     Raises:
-        InputError: an option is unknown or out of range.
+        InputError: an option is unknown or out of range, or does not fit the data set.
     """
     check_options(options)
     recipe = RECIPES[options.recipe]
     if options.ignore_label is not None:
         spec = spec.with_ignore_label(options.ignore_label)
+    check_data_options(spec, options)
     geometry = decide_geometry(spec, fingerprint, options, recipe)
     objective = decide_objective(spec, fingerprint.class_voxels, options, recipe)
     num_outputs = len(spec.final_classes) if objective["regions"].value else spec.num_classes
@@ -294,7 +260,7 @@ def _decide_intensity(
     else:
         mode = Decision("per_image", f"{spec.modality.upper()}: each image by its own 0.5 and 99.5 percentile.")
         windows = Decision((), "Nothing is stored: each image is measured when it is preprocessed.")
-    bias = Decision(options.bias_correction, "Asked for." if options.bias_correction else "Not asked for.")
+    bias = Decision(options.bias_correction, ASKED if options.bias_correction else NOT_ASKED)
     return {
         "normalization": mode,
         "intensity_windows": windows,
@@ -306,11 +272,11 @@ def _decide_intensity(
 def _decide_network(
     spec: DatasetSpec, options: PlanOptions, recipe: Recipe, geometry: Mapping[str, Any], num_outputs: int
 ) -> dict[str, Any]:
-    row = find_choice(NETWORKS, network_name(options))
-    residual = _network_option("residual", options, row, recipe.residual)
-    wanted = _network_option("deep_supervision_heads", options, row, recipe.deep_supervision_heads)
-    if recipe.deep_supervision_heads == 0 and options.deep_supervision_heads is None:
-        wanted = Decision(0, f"Recipe {options.recipe}.")
+    row = find_choice(NETWORKS, asked_or_recipe("network", options).value)
+    residual = _network_option("residual", options, row)
+    wanted = _network_option("deep_supervision_heads", options, row)
+    if recipe.options.deep_supervision_heads == 0 and options.deep_supervision_heads is None:
+        wanted = Decision(0, by_recipe(options.recipe))
     size = size_network(
         row,
         SizeRequest(
@@ -328,7 +294,7 @@ def _decide_network(
     if wanted.value > size.max_heads:
         heads = Decision(size.max_heads, f"{wanted.because} {wanted.value} wanted; the network has room for fewer.")
     return {
-        "network": _asked_or_recipe(options.network, recipe.network, options.recipe),
+        "network": asked_or_recipe("network", options),
         "network_arguments": {**size.arguments, **(options.network_arguments or {})},
         "asked_network_arguments": options.network_arguments or None,
         "deep_supervision_weights": decide_head_weights(options.deep_supervision_weights, heads.value),
@@ -336,19 +302,19 @@ def _decide_network(
         "patch_divisor": (options.patch_divisor or (1, 1, 1)) if row.sizing == "user" else size.divisor,
         "residual": residual,
         "deep_supervision_heads": heads,
-        "vae": Decision(bool(options.vae), "Asked for." if options.vae else "Not asked for."),
+        "vae": Decision(bool(options.vae), ASKED if options.vae else NOT_ASKED),
     }
 
 
-def _network_option(name: str, options: PlanOptions, row: Choice, of_recipe: Any) -> Decision[Any]:
-    asked = getattr(options, name)
-    if asked is not None:
-        return Decision(asked, "Asked for.")
+def _network_option(name: str, options: PlanOptions, row: Choice) -> Decision[Any]:
+    decided = asked_or_recipe(name, options)
+    if decided.because == ASKED:
+        return decided
     if name not in row.takes:
-        return Decision(type(of_recipe)(0), "Not a choice with this network.")
+        return Decision(type(decided.value)(0), "Not a choice with this network.")
     if name in row.defaults:
         return Decision(row.defaults[name], "The network's own default.")
-    return Decision(of_recipe, f"Recipe {options.recipe}.")
+    return decided
 
 
 def _branches(size: NetworkSize, heads: int) -> dict[str, Any]:
@@ -363,16 +329,16 @@ def _branches(size: NetworkSize, heads: int) -> dict[str, Any]:
 
 
 def _decide_training(fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
-    batch = _asked_or_recipe(options.batch_size, recipe.batch_size, options.recipe)
+    batch = asked_or_recipe("batch_size", options)
     if options.batch_size is None and recipe.batch_because:
         batch = Decision(batch.value, f"{batch.because} {recipe.batch_because}")
-    val_fraction = _asked_or_recipe(options.val_fraction, recipe.val_fraction, options.recipe)
+    val_fraction = asked_or_recipe("val_fraction", options)
     largest_fold = -(-len(fingerprint.cases) // options.folds)
     num_training = max(1, round((len(fingerprint.cases) - largest_fold) * (1 - val_fraction.value)))
     steps = rules.decide_steps_per_epoch(num_training, batch.value, recipe.min_steps_per_epoch)
     if options.steps_per_epoch is not None:
-        steps = Decision(options.steps_per_epoch, "Asked for.")
-    epochs = _asked_or_recipe(options.epochs, recipe.epochs, options.recipe)
+        steps = Decision(options.steps_per_epoch, ASKED)
+    epochs = asked_or_recipe("epochs", options)
     return {
         "recipe": Decision(options.recipe, recipe.about),
         **decide_optimisation(options, recipe, epochs.value * steps.value),
@@ -380,31 +346,27 @@ def _decide_training(fingerprint: Fingerprint, options: PlanOptions, recipe: Rec
         "steps_per_epoch": steps,
         "batch_size": batch,
         "val_fraction": val_fraction,
-        "val_interval": Decision(min(recipe.val_interval, epochs.value), f"Recipe {options.recipe}."),
+        "val_interval": Decision(min(recipe.val_interval, epochs.value), by_recipe(options.recipe)),
     }
 
 
 def _decide_inference(options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
-    flips = _asked_or_recipe(options.flip_axes, recipe.flip_axes, options.recipe)
+    flips = asked_or_recipe("flip_axes", options)
     axes = tuple(sorted(set(flips.value)))
     flips = Decision(axes, flips.because)
-    augmentation = options.augmentation or recipe.augmentation
+    augmentation = asked_or_recipe("augmentation", options).value
     if not AUGMENTATIONS[augmentation].kwargs.get("enabled", True):
         tta, reason = (), "Training shows nothing mirrored."
     elif recipe.test_time_flips:
         tta, reason = axes, "The axes flipped in training."
     else:
-        tta, reason = (), f"Recipe {options.recipe} saves the time."
+        tta, reason = (), f"Recipe {options.recipe!r} saves the time."
     return {
         "overlap": Decision(OVERLAP, "MIST 2.3: sliding windows overlap by half."),
         "sigma_scale": Decision(SIGMA_SCALE, "MIST 2.3: Gaussian blending with sigma 0.125 of the patch."),
         "flip_axes": flips,
         "test_time_flip_axes": Decision(tta, reason),
     }
-
-
-def _asked_or_recipe(asked: Any, of_recipe: Any, recipe: str) -> Decision[Any]:
-    return Decision(of_recipe, f"Recipe {recipe}.") if asked is None else Decision(asked, "Asked for.")
 
 
 def _default_label_name(label: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.planning.rules import Decision
+from mist_bundle.planning.decision import Decision
 
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", type(None): "null"}
 

@@ -7,15 +7,12 @@ code of mist-medical.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import floor, log2, prod
-from typing import Generic, TypeVar
 
 import numpy as np
 
-Value = TypeVar("Value")
-Triple = tuple[int, int, int]
-Spacing = tuple[float, float, float]
+from mist_bundle.planning.decision import Decision
+from mist_bundle.runtime.numerics.triples import Spacing, Triple, triple
 
 CROP_MIN_REDUCTION = 0.20  # MIST 2.2: crop when it saves at least a fifth of the volume on average
 ANISOTROPY_RATIO = 3.0  # MIST 2.2
@@ -23,14 +20,6 @@ COARSE_AXIS_PERCENTILE = 10.0  # MIST 2.2
 MAX_IMAGE_BYTES = 2 * 10**9  # MIST 2.2, read as 2.3.0 does: 2e9 bytes of float32
 SPACING_GROWTH = 1.25  # MIST 2.2
 SPARSE_FRACTION_2_3_0 = 0.8  # what 2.3.0 tests instead of the paper's ratio
-
-
-@dataclass(frozen=True, slots=True)
-class Decision(Generic[Value]):
-    """A decided value and the sentence that says why."""
-
-    value: Value
-    because: str
 
 
 def decide_crop(volume_reductions: Sequence[float]) -> Decision[bool]:
@@ -79,13 +68,13 @@ def resampled_shape(shape: Sequence[int], spacing_mm: Iterable[float], target_mm
     sizes = [
         max(1, floor(size * own / target + 0.5)) for size, own, target in zip(shape, spacing_mm, target_mm, strict=True)
     ]
-    return (sizes[0], sizes[1], sizes[2])
+    return triple(sizes)
 
 
 def median_shape(shapes: Sequence[Triple]) -> Triple:
     """Median per axis, as a whole number of voxels."""
     median = np.median(np.asarray(shapes), axis=0)
-    return (int(median[0]), int(median[1]), int(median[2]))
+    return triple(median)
 
 
 def decide_patch_power_of_two(median: Triple, max_patch_size: Triple) -> Decision[Triple]:
@@ -94,7 +83,7 @@ def decide_patch_power_of_two(median: Triple, max_patch_size: Triple) -> Decisio
         2 ** floor(log2(max(1, min(size, limit)))) for size, limit in zip(median, max_patch_size, strict=True)
     )
     because = f"Largest power of two within the median image {joined(median)} and the maximum {joined(max_patch_size)}."
-    return Decision((patch[0], patch[1], patch[2]), because)
+    return Decision(triple(patch), because)
 
 
 def decide_patch_cover(median: Triple, max_patch_size: Triple, max_voxels: int) -> Decision[Triple]:
@@ -107,7 +96,7 @@ def decide_patch_cover(median: Triple, max_patch_size: Triple, max_voxels: int) 
         patch[axis] -= 1
     shrunk = tuple(patch) != tuple(median)
     because = f"Median image {joined(median)}" + (f" shrunk to {max_voxels} voxels." if shrunk else ", whole.")
-    return Decision((patch[0], patch[1], patch[2]), because)
+    return Decision(triple(patch), because)
 
 
 def decide_nonzero(nonzero_fractions: Sequence[float], nonzero_ratio: float | None) -> Decision[bool]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable
 from typing import Any
 
 from mist_bundle.planning.plan import Plan
+from mist_bundle.planning.recipes import NOT_ASKED, RECIPES, by_recipe
 
 Row = tuple[str, str, str]
+_BY_RECIPE = frozenset(by_recipe(name) for name in RECIPES)
 _FIRST = ("network", "loss", "epochs", "batch size", "learning rate")  # what everybody asks for
 
 
@@ -21,7 +22,7 @@ def decision_rows(plan: Plan) -> list[Row]:
 def is_plain(name: str, because: str) -> bool:
     """Whether a decision deserves no row of its own: nobody asked for anything else, and it is not one of the first."""
     first = name.replace("_", " ") in _FIRST
-    return not first and (because == "Not asked for." or re.fullmatch(r"Recipe \w+\.", because) is not None)
+    return not first and (because == NOT_ASKED or because in _BY_RECIPE)
 
 
 def decisions_text(plan: Plan, width: int = 120) -> str:

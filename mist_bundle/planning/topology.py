@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, prod
-from typing import Any
+
+from mist_bundle.runtime.numerics.triples import Triple, triple
 
 MAX_DOWNSAMPLINGS = 5
 # An axis is halved while it has at least eight voxels: the bottleneck keeps four (MIST 2.3.0, MONAI's DynUNet tutorial)
 MIN_SIZE_TO_HALVE = 8
 # Coarse axes are left alone until the others have caught up with them
 MAX_SPACING_RATIO = 2.0
-
-Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +28,7 @@ class Topology:
     @property
     def divisor(self) -> Triple:
         """What every patch axis must be a multiple of."""
-        return _triple(prod(stride[axis] for stride in self.strides) for axis in range(3))
+        return triple(prod(stride[axis] for stride in self.strides) for axis in range(3))
 
 
 def unet_topology(patch_size: Sequence[int], spacing_mm: Sequence[float]) -> Topology:
@@ -44,10 +43,10 @@ def unet_topology(patch_size: Sequence[int], spacing_mm: Sequence[float]) -> Top
     strides: list[Triple] = [(1, 1, 1)]
     while True:
         fine = [value / min(spacing) <= MAX_SPACING_RATIO for value in spacing]
-        stride = _triple(2 if fine[axis] and size[axis] >= MIN_SIZE_TO_HALVE else 1 for axis in range(3))
+        stride = triple(2 if fine[axis] and size[axis] >= MIN_SIZE_TO_HALVE else 1 for axis in range(3))
         if stride == (1, 1, 1) or len(strides) > MAX_DOWNSAMPLINGS:
             break
-        kernels.append(_triple(3 if is_fine else 1 for is_fine in fine))
+        kernels.append(triple(3 if is_fine else 1 for is_fine in fine))
         strides.append(stride)
         size = [ceil(size[axis] / stride[axis]) for axis in range(3)]
         spacing = [spacing[axis] * stride[axis] for axis in range(3)]
@@ -60,16 +59,11 @@ def unet_topology(patch_size: Sequence[int], spacing_mm: Sequence[float]) -> Top
 
 def fit_patch(patch_size: Sequence[int], spacing_mm: Sequence[float]) -> Triple:
     """The smallest patch that is no smaller than the given one and that its own topology divides evenly."""
-    patch = _triple(max(1, int(value)) for value in patch_size)
+    patch = triple(max(1, int(value)) for value in patch_size)
     for _ in range(8):  # rounding up can only make the topology deeper, and its depth is bounded
         divisor = unet_topology(patch, spacing_mm).divisor
-        fitted = _triple(ceil(size / part) * part for size, part in zip(patch, divisor, strict=True))
+        fitted = triple(ceil(size / part) * part for size, part in zip(patch, divisor, strict=True))
         if fitted == patch:
             return patch
         patch = fitted
     raise AssertionError(f"no patch near {tuple(patch_size)} fits its own topology")
-
-
-def _triple(values: Any) -> Triple:
-    first, second, third = values
-    return (int(first), int(second), int(third))

@@ -23,7 +23,7 @@ from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.finetune import INPUT_ARGUMENTS, OUTPUT_ARGUMENTS, SourceModel
 from mist_bundle.planning.plan import Plan
-from mist_bundle.planning.rules import Spacing, Triple
+from mist_bundle.runtime.numerics.triples import Spacing, Triple
 from mist_bundle.sharing.unpack import unpack_bundle
 from mist_bundle.trust.audit import require_audited, targets
 from mist_bundle.trust.audit.known_classes import KNOWN_CLASSES

@@ -13,8 +13,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.plan import Plan
-from mist_bundle.planning.rules import Decision
 from mist_bundle.transfer.match import build_network
 
 if TYPE_CHECKING:

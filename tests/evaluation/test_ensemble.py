@@ -15,7 +15,7 @@ from scipy import stats
 from mist_bundle import cli
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
 from mist_bundle.evaluation.ensemble import Channels, label_of_mean, majority_vote, staple
-from mist_bundle.planning.rules import Decision
+from mist_bundle.planning.decision import Decision
 from tests.planning.plans import small_plan
 
 from .samples import HEADERS, save_label, save_with_header

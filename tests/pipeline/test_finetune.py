@@ -16,8 +16,7 @@ from mist_bundle import pipeline
 from mist_bundle.bundle.manifest import file_hashes
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import InputError
-from mist_bundle.planning.finetune import TransferOptions
-from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.options import PlanOptions, TransferOptions
 from mist_bundle.transfer.tensors import read_weights
 from mist_bundle.trust.audit import require_audited
 from tests.transfer.test_open_source import stock_bundle

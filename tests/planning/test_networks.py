@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 from mist_bundle.catalog.choice import Choice
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.planning.networks import (
-    OPTIONS,
     NetworkSize,
     SizeRequest,
     fit_network_patch,
     full_multigrid_heights,
-    option_problems,
     size_network,
     w_cycle_heights,
 )
@@ -99,31 +97,3 @@ def test_pocket_networks_have_one_width() -> None:
     for name, row in NETWORKS.items():
         widths = set(sized(row, (64, 64, 64)).widths)
         assert (len(widths) == 1) == (name.endswith("-pocket") or name in ("fmgnet", "wnet")), name
-
-
-@pytest.mark.parametrize(
-    ("network", "asked", "path", "message"),
-    [
-        ("swinunetr-base", {"residual": False}, "--residual", "It does to: nnunet, nnunet-pocket, unet"),
-        ("nnunet", {"kernel_size": 5}, "--kernel_size", "mednext-small, mednext-base"),
-        ("mednext-base", {"kernel_size": 4}, "--kernel_size", "is 4; expected 3, 5 or 7."),
-        ("nnunet", {"deep_supervision_heads": -1}, "--deep_supervision_heads", "is -1; expected 0 (none) or more."),
-        ("nnunet", {"deep_supervision_heads": "two"}, "--deep_supervision_heads", "is 'two'"),
-        ("own.module.Net", {"vae": True}, "--vae", "means nothing to the network own.module.Net"),
-        ("nnunet", {"vae": "yes"}, "--vae", "expected --vae or --novae alone"),
-    ],
-)
-def test_options_that_mean_nothing_name_the_alternatives(
-    network: str, asked: dict[str, Any], path: str, message: str
-) -> None:
-    (problem,) = option_problems(network, {**dict.fromkeys(OPTIONS), **asked})
-    assert problem.path == path
-    assert message in problem.message
-
-
-def test_every_option_that_a_row_takes_is_accepted() -> None:
-    values = {"deep_supervision_heads": 2, "residual": True, "vae": True, "kernel_size": 5}
-    for name, row in NETWORKS.items():
-        assert option_problems(name, {option: values[option] for option in row.takes}) == []
-        assert row.takes <= set(OPTIONS)
-        assert set(row.defaults) <= row.takes

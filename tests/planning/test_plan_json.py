@@ -13,9 +13,9 @@ import pytest
 from mist_bundle.artifacts import read_json
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError
+from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.plan import OPTIONAL_FIELDS, PLAN_VERSION, Plan
 from mist_bundle.planning.recipes import RECIPES
-from mist_bundle.planning.rules import Decision
 from tests.bundle.golden import BUNDLES
 from tests.planning.plans import small_plan
 

@@ -1,55 +1,60 @@
-"""The recipes hold the values of their sources and only names that the menu knows."""
+"""The recipes hold the values of their sources, and only values that their options may have."""
 
 from __future__ import annotations
 
 import pytest
 
-from mist_bundle.catalog.losses import LOSSES
-from mist_bundle.catalog.networks import NETWORKS
-from mist_bundle.catalog.optimizers import OPTIMIZERS
-from mist_bundle.catalog.schedules import SCHEDULES
+from mist_bundle.planning.checks import check_options
+from mist_bundle.planning.options import OPTIONS
 from mist_bundle.planning.recipes import RECIPES
+
+# where None stands for a decision by the data
+MAY_BE_LEFT_OPEN = {"regions"}
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
-def test_names_are_on_the_menu(name: str) -> None:
-    recipe = RECIPES[name]
-    assert recipe.network in NETWORKS
-    assert recipe.loss in LOSSES
-    assert recipe.optimizer in OPTIMIZERS
-    assert recipe.schedule in SCHEDULES
-    assert recipe.val_fraction > 0, "a model chosen on the test fold is never reported"
+def test_a_recipe_sets_the_options_that_recipes_set_and_no_others(name: str) -> None:
+    options = RECIPES[name].options
+    check_options(options)
+    for option in OPTIONS.values():
+        value = getattr(options, option.name)
+        if option.by_recipe:
+            assert value is not None or option.name in MAY_BE_LEFT_OPEN, option.name
+        else:
+            assert value == option.default, option.name
+    assert (options.val_fraction or 0) > 0, "a model chosen on the test fold is never reported"
 
 
 def test_paper_defaults() -> None:
-    paper = RECIPES["paper"]
+    paper = RECIPES["paper"].options
     assert (paper.optimizer, paper.learning_rate, paper.schedule) == ("adam", 3e-4, "constant")
     assert (paper.epochs, paper.val_fraction, paper.max_patch_size) == (1000, 0.1, (256, 256, 256))
 
 
 def test_brats2024_protocol() -> None:
-    brats = RECIPES["brats2024"]
+    brats = RECIPES["brats2024"].options
     assert (brats.network, brats.residual, brats.deep_supervision_heads) == ("nnunet-pocket", True, 2)
     assert (brats.learning_rate, brats.schedule, brats.weight_decay) == (1e-3, "cosine", 1e-5)
     assert (brats.epochs, brats.batch_size, brats.val_fraction) == (15000, 32, 0.025)
-    assert brats.accumulation_steps * 4 == 32, "four patches at once: on one GPU in passes, on eight at the same time"
+    assert brats.accumulation_steps == 8, "four patches at once: on one GPU in passes, on eight at the same time"
 
 
 def test_mist2_has_the_defaults_of_2_3_0() -> None:
-    mist = RECIPES["mist2"]
-    assert (mist.network, mist.residual, mist.deep_supervision_heads, mist.loss) == ("nnunet", True, 2, "dice_ce")
-    assert (mist.optimizer, mist.learning_rate, mist.weight_decay) == ("adamw", 1e-3, 1e-4)
-    assert (mist.schedule, mist.epochs, mist.grad_clip_norm) == ("cosine", 1000, 1.0)
-    assert mist.warmup_fraction * mist.epochs == 20
-    assert (mist.patch_rule, mist.max_patch_voxels, mist.batch_size) == ("budget", 128**3, 2)
+    mist, options = RECIPES["mist2"], RECIPES["mist2"].options
+    assert (options.network, options.residual, options.deep_supervision_heads) == ("nnunet", True, 2)
+    assert (options.loss, options.optimizer, options.learning_rate) == ("dice_ce", "adamw", 1e-3)
+    assert (options.weight_decay, options.schedule) == (1e-4, "cosine")
+    assert (options.epochs, options.grad_clip_norm, options.batch_size) == (1000, 1.0, 2)
+    assert mist.warmup_fraction * (options.epochs or 0) == 20
+    assert (mist.patch_rule, mist.max_patch_voxels) == ("budget", 128**3)
     assert (mist.min_steps_per_epoch, mist.nonzero_ratio, mist.test_time_flips) == (250, None, True)
 
 
 def test_all_but_quick_follow_the_paper_where_it_says_nothing_else() -> None:
     for name in ("paper", "brats2024", "mist2"):
-        recipe = RECIPES[name]
-        assert (recipe.loss, recipe.residual, recipe.deep_supervision_heads) == ("dice_ce", True, 2)
-        assert (recipe.augmentation, recipe.flip_axes, recipe.test_time_flips) == ("mist", (0, 1, 2), True)
+        recipe, options = RECIPES[name], RECIPES[name].options
+        assert (options.loss, options.residual, options.deep_supervision_heads) == ("dice_ce", True, 2)
+        assert (options.augmentation, options.flip_axes, recipe.test_time_flips) == ("mist", (0, 1, 2), True)
         assert recipe.filters == (32, 64, 128, 256, 320)
-    assert RECIPES["brats2024"].optimizer == "adam"
-    assert RECIPES["brats2024"].max_patch_size == (128, 128, 128)
+    assert RECIPES["brats2024"].options.optimizer == "adam"
+    assert RECIPES["brats2024"].options.max_patch_size == (128, 128, 128)

@@ -25,11 +25,11 @@ def test_every_decision_is_said_once(recipe: str) -> None:
 
 
 def test_what_was_asked_for_has_a_row() -> None:
-    assert is_plain("weight_decay", "Recipe quick.")
+    assert is_plain("weight_decay", "Default of recipe 'quick'.")
     assert is_plain("vae", "Not asked for.")
     assert not is_plain("weight_decay", "Asked for.")
-    assert not is_plain("network", "Recipe quick.")
-    assert not is_plain("warmup_steps", "Recipe quick: 5% of all steps, so never longer than the run.")
+    assert not is_plain("network", "Default of recipe 'quick'.")
+    assert not is_plain("warmup_steps", "Default of recipe 'quick'. It is 5% of all steps, however long the run is.")
 
 
 def test_columns_stand_under_each_other() -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from mist_bundle.errors import InputError
-from mist_bundle.planning.finetune import SourceModel, TransferOptions, adapt_plan
+from mist_bundle.planning.finetune import SourceModel, adapt_plan
+from mist_bundle.planning.options import TransferOptions
 from mist_bundle.transfer.match import (
     ADAPTED,
     LOADED,

@@ -20,8 +20,8 @@ from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.folds import assign_folds
 from mist_bundle.dataset.spec import DatasetSpec
-from mist_bundle.planning.finetune import SourceModel, TransferOptions, adapt_plan
-from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.finetune import SourceModel, adapt_plan
+from mist_bundle.planning.options import PlanOptions, TransferOptions
 from mist_bundle.planning.plan import Plan, make_plan
 from mist_bundle.planning.recipes import RECIPES
 from mist_bundle.transfer.stages import with_stages

@@ -13,7 +13,7 @@ import pytest
 
 from mist_bundle import cli, pipeline
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, InputError
-from mist_bundle.planning.finetune import TransferOptions
+from mist_bundle.planning.options import TransferOptions
 from mist_bundle.trust.audit import require_audited
 from mist_bundle.trust.audit.finding import NOTE, RULES
 from mist_bundle.trust.audit.run import audit_bundle
