@@ -20,6 +20,7 @@ IGNORED = shutil.ignore_patterns(
     ".git", ".venv", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "build", "dist", "demo", "*.pyc"
 )
 PACKAGE = "mist_bundle"
+BUNDLE = "out/phantom_mr2_segmentation"
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,16 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Environ
     return environment
 
 
+@pytest.fixture(scope="module")
+def place(installed: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder away from the checkout, with a small data set and the bundle that the wheel made of it."""
+    folder = tmp_path_factory.mktemp("place")
+    small = ("--recipe", "quick", "--folds", "2", "--epochs", "1", "--steps_per_epoch", "2", "--patch_size", "16")
+    installed.run("mist-bundle", "phantom", "data", "--cases", "5", "--test_cases", "1", cwd=folder)
+    installed.run("python", "-m", "mist_bundle.autoconfig", "data/dataset.json", "--output", "out", *small, cwd=folder)
+    return folder
+
+
 def _python(*words: str) -> None:
     done = subprocess.run([sys.executable, *words], cwd=ROOT.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
@@ -129,36 +140,27 @@ def test_the_wheel_of_the_checkout_is_that_of_the_sdist(built: Built, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["trust/audit/released_runtimes.json", "runtime/handlers/average.py"])
-def test_a_missing_file_of_ours_is_not_the_bundle_s_fault(installed: Environment, tmp_path: Path, name: str) -> None:
-    shipped = str(ROOT / "bundles" / "hippocampus_segmentation")
+def test_a_missing_file_of_ours_is_not_the_bundle_s_fault(installed: Environment, place: Path, name: str) -> None:
     file = installed.packages / PACKAGE / name
-    file.rename(tmp_path / "away")
+    file.rename(place / "away")
     try:
-        said = installed.run("mist-bundle", "audit", shipped, cwd=tmp_path, code=2)
+        said = installed.run("mist-bundle", "audit", BUNDLE, cwd=place, code=2)
     finally:
-        (tmp_path / "away").rename(file)
+        (place / "away").rename(file)
     assert f"{file}: is missing. It is a part of mist_bundle" in said
     assert "Traceback" not in said
-    assert "hippocampus" not in said
-    installed.run("mist-bundle", "audit", shipped, cwd=tmp_path)
+    assert BUNDLE not in said
+    installed.run("mist-bundle", "audit", BUNDLE, cwd=place)
 
 
-def test_from_a_data_set_to_predictions_without_the_checkout(installed: Environment, tmp_path: Path) -> None:
-    where = installed.run("python", "-c", "import mist_bundle; print(mist_bundle.__file__)", cwd=tmp_path)
+def test_from_a_data_set_to_predictions_without_the_checkout(installed: Environment, place: Path) -> None:
+    where = installed.run("python", "-c", "import mist_bundle; print(mist_bundle.__file__)", cwd=place)
     assert Path(where.strip()).is_relative_to(installed.packages)
     module = ("python", "-m", "mist_bundle")
-    bundle = "out/phantom_mr2_segmentation"
-    small = ("--folds", "2", "--epochs", "1", "--steps_per_epoch", "2", "--patch_size", "16", "--recipe", "quick")
-
-    installed.run("mist-bundle", "phantom", "data", "--cases", "5", "--test_cases", "1", cwd=tmp_path)
-    installed.run(
-        "python", "-m", "mist_bundle.autoconfig", "data/dataset.json", "--output", "out", *small, cwd=tmp_path
-    )
-    installed.run("mist-bundle", "preprocess", bundle, cwd=tmp_path)
-    installed.run(*module, "train", bundle, "--fold", "all", cwd=tmp_path)
-    installed.run("mist-bundle", "evaluate", bundle, cwd=tmp_path)
-    installed.run(*module, "predict", bundle, "--input", "data/test", "--output", "predictions", cwd=tmp_path)
-    assert len(list((tmp_path / "predictions").glob("*.nii.gz"))) == 1
-    installed.run("mist-bundle", "audit", bundle, cwd=tmp_path)
-    installed.run("mist-bundle", "report", bundle, cwd=tmp_path)
-    assert "PASSED" in installed.run(*module, "verify", bundle, cwd=tmp_path)
+    installed.run("mist-bundle", "preprocess", BUNDLE, cwd=place)
+    installed.run(*module, "train", BUNDLE, "--fold", "all", cwd=place)
+    installed.run("mist-bundle", "evaluate", BUNDLE, cwd=place)
+    installed.run(*module, "predict", BUNDLE, "--input", "data/test", "--output", "predictions", cwd=place)
+    assert len(list((place / "predictions").glob("*.nii.gz"))) == 1
+    installed.run("mist-bundle", "report", BUNDLE, cwd=place)
+    assert "PASSED" in installed.run(*module, "verify", BUNDLE, cwd=place)

@@ -35,7 +35,7 @@ def test_every_pinned_version_exists_for_every_promised_python(package: str) -> 
         pytest.skip(f"{package} is not installed here")
     if installed.version.split("+")[0] != PINNED[package]:
         pytest.skip(f"{installed.version} is installed here, {PINNED[package]} is pinned")
-    supported = SpecifierSet(installed.metadata["Requires-Python"] or "")
+    supported = SpecifierSet(installed.metadata.get("Requires-Python", ""))
     assert [python for python in PYTHONS if f"{python}.99" not in supported] == []
 
 
