@@ -233,7 +233,7 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
         **geometry,
         **_decide_intensity(spec, fingerprint, options, recipe),
         **_decide_network(spec, options, recipe, geometry, num_outputs),
-        **_decide_training(fingerprint, options, recipe),
+        **_decide_training(fingerprint, options, recipe, geometry),
         **_decide_inference(options, recipe),
     )
 
@@ -328,13 +328,16 @@ def _branches(size: NetworkSize, heads: int) -> dict[str, Any]:
     }
 
 
-def _decide_training(fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
+def _decide_training(
+    fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe, geometry: Mapping[str, Any]
+) -> dict[str, Any]:
     batch = asked_or_recipe("batch_size", options)
     if options.batch_size is None and recipe.batch_because:
         batch = Decision(batch.value, f"{batch.because} {recipe.batch_because}")
     val_fraction = asked_or_recipe("val_fraction", options)
     largest_fold = -(-len(fingerprint.cases) // options.folds)
-    num_training = max(1, round((len(fingerprint.cases) - largest_fold) * (1 - val_fraction.value)))
+    num_learned_or_watched = len(fingerprint.cases) - largest_fold
+    num_training = max(1, round(num_learned_or_watched * (1 - val_fraction.value)))
     steps = rules.decide_steps_per_epoch(num_training, batch.value, recipe.min_steps_per_epoch)
     if options.steps_per_epoch is not None:
         steps = Decision(options.steps_per_epoch, ASKED)
@@ -346,7 +349,13 @@ def _decide_training(fingerprint: Fingerprint, options: PlanOptions, recipe: Rec
         "steps_per_epoch": steps,
         "batch_size": batch,
         "val_fraction": val_fraction,
-        "val_interval": Decision(min(recipe.val_interval, epochs.value), by_recipe(options.recipe)),
+        "val_interval": rules.decide_val_interval(
+            Decision(recipe.val_interval, by_recipe(options.recipe)),
+            windows=(num_learned_or_watched - num_training)
+            * rules.sliding_windows(geometry["median_resampled_shape"].value, geometry["patch_size"].value, OVERLAP),
+            patches=steps.value * batch.value,
+            epochs=epochs.value,
+        ),
     }
 
 

@@ -7,7 +7,7 @@ code of mist-medical.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import floor, log2, prod
+from math import ceil, floor, log2, prod
 
 import numpy as np
 
@@ -19,6 +19,8 @@ ANISOTROPY_RATIO = 3.0  # MIST 2.2
 COARSE_AXIS_PERCENTILE = 10.0  # MIST 2.2
 MAX_IMAGE_BYTES = 2 * 10**9  # MIST 2.2, read as 2.3.0 does: 2e9 bytes of float32
 SPACING_GROWTH = 1.25  # MIST 2.2
+PASSES_OF_A_STEP = 3  # a backward pass costs about two forward
+VALIDATION_SHARE = 0.1  # of the training time, at most
 SPARSE_FRACTION_2_3_0 = 0.8  # what 2.3.0 tests instead of the paper's ratio
 
 
@@ -127,6 +129,36 @@ def decide_class_weights(voxels_per_class: Sequence[int]) -> Decision[tuple[floa
     weights[present] = counts.sum() / (present.sum() * counts[present])
     because = "Inverse share of the voxels of each class over all cases; the loss uses them with --class_weights auto."
     return Decision(tuple(round(float(weight), 6) for weight in weights), because)
+
+
+def sliding_windows(shape: Triple, patch_size: Triple, overlap: float) -> int:
+    """Windows that inference lays over an image; as MONAI counts them."""
+    count = 1
+    for length, size in zip(shape, patch_size, strict=True):
+        step = max(1, int(size * (1 - overlap)))
+        count *= max(1, ceil((length - size) / step) + 1)
+    return count
+
+
+def decide_val_interval(of_recipe: Decision[int], *, windows: int, patches: int, epochs: int) -> Decision[int]:
+    """Epochs between validations: the recipe's, or more where validating would cost over a tenth of the training.
+
+    A window costs a pass forward; a patch costs that and a pass backward, about three times as much in all.
+
+    Args:
+        of_recipe: the recipe's interval.
+        windows: of all validation cases together.
+        patches: of an epoch.
+        epochs: of the whole training, which the interval does not exceed.
+    """
+    cheap = ceil(windows / (PASSES_OF_A_STEP * patches * VALIDATION_SHARE))
+    if cheap <= of_recipe.value:
+        return Decision(min(of_recipe.value, epochs), of_recipe.because)
+    because = (
+        f"A validation is {windows} windows forward, an epoch {patches} patches forward and backward: so validating "
+        f"takes at most a tenth of the training."
+    )
+    return Decision(min(cheap, epochs), because)
 
 
 def decide_steps_per_epoch(num_training: int, batch_size: int, minimum: int) -> Decision[int]:

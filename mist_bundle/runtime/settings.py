@@ -74,6 +74,7 @@ SETTINGS: Mapping[str, Kind] = {
     "epochs": COUNT,
     "steps_per_epoch": COUNT,
     "batch_size": Whole(low=1, high=10_000),
+    "batch_size_per_process": Whole(low=1, high=10_000),
     "sw_batch_size": Whole(low=1, high=10_000),
     "patch_size": PATCH_SIZE,
     "patch_divisor": Several(of=VOXELS_PER_AXIS, length=3, repeat=True),
@@ -111,7 +112,7 @@ SETTINGS: Mapping[str, Kind] = {
     "empty_distance_mm": Number(low=0, open_low=True),
 }
 # those that may be left empty
-OPTIONAL = frozenset({"empty_distance_mm", "metric_options"})
+OPTIONAL = frozenset({"empty_distance_mm", "metric_options", "batch_size_per_process", "workers"})
 
 
 def is_expression(value: Any) -> bool:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from monai.data.utils import dense_patch_slices
 
 from mist_bundle.planning import rules
+from mist_bundle.planning.decision import Decision
 
 
 @pytest.mark.parametrize(("reductions", "crop"), [([0.2, 0.2], True), ([0.0, 0.39], False), ([0.5, 0.0], True)])
@@ -95,3 +97,26 @@ def test_absent_class_weighs_nothing() -> None:
 @pytest.mark.parametrize(("cases", "batch", "steps"), [(10, 2, 250), (1000, 2, 500), (1001, 2, 501)])
 def test_steps_show_every_case_once(cases: int, batch: int, steps: int) -> None:
     assert rules.decide_steps_per_epoch(cases, batch, 250).value == steps
+
+
+@pytest.mark.parametrize(
+    ("shape", "patch"), [((10, 20, 30), (10, 20, 30)), ((8, 8, 8), (16, 16, 16)), ((100, 75, 64), (32, 48, 64))]
+)
+def test_windows_are_those_that_monai_lays(shape: tuple[int, int, int], patch: tuple[int, int, int]) -> None:
+    padded = tuple(max(pair) for pair in zip(shape, patch, strict=True))
+    laid = dense_patch_slices(padded, patch, tuple(max(1, int(size * 0.5)) for size in patch), return_slice=False)
+    assert rules.sliding_windows(shape, patch, 0.5) == len(laid)
+
+
+@pytest.mark.parametrize(
+    ("windows", "patches", "epochs", "interval"),
+    [(0, 500, 1000, 2), (100, 500, 1000, 2), (300, 500, 1000, 2), (301, 500, 1000, 3), (10_000, 500, 50, 50)],
+)
+def test_validation_takes_at_most_a_tenth_of_the_training(
+    windows: int, patches: int, epochs: int, interval: int
+) -> None:
+    decided = rules.decide_val_interval(Decision(2, "The recipe's."), windows=windows, patches=patches, epochs=epochs)
+    assert decided.value == interval
+    assert (decided.because == "The recipe's.") == (windows <= 300)
+    if interval < epochs:
+        assert windows <= 0.1 * interval * 3 * patches

@@ -42,6 +42,10 @@ RANK = "$dist.get_rank() if dist.is_initialized() else 0"
 WORLD_SIZE = "$dist.get_world_size() if dist.is_initialized() else 1"
 
 
+# classes that training builds in place of others; their weights have the same names and mean the same
+TRAINING_CLASSES = {"monai.networks.nets.DynUNet": "scripts.networks.dynunet.SupervisedDynUNet"}
+
+
 def script(target: str, **arguments: Any) -> Config:
     """A component out of the bundle's own scripts/, which it first makes importable."""
     return {"_target_": f"scripts.{target}", "_requires_": "@scripts_path", **arguments}
@@ -175,8 +179,11 @@ def network(plan: Plan, *, training: bool) -> Config:
     row = find_choice(NETWORKS, plan.network.value)
     arguments: Mapping[str, Any] = plan.network_arguments
     heads = {} if training or "deep_supervision" not in arguments else {"deep_supervision": False}
-    own = {"_requires_": "@scripts_path"} if row.target.startswith("scripts.") else {}
-    bare: Config = {"_target_": row.target, **own, **arguments, **heads}
+    target = row.target
+    if training and arguments.get("deep_supervision"):
+        target = TRAINING_CLASSES.get(target, target)
+    own = {"_requires_": "@scripts_path"} if target.startswith("scripts.") else {}
+    bare: Config = {"_target_": target, **own, **arguments, **heads}
     return _with_branches(plan, bare) if training else bare
 
 

@@ -12,7 +12,7 @@ def preprocess_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -
     """The complete preprocess.json of a plan (arguments as in parts.header)."""
     return {
         **parts.header(name, bundle_id, dataset_dir),
-        "workers": 2,
+        "workers": None,  # as many as there are cores
         "fold": 0,
         "train": {
             "deterministic_transforms": parts.transforms(plan, with_label=True),

@@ -41,6 +41,7 @@ def initialize() -> list[str]:
         "$monai.utils.set_determinism(seed=@seed, use_deterministic_algorithms=False)",
         "$setattr(torch.backends.cudnn, 'benchmark', True)",
         "$setattr(torch.backends.cudnn, 'deterministic', False)",
+        "$torch.set_float32_matmul_precision('high')",
     ]
 
 
@@ -67,7 +68,7 @@ def _settings(plan: Plan) -> Config:
         "resume": False,
         "amp": "@precision",
         "loader": "auto",
-        "workers": 2,
+        "workers": None,  # as many as there are cores
         "rank": parts.RANK,
         "world_size": parts.WORLD_SIZE,
     }
@@ -241,6 +242,7 @@ def _train(plan: Plan) -> Config:
             "_target_": "SupervisedTrainer",
             "max_epochs": "@epochs",
             "device": "@device",
+            "non_blocking": True,
             "train_data_loader": "@train#dataloader",
             "network": "@network",
             "optimizer": "@optimizer",
@@ -252,7 +254,7 @@ def _train(plan: Plan) -> Config:
             "optim_set_to_none": True,
             "accumulation_steps": "$@train#dataloader.passes",
             # MONAI's own autocast and gradient scaler serve half precision only; see inferers/autocast.py
-            "amp": "$@amp == 'fp16' and torch.device(@device).type == 'cuda'",
+            "amp": "$@train#inferer.needs_scaler(@device)",
             # the command line of monai.bundle hands over `true` as a word
             "compile": "$@compile in (True, 'true')",
         },
@@ -279,7 +281,7 @@ def _validate(plan: Plan) -> Config:
             "loading.shards.ShardSampler", dataset="@validate#dataset", rank="@rank", world_size="@world_size"
         ),
         "dataloader": {
-            "_target_": "DataLoader",
+            "_target_": "ThreadDataLoader",  # reads the next case while this one is predicted
             "dataset": "@validate#dataset",
             "batch_size": 1,
             "sampler": "@validate#sampler",
@@ -298,6 +300,7 @@ def _validate(plan: Plan) -> Config:
         "evaluator": {
             "_target_": "SupervisedEvaluator",
             "device": "@device",
+            "non_blocking": True,
             "val_data_loader": "@validate#dataloader",
             "network": "@evaluated_network",
             "inferer": "@validate#inferer",
@@ -318,6 +321,7 @@ def multi_gpu_train_config(plan: Plan) -> Config:
             "_target_": "torch.nn.parallel.DistributedDataParallel",
             "module": "$@network_def.to(@device)",
             "device_ids": "$[@device.index] if @device.type == 'cuda' else None",
+            "gradient_as_bucket_view": True,
         },
         **_processes("train#trainer.run()", _attaching(plan)),
         "training": "%run",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from typing import Any
 
 from ignite.engine import Engine, Events
 from torch.optim import Optimizer
@@ -75,6 +76,13 @@ class WarmupSchedule(LambdaLR):
     def is_over(self) -> bool:
         """Whether all steps that the schedule was made for have been taken."""
         return int(self.last_epoch) - self.first_step >= self.total_steps
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on at a saved step, over the steps of this run: a run that is resumed may have been given more epochs."""
+        planned = {name: getattr(self, name) for name in ("shape", "power", "total_steps", "warmup_steps")}
+        super().load_state_dict(state_dict)
+        if self.first_step == 0:  # else it was restarted, over steps that no configuration knows
+            vars(self).update(planned)
 
     def restart(self, total_steps: int) -> None:
         """Begin the shape again at the full rate, for `total_steps` more steps and without a second warm-up."""

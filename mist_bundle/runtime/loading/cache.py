@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .identity import cache_key, describe, own_code
+from .threads import available_threads
 from .volumes import ENTRY_FILE, VOXELS_FILE, CacheEntry, StoredClass
 
 # Raise it when the files of an entry change their meaning: older entries are then never looked at.
@@ -63,7 +64,7 @@ class ArrayCache:
         transform: Callable[[dict[str, Any]], Any],
         recipe: Any = None,
         keys: Sequence[str] = ("image", "label"),
-        workers: int = 1,
+        workers: int | None = 1,
         progress: bool | None = None,
         ignore_index: int | None = None,
     ) -> None:
@@ -75,14 +76,15 @@ class ArrayCache:
                 class indices, ["dtm": (K, X, Y, Z)]}. Its settings are part of an entry's name.
             recipe: further plain JSON that shall be part of the name.
             keys: the arrays to store. Without "label" the cache serves images that nobody has labelled.
-            workers: threads that preprocess (reading, resampling and filtering let go of Python's lock).
+            workers: threads that preprocess (reading, resampling and filtering let go of Python's lock); None: as many
+                as there are cores, at most 8.
             progress: show a bar; None shows it when stderr is a terminal.
             ignore_index: class index of voxels that no patch shall be laid around.
         """
         self.folder = Path(folder).absolute()
         self.transform = transform
         self.keys = tuple(keys)
-        self.workers = max(1, workers)
+        self.workers = available_threads() if workers is None else max(1, workers)
         self.progress = progress
         self.ignore_index = ignore_index
         # taken now, before a transform that keeps notes has run

@@ -11,9 +11,10 @@ import torch
 
 from ..numerics.patch_fit import patch_problem
 from .cache import ArrayCache
-from .dali.loader import DaliPatchLoader, available_threads
+from .dali.loader import DaliPatchLoader
 from .patch_loader import PatchLoader
 from .settings import PatchSettings
+from .threads import available_threads
 from .torch_loader import TorchPatchLoader
 
 logger = logging.getLogger(__name__)

@@ -40,8 +40,9 @@ class GeneralizedDiceLoss(nn.Module):
         present = volumes > 0
         weights = torch.where(present, volumes.clamp_min(1) ** -2, torch.zeros_like(volumes))
         weights = torch.where(present, weights, weights.max(dim=1, keepdim=True).values)
-        if self.channels.class_weights is not None:
-            weights = weights * torch.tensor(self.channels.class_weights, dtype=weights.dtype, device=weights.device)
+        class_weights = self.channels.weights(weights)
+        if class_weights is not None:
+            weights = weights * class_weights
         overlap = (weights * (scores * truth).sum(dim=2)).sum(dim=1)
         total = (weights * (scores.sum(dim=2) + volumes)).sum(dim=1)
         return (1 - (2 * overlap + _SMOOTH) / (total + _SMOOTH)).mean()

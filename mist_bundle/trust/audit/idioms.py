@@ -65,6 +65,7 @@ IDIOMS = (
     "monai.utils.set_determinism(seed=@seed, use_deterministic_algorithms=False)",
     "setattr(torch.backends.cudnn, 'benchmark', True)",
     "setattr(torch.backends.cudnn, 'deterministic', False)",
+    "torch.set_float32_matmul_precision('high')",
     # network and training
     "@network_def.to(@device)",
     "@network.parameters()",
@@ -75,7 +76,7 @@ IDIOMS = (
     "@train#trainer#max_epochs * @steps_per_epoch",
     "@warmup_fraction * @train#trainer#max_epochs * @steps_per_epoch",
     "@train#dataloader.passes",
-    "@amp == 'fp16' and torch.device(@device).type == 'cuda'",
+    "@train#inferer.needs_scaler(@device)",
     "@compile in (True, 'true')",
     "monai.handlers.from_engine(['pred', 'label'])",
     "not @validate#dataset#data",

@@ -40,6 +40,7 @@ SHORT_NAMES = frozenset({
     "StatsHandler",
     "SupervisedEvaluator",
     "SupervisedTrainer",
+    "ThreadDataLoader",
     "ValidationHandler",
 })  # fmt: skip
 FULL_NAMES = frozenset({"ignite.handlers.EMAHandler", "torch.nn.parallel.DistributedDataParallel"})

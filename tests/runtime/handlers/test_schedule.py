@@ -111,3 +111,17 @@ def test_a_restarted_schedule_is_kept_in_its_state() -> None:
     restored.load_state_dict(schedule.state_dict())
     assert restored.is_over
     assert (restored.first_step, restored.total_steps) == (6, 6)
+
+
+def test_a_run_that_is_resumed_with_more_epochs_follows_the_longer_schedule() -> None:
+    short, long = (
+        WarmupSchedule(torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5), "cosine", total, warmup_steps=2)
+        for total in (4, 12)
+    )
+    for _ in range(3):
+        short.optimizer.step()
+        short.step()
+    long.load_state_dict(short.state_dict())
+    long.optimizer.step()
+    long.step()
+    assert long.get_last_lr() == pytest.approx([0.5 * rate_factor(4, 12, 2, "cosine")])

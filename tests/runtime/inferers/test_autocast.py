@@ -80,3 +80,26 @@ def test_every_output_of_a_list_comes_back_in_float32() -> None:
 def test_unknown_setting_is_refused() -> None:
     with pytest.raises(ValueError, match="expected one of auto, fp32, bf16, fp16, true or false"):
         AutocastInferer(SimpleInferer(), enabled="yes")
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"),
+    [
+        ((9, 0), torch.bfloat16),
+        ((8, 0), torch.bfloat16),
+        ((7, 5), torch.float16),
+        ((7, 0), torch.float16),
+        ((6, 1), None),
+    ],
+)
+def test_auto_on_gpus_old_and_new(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], dtype: torch.dtype | None
+) -> None:
+    """H100, A100; T4 and V100 have tensor cores for half precision alone; P100 has none."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert autocast_dtype("auto", "cuda:0") is dtype
+    inferer = AutocastInferer(SimpleInferer(), enabled="auto")
+    assert inferer.needs_scaler("cuda:0") == (dtype is torch.float16), "small gradients need a scaler"
+    assert AutocastInferer(SimpleInferer(), enabled="fp16").needs_scaler("cuda:0")
+    assert not AutocastInferer(SimpleInferer(), enabled="fp32").needs_scaler("cuda:0")

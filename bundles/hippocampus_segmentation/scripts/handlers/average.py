@@ -5,12 +5,13 @@ Consumers of bundles (MONAI's own property check, MONAI Label) want every entry 
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from ignite.engine import Engine
 from ignite.handlers import EMAHandler
 
 from .steps import optimizer_stepped, optimizer_steps
-
-MOMENTUM = "ema_momentum"
 
 
 def warmed_up(momentum: float, updates: int) -> float:
@@ -24,16 +25,21 @@ def warmed_up(momentum: float, updates: int) -> float:
 
 
 class AverageWeights:
-    """Attach ignite's moving average of the weights, to be updated once an optimizer step, with a warm-up."""
+    """Update ignite's moving average of the weights once an optimizer step, with a warm-up."""
 
     def __init__(self, handler: EMAHandler) -> None:
         self.handler = handler
 
     def attach(self, engine: Engine) -> None:
-        """Register the other handler with a SupervisedTrainer."""
-        stepped = optimizer_stepped()
-        engine.add_event_handler(stepped, self._warm_up)
-        self.handler.attach(engine, name=MOMENTUM, event=stepped)
+        """Register with a SupervisedTrainer."""
+        engine.add_event_handler(optimizer_stepped(), self)
 
-    def _warm_up(self, engine: Engine) -> None:
-        setattr(engine.state, MOMENTUM, warmed_up(self.handler.momentum, optimizer_steps(engine)))
+    def __call__(self, engine: Engine) -> None:
+        """Move the average a step towards the weights: all parameters at once, where ignite takes one by one."""
+        momentum = warmed_up(self.handler.momentum, optimizer_steps(engine))
+        averaged: Any = self.handler.ema_model
+        network: Any = self.handler.model
+        with torch.no_grad():
+            torch._foreach_lerp_(list(averaged.parameters()), list(network.parameters()), momentum)
+            for own, current in zip(averaged.buffers(), network.buffers(), strict=True):
+                own.copy_(current)

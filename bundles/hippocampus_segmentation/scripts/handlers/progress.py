@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from ignite.engine import Engine, Events
 
 logger = logging.getLogger(__name__)
@@ -57,13 +58,12 @@ class TrainingProgress:
 
     def attach(self, engine: Engine) -> None:
         """Register with a SupervisedTrainer, before its other handlers report anything."""
-        if self.rank != 0:
-            return
-        engine.add_event_handler(Events.STARTED, self._started)
         engine.add_event_handler(Events.EPOCH_STARTED, self._epoch_started)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._iteration_completed)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._epoch_completed)
-        engine.add_event_handler(Events.COMPLETED, self._completed)
+        if self.rank == 0:
+            engine.add_event_handler(Events.STARTED, self._started)
+            engine.add_event_handler(Events.COMPLETED, self._completed)
 
     def _started(self, engine: Engine) -> None:
         self.log_dir.mkdir(parents=True, exist_ok=True)
@@ -76,9 +76,9 @@ class TrainingProgress:
     def _epoch_started(self, engine: Engine) -> None:
         self._loss_sum, self._steps = 0.0, 0
         self._epoch_start = time.monotonic()
-        self._bar = _progress_bar(
-            engine.state.epoch_length or 0, f"epoch {engine.state.epoch}/{engine.state.max_epochs}"
-        )
+        if self.rank == 0:
+            description = f"epoch {engine.state.epoch}/{engine.state.max_epochs}"
+            self._bar = _progress_bar(engine.state.epoch_length or 0, description)
 
     def _iteration_completed(self, engine: Engine) -> None:
         # summed on the device: reading the value in each step would make a GPU wait for it
@@ -88,12 +88,15 @@ class TrainingProgress:
             self._bar.update()
 
     def _epoch_completed(self, engine: Engine) -> None:
+        loss = self._mean_loss()
+        if self.rank != 0:
+            return
         if self._bar is not None:
             self._bar.close()
         seconds = time.monotonic() - self._epoch_start
         record: dict[str, Any] = {
             "epoch": engine.state.epoch,
-            "loss": float(self._loss_sum) / max(1, self._steps),
+            "loss": loss,
             "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
             "seconds": round(seconds, 3),
             "steps_per_second": round(self._steps / seconds, 3),
@@ -102,6 +105,14 @@ class TrainingProgress:
             record["dice"] = self._dice_per_class()
         self._write(record)
         logger.info(self._line(record, engine))
+
+    def _mean_loss(self) -> float:
+        """Over the epoch's iterations and over all processes, each of which sees its share of the patches."""
+        mean = torch.as_tensor(self._loss_sum) / max(1, self._steps)
+        if dist.is_initialized():
+            dist.all_reduce(mean)
+            mean = mean / dist.get_world_size()
+        return float(mean)
 
     def _validated_epochs(self) -> tuple[int, ...]:
         # MONAI's ValidationHandler leaves the trainer's epoch in the evaluator's state when it runs it

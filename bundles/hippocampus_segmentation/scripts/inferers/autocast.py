@@ -19,6 +19,12 @@ logger = logging.getLogger(__name__)
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
+def has_tensor_cores(device: torch.device | str) -> bool:
+    """Whether `device` is a GPU whose half precision is much faster than float32 (Volta and later)."""
+    is_cuda = torch.device(device).type == "cuda" and torch.cuda.is_available()
+    return is_cuda and torch.cuda.get_device_capability(device)[0] >= 7
+
+
 def has_bfloat16(device: torch.device | str) -> bool:
     """Whether `device` has instructions for bfloat16 (emulation would be slower than float32)."""
     kind = torch.device(device).type
@@ -33,9 +39,9 @@ def autocast_dtype(precision: bool | str, device: torch.device | str) -> torch.d
     """The type that a device shall compute in; None for float32.
 
     Args:
-        precision: "fp32" or False, "bf16" or True, "fp16", or "auto" for bfloat16 where the device has instructions
-            for it. Half precision elsewhere than on CUDA becomes "auto", with a message: there is no gradient scaler
-            and nothing gained.
+        precision: "fp32" or False, "bf16" or True, "fp16", or "auto": bfloat16 where the device has instructions for
+            it, else half precision on GPUs with tensor cores (V100, T4), else float32. Half precision elsewhere than on
+            CUDA becomes "auto", with a message: there is no gradient scaler and nothing gained.
         device: where the network runs.
     """
     if precision == "fp16":
@@ -44,7 +50,9 @@ def autocast_dtype(precision: bool | str, device: torch.device | str) -> torch.d
         _say_once(f"Precision fp16 needs a CUDA device; on {torch.device(device).type} 'auto' is used instead.")
         precision = "auto"
     if precision == "auto":
-        return torch.bfloat16 if has_bfloat16(device) else None
+        if has_bfloat16(device):
+            return torch.bfloat16
+        return torch.float16 if has_tensor_cores(device) else None
     return torch.bfloat16 if precision in (True, "bf16") else None
 
 
@@ -67,6 +75,10 @@ class AutocastInferer:
             raise ValueError(f"precision is {enabled!r}; expected one of {', '.join(PRECISIONS)}, true or false.")
         self.inferer = inferer
         self.enabled = enabled
+
+    def needs_scaler(self, device: torch.device | str) -> bool:
+        """Whether training on `device` needs a gradient scaler: small gradients vanish in half precision alone."""
+        return autocast_dtype(self.enabled, device) is torch.float16
 
     def __call__(self, inputs: torch.Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run `inferer(inputs, network)`; same shapes in and out as that inferer."""

@@ -32,6 +32,7 @@ class Channels:
         self.regions = None if regions is None else [[int(index) for index in region] for region in regions]
         self.ignore_index = ignore_index
         self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
+        self._tensors: dict[tuple[str, int, torch.dtype, torch.device], torch.Tensor] = {}
         if self.class_weights is not None and (min(self.class_weights) < 0 or max(self.class_weights) == 0):
             raise ValueError(f"class_weights are {self.class_weights}; expected numbers of 0 or more, not all 0.")
         if self.regions and self.class_weights and len(self.regions) != len(self.class_weights):
@@ -62,12 +63,29 @@ class Channels:
         """
         if label.shape[1] != 1 or label.shape[0] != logits.shape[0] or label.shape[2:] != logits.shape[2:]:
             raise ValueError(f"scores {tuple(logits.shape)} and label {tuple(label.shape)} do not belong together.")
-        members = [[index] for index in range(logits.shape[1])] if self.regions is None else self.regions
-        if len(members) != logits.shape[1]:
-            raise ValueError(f"the network has {logits.shape[1]} outputs for {len(members)} regions.")
-        whole = label.long()
-        channels = [torch.isin(whole, torch.tensor(indices, device=label.device)) for indices in members]
+        if self.regions is None:
+            classes = self._tensor("classes", range(logits.shape[1]), torch.int16, label.device)
+            return (label == classes.view(1, -1, 1, 1, 1)).to(logits.dtype)
+        if len(self.regions) != logits.shape[1]:
+            raise ValueError(f"the network has {logits.shape[1]} outputs for {len(self.regions)} regions.")
+        channels = []
+        for number, members in enumerate(self.regions):
+            indices = self._tensor(f"region {number}", members, label.dtype, label.device)
+            channels.append(torch.isin(label, indices))
         return torch.cat(channels, dim=1).to(logits.dtype)
+
+    def weights(self, like: torch.Tensor) -> torch.Tensor | None:
+        """The class weights as a tensor on the device and of the type of another; None where there are none."""
+        if self.class_weights is None:
+            return None
+        return self._tensor("weights", self.class_weights, like.dtype, like.device)
+
+    def _tensor(self, name: str, values: Sequence[float], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+        """A small tensor, copied to the device once and not in every step."""
+        key = (name, len(values), dtype, device)
+        if key not in self._tensors:
+            self._tensors[key] = torch.tensor(list(values), dtype=dtype, device=device)
+        return self._tensors[key]
 
     def foreground(self, channels: torch.Tensor) -> torch.Tensor:
         """The channels without the background, of a (B, C, ...) tensor."""
@@ -80,12 +98,13 @@ class Channels:
             losses: one value a sample and channel.
             foreground: the background's channel has been left out.
         """
-        if self.class_weights is None:
+        weights = self.weights(losses)
+        if weights is None:
             return losses.mean()
-        weights = self.class_weights[1:] if foreground and self.exclusive else self.class_weights
+        weights = weights[1:] if foreground and self.exclusive else weights
         if len(weights) != losses.shape[1]:
             raise ValueError(f"{len(weights)} class_weights for {losses.shape[1]} channels.")
-        return (losses * torch.tensor(weights, dtype=losses.dtype, device=losses.device)).mean()
+        return (losses * weights).mean()
 
 
 def label_of(target: Target) -> torch.Tensor:

@@ -31,20 +31,21 @@ class DeepSupervisionLoss(nn.Module):
     def forward(self, prediction: torch.Tensor | list[torch.Tensor], target: Target) -> torch.Tensor:
         """Loss of one output (B, C, X, Y, Z), of stacked heads (B, heads, C, X, Y, Z), or of a list of outputs.
 
-        The first head is the main output. Heads of lower resolution are enlarged to the target's shape: labels and
-        distance maps, which would lose small structures, are never made smaller.
+        The first head is the main output. Heads of lower resolution are enlarged to the target's shape, one at a time,
+        by the nearest voxel (MIST, DynUNet): labels and distance maps, which would lose small structures, are never
+        made smaller.
         """
         label = label_of(target)
         if isinstance(prediction, torch.Tensor):
             stacked = prediction.ndim == label.ndim + 1
             heads = list(prediction.unbind(dim=1)) if stacked else [prediction]
         else:
-            heads = [_enlarged(head, label.shape[2:]) for head in prediction]
+            heads = list(prediction)
         weights = self._weights(len(heads))
-        total = torch.stack(
-            [weight * self.loss(head, target) for weight, head in zip(weights, heads, strict=True)]
-        ).sum()
-        return total / sum(weights)
+        losses = []
+        for weight, head in zip(weights, heads, strict=True):
+            losses.append(weight * self.loss(_enlarged(head, label.shape[2:]), target))
+        return torch.stack(losses).sum() / sum(weights)
 
     def _weights(self, count: int) -> tuple[float, ...]:
         if self.weights is None:
@@ -57,4 +58,4 @@ class DeepSupervisionLoss(nn.Module):
 def _enlarged(head: torch.Tensor, shape: torch.Size) -> torch.Tensor:
     if head.shape[2:] == shape:
         return head
-    return functional.interpolate(head, size=tuple(shape), mode="trilinear", align_corners=False)
+    return functional.interpolate(head, size=tuple(shape), mode="nearest")

@@ -46,9 +46,7 @@ def cross_entropy(channels: Channels, logits: torch.Tensor, label: torch.Tensor)
         voxels = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
         counted = voxels if valid is None else torch.where(valid, voxels, torch.zeros_like(voxels))
         return channels.weighted_mean(spatial_mean(counted, valid))
-    weights = None
-    if channels.class_weights is not None:
-        weights = torch.tensor(channels.class_weights, dtype=logits.dtype, device=logits.device)
+    weights = channels.weights(logits)
     indices = label[:, 0].long()
     if valid is None:
         return functional.cross_entropy(logits, indices, weight=weights)

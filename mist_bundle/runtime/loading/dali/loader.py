@@ -7,7 +7,6 @@ fed into it depends on epoch and batch number only, so it can begin anywhere.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..patch_loader import Batch, PatchLoader
 from ..patches import PatchSampler
+from ..threads import available_threads
 from .inputs import drawn_inputs
 
 # Batches that are cut ahead; with DALI's own queue of 2 enough to bridge a slow read.
@@ -147,10 +147,3 @@ class _Feed:
     def close(self) -> None:
         self._pending.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def available_threads(most: int = 8) -> int:
-    """The cores that this process may use, at most `most`."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    return max(1, min(most, cores))
