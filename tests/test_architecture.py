@@ -48,7 +48,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "report": (
         {*BASE, "dataset", "analysis", "planning", "catalog", "bundle", "runtime.numerics", "runtime.metrics"},
-        {*NUMERIC, "nibabel", "matplotlib", "PIL"},
+        {*NUMERIC, "nibabel", "matplotlib", "PIL", "markupsafe"},
     ),
 }
 # the entrances see everything, and nothing sees the command line

@@ -1,4 +1,4 @@
-"""The report of a bundle: one HTML file with data, plan, training, results and how to do it again.
+"""The report of a bundle: one HTML file with results first, then training, data, plan and how to reproduce it.
 
 It shows what is there. Parts whose files are missing say which command makes them.
 """
@@ -20,7 +20,7 @@ from mist_bundle.errors import Problem
 from mist_bundle.report.case_pictures import spread_cases
 from mist_bundle.report.data_page import DATA_REPORT_JSON
 from mist_bundle.report.data_part import Sections, data_sections
-from mist_bundle.report.html import Html, document, el, missing, section
+from mist_bundle.report.html import Html, document, el, hint, section
 from mist_bundle.report.plan_part import plan_section
 from mist_bundle.report.postprocessing_part import postprocessing_section
 from mist_bundle.report.reproduce_part import reproduce_section
@@ -149,25 +149,26 @@ def _sections(
     plan, name, results = made.plan, made.name, made.results
     folds = {case.id: case.fold for case in made.all_files if case.fold is not None}
     volumes, problems = volumes_section(made.data, made.all_files, plan, name, request.workers)
-    training = training_section(read_histories(made.work_dir), name, plan)
-    sections = [
-        *_data(made, request.pictures),
-        ("plan", "Plan", plan_section(plan)),
-        ("training", "Training", training),
+    outcome = [
         ("results", "Results", results_section(results, plan, folds, name)),
         ("cases", "Cases", cases_section(results, made.readable, plan, request.each, name)),
         ("viewer", "Viewer", viewer_section(viewer, no_viewer)) if request.viewer_cases else None,
         ("volumes", "Volumes", volumes),
+        ("training", "Training", training_section(read_histories(made.work_dir), name, plan)),
         ("postprocessing", "Post-processing", postprocessing_section(made.work_dir, plan, name)),
-        ("reproduce", "Do it again", reproduce_section(request.bundle, plan)),
     ]
+    data = _data(made, request.pictures)
+    planned = ("plan", "Plan", plan_section(plan))
+    # what a bundle is worth comes first; one without results is looked at for its data
+    parts = [*data, planned, *outcome] if results is None else [*outcome, *data, planned]
+    sections = [*parts, ("reproduce", "Reproduce", reproduce_section(request.bundle, plan))]
     return [one for one in sections if one is not None], problems
 
 
 def viewer_section(viewer: Path | None, no_viewer: str) -> Html:
     """The way to the viewer, or how to get it."""
     if viewer is None:
-        return section("viewer", "Interactive viewer", el("p", f"There is none: {no_viewer}", class_="missing"))
+        return section("viewer", "Interactive viewer", el("p", f"There is none: {no_viewer}", class_="hint"))
     return section(
         "viewer",
         "Interactive viewer",
@@ -233,5 +234,5 @@ def bundle_data_report(work_dir: Path, plan: Mapping[str, Any], metadata: Mappin
 def _data(made: _Material, pictures: int) -> Sections:
     command = f"python -m mist_bundle analyze dataset.json --output {made.name}_work --overwrite"
     if made.data is None:
-        return [("data", "Data", section("data", "Data", missing("The data were not measured here.", command)))]
+        return [("data", "Data", section("data", "Data", hint("The data were not measured here.", command)))]
     return data_sections(made.data, made.readable, pictures, command)

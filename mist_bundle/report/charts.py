@@ -1,27 +1,30 @@
 """Charts as inline SVG: sharp at any size, readable without a script, in the colours of the page in light and dark.
 
 Each chart is a figure with a heading, a description for those who do not see it, and a legend in HTML where it has
-several series. Colours are CSS variables --c0 to --c7; line styles repeat the distinction for those who see no colour.
+several series. Axes reach as far as the data and a little further. Colours are CSS; line styles repeat the distinction
+for those who see no colour. The charts are drawn here and not by matplotlib: as SVG of a few kilobytes they follow the
+page's light and dark schemes and its fonts, and a page of forty of them opens at once.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 
+from mist_bundle.report.colours import NEUTRAL
 from mist_bundle.report.html import Html, el, join, number
 
 WIDTH, HEIGHT = 360.0, 230.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 10.0, 8.0, 40.0
 _DASHES = (None, "6 3", "2 3", "8 3 2 3")
-NUM_COLOURS = 8
 _MAX_POINTS = 1500  # of a scatter plot or beside a box; more make a page heavy and say nothing new
 _LABEL_CHARACTERS = 18
 _LOG_ABOVE = 20.0
+_MARGIN = 0.04  # of an axis beyond the data, as a share of their range
 
 Point = tuple[float, float]
 T = TypeVar("T")
@@ -29,11 +32,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Series:
-    """A named line, or group of points, with the number of its colour and of its line style."""
+    """A named line, or group of points, with its colour (CSS) and the number of its line style."""
 
     name: str
     points: Sequence[Point]
-    colour: int = 0
+    colour: str = NEUTRAL
     style: int = 0
 
 
@@ -52,16 +55,41 @@ class Axis:
         low, high, here = (math.log10(one) if self.log else one for one in (self.low, self.high, value))
         return self.start + (here - low) / (high - low) * (self.stop - self.start)
 
+    def ticks(self) -> list[float]:
+        """Round numbers along it."""
+        return _log_ticks(self.low, self.high) if self.log else ticks(self.low, self.high)
+
+    def whole_ticks(self) -> list[float]:
+        """Whole numbers along it."""
+        found = [mark for mark in self.ticks() if float(mark).is_integer()]
+        return found or [float(math.ceil(self.low))]
+
+
+def limits(values: Sequence[float], *, lowest: float = -math.inf, highest: float = math.inf) -> tuple[float, float]:
+    """Where an axis begins and ends: a little beyond the values, but not beyond what they can be at all.
+
+    A single value stands in the middle of a narrow axis.
+    """
+    low, high = min(values), max(values)
+    spare = (high - low) * _MARGIN or abs(low) * _MARGIN or 1.0
+    return max(low - spare, lowest), min(high + spare, highest)
+
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """About `count` round numbers (1, 2 or 5 times a power of ten) that cover [low, high]: ends included."""
-    if not high > low:  # a single value stands in the middle
-        spare = abs(low) / 2 or 1.0
-        low, high = low - spare, high + spare
+    """About `count` round numbers (1, 2 or 5 times a power of ten) in [low, high], at least two of them."""
     raw = (high - low) / max(1, count - 1)
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    wide_enough = [factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9)]
+    narrower = [factor * power / 10 for factor in (50, 20, 10, 5, 2, 1) if factor * power / 10 < wide_enough[0]]
+    for step in (wide_enough[0], *narrower):
+        inside = _multiples(low, high, step)
+        if len(inside) > 1:
+            return inside
+    return [low, high]
+
+
+def _multiples(low: float, high: float, step: float) -> list[float]:
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(index * step, 12) for index in range(first, last + 1)]
 
 
@@ -70,24 +98,23 @@ def line_chart(title: str, x_label: str, y_label: str, series: Sequence[Series],
     points = [point for one in series for point in one.points]
     if not points:
         return Html()
-    x_ticks = _whole_ticks([x for x, _ in points])
-    ys = [y for _, y in points] + ([0.0] if from_zero else [])
-    y_ticks = ticks(min(ys), max(ys))
-    x_axis, y_axis = _axes(x_ticks, y_ticks)
+    ys = [y for _, y in points]
+    x_axis, y_axis = _axes(limits([x for x, _ in points]), limits(ys, lowest=0.0 if min(ys) >= 0 else -math.inf))
+    if from_zero:
+        y_axis = replace(y_axis, low=0.0)
     marks = []
     for one in series:
-        colour = f"var(--c{one.colour % NUM_COLOURS})"
         placed = [(x_axis.place(x), y_axis.place(y)) for x, y in one.points]
         if len(placed) > 1:
             path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in placed)
             dash = _DASHES[one.style % len(_DASHES)]
-            marks.append(el("path", d=path, fill="none", stroke=colour, stroke_width=2, stroke_dasharray=dash))
+            marks.append(el("path", d=path, fill="none", stroke=one.colour, stroke_width=2, stroke_dasharray=dash))
         if len(placed) <= 12:
-            marks += [el("circle", cx=x, cy=y, r=2.5, fill=colour) for x, y in placed]
+            marks += [el("circle", cx=x, cy=y, r=2.5, fill=one.colour) for x, y in placed]
     description = f"{title}. " + "; ".join(
         f"{one.name}: from {number(one.points[0][1])} to {number(one.points[-1][1])}" for one in series if one.points
     )
-    drawing = join([_x_axis(x_axis, x_ticks, x_label), _y_axis(y_axis, y_ticks, y_label), *marks])
+    drawing = join([_x_axis(x_axis, x_label, whole=True), _y_axis(y_axis, y_label), *marks])
     return _figure(title, description, drawing, HEIGHT, _legend(series, lines=True))
 
 
@@ -97,9 +124,7 @@ def histogram(
     """Bars of given counts between given edges."""
     if not counts or max(counts) <= 0:
         return Html()
-    x_ticks = ticks(edges[0], edges[-1])
-    y_ticks = ticks(0, max(counts))
-    x_axis, y_axis = _axes(x_ticks, y_ticks)
+    x_axis, y_axis = _axes((edges[0], edges[-1]), (0.0, max(counts) * (1 + _MARGIN)))
     bars = []
     for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True):
         if count > 0:
@@ -112,47 +137,50 @@ def histogram(
                     y=top,
                     width=max(0.5, right - left - 0.7),
                     height=y_axis.start - top,
-                    fill="var(--c0)",
+                    fill=NEUTRAL,
                 )
             )
     description = (
         f"{title}: {number(sum(counts))} {y_label} between {number(edges[0])} and {number(edges[-1])} {x_label}."
     )
-    drawing = join([_y_axis(y_axis, y_ticks, y_label), *bars, _x_axis(x_axis, x_ticks, x_label)])
+    drawing = join([_y_axis(y_axis, y_label), *bars, _x_axis(x_axis, x_label)])
     return _figure(title, description, drawing, HEIGHT)
 
 
-def histogram_of(title: str, x_label: str, values: Sequence[float], y_label: str = "cases", bins: int = 16) -> Html:
-    """Bars of how often values occur, between round numbers."""
-    if not values:
-        return Html()
-    marks = ticks(min(values), max(values), bins)
-    counts, edges = np.histogram(values, bins=marks)
-    return histogram(title, x_label, edges.tolist(), counts.tolist(), y_label)
-
-
-def box_plot(title: str, x_label: str, rows: Sequence[tuple[str, Sequence[float], int]], *, log: bool = False) -> Html:
+def box_plot(
+    title: str,
+    x_label: str,
+    rows: Sequence[tuple[str, Sequence[float], str]],
+    *,
+    log: bool = False,
+    lowest: float = -math.inf,
+    highest: float = math.inf,
+) -> Html:
     """A horizontal box for each row: quartiles, whiskers to the last value within 1.5 times the box, every value a dot.
 
     Args:
         title: of the chart.
         x_label: quantity and unit.
-        rows: (name, values, number of the colour).
+        rows: (name, values, colour).
         log: logarithmic axis where values are above 0 and differ more than 20-fold.
+        lowest: what the values cannot be below.
+        highest: what they cannot be above.
     """
     filled = [(name, sorted(values), colour) for name, values, colour in rows if len(values)]
     if not filled:
         return Html()
     everything = [value for _, values, _ in filled for value in values]
     log = log and min(everything) > 0 and max(everything) > _LOG_ABOVE * min(everything)
-    x_ticks = _log_ticks(min(everything), max(everything)) if log else ticks(min(everything), max(everything))
+    low, high = limits(everything, lowest=lowest, highest=highest)
+    if log:
+        low, high = min(everything) / (1 + _MARGIN), max(everything) * (1 + _MARGIN)
     row_height = 30.0
     bottom = _TOP + row_height * len(filled)
     left = 24.0 + 6.6 * min(_LABEL_CHARACTERS, max(len(name) for name, _, _ in filled))
-    axis = Axis(low=x_ticks[0], high=x_ticks[-1], start=left, stop=WIDTH - _RIGHT - 6, log=log)
-    marks = [_x_axis(axis, x_ticks, x_label, bottom)]
+    axis = Axis(low=low, high=high, start=left, stop=WIDTH - _RIGHT - 6, log=log)
+    marks = [_x_axis(axis, x_label, bottom)]
     for index, (name, values, colour) in enumerate(filled):
-        marks.append(_box(axis, _TOP + row_height * (index + 0.5), name, values, f"var(--c{colour % NUM_COLOURS})"))
+        marks.append(_box(axis, _TOP + row_height * (index + 0.5), name, values, colour))
     description = f"{title}. " + "; ".join(
         f"{name}: median {number(float(np.median(values)))}, from {number(values[0])} to {number(values[-1])}"
         for name, values, _ in filled[:20]
@@ -168,18 +196,16 @@ def scatter(title: str, x_label: str, y_label: str, series: Sequence[Series], *,
     xs, ys = [x for x, _ in points], [y for _, y in points]
     if identity:
         xs = ys = xs + ys
-    x_ticks, y_ticks = ticks(min(xs), max(xs)), ticks(min(ys), max(ys))
-    x_axis, y_axis = _axes(x_ticks, y_ticks)
+    x_axis, y_axis = _axes(limits(xs), limits(ys))
     marks = []
     if identity:
         ends = {"x1": x_axis.start, "y1": y_axis.start, "x2": x_axis.stop, "y2": y_axis.stop}
         marks.append(el("line", class_="axis", stroke_dasharray="4 3", **ends))
     for one in series:
-        colour = f"var(--c{one.colour % NUM_COLOURS})"
         for x, y in _thinned(one.points):
-            marks.append(_marker(x_axis.place(x), y_axis.place(y), one.style, colour))
+            marks.append(_marker(x_axis.place(x), y_axis.place(y), one.style, one.colour))
     description = f"{title}: {len(points)} points; {x_label} from {number(min(xs))} to {number(max(xs))}."
-    drawing = join([_x_axis(x_axis, x_ticks, x_label), _y_axis(y_axis, y_ticks, y_label), *marks])
+    drawing = join([_x_axis(x_axis, x_label), _y_axis(y_axis, y_label), *marks])
     return _figure(title, description, drawing, HEIGHT, _legend(series, lines=False))
 
 
@@ -238,14 +264,15 @@ def _marker(x: float, y: float, style: int, colour: str) -> Html:
     return el("path", d=f"M{x:.1f} {y - 3.4:.1f}l3.2 5.8h-6.4z", fill=colour, opacity=0.75)
 
 
-def _axes(x_ticks: Sequence[float], y_ticks: Sequence[float]) -> tuple[Axis, Axis]:
-    x_axis = Axis(low=x_ticks[0], high=x_ticks[-1], start=_LEFT, stop=WIDTH - _RIGHT - 6)
-    y_axis = Axis(low=y_ticks[0], high=y_ticks[-1], start=HEIGHT - _BOTTOM, stop=_TOP)
+def _axes(x_limits: tuple[float, float], y_limits: tuple[float, float]) -> tuple[Axis, Axis]:
+    x_axis = Axis(low=x_limits[0], high=x_limits[1], start=_LEFT, stop=WIDTH - _RIGHT - 6)
+    y_axis = Axis(low=y_limits[0], high=y_limits[1], start=HEIGHT - _BOTTOM, stop=_TOP)
     return x_axis, y_axis
 
 
-def _x_axis(axis: Axis, marks: Sequence[float], label: str, bottom: float = HEIGHT - _BOTTOM) -> Html:
+def _x_axis(axis: Axis, label: str, bottom: float = HEIGHT - _BOTTOM, *, whole: bool = False) -> Html:
     parts = [el("line", class_="axis", x1=axis.start, x2=axis.stop, y1=bottom, y2=bottom)]
+    marks = axis.whole_ticks() if whole else axis.ticks()
     shown = _not_crowded(axis, marks)
     for mark in marks:
         x = axis.place(mark)
@@ -278,9 +305,9 @@ def _text_width(mark: float) -> float:
     return 6.8 * len(_compact(mark))
 
 
-def _y_axis(axis: Axis, marks: Sequence[float], label: str) -> Html:
+def _y_axis(axis: Axis, label: str) -> Html:
     parts = []
-    for mark in marks:
+    for mark in axis.ticks():
         y = axis.place(mark)
         parts.append(el("line", class_="grid", x1=_LEFT, x2=WIDTH - _RIGHT - 6, y1=y, y2=y))
         parts.append(el("text", _compact(mark), x=_LEFT - 5, y=y + 4, text_anchor="end"))
@@ -299,20 +326,13 @@ def _compact(value: float) -> str:
     return f"{value:g}" if value == 0 or abs(value) >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")
 
 
-def _whole_ticks(values: Sequence[float]) -> list[float]:
-    marks = [mark for mark in ticks(min(values), max(values)) if float(mark).is_integer()]
-    return (
-        marks if len(marks) > 1 else [math.floor(min(values)), max(math.floor(min(values)) + 1, math.ceil(max(values)))]
-    )
-
-
 def _log_ticks(low: float, high: float) -> list[float]:
-    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    """1, 2 and 5 times powers of ten in [low, high], powers alone where there are many; linear ones where few fit."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     factors = (1, 2, 5) if high < 1000 * low else (1,)
     marks = [factor * 10.0**power for power in powers for factor in factors]
-    first = max(index for index, mark in enumerate(marks) if mark <= low * (1 + 1e-9))
-    last = min(index for index, mark in enumerate(marks) if mark >= high * (1 - 1e-9))
-    return marks[first : max(last, first + 1) + 1]
+    inside = [mark for mark in marks if low <= mark <= high]
+    return inside if len(inside) > 1 else ticks(low, high)
 
 
 def _thinned(values: Sequence[T]) -> Sequence[T]:
@@ -324,10 +344,9 @@ def _legend(series: Sequence[Series], *, lines: bool) -> Html | None:
         return None
     items = []
     for one in series:
-        colour = f"var(--c{one.colour % NUM_COLOURS})"
         dash = _DASHES[one.style % len(_DASHES)]
-        line = el("line", x1=0, x2=24, y1=6, y2=6, stroke=colour, stroke_width=2.5, stroke_dasharray=dash)
-        sample = line if lines else _marker(12, 6, one.style, colour)
+        line = el("line", x1=0, x2=24, y1=6, y2=6, stroke=one.colour, stroke_width=2.5, stroke_dasharray=dash)
+        sample = line if lines else _marker(12, 6, one.style, one.colour)
         items.append(el("li", el("svg", sample, view_box="0 0 24 12", aria_hidden="true"), one.name))
     return el("ul", *items, class_="legend")
 

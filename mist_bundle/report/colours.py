@@ -1,7 +1,8 @@
 """Which colour belongs to which structure: the same in every picture and chart of a page.
 
-A colour is a number: of OVERLAY_COLOURS over pictures, which are dark in both schemes, and of the style sheet's --c0 to
---c7 in charts. Both hold the same hues in the same order.
+The colour of a structure is a number: of OVERLAY_COLOURS over pictures, which are dark in both schemes, and of the
+style sheet's --c0 to --c7 in charts. Both hold the same hues in the same order. What is no structure (an axis, a
+channel, a fold) has colours of its own, so that nobody takes it for one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,19 @@ from typing import Any
 from mist_bundle.analysis.details import structures_of
 
 OVERLAY_COLOURS = ("#56b4e9", "#ff8b4a", "#2fc79a", "#ee8bc4", "#f0d040", "#b3a4ff", "#ff6f61", "#ffffff")
+
+NEUTRAL = "var(--neutral)"
+_NUM_CHART_COLOURS, _NUM_FOLD_COLOURS = 8, 5
+
+
+def chart_colour(number: int) -> str:
+    """The colour of a structure in a chart, as CSS."""
+    return f"var(--c{number % _NUM_CHART_COLOURS})"
+
+
+def fold_colour(fold: int) -> str:
+    """The colour of a fold in a chart, as CSS."""
+    return f"var(--f{fold % _NUM_FOLD_COLOURS})"
 
 
 def label_colours(labels: Sequence[int]) -> dict[int, int]:

@@ -8,14 +8,16 @@ from typing import Any
 
 from mist_bundle.report import charts
 from mist_bundle.report.case_pictures import case_figure, channels_figure, label_legend, spread_cases
-from mist_bundle.report.html import Html, details, el, join, missing, number, section, table
+from mist_bundle.report.colours import NEUTRAL, chart_colour, structure_colours
+from mist_bundle.report.html import Html, details, el, hint, join, number, problem, section, table
 from mist_bundle.report.sources import CaseFiles
 
 Report = Mapping[str, Any]
 Sections = list[tuple[str, str, Html]]
-Row = tuple[str, Sequence[float], int]  # of a box plot
+Row = tuple[str, Sequence[float], str]  # of a box plot
 
 _MAX_STRUCTURES = 40  # in a chart; the table has all
+_MM3_PER_ML = 1000.0
 
 
 def data_sections(report: Report, files: Sequence[CaseFiles], num_pictures: int, detail_command: str) -> Sections:
@@ -53,7 +55,7 @@ def _overview(report: Report) -> Html:
         ("median voxel, mm", spacing),
     ]
     if report["file_bytes"]:
-        shown.append(("files", f"{number(report['file_bytes'] / 1e6)} MB"))
+        shown.append(("files", _bytes(report["file_bytes"])))
     source = [
         el("p", f"{name}: ", report[key])
         for name, key in (("Source", "reference"), ("Licence", "licence"))
@@ -86,7 +88,7 @@ def _pictures(report: Report, files: Sequence[CaseFiles], count: int) -> Html:
         "edge lies in the patient (R right, L left, A front, P back, S head, I feet); proportions are true."
     )
     if not chosen:
-        return section("pictures", "Pictures", el("p", "No case's files were found.", class_="missing"))
+        return section("pictures", "Pictures", problem("No case's files were found."))
     return section("pictures", "Pictures", label_legend(names), el("div", *figures, class_="cases"), lead=lead)
 
 
@@ -98,9 +100,9 @@ def _case_caption(case: Mapping[str, Any]) -> str:
 
 def _structures(report: Report, detail_command: str) -> Html:
     rows = [_structure_row(name, stats) for name, stats in report["structures"].items()]
-    head = ["structure", "labels", "in cases", "volume, ml", "range, ml", "% of image", "size"]
+    head = ["structure", "labels", "in cases", "volume, ml", "smallest", "largest", "% of image", "size"]
     if report["detailed"]:
-        head += ["shape", "line / plane / ball", "compactness", "parts", "part, mm³"]
+        head += ["shape", "line / plane / ball", "compactness", "parts", "most parts", "part, ml"]
     explained = el(
         "p",
         "Size is the mean share of an image that holds the structure: tiny below 0.1 %, small below 1 %, medium below "
@@ -118,7 +120,7 @@ def _structures(report: Report, detail_command: str) -> Html:
         "structures",
         "Structures",
         table(head, rows, caption="Labels, and classes that are made of several labels", sortable=True),
-        explained if report["detailed"] else missing("Shapes and lesions were not measured.", detail_command),
+        explained if report["detailed"] else hint("Shapes and lesions were not measured.", detail_command),
         charts.grid(plots),
         lead="What is labelled: how often, how large, in what shape.",
     )
@@ -130,9 +132,8 @@ def _structure_row(name: str, stats: Mapping[str, Any]) -> list[object]:
         name,
         ", ".join(map(str, stats["labels"])),
         f"{stats['present_in']} ({stats['presence_percent']:.0f} %)",
-        number(volume.get("median")),
-        f"{number(volume.get('min'))} to {number(volume.get('max'))}",
-        number(share.get("mean")),
+        *(volume.get(key) for key in ("median", "min", "max")),
+        share.get("mean"),
         stats["size"],
     ]
     if "shape" not in stats:
@@ -144,40 +145,53 @@ def _structure_row(name: str, stats: Mapping[str, Any]) -> list[object]:
         *row,
         stats["kind"],
         line,
-        number(shape["isoperimetric_quotient"]["median"], 2),
-        f"{number(parts['median'])} (max {number(parts['max'])})",
-        number(sizes["median"]),
+        float(shape["isoperimetric_quotient"]["median"]),
+        float(parts["median"]),
+        float(parts["max"]),
+        float(sizes["median"]) / _MM3_PER_ML,
     ]
 
 
 def _volumes(report: Report, shown: Sequence[tuple[str, Any]]) -> Html:
     rows = []
-    for index, (name, _) in enumerate(shown):
+    for name, _ in shown:
         values = [case["structures"][name]["volume_ml"] for case in report["cases"]]
-        rows.append((name, [value for value in values if value > 0], index))
+        rows.append((name, [value for value in values if value > 0], _colour(report, name)))
     return charts.box_plot("Volume in each case", "ml", rows, log=True)
 
 
 def _shares(report: Report, shown: Sequence[tuple[str, Any]]) -> Html:
     rows = []
-    for index, (name, _) in enumerate(shown):
+    for name, _ in shown:
         values = []
         for case in report["cases"]:
             voxels = case["shape"][0] * case["shape"][1] * case["shape"][2]
             values.append(100 * case["structures"][name]["voxels"] / voxels)
-        rows.append((name, [value for value in values if value > 0], index))
+        rows.append((name, [value for value in values if value > 0], _colour(report, name)))
     return charts.box_plot("Share of the image", "%", rows, log=True)
 
 
 def _parts(report: Report, shown: Sequence[tuple[str, Any]]) -> Html:
     rows = []
-    for index, (name, _) in enumerate(shown):
+    for name, _ in shown:
         sizes = []
         for case in report["cases"]:
             x, y, z = case["spacing_mm"]
-            sizes += [size * x * y * z for size in case["structures"][name].get("component_voxels", ())]
-        rows.append((name, sizes, index))
-    return charts.box_plot("Size of each connected part", "mm³", rows, log=True)
+            voxels = case["structures"][name].get("component_voxels", ())
+            sizes += [size * x * y * z / _MM3_PER_ML for size in voxels]
+        rows.append((name, sizes, _colour(report, name)))
+    return charts.box_plot("Size of each connected part", "ml", rows, log=True)
+
+
+def _colour(report: Report, structure: str) -> str:
+    """The colour of a structure, the same in every chart and picture."""
+    names = {int(label): name for label, name in report["label_names"].items()}
+    classes = {name: stats["labels"] for name, stats in report["structures"].items()}
+    return chart_colour(structure_colours(list(names), names, classes).get(structure, 0))
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(1, round(size / 1e6)):,} MB"
 
 
 def _distributions(report: Report) -> Html:
@@ -186,24 +200,26 @@ def _distributions(report: Report) -> Html:
     short = {"left-right": "left–right", "anterior-posterior": "front–back", "inferior-superior": "feet–head"}
     plots = [
         charts.box_plot(
-            "Size", "voxels", [(short[axis], [case["shape"][i] for case in cases], i) for i, axis in enumerate(axes)]
+            "Size",
+            "voxels",
+            [(short[axis], [case["shape"][i] for case in cases], NEUTRAL) for i, axis in enumerate(axes)],
         ),
         charts.box_plot(
             "Voxel spacing",
             "mm",
-            [(short[axis], [case["spacing_mm"][i] for case in cases], i) for i, axis in enumerate(axes)],
+            [(short[axis], [case["spacing_mm"][i] for case in cases], NEUTRAL) for i, axis in enumerate(axes)],
         ),
         charts.box_plot(
             "Extent",
             "mm",
             [
-                (short[axis], [case["shape"][i] * case["spacing_mm"][i] for case in cases], i)
+                (short[axis], [case["shape"][i] * case["spacing_mm"][i] for case in cases], NEUTRAL)
                 for i, axis in enumerate(axes)
             ],
         ),
     ]
-    for index, name in enumerate(report["channels"]):
-        plots += _intensity_charts(report, name, index)
+    for name in report["channels"]:
+        plots += _intensity_charts(report, name)
     return section(
         "distributions",
         "Distributions",
@@ -213,11 +229,11 @@ def _distributions(report: Report) -> Html:
     )
 
 
-def _intensity_charts(report: Report, name: str, colour: int) -> list[Html]:
+def _intensity_charts(report: Report, name: str) -> list[Html]:
     """How bright the images of a channel are, as a whole and where something is labelled."""
     unit = "Hounsfield units" if report["modality"] == "ct" else "intensity"
     rows: list[Row] = [
-        (words, [case["channels"][name][key] for case in report["cases"]], colour)
+        (words, [case["channels"][name][key] for case in report["cases"]], NEUTRAL)
         for words, key in (("0.5 percentile", "low"), ("mean", "mean"), ("99.5 percentile", "high"))
     ]
     if not _differ_by_scale(rows):
@@ -230,7 +246,7 @@ def _intensity_charts(report: Report, name: str, colour: int) -> list[Html]:
             charts.box_plot(f"{name}: mean inside", unit, _inside(report, name, relative=False)),
         ]
     # a linear axis would show one dot and a line, and a histogram of all cases one bar
-    rows = [(words, values, colour) for words, values, colour in rows if min(values) > 0]
+    rows = [row for row in rows if min(row[1]) > 0]
     return [
         charts.box_plot(f"{name}: whole images", unit, rows, log=True),
         charts.box_plot(f"{name}: mean inside", "times the mean of the image", _inside(report, name, relative=True)),
@@ -240,14 +256,14 @@ def _intensity_charts(report: Report, name: str, colour: int) -> list[Html]:
 def _inside(report: Report, channel: str, *, relative: bool) -> list[Row]:
     """The mean intensity inside each structure in each case that has it, where that was measured."""
     rows: list[Row] = []
-    for index, name in enumerate(list(report["structures"])[:_MAX_STRUCTURES]):
+    for name in list(report["structures"])[:_MAX_STRUCTURES]:
         values = []
         for case in report["cases"]:
             found = case["structures"][name].get("intensity", {}).get(channel)
             whole = case["channels"][channel]["mean"] if relative else 1.0
             if found and whole:
                 values.append(found[0] / whole)
-        rows.append((name, values, index))
+        rows.append((name, values, _colour(report, name)))
     return rows
 
 
@@ -265,8 +281,8 @@ def _case_table(report: Report) -> Html:
             " × ".join(str(length) for length in case["shape"]),
             " × ".join(number(length, 3) for length in case["spacing_mm"]),
             case["orientation"],
-            number(case["oblique_degrees"], 2),
-            *(number(case["structures"][name]["volume_ml"]) for name in names),
+            float(case["oblique_degrees"]),
+            *(float(case["structures"][name]["volume_ml"]) for name in names),
         ]
         for case in report["cases"]
     ]

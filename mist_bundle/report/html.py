@@ -1,15 +1,22 @@
-"""HTML without templates: text is escaped unless it is markup already, so no name of a class or case breaks a page."""
+"""HTML without templates: text is escaped unless it is markup already, so no name of a class or case breaks a page.
+
+Escaping is markupsafe's. There are no template files: a page is put together by functions that take numbers and give
+elements, and a second language for that would only hide which part of a page is made where.
+"""
 
 from __future__ import annotations
 
 import functools
-import html
 import math
 from collections.abc import Iterable, Sequence
+from statistics import median
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from mist_bundle.resources import own_text
 
+Html = Markup
 _NONE = "–"
 _LONG_TABLE = 40  # rows
 _LONG_NUMBER = 24  # characters
@@ -18,20 +25,9 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-
 _VOID = frozenset({"meta", "link", "img", "br", "input"})
 
 
-class Html(str):
-    """Text that is markup already."""
-
-    __slots__ = ()
-
-
-def escape(text: object) -> Html:
-    """Markup that shows the text as it is."""
-    return text if isinstance(text, Html) else Html(html.escape(str(text), quote=True))
-
-
 def join(parts: Iterable[object], separator: str = "") -> Html:
     """Parts after one another, each escaped unless it is markup."""
-    return Html(separator.join(escape(part) for part in parts if part is not None))
+    return Html(separator).join(part for part in parts if part is not None)
 
 
 def el(name: str, /, *children: object, **attributes: object) -> Html:
@@ -70,12 +66,12 @@ def table(
 
     Args:
         head: names of the columns.
-        rows: cells; the first names the row.
+        rows: cells; the first names the row. Floats of a column get the same number of decimals.
         caption: what the table shows.
         sortable: a click on a column's name sorts by it.
         stacked: for tables of text: on narrow screens the cells of a row stand below each other.
     """
-    body = [list(row) for row in rows]
+    body = _even_columns([list(row) for row in rows])
     right = [bool(body) and all(_is_number(row[index]) for row in body) for index in range(len(head))]
     kinds = ["number" if one and index else None for index, one in enumerate(right)]
     header = el("tr", *(el("th", cell, scope="col", class_=kind) for cell, kind in zip(head, kinds, strict=True)))
@@ -104,9 +100,14 @@ def details(summary: object, *children: object, is_open: bool = False) -> Html:
     return el("details", el("summary", summary), *children, open=is_open)
 
 
-def missing(what: str, command: str) -> Html:
-    """In place of a part that cannot be shown: what produces it."""
-    return el("p", what, " This command does it: ", el("code", unbroken(command)), ".", class_="missing")
+def hint(what: str, command: str) -> Html:
+    """In place of a part that is not there yet: what makes it."""
+    return el("p", what, " This command does it: ", el("code", unbroken(command)), ".", class_="hint")
+
+
+def problem(what: object) -> Html:
+    """In place of a part that cannot be shown: what is wrong."""
+    return el("p", what, class_="problem")
 
 
 def commands(text: str) -> Html:
@@ -133,6 +134,28 @@ def number(value: Any, digits: int = 3) -> str:
     return "0" if text == "-0" else text
 
 
+def even_decimals(values: Iterable[float], digits: int = 3) -> int:
+    """How many decimals show all values alike, the typical one with `digits` significant digits."""
+    told = [abs(value) for value in values if math.isfinite(value) and value]
+    if all(float(value).is_integer() for value in told):
+        return 0
+    return min(max(0, digits - 1 - math.floor(math.log10(median(told)))), 6)
+
+
+def _even_columns(rows: list[list[object]]) -> list[list[object]]:
+    decimals = [even_decimals(cell for cell in column if isinstance(cell, float)) for column in zip(*rows, strict=True)]
+    return [[_cell(cell, places) for cell, places in zip(row, decimals, strict=True)] for row in rows]
+
+
+def _cell(cell: object, decimals: int) -> object:
+    if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
+        return _NONE
+    if isinstance(cell, float):
+        text = f"{cell:,.{decimals}f}"
+        return text.removeprefix("-") if float(text.replace(",", "")) == 0 else text
+    return f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else cell
+
+
 def document(title: str, subtitle: object, sections: Sequence[tuple[str, str, Html]], *, foot: object = "") -> str:
     """The whole page, with style and script inside it.
 
@@ -148,9 +171,14 @@ def document(title: str, subtitle: object, sections: Sequence[tuple[str, str, Ht
         "body",
         el("a", "Skip to the content", href="#main", class_="skip"),
         el("header", el("h1", title), el("p", subtitle, class_="lead")),
-        el("nav", el("ul", *links), aria_label="Contents"),
-        el("main", *(markup for _, _, markup in sections), id="main"),
+        el(
+            "div",
+            el("nav", el("ul", *links), aria_label="Contents"),
+            el("main", *(markup for _, _, markup in sections), id="main"),
+            class_="page",
+        ),
         el("footer", foot),
+        el("dialog", el("button", "Close", type="button"), el("div"), id="enlarged", aria_label="Enlarged picture"),
         el("script", Html(_asset("report.js"))),
     )
     return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"

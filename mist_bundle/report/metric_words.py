@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from mist_bundle.catalog.metrics import METRICS
@@ -48,6 +49,7 @@ def meanings(metrics: Sequence[str]) -> Html:
             continue
         words = _IN_WORDS.get(metric, row.about.replace(" (default)", ""))
         perfect = f"{number(row.best)} {row.unit}".rstrip()
-        worst = f", {number(row.worst)} the worst" if isinstance(row.worst, float) else "; the smaller, the better"
+        bounded = row.worst is not None and math.isfinite(row.worst)
+        worst = f", {number(row.worst)} the worst" if bounded else "; the smaller, the better"
         items += [el("dt", title_of(metric)), el("dd", f"{words} {perfect} is perfect{worst}.")]
     return join([el("h3", "What the scores mean"), el("dl", *items, class_="meanings")]) if items else Html()

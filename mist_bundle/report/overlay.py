@@ -6,7 +6,7 @@ Slices are shown as radiologists do, in the colours of the report.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from mist_bundle.artifacts import PLAN_JSON, RESULTS_CSV, read_json
 from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.report.colours import OVERLAY_COLOURS, label_colours
-from mist_bundle.report.pictures import PLANES, edge_letters, intensity_window, plane_view
+from mist_bundle.report.pictures import PLANES, edge_letters, plane_view, where_to_cut
 from mist_bundle.report.sources import CaseFiles, files_of_bundle
+from mist_bundle.report.windows import Window, window_of
+from mist_bundle.runtime.metrics.columns import split_columns
 from mist_bundle.runtime.metrics.table import ID, read_results
 from mist_bundle.runtime.numerics.grid import reorient, spacing_of
 
@@ -35,7 +37,7 @@ class _Shown:
     image: NDArray[Any]
     label: NDArray[Any]
     prediction: NDArray[Any]
-    window: tuple[float, float]
+    window: Window
     height_over_width: float
     letters: tuple[str, str, str, str]
 
@@ -57,12 +59,12 @@ def draw_examples(bundle: Path, work_dir: Path) -> Path:
 
     plan = read_json(bundle / PLAN_JSON)
     names = dict(zip(plan["labels"], plan["label_names"], strict=True))
-    scores = _mean_dice(work_dir / RESULTS_CSV)
+    scores = _mean_dice(work_dir / RESULTS_CSV, plan["final_classes"])
     cases = in_turn([case for case in files_of_bundle(bundle, plan["channel_names"]) if _is_there(case)])[:MAX_CASES]
     rows = max(1, len(cases))
     figure, axes = pyplot.subplots(rows, 3, figsize=(9, 3 * rows + 0.6), squeeze=False, layout="constrained")
     for row, case in zip(axes, cases, strict=False):
-        _draw_row(row, _slice(case, plan["modality"], scores.get(case.id)), label_colours(plan["labels"]))
+        _draw_row(row, _slice(case, plan["modality"], names, scores.get(case.id)), label_colours(plan["labels"]))
     for axis in axes.ravel():
         axis.set_axis_off()
     _legend(figure, names)
@@ -87,19 +89,22 @@ def _is_there(case: CaseFiles) -> bool:
     return all(path is not None and path.is_file() for path in needed)
 
 
-def _mean_dice(results: Path) -> dict[str, float]:
+def _mean_dice(results: Path, classes: Iterable[str]) -> dict[str, float]:
     if not results.is_file():
         return {}
     found = {}
-    for row in read_results(results):
-        values = [value for column, value in row.items() if column.endswith("_dice") and math.isfinite(value)]
+    rows = read_results(results)
+    split = split_columns([column for column in rows[0] if column != ID], classes)
+    columns = [column for column, (_, metric) in split.items() if metric == "dice"]
+    for row in rows:
+        values = [row[column] for column in columns if math.isfinite(row[column])]
         if values:
             found[str(row[ID])] = float(np.mean(values))
     return found
 
 
-def _slice(case: CaseFiles, modality: str, dice: float | None) -> _Shown:
-    """The slice across the coarsest axis that holds most of the reference."""
+def _slice(case: CaseFiles, modality: str, names: Mapping[int, str], dice: float | None) -> _Shown:
+    """The slice across the coarsest axis that shows most of the labels."""
     assert case.prediction is not None
     source = read_volume(next(iter(case.images.values())))
     image, label, prediction = (
@@ -110,26 +115,26 @@ def _slice(case: CaseFiles, modality: str, dice: float | None) -> _Shown:
     # axial where no axis is coarser than the others
     through = max((2, 1, 0), key=lambda axis: round(float(spacing[axis]), 3))
     plane, (_, across, down, _) = next((name, axes) for name, axes in PLANES.items() if axes[0] == through)
-    counts = np.count_nonzero(label, axis=tuple(axis for axis in range(3) if axis != through))
-    index = int(np.argmax(counts)) if counts.any() else label.shape[through] // 2
+    index = where_to_cut([label, prediction], (), label.shape)[through]
     score = "" if dice is None else f", mean Dice {dice:.2f}"
     return _Shown(
         title=f"{case.id}, {plane}{score}",
         image=plane_view(image, plane, index),
         label=plane_view(label, plane, index),
         prediction=plane_view(prediction, plane, index),
-        window=intensity_window(source.array, read_volume(case.label).array, modality),
+        window=window_of(image, label, modality, names.values()),
         height_over_width=float(spacing[down] / spacing[across]),
         letters=edge_letters(plane),
     )
 
 
 def _draw_row(row: Any, shown: _Shown, colours: Mapping[int, int]) -> None:
-    low, high = shown.window
+    window = shown.window
     for axes, mask, title in zip(
         row, (None, shown.label, shown.prediction), (shown.title, "reference", "prediction"), strict=True
     ):
-        axes.imshow(shown.image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), aspect=shown.height_over_width)
+        high = max(window.high, window.low + 1e-6)
+        axes.imshow(shown.image, cmap="gray", vmin=window.low, vmax=high, aspect=shown.height_over_width)
         if mask is not None:
             axes.imshow(_coloured(mask, colours), aspect=shown.height_over_width, interpolation="nearest")
         axes.set_title(title, fontsize=9)

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from mist_bundle.report.colours import OVERLAY_COLOURS
 from mist_bundle.report.html import Html, el
+from mist_bundle.report.windows import Window
 from mist_bundle.runtime.numerics.grid import reorient, spacing_of
 
-MAX_PIXELS = 320  # of a picture's longer side; larger slices are averaged down
+MAX_PIXELS = 512  # of a picture's longer side; larger slices are averaged down
 _MAX_HEIGHT_REM = 15.0
 
 # plane -> (axis that is cut, axis of the columns, axis of the rows, rows run from the top down along the axis),
@@ -34,11 +35,19 @@ Cut = tuple[int, int, int]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outlined:
-    """A label map to draw: `kind` is reference or prediction; `colours` gives each label value a colour's number."""
+    """A label map to draw.
+
+    Attributes:
+        kind: reference or prediction.
+        array_xyz: the labels.
+        colours: label value -> number of its colour.
+        is_filled: coloured inside, instead of an outline.
+    """
 
     kind: str
     array_xyz: NDArray[Any]
     colours: Mapping[int, int]
+    is_filled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +59,8 @@ class Slice:
         pixels: (rows, columns) uint8, the first row at the top.
         size_mm: width and height.
         letters: where the left, right, top and bottom edge lie in the patient.
-        outlines: (kind, colour, path in units of voxels).
+        areas: (kind, colour, path in units of voxels) of what is filled.
+        outlines: the same of what is outlined.
         grid: (rows, columns) of the voxels that the paths are in.
         position_mm: distance of the slice from the volume's first slice along L, P or S.
     """
@@ -59,6 +69,7 @@ class Slice:
     pixels: NDArray[np.uint8]
     size_mm: tuple[float, float]
     letters: tuple[str, str, str, str]
+    areas: tuple[tuple[str, int, str], ...]
     outlines: tuple[tuple[str, int, str], ...]
     grid: tuple[int, int]
     position_mm: float
@@ -68,24 +79,26 @@ def three_planes(
     image_xyz: NDArray[Any],
     affine: NDArray[np.float64],
     maps: Sequence[Outlined],
-    window: tuple[float, float],
+    window: Window,
     *,
     margin_mm: float | None = None,
+    focus: Sequence[int] = (),
 ) -> list[Slice]:
-    """Cut a volume where the first label map has most labelled voxels, in the middle where it has none.
+    """Cut a volume where most is seen of the labels that are talked about.
 
     Args:
         image_xyz: (X, Y, Z) intensities in the file's own axis order.
         affine: of the file, voxel index -> RAS+ mm.
-        maps: label maps on the same grid; the first decides where to cut.
+        maps: label maps on the same grid; the first that holds one of the labels decides where to cut.
         window: intensities shown black and white.
         margin_mm: show only the box around all labels and this much around it; None shows the whole slices.
+        focus: labels that must be seen; by default all that are drawn, each as important as the others.
     """
     image, turned = reorient(image_xyz[None], affine, "LPS")
     labels = [reorient(one.array_xyz[None], affine, "LPS")[0][0] for one in maps]
     spacing = spacing_of(turned)
     box = _box(labels, image.shape[1:], spacing, margin_mm)
-    cut = _where_to_cut(labels[0] if labels else None, image.shape[1:])
+    cut = where_to_cut(labels, focus, image.shape[1:])
     return [_slice(plane, image[0], labels, maps, cut, box, spacing, window) for plane in PLANES]
 
 
@@ -109,19 +122,6 @@ def _turned(flat: NDArray[Any], plane: str) -> NDArray[Any]:
     return rows if is_downward else rows[::-1]
 
 
-def intensity_window(image_xyz: NDArray[Any], label_xyz: NDArray[Any] | None, modality: str) -> tuple[float, float]:
-    """Intensities to show black and white: soft tissue around the labelled one in CT, else the 1 to 99.5 percentile."""
-    if modality == "ct" and label_xyz is not None and label_xyz.any():
-        inside = image_xyz[label_xyz != 0]
-        middle, half = float(np.median(inside)), max(200.0, 3 * float(inside.std(dtype=np.float64)))
-        return middle - half, middle + half
-    step = max(1, math.ceil((image_xyz.size / (1 << 20)) ** (1 / 3)))
-    sample = image_xyz[::step, ::step, ::step]
-    shown = sample[sample != 0] if (sample != 0).any() else sample
-    low, high = (float(value) for value in np.percentile(shown, (1, 99.5)))
-    return min(low, 0.0) if low > 0 and (sample == 0).any() else low, high
-
-
 def outline(mask: NDArray[np.bool_]) -> str:
     """SVG path along the edges of the true pixels of a (rows, columns) mask, in pixel units; "" if there are none."""
     padded = np.pad(mask, 1)
@@ -130,6 +130,14 @@ def outline(mask: NDArray[np.bool_]) -> str:
         parts += [f"M{start} {row}H{stop}" for start, stop in _runs(runs)]
     for column, runs in enumerate((padded[1:-1, 1:] ^ padded[1:-1, :-1]).T):
         parts += [f"M{column} {start}V{stop}" for start, stop in _runs(runs)]
+    return "".join(parts)
+
+
+def area(mask: NDArray[np.bool_]) -> str:
+    """SVG path that covers the true pixels of a (rows, columns) mask, in pixel units; "" if there are none."""
+    parts = []
+    for row, pixels in enumerate(mask):
+        parts += [f"M{start} {row}h{stop - start}v1h{start - stop}z" for start, stop in _runs(pixels)]
     return "".join(parts)
 
 
@@ -142,7 +150,10 @@ def picture(shown: Slice, alt: str) -> Html:
     """
     width, height = shown.size_mm
     rows, columns = shown.grid
-    paths = []
+    paths = [
+        el("path", d=path, class_=f"area {kind}", fill=OVERLAY_COLOURS[colour % len(OVERLAY_COLOURS)])
+        for kind, colour, path in shown.areas
+    ]
     for kind, colour, path in shown.outlines:
         paths.append(el("path", d=path, class_=f"under {kind}"))
         paths.append(el("path", d=path, class_=kind, stroke=OVERLAY_COLOURS[colour % len(OVERLAY_COLOURS)]))
@@ -150,8 +161,9 @@ def picture(shown: Slice, alt: str) -> Html:
         el("span", letter, class_=side, aria_hidden="true")
         for letter, side in zip(shown.letters, ("left", "right", "top", "bottom"), strict=True)
     ]
+    ratio = width / height
     # as wide as there is room, but not taller than the limit
-    limit = f"aspect-ratio:{width:.4f}/{height:.4f};max-width:{_MAX_HEIGHT_REM * width / height:.2f}rem"
+    limit = f"--ratio:{ratio:.4f};aspect-ratio:{width:.4f}/{height:.4f};max-width:{_MAX_HEIGHT_REM * ratio:.2f}rem"
     overlay = el("svg", *paths, view_box=f"0 0 {columns} {rows}", preserve_aspect_ratio="none", aria_hidden="true")
     frame = el("div", el("img", src=_png(shown.pixels), alt=alt), overlay, *letters, class_="slice", style=limit)
     return el("div", frame, el("p", f"{shown.plane}, {shown.position_mm:.0f} mm"), class_="plane")
@@ -165,7 +177,7 @@ def _slice(
     cut: Cut,
     box: tuple[slice, ...],
     spacing: NDArray[np.float64],
-    window: tuple[float, float],
+    window: Window,
 ) -> Slice:
     through, across, down, _ = PLANES[plane]
 
@@ -174,13 +186,15 @@ def _slice(
         return _turned(volume[index], plane)
 
     pixels = view(image)
-    outlines = []
+    areas, outlines = [], []
     for one, array in zip(maps, labels, strict=True):
         part = view(array)
         for label, colour in one.colours.items():
-            path = outline(part == label)
-            if path:
-                outlines.append((one.kind, colour, path))
+            mask = part == label
+            if one.is_filled and mask.any():
+                areas.append((one.kind, colour, area(mask)))
+            elif mask.any():
+                outlines.append((one.kind, colour, outline(mask)))
     rows, columns = pixels.shape
     size_mm = (columns * float(spacing[across]), rows * float(spacing[down]))
     return Slice(
@@ -188,19 +202,40 @@ def _slice(
         pixels=_eight_bit(_reduced(pixels), window),
         size_mm=size_mm,
         letters=edge_letters(plane),
+        areas=tuple(areas),
         outlines=tuple(outlines),
         grid=(rows, columns),
         position_mm=cut[through] * float(spacing[through]),
     )
 
 
-def _where_to_cut(label: NDArray[Any] | None, shape: Sequence[int]) -> Cut:
-    places = []
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        counts = None if label is None else np.count_nonzero(label, axis=others)
-        places.append(int(np.argmax(counts)) if counts is not None and counts.any() else shape[axis] // 2)
-    return places[0], places[1], places[2]
+def where_to_cut(labels: Sequence[NDArray[Any]], focus: Sequence[int], shape: Sequence[int]) -> Cut:
+    """The index along each axis where most is seen of some labels.
+
+    Each label counts by the share of its largest slice, so that a small one is not lost beside a large one.
+
+    Args:
+        labels: label maps on the same grid; the first that holds one of the labels decides.
+        focus: the labels; empty for all but the background.
+        shape: of the grid, whose middle is taken where there is no such label.
+    """
+    for label in labels:
+        present = [value for value in np.unique(label).tolist() if value and (not focus or value in focus)]
+        if present:
+            x, y, z = (int(np.argmax(_seen(label, present, axis))) for axis in range(3))
+            return x, y, z
+    x, y, z = (length // 2 for length in shape)
+    return x, y, z
+
+
+def _seen(label: NDArray[Any], values: Sequence[int], axis: int) -> NDArray[np.float64]:
+    """For each slice across an axis, how much of the labels it holds, each relative to its largest slice."""
+    others = tuple(other for other in range(3) if other != axis)
+    seen = np.zeros(label.shape[axis])
+    for value in values:
+        counts = np.count_nonzero(label == value, axis=others)
+        seen += counts / counts.max()
+    return seen
 
 
 def _box(
@@ -232,9 +267,8 @@ def _reduced(pixels: NDArray[Any]) -> NDArray[np.float32]:
     return values
 
 
-def _eight_bit(pixels: NDArray[np.float32], window: tuple[float, float]) -> NDArray[np.uint8]:
-    low, high = window
-    scaled = (pixels - low) / max(high - low, 1e-6) * 255
+def _eight_bit(pixels: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
+    scaled = (pixels - window.low) / max(window.high - window.low, 1e-6) * 255
     return np.asarray(np.clip(np.rint(scaled), 0, 255), dtype=np.uint8)
 
 

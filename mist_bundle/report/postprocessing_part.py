@@ -9,7 +9,7 @@ from typing import Any
 from mist_bundle.artifacts import read_json
 from mist_bundle.catalog.postprocessing import POSTPROCESSING
 from mist_bundle.report.data_part import facts
-from mist_bundle.report.html import Html, details, el, missing, number, section, table
+from mist_bundle.report.html import Html, details, el, even_decimals, hint, number, section, table
 from mist_bundle.report.metric_words import title_of, with_unit
 from mist_bundle.runtime.metrics.columns import split_columns
 
@@ -23,7 +23,7 @@ def postprocessing_section(work_dir: Path, plan: Mapping[str, Any], bundle_name:
     folder = work_dir / FOLDER
     if not (folder / CHOICE_JSON).is_file():
         command = f"python -m mist_bundle choose_postprocessing {bundle_name}"
-        return section("postprocessing", _TITLE, missing("No post-processing was chosen yet.", command))
+        return section("postprocessing", _TITLE, hint("No post-processing was chosen yet.", command))
     choice = read_json(folder / CHOICE_JSON)
     change = read_json(folder / CHANGE_JSON) if (folder / CHANGE_JSON).is_file() else {}
     names = dict(zip(plan["labels"], plan["label_names"], strict=True))
@@ -63,8 +63,10 @@ def _columns(change: Mapping[str, Any], classes: Sequence[str]) -> Html | None:
     split = split_columns(list(changes), classes)
     for column, one in changes.items():
         name, metric = split.get(column, (column, ""))
-        difference = _signed(one["after"] - one["before"])
-        rows.append([name, with_unit(metric), number(one["before"]), number(one["after"]), difference])
+        before, after = one["before"], one["after"]
+        digits = even_decimals([before, after])
+        shown = (f"{before:.{digits}f}", f"{after:.{digits}f}", f"{after - before:+.{digits}f}")
+        rows.append([name, with_unit(metric), *shown])
     if not rows:
         return None
     return table(["class", "metric", "before", "after", "change"], rows, caption="Means over the held-out cases")

@@ -1,4 +1,4 @@
-"""The section about doing it again: commands, versions, identity of the weights."""
+"""The section about reproducing a bundle: commands, versions, identity of the weights."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def reproduce_section(bundle: Path, plan: Mapping[str, Any]) -> Html:
     )
     return section(
         "reproduce",
-        "Do it again",
+        "Reproduce",
         el("h3", "With this package"),
         commands(_own_commands(bundle.name, plan)),
         el("h3", "With MONAI alone, from any working directory"),

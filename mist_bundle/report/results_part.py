@@ -20,9 +20,9 @@ from mist_bundle.parallel import map_cases
 from mist_bundle.report import charts
 from mist_bundle.report.case_pictures import case_figure, label_legend
 from mist_bundle.report.charts import Series
-from mist_bundle.report.colours import colours_of_plan
+from mist_bundle.report.colours import chart_colour, colours_of_plan
 from mist_bundle.report.data_part import facts
-from mist_bundle.report.html import Html, details, el, join, missing, number, section, table
+from mist_bundle.report.html import Html, details, el, even_decimals, hint, join, number, problem, section, table
 from mist_bundle.report.metric_words import axis_label, meanings, title_of, unit_of, with_unit
 from mist_bundle.report.sources import CaseFiles
 from mist_bundle.runtime.metrics.columns import split_columns
@@ -30,6 +30,7 @@ from mist_bundle.runtime.metrics.table import ID, read_results, summarize
 from mist_bundle.runtime.numerics.grid import spacing_of
 
 _MAX_CLASSES_SHOWN = 8  # above a picture
+_NUM_WORST = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,37 +66,34 @@ def read_bundle_results(work_dir: Path) -> Results | None:
 def results_section(
     results: Results | None, plan: Mapping[str, Any], folds: Mapping[str, int], bundle_name: str
 ) -> Html:
-    """Table, box plots, what the metrics mean, and all cases."""
+    """The scores of each class, the cases that did worst, a table and a box plot for each metric, and all cases."""
     if results is None:
         return section("results", "Results", _not_evaluated(bundle_name))
-    classes, colours = list(plan["final_classes"]), colours_of_plan(plan)
-    found = _columns(results.rows, classes)
+    found = _columns(results.rows, list(plan["final_classes"]))
     note = None
     if not results.complete:
-        note = missing(
+        note = hint(
             "These are the scores of single folds; the table of all is not made yet.",
             f"python -m mist_bundle finalize {bundle_name}",
         )
     failed = None
     if results.failed:
-        failed = table(["case", "why it has no score"], results.failed, caption="Cases without scores")
-    plots = []
-    for metric in dict.fromkeys(metric for _, metric in found.values()):
-        rows = [
-            (name, [row[column] for row in results.rows if math.isfinite(row[column])], colours[name])
-            for column, (name, one) in found.items()
-            if one == metric
-        ]
-        plots.append(charts.box_plot(title_of(metric), axis_label(metric), rows))
+        failed = join(
+            [
+                problem(f"{len(results.failed)} cases have no score."),
+                table(["case", "why it has no score"], results.failed, caption="Cases without scores"),
+            ]
+        )
+    metrics = list(dict.fromkeys(metric for _, metric in found.values()))
     return section(
         "results",
         "Results",
         note,
         _means(results, found),
-        _summary(results, found),
         failed,
-        charts.grid(plots),
-        meanings(list(dict.fromkeys(metric for _, metric in found.values()))),
+        _worst_cases(results, found, folds),
+        *(_metric_block(metric, results, found, colours_of_plan(plan)) for metric in metrics),
+        meanings(metrics),
         details(f"All {len(results.rows)} cases as a table", _all_cases(results, found, folds)),
         lead="Every case was predicted by a model that had not seen it in training (cross-validation). In the charts "
         "each dot is a case, the box holds the middle half of them, and the thick line is the median.",
@@ -107,19 +105,27 @@ def extreme_cases(rows: Sequence[Mapping[str, Any]], classes: Sequence[str], eac
 
     A case stands in one group only; cases without a score are left out.
     """
-    found = _columns(rows, classes)
-    metrics = list(dict.fromkeys(metric for _, metric in found.values()))
-    if not metrics:
-        return {}
-    metric = "dice" if "dice" in metrics else metrics[0]
-    columns = [column for column, (_, one) in found.items() if one == metric]
-    sign = 1 if metric not in METRICS or METRICS[metric].better == HIGHER else -1
-    scored = [(sign * _mean(row[column] for column in columns), str(row[ID])) for row in rows]
-    ids = [name for score, name in sorted(scored) if math.isfinite(score)]
+    ids = [str(row[ID]) for row in _worst_first(rows, _columns(rows, classes))]
     each = min(each, max(1, len(ids) // 3))
     middle = max(each, (len(ids) - each) // 2)
     groups = {"Worst": ids[:each], "Median": ids[middle : len(ids) - each][:each], "Best": ids[each:][-each:][::-1]}
     return {name: members for name, members in groups.items() if members}
+
+
+def _worst_first(rows: Sequence[Mapping[str, Any]], found: Mapping[str, tuple[str, str]]) -> list[Mapping[str, Any]]:
+    """The cases by their mean Dice, or the first metric where there is no Dice; those without a score are left out."""
+    metrics = list(dict.fromkeys(metric for _, metric in found.values()))
+    if not metrics:
+        return []
+    metric = "dice" if "dice" in metrics else metrics[0]
+    columns = [column for column, (_, one) in found.items() if one == metric]
+    sign = 1 if _higher_is_better(metric) else -1
+    scored = [(sign * _mean(row[column] for column in columns), str(row[ID]), row) for row in rows]
+    return [row for score, _, row in sorted(scored, key=lambda one: one[:2]) if math.isfinite(score)]
+
+
+def _higher_is_better(metric: str) -> bool:
+    return metric not in METRICS or METRICS[metric].better == HIGHER
 
 
 def cases_section(
@@ -142,11 +148,15 @@ def cases_section(
         for name in ids:
             if name in by_id:
                 caption = _score_caption(rows[name], classes, by_id[name].fold)
-                figures.append(case_figure(by_id[name], names, plan["modality"], caption, whole=False))
+                focus = _worst_class(rows[name], classes)
+                labels = tuple(plan["final_classes"].get(focus, ()))
+                figures.append(
+                    case_figure(by_id[name], names, plan["modality"], caption, whole=False, focus=(focus, labels))
+                )
         parts.append(join([el("h3", group), el("div", *figures, class_="cases")]))
     lead = (
-        "By mean Dice over the classes. Slices are cut where the reference is largest and show the surroundings by "
-        "15 mm; letters say where the edge lies in the patient."
+        "By mean Dice over the classes. Slices are cut through the class that scored worst, where it is largest, and "
+        "show the surroundings by 15 mm; letters say where the edge lies in the patient. Click a picture to enlarge it."
     )
     return section("cases", "Worst, median and best cases", label_legend(names, prediction=True), *parts, lead=lead)
 
@@ -178,10 +188,10 @@ def volumes_section(
             if case in reference
         ]
         if pairs:
-            series = [Series(name=name, points=pairs, colour=colours[name], style=colours[name])]
+            series = [Series(name=name, points=pairs, colour=chart_colour(colours[name]), style=colours[name])]
             charts_.append(charts.scatter(name, "reference, ml", "prediction, ml", series, identity=True))
             rows.append([name, *_agreement(pairs)])
-    head = ["class", "reference, ml", "prediction, ml", "mean difference, ml", "limits of agreement, ml", "correlation"]
+    head = ["class", "reference, ml", "prediction, ml", "difference, ml", "from", "to", "correlation"]
     content = section(
         "volumes",
         "Volumes",
@@ -189,7 +199,8 @@ def volumes_section(
         table(
             head,
             rows,
-            caption="Means over cases; limits of agreement are the mean difference ± 1.96 standard deviations",
+            caption="Means over cases; 95 % of the differences are expected from … to … (mean ± 1.96 standard "
+            "deviations: the limits of agreement)",
         ),
         lead="Each dot is a case; on the dashed line both volumes are equal.",
     )
@@ -210,21 +221,15 @@ def predicted_volumes(case: CaseFiles, final_classes: Mapping[str, Sequence[int]
     }
 
 
-def _agreement(pairs: Sequence[tuple[float, float]]) -> list[str]:
+def _agreement(pairs: Sequence[tuple[float, float]]) -> list[float]:
     reference, prediction = (np.asarray(values) for values in zip(*pairs, strict=True))
     difference = prediction - reference
     spread = round(1.96 * float(difference.std(ddof=1)), 9) if len(pairs) > 1 else 0.0
     mean = round(float(difference.mean()), 9)  # equal volumes differ by rounding
     varied = len(pairs) > 2 and reference.std() > 0 and prediction.std() > 0
     correlation = float(np.corrcoef(reference, prediction)[0, 1]) if varied else math.nan
-    limits = f"{number(mean - spread)} to {number(mean + spread)}"
-    return [
-        number(float(reference.mean())),
-        number(float(prediction.mean())),
-        number(mean),
-        limits,
-        number(correlation),
-    ]
+    means = [float(reference.mean()), float(prediction.mean())]
+    return [*means, mean, mean - spread, mean + spread, correlation]
 
 
 def _columns(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -237,30 +242,75 @@ def _means(results: Results, found: Mapping[str, tuple[str, str]]) -> Html | Non
     summary = summarize(results.rows)
     shown = [(name, column) for column, (name, metric) in found.items() if metric == "dice"][:_MAX_CLASSES_SHOWN]
     pairs: list[tuple[str, object]] = [
-        (f"mean Dice, {name}", number(summary[column]["Mean"])) for name, column in shown
+        (f"mean Dice, {name}", f"{summary[column]['Mean']:.3f}") for name, column in shown
     ]
     return facts(pairs) if pairs else None
 
 
-def _summary(results: Results, found: Mapping[str, tuple[str, str]]) -> Html:
+def _worst_cases(results: Results, found: Mapping[str, tuple[str, str]], folds: Mapping[str, int]) -> Html | None:
+    """The cases to look at first."""
+    worst = _worst_first(results.rows, found)[:_NUM_WORST]
+    if len(worst) < 2:
+        return None
+    return join([el("h3", "Worst cases"), _case_table(worst, found, folds, "By their mean Dice, the worst first")])
+
+
+def _metric_block(
+    metric: str, results: Results, found: Mapping[str, tuple[str, str]], colours: Mapping[str, int]
+) -> Html:
+    """Statistics of a metric over the cases, and its box plot beside them."""
     summary = summarize(results.rows)
-    rows = []
-    for column, (name, metric) in found.items():
-        one = summary[column]
-        count = sum(math.isfinite(row[column]) for row in results.rows)
-        quartiles = f"{number(one['25th Percentile'])} to {number(one['75th Percentile'])}"
-        mean = f"{number(one['Mean'])} ± {number(one['Std'])}"
-        rows.append([name, with_unit(metric), mean, number(one["Median"]), quartiles, count])
-    head = ["class", "metric", "mean ± std", "median", "middle half", "cases"]
-    return table(head, rows, caption=f"Scores of {len(results.rows)} held-out cases", sortable=True)
+    row = METRICS.get(metric)
+    ratio = row is not None and row.best == 1
+    columns = {column: name for column, (name, one) in found.items() if one == metric}
+    digits = 3 if ratio else even_decimals(summary[column]["Median"] for column in columns)
+    rows, boxes = [], []
+    for column, name in columns.items():
+        values = [one[column] for one in results.rows if math.isfinite(one[column])]
+        told = [summary[column][key] for key in ("Mean", "Std", "Median", "25th Percentile", "75th Percentile")]
+        numbers = [
+            f"{value:,.{digits}f}" if math.isfinite(value) else None for value in (*told, _worst(values, metric))
+        ]
+        rows.append([name, *numbers, len(values)])
+        boxes.append((name, values, chart_colour(colours[name])))
+    head = ["class", "mean", "std", "median", "25 %", "75 %", "worst", "cases"]
+    plot = charts.box_plot(title_of(metric), axis_label(metric), boxes, lowest=0.0, highest=1.0 if ratio else math.inf)
+    statistics = table(head, rows, caption=f"{with_unit(metric)}, {len(results.rows)} held-out cases")
+    return el("div", statistics, charts.grid([plot]), class_="metric")
+
+
+def _worst(values: Sequence[float], metric: str) -> float:
+    if not values:
+        return math.nan
+    return min(values) if _higher_is_better(metric) else max(values)
 
 
 def _all_cases(results: Results, found: Mapping[str, tuple[str, str]], folds: Mapping[str, int]) -> Html:
+    return _case_table(results.rows, found, folds, "All cases")
+
+
+def _case_table(
+    rows: Sequence[Mapping[str, Any]], found: Mapping[str, tuple[str, str]], folds: Mapping[str, int], caption: str
+) -> Html:
     head = ["case", "fold", *(f"{name} {with_unit(metric)}" for name, metric in found.values())]
-    rows = [
-        [row[ID], number(folds.get(str(row[ID]))), *(number(row[column]) for column in found)] for row in results.rows
+    body = [[row[ID], folds.get(str(row[ID])), *(float(row[column]) for column in found)] for row in rows]
+    return table(head, body, caption=caption, sortable=True)
+
+
+def _worst_class(row: Mapping[str, Any], classes: Sequence[str]) -> str:
+    """The class of a case with the lowest Dice, or the worst value of the first metric; "" where there is none."""
+    found = _columns([row], classes)
+    metrics = list(dict.fromkeys(metric for _, metric in found.values()))
+    if not metrics:
+        return ""
+    metric = "dice" if "dice" in metrics else metrics[0]
+    sign = 1 if _higher_is_better(metric) else -1
+    scored = [
+        (sign * row[column], name)
+        for column, (name, one) in found.items()
+        if one == metric and math.isfinite(row[column])
     ]
-    return table(head, rows, caption="All cases", sortable=True)
+    return min(scored)[1] if scored else ""
 
 
 def _score_caption(row: Mapping[str, Any], classes: Sequence[str], fold: int | None) -> Html:
@@ -268,7 +318,7 @@ def _score_caption(row: Mapping[str, Any], classes: Sequence[str], fold: int | N
     lines = []
     for name in list(dict.fromkeys(name for name, _ in found.values()))[:_MAX_CLASSES_SHOWN]:
         scores = [
-            f"{title_of(metric)} {number(row[column])} {unit_of(metric)}".rstrip()
+            f"{title_of(metric)} {_score_text(row[column], metric)}"
             for column, (one, metric) in found.items()
             if one == name
         ]
@@ -280,10 +330,18 @@ def _score_caption(row: Mapping[str, Any], classes: Sequence[str], fold: int | N
     )
 
 
+def _score_text(value: float, metric: str) -> str:
+    """A score for people: ratios with three decimals, everything else with its unit."""
+    unit = unit_of(metric)
+    if not math.isfinite(value):
+        return "not defined"
+    return f"{number(value)} {unit}" if unit else f"{value:.3f}"
+
+
 def _mean(values: Any) -> float:
     kept = [value for value in values if math.isfinite(value)]
     return float(np.mean(kept)) if kept else math.nan
 
 
 def _not_evaluated(bundle_name: str) -> Html:
-    return missing("Not evaluated yet.", f"python -m mist_bundle evaluate {bundle_name}")
+    return hint("Not evaluated yet.", f"python -m mist_bundle evaluate {bundle_name}")

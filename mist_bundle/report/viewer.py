@@ -24,8 +24,8 @@ from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.report.colours import OVERLAY_COLOURS, label_colours
 from mist_bundle.report.html import Html, el, page_head
-from mist_bundle.report.pictures import intensity_window
 from mist_bundle.report.sources import CaseFiles
+from mist_bundle.report.windows import window_of
 from mist_bundle.resources import PACKAGE, own_text
 from mist_bundle.runtime.numerics.crop import bounding_box
 
@@ -100,12 +100,13 @@ def _case(words: str, case: CaseFiles, modality: str) -> dict[str, Any]:
         findings = [] if other is None else check_headers(image, other)
         if findings:
             raise InputError([Problem(case.id, finding) for finding in findings])
+    window = window_of(image.array, reference.array, modality)
     step = max(1, math.ceil((image.array.size / MAX_VOXELS) ** (1 / 3) - 1e-9))
     note = words if step == 1 else f"{words}; thinned out: one voxel of {step} along each axis"
     return {
         "id": case.id,
         "note": note,
-        "window": list(intensity_window(image.array, reference.array, modality)),
+        "window": [window.low, window.high],
         "centre_mm": _centre(reference),
         "image": _nifti(image, step, is_label=False),
         "reference": _nifti(reference, step, is_label=True),

@@ -48,8 +48,11 @@ def test_before_training_every_missing_part_names_its_command(untrained: Made, t
 def test_results_are_those_of_the_table(trained: Made, full: Page) -> None:
     rows = read_results(trained.work_dir / "results.csv")
     values = np.array([row["kidney_dice"] for row in rows])
-    assert f"kidney Dice {values.mean():.3f} ± {values.std():.3f}" in full.text
-    assert f"Scores of {NUM_CASES} held-out cases" in full.text
+    low, high = np.percentile(values, (25, 75))
+    told = (values.mean(), values.std(), np.median(values), low, high, values.min())
+    assert f"kidney {' '.join(f'{value:.3f}' for value in told)} {NUM_CASES}" in full.text
+    assert f"Dice, {NUM_CASES} held-out cases" in full.text
+    assert f"HD95, mm, {NUM_CASES} held-out cases" in full.text
     assert "lost_case its prediction is <missing>" in full.text
     assert LIVER in full.text
     assert "Not trained yet" not in full.text
@@ -57,16 +60,49 @@ def test_results_are_those_of_the_table(trained: Made, full: Page) -> None:
 
 def test_training_has_a_row_for_each_fold(full: Page) -> None:
     for fold in range(2):
-        assert f"fold {fold} {EPOCHS} of {EPOCHS} {1.5 / (EPOCHS + fold):.3g} 0.41 4 5" in full.text
+        assert f"fold {fold} {EPOCHS} of {EPOCHS} {1.5 / (EPOCHS + fold):.3f} 0.410 4 5" in full.text
 
 
 def test_pictures_show_both_outlines(full: Page) -> None:
     # 2 data cases and 3 result cases in three planes, and one case in two channels
     assert len(full.all("img")) == (2 + 3) * 3 + 2
     kinds = {str(path.get("class")) for path in full.all("path") if path.get("class")}
-    assert {"reference", "prediction", "under reference", "under prediction"} <= kinds
+    assert {"area reference", "prediction", "under prediction"} <= kinds
     alts = [str(image["alt"]) for image in full.all("img")]
-    assert sum("reference and prediction" in alt for alt in alts) == 9
+    assert sum("reference filled, prediction outlined" in alt for alt in alts) == 9
+
+
+def test_results_and_the_worst_cases_come_first(trained: Made, untrained: Made, full: Page, tmp_path: Path) -> None:
+    order = [str(part["id"]) for part in full.all("section")]
+    assert order[:2] == ["results", "cases"]
+    assert order.index("training") < order.index("data") < order.index("plan")
+    rows = read_results(trained.work_dir / "results.csv")
+    dice = {str(row["id"]): np.mean([value for name, value in row.items() if name.endswith("_dice")]) for row in rows}
+    worst = min(dice, key=lambda name: dice[name])
+    start = full.text.index("By their mean Dice, the worst first")
+    assert full.text.index(worst, start) == min(full.text.index(name, start) for name in dice)
+    assert start < full.text.index("What the scores mean")
+    bundle = _copy(untrained, tmp_path)
+    cli.main(["report", str(bundle), "--dataset_dir", str(untrained.dataset_json.parent / "train"), "--noviewer"])
+    parts = _page(bundle.parent / f"{bundle.name}_work" / "report.html").all("section")
+    assert parts[0]["id"] == "data", "a bundle without results is looked at for its data"
+
+
+def test_a_run_without_failures_shows_no_warning(trained: Made, tmp_path: Path) -> None:
+    bundle = _copy(trained, tmp_path)
+    work = bundle.parent / f"{bundle.name}_work"
+    results = read_json(work / "results.json")
+    write_json(work / "results.json", {**results, "failed": []})
+    cli.main(["report", str(bundle), "--dataset_dir", str(trained.dataset_json.parent / "train"), "--noviewer"])
+    page = _page(work / "report.html")
+    assert [one for _, one in page.elements if one.get("class") == "problem"] == []
+    assert "problem" in str(_page_with_failures(trained, tmp_path / "failed").elements)
+
+
+def _page_with_failures(trained: Made, folder: Path) -> Page:
+    bundle = _copy(trained, folder)
+    cli.main(["report", str(bundle), "--dataset_dir", str(trained.dataset_json.parent / "train"), "--noviewer"])
+    return _page(bundle.parent / f"{bundle.name}_work" / "report.html")
 
 
 def test_volumes_are_those_of_the_files(trained: Made, full: Page) -> None:
@@ -134,8 +170,8 @@ def test_damaged_files_are_named(trained: Made, tmp_path: Path, capsys: pytest.C
     assert cli.main(words) == EXIT_INPUT_REFUSED, "the page is there already"
     history = work / "fold_0" / "history.jsonl"
     history.write_text('{"epoch": 1, "loss": 1.0}\n{"epoch"', encoding="utf-8")
-    assert cli.main([*words, "--overwrite"]) == EXIT_INPUT_REFUSED
-    assert "history.jsonl, line 2" in capsys.readouterr().err
+    assert cli.main([*words, "--overwrite"]) == EXIT_SOME_CASES_FAILED
+    assert "1 lines of history.jsonl could not be read and are left out." in _page(work / "report.html").text
 
 
 def test_details_of_analyze_are_taken_up(trained: Made, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mist_bundle.report import charts
 from mist_bundle.report.charts import HEIGHT, WIDTH, Axis, Series
+from mist_bundle.report.colours import NEUTRAL
 
 
 def _svg(figure: str) -> ET.Element:
@@ -21,21 +22,31 @@ def _svg(figure: str) -> ET.Element:
 
 
 @settings(max_examples=60)
-@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(2, 12))
-def test_ticks_are_round_and_cover_the_range(low: float, width: float, count: int) -> None:
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(2, 12))
+def test_ticks_are_round_and_inside_of_the_range(low: float, width: float, count: int) -> None:
     high = low + width
     marks = charts.ticks(low, high, count)
     step = marks[1] - marks[0]
     slack = 1e-6 * max(1.0, abs(low), abs(high), step)
-    assert marks[0] <= low + slack
-    assert marks[-1] >= high - slack
+    assert low - slack <= marks[0] <= marks[-1] <= high + slack
     assert 2 <= len(marks) <= 2 * count + 2
+    assert marks[0] - low < step + slack
+    assert high - marks[-1] < step + slack
     mantissa = step / 10 ** math.floor(math.log10(step) + 1e-6)
     assert min(abs(mantissa - good) for good in (1, 2, 5, 10)) < 1e-3 * mantissa
 
 
-def test_one_value_stands_in_the_middle() -> None:
-    assert charts.ticks(4.0, 4.0) == [2.0, 3.0, 4.0, 5.0, 6.0]
+def test_axes_fit_the_data() -> None:
+    assert charts.limits([0.8, 0.9]) == pytest.approx((0.796, 0.904))
+    assert charts.limits([0.8, 1.0], highest=1.0)[1] == 1.0
+    low, high = charts.limits([4.0])
+    assert (low + high) / 2 == 4
+    assert high - low < 1
+    # one epoch is one dot in the middle, and not at the left of an axis to 5
+    svg = _svg(charts.line_chart("Loss", "epoch", "loss", [Series(name="fold 0", points=[(1, 0.7)])]))
+    (dot,) = list(svg.iter("circle"))
+    assert float(dot.attrib["cx"]) == pytest.approx((56 + WIDTH - 16) / 2, abs=1)
+    assert next(one.text for one in svg.iter("text")) == "1"
 
 
 def test_line_goes_through_its_points() -> None:
@@ -50,7 +61,7 @@ def test_line_goes_through_its_points() -> None:
 
 def test_box_is_at_the_quartiles() -> None:
     values = np.random.default_rng(1).normal(50, 10, 41).tolist()
-    svg = _svg(charts.box_plot("Dice", "x", [("liver", values, 0)]))
+    svg = _svg(charts.box_plot("Dice", "x", [("liver", values, NEUTRAL)]))
     (box,) = list(svg.iter("rect"))
     labels = {one.text: float(one.attrib["x"]) for one in svg.iter("text") if one.attrib.get("text-anchor") == "middle"}
     marks = sorted((float(text), x) for text, x in labels.items() if text and re.fullmatch(r"-?[\d.]+", text))
@@ -63,15 +74,15 @@ def test_box_is_at_the_quartiles() -> None:
 
 def test_logarithmic_box_plot() -> None:
     values = [1.0, 10.0, 100.0]
-    svg = _svg(charts.box_plot("Size", "mm³", [("lesion", values, 0)], log=True))
+    svg = _svg(charts.box_plot("Size", "mm³", [("lesion", values, NEUTRAL)], log=True))
     places = [float(dot.attrib["cx"]) for dot in svg.iter("circle")]
     assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=0.01)
-    linear = _svg(charts.box_plot("Size", "mm³", [("lesion", [0.0, 10.0, 100.0], 0)], log=True))
+    linear = _svg(charts.box_plot("Size", "mm³", [("lesion", [0.0, 10.0, 100.0], NEUTRAL)], log=True))
     assert len(list(linear.iter("circle"))) == 3, "zero has no logarithm, so the axis stays linear"
 
 
 def test_histogram_has_a_bar_for_each_count() -> None:
-    svg = _svg(charts.histogram_of("Spacing", "mm", [1, 1, 1, 2, 5]))
+    svg = _svg(charts.histogram("Spacing", "mm", [1, 2, 3, 4, 5], [3, 1, 0, 1]))
     heights = sorted(float(bar.attrib["height"]) for bar in svg.iter("rect"))
     assert len(heights) == 3
     assert heights[-1] / heights[0] == pytest.approx(3, rel=0.01)
@@ -89,7 +100,7 @@ def test_equal_volumes_lie_on_the_line() -> None:
 @settings(max_examples=25)
 @given(st.lists(st.floats(0.001, 1e7), min_size=1, max_size=12), st.booleans())
 def test_everything_lies_inside_and_numbers_do_not_touch(values: list[float], log: bool) -> None:
-    svg = _svg(charts.box_plot("Any", "unit", [("a very long name of a structure", values, 3)], log=log))
+    svg = _svg(charts.box_plot("Any", "unit", [("a very long name of a structure", values, NEUTRAL)], log=log))
     bottom = float(svg.attrib["viewBox"].split()[3])
     for dot in svg.iter("circle"):
         assert 0 <= float(dot.attrib["cx"]) <= WIDTH
@@ -105,7 +116,7 @@ def test_everything_lies_inside_and_numbers_do_not_touch(values: list[float], lo
 
 def test_names_are_escaped_and_described() -> None:
     name = "<script>alert(1)</script> & co"
-    figure = charts.box_plot(name, name, [(name, [1.0, 2.0], 0)])
+    figure = charts.box_plot(name, name, [(name, [1.0, 2.0], NEUTRAL)])
     assert "<script>" not in figure
     svg = _svg(figure)
     assert svg.attrib["role"] == "img"
@@ -114,7 +125,7 @@ def test_names_are_escaped_and_described() -> None:
 
 def test_no_values_no_chart() -> None:
     assert charts.line_chart("a", "b", "c", []) == ""
-    assert charts.box_plot("a", "b", [("x", [], 0)]) == ""
+    assert charts.box_plot("a", "b", [("x", [], NEUTRAL)]) == ""
     assert charts.histogram("a", "b", [0, 1], [0]) == ""
     assert charts.scatter("a", "b", "c", []) == ""
 

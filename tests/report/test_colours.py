@@ -10,8 +10,7 @@ import pytest
 
 import mist_bundle.report
 from mist_bundle.analysis.details import structures_of
-from mist_bundle.report.charts import NUM_COLOURS
-from mist_bundle.report.colours import OVERLAY_COLOURS, label_colours, structure_colours
+from mist_bundle.report.colours import OVERLAY_COLOURS, chart_colour, fold_colour, label_colours, structure_colours
 
 NAMES = {0: "background", 1: "edema", 2: "core", 4: "ET"}
 CLASSES = {"WT": [1, 2, 4], "TC": [2, 4], "ET": [4]}
@@ -36,10 +35,20 @@ def test_the_style_sheet_has_the_same_hues(scheme: int) -> None:
     css = (Path(mist_bundle.report.__file__).parent / "assets" / "report.css").read_text(encoding="utf-8")
     rows = re.findall(r"--c0: .*--c7: #\w+", css)
     chart = re.findall(r"--c\d: (#\w+)", rows[scheme])
-    assert len(chart) == len(OVERLAY_COLOURS) == NUM_COLOURS
+    assert len(chart) == len(OVERLAY_COLOURS)
+    assert chart_colour(len(chart)) == chart_colour(0) == "var(--c0)"
     for one, other in list(zip(chart, OVERLAY_COLOURS, strict=True))[:-1]:  # the last is grey and white
         difference = abs(_hue(one) - _hue(other))
         assert min(difference, 1 - difference) < 0.06, f"{one} and {other}"
+
+
+def test_what_is_no_structure_has_no_colour_of_one() -> None:
+    css = (Path(mist_bundle.report.__file__).parent / "assets" / "report.css").read_text(encoding="utf-8")
+    for scheme in re.findall(r"--c0: .*--c7: .*\n.*--f4: #\w+", css):
+        colours = re.findall(r"--(?:c\d|f\d|neutral): (#\w+)", scheme)
+        assert len(colours) == 8 + 1 + 5
+        assert len(set(colours)) == len(colours)
+    assert fold_colour(5) == fold_colour(0) == "var(--f0)"
 
 
 def _hue(colour: str) -> float:

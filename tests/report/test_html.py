@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mist_bundle.report.html import Html, document, el, escape, join, missing, number, section, table
+from mist_bundle.report.html import Html, document, el, escape, even_decimals, hint, join, number, section, table
 from tests.report.pages import Page, check_page
 
 ANY = st.text(alphabet="<>&\"'/ab \n-;=[]!é漢", max_size=30)
@@ -27,7 +27,7 @@ def test_any_text_stays_text(words: str, attribute: str) -> None:
 def test_markup_is_not_escaped_twice() -> None:
     inner = el("b", "a < b")
     assert el("p", inner, " & ", Html("<i>c</i>")) == "<p><b>a &lt; b</b> &amp; <i>c</i></p>"
-    assert escape(inner) is inner
+    assert escape(inner) == inner
     assert join(["<", inner, None]) == "&lt;<b>a &lt; b</b>"
 
 
@@ -68,7 +68,15 @@ def test_columns_of_numbers_are_set_right_and_words_are_not() -> None:
 
 
 def test_document_is_complete_by_itself() -> None:
-    parts = [("one", "One", section("one", "The <first>", missing("Nothing here.", "mist & bundle")))]
+    parts = [("one", "One", section("one", "The <first>", hint("Nothing here.", "mist & bundle")))]
     page = check_page(document("Title <b>", "Subtitle", parts))
     assert "The <first>" in page.text
     assert "This command does it: mist & bundle ." in page.text
+
+
+def test_floats_of_a_column_have_the_same_number_of_decimals() -> None:
+    rows = [["a", 0.88, 18.0, 4, None], ["b", 0.8584, 77.62, 1200, 2.0], ["c", float("nan"), 147.0, 3, -0.0001]]
+    page = Page(table(["", "Dice", "ml", "cases", "x"], rows))
+    assert page.text == "Dice ml cases x a 0.880 18.0 4 – b 0.858 77.6 1,200 2.00 c – 147.0 3 0.00"
+    assert even_decimals([]) == even_decimals([3.0, 5.0]) == 0
+    assert even_decimals([0.00002]) == 6

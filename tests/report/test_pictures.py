@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mist_bundle.report.pictures import MAX_PIXELS, Outlined, intensity_window, outline, picture, three_planes
+from mist_bundle.report.pictures import MAX_PIXELS, Outlined, area, outline, picture, three_planes
+from mist_bundle.report.windows import Window
 
 ORIENTATIONS = [
     "".join(letters) for axes in itertools.permutations(("LR", "PA", "IS")) for letters in itertools.product(*axes)
 ]
+UNIT = Window(low=0, high=1)
 SPACING = (1.0, 2.0, 4.0)  # along L, P, S
 SHAPE = (20, 16, 12)
 # a bright voxel towards each side of the patient, in an array whose axes point to L, P, S
@@ -46,7 +48,7 @@ def test_each_side_of_the_patient_is_where_its_letter_is(orientation: str) -> No
         image, affine = _stored_as(orientation, volume)
         mask, _ = _stored_as(orientation, label)
         for shown in three_planes(
-            image, affine, [Outlined(kind="reference", array_xyz=mask, colours={1: 0})], (0, 100)
+            image, affine, [Outlined(kind="reference", array_xyz=mask, colours={1: 0})], Window(low=0, high=100)
         ):
             left, right, top, bottom = shown.letters
             rows, columns = shown.pixels.shape
@@ -61,7 +63,7 @@ def test_each_side_of_the_patient_is_where_its_letter_is(orientation: str) -> No
 
 def test_planes_show_what_radiologists_expect() -> None:
     image, affine = _stored_as("RAS", np.zeros(SHAPE, dtype=np.float32))
-    letters = {one.plane: one.letters for one in three_planes(image, affine, [], (0, 1))}
+    letters = {one.plane: one.letters for one in three_planes(image, affine, [], UNIT)}
     assert letters == {
         "axial": ("R", "L", "A", "P"),
         "coronal": ("R", "L", "S", "I"),
@@ -72,9 +74,9 @@ def test_planes_show_what_radiologists_expect() -> None:
 @pytest.mark.parametrize("orientation", ["LPS", "RAS", "PIR", "SAL"])
 def test_proportions_are_those_of_the_patient(orientation: str) -> None:
     image, affine = _stored_as(orientation, np.zeros(SHAPE, dtype=np.float32))
-    sizes = {one.plane: one.size_mm for one in three_planes(image, affine, [], (0, 1))}
+    sizes = {one.plane: one.size_mm for one in three_planes(image, affine, [], UNIT)}
     assert sizes == {"axial": (20.0, 32.0), "coronal": (20.0, 48.0), "sagittal": (32.0, 48.0)}
-    markup = picture(three_planes(image, affine, [], (0, 1))[1], "alt")
+    markup = picture(three_planes(image, affine, [], UNIT)[1], "alt")
     assert "aspect-ratio:20.0000/48.0000" in markup
 
 
@@ -83,14 +85,14 @@ def test_oblique_directions_take_the_nearest_letters() -> None:
     turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
     affine = np.eye(4)
     affine[:3, :3] = turn @ np.diag([-1.0, -1.0, 2.0])
-    assert three_planes(np.zeros(SHAPE), affine, [], (0, 1))[0].letters == ("R", "L", "A", "P")
+    assert three_planes(np.zeros(SHAPE), affine, [], UNIT)[0].letters == ("R", "L", "A", "P")
 
 
 def test_slices_are_cut_where_most_is_labelled() -> None:
     label = np.zeros(SHAPE, dtype=np.uint8)
     label[3:8, 4:6, 9] = 1
     label[5, 5, 2] = 1
-    shown = three_planes(np.zeros(SHAPE), np.diag([-1.0, -2.0, 4.0, 1.0]), [_reference(label)], (0, 1))
+    shown = three_planes(np.zeros(SHAPE), np.diag([-1.0, -2.0, 4.0, 1.0]), [_reference(label)], UNIT)
     positions = {one.plane: one.position_mm for one in shown}
     assert positions == {"axial": 9 * 4.0, "coronal": 5 * 2.0, "sagittal": 5 * 1.0}
 
@@ -99,7 +101,7 @@ def test_margin_in_millimetres_and_never_beyond_the_image() -> None:
     label = np.zeros(SHAPE, dtype=np.uint8)
     label[10, 8, 1] = 1
     affine = np.diag([-1.0, -2.0, 4.0, 1.0])
-    axial, coronal, _ = three_planes(np.zeros(SHAPE), affine, [_reference(label)], (0, 1), margin_mm=4.0)
+    axial, coronal, _ = three_planes(np.zeros(SHAPE), affine, [_reference(label)], UNIT, margin_mm=4.0)
     assert axial.size_mm == (9.0, 10.0), "4 voxels on both sides along L, 2 along P"
     assert coronal.size_mm == (9.0, 12.0), "1 voxel along S, where the image ends, and 1 on the other side"
 
@@ -137,7 +139,7 @@ def test_outline_of_a_block_is_four_lines() -> None:
 
 def test_pixels_in_the_page_are_the_slice() -> None:
     volume = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
-    shown = three_planes(volume, np.diag([-1.0, -1.0, 1.0, 1.0]), [], (0.0, float(volume.max())))[0]
+    shown = three_planes(volume, np.diag([-1.0, -1.0, 1.0, 1.0]), [], Window(low=0.0, high=float(volume.max())))[0]
     markup = picture(shown, "an <axial> slice")
     data = re.search(r"base64,([^\"]+)", markup)
     assert data is not None
@@ -150,19 +152,32 @@ def test_pixels_in_the_page_are_the_slice() -> None:
 def test_large_slices_are_averaged_down() -> None:
     volume = np.zeros((700, 10, 2), dtype=np.float32)
     volume[::2] = 100
-    shown = three_planes(volume, np.eye(4), [], (0.0, 100.0))[0]
+    shown = three_planes(volume, np.eye(4), [], Window(low=0.0, high=100.0))[0]
     assert max(shown.pixels.shape) <= MAX_PIXELS
     assert shown.grid == (10, 700), "outlines stay in voxels"
     assert abs(float(shown.pixels.mean()) - 127.5) < 2
 
 
-def test_windows() -> None:
-    image = np.zeros((20, 20, 20), dtype=np.float32)
-    image[5:] = np.random.default_rng(0).uniform(100, 200, (15, 20, 20))
-    low, high = intensity_window(image, None, "mr")
-    assert low == 0, "air stays black"
-    assert high == pytest.approx(199.5, abs=1)
-    label = np.zeros(image.shape, dtype=np.uint8)
-    label[6, 6, 6:9] = 1
-    image[6, 6, 6:9] = (50, 60, 70)
-    assert intensity_window(image, label, "ct") == pytest.approx((60 - 200, 60 + 200))
+def test_slices_show_every_label_and_those_that_are_talked_about() -> None:
+    label = np.zeros((20, 20, 20), np.uint8)
+    label[2:12, 2:12, 2:8] = 1
+    label[15, 15, 15] = 2  # in no slice that the large label fills
+    label[4, 4, 7] = 3  # in one of its slices
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    colours = {1: 0, 2: 1, 3: 2}
+    maps = [Outlined(kind="reference", array_xyz=label, colours=colours)]
+    for focus, expected in (((2,), {1}), ((3,), {0, 2}), ((1, 3), {0, 2})):
+        for shown in three_planes(np.zeros(label.shape), affine, maps, UNIT, focus=focus):
+            assert {colour for _, colour, _ in shown.outlines} == expected, (focus, shown.plane)
+    # the class is in the prediction alone
+    maps.append(Outlined(kind="prediction", array_xyz=np.where(label == 2, 4, 0), colours={4: 3}))
+    for shown in three_planes(np.zeros(label.shape), affine, maps, UNIT, focus=(4,)):
+        assert ("prediction", 3) in {(kind, colour) for kind, colour, _ in shown.outlines}
+
+
+def test_filled_area_covers_its_pixels() -> None:
+    mask = np.random.default_rng(0).random((7, 9)) > 0.5
+    covered = np.zeros(mask.shape, dtype=int)
+    for start, row, width in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\3z", area(mask)):
+        covered[int(row), int(start) : int(start) + int(width)] += 1
+    np.testing.assert_array_equal(covered, mask)

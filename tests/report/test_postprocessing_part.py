@@ -47,8 +47,8 @@ def test_a_choice_with_its_effect(tmp_path: Path) -> None:
     text = Page(postprocessing_section(tmp_path, PLAN, "b")).text
     assert "Gains 0.0123 of quality in 2 folds <each>." in text
     assert "1 remove small objects liver, tumour together min size 20 Components below min_size" in text
-    assert "liver Dice 0.8 0.85 +0.05" in text
-    assert "liver HD95, mm 12 9.5 -2.5" in text
+    assert "liver Dice 0.800 0.850 +0.050" in text
+    assert "liver HD95, mm 12.0 9.5 -2.5" in text
     assert "cases improved 3 cases worsened 1" in text
     assert "fill holes with label all labels – -0.001" in text
 

@@ -1,4 +1,5 @@
-// The page is complete without this: it only sorts tables, hides contours, and opens what is folded before printing.
+// The page is complete without this: it sorts tables, hides contours, enlarges pictures, marks where the reader is in the
+// contents, and opens what is folded before printing.
 "use strict";
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells];
@@ -28,3 +29,26 @@ for (const box of document.querySelectorAll("input[data-hide]")) {
 }
 for (const box of document.querySelectorAll(".switches")) box.hidden = false;
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => (part.open = true)));
+const enlarged = document.getElementById("enlarged");
+for (const slice of document.querySelectorAll(".slice")) {
+  const show = () => {
+    enlarged.querySelector("div").replaceChildren(slice.cloneNode(true));
+    enlarged.showModal();
+  };
+  slice.setAttribute("role", "button");
+  slice.setAttribute("aria-label", `Enlarge: ${slice.querySelector("img").alt}`);
+  slice.tabIndex = 0;
+  slice.addEventListener("click", show);
+  slice.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); show(); }
+  });
+}
+enlarged.addEventListener("click", () => enlarged.close());
+const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
+const parts = [...document.querySelectorAll("main > section")];
+function mark() {
+  const here = parts.filter((part) => part.getBoundingClientRect().top < innerHeight / 3).at(-1) ?? parts[0];
+  for (const [name, link] of links) name === here?.id ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
+}
+addEventListener("scroll", mark, { passive: true });
+mark();
