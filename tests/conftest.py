@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from mist_bundle import pipeline
+from mist_bundle.bundle.vendor import RUNTIME, link_runtime
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.planning.options import PlanOptions
 
@@ -71,6 +72,18 @@ def trained_bundle(phantom_json: Path, tmp_path_factory: pytest.TempPathFactory)
     pipeline.evaluate_folds(bundle, [0, 1], {})
     pipeline.finalize(bundle)
     return bundle
+
+
+@pytest.fixture
+def linked_bundle(fresh_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the fresh bundle in `bundles/` of a repository, whose scripts/ is a link to the package's runtime."""
+    repository = tmp_path / "repository"
+    target = repository / "bundles" / fresh_bundle.name
+    no_caches = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(fresh_bundle, target, ignore=no_caches)
+    shutil.copytree(RUNTIME, repository / "mist_bundle/runtime", ignore=no_caches)
+    link_runtime(target)
+    return target
 
 
 @pytest.fixture

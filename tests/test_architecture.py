@@ -37,7 +37,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {*BASE, "bundle", "trust", "sharing", "planning", "catalog", "runtime.numerics"},
         {"yaml", "numpy", "torch", "monai", *OPTIONAL},
     ),
-    "sharing": ({*BASE, "bundle", "trust", "planning", "catalog"}, {"yaml", "numpy", "torch", "monai", *OPTIONAL}),
+    "sharing": (
+        {*BASE, "bundle", "trust", "planning", "catalog", "runtime.folds"},
+        {"yaml", "numpy", "torch", "monai", *OPTIONAL},
+    ),
     "verify": (
         {*BASE, "bundle", "trust", "sharing", "planning", "catalog"},
         {"yaml", "numpy", "nibabel", "torch", "monai", *OPTIONAL},

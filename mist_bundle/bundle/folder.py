@@ -17,7 +17,6 @@ import yaml
 from mist_bundle.artifacts import (
     DATALIST_JSON,
     HISTORY,
-    MANIFEST_JSON,
     METADATA_JSON,
     MODEL_PT,
     PLAN_JSON,
@@ -192,13 +191,6 @@ class Bundle:
             InputError: it is missing or damaged.
         """
         return _object(self.root / METADATA_JSON, read_json(self.root / METADATA_JSON))
-
-    @property
-    def manifest(self) -> dict[str, str]:
-        """sha256 of each file by its path in the bundle; empty where there is no manifest."""
-        path = self.root / MANIFEST_JSON
-        files = _object(path, read_json(path)).get("files", {}) if path.is_file() else {}
-        return _object(path, files)
 
     def config_file(self, stem: str) -> Path | None:
         """A configuration file in whichever format it was written; None where there is none."""

@@ -1,21 +1,35 @@
-"""Copy `runtime/` into a bundle as `scripts/`, byte for byte.
+"""The runtime as a bundle's `scripts/`: a copy, byte for byte, or for a bundle of this repository a link to it.
 
 The bundle then runs where mist_bundle is not installed, and a reader can compare the copy with the release it is from.
+A trained bundle that lies in `bundles/` beside the package has a link instead of a copy, so that a change of the
+runtime is one change; `pack` and `push` put plain files in its place.
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
+from mist_bundle.artifacts import SCRIPTS_FOLDER
 from mist_bundle.resources import PACKAGE
 
 RUNTIME = PACKAGE / "runtime"
+# from <repository>/bundles/<name>; no other link is accepted anywhere in a bundle
+RUNTIME_LINK = "../../mist_bundle/runtime"
 
 
 def runtime_files() -> list[Path]:
     """All source files of the runtime, relative to it, sorted."""
     return sorted(path.relative_to(RUNTIME) for path in RUNTIME.rglob("*.py"))
+
+
+@cache
+def runtime_hashes() -> Mapping[str, str]:
+    """sha256 of every file of this version's runtime, by its path in scripts/."""
+    return {file.as_posix(): hashlib.sha256((RUNTIME / file).read_bytes()).hexdigest() for file in runtime_files()}
 
 
 def copy_runtime(scripts: Path) -> None:
@@ -24,3 +38,31 @@ def copy_runtime(scripts: Path) -> None:
         target = scripts / file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(RUNTIME / file, target)
+
+
+def link_runtime(bundle: Path) -> None:
+    """Make `scripts` of a bundle in `bundles/` a link to the runtime of the package beside it."""
+    scripts = bundle / SCRIPTS_FOLDER
+    if scripts.is_symlink():
+        scripts.unlink()
+    elif scripts.is_dir():
+        shutil.rmtree(scripts)
+    scripts.symlink_to(RUNTIME_LINK, target_is_directory=True)
+
+
+def linked_runtime(bundle: Path) -> Path | None:
+    """The runtime that `scripts` links to; None where it is a folder of its own, absent or any other link.
+
+    The link must be the relative one that this project writes, and no further link may lie on its way: the target is
+    the runtime of a mist_bundle in the same repository. Its content is not trusted here, it is read like any script.
+    """
+    scripts = bundle / SCRIPTS_FOLDER
+    if not scripts.is_symlink() or scripts.readlink().as_posix() != RUNTIME_LINK:
+        return None
+    target = bundle.resolve().parent.parent / "mist_bundle" / "runtime"
+    return target if target.is_dir() and target.resolve() == target else None
+
+
+def is_own_runtime(folder: Path) -> bool:
+    """Whether a folder is the runtime of the program that runs: its compiled files are the program's own."""
+    return folder.resolve() == RUNTIME

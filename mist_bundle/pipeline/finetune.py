@@ -96,16 +96,15 @@ def average_weights(sources: Sequence[Path], output: Path, *, overwrite: bool = 
     Raises:
         InputError: fewer than two files, or files of different networks.
     """
+    from mist_bundle.bundle.manifest import fold_files
     from mist_bundle.transfer import tensors as weights
 
     refuse_existing(output, overwrite=overwrite)
     if output.suffix not in (".pt", weights.SAFETENSORS):
         raise InputError(Problem("--output", f"is {output}; expected a file ending in .pt or {weights.SAFETENSORS}."))
-    files = [
-        file
-        for source in sources
-        for file in (sorted((source / "models").glob("fold_*.pt")) if source.is_dir() else [source])
-    ]
+    files: list[Path] = []
+    for source in sources:
+        files += fold_files(source) if source.is_dir() else [source]
     missing = [Problem(str(file), "is not there.") for file in files if not file.is_file()]
     if missing:
         raise InputError(missing)

@@ -11,7 +11,7 @@ import re
 import stat
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -25,19 +25,17 @@ from mist_bundle.artifacts import (
     SIGNATURE,
     adopt_file,
     dump_json,
-    read_json,
     refuse_existing,
 )
+from mist_bundle.bundle.manifest import Manifest, bundle_contents
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.trust.intact import check_manifest
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip file can hold
 FILE_MODE = stat.S_IFREG | 0o644
 UNIX = 3
 LARGE_FILE_LIMIT_MB = 25.0  # what the model zoo's repository takes
-# names of caches and of what editors, systems and the model zoo's CI leave behind
-LEFT_OUT = frozenset({"__pycache__", "eval", "Thumbs.db"})
-
 _BLOCK = 2**20
 TOP_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -59,24 +57,24 @@ class Packed:
     large_files: Mapping[str, str]
 
 
-def bundle_files(bundle: Path) -> list[str]:
-    """Paths of the files that belong to a bundle, sorted; caches and hidden files do not.
+def files_to_publish(bundle: Path) -> dict[str, bytes | Path]:
+    """What is given away of a bundle, by path in it: its files, or their content where they are made for it.
+
+    The scripts are plain files, whether the folder holds them or links to them; weights that another file stands for
+    are there again; and the manifest lists all of it.
 
     Raises:
-        InputError: a link among them: it would not travel.
+        InputError: files that do not fit the manifest, or a link among them.
     """
-    problems, files = [], []
-    for path in sorted(bundle.rglob("*")):
-        parts = path.relative_to(bundle).parts
-        if any(part in LEFT_OUT or part.startswith(".") for part in parts):
-            continue
-        if path.is_symlink():
-            problems.append(Problem(str(path), "is a link; a bundle holds its files. Put the file itself there."))
-        elif path.is_file():
-            files.append("/".join(parts))
-    if problems:
-        raise InputError(problems)
-    return sorted(files)
+    check_manifest(bundle)
+    files: dict[str, bytes | Path] = dict(bundle_contents(bundle))
+    manifest = Manifest.read(bundle)
+    if manifest.pending:
+        message = "lists a publication that was interrupted. Run finalize, which finishes it."
+        raise InputError(Problem(MANIFEST_JSON, message))
+    if manifest.linked:
+        files[MANIFEST_JSON] = dump_json(Manifest(files=manifest.complete).to_json()).encode()
+    return files
 
 
 def pack_bundle(
@@ -108,48 +106,47 @@ def pack_bundle(
         raise InputError(Problem(str(bundle), f"is not a bundle: there is no {METADATA_JSON} in it."))
     if not TOP_FOLDER.fullmatch(bundle.name):
         raise InputError(Problem(bundle.name, "expected a folder named with letters, digits, '.', '_' and '-'."))
-    files = bundle_files(bundle)
-    _refuse_stale_manifest(bundle, files)
-    manifest = read_json(bundle / MANIFEST_JSON)
-    contents: dict[str, bytes | Path] = {name: bundle / name for name in files}
-    large = _large_files(bundle, files, large_files_url, large_files_limit_mb)
+    contents = _files_with_advice(bundle)
+    large = _large_files(contents, large_files_url, large_files_limit_mb)
     if large:
-        if SIGNATURE in files:
-            message = (
-                "signs a manifest that the list of large files would change. Delete it, and sign what unpack gives."
-            )
-            raise InputError(Problem(SIGNATURE, message))
-        for name in large:
-            del contents[name]
-        text = large_files_text(large, manifest["files"]).encode()
-        contents[LARGE_FILES_YML] = text
-        manifest["files"][LARGE_FILES_YML] = hashlib.sha256(text).hexdigest()
-        manifest["files"] = dict(sorted(manifest["files"].items()))
-        contents[MANIFEST_JSON] = dump_json(manifest).encode()
+        _leave_out(large, contents, Manifest.read(bundle).complete)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
         made = Path(folder) / output.name
         _write_zip(made, bundle.name, contents)
-        digest = _sha256(made)
+        digest = sha256_of(made)
         adopt_file(made, output)
     return Packed(file=output, sha256=digest, num_files=len(contents), large_files=large)
 
 
-def _refuse_stale_manifest(bundle: Path, files: Sequence[str]) -> None:
+def _files_with_advice(bundle: Path) -> dict[str, bytes | Path]:
     try:
-        check_manifest(bundle, files)
+        return files_to_publish(bundle)
     except InputError as error:
         advice = "Run finalize (after training) or bump (after editing), which renew the manifest."
         raise InputError([*error.problems, Problem(MANIFEST_JSON, advice)]) from error
 
 
-def _large_files(bundle: Path, files: Sequence[str], url: str | None, limit_mb: float) -> dict[str, str]:
+def _large_files(contents: Mapping[str, bytes | Path], url: str | None, limit_mb: float) -> dict[str, str]:
     if url is None:
         return {}
     if not re.match(r"https?://", url):
         raise InputError(Problem("--large_files_url", f"is {url!r}; expected an address that begins with https://."))
-    large = [name for name in files if (bundle / name).stat().st_size > limit_mb * 1e6]
+    large = [name for name, content in contents.items() if _size(content) > limit_mb * 1e6]
     return {name: f"{url.rstrip('/')}/{name}" for name in large}
+
+
+def _leave_out(large: Mapping[str, str], contents: dict[str, bytes | Path], hashes: Mapping[str, str]) -> None:
+    """Replace the large files by a large_files.yml that says where they lie."""
+    if SIGNATURE in contents:
+        message = "signs a manifest that the list of large files would change. Delete it, and sign what unpack gives."
+        raise InputError(Problem(SIGNATURE, message))
+    for name in large:
+        del contents[name]
+    text = large_files_text(large, hashes).encode()
+    contents[LARGE_FILES_YML] = text
+    listed = {**hashes, LARGE_FILES_YML: hashlib.sha256(text).hexdigest()}
+    contents[MANIFEST_JSON] = dump_json(Manifest(files=listed).to_json()).encode()
 
 
 def large_files_text(large: Mapping[str, str], hashes: Mapping[str, str]) -> str:
@@ -167,19 +164,15 @@ def _write_zip(target: Path, top: str, contents: Mapping[str, bytes | Path]) -> 
             info.create_system, info.external_attr = UNIX, FILE_MODE << 16
             content = contents[name]
             # the size decides whether a zip64 record is written, so it is told beforehand
-            info.file_size = len(content) if isinstance(content, bytes) else content.stat().st_size
+            info.file_size = _size(content)
             with _reader(content) as source, archive.open(info, "w") as sink:
                 while block := source.read(_BLOCK):
                     sink.write(block)
 
 
+def _size(content: bytes | Path) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
 def _reader(content: bytes | Path) -> IO[bytes]:
     return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

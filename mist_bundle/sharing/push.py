@@ -13,8 +13,7 @@ from pathlib import Path
 
 from mist_bundle.artifacts import BUNDLE_README, METADATA_JSON, read_json
 from mist_bundle.errors import InputError, MistBundleError, Problem
-from mist_bundle.sharing.pack import bundle_files
-from mist_bundle.trust.intact import check_manifest
+from mist_bundle.sharing.pack import files_to_publish
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 ROOT_README = "README.md"  # Hugging Face reads the card and its header there
@@ -50,14 +49,16 @@ def push_bundle(bundle: Path, repository: str, *, private: bool = True, token: s
         raise InputError(Problem("push", "needs a package. Run: pip install huggingface_hub")) from error
     if not _REPOSITORY.fullmatch(repository):
         raise InputError(Problem("--repo", f"is {repository!r}; expected organisation/name."))
-    files = bundle_files(bundle)
-    check_manifest(bundle, files)
+    files = files_to_publish(bundle)
     version = str(read_json(bundle / METADATA_JSON)["version"])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / bundle.absolute().name
-        for name in files:
+        for name, content in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle / name, folder / name)
+            if isinstance(content, bytes):
+                (folder / name).write_bytes(content)
+            else:
+                shutil.copyfile(content, folder / name)
         if (bundle / BUNDLE_README).is_file():
             shutil.copyfile(bundle / BUNDLE_README, folder / ROOT_README)
         try:

@@ -15,7 +15,8 @@ import yaml
 
 from mist_bundle.artifacts import LARGE_FILES_YML, MANIFEST_JSON, METADATA_JSON, new_folder, refuse_existing
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.sharing.pack import LEFT_OUT, TOP_FOLDER
+from mist_bundle.runtime.folds.manifest import LEFT_OUT
+from mist_bundle.sharing.pack import TOP_FOLDER
 from mist_bundle.trust.intact import check_manifest, pass_audit
 
 # Limits of what is unpacked, far above any bundle seen
@@ -147,8 +148,7 @@ def _check_unpacked(folder: Path, *, trust: bool) -> None:
     if not (folder / METADATA_JSON).is_file():
         raise InputError(Problem(METADATA_JSON, "is not in the archive; this is no MONAI bundle."))
     if (folder / MANIFEST_JSON).is_file():
-        files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-        check_manifest(folder, files, absent=large_file_paths(folder))
+        check_manifest(folder, absent=large_file_paths(folder))
     elif not trust:
         advice = "Pass --trust to accept it as it is, if you know where it came from."
         raise InputError(Problem(MANIFEST_JSON, f"is not in the archive, so that changes cannot be seen. {advice}"))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mist_bundle.artifacts import MANIFEST_JSON, SIGNATURE, write_bytes, write_text
+from mist_bundle.artifacts import MANIFEST_JSON, SCRIPTS_FOLDER, SIGNATURE, write_bytes, write_text
 from mist_bundle.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -72,16 +72,21 @@ def sign_bundle(bundle: Path, key: Path) -> str:
     Raises:
         InputError: no manifest, a manifest that does not fit the files, or no such key.
     """
-    from mist_bundle.bundle.manifest import stale_files
+    from mist_bundle.bundle.manifest import Manifest, differences
 
     manifest = bundle / MANIFEST_JSON
     if not manifest.is_file():
         raise InputError(Problem(str(manifest), "is not there, so there is nothing to sign."))
-    stale = stale_files(bundle)
-    if stale:
-        raise InputError(
-            [Problem(str(bundle / name), f"{why} MANIFEST.json; renew it with `finalize`.") for name, why in stale]
+    if Manifest.read(bundle).linked:
+        message = (
+            "is a link, which no signature covers. Pack the bundle, unpack the zip elsewhere, and sign that folder."
         )
+        raise InputError(Problem(str(bundle / SCRIPTS_FOLDER), message))
+    stale = [
+        Problem(str(bundle / one.name), f"{one} Renew the manifest with `finalize`.") for one in differences(bundle)
+    ]
+    if stale:
+        raise InputError(stale)
     private = _read_private(key)
     write_bytes(bundle / SIGNATURE, base64.b64encode(private.sign(manifest.read_bytes())) + b"\n")
     return PublicKey(private.public_key()).fingerprint

@@ -74,7 +74,7 @@ def _run_steps(content: Content) -> dict[str, Check]:
     with tempfile.TemporaryDirectory(prefix="verify.") as name:
         folder = Path(name)
         copy = copy_target(content.bundle, folder)
-        shutil.copytree(content.bundle, copy)
+        shutil.copytree(content.bundle, copy, ignore=shutil.ignore_patterns("__pycache__"))
         settings = _settings(content, copy, folder)
         outcomes = _probe(settings, [step for step in STEPS if step not in skipped], folder)
     checks = {}

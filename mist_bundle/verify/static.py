@@ -8,8 +8,9 @@ from pathlib import Path
 
 from mist_bundle.artifacts import LOGGING_CONF, MANIFEST_JSON, MODEL_PT, read_json
 from mist_bundle.bundle.folder import read_config
-from mist_bundle.bundle.manifest import stale_files
+from mist_bundle.bundle.manifest import differences
 from mist_bundle.bundle.overrides import has_id, load_configs
+from mist_bundle.errors import InputError
 from mist_bundle.verify.content import WORKFLOWS, Content, imported_modules, references
 from mist_bundle.verify.metadata import metadata_problems, schema_problems
 from mist_bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, Check, by_rule
@@ -176,7 +177,10 @@ def _version(content: Content) -> Check:
 def _manifest(bundle: Path) -> Check:
     if not (bundle / MANIFEST_JSON).is_file():
         return Check(name="manifest", verdict=NOT_APPLICABLE, how=BY_RULE, reason="There is no MANIFEST.json.")
-    problems = [f"{name} {how} the manifest." for name, how in stale_files(bundle)]
+    try:
+        problems = [f"{difference.name} {difference}" for difference in differences(bundle)]
+    except InputError as error:
+        problems = [f"{problem.path} {problem.message}" for problem in error.problems]
     return by_rule("manifest", problems, "Every file has the hash that MANIFEST.json lists.")
 
 

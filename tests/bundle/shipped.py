@@ -1,6 +1,7 @@
 """Put a trained and finalized bundle into bundles/, as scripts/train_shipped_bundle does at its end.
 
-Optimizer states, arrays and predictions stay behind; what is added are the cases' scores and who made it.
+Optimizer states, arrays and predictions stay behind; what is added are the cases' scores and who made it. Nothing is
+stored twice: scripts/ is a link to mist_bundle/runtime, and the fold whose weights are model.pt has no file of its own.
 `--renew NEW` gives the bundle that is there the configurations of NEW, a bundle freshly configured from the same data
 with the same options, and keeps weights and figures: for changes of the generator that leave the network alone.
 """
@@ -16,6 +17,7 @@ from mist_bundle import pipeline
 from mist_bundle.artifacts import (
     BUNDLE_README,
     METADATA_JSON,
+    MODEL_PT,
     PLAN_JSON,
     RESULTS_CSV,
     read_json,
@@ -23,12 +25,12 @@ from mist_bundle.artifacts import (
     write_text,
 )
 from mist_bundle.bundle.card import RESULTS_END, RESULTS_START
-from mist_bundle.bundle.manifest import write_manifest
+from mist_bundle.bundle.manifest import Manifest, write_manifest
+from mist_bundle.bundle.vendor import link_runtime
 from mist_bundle.sharing.version import bump_version
 from tests.bundle.golden import TRAINED
 
 SCORES = f"docs/{RESULTS_CSV}"
-MAX_WEIGHTS_BYTES = 4_000_000
 # of autoconfig: a network of less than a megabyte, so that all three folds can be shipped
 OPTIONS = (
     *("--recipe", "quick", "--network", "nnunet-subpixel-pocket", "--folds", "3"),
@@ -42,15 +44,21 @@ def ship(bundle: Path) -> None:
     shutil.rmtree(TRAINED, ignore_errors=True)
     shutil.copytree(bundle, TRAINED, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(pipeline.work_dir_of(bundle) / RESULTS_CSV, TRAINED / SCORES)
-    folds = sorted((TRAINED / "models").glob("fold_*.pt"))
-    if sum(path.stat().st_size for path in (TRAINED / "models").iterdir()) > MAX_WEIGHTS_BYTES:
-        for path in folds:  # model.pt is one of them
-            path.unlink()
     metadata = read_json(TRAINED / METADATA_JSON)
     metadata["authors"] = AUTHORS
     metadata["copyright"] = f"{AUTHORS}; the data belong to their authors (docs/data_license.txt)"
     write_json(TRAINED / METADATA_JSON, metadata)
+    link_runtime(TRAINED)
     bump_version(TRAINED, f"Trained: cross-validation over {metadata['data_source']}.", "patch")
+    store_weights_once(TRAINED)
+
+
+def store_weights_once(bundle: Path) -> None:
+    """Delete the weights of the fold that model.pt is a copy of; the manifest, which lists both, says so."""
+    listed = Manifest.read(bundle).files
+    for path in (bundle / "models").glob("fold_*.pt"):
+        if listed[f"models/{path.name}"] == listed[MODEL_PT]:
+            path.unlink()
 
 
 def renew(fresh: Path, bundle: Path = TRAINED) -> None:
@@ -68,7 +76,7 @@ def renew(fresh: Path, bundle: Path = TRAINED) -> None:
         sys.exit(f"{', '.join(differ)} would not be those that the bundle was trained with: train it anew.")
     metadata, card = read_json(bundle / METADATA_JSON), (bundle / BUNDLE_README).read_text(encoding="utf-8")
     scores = (bundle / SCORES).read_bytes()
-    for folder in ("configs", "docs", "scripts"):
+    for folder in ("configs", "docs"):
         shutil.rmtree(bundle / folder)
         shutil.copytree(fresh / folder, bundle / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (bundle / SCORES).write_bytes(scores)
@@ -78,7 +86,9 @@ def renew(fresh: Path, bundle: Path = TRAINED) -> None:
     (figures,) = section.findall(card)
     renewed = section.sub(lambda _: figures, (bundle / BUNDLE_README).read_text(encoding="utf-8"))
     write_text(bundle / BUNDLE_README, renewed)
+    link_runtime(bundle)
     write_manifest(bundle)
+    store_weights_once(bundle)
 
 
 if __name__ == "__main__":

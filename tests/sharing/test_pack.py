@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from mist_bundle.bundle.contents import plain_files
 from mist_bundle.bundle.manifest import file_hashes, write_manifest
 from mist_bundle.errors import InputError
-from mist_bundle.sharing.pack import bundle_files, pack_bundle
+from mist_bundle.sharing.pack import pack_bundle
 from mist_bundle.sharing.unpack import large_file_paths, unpack_bundle
 
 
@@ -32,7 +33,7 @@ def test_same_files_give_the_same_bytes(own_bundle: Path, tmp_path: Path) -> Non
     first = pack_bundle(own_bundle, tmp_path / "a.zip")
     copy = tmp_path / "copy" / own_bundle.name
     # other times and permissions, another order on the disk, and things that do not belong to a bundle
-    for name in reversed(bundle_files(own_bundle)):
+    for name in reversed(plain_files(own_bundle)):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_bytes((own_bundle / name).read_bytes())
         (copy / name).chmod(0o700)

@@ -14,9 +14,10 @@ import pytest
 
 pytest.importorskip("huggingface_hub")
 
+from mist_bundle.bundle.contents import plain_files
 from mist_bundle.bundle.manifest import write_manifest
+from mist_bundle.bundle.vendor import RUNTIME
 from mist_bundle.errors import InputError
-from mist_bundle.sharing.pack import bundle_files
 from mist_bundle.sharing.push import PushError, push_bundle
 
 # huggingface_hub 2.4 calls its HTTP library in a way that that one deprecates
@@ -147,13 +148,26 @@ def test_exactly_the_bundle_arrives_and_is_tagged(own_bundle: Path, hub: FakeHub
         (own_bundle / extra).parent.mkdir(parents=True, exist_ok=True)
         (own_bundle / extra).write_bytes(b"must not leave this machine")
     push_bundle(own_bundle, "org/name", token=TOKEN)
-    expected = {name: (own_bundle / name).read_bytes() for name in bundle_files(own_bundle)}
+    expected = {name: (own_bundle / name).read_bytes() for name in plain_files(own_bundle)}
     expected["README.md"] = (own_bundle / "docs/README.md").read_bytes()
     assert hub.files == expected
     assert hub.tags == ["0.1.0"]
     assert hub.private is True
     assert hub.tokens == {f"Bearer {TOKEN}"}
     assert not (own_bundle / "README.md").exists(), "the bundle itself is left alone"
+
+
+def test_linked_scripts_and_weights_stored_once_arrive_as_plain_files(linked_bundle: Path, hub: FakeHub) -> None:
+    for name in ("model.pt", "fold_0.pt"):
+        (linked_bundle / "models" / name).write_bytes(b"weights")
+    write_manifest(linked_bundle)
+    (linked_bundle / "models/fold_0.pt").unlink()
+    push_bundle(linked_bundle, "org/name", token=TOKEN)
+    assert hub.files["scripts/losses/dice.py"] == (RUNTIME / "losses/dice.py").read_bytes()
+    assert hub.files["models/fold_0.pt"] == b"weights"
+    listed = json.loads(hub.files["MANIFEST.json"])
+    assert listed.keys() == {"algorithm", "files"}
+    assert listed["files"].keys() == hub.files.keys() - {"README.md", "MANIFEST.json"}
 
 
 def test_refusal_of_the_server_is_told(own_bundle: Path, hub: FakeHub) -> None:

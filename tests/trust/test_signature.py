@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mist_bundle import cli
 from mist_bundle.artifacts import SIGNATURE
@@ -70,6 +73,23 @@ def test_a_manifest_that_does_not_fit_is_not_signed(own_bundle: Path, keys: tupl
     with pytest.raises(InputError, match=r"docs/more\.md: is not in MANIFEST\.json"):
         sign_bundle(own_bundle, keys[0])
     assert not (own_bundle / SIGNATURE).exists()
+
+
+def test_linked_scripts_are_not_signed_and_no_signature_covers_them(
+    linked_bundle: Path, keys: tuple[Path, Path]
+) -> None:
+    write_manifest(linked_bundle)
+    with pytest.raises(InputError, match="scripts: is a link, which no signature covers"):
+        sign_bundle(linked_bundle, keys[0])
+    assert not (linked_bundle / SIGNATURE).exists()
+    # a signature over such a manifest that was made in another way covers no script
+    private = load_pem_private_key(keys[0].read_bytes(), password=None)
+    assert isinstance(private, Ed25519PrivateKey)
+    signature = base64.b64encode(private.sign((linked_bundle / "MANIFEST.json").read_bytes()))
+    (linked_bundle / SIGNATURE).write_bytes(signature)
+    report = audit_bundle(linked_bundle, keys[1])
+    assert [(found.code, found.file) for found in report.findings] == [("signature-unlisted", "scripts")]
+    assert not report.passed
 
 
 def test_keys_are_private_and_never_overwritten(keys: tuple[Path, Path]) -> None:

@@ -44,7 +44,7 @@ def _settings(plan: Plan) -> Config:
         "output_dir": "$os.path.join(@work_dir, 'predictions')",
         "models_dir": "$os.path.join(@bundle_root, 'models')",
         "ckpt_path": "$os.path.join(@models_dir, 'model.pt')",
-        "fold_paths": "$sorted(glob.glob(os.path.join(@models_dir, 'fold_*.pt')))",
+        "fold_paths": script("folds.weights.fold_weights", models_dir="@models_dir"),
         "ensemble": True,
         "split": "testing",
         "fold": 0,

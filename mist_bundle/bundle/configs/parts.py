@@ -16,7 +16,6 @@ from mist_bundle.planning.plan import Plan
 Config = dict[str, Any]
 
 IMPORTS = [
-    "$import glob",
     "$import os",
     "$import pathlib",
     "$import sys",
@@ -32,10 +31,12 @@ BUNDLE_ROOT = (
     "and @bundle_id in pathlib.Path(p, 'configs/plan.json').read_text(encoding='utf-8')), '.'))"
 )
 # `scripts` is one module name a process. What another bundle imported under it is dropped, so that the next import
-# finds this bundle's own files; the components that the other bundle made keep their classes.
+# finds this bundle's own files; the components that the other bundle made keep their classes. No compiled files are
+# left in the folder: they could not be told from a stranger's.
 SCRIPTS_PATH = (
-    "$[sys.path.insert(1, @bundle_root)] + [sys.modules.pop(m) for m in list(sys.modules) if m.split('.')[0] == "
-    "'scripts' and not str(getattr(sys.modules[m], '__file__', None)).startswith(os.path.join(@bundle_root, ''))]"
+    "$[setattr(sys, 'dont_write_bytecode', True), sys.path.insert(1, @bundle_root)] + "
+    "[sys.modules.pop(m) for m in list(sys.modules) if m.split('.')[0] == 'scripts' and "
+    " not str(getattr(sys.modules[m], '__file__', None)).startswith(os.path.join(@bundle_root, ''))]"
 )
 DEVICE = "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')"
 RANK = "$dist.get_rank() if dist.is_initialized() else 0"

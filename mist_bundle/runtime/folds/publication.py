@@ -15,13 +15,23 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from .files import UNFINISHED, sha256_of, sha256_of_bytes, write_bytes, write_whole
 from .locks import LockedError, locked
-from .manifest import MANIFEST, PENDING, SIGNATURE, file_hashes, read_manifest, write_manifest_content
+from .manifest import (
+    MANIFEST,
+    MODEL,
+    PENDING,
+    SIGNATURE,
+    counts_in_manifest,
+    file_hashes,
+    read_manifest,
+    stored_as_model,
+    write_manifest_content,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +73,9 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
     with _publishing(bundle):
         _finish(bundle)
         _remove_staged(bundle)
+        stored_once = stored_as_model(bundle)
+        if MODEL in files:  # other weights take its place: the folds that it stood for get files of their own
+            files = {**dict.fromkeys(stored_once, bundle / MODEL), **files}
         changes = _stage(bundle, files)
         manifest = read_manifest(bundle)
         if manifest is None:
@@ -70,12 +83,17 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
             return sorted(changes)
         listed = {**manifest["files"], **file_hashes(bundle)} if renew else dict(manifest["files"])
         if renew:
-            listed = {name: digest for name, digest in listed.items() if (bundle / name).is_file()}
+            listed = {name: digest for name, digest in listed.items() if _is_kept(bundle, name, stored_once)}
         if changes or listed != manifest["files"]:
             (bundle / SIGNATURE).unlink(missing_ok=True)
             write_manifest_content(bundle, listed, changes)
             _complete(bundle, listed, changes)
         return sorted(changes)
+
+
+def _is_kept(bundle: Path, name: str, stored_once: Sequence[str]) -> bool:
+    """Whether a file of the former manifest is in the renewed one too."""
+    return counts_in_manifest(name) and ((bundle / name).is_file() or name in stored_once)
 
 
 def finish(bundle: Path) -> bool:

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from mist_bundle.artifacts import SCRIPTS_FOLDER
 from mist_bundle.bundle.folder import no_bundle
+from mist_bundle.bundle.vendor import is_own_runtime, linked_runtime
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.trust.audit.finding import Finding, finding, shown
 
@@ -56,7 +58,6 @@ class BundleFiles:
         name: of the folder or archive.
         is_zip: whether they lie in a zip.
         sizes: path in the bundle -> size in bytes.
-        modes: path in the bundle -> permission bits.
         findings: links, special files, bad archive members; those files are not among `sizes`.
     """
 
@@ -64,8 +65,8 @@ class BundleFiles:
     root: Path
     is_zip: bool
     sizes: dict[str, int] = field(default_factory=dict)
-    modes: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    _paths: dict[str, Path] = field(default_factory=dict)
     _members: dict[str, zipfile.ZipInfo] = field(default_factory=dict)
 
     @contextmanager
@@ -73,7 +74,7 @@ class BundleFiles:
         """Open a file for reading; seekable. Damaged members of a zip raise ZIP_ERRORS while they are read."""
         if not self.is_zip:
             flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-            with os.fdopen(os.open(self.root / path, flags), "rb") as stream:
+            with os.fdopen(os.open(self._paths[path], flags), "rb") as stream:
                 yield stream
             return
         with zipfile.ZipFile(self.root) as archive, archive.open(self._members[path]) as stream:
@@ -131,26 +132,42 @@ def open_bundle(path: Path) -> BundleFiles:
 
 def _folder(root: Path) -> BundleFiles:
     files = BundleFiles(name=root.absolute().name, root=root, is_zip=False)
+    runtime = linked_runtime(root)
+    _walk(files, root, "", skipped=set() if runtime is None else {SCRIPTS_FOLDER})
+    if runtime is not None:
+        # what is linked is looked at like any file; the compiled files beside this program's own sources are its own
+        _walk(files, runtime, f"{SCRIPTS_FOLDER}/", skipped={"__pycache__"} if is_own_runtime(runtime) else set())
+    return files
+
+
+def _walk(files: BundleFiles, root: Path, prefix: str, skipped: set[str]) -> None:
+    """Note every file below `root`, as `prefix` and its path there.
+
+    Args:
+        files: takes them.
+        root: the folder.
+        prefix: what stands before their paths.
+        skipped: entries that are passed over: names of caches, or the one link that is known.
+    """
     pending = [root]
     while pending:
         folder = pending.pop()
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-            name = Path(entry.path).relative_to(root).as_posix()
+            path = Path(entry.path)
+            name = prefix + path.relative_to(root).as_posix()
+            if entry.name in skipped and (entry.name == "__pycache__" or folder == root):
+                continue
             if entry.is_symlink():
-                files.findings.append(
-                    finding("link", name, "", f"It is a link to {shown(str(Path(entry.path).readlink()))}.")
-                )
+                files.findings.append(finding("link", name, "", f"It is a link to {shown(str(path.readlink()))}."))
             elif entry.is_dir(follow_symlinks=False):
-                pending.append(Path(entry.path))
+                pending.append(path)
             elif entry.is_file(follow_symlinks=False):
-                status = entry.stat(follow_symlinks=False)
-                files.sizes[name] = status.st_size
-                files.modes[name] = status.st_mode
+                files.sizes[name] = entry.stat(follow_symlinks=False).st_size
+                files._paths[name] = path
             else:
                 files.findings.append(finding("special-file", name, "", "It is a device, pipe or socket."))
         if len(files.sizes) > MAX_FILES:
             raise InputError(Problem(str(root), f"holds more than {MAX_FILES} files; that is no bundle."))
-    return files
 
 
 def _archive(path: Path) -> BundleFiles:
@@ -183,7 +200,6 @@ def _archive(path: Path) -> BundleFiles:
     for member in accepted:
         name = member.filename.split("/", 1)[1]
         files.sizes[name] = member.file_size
-        files.modes[name] = member.external_attr >> 16
         files._members[name] = member
     return files
 

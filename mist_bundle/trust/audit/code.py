@@ -11,7 +11,7 @@ from functools import cache
 
 from mist_bundle import __version__
 from mist_bundle.artifacts import SCRIPTS_FOLDER
-from mist_bundle.bundle.vendor import RUNTIME, runtime_files
+from mist_bundle.bundle.vendor import RUNTIME, runtime_hashes
 from mist_bundle.resources import own_text, require_complete
 from mist_bundle.trust.audit.bundle_files import BundleFiles
 from mist_bundle.trust.audit.finding import Finding, finding, printable, shown
@@ -97,12 +97,6 @@ def check_scripts(files: BundleFiles) -> Iterator[Finding]:
     if present:
         for path in sorted(set(released) - set(hashes)):
             yield finding("script-missing", prefix + path, "", f"mist_bundle {__version__} has it.")
-
-
-@cache
-def runtime_hashes() -> Mapping[str, str]:
-    """sha256 of every file of this version's runtime, by its path in scripts/."""
-    return {file.as_posix(): hashlib.sha256((RUNTIME / file).read_bytes()).hexdigest() for file in runtime_files()}
 
 
 def tree_digest(hashes: Mapping[str, str]) -> str:

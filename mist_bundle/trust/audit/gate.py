@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mist_bundle.bundle.vendor import is_own_runtime, linked_runtime
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.trust.audit.finding import NOTE
 from mist_bundle.trust.audit.run import audit_bundle
@@ -29,6 +30,9 @@ def require_audited(bundle: Path, *, trust: bool = False) -> None:
         return
     if bundle.is_dir():
         remove_bytecode(bundle)
+        runtime = linked_runtime(bundle)
+        if runtime is not None and not is_own_runtime(runtime):
+            remove_bytecode(runtime)
     report = audit_bundle(bundle)
     if report.passed:
         return

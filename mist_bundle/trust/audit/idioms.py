@@ -18,7 +18,6 @@ MAX_LENGTH = 2000
 PURE_MACROS = frozenset({"%run"})
 
 IMPORTS = (
-    "import glob",
     "import os",
     "import pathlib",
     "import sys",
@@ -31,8 +30,9 @@ IDIOMS = (
     # where things lie
     "os.path.abspath(next((p for p in sys.path if pathlib.Path(p, 'configs/plan.json').is_file() and @bundle_id in "
     "pathlib.Path(p, 'configs/plan.json').read_text(encoding='utf-8')), '.'))",
-    "[sys.path.insert(1, @bundle_root)] + [sys.modules.pop(m) for m in list(sys.modules) if m.split('.')[0] == "
-    "'scripts' and not str(getattr(sys.modules[m], '__file__', None)).startswith(os.path.join(@bundle_root, ''))]",
+    "[setattr(sys, 'dont_write_bytecode', True), sys.path.insert(1, @bundle_root)] + "
+    "[sys.modules.pop(m) for m in list(sys.modules) if m.split('.')[0] == 'scripts' and "
+    "not str(getattr(sys.modules[m], '__file__', None)).startswith(os.path.join(@bundle_root, ''))]",
     "os.path.normpath(os.path.join(@bundle_root, '<relative path>'))",
     "os.path.normpath(os.path.join(@bundle_root, '..', '<file name>'))",
     "os.path.join(@bundle_root, 'configs', 'datalist.json')",
@@ -49,7 +49,6 @@ IDIOMS = (
     "os.path.join(@bundle_root, 'transfer', 'initial.safetensors')",
     "os.path.join(@models_dir, 'model.pt')",
     "os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')",
-    "sorted(glob.glob(os.path.join(@models_dir, 'fold_*.pt')))",
     "[@ckpt_path] + @fold_paths",
     "@fold_paths if @ensemble else []",
     "not os.path.exists(@ckpt_path)",

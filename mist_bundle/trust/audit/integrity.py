@@ -2,51 +2,73 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from fnmatch import fnmatchcase
 
-from mist_bundle.artifacts import LARGE_FILES_YML, MANIFEST_JSON, SIGNATURE
-from mist_bundle.bundle.manifest import ALGORITHM, accepted_hashes, counts_in_manifest
+from mist_bundle.artifacts import LARGE_FILES_YML, MANIFEST_JSON, MODEL_PT, SCRIPTS_FOLDER, SIGNATURE
+from mist_bundle.bundle.manifest import Manifest, compare
+from mist_bundle.errors import InputError
+from mist_bundle.runtime.folds.files import UNFINISHED
+from mist_bundle.runtime.folds.manifest import FOLD_WEIGHTS
 from mist_bundle.trust.audit.bundle_files import BundleFiles
 from mist_bundle.trust.audit.documents import MAX_BYTES, parse_document
 from mist_bundle.trust.audit.finding import Finding, finding
 from mist_bundle.trust.signature import PublicKey
 
 MAX_MANIFEST_BYTES = 16 << 20
-Accepted = Mapping[str, set[str | None]]
 # texts whose whole content is audited: an edited number is no reason to refuse
 EDITABLE = (".json", ".yaml", ".yml", ".md", ".txt", ".conf")
 
 
 def check_manifest(files: BundleFiles, checked: Counter[str], key: PublicKey | None) -> Iterator[Finding]:
     """Compare every file with the manifest; with a key, demand that its owner signed exactly this content."""
-    listed = None
+    manifest = None
     if MANIFEST_JSON not in files.sizes:
         yield finding("manifest-missing", MANIFEST_JSON, "", "There is no manifest.")
     else:
-        listed = _listed(files.read(MANIFEST_JSON, MAX_MANIFEST_BYTES))
-        if listed is None:
+        manifest = _parse(files.read(MANIFEST_JSON, MAX_MANIFEST_BYTES))
+        if manifest is None:
             yield finding("manifest-broken", MANIFEST_JSON, "", "It has no sha256 hash for each of its files.")
     signed = False
     for found in _signature(files, key):
         signed = found is None
         if found is not None:
             yield found
-    if listed is None:
-        return
-    for name in files.names():
-        if not counts_in_manifest(name):
-            continue
-        checked["hashes"] += 1
-        yield from _compare(files, name, listed, demand=signed)
+    if manifest is not None:
+        yield from _compare(files, manifest, checked, signed=signed)
+
+
+def _compare(files: BundleFiles, manifest: Manifest, checked: Counter[str], *, signed: bool) -> Iterator[Finding]:
+    names = [name for name in files.names() if _is_compared(name, signed=signed)]
+    if manifest.links_scripts:
+        # linked scripts are compared with the released ones instead (code.py), which no edited manifest can prevent
+        names = [name for name in names if not name.startswith(f"{SCRIPTS_FOLDER}/")]
+        if signed:
+            yield finding("signature-unlisted", SCRIPTS_FOLDER, "", "The manifest lists none of the scripts.")
+    hashes = {name: files.sha256(name) for name in names}
+    checked["hashes"] += len(hashes)
     elsewhere = _elsewhere(files)
-    for name in sorted(set(listed) - set(files.sizes)):
-        if None in listed[name]:
-            continue  # a publication under way takes it away, or has not brought it yet
-        code = "file-elsewhere" if elsewhere.get(name) in listed[name] else "file-missing"
-        yield finding(code, name, "", "It is not there.")
+    for difference in compare(manifest.accepted(manifest.files), hashes):
+        name = difference.name
+        if difference.kind == "unlisted":
+            code = "signature-unlisted" if signed else "manifest-unlisted"
+            yield finding(code, name, "", "The manifest does not list it.")
+        elif difference.kind == "changed":
+            edited = name.endswith(EDITABLE) and not signed
+            listed = " or ".join(f"{digest[:12]}…" for digest in difference.listed)
+            what = f"Its sha256 is {difference.found[:12]}…, the manifest says {listed}."
+            yield finding("manifest-edited" if edited else "manifest-mismatch", name, "", what)
+        elif not (fnmatchcase(name, FOLD_WEIGHTS) and hashes.get(MODEL_PT) in difference.listed):
+            code = "file-elsewhere" if elsewhere.get(name) in difference.listed else "file-missing"
+            yield finding(code, name, "", "It is not there.")
+
+
+def _is_compared(name: str, *, signed: bool) -> bool:
+    """Whether the manifest has to list a file; one that is signed has to list even what does not belong there."""
+    if name in (MANIFEST_JSON, SIGNATURE) or "__pycache__" in name.split("/"):
+        return False
+    return signed or not name.endswith(UNFINISHED)
 
 
 def _elsewhere(files: BundleFiles) -> dict[str, str]:
@@ -62,17 +84,11 @@ def _elsewhere(files: BundleFiles) -> dict[str, str]:
     }
 
 
-def _listed(content: bytes) -> Accepted | None:
-    """The hashes that each file may have."""
+def _parse(content: bytes) -> Manifest | None:
     try:
-        manifest: Any = json.loads(content)
-        hashes = accepted_hashes(manifest)
-        usable = manifest["algorithm"] == ALGORITHM and all(
-            isinstance(value, str) for value in manifest["files"].values()
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Manifest.parse(content)
+    except InputError:
         return None
-    return hashes if usable else None
 
 
 def _signature(files: BundleFiles, key: PublicKey | None) -> Iterator[Finding | None]:
@@ -90,21 +106,3 @@ def _signature(files: BundleFiles, key: PublicKey | None) -> Iterator[Finding | 
         yield None
     else:
         yield finding("signature-wrong", SIGNATURE, "", f"The key {key.fingerprint} did not make it.")
-
-
-def _compare(
-    files: BundleFiles, name: str, listed: Mapping[str, set[str | None]], *, demand: bool
-) -> Iterator[Finding]:
-    if name not in listed:
-        code = "signature-unlisted" if demand else "manifest-unlisted"
-        yield finding(code, name, "", "The manifest does not list it.")
-        return
-    found = files.sha256(name)
-    if found not in listed[name]:
-        edited = name.endswith(EDITABLE) and not demand
-        code = "manifest-edited" if edited else "manifest-mismatch"
-        yield finding(code, name, "", f"Its sha256 is {found[:12]}…, the manifest says {_shown(listed[name])}.")
-
-
-def _shown(hashes: set[str | None]) -> str:
-    return " or ".join(sorted(f"{digest[:12]}…" for digest in hashes if digest is not None))

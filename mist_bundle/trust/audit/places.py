@@ -25,7 +25,6 @@ PLACE_IDS: Mapping[str, frozenset[str]] = {
     "ckpt_path": frozenset(
         {f"${_JOIN}(@models_dir, 'model.pt')", f"${_JOIN}(@models_dir, 'fold_' + str(@fold) + '.pt')"}
     ),
-    "fold_paths": frozenset({f"$sorted(glob.glob({_JOIN}(@models_dir, 'fold_*.pt')))"}),
     "datalist": frozenset({f"${_JOIN}(@bundle_root, 'configs', 'datalist.json')"}),
     "postprocessing_path": frozenset({f"${_JOIN}(@bundle_root, 'configs', 'postprocessing.json')"}),
 }
@@ -42,6 +41,7 @@ PLACE_ARGUMENTS: Mapping[str, frozenset[str]] = {
     "path": frozenset({f"${_JOIN}(@bundle_root, 'transfer', 'initial.safetensors')"}),
     "last": frozenset({f"${_JOIN}(@fold_dir, 'last.pt')"}),
     "output_path": frozenset({f"${_JOIN}(@fold_dir, 'results.csv')"}),
+    "models_dir": frozenset({"@models_dir"}),
     "paths": frozenset({"@ckpt_path", "$[@ckpt_path] + @fold_paths"}),
     "checkpoints": frozenset({"$@fold_paths if @ensemble else []"}),
     "folder": frozenset({f"${_JOIN}(@work_dir, 'cache')"}),

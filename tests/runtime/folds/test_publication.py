@@ -15,7 +15,13 @@ from mist_bundle.runtime.folds import files as files_module
 from mist_bundle.runtime.folds import publication
 from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.runtime.folds.locks import Lock
-from mist_bundle.runtime.folds.manifest import accepted_hashes, file_hashes, read_manifest, write_manifest_content
+from mist_bundle.runtime.folds.manifest import (
+    accepted_hashes,
+    file_hashes,
+    read_manifest,
+    stored_as_model,
+    write_manifest_content,
+)
 from mist_bundle.runtime.folds.publication import PublicationError, finish, publish, published_name
 
 OLD = {
@@ -206,3 +212,26 @@ def test_staged_names_are_known() -> None:
     assert published_name("models/fold_0.pt") == "models/fold_0.pt"
     assert files_module.UNFINISHED == ".partial"
     assert sha256_of(Path(__file__)) == file_hashes(Path(__file__).parent)[Path(__file__).name]
+
+
+def _with_a_fold_stored_once(bundle: Path) -> None:
+    (bundle / "models/model.pt").write_bytes(OLD["models/fold_0.pt"])
+    write_manifest_content(bundle, file_hashes(bundle), None)
+    (bundle / "models/fold_0.pt").unlink()
+
+
+def test_renewing_keeps_the_fold_that_is_stored_as_model_pt(bundle: Path) -> None:
+    _with_a_fold_stored_once(bundle)
+    publish(bundle, {"docs/README.md": b"new card"}, renew=True)
+    manifest = read_manifest(bundle)
+    assert manifest is not None
+    assert manifest["files"]["models/fold_0.pt"] == manifest["files"]["models/model.pt"]
+    assert stored_as_model(bundle) == ["models/fold_0.pt"]
+
+
+def test_other_weights_in_model_pt_do_not_lose_the_fold_it_stood_for(bundle: Path) -> None:
+    _with_a_fold_stored_once(bundle)
+    publish(bundle, {"models/fold_1.pt": b"another", "models/model.pt": b"another"})
+    assert (bundle / "models/fold_0.pt").read_bytes() == OLD["models/fold_0.pt"]
+    assert (bundle / "models/model.pt").read_bytes() == b"another"
+    assert _is_listed(bundle)

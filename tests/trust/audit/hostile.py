@@ -602,6 +602,96 @@ def scripts_are_a_link(bundle: Path, canary: Path) -> None:
     (bundle / "scripts").symlink_to(bundle.parent / "elsewhere", target_is_directory=True)
 
 
+def in_a_repository(bundle: Path) -> tuple[Path, Path]:
+    """The bundle moved to `bundles/` of a repository, its scripts a link to the runtime there."""
+    repository = bundle.parent / "repository"
+    moved = repository / "bundles" / bundle.name
+    runtime = repository / "mist_bundle/runtime"
+    moved.parent.mkdir(parents=True)
+    runtime.parent.mkdir()
+    shutil.move(bundle, moved)
+    shutil.move(moved / "scripts", runtime)
+    (moved / "scripts").symlink_to("../../mist_bundle/runtime", target_is_directory=True)
+    return moved, runtime
+
+
+def _linked(name: str, code: str, file: str, change: Callable[[Path, Path, Path], object]) -> None:
+    """An attack through the one link that is accepted: `change` takes the bundle, the linked runtime, the canary."""
+
+    def make(bundle: Path, canary: Path) -> Path:
+        moved, runtime = in_a_repository(bundle)
+        change(moved, runtime, canary)
+        return moved
+
+    make.__name__ = name
+    attack(code, file)(make)
+
+
+def _append(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
+def _relink(bundle: Path, target: str | Path) -> None:
+    (bundle / "scripts").unlink()
+    (bundle / "scripts").symlink_to(target, target_is_directory=True)
+
+
+def _package_elsewhere(runtime: Path) -> None:
+    package = runtime.parent
+    package.rename(package.parent.parent / "elsewhere")
+    package.symlink_to("../elsewhere", target_is_directory=True)
+
+
+_linked(
+    "linked_script_changed",
+    "script-changed",
+    "scripts/transforms/save.py",
+    lambda _, runtime, canary: _append(runtime / "transforms/save.py", touch(canary)),
+)
+_linked(
+    "linked_script_added",
+    "script-added",
+    "scripts/more.py",
+    lambda _, runtime, canary: (runtime / "more.py").write_text(touch(canary)),
+)
+_linked(
+    "linked_library",
+    "code",
+    "scripts/numerics.so",
+    lambda _, runtime, __: (runtime / "numerics.so").write_bytes(b"\x7fELF"),
+)
+_linked(
+    "link_in_what_is_linked",
+    "link",
+    "scripts/losses/own.py",
+    lambda _, runtime, __: (runtime / "losses/own.py").symlink_to("/etc/passwd"),
+)
+_linked("linked_by_absolute_path", "link", "scripts", lambda bundle, runtime, _: _relink(bundle, runtime.absolute()))
+_linked("linked_to_nothing", "link", "scripts", lambda _, runtime, __: shutil.rmtree(runtime))
+_linked("linked_past_the_repository", "link", "scripts", lambda _, runtime, __: _package_elsewhere(runtime))
+_linked(
+    "linked_by_another_path",
+    "link",
+    "scripts",
+    lambda bundle, _, __: _relink(bundle, "../../mist_bundle/../mist_bundle/runtime"),
+)
+_linked(
+    "manifest_of_links_over_plain_scripts",
+    "script-changed",
+    "scripts/transforms/save.py",
+    lambda bundle, runtime, canary: _unlink_and_change(bundle, runtime, canary),
+)
+
+
+def _unlink_and_change(bundle: Path, runtime: Path, canary: Path) -> None:
+    from mist_bundle.bundle.manifest import write_manifest
+
+    write_manifest(bundle)
+    (bundle / "scripts").unlink()
+    shutil.move(runtime, bundle / "scripts")
+    _append(bundle / "scripts/transforms/save.py", touch(canary))
+
+
 @attack("special-file", "models/pipe")
 def named_pipe(bundle: Path, canary: Path) -> None:
     del canary

@@ -1,0 +1,26 @@
+"""The weights of a cross-validation's folds, where those of one fold may be stored as model.pt alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .manifest import stored_as_model
+
+
+def fold_weights(models_dir: str) -> list[str]:
+    """The weight files of all folds of a bundle, sorted by fold.
+
+    model.pt is a copy of one fold's weights. A bundle that stores them once has no file of that fold, and its manifest
+    lists the fold with the hash of model.pt: model.pt then stands for the fold, so that an ensemble is complete.
+
+    Args:
+        models_dir: the bundle's folder of weights.
+
+    Returns:
+        Paths; empty before the first fold was trained.
+    """
+    folder = Path(models_dir)
+    files = {path.name: path for path in folder.glob("fold_*.pt")}
+    for name in stored_as_model(folder.parent):
+        files[Path(name).name] = folder / "model.pt"
+    return [str(files[name]) for name in sorted(files)]
