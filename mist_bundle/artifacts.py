@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +43,8 @@ DATA_LICENSE = "docs/data_license.txt"
 SOURCE_LICENSE = "docs/source_license.txt"  # of what a bundle's first weights were trained on
 SCRIPTS_FOLDER = "scripts"
 
+_MAX_TEXT_BYTES = 256 * 10**6
+
 
 def work_dir_of(bundle: Path) -> Path:
     """The folder beside a bundle that holds cache, logs, last checkpoints, predictions and the report."""
@@ -52,21 +56,74 @@ def dump_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, without the byte-order mark that some editors put in front.
+
+    Raises:
+        InputError: the file is absent, no regular file (a pipe or a device could be endless), larger than 256 MB, or
+            not UTF-8.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file (a pipe, socket or device)"
+            raise InputError(Problem(str(path), f"is {what}; expected a text file."))
+        if status.st_size > _MAX_TEXT_BYTES:
+            message = f"has {status.st_size / 1e6:.0f} MB; expected at most {_MAX_TEXT_BYTES / 1e6:.0f} MB of text."
+            raise InputError(Problem(str(path), message))
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(Problem(str(path), f"cannot be read ({error.strerror or error}).")) from error
+    except UnicodeDecodeError as error:
+        message = f"is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
+        raise InputError(Problem(str(path), message)) from error
+
+
 def read_json(path: Path) -> Any:
     """Parse a JSON file.
 
     Raises:
         InputError: the file is absent or is not JSON; the message gives file, line and column.
     """
+    return parse_json(read_text(path), str(path))
+
+
+def parse_json(text: str, place: str) -> Any:
+    """Parse JSON that a user gave.
+
+    Args:
+        text: the JSON.
+        place: where it stands, for messages.
+
+    Raises:
+        InputError: it is not JSON, names a key twice, is nested too deeply, or holds a number or a text that nothing
+            can be done with.
+    """
+    twice: list[str] = []
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) < len(items):
+            counts = Counter(name for name, _ in items)
+            twice.extend(name for name, count in counts.items() if count > 1)
+        return found
+
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(Problem(str(path), f"cannot be read ({error.strerror or error}).")) from error
-    except UnicodeDecodeError as error:
-        raise InputError(Problem(str(path), f"is not UTF-8 text ({error.reason} at byte {error.start}).")) from error
+        content = json.loads(text, object_pairs_hook=pairs)
+        json.dumps(content, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         message = f"is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
-        raise InputError(Problem(str(path), message)) from error
+        raise InputError(Problem(place, message)) from error
+    except UnicodeEncodeError as error:
+        message = "holds half a character (a lone \\ud800 … \\udfff), which cannot be written. Correct the text."
+        raise InputError(Problem(place, message)) from error
+    except RecursionError as error:
+        raise InputError(Problem(place, "is nested too deeply for JSON that means anything here.")) from error
+    except ValueError as error:  # Python reads numbers of 4300 digits at most
+        raise InputError(Problem(place, f"holds a number that is too long ({error}).")) from error
+    if twice:
+        raise InputError([Problem(f"{place}: {name}", "is given more than once. Keep one.") for name in twice])
+    return content
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -122,6 +179,25 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def check_can_write(folder: Path) -> None:
+    """Find out before anything is computed whether a folder can be made, or written into where it is there.
+
+    Raises:
+        InputError: something else lies there or above it, or the place is read-only or full.
+    """
+    nearest = folder.absolute()
+    while not (nearest.exists() or nearest.is_symlink()):
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        message = f"cannot be made: {nearest} is no folder. Choose another place."
+        raise InputError(Problem(str(folder), message))
+    try:
+        Path(tempfile.mkdtemp(dir=nearest, prefix=".mist_bundle.", suffix=".partial")).rmdir()
+    except OSError as error:
+        message = f"cannot be written ({error.strerror or error}). Choose another place."
+        raise InputError(Problem(str(folder), message)) from error
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

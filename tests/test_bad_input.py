@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,15 @@ def _with_value(value: float) -> Callable[[np.ndarray], np.ndarray]:
     return change
 
 
+def _voxels(path: Path) -> np.ndarray:
+    return np.asarray(nib.load(path).dataobj)
+
+
+def _link(path: Path, target: str) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
 def _truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
@@ -105,6 +115,11 @@ BAD_CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "an empty file": (lambda d: _image(d).write_bytes(b""), "empty"),
     "a file that is no NIfTI": (lambda d: _image(d).write_bytes(gzip.compress(b"hello" * 200)), "NIfTI"),
     "two files that match": (_two_masks, "b_mask.nii.gz"),
+    "an image that is the mask": (lambda d: _change(_image(d), lambda _: np.array(_voxels(_mask(d)))), "of the mask"),
+    "a link to an endless device": (lambda d: _link(_image(d), "/dev/zero"), "no regular file"),
+    "a pipe": (lambda d: (_image(d).unlink(), os.mkfifo(_victim(d) / "t1.nii.gz")), "no regular file"),
+    "a link that leads nowhere": (lambda d: _link(_image(d), "nowhere"), "broken link"),
+    "values beyond float32": (lambda d: _change(_image(d), lambda a: a * 1e300), "float32"),
 }
 
 
@@ -157,6 +172,25 @@ def _no_cases(folder: Path) -> None:
     (folder / "train").mkdir()
 
 
+def _one_good(folder: Path) -> None:
+    for path in sorted((folder / "train").glob("*/*mask*"))[1:]:
+        _truncate(path)
+
+
+def _pipe_for_json(folder: Path) -> None:
+    (folder / "dataset.json").unlink()
+    os.mkfifo(folder / "dataset.json")
+
+
+def _same_scan(folder: Path) -> None:
+    """The images of a case under another id: compressed anew, as another type, in another axis order."""
+    for source in (folder / "train" / "mr2_001").glob("*.nii.gz"):
+        image = nib.load(source)
+        copy = nib.Nifti1Image(np.asarray(image.dataobj).astype(np.float32), image.affine)
+        turned = copy.as_reoriented(nib.orientations.axcodes2ornt(("A", "R", "S")))
+        nib.save(turned, folder / "train" / "mr2_002" / source.name)
+
+
 def _all_bad(folder: Path) -> None:
     for path in (folder / "train").glob("*/*mask*"):
         _truncate(path)
@@ -175,6 +209,24 @@ BAD_SETS: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
     "an empty folder": (_no_cases, ("train",)),
     "broken JSON": (lambda d: (d / "dataset.json").write_text('{"task": '), ("dataset.json", "line 1")),
     "every case is bad": (_all_bad, ("train", "cut short")),
+    "all cases but one are bad": (_one_good, ("cut short", "1 usable case")),
+    "a task that climbs out of its folder": (_edit(task="../../evil"), ("task", "path")),
+    "a class that MONAI would run": (_edit(final_classes={"$x": [1]}), ("final_classes", "$")),
+    "a class that is a reference": (_edit(final_classes={"@x": [1]}), ("final_classes", "@")),
+    "a class of two lines": (_edit(final_classes={"a\nb": [1]}), ("final_classes", "a\\nb")),
+    "a class with the background": (_edit(final_classes={"a": [0, 1]}), ("final_classes.a", "background")),
+    "a label that no voxel can hold": (_edit(labels=[0, 1, 2, 3, 10**30]), ("labels", "64 bits")),
+    "the test set is the training set": (_edit(**{"test-data": "./train"}), ("test-data", "same folder")),
+    "the test set lies within": (_edit(**{"test-data": "train/mr2_001"}), ("test-data", "within")),
+    "JSON nested without end": (lambda d: (d / "dataset.json").write_text("[" * 100_000), ("nested",)),
+    "a number of 5000 digits": (lambda d: (d / "dataset.json").write_text("[" + "9" * 5000 + "]"), ("too long",)),
+    "a key twice": (
+        lambda d: (d / "dataset.json").write_text('{"task": "a", "task": "b"}'),
+        ("task", "more than once"),
+    ),
+    "half a character": (_edit(task="a\ud800"), ("half a character",)),
+    "a description that is a pipe": (_pipe_for_json, ("no regular file",)),
+    "the same scan under two ids": (_same_scan, ("mr2_001, mr2_002", "same scan", "--fold_by")),
 }
 
 
@@ -201,3 +253,45 @@ def test_a_folder_whose_name_holds_the_search_text_misleads_nobody(
     for entry in json.loads(next(output.glob("*/configs/datalist.json")).read_text())["training"]:
         assert "mask" in Path(entry["label"]).name
         assert not any("mask" in Path(image).name for image in entry["image"])
+
+
+@pytest.mark.parametrize("name", ["$x", "@x", "%x", "new\nline", 'a"b', "Mean", os.fsdecode(b"caf\xe9")])
+def test_names_that_a_bundle_cannot_hold_are_left_out(
+    name: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _victim(data).rename(data / "train" / name)
+    code, errors, output = _autoconfig(data, capsys)
+    assert code == EXIT_SOME_CASES_FAILED, errors
+    assert "cannot be the id of a case" in errors
+    assert len(json.loads(next(output.glob("*/configs/datalist.json")).read_text())["training"]) == NUM_CASES - 1
+
+
+@pytest.mark.parametrize("place", ["dataset.json", "dataset.json/out", "train", "train/mr2_001/out"])
+def test_an_output_that_cannot_be_is_refused_before_anything_is_read(
+    place: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(data.rglob("*"))
+    code = cli.main(["autoconfig", str(data / "dataset.json"), "--output", str(data / place), "--folds", "2"])
+    assert code == EXIT_INPUT_REFUSED
+    assert "Choose" in capsys.readouterr().err
+    assert sorted(data.rglob("*")) == before
+
+
+def test_a_byte_order_mark_is_no_defect(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = data / "dataset.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert _autoconfig(data, capsys)[0] == EXIT_OK
+
+
+def test_copies_in_one_fold_and_in_the_test_set(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _same_scan(data)
+    ids = sorted(path.name for path in (data / "train").iterdir())
+    (data / "cases.csv").write_text("id,patient\n" + "".join(f"{one},{max(one, ids[1])}\n" for one in ids))
+    shutil.copytree(data / "train" / ids[3], data / "test" / "new")
+    _edit(**{"test-data": "test"})(data)
+    output = data.parent / "out"
+    words = ["autoconfig", str(data / "dataset.json"), "--output", str(output), "--folds", "2", "--fold_by", "patient"]
+    assert cli.main(words) == EXIT_OK
+    errors = capsys.readouterr().err.splitlines()
+    assert any(line.startswith(f"warning: {ids[0]}, {ids[1]}: hold the same scan") for line in errors)
+    assert any(line.startswith("warning: test case new: is a test case that holds the scan of") for line in errors)

@@ -22,6 +22,7 @@ from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.numerics.crop import Box, box_slices, box_volume_reduction, foreground_box
+from mist_bundle.runtime.numerics.digest import scan_digest
 from mist_bundle.runtime.numerics.grid import axis_letters, orientation_to, spacing_of
 from mist_bundle.runtime.numerics.labels import as_labels
 
@@ -52,6 +53,7 @@ class ChannelStats:
         nonzero_fraction_cropped: the same inside the crop box.
         labelled: moments of the intensities of all voxels with a label other than 0.
         histogram: counts of these intensities.
+        digest: of all voxel values, the same for copies of one scan; "" where the image is constant.
     """
 
     minimum: float
@@ -64,6 +66,7 @@ class ChannelStats:
     nonzero_fraction_cropped: float
     labelled: Moments
     histogram: Histogram
+    digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,14 +188,39 @@ def measure_case(case: Case, spec: DatasetSpec, look: Look | None = None) -> Cas
         problems += [Problem(name, finding) for finding in findings]
         warnings += volume.warnings
         if not problems and label:
-            channels.append(_channel_stats(_intensities(volume), label.foreground, box, max_bins))
+            stats = _channel_stats(_intensities(volume), label.foreground, box, max_bins)
+            channels.append(replace(stats, digest=scan_digest(volume.array, volume.affine)))
             if look is not None:
                 look(name, volume, label.volume)
             if channels[-1].minimum == channels[-1].maximum:
-                warnings.append(f"{volume.name} is constant ({channels[-1].minimum:g} everywhere).")
+                level = channels[-1].minimum
+                warnings.append(f"{volume.name} is constant ({level:g} everywhere); look at it, or leave out the case.")
+    if label and not problems:
+        problems += _copied_mask(label, case, channels)
+        warnings += _copied_channels(case, channels)
     if problems or first is None or label is None:
         raise InputError(problems or [Problem(case.id, "has no image.")])
     return _assemble(case, spec, first, label, box, tuple(channels), warnings)
+
+
+def _copied_mask(label: _Label, case: Case, channels: Sequence[ChannelStats]) -> list[Problem]:
+    """An image that is the mask trains to a perfect and useless model."""
+    digest = scan_digest(label.volume.array, label.volume.affine)
+    return [
+        Problem(name, f"{path.name} holds the voxels of the mask {label.volume.name}. Put the image in its place.")
+        for (name, path), channel in zip(case.images.items(), channels, strict=True)
+        if digest and channel.digest == digest
+    ]
+
+
+def _copied_channels(case: Case, channels: Sequence[ChannelStats]) -> list[str]:
+    first: dict[str, Path] = {}
+    found = []
+    for path, channel in zip(case.images.values(), channels, strict=True):
+        earlier = first.setdefault(channel.digest, path)
+        if channel.digest and earlier is not path:
+            found.append(f"{path.name} is a copy of {earlier.name}; put the image of its own channel there.")
+    return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -280,11 +308,14 @@ def _assemble(
     lost = {value: count - kept.get(value, 0) for value, count in label.counts.items() if value != 0}
     lost = {value: count for value, count in lost.items() if count > 0}
     warnings += [
-        f"the foreground box leaves out {count} of {label.counts[value]} voxels of label {value}."
+        f"the foreground box leaves out {count} of {label.counts[value]} voxels of label {value}; they would be lost "
+        "where images are cropped to it. Look at the label there."
         for value, count in lost.items()
     ]
     if set(label.counts) <= {0}:
-        warnings.append(f"{label.volume.name} holds no label other than 0.")
+        warnings.append(f"{label.volume.name} holds no label other than 0; look whether it should.")
+    if min(image.shape) == 1:
+        warnings.append(f"{image.name} is a single slice {image.shape}; 3D networks learn little from it.")
     return CaseStats(
         id=case.id,
         shape=_triple([image.shape[axis] for axis in permutation]),

@@ -92,6 +92,7 @@ class BundleInput:
         test_cases: unlabelled cases, may be empty.
         folds: case id -> fold.
         excluded: cases that were left out, with the reason.
+        groups: case id -> group that is kept together (patient, site …), or None.
         user_code: the user's own network and loss, whose files travel in scripts/user.
         extra_files: path in the bundle -> content, for example the weights that training begins from.
         untried: of "network" and "loss", what is built and run once before the bundle appears.
@@ -103,6 +104,7 @@ class BundleInput:
     test_cases: Sequence[Case]
     folds: Mapping[str, int]
     excluded: Sequence[Problem]
+    groups: Mapping[str, str] | None = None
     user_code: Sequence[UserCode] = ()
     extra_files: Mapping[str, bytes] = field(default_factory=dict)
     untried: Sequence[str] = ()
@@ -209,7 +211,7 @@ def _inner_validation(given: BundleInput) -> dict[str, list[int]]:
     validates: dict[str, list[int]] = {case.id: [] for case in given.cases}
     for fold in range(plan.num_folds):
         training = [case.id for case in given.cases if given.folds[case.id] != fold]
-        for identity in inner_validation(training, plan.val_fraction.value, plan.seed + fold):
+        for identity in inner_validation(training, plan.val_fraction.value, plan.seed + fold, given.groups):
             validates[identity].append(fold)
     return validates
 

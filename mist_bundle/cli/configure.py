@@ -7,7 +7,7 @@ from typing import Any
 
 from mist_bundle.cli.arguments import takes_options
 from mist_bundle.cli.kinds import BundleFormat, CountOrNone, Device, FileName, Processes, Workers
-from mist_bundle.cli.words import fail_for, optional_path, warn
+from mist_bundle.cli.words import fail_for, optional_path, span, warn
 from mist_bundle.errors import CaseFailure, InputError
 from mist_bundle.planning.options import OPTIONS, PlanOptions
 
@@ -53,7 +53,7 @@ def autoconfig(
     )
     warn(made.warnings)
     print(decisions_text(made.plan))
-    print(f"\nBundle of {made.plan.num_cases} cases: {made.bundle}")
+    print(f"\nBundle of {made.plan.num_cases} cases ({span(made.case_ids)}): {made.bundle}")
     print(f"Train it: python -m mist_bundle train {made.bundle} --fold all")
     fail_for(made.excluded, made.plan.num_cases + len(made.excluded), "left out")
 

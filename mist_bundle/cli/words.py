@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.cli.kinds import ALL
-from mist_bundle.errors import CaseFailure, Problem, render_problems
+from mist_bundle.errors import CaseFailure, Problem
 
 
 def warn(warnings: Sequence[Problem]) -> None:
-    """Say on stderr what deserves a look but stops nothing."""
-    if warnings:
-        print(f"Warnings:\n{render_problems(warnings)}\n", file=sys.stderr)
+    """Say on stderr what deserves a look but stops nothing, one line each."""
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def fail_for(problems: Sequence[Problem], total: int, what: str) -> None:
@@ -22,6 +22,11 @@ def fail_for(problems: Sequence[Problem], total: int, what: str) -> None:
     if problems:
         print(f"{len(problems)} of {total} cases were {what}.", file=sys.stderr)
         raise CaseFailure(problems, total)
+
+
+def span(ids: Sequence[str]) -> str:
+    """The first and the last of many."""
+    return ", ".join(ids) if len(ids) <= 3 else f"{ids[0]}, {ids[1]} … {ids[-1]}"
 
 
 def fold_numbers(fold: Any, count: int) -> list[int]:

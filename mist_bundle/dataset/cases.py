@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mist_bundle.dataset.names import RESERVED_COLUMNS, is_nifti, nearest_hint, nifti_stem
+from mist_bundle.dataset.names import RESERVED_COLUMNS, id_problem, is_nifti, is_text, nearest_hint, nifti_stem, shown
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import ID_COLUMN, Table, read_table
 from mist_bundle.errors import InputError, Problem
@@ -175,25 +175,44 @@ def _search_folder(
 ) -> FoundCases:
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     warnings = [
-        Problem(str(entry), "is a file, not a case folder; ignored.") for entry in entries if not entry.is_dir()
+        Problem(str(entry), "is a file, not a case folder; ignored.")
+        for entry in entries
+        if not entry.is_dir() and not entry.is_symlink()
     ]
     patterns = {**images, MASK_COLUMN: mask} if mask else dict(images)
     cases: list[Case] = []
     problems: list[Problem] = []
     for entry in entries:
         if not entry.is_dir():
+            if entry.is_symlink() and not entry.is_file():
+                problems.append(Problem(shown(entry.name), "is a link that leads nowhere. Repair or remove it."))
             continue
-        files = sorted(file for file in entry.iterdir() if is_nifti(file) and not file.is_dir())
-        optional = frozenset() if label_required else frozenset({MASK_COLUMN})
-        chosen, findings = match_files(files, patterns, optional)
-        findings += [f"{file.name} is a broken link." for file in files if not file.exists()]
+        chosen, findings = _look_into(entry, patterns, frozenset() if label_required else frozenset({MASK_COLUMN}))
         if findings:
-            problems.append(Problem(entry.name, " ".join(findings)))
+            problems.append(Problem(shown(entry.name), " ".join(findings)))
             continue
         cases.append(Case(id=entry.name, images={name: chosen[name] for name in images}, label=chosen.get(MASK_COLUMN)))
     if not cases:
         raise InputError([*problems, Problem(str(folder), "no usable case is left in this folder.")])
     return FoundCases(cases=tuple(cases), problems=tuple(problems), warnings=tuple(warnings))
+
+
+def _look_into(
+    folder: Path, patterns: Mapping[str, Sequence[str]], optional: frozenset[str]
+) -> tuple[dict[str, Path], list[str]]:
+    """The files of one case by role, and what is wrong with it."""
+    wrong = id_problem(folder.name)
+    if wrong:
+        advice = 'Rename its folder with letters, digits, "-", "_" and ".", for example "pat07".'
+        return {}, [f"cannot be the id of a case: it {wrong}. {advice}"]
+    try:
+        files = sorted(file for file in folder.iterdir() if is_nifti(file) and not file.is_dir())
+    except OSError as error:
+        return {}, [f"cannot be read ({error.strerror or error})."]
+    chosen, findings = match_files(files, patterns, optional)
+    findings += [f"{file.name} is a broken link." for file in files if not file.exists()]
+    findings += [f"{file.name!a} is not UTF-8. Rename the file." for file in files if not is_text(file.name)]
+    return chosen, findings
 
 
 def _search_prediction_folder(folder: Path, patterns: Mapping[str, tuple[str, ...]]) -> FoundCases:

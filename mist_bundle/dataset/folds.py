@@ -96,6 +96,9 @@ def _check_ids(ids: Sequence[str], num_folds: int) -> None:
         raise InputError(Problem("cases", f"the ids {repeated} occur more than once; every case needs its own id."))
     if num_folds < 2:
         raise InputError(Problem("folds", f"is {num_folds}; cross-validation needs at least 2 folds."))
+    if len(ids) < 2:
+        usable = f"{len(ids)} usable case" + ("" if len(ids) == 1 else "s")
+        raise InputError(Problem("folds", f"is {num_folds}, but there is only {usable}; at least 2 are needed."))
     if num_folds > len(ids):
         message = f"is {num_folds}, but there are only {len(ids)} cases. Ask for at most {len(ids)} folds."
         raise InputError(Problem("folds", message))

@@ -10,6 +10,8 @@ NIFTI_SUFFIXES = (".nii.gz", ".nii")
 
 # columns of the tables that users hand in which are never image channels
 RESERVED_COLUMNS = ("id", "mask", "fold")
+# rows of statistics at the end of results.csv, in lower case
+SUMMARY_ROWS = ("mean", "std", "median", "25th percentile", "75th percentile")
 
 
 def nearest_hint(word: str, known: Iterable[str]) -> str:
@@ -27,6 +29,59 @@ def file_name_problem(name: str) -> str:
         return "begins with a dot"
     bad = sorted(set(name) & set('/\\:*?"<>|')) or [char for char in name if not char.isprintable()]
     return f"holds the character {bad[0]!r}, which file names cannot have" if bad else ""
+
+
+def id_problem(name: str) -> str:
+    """Why `name` cannot be the id of a case, or "" when it can.
+
+    Files are named after ids, results have a row for each, and bundles are JSON in which `$`, `@` and `%` begin
+    something that is run.
+    """
+    wrong = file_name_problem(name)
+    if wrong:
+        return wrong
+    if name.casefold() in SUMMARY_ROWS:
+        return "is the name of a row of statistics in the tables of results"
+    return _expression_problem(name)
+
+
+def class_name_problem(name: str) -> str:
+    """Why `name` cannot name a label or a class in a bundle, or "" when it can."""
+    if not name.strip():
+        return "is empty"
+    unprintable = [char for char in name if not char.isprintable()]
+    if unprintable:
+        return f"holds the character {unprintable[0]!r}, which cannot be printed"
+    if ".." in name.replace("\\", "/").split("/") or name[0] in "/\\~":
+        return "looks like the path of a file"
+    return _expression_problem(name)
+
+
+def _expression_problem(name: str) -> str:
+    found = "$" if "$" in name else name[0] if name[0] in "@%" else ""
+    return f'holds "{found}", which begins an expression in a bundle' if found else ""
+
+
+def user_path(text: str) -> Path:
+    """The path that a user wrote, with ~ for the home folder; a ~ that is nobody's home stays as it is."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
+def is_text(name: str) -> bool:
+    """Whether a file name is text: on Linux it can be any bytes, and what is not UTF-8 cannot be written into JSON."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def shown(name: str) -> str:
+    """A name as it can stand in a message of one line."""
+    return name if name.isprintable() else ascii(name)
 
 
 def is_nifti(path: Path) -> bool:

@@ -7,12 +7,20 @@ each with its place in the file, because a description with five mistakes should
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from mist_bundle.artifacts import read_json
-from mist_bundle.dataset.names import RESERVED_COLUMNS, file_name_problem, nearest_hint
+from mist_bundle.dataset.names import (
+    RESERVED_COLUMNS,
+    class_name_problem,
+    id_problem,
+    is_text,
+    nearest_hint,
+    user_path,
+)
 from mist_bundle.errors import InputError, Problem
 
 Modality = Literal["ct", "mr", "other"]
@@ -20,6 +28,11 @@ MODALITIES: tuple[Modality, ...] = ("ct", "mr", "other")
 
 REQUIRED_KEYS = ("task", "modality", "train-data", "mask", "images", "labels")
 OPTIONAL_KEYS = ("test-data", "final_classes", "label_names", "ignore_label", "description", "licence", "reference")
+
+LARGEST_LABEL = 2**63 - 1  # that a voxel can hold
+_MAX_LABELS = 32_767  # that the class indices of prepared arrays can tell apart
+_MAX_TASK = 100  # characters of the bundle's folder
+_MANY, _LONG = 8, 60  # values and characters that a message shows
 
 # what people write for the three modalities; only used to suggest the right word
 _MODALITY_WORDS = {"mri": "mr", "magnetic resonance": "mr", "t1": "mr", "t2": "mr", "flair": "mr", "cbct": "ct"}
@@ -160,14 +173,15 @@ class _Reader:
         labels = self._labels()
         final_classes = self._final_classes(labels)
         images = self._images()
-        self._check_test_folder()
+        train_dir, test_dir = self._folder("train-data"), self._folder("test-data")
+        self._check_folders(train_dir, test_dir)
         mask = self._strings("mask", self.content.get("mask"), wanted="mask" in self.content)
         self._check_shared_strings(images, mask)
         return {
             "task": self._task(),
             "modality": self._modality(),
-            "train_dir": self._folder("train-data"),
-            "test_dir": self._folder("test-data"),
+            "train_dir": train_dir,
+            "test_dir": test_dir,
             "mask": mask,
             "images": images,
             "labels": labels,
@@ -195,6 +209,11 @@ class _Reader:
         task = self._text("task")
         if "task" in self.content and isinstance(self.content["task"], str) and not slug(task):
             self.problem("task", f"is {task!r}, which has no letter or digit in it. " + _EXPECTED["task"])
+        elif task and class_name_problem(task):
+            self.problem("task", f"is {task!r}, which {class_name_problem(task)}. " + _EXPECTED["task"])
+        elif len(slug(task)) > _MAX_TASK:
+            message = f"has {len(task)} characters; it names the bundle's folder, so expected at most {_MAX_TASK}."
+            self.problem("task", message)
         return task
 
     def _modality(self) -> Modality:
@@ -226,20 +245,30 @@ class _Reader:
         if not isinstance(value, str) or not value:
             self.problem(key, f"is {value!r}; {_EXPECTED['train-data']}")
             return None
-        folder = self.json_path.parent / Path(value).expanduser()
-        if not folder.is_dir():
-            found = "is a file" if folder.is_file() else "does not exist"
-            self.problem(key, f"names {folder}, which {found}; {_EXPECTED['train-data']} Correct the path.")
-        elif not any(entry.is_dir() and not entry.name.startswith(".") for entry in folder.iterdir()):
-            self.problem(key, f"names {folder}, which holds no case folder; {_EXPECTED['train-data']}")
+        folder = self.json_path.parent / user_path(value)
+        try:
+            if not folder.is_dir():
+                found = "is a file" if folder.is_file() else "does not exist"
+                self.problem(key, f"names {folder}, which {found}; {_EXPECTED['train-data']} Correct the path.")
+            elif not any(entry.is_dir() and not entry.name.startswith(".") for entry in folder.iterdir()):
+                self.problem(key, f"names {folder}, which holds no case folder; {_EXPECTED['train-data']}")
+        except OSError as error:
+            self.problem(key, f"names {folder}, which cannot be read ({error.strerror or error}).")
         return folder
 
-    def _check_test_folder(self) -> None:
-        train, test = self.content.get("train-data"), self.content.get("test-data")
-        if isinstance(train, str) and train == test:
-            self.problem(
-                "test-data", f"is {test!r}, the same folder as $.train-data. Name another one or leave it out."
-            )
+    def _check_folders(self, train: Path | None, test: Path | None) -> None:
+        if not is_text(str(self.json_path)):
+            message = "the path of this file is not UTF-8, so a bundle cannot name it. Rename its folders."
+            self.problems.append(Problem(ascii(str(self.json_path)), message))
+        if train is None or test is None or not train.is_dir() or not test.is_dir():
+            return
+        train, test = train.resolve(), test.resolve()
+        if train == test:
+            message = f"is {test}, the same folder as $.train-data. Name another one or leave it out."
+            self.problem("test-data", message)
+        elif train in test.parents or test in train.parents:
+            message = f"is {test} and $.train-data is {train}: one lies within the other. Keep them apart."
+            self.problem("test-data", message)
 
     def _strings(self, key: str, value: object, *, wanted: bool = True) -> tuple[str, ...]:
         """A non-empty list of non-empty strings."""
@@ -265,7 +294,7 @@ class _Reader:
             return {}
         images: dict[str, tuple[str, ...]] = {}
         for name, strings in value.items():
-            wrong = file_name_problem(name)
+            wrong = id_problem(name)
             if name in RESERVED_COLUMNS:
                 wrong = f"is a reserved word ({', '.join(RESERVED_COLUMNS)})"
             if wrong:
@@ -293,13 +322,17 @@ class _Reader:
         if not isinstance(value, list) or not value:
             self.problem("labels", f"is {value!r}; {_EXPECTED['labels']}")
             return ()
-        good = [item for item in value if _is_int(item) and item >= 0]
-        bad = [item for item in value if item not in good or isinstance(item, (bool, float))]
+        good = [item for item in value if _is_int(item) and 0 <= item <= LARGEST_LABEL]
+        bad = [item for item in value if not (_is_int(item) and 0 <= item <= LARGEST_LABEL)]
         if bad:
-            self.problem("labels", f"holds {bad!r}; every label must be a whole number, 0 or larger.")
-        repeated = sorted({item for item in good if good.count(item) > 1})
+            shown = f"[{', '.join(map(_shown, bad[:_MANY]))}{' …' if len(bad) > _MANY else ''}]"
+            message = f"holds {shown}; every label must be a whole number, 0 or larger, that 64 bits can hold."
+            self.problem("labels", message)
+        repeated = sorted(item for item, count in Counter(good).items() if count > 1)
         if repeated:
-            self.problem("labels", f"lists {repeated} more than once.")
+            self.problem("labels", f"lists {repeated[:_MANY]} more than once.")
+        if len(set(good)) > _MAX_LABELS:
+            self.problem("labels", f"lists {len(set(good))} labels; expected at most {_MAX_LABELS}.")
         if 0 not in good:
             self.problem("labels", f"is {value!r} without 0, the background. Add 0.")
         elif not bad and len(set(good)) < 2:
@@ -316,8 +349,9 @@ class _Reader:
         classes: dict[str, tuple[int, ...]] = {}
         for name, members in value.items():
             key = f"final_classes.{name}"
-            if not name.strip():
-                self.problem("final_classes", "has a class with an empty name.")
+            wrong = class_name_problem(name)
+            if wrong:
+                self.problem("final_classes", f"has a class called {name!r}, which {wrong}. Choose another name.")
             if not isinstance(members, list) or not members or not all(_is_int(item) for item in members):
                 hint = f" Write [{members}]." if _is_int(members) else ""
                 self.problem(key, f"is {members!r}; expected a list of labels.{hint}")
@@ -325,6 +359,8 @@ class _Reader:
             unknown = [item for item in members if item not in labels]
             if unknown and labels:
                 self.problem(key, f'holds {unknown}, but "labels" is {list(labels)}. Correct one of the two.')
+            if 0 in members:
+                self.problem(key, f"is {members!r} with 0, the background, which is no part of a class. Take it out.")
             if len(set(members)) < len(members):
                 self.problem(key, f"is {members!r}; a label is listed twice.")
             classes[name] = tuple(sorted(set(members)))
@@ -340,6 +376,8 @@ class _Reader:
                 self.problem("label_names", f'names the label {label!r}, but "labels" is {list(labels)}.')
             elif not isinstance(name, str) or not name.strip():
                 self.problem(f"label_names.{label}", f"is {name!r}; expected a name in quotes.")
+            elif wrong := class_name_problem(name):
+                self.problem(f"label_names.{label}", f"is {name!r}, which {wrong}. Choose another name.")
             else:
                 given[int(label)] = name
         alone = {members[0]: name for name, members in final_classes.items() if len(members) == 1}
@@ -365,6 +403,12 @@ _EXPECTED = {
 
 def _default_name(label: int) -> str:
     return "background" if label == 0 else f"label_{label}"
+
+
+def _shown(value: object) -> str:
+    """A value as it can stand in a message: the beginning of a long one."""
+    text = repr(value)
+    return text if len(text) <= _LONG else f"{text[:_LONG]}…"
 
 
 def _is_int(value: object) -> bool:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import read_json
-from mist_bundle.dataset.names import file_name_problem, nearest_hint
+from mist_bundle.artifacts import read_json, read_text
+from mist_bundle.dataset.names import id_problem, nearest_hint, user_path
 from mist_bundle.errors import InputError, Problem
 
 ID_COLUMN = "id"
@@ -39,7 +39,7 @@ class Table:
 
     def resolve(self, cell: str) -> Path:
         """The path that a cell names; relative ones start at the table's own folder."""
-        return self.path.parent / Path(cell).expanduser()
+        return self.path.parent / user_path(cell)
 
 
 def read_table(path: Path) -> Table:
@@ -57,7 +57,7 @@ def read_table(path: Path) -> Table:
     first: dict[str, str] = {}
     repeated: set[str] = set()
     for row in rows:
-        wrong = file_name_problem(row.cells.get(ID_COLUMN, ""))
+        wrong = id_problem(row.cells.get(ID_COLUMN, ""))
         if wrong:
             problems.append(Problem(f"{path} {row.place}", f"the id {row.cells.get(ID_COLUMN, '')!r} {wrong}."))
         elif row.id in first:
@@ -70,15 +70,16 @@ def read_table(path: Path) -> Table:
 
 
 def _csv_rows(path: Path) -> tuple[tuple[str, ...], list[Row]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # spreadsheets put a byte-order mark in front
-    except OSError as error:
-        raise InputError(Problem(str(path), f"cannot be read ({error.strerror or error}).")) from error
-    except UnicodeDecodeError as error:
-        raise InputError(Problem(str(path), f"is not UTF-8 text ({error.reason} at byte {error.start}).")) from error
+    text = read_text(path)
     header_line = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=header_line.count)  # spreadsheets in many countries write semicolons
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return _csv_table(path, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        raise InputError(Problem(str(path), f"is no CSV table ({error}).")) from error
+
+
+def _csv_table(path: Path, lines: Any) -> tuple[tuple[str, ...], list[Row]]:
     columns = [name.strip() for name in next(lines, [])]
     repeated = sorted({name for name in columns if columns.count(name) > 1})
     if not columns or repeated:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from mist_bundle.analysis.fingerprint import analyze
+from mist_bundle.analysis.fingerprint import Fingerprint, analyze
 from mist_bundle.artifacts import (
     FINGERPRINT_JSON,
+    check_can_write,
     refuse_existing,
     work_dir_of,
     write_json,
@@ -21,9 +23,20 @@ from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.dataset.cases import Case, FoundCases, find_cases
 from mist_bundle.dataset.folds import assign_folds
+from mist_bundle.dataset.leakage import (
+    Digests,
+    copies_in_test_set,
+    leaks_between_folds,
+    output_within_data,
+    repeated_scans,
+    same_scans,
+    seen_in_training,
+)
+from mist_bundle.dataset.prediction_case import digest_images
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import Collecting, InputError, Problem
+from mist_bundle.parallel import map_cases
 from mist_bundle.planning.checks import check_data_options, check_options
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.plan import Plan, make_plan
@@ -39,6 +52,7 @@ class Configured:
 
     bundle: Path
     plan: Plan
+    case_ids: tuple[str, ...]
     excluded: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
 
@@ -71,26 +85,31 @@ def autoconfig(
     Raises:
         InputError: everything that is wrong, before anything is written.
     """
-    options, user_code, spec, found = _checked(dataset_json, options, fold_by, fold_file)
+    checked = _checked(dataset_json, options, output, fold_by, fold_file)
+    options, spec, found = checked.options, checked.spec, checked.found
     refuse_existing(output / bundle_name(spec), overwrite=overwrite)
     fingerprint = analyze(spec, found.cases, workers=workers, excluded=found.problems)
     excluded = fingerprint.excluded
     used_ids = {case.id for case in fingerprint.cases}
     cases = [case for case in found.cases if case.id in used_ids]
-    folds = _folds(cases, options, fold_by, fold_file)
+    with _Because(excluded):
+        folds = _folds(cases, options, fold_by, fold_file)
+    tests, seen = _examined_tests(checked.tests, workers)
+    own_folds = fold_by is not None or fold_file is not None
+    doubts = _refuse_leaks(fingerprint, folds, {name: digests.values() for name, digests in seen.items()}, own_folds)
     if fold_file is not None or fold_by is not None:
         options = replace(options, folds=max(folds.values()) + 1)
     plan = make_plan(spec, fingerprint, options)
     plan, extra_files = (plan, {}) if adapt is None else adapt(plan)
-    tests = find_cases(spec, "test") if spec.test_dir is not None else None
     given = BundleInput(
         spec=spec,
         plan=plan,
         cases=cases,
-        test_cases=tests.cases if tests else (),
+        test_cases=tests.cases,
         folds=folds,
         excluded=excluded,
-        user_code=user_code,
+        groups=None if fold_by is None else {case.id: case.extra[fold_by] for case in cases},
+        user_code=checked.user_code,
         extra_files=extra_files,
         untried=_untried(options),
     )
@@ -99,22 +118,34 @@ def autoconfig(
     return Configured(
         bundle=bundle,
         plan=plan,
-        excluded=(*excluded, *(tests.problems if tests else ())),
-        warnings=(*found.warnings, *(tests.warnings if tests else ())),
+        case_ids=tuple(case.id for case in cases),
+        excluded=(*excluded, *tests.problems),
+        warnings=(*found.warnings, *tests.warnings, *doubts),
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Checked:
+    """What was given, with own code as the bundle will know it."""
+
+    options: PlanOptions
+    user_code: tuple[UserCode, ...]
+    spec: DatasetSpec
+    found: FoundCases
+    tests: FoundCases
+
+
 def _checked(
-    dataset_json: Path, options: PlanOptions, fold_by: str | None, fold_file: Path | None
-) -> tuple[PlanOptions, tuple[UserCode, ...], DatasetSpec, FoundCases]:
-    """The options, with own code as the bundle will know it; the data set; its cases. All that can be known to be
-    wrong before an image is read is said at once.
-    """
+    dataset_json: Path, options: PlanOptions, output: Path, fold_by: str | None, fold_file: Path | None
+) -> _Checked:
+    """Everything that can be known to be wrong before an image is read, said at once."""
     problems: list[Problem] = []
     options, user_code = _find_user_code(options, problems)
     with Collecting(problems):
         check_options(options)
-    spec, found = None, None
+    spec, found, tests = None, None, FoundCases(cases=())
+    with Collecting(problems):
+        check_can_write(output)
     with Collecting(problems):
         spec = DatasetSpec.from_json(dataset_json)
         if options.ignore_label is not None:
@@ -122,13 +153,60 @@ def _checked(
                 spec = spec.with_ignore_label(options.ignore_label)
         with Collecting(problems):
             check_data_options(spec, options)
+        problems += output_within_data(output, spec)
         found = find_cases(spec, "train")
+        if spec.test_dir is not None:
+            tests = find_cases(spec, "test")
     if found is not None and not any(problem.path == "--folds" for problem in problems):
-        with Collecting(problems):
+        with Collecting(problems), _Because(found.problems):
             _folds(found.cases, options, fold_by, fold_file)
     if problems or spec is None or found is None:
         raise InputError(problems)
-    return options, user_code, spec, found
+    return _Checked(options=options, user_code=user_code, spec=spec, found=found, tests=tests)
+
+
+class _Because:
+    """Puts why cases were left out before what follows from there being too few."""
+
+    def __init__(self, left_out: Sequence[Problem]) -> None:
+        self.left_out = left_out
+
+    def __enter__(self) -> None:
+        """Nothing is given."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Only what was refused has a cause here."""
+        if isinstance(error, InputError) and self.left_out:
+            raise InputError([*self.left_out, *error.problems]) from error
+
+
+def _refuse_leaks(fingerprint: Fingerprint, folds: Mapping[str, int], tests: Digests, own_folds: bool) -> list[Problem]:
+    """Warnings about scans that are there more than once.
+
+    Raises:
+        InputError: one of them would be trained on and tested with.
+    """
+    training = {case.id: [channel.digest for channel in case.channels] for case in fingerprint.cases}
+    same = same_scans(training)
+    leaks = [*leaks_between_folds(same, folds, chosen=own_folds), *copies_in_test_set(tests)]
+    if leaks:
+        raise InputError(leaks)
+    return [*repeated_scans(same), *seen_in_training(tests, training)]
+
+
+def _examined_tests(tests: FoundCases, workers: int | str) -> tuple[FoundCases, dict[str, dict[str, str]]]:
+    """The test cases that can be predicted, the others as problems, and the hash of each image."""
+    done = map_cases(digest_images, tests.cases, name=_case_id, workers=workers, description="test set")
+    broken = {problem.path for problem in done.problems}
+    usable = tuple(case for case in tests.cases if case.id not in broken)
+    found = replace(tests, cases=usable, problems=(*tests.problems, *done.problems))
+    return found, {case.id: digests for case, digests in zip(usable, done.results, strict=True)}
+
+
+def _case_id(case: Case) -> str:
+    return case.id
 
 
 def _find_user_code(options: PlanOptions, problems: list[Problem]) -> tuple[PlanOptions, tuple[UserCode, ...]]:

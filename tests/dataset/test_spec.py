@@ -103,7 +103,7 @@ def test_an_absolute_folder_is_taken_as_it_is(folder, tmp_path_factory):
         ("final_classes", {"a": [1, 2, 4]}, "final_classes.a", ["[2]", "[0, 1, 4]"]),
         ("final_classes", {"a": 1}, "final_classes.a", ["Write [1]"]),
         ("final_classes", {"a": []}, "final_classes.a", ["list of labels"]),
-        ("final_classes", {" ": [1]}, "final_classes", ["empty name"]),
+        ("final_classes", {" ": [1]}, "final_classes", ["is empty"]),
         ("final_classes", {"a": [1, 1]}, "final_classes.a", ["twice"]),
         ("final_classes", [], "final_classes", ["class names"]),
         ("label_names", {"2": "spleen"}, "label_names", ["'2'"]),

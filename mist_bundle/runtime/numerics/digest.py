@@ -1,0 +1,32 @@
+"""What is the same in two copies of a scan: its voxels, however they are stored."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .grid import reorient
+
+
+def scan_digest(array: NDArray[Any], affine: Any) -> str:
+    """A hash of the voxel values (as float32) along L, P, S, in 40 hexadecimal digits; "" for a constant image.
+
+    Copies that were compressed anew, stored in another axis order, as another data type or under another origin have
+    the same. Constant images say nothing about where they are from.
+
+    Args:
+        array: (X, Y, Z).
+        affine: of the array; only its orientation matters.
+    """
+    if array.min() == array.max():
+        return ""
+    turned = reorient(array[None], affine, "LPS")[0][0]
+    with np.errstate(over="ignore"):
+        # x fastest, as NIfTI files lie in memory; adding 0 makes -0 and 0 one
+        values = np.ascontiguousarray(turned.T, dtype=np.float32) + np.float32(0)
+    digest = hashlib.sha1(str(values.shape).encode(), usedforsecurity=False)
+    digest.update(values.data)
+    return digest.hexdigest()
