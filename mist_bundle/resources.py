@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -55,9 +56,9 @@ def _installed_files() -> list[str]:
         installed = distribution(DISTRIBUTION)
     except PackageNotFoundError:
         return []
-    # a checkout that was built from has an .egg-info with an old list of its sources, but no RECORD
-    listed_by_pip = installed.read_text("RECORD") is not None
-    if not listed_by_pip or Path(str(installed.locate_file(""))).resolve() != PACKAGE.parent:
+    # `installed.files` leaves out what is missing from Python 3.12 on; a checkout has no RECORD
+    record = installed.read_text("RECORD")
+    if record is None or Path(str(installed.locate_file(""))).resolve() != PACKAGE.parent:
         return []  # an editable install, or another copy than the one that runs
-    names = [file.as_posix() for file in installed.files or ()]
+    names = [row[0] for row in csv.reader(record.splitlines()) if row]
     return [name for name in names if name.startswith(f"{PACKAGE.name}/") and not name.endswith(".pyc")]
