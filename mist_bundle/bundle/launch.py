@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mist_bundle.bundle.expressions import DATASET_DIR, slot_value
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.overrides import check_overrides, load_configs
 from mist_bundle.errors import InputError, MistBundleError, Problem
 from mist_bundle.runtime.numerics.patch_fit import patch_problem
-
-# how the generator writes the folder of the cases
-_NEAR_BUNDLE = re.compile(r"""\$os\.path\.normpath\(os\.path\.join\(@bundle_root, ('[^'\n]*'|"[^"\n]*")\)\)""")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,10 +125,10 @@ def configured_dataset_dir(bundle: Path) -> Path:
     path = Bundle(bundle).config_path("train")
     named = load_configs([path]).get("dataset_dir")
     text = named if isinstance(named, str) else ""
-    relative = _NEAR_BUNDLE.fullmatch(text)
+    relative = slot_value(DATASET_DIR, text)
     if relative is None and (not text or text.startswith(("$", "@", "%"))):
         raise InputError(Problem(f"{path} dataset_dir", f"is {named!r}; give the folder of the cases: --dataset_dir."))
-    return (bundle / (ast.literal_eval(relative[1]) if relative else text)).resolve()
+    return (bundle / (text if relative is None else relative)).resolve()
 
 
 def _word(value: Any) -> str:

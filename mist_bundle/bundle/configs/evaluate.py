@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mist_bundle.bundle import expressions
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.parts import Config, script
 from mist_bundle.catalog.metrics import DEFAULT_METRICS
@@ -10,7 +11,7 @@ from mist_bundle.planning.plan import Plan
 
 def evaluate_config(plan: Plan) -> Config:
     """What differs from train.json when the cases of `fold`, which no training of that fold has seen, are evaluated."""
-    checkpoint = "$os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')"
+    checkpoint = expressions.FOLD_MODEL
     return {
         "ckpt_path": checkpoint,
         "network_def": parts.network(plan, training=False),
@@ -46,15 +47,15 @@ def evaluate_config(plan: Plan) -> Config:
             script("handlers.weights.RequireWeights", paths=["@ckpt_path"]),
             {
                 "_target_": "CheckpointLoader",
-                "_disabled_": "$not os.path.exists(@ckpt_path)",
+                "_disabled_": expressions.NO_CHECKPOINT,
                 "load_path": "@ckpt_path",
                 "load_dict": {"model": "@network"},
                 "map_location": "cpu",
             },
-            script("handlers.progress.EvaluationProgress", description="$'fold ' + str(@fold)", rank="@rank"),
+            script("handlers.progress.EvaluationProgress", description=expressions.FOLD_TITLE, rank="@rank"),
             script(
                 "handlers.score.ScoreCases",
-                output_path="$os.path.join(@fold_dir, 'results.csv')",
+                output_path=expressions.FOLD_RESULTS,
                 final_classes="@final_classes",
                 metrics="@metrics",
                 options="@metric_options",
@@ -66,6 +67,6 @@ def evaluate_config(plan: Plan) -> Config:
                 rank="@rank",
             ),
         ],
-        "run": ["$@validate#evaluator.run()"],
-        "evaluating": "%run",
+        "run": [expressions.RUN_FOLD_EVALUATOR],
+        "evaluating": expressions.RUN_LIST,
     }

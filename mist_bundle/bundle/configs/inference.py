@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mist_bundle.bundle import expressions
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.parts import Config, script
 from mist_bundle.bundle.configs.train import initialize
@@ -14,14 +15,14 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         **parts.header(name, bundle_id, dataset_dir),
         **_settings(plan),
         "network_def": parts.network(plan, training=False),
-        "network": "$@network_def.to(@device)",
+        "network": expressions.NETWORK_ON_DEVICE,
         **_data(plan),
         "inferer": script(
             "inferers.autocast.AutocastInferer",
             inferer=parts.ensemble(
                 plan,
                 flip_axes="@test_time_flip_axes",
-                checkpoints="$@fold_paths if @ensemble else []",
+                checkpoints=expressions.ENSEMBLE_MODELS,
                 uncertainty="@save_uncertainty",
             ),
             enabled="@amp",
@@ -33,17 +34,17 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         },
         **_evaluator(),
         "initialize": initialize(),
-        "run": ["$@evaluator.run()"],
-        "inference": "%run",
+        "run": [expressions.RUN_EVALUATOR],
+        "inference": expressions.RUN_LIST,
     }
 
 
 def _settings(plan: Plan) -> Config:
     """What a caller may override."""
     return {
-        "output_dir": "$os.path.join(@work_dir, 'predictions')",
-        "models_dir": "$os.path.join(@bundle_root, 'models')",
-        "ckpt_path": "$os.path.join(@models_dir, 'model.pt')",
+        "output_dir": expressions.PREDICTIONS,
+        "models_dir": expressions.MODELS_DIR,
+        "ckpt_path": expressions.MODEL,
         "fold_paths": script("folds.weights.fold_weights", models_dir="@models_dir"),
         "ensemble": True,
         "split": "testing",
@@ -56,11 +57,11 @@ def _settings(plan: Plan) -> Config:
         "save_probabilities": False,
         "save_uncertainty": False,
         "postprocess": True,
-        "postprocessing_path": "$os.path.join(@bundle_root, 'configs', 'postprocessing.json')",
+        "postprocessing_path": expressions.POSTPROCESSING,
         "seed": plan.seed,
         "precision": plan.precision.value,
         "amp": "@precision",
-        "device": parts.DEVICE,
+        "device": expressions.DEVICE,
     }
 
 
@@ -80,10 +81,10 @@ def _data(plan: Plan) -> Config:
 def _evaluator() -> Config:
     return {
         "handlers": [
-            script("handlers.weights.RequireWeights", paths="$[@ckpt_path] + @fold_paths"),
+            script("handlers.weights.RequireWeights", paths=expressions.ALL_MODELS),
             {
                 "_target_": "CheckpointLoader",
-                "_disabled_": "$not os.path.exists(@ckpt_path)",
+                "_disabled_": expressions.NO_CHECKPOINT,
                 "load_path": "@ckpt_path",
                 "load_dict": {"model": "@network"},
                 "map_location": "cpu",

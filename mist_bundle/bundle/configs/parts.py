@@ -1,7 +1,6 @@
 """Pieces that several of a bundle's JSON files share: names, paths, the list of deterministic transforms.
 
-Pure functions from a Plan to dictionaries. `$` expressions keep to a small closed set of idioms, so that a static audit
-can accept every generated bundle; nothing in `initialize` touches the bundle's root, its scripts or its data.
+Pure functions from a Plan to dictionaries. Every `$` expression is one of bundle/expressions.py.
 """
 
 from __future__ import annotations
@@ -9,39 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mist_bundle.bundle import expressions
 from mist_bundle.catalog.choice import Choice, find_choice
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.planning.plan import Plan
 
 Config = dict[str, Any]
-
-IMPORTS = [
-    "$import os",
-    "$import pathlib",
-    "$import sys",
-    "$import monai",
-    "$import torch",
-    "$import torch.distributed as dist",
-]
-
-# monai.bundle puts the bundle's folder on sys.path when it starts to run: that is where it is found, whatever the
-# working directory and wherever the bundle was moved. The id keeps it apart from other bundles on the path.
-BUNDLE_ROOT = (
-    "$os.path.abspath(next((p for p in sys.path if pathlib.Path(p, 'configs/plan.json').is_file() "
-    "and @bundle_id in pathlib.Path(p, 'configs/plan.json').read_text(encoding='utf-8')), '.'))"
-)
-# `scripts` is one module name a process. What another bundle imported under it is dropped, so that the next import
-# finds this bundle's own files; the components that the other bundle made keep their classes. No compiled files are
-# left in the folder: they could not be told from a stranger's.
-SCRIPTS_PATH = (
-    "$[setattr(sys, 'dont_write_bytecode', True), sys.path.insert(1, @bundle_root)] + "
-    "[sys.modules.pop(m) for m in list(sys.modules) if m.split('.')[0] == 'scripts' and "
-    " not str(getattr(sys.modules[m], '__file__', None)).startswith(os.path.join(@bundle_root, ''))]"
-)
-DEVICE = "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')"
-RANK = "$dist.get_rank() if dist.is_initialized() else 0"
-WORLD_SIZE = "$dist.get_world_size() if dist.is_initialized() else 1"
-
 
 # classes that training builds in place of others; their weights have the same names and mean the same
 TRAINING_CLASSES = {"monai.networks.nets.DynUNet": "scripts.networks.dynunet.SupervisedDynUNet"}
@@ -58,11 +30,6 @@ def choice(row: Choice, **arguments: Any) -> Config:
     return {"_target_": row.target, **own, **row.kwargs, **arguments}
 
 
-def _literal(text: str) -> str:
-    """A Python string in which MONAI finds no reference: it looks for @name and # inside of strings too."""
-    return repr(text).translate({ord(letter): f"\\x{ord(letter):02x}" for letter in "@#%"})
-
-
 def header(name: str, bundle_id: str, dataset_dir: str) -> Config:
     """What every file begins with.
 
@@ -72,13 +39,13 @@ def header(name: str, bundle_id: str, dataset_dir: str) -> Config:
         dataset_dir: from the bundle's folder to the cases, relative.
     """
     return {
-        "imports": IMPORTS,
+        "imports": expressions.IMPORTS,
         "bundle_id": bundle_id,
-        "bundle_root": BUNDLE_ROOT,
-        "scripts_path": SCRIPTS_PATH,
-        "dataset_dir": f"$os.path.normpath(os.path.join(@bundle_root, {_literal(dataset_dir)}))",
-        "work_dir": f"$os.path.normpath(os.path.join(@bundle_root, '..', {name + '_work'!r}))",
-        "datalist": "$os.path.join(@bundle_root, 'configs', 'datalist.json')",
+        "bundle_root": expressions.BUNDLE_ROOT,
+        "scripts_path": expressions.SCRIPTS_PATH,
+        "dataset_dir": expressions.fill(expressions.DATASET_DIR, dataset_dir),
+        "work_dir": expressions.fill(expressions.WORK_DIR, f"{name}_work"),
+        "datalist": expressions.DATALIST,
     }
 
 
@@ -267,12 +234,12 @@ def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
     """
     steps = {
         **_transform("postprocess.ApplyPostprocessingd", keys="pred", strategy_path="@postprocessing_path"),
-        "_disabled_": "$not @postprocess",
+        "_disabled_": expressions.NO_POSTPROCESSING,
     }
     return [
         {
             **_transform("uncertainty.RestoreUncertaintyd", keys="pred", num_classes=len(plan.output_names)),
-            "_disabled_": "$not @save_uncertainty",
+            "_disabled_": expressions.NO_UNCERTAINTY,
         },
         _transform(
             "restore.RestoreSegmentationd",
@@ -283,7 +250,7 @@ def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
                 if plan.regions.value
                 else {"labels": list(plan.labels)}
             ),
-            probabilities_key="$'probabilities' if @save_probabilities else None",
+            probabilities_key=expressions.PROBABILITIES_KEY,
         ),
         *([steps] if postprocess else []),
         _transform("save.SaveSegmentationd", keys="pred", output_dir="@output_dir", reference_key="image"),
@@ -291,10 +258,10 @@ def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
             **_transform(
                 "save.SaveSegmentationd",
                 keys="probabilities",
-                output_dir="$os.path.join(@output_dir, 'probabilities')",
+                output_dir=expressions.PROBABILITIES,
                 reference_key="image",
             ),
-            "_disabled_": "$not @save_probabilities",
+            "_disabled_": expressions.NO_PROBABILITIES,
         },
         *(_save_uncertainty(name) for name in ("entropy", "disagreement")),
     ]
@@ -305,9 +272,9 @@ def _save_uncertainty(name: str) -> Config:
         **_transform(
             "save.SaveSegmentationd",
             keys=name,
-            output_dir="$os.path.join(@output_dir, 'uncertainty')",
+            output_dir=expressions.UNCERTAINTY,
             reference_key="image",
             suffix=f"_{name}",
         ),
-        "_disabled_": "$not @save_uncertainty",
+        "_disabled_": expressions.NO_UNCERTAINTY,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mist_bundle.bundle import expressions
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.parts import Config
 from mist_bundle.bundle.configs.train import cache
@@ -20,6 +21,6 @@ def preprocess_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -
             "data": parts.items("all"),
             "cache": cache(plan),
         },
-        "run": ["$@train#cache.build(@train#data)"],
-        "preprocess": "%run",
+        "run": [expressions.BUILD_CACHE],
+        "preprocess": expressions.RUN_LIST,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mist_bundle.bundle import expressions
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.loss import batch_with_maps, loss_config, weighting_handlers
 from mist_bundle.bundle.configs.parts import Config, script
@@ -22,26 +23,26 @@ def train_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -> Con
         "train": _train(plan),
         "validate": _validate(plan),
         "initialize": initialize(),
-        "run": [*_attaching(plan), "$@train#trainer.run()"],
-        "training": "%run",
+        "run": [*_attaching(plan), expressions.RUN_TRAINER],
+        "training": expressions.RUN_LIST,
     }
 
 
 def _attaching(plan: Plan) -> list[str]:
-    initial = [] if plan.initial_weights is None else ["$@initial_weights.attach(@train#trainer)"]
+    initial = [] if plan.initial_weights is None else [expressions.LOAD_INITIAL_WEIGHTS]
     return [
         *initial,
-        "$@checkpoints.attach(@train#trainer, @validate#evaluator if @validate#dataset#data else None)",
+        expressions.ATTACH_CHECKPOINTS,
     ]
 
 
 def initialize() -> list[str]:
     """Seeding only: cheap, repeatable, and it resolves neither the bundle's root nor its scripts."""
     return [
-        "$monai.utils.set_determinism(seed=@seed, use_deterministic_algorithms=False)",
-        "$setattr(torch.backends.cudnn, 'benchmark', True)",
-        "$setattr(torch.backends.cudnn, 'deterministic', False)",
-        "$torch.set_float32_matmul_precision('high')",
+        expressions.SEED,
+        expressions.FASTEST_CONVOLUTIONS,
+        expressions.ANY_CONVOLUTIONS,
+        expressions.TF32,
     ]
 
 
@@ -49,9 +50,9 @@ def _settings(plan: Plan) -> Config:
     frozen = {"frozen_epochs": plan.frozen_epochs.value} if plan.frozen_parts and plan.frozen_epochs else {}
     return {
         **frozen,
-        "fold_dir": "$os.path.join(@work_dir, 'fold_' + str(@fold))",
-        "output_dir": "$os.path.join(@fold_dir, 'predictions')",
-        "models_dir": "$os.path.join(@bundle_root, 'models')",
+        "fold_dir": expressions.FOLD_DIR,
+        "output_dir": expressions.FOLD_PREDICTIONS,
+        "models_dir": expressions.MODELS_DIR,
         "fold": 0,
         "epochs": plan.epochs.value,
         "steps_per_epoch": plan.steps_per_epoch.value,
@@ -64,20 +65,20 @@ def _settings(plan: Plan) -> Config:
         "overlap": plan.overlap.value,
         "sw_batch_size": 2 * plan.patches_per_pass,
         "seed": plan.seed,
-        "device": parts.DEVICE,
+        "device": expressions.DEVICE,
         "resume": False,
         "amp": "@precision",
         "loader": "auto",
         "workers": None,  # as many as there are cores
-        "rank": parts.RANK,
-        "world_size": parts.WORLD_SIZE,
+        "rank": expressions.RANK,
+        "world_size": expressions.WORLD_SIZE,
     }
 
 
 def _optimisation(plan: Plan) -> Config:
     warmup: Config = {"warmup_steps": plan.warmup_steps.value}
     if plan.warmup_fraction is not None:  # the recipe's: it stays its share of the run when --epochs changes that
-        steps = "$@warmup_fraction * @train#trainer#max_epochs * @steps_per_epoch"
+        steps = expressions.WARMUP_STEPS
         warmup = {"warmup_fraction": plan.warmup_fraction, "warmup_steps": steps}
     return {
         "learning_rate": plan.learning_rate.value,
@@ -97,11 +98,11 @@ def _optimisation(plan: Plan) -> Config:
 def _model(plan: Plan) -> Config:
     return {
         "network_def": parts.network(plan, training=True),
-        "network": "$@network_def.to(@device)",
+        "network": expressions.NETWORK_ON_DEVICE,
         **loss_config(plan),
         "optimizer": parts.choice(
             OPTIMIZERS[plan.optimizer.value],
-            params="@parameter_groups" if plan.layer_rates else "$@network.parameters()",
+            params="@parameter_groups" if plan.layer_rates else expressions.PARAMETERS,
             lr="@learning_rate",
             weight_decay="@weight_decay",
         ),
@@ -109,16 +110,16 @@ def _model(plan: Plan) -> Config:
             SCHEDULES[plan.schedule.value],
             shape="@schedule",
             optimizer="@optimizer",
-            total_steps="$@train#trainer#max_epochs * @steps_per_epoch",
+            total_steps=expressions.TOTAL_STEPS,
             warmup_steps="@warmup_steps",
         ),
         "average": {
             "_target_": "ignite.handlers.EMAHandler",
-            "_disabled_": "$@ema_decay == 0",
+            "_disabled_": expressions.NO_AVERAGE,
             "model": "@network",
-            "momentum": "$1 - @ema_decay",
+            "momentum": expressions.AVERAGE_MOMENTUM,
         },
-        "evaluated_network": "$@average.ema_model if @ema_decay > 0 else @network",
+        "evaluated_network": expressions.EVALUATED_NETWORK,
         **_transfer(plan),
         "checkpoints": _checkpoints(),
     }
@@ -137,9 +138,9 @@ def _transfer(plan: Plan) -> Config:
     if plan.initial_weights is not None:
         transfer["initial_weights"] = script(
             "handlers.initial_weights.InitialWeights",
-            path="$os.path.join(@bundle_root, 'transfer', 'initial.safetensors')",
+            path=expressions.INITIAL_WEIGHTS,
             networks=["@network", "@evaluated_network"],
-            last="$os.path.join(@fold_dir, 'last.pt')",
+            last=expressions.LAST_CHECKPOINT,
             resume="@resume",
             new_parts=["auxiliary_heads", "vae_branch"],
         )
@@ -155,10 +156,10 @@ def _checkpoints() -> Config:
         loader="@train#dataloader",
         fold_dir="@fold_dir",
         best_paths=[
-            "$os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')",
-            "$os.path.join(@models_dir, 'model.pt')",
+            expressions.FOLD_MODEL,
+            expressions.MODEL,
         ],
-        averaged_network="$@evaluated_network if @ema_decay > 0 else None",
+        averaged_network=expressions.AVERAGED_NETWORK,
         metric=METRIC,
         training_only_keys=["deep_supervision_heads.", ".super_head.", "auxiliary_heads.", "vae_branch."],
         early_stopping="@early_stopping",
@@ -172,18 +173,18 @@ def _train_handlers(plan: Plan) -> list[Config]:
         *weighting_handlers(plan),
         script("handlers.gradients.FiniteLossGuard", loader="@train#dataloader"),
         script("handlers.gradients.GradientRules", max_norm="@grad_clip_norm", l1_penalty="@l1_penalty"),
-        {**script("handlers.average.AverageWeights", handler="@average"), "_disabled_": "$@ema_decay == 0"},
+        {**script("handlers.average.AverageWeights", handler="@average"), "_disabled_": expressions.NO_AVERAGE},
         script("handlers.schedule.ScheduleStepper", lr_scheduler="@lr_scheduler"),
         {
             "_target_": "ValidationHandler",
-            "_disabled_": "$not @validate#dataset#data",
+            "_disabled_": expressions.NO_VALIDATION_CASES,
             "validator": "@validate#evaluator",
             "epoch_level": True,
             "interval": "@val_interval",
         },
         {
             **script("handlers.final_validation.FinalValidation", validator="@validate#evaluator"),
-            "_disabled_": "$not @validate#dataset#data",
+            "_disabled_": expressions.NO_VALIDATION_CASES,
         },
         script(
             "handlers.progress.TrainingProgress",
@@ -252,11 +253,10 @@ def _train(plan: Plan) -> Config:
             **batch_with_maps(plan),
             "decollate": False,
             "optim_set_to_none": True,
-            "accumulation_steps": "$@train#dataloader.passes",
+            "accumulation_steps": expressions.PASSES_PER_STEP,
             # MONAI's own autocast and gradient scaler serve half precision only; see inferers/autocast.py
-            "amp": "$@train#inferer.needs_scaler(@device)",
-            # the command line of monai.bundle hands over `true` as a word
-            "compile": "$@compile in (True, 'true')",
+            "amp": expressions.NEEDS_SCALER,
+            "compile": expressions.COMPILE,
         },
     }
 
@@ -265,7 +265,7 @@ def cache(plan: Plan) -> Config:
     """The cache of prepared arrays, in the work folder; its key covers the files and the transforms."""
     return script(
         "loading.cache.ArrayCache",
-        folder="$os.path.join(@work_dir, 'cache')",
+        folder=expressions.CACHE_DIR,
         transform="@train#preprocessing",
         keys=["image", "label", *(["dtm"] if plan.distance_maps.value else [])],
         **({} if plan.ignore_index is None else {"ignore_index": plan.ignore_index}),
@@ -293,7 +293,7 @@ def _validate(plan: Plan) -> Config:
             METRIC: {
                 "_target_": "MeanDice",
                 "include_background": plan.regions.value,
-                "output_transform": "$monai.handlers.from_engine(['pred', 'label'])",
+                "output_transform": expressions.METRIC_INPUTS,
             }
         },
         "handlers": [],
@@ -314,38 +314,29 @@ def _validate(plan: Plan) -> Config:
 def multi_gpu_train_config(plan: Plan) -> Config:
     """multi_gpu_train.json: what differs when torchrun starts several processes; gloo on CPUs, nccl on GPUs."""
     return {
-        "device": (
-            "$torch.device('cuda', int(os.environ['LOCAL_RANK'])) if torch.cuda.is_available() else torch.device('cpu')"
-        ),
+        "device": expressions.OWN_DEVICE,
         "network": {
             "_target_": "torch.nn.parallel.DistributedDataParallel",
-            "module": "$@network_def.to(@device)",
-            "device_ids": "$[@device.index] if @device.type == 'cuda' else None",
+            "module": expressions.NETWORK_ON_DEVICE,
+            "device_ids": expressions.DEVICE_IDS,
             "gradient_as_bucket_view": True,
         },
-        **_processes("train#trainer.run()", _attaching(plan)),
-        "training": "%run",
+        **_processes([*_attaching(plan), expressions.RUN_TRAINER]),
+        "training": expressions.RUN_LIST,
     }
 
 
 def multi_gpu_evaluate_config() -> Config:
     """multi_gpu_evaluate.json: the cases shared out over the processes of torchrun."""
     return {
-        "device": (
-            "$torch.device('cuda', int(os.environ['LOCAL_RANK'])) if torch.cuda.is_available() else torch.device('cpu')"
-        ),
-        **_processes("validate#evaluator.run()", []),
-        "evaluating": "%run",
+        "device": expressions.OWN_DEVICE,
+        **_processes([expressions.RUN_FOLD_EVALUATOR]),
+        "evaluating": expressions.RUN_LIST,
     }
 
 
-def _processes(run: str, attaching: list[str]) -> Config:
+def _processes(run: list[str]) -> Config:
     return {
-        "run": [
-            "$dist.init_process_group(backend='nccl' if torch.cuda.is_available() else 'gloo')",
-            "$torch.cuda.set_device(@device) if torch.cuda.is_available() else None",
-            *attaching,
-            f"$@{run}",
-        ],
-        "finalize": ["$dist.destroy_process_group() if dist.is_initialized() else None"],
+        "run": [expressions.JOIN_PROCESSES, expressions.USE_OWN_DEVICE, *run],
+        "finalize": [expressions.LEAVE_PROCESSES],
     }

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mist_bundle.bundle.configs.metadata import PACKAGES
-from mist_bundle.trust.audit import idioms, places, targets
+from mist_bundle.bundle.expressions import MACROS, PATH_PLACES, RUN_LIST, is_file_name, is_relative_path
+from mist_bundle.trust.audit import places, syntax, targets
 from mist_bundle.trust.audit.finding import Finding, finding, shown
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -27,7 +28,7 @@ def check_config(file: str, config: Any, checked: Counter[str], *, paths: bool) 
         paths: whether its strings may be paths (descriptions in metadata are not).
     """
     for place, key, value in _walk(config):
-        if paths and place in places.PLACE_IDS and not isinstance(value, str):
+        if paths and place in PATH_PLACES and not isinstance(value, str):
             yield finding("place", file, place, f"It is {shown(value)}.")
         if isinstance(value, Mapping):
             yield from _component(file, place, value, checked)
@@ -45,12 +46,12 @@ def _evaluated(file: str, place: str, value: str, checked: Counter[str]) -> Iter
         yield from _expression(file, place, value[1:])
     elif value.startswith("%"):
         checked["macros"] += 1
-        if value not in idioms.PURE_MACROS:
-            yield finding("macro", file, place, f"The macro is {shown(value)}; only '%run' is known.")
+        if value not in MACROS:
+            yield finding("macro", file, place, f"The macro is {shown(value)}; only '{RUN_LIST}' is known.")
 
 
 def _location(file: str, place: str, value: str) -> Iterator[Finding]:
-    if not places.is_in_place(tuple(place.split("#")), value):
+    if not places.is_path_in_place(places.place_of(place), value):
         yield finding("place", file, place, f"It is {shown(value)}.")
     if not value.startswith(("$", "%")):
         yield from _path(file, place, value)
@@ -105,11 +106,16 @@ def _arguments(file: str, place: str, config: Mapping[str, Any]) -> Iterator[Fin
 
 
 def _expression(file: str, place: str, expression: str) -> Iterator[Finding]:
-    if idioms.accepted(expression):
-        return
-    code = "import" if idioms.is_import(expression) else "expression"
-    what = f"${shown(expression)}" + ("." if code == "import" else f": {idioms.summary(expression)}.")
-    yield finding(code, file, place, what)
+    known = syntax.recognise(expression)
+    here = places.place_of(place)
+    if known is None:
+        code = "import" if syntax.is_import(expression) else "expression"
+        what = f"${shown(expression)}" + ("." if code == "import" else f": {syntax.summary(expression)}.")
+        yield finding(code, file, place, what)
+    elif here not in known.places and here not in PATH_PLACES:
+        # where a path belongs, the rule about places is broken and says so
+        expected = ", ".join(known.places)
+        yield finding("expression-place", file, place, f"${shown(expression)} stands at {here}; known at {expected}.")
 
 
 def _path(file: str, place: str, value: str) -> Iterator[Finding]:
@@ -174,7 +180,7 @@ def check_datalist(file: str, datalist: Any) -> Iterator[Finding]:
             if not isinstance(entry, Mapping):
                 continue
             identity = entry.get("id", "case")
-            if not isinstance(identity, str) or not idioms.is_file_name(identity):
+            if not isinstance(identity, str) or not is_file_name(identity):
                 yield finding(
                     "case-id", file, f"{place}#id", f"The id is {shown(identity)}; expected a plain file name."
                 )
@@ -196,7 +202,7 @@ def check_large_files(file: str, content: Any) -> Iterator[Finding]:
             yield finding("config-unreadable", file, place, "The entry is no object.")
             continue
         path, url = entry.get("path"), entry.get("url")
-        inside = isinstance(path, str) and idioms.is_relative_path(path) and ".." not in path.split("/")
+        inside = isinstance(path, str) and is_relative_path(path) and ".." not in path.split("/")
         if not inside or str(path).split("/")[0] not in ("models", "docs"):
             yield finding(
                 "large-files", file, f"{place}#path", f"It would be written to {shown(path)}; expected models/…."

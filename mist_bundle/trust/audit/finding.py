@@ -39,6 +39,9 @@ RULES: dict[str, Rule] = {
         why="A `$` expression is Python that is evaluated when the bundle is run or loaded.",
         todo=_LEAVE,
     ),
+    "expression-place": Rule(
+        severity=UNPROVEN, why="Generated bundles have this `$` expression at other places only.", todo=_LOOK
+    ),
     "import": Rule(severity=DANGER, why="`$import` runs a module as soon as anything is resolved.", todo=_LEAVE),
     "macro": Rule(
         severity=DANGER,

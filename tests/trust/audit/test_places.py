@@ -6,8 +6,9 @@ import ast
 
 import pytest
 
+from mist_bundle.bundle.expressions import EXPRESSIONS, PATH_PLACES, REFERENCES, fill
 from mist_bundle.bundle.vendor import RUNTIME, runtime_files
-from mist_bundle.trust.audit.places import PLACE_ARGUMENTS, PLACE_IDS, is_in_place
+from mist_bundle.trust.audit.places import is_expression_in_place, is_path_in_place, place_of
 
 # text arguments of the runtime's classes that name neither a file nor a folder
 _WORDS = """
@@ -28,7 +29,8 @@ def test_every_text_argument_of_the_runtime_is_known() -> None:
                     for one in (*method.args.args, *method.args.kwonlyargs):
                         kind = ast.unparse(one.annotation) if one.annotation else ""
                         found |= {one.arg} if "str" in kind or "Path" in kind else set()
-    assert found - NO_PLACES - set(PLACE_ARGUMENTS) == set(), "may a bundle say where it reads or writes? See places.py"
+    closed = {place.removeprefix("*#") for place in PATH_PLACES if place.startswith("*#")}
+    assert found - NO_PLACES - closed == set(), "may a bundle say where it reads or writes? See bundle/expressions.py"
 
 
 @pytest.mark.parametrize(
@@ -52,11 +54,22 @@ def test_every_text_argument_of_the_runtime_is_known() -> None:
     ],
 )
 def test_each_has_its_closed_set(identity: str, value: str, fits: bool) -> None:
-    assert is_in_place(tuple(identity.split("#")), value) is fits
+    assert is_path_in_place(place_of(identity), value) is fits
 
 
-def test_every_known_value_is_in_its_own_place() -> None:
-    for name, values in PLACE_IDS.items():
-        assert all(is_in_place((name,), value.replace("<file name>", "x_work")) for value in values)
-    for name, values in PLACE_ARGUMENTS.items():
-        assert all(is_in_place(("any", "0", name), value) for value in values)
+def test_an_id_has_a_place() -> None:
+    assert place_of("run#0") == "run"
+    assert place_of("work_dir") == "work_dir"
+    assert place_of("train#cache#folder") == "*#folder"
+    assert place_of("train#handlers#2#paths#0") == "*#paths"
+
+
+def test_every_known_value_is_in_its_own_place_and_no_path_in_another() -> None:
+    for known in EXPRESSIONS:
+        text = fill(known.text, "x_work") if "'<" in known.text else known.text
+        for place in known.places:
+            assert is_expression_in_place(place, text)
+            assert is_path_in_place(place, text)
+        assert not any(is_path_in_place(place, text) for place in PATH_PLACES - set(known.places))
+    for place, references in REFERENCES.items():
+        assert all(is_path_in_place(place, reference) for reference in references)
