@@ -170,6 +170,13 @@ def _checkpoints() -> Config:
 
 def _train_handlers(plan: Plan) -> list[Config]:
     handlers: list[Config] = [
+        script(
+            "handlers.prepared_cases.PreparedCases",
+            loader="@train#dataloader",
+            dataset="@validate#dataset",
+            evaluator="@validate#evaluator",
+            rank="@rank",
+        ),
         *weighting_handlers(plan),
         script("handlers.gradients.FiniteLossGuard", loader="@train#dataloader"),
         script("handlers.gradients.GradientRules", max_norm="@grad_clip_norm", l1_penalty="@l1_penalty"),

@@ -9,28 +9,24 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import os
 import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .identity import cache_key, describe, own_code
+from .integrity import damage
+from .prepared import affine_rows, prepared_arrays, write_arrays
 from .threads import available_threads
-from .volumes import ENTRY_FILE, VOXELS_FILE, CacheEntry, StoredClass
+from .volumes import ENTRY_FILE, CacheEntry
 
 # Raise it when the files of an entry change their meaning: older entries are then never looked at.
-CACHE_VERSION = 1
-MAX_VOXELS_PER_CLASS = 10_000
+CACHE_VERSION = 2
 
 Item = Mapping[str, Any]
 _Failures = list[tuple[str, str]]
@@ -49,6 +45,24 @@ class CacheBuildError(RuntimeError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Make it travel between processes, as it must from a DataLoader's worker."""
         return type(self), (self.failures, self.total)
+
+
+class CacheFolderError(OSError):
+    """Prepared arrays cannot be written: a matter of the machine, not of a case."""
+
+    def __init__(self, folder: Path, cause: OSError) -> None:
+        reason = cause.strerror or str(cause)
+        message = (
+            f"{folder}: prepared arrays cannot be written there: {reason}. Make room, or choose another --work_dir."
+        )
+        super().__init__(cause.errno, message)
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Make it travel between processes."""
+        return OSError, self.args
 
 
 class ArrayCache:
@@ -95,7 +109,7 @@ class ArrayCache:
         return cache_key(CACHE_VERSION, self._recipe, self.keys, item)
 
     def get(self, item: Item) -> CacheEntry:
-        """The item's entry, built now where it is missing.
+        """The item's entry, built now where it is missing or damaged.
 
         Raises:
             CacheBuildError: naming the case and what went wrong.
@@ -115,25 +129,54 @@ class ArrayCache:
 
         Raises:
             CacheBuildError: some cases failed; raised after all others are done.
+            CacheFolderError: nothing can be written.
         """
-        failures: _Failures = []
-        names = [_attempt(failures, item, self.key) for item in items]
-        missing = {
-            name: item for name, item in zip(names, items, strict=True) if name is not None and not self._complete(name)
-        }
-        if missing:
-            self._build_missing(missing, failures, progress, max(1, workers or self.workers))
+        entries, failures = self.build_usable(items, progress=progress, workers=workers)
         if failures:
-            raise CacheBuildError(failures, len(items))
-        return [CacheEntry.read(self.folder / str(name)) for name in names]
+            raise CacheBuildError(list(failures.items()), len(items))
+        return entries
+
+    def build_usable(
+        self, items: Sequence[Item], *, progress: bool | None = None, workers: int | None = None
+    ) -> tuple[list[CacheEntry], dict[str, str]]:
+        """Preprocess what is missing; the entries of the cases that could be prepared, and why the others could not.
+
+        Entries whose files were damaged since they were written count as missing.
+
+        Raises:
+            CacheFolderError: nothing can be written.
+        """
+        failed: _Failures = []
+        named = [(_attempt(failed, item, self.key), item) for item in items]
+        missing = {name: item for name, item in named if name is not None and not self._complete(name)}
+        if missing:
+            self._build_missing(missing, failed, progress, max(1, workers or self.workers))
+        failures = dict(failed)
+        entries = []
+        for name, item in named:
+            if item_id(item) not in failures:
+                entries.append(CacheEntry.read(self.folder / name))
+        return entries, failures
 
     def _complete(self, name: str) -> bool:
-        return (self.folder / name / ENTRY_FILE).is_file()
+        """Whether an entry is there and undamaged."""
+        return (self.folder / name / ENTRY_FILE).is_file() and not self._damage(name)
+
+    def _damage(self, name: str) -> str:
+        folder = self.folder / name
+        try:
+            content = json.loads((folder / ENTRY_FILE).read_text(encoding="utf-8"))
+            return damage(folder, content["stored"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return f"{ENTRY_FILE} cannot be read"
 
     def _build_missing(
         self, missing: Mapping[str, Item], failures: _Failures, progress: bool | None, workers: int
     ) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CacheFolderError(self.folder, error) from error
         with _bar(len(missing), self.progress if progress is None else progress) as advance:
             busy = self._pass(missing, failures, workers, wait=False, advance=advance)
             # what other processes had in hand: wait for them, and take over what they did not finish
@@ -175,8 +218,23 @@ class ArrayCache:
             if not mine:
                 return False
             if not self._complete(name):
+                self._drop_damaged(name, item)
                 self._write(name, item)
         return True
+
+    def _drop_damaged(self, name: str, item: Item) -> None:
+        folder = self.folder / name
+        if not folder.exists():
+            return
+        logger.warning(
+            "%s: its prepared arrays were damaged (%s); they are made anew.", item_id(item), self._damage(name)
+        )
+        try:
+            aside = self.folder / f".{name}.{uuid4().hex}.damaged"
+            folder.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+        except OSError as error:
+            raise CacheFolderError(self.folder, error) from error
 
     def _write(self, name: str, item: Item) -> None:
         # a copy for each case: MONAI's readers keep the file names of the case they are at, which threads would mix up
@@ -184,29 +242,37 @@ class ArrayCache:
         if not isinstance(result, Mapping):
             message = f"the preprocessing must return one dictionary a case, but returned {type(result).__name__}."
             raise TypeError(message)
-        arrays = {key: _array(result, key) for key in self.keys}
-        _check_shapes(arrays)
+        arrays = prepared_arrays(result, self.keys)
         temporary = self.folder / f".{name}.{uuid4().hex}.partial"
-        temporary.mkdir()
         try:
-            for key, array in arrays.items():
-                _save(temporary / f"{key}.npy", array)
-            label = arrays.get("label")
-            sought = label if label is None or self.ignore_index is None else label * (label != self.ignore_index)
-            voxels, classes = _find_classes(sought, int(name[:8], 16)) if sought is not None else (_NO_VOXELS, [])
-            _save(temporary / VOXELS_FILE, voxels)
-            first = next(iter(arrays.values()))
-            content = {
+            temporary.mkdir()
+            content = write_arrays(temporary, arrays, ignore_index=self.ignore_index, seed=int(name[:8], 16))
+            content |= {
                 "id": item_id(item),
-                "shape": list(first.shape[1:]),
-                "affine": _affine(result.get("image")),
-                "classes": [asdict(stored) for stored in classes],
+                "affine": affine_rows(result.get("image")),
                 "files": {key: str(value) for key, value in sorted(item.items())},
             }
             (temporary / ENTRY_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
             _publish(temporary, self.folder / name)
+        except OSError as error:
+            raise CacheFolderError(self.folder, error) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def warn_of_left_out(failures: Mapping[str, str], total: int, part: str, rank: int = 0) -> None:
+    """Name the cases that a training goes on without; the first process does.
+
+    Raises:
+        CacheBuildError: no case is left.
+    """
+    if failures and len(failures) >= total:
+        raise CacheBuildError(list(failures.items()), total)
+    if not failures or rank != 0:
+        return
+    for name, reason in sorted(failures.items()):
+        logger.warning("warning: %s: left out of the %s: %s; mend the file or take the case out.", name, part, reason)
+    logger.warning("warning: %s: %d of %d cases are left out.", part, len(failures), total)
 
 
 def item_id(item: Item) -> str:
@@ -218,16 +284,26 @@ def item_id(item: Item) -> str:
     return Path(str(first)).name.removesuffix(".gz").removesuffix(".nii")
 
 
-_NO_VOXELS = np.zeros((0, 3), np.int16)
-
-
 def _attempt(failures: _Failures, item: Item, function: Callable[[Item], Any]) -> Any:
     try:
         return function(item)
+    except CacheFolderError:
+        raise
     except Exception as error:  # a case that fails is named at the end; the others go on
         logger.debug("preprocessing of %s failed", item_id(item), exc_info=True)
-        failures.append((item_id(item), _reason(error)))
+        failures.append((item_id(item), _with_files(_reason(error), item)))
         return None
+
+
+def _with_files(reason: str, item: Item) -> str:
+    """A reason together with the case's files, unless it names one of them already."""
+    files: list[str] = []
+    for key in ("image", "label"):
+        value = item.get(key) or []
+        files += [str(path) for path in value] if isinstance(value, (list, tuple)) else [str(value)]
+    if not files or any(file in reason for file in files):
+        return reason
+    return f"{reason} [{', '.join(files)}]"
 
 
 def _reason(error: BaseException) -> str:
@@ -236,83 +312,6 @@ def _reason(error: BaseException) -> str:
     if wrapped is None or error.__cause__ is None:
         return f"{type(error).__name__}: {error}"
     return f"{_reason(error.__cause__)} (in {wrapped[1]})"
-
-
-def _array(result: Mapping[str, Any], key: str) -> NDArray[Any]:
-    if key not in result:
-        message = f"the preprocessed case has no '{key}'; it holds {sorted(map(str, result))}."
-        raise ValueError(message)
-    array = _numpy(result[key])
-    if array.ndim != 4:
-        message = f"'{key}' must be (C, X, Y, Z) after preprocessing, but has shape {array.shape}."
-        raise ValueError(message)
-    if key == "label":
-        return _label_array(array)
-    array = np.ascontiguousarray(array, dtype=np.float32)
-    if not np.isfinite(array).all():
-        message = f"'{key}' holds NaN or infinite values after preprocessing."
-        raise ValueError(message)
-    return array
-
-
-def _label_array(array: NDArray[Any]) -> NDArray[Any]:
-    if array.shape[0] != 1:
-        message = f"'label' must have one channel of class indices, but has {array.shape[0]} channels."
-        raise ValueError(message)
-    low, high = array.min(), array.max()
-    if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
-        raise ValueError("'label' holds values that are no integers after preprocessing.")
-    if low < 0 or high > np.iinfo(np.int16).max:
-        message = f"'label' must hold class indices from 0 to 32767, but its values reach from {low} to {high}."
-        raise ValueError(message)
-    return np.ascontiguousarray(array, dtype=np.uint8 if high <= np.iinfo(np.uint8).max else np.int16)
-
-
-def _check_shapes(arrays: Mapping[str, NDArray[Any]]) -> None:
-    shapes = {key: array.shape[1:] for key, array in arrays.items()}
-    if len(set(shapes.values())) > 1:
-        message = f"the preprocessed arrays differ in shape: {shapes}."
-        raise ValueError(message)
-
-
-def _find_classes(label: NDArray[Any], seed: int) -> tuple[NDArray[Any], list[StoredClass]]:
-    """Positions of (at most MAX_VOXELS_PER_CLASS, chosen at random) voxels of each class, and a table of them."""
-    flat = label[0].ravel()
-    positions = np.flatnonzero(flat)
-    values = flat[positions]
-    order = np.argsort(values, kind="stable")
-    indices, firsts, counts = np.unique(values[order], return_index=True, return_counts=True)
-    rng = np.random.default_rng(seed)
-    chosen, classes, row = [], [], 0
-    for index, first, count in zip(indices.tolist(), firsts.tolist(), counts.tolist(), strict=True):
-        rows = positions[order[first : first + count]]
-        if count > MAX_VOXELS_PER_CLASS:
-            rows = np.sort(rng.choice(rows, MAX_VOXELS_PER_CLASS, replace=False))
-        chosen.append(rows)
-        classes.append(StoredClass(index=index, first_row=row, num_rows=len(rows), num_voxels=count))
-        row += len(rows)
-    if not chosen:
-        return _NO_VOXELS, []
-    shape = label.shape[1:]
-    dtype = np.int16 if max(shape) <= np.iinfo(np.int16).max else np.int32
-    return np.stack(np.unravel_index(np.concatenate(chosen), shape), axis=1).astype(dtype), classes
-
-
-def _affine(image: Any) -> list[list[float]]:
-    affine = getattr(image, "affine", None)
-    matrix = np.eye(4) if affine is None else _numpy(affine).astype(np.float64)
-    return [[float(value) for value in row] for row in matrix]
-
-
-def _numpy(value: Any) -> NDArray[Any]:
-    return np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
-
-
-def _save(path: Path, array: NDArray[Any]) -> None:
-    with path.open("wb") as stream:
-        np.save(stream, array, allow_pickle=False)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _publish(temporary: Path, final: Path) -> None:

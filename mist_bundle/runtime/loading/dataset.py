@@ -10,7 +10,7 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from torch.utils.data import Dataset
 
-from .cache import ArrayCache, item_id
+from .cache import ArrayCache, item_id, warn_of_left_out
 
 
 class CachedDataset(Dataset[dict[str, Any]]):
@@ -37,6 +37,16 @@ class CachedDataset(Dataset[dict[str, Any]]):
         self.data = data
         self.cache = cache
         self.keys = tuple(keys)
+
+    def prepare(self, rank: int = 0) -> None:
+        """Build what the cache lacks, several cases at a time, and leave out what cannot be prepared, with a warning.
+
+        Raises:
+            CacheBuildError: no case is left.
+        """
+        _, failures = self.cache.build_usable(self.data)
+        warn_of_left_out(failures, len(self.data), "validation", rank=rank)
+        self.data = [item for item in self.data if item_id(item) not in failures]
 
     def __len__(self) -> int:
         return len(self.data)

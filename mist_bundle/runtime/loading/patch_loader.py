@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from .cache import ArrayCache
+from .cache import ArrayCache, warn_of_left_out
 from .dataset import CachedDataset
 from .epochs import EpochCounter
 from .patches import PatchSampler
@@ -82,9 +82,11 @@ class PatchLoader(ABC):
     def sampler(self) -> PatchSampler:
         """The sampler over the preprocessed cases; the first call builds what the cache lacks.
 
+        Cases that cannot be preprocessed are left out, with a warning that names each.
+
         Raises:
             ValueError: there is no case.
-            CacheBuildError: cases could not be preprocessed, each named.
+            CacheBuildError: no case could be preprocessed.
         """
         if self._sampler is None:
             if len(self.data) == 0:
@@ -92,7 +94,8 @@ class PatchLoader(ABC):
             carries_distances = len(self.keys) > 2
             if carries_distances and self.settings.augmentation.moves_voxels:
                 logger.info("zoom, rotation and scaling are off: they would falsify the patches' distance maps")
-            entries = self.cache.build(self.data)
+            entries, failures = self.cache.build_usable(self.data)
+            warn_of_left_out(failures, len(self.data), "training", rank=self.settings.rank)
             self._sampler = PatchSampler(entries, self.settings, allow_resampling=not carries_distances)
         return self._sampler
 

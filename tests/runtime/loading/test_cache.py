@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import pickle
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 from mist_bundle.runtime.loading import cache as cache_module
-from mist_bundle.runtime.loading.cache import ArrayCache, CacheBuildError
+from mist_bundle.runtime.loading import prepared, volumes
+from mist_bundle.runtime.loading.cache import ArrayCache, CacheBuildError, CacheFolderError
 from mist_bundle.runtime.loading.volumes import ENTRY_FILE
 
 from .synthetic import (
@@ -292,3 +294,80 @@ def test_without_tqdm_the_cache_is_built_silently(
     monkeypatch.setitem(__import__("sys").modules, "tqdm", None)
     array_cache(tmp_path / "cache").build(items_of(tmp_path, 2), progress=True)
     assert capsys.readouterr().err == ""
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+
+def _truncate(folder: Path) -> None:
+    content = (folder / "image.npy").read_bytes()
+    (folder / "image.npy").write_bytes(content[: len(content) // 2])
+
+
+def _flip_a_byte(folder: Path) -> None:
+    content = bytearray((folder / "label.npy").read_bytes())
+    content[-1] ^= 1
+    (folder / "label.npy").write_bytes(content)
+
+
+DAMAGES = {
+    "truncated": _truncate,
+    "one byte": _flip_a_byte,
+    "no array": lambda folder: (folder / "image.npy").unlink(),
+    "no positions": lambda folder: (folder / "voxels.npy").unlink(),
+    "no JSON": lambda folder: (folder / ENTRY_FILE).write_text("{"),
+    "other JSON": lambda folder: (folder / ENTRY_FILE).write_text("[]"),
+    "no entry": lambda folder: (folder / ENTRY_FILE).unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", list(DAMAGES))
+def test_damaged_entries_are_made_anew_and_no_others(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    items = items_of(tmp_path, 3)
+    log = tmp_path / "log"
+    whole = ArrayCache(tmp_path / "cache", LoadArrays(log=log), progress=False).build(items)
+    expected = [entry.array("image").copy() for entry in whole]
+    DAMAGES[damage](whole[1].folder)
+    log.unlink()
+    cache = ArrayCache(tmp_path / "cache", LoadArrays(log=log), progress=False)
+    assert not cache.contains(items[1])
+    mended = cache.build(items)
+    assert log.read_text().split() == ["c1"]
+    assert "c1: its prepared arrays were damaged (" in caplog.text
+    volumes.open_array.cache_clear()
+    for entry, image in zip(mended, expected, strict=True):
+        np.testing.assert_array_equal(entry.array("image"), image)
+    assert not list(cache.folder.glob(".*"))
+
+
+def test_copied_entries_are_as_good_as_their_originals(tmp_path: Path) -> None:
+    items = items_of(tmp_path, 2)
+    log = tmp_path / "log"
+    for entry in ArrayCache(tmp_path / "cache", LoadArrays(log=log), progress=False).build(items):
+        os.utime(entry.path("image"))  # what a copy without times looks like
+    log.unlink()
+    ArrayCache(tmp_path / "cache", LoadArrays(log=log), progress=False).build(items)
+    assert not log.exists()
+
+
+def test_a_folder_that_cannot_be_written_fails_no_case_but_the_whole(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    items = items_of(tmp_path, 2)
+    for folder in (tmp_path / "file" / "cache", tmp_path / "file"):
+        with pytest.raises(CacheFolderError, match=r"prepared arrays cannot be written there: .* another --work_dir"):
+            array_cache(folder).build_usable(items)
+
+
+def test_a_full_disk_fails_no_case_but_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, array: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(prepared, "save_array", full)
+    cache = array_cache(tmp_path / "cache")
+    with pytest.raises(CacheFolderError, match="No space left on device") as error:
+        cache.build(items_of(tmp_path, 2))
+    assert error.value.errno == errno.ENOSPC
+    assert not list(cache.folder.iterdir())
+    assert str(pickle.loads(pickle.dumps(error.value))).endswith("--work_dir.")

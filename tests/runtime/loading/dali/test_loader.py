@@ -274,10 +274,20 @@ def test_batches_that_are_kept_are_not_overwritten(folder: Path, items: list[Ite
     assert_equal(kept, copies)
 
 
-def test_a_case_that_cannot_be_read_stops_the_training_by_name(tmp_path: Path) -> None:
+def test_cases_that_cannot_be_read_are_left_out_by_name_unless_none_is_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     items = array_items(tmp_path / "raw", {"good": random_case(0, (9, 9, 9)), "bad": random_case(1, (9, 9, 9))})
     Path(items[1]["label"]).write_bytes(b"nothing that numpy knows")
-    with pytest.raises(RuntimeError, match="1 of 2 cases could not be preprocessed:\n  bad: "):
+    loader = make(tmp_path, items)
+    assert len(list(loader)) == len(loader) == 4
+    assert loader.case_names(0, 0) == ["good", "good"]
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("warning: bad: left out of the training: ValueError: ")
+    assert items[1]["label"] in first
+    assert second == "warning: training: 1 of 2 cases are left out."
+    Path(items[0]["image"][0]).unlink()
+    with pytest.raises(RuntimeError, match="2 of 2 cases could not be preprocessed:\n  bad: "):
         next(iter(make(tmp_path, items)))
 
 

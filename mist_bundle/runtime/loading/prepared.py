@@ -1,0 +1,125 @@
+"""From the result of the preprocessing to the files of a cache entry: arrays of known types, positions of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .integrity import save_array
+from .volumes import VOXELS_FILE, StoredClass
+
+MAX_VOXELS_PER_CLASS = 10_000
+_NO_VOXELS = np.zeros((0, 3), np.int16)
+
+
+def prepared_arrays(result: Mapping[str, Any], keys: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The arrays (C, X, Y, Z) of a preprocessed case: labels as small integers, everything else as float32.
+
+    Raises:
+        ValueError: one is missing, is not of that shape, or holds values that nothing can be learned from.
+    """
+    arrays = {key: _array(result, key) for key in keys}
+    _check_shapes(arrays)
+    return arrays
+
+
+def write_arrays(
+    folder: Path, arrays: Mapping[str, NDArray[Any]], *, ignore_index: int | None, seed: int
+) -> dict[str, Any]:
+    """Write each array and the positions of the classes' voxels; what entry.json has to say about them.
+
+    Args:
+        folder: where to; exists.
+        arrays: by key, "label" perhaps among them.
+        ignore_index: class index of voxels that no patch shall be laid around.
+        seed: of the choice among very many voxels of a class.
+    """
+    stored = {f"{key}.npy": save_array(folder / f"{key}.npy", array) for key, array in arrays.items()}
+    voxels, classes = _NO_VOXELS, []
+    label = arrays.get("label")
+    if label is not None:
+        sought = label if ignore_index is None else label * (label != ignore_index)
+        voxels, classes = _find_classes(sought, seed)
+    stored[VOXELS_FILE] = save_array(folder / VOXELS_FILE, voxels)
+    first = next(iter(arrays.values()))
+    return {
+        "shape": list(first.shape[1:]),
+        "classes": [asdict(one) for one in classes],
+        "stored": stored,
+    }
+
+
+def _array(result: Mapping[str, Any], key: str) -> NDArray[Any]:
+    if key not in result:
+        message = f"the preprocessed case has no '{key}'; it holds {sorted(map(str, result))}."
+        raise ValueError(message)
+    array = _numpy(result[key])
+    if array.ndim != 4:
+        message = f"'{key}' must be (C, X, Y, Z) after preprocessing, but has shape {array.shape}."
+        raise ValueError(message)
+    if key == "label":
+        return _label_array(array)
+    array = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(array).all():
+        message = f"'{key}' holds NaN or infinite values after preprocessing."
+        raise ValueError(message)
+    return array
+
+
+def _label_array(array: NDArray[Any]) -> NDArray[Any]:
+    if array.shape[0] != 1:
+        message = f"'label' must have one channel of class indices, but has {array.shape[0]} channels."
+        raise ValueError(message)
+    low, high = array.min(), array.max()
+    if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
+        raise ValueError("'label' holds values that are no integers after preprocessing.")
+    if low < 0 or high > np.iinfo(np.int16).max:
+        message = f"'label' must hold class indices from 0 to 32767, but its values reach from {low} to {high}."
+        raise ValueError(message)
+    return np.ascontiguousarray(array, dtype=np.uint8 if high <= np.iinfo(np.uint8).max else np.int16)
+
+
+def _check_shapes(arrays: Mapping[str, NDArray[Any]]) -> None:
+    shapes = {key: array.shape[1:] for key, array in arrays.items()}
+    if len(set(shapes.values())) > 1:
+        message = f"the preprocessed arrays differ in shape: {shapes}."
+        raise ValueError(message)
+
+
+def _find_classes(label: NDArray[Any], seed: int) -> tuple[NDArray[Any], list[StoredClass]]:
+    """Positions of (at most MAX_VOXELS_PER_CLASS, chosen at random) voxels of each class, and a table of them."""
+    flat = label[0].ravel()
+    positions = np.flatnonzero(flat)
+    values = flat[positions]
+    order = np.argsort(values, kind="stable")
+    indices, firsts, counts = np.unique(values[order], return_index=True, return_counts=True)
+    rng = np.random.default_rng(seed)
+    chosen, classes, row = [], [], 0
+    for index, first, count in zip(indices.tolist(), firsts.tolist(), counts.tolist(), strict=True):
+        rows = positions[order[first : first + count]]
+        if count > MAX_VOXELS_PER_CLASS:
+            rows = np.sort(rng.choice(rows, MAX_VOXELS_PER_CLASS, replace=False))
+        chosen.append(rows)
+        classes.append(StoredClass(index=index, first_row=row, num_rows=len(rows), num_voxels=count))
+        row += len(rows)
+    if not chosen:
+        return _NO_VOXELS, []
+    shape = label.shape[1:]
+    dtype = np.int16 if max(shape) <= np.iinfo(np.int16).max else np.int32
+    return np.stack(np.unravel_index(np.concatenate(chosen), shape), axis=1).astype(dtype), classes
+
+
+def affine_rows(image: Any) -> list[list[float]]:
+    """The 4x4 affine of a MetaTensor, row by row; that of voxels where it carries none."""
+    affine = getattr(image, "affine", None)
+    matrix = np.eye(4) if affine is None else _numpy(affine).astype(np.float64)
+    return [[float(value) for value in row] for row in matrix]
+
+
+def _numpy(value: Any) -> NDArray[Any]:
+    return np.asarray(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
