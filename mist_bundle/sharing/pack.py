@@ -30,6 +30,7 @@ from mist_bundle.artifacts import (
 from mist_bundle.bundle.manifest import Manifest, bundle_contents
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.folds.files import sha256_of
+from mist_bundle.trust.archive import TOP_FOLDER
 from mist_bundle.trust.intact import check_manifest
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip file can hold
@@ -37,7 +38,6 @@ FILE_MODE = stat.S_IFREG | 0o644
 UNIX = 3
 LARGE_FILE_LIMIT_MB = 25.0  # what the model zoo's repository takes
 _BLOCK = 2**20
-TOP_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,6 +15,7 @@ from mist_bundle.bundle.manifest import file_hashes
 from mist_bundle.errors import InputError
 from mist_bundle.sharing.pack import pack_bundle
 from mist_bundle.sharing.unpack import unpack_bundle
+from mist_bundle.trust.audit.run import audit_bundle
 
 TOP = "phantom_mr2_segmentation"
 
@@ -159,6 +160,8 @@ def test_mischief_is_named_and_leaves_nothing_behind(good_zip: Path, tmp_path: P
     with pytest.raises(InputError, match=message):
         unpack_bundle(archive, receiver, trust=True)
     assert [path for path in tmp_path.rglob("*") if path.name not in ("bad.zip", "in", "receiver")] == []
+    if name != "not listed":  # which the audit mentions, and no program runs
+        assert not audit_bundle(archive).passed
 
 
 def test_everything_comes_back(good_zip: Path, fresh_bundle: Path, tmp_path: Path) -> None:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
-import struct
-import unicodedata
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,26 +15,8 @@ from mist_bundle.artifacts import SCRIPTS_FOLDER
 from mist_bundle.bundle.folder import no_bundle
 from mist_bundle.bundle.vendor import is_own_runtime, linked_runtime
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.trust.audit.finding import Finding, finding, shown
-
-# A zip of text expands about tenfold and weights hardly at all
-MAX_RATIO = 200
-FREE_BYTES = 1 << 20  # small files may be as repetitive as they like
-MAX_TOTAL_BYTES = 64 << 30
-MAX_FILES = 10_000
-
-
-# what zipfile raises for archives that are truncated, encrypted or use an unknown compression
-ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    RuntimeError,
-    NotImplementedError,
-    OSError,
-    ValueError,
-)
+from mist_bundle.trust.archive import MAX_FILES, ZIP_ERRORS, archive_faults
+from mist_bundle.trust.audit.finding import Finding, finding, printable, shown
 
 
 class UnreadableFile(Exception):
@@ -174,79 +152,18 @@ def _archive(path: Path) -> BundleFiles:
     files = BundleFiles(name=path.name, root=path, is_zip=True)
     try:
         with zipfile.ZipFile(path) as archive:
+            faults = archive_faults(archive, path.stat().st_size)
             members = archive.infolist()
     except ZIP_ERRORS as error:
         files.findings.append(finding("zip-damaged", path.name, "", f"It cannot be opened ({error})."))
         return files
-    if len(members) > MAX_FILES:
-        files.findings.append(finding("zip-bomb", path.name, "", f"It lists {len(members)} members."))
+    for fault in faults:
+        files.findings.append(finding(fault.code, path.name, fault.member, f"It {printable(fault.what)}"))
+    if faults:  # a hostile archive is reported by its members; their content is not read
         return files
-    files.findings += _bomb(path.name, members)
-    accepted = []
     for member in members:
-        found = _check_member(path.name, member)
-        files.findings += found
-        if not found and not member.is_dir():
-            accepted.append(member)
-    files.findings += _names(path.name, members)
-    if files.findings:  # a hostile archive is reported by its members; their content is not read
-        return files
-    tops = {member.filename.split("/")[0] for member in accepted}
-    if len(tops) != 1 or any("/" not in member.filename for member in accepted):
-        files.findings.append(
-            finding("zip-layout", path.name, "", f"It holds {len(tops)} entries at its top: {shown(sorted(tops))}.")
-        )
-        return files
-    for member in accepted:
-        name = member.filename.split("/", 1)[1]
-        files.sizes[name] = member.file_size
-        files._members[name] = member
+        if not member.is_dir():
+            name = member.filename.split("/", 1)[1]
+            files.sizes[name] = member.file_size
+            files._members[name] = member
     return files
-
-
-def _bomb(archive: str, members: list[zipfile.ZipInfo]) -> list[Finding]:
-    found = []
-    total = sum(member.file_size for member in members)
-    if total > MAX_TOTAL_BYTES:
-        found.append(finding("zip-bomb", archive, "", f"It would unpack to {total >> 30} GiB."))
-    for member in members:
-        if member.file_size > max(FREE_BYTES, MAX_RATIO * member.compress_size):
-            what = f"{member.compress_size} bytes would unpack to {member.file_size}."
-            found.append(finding("zip-bomb", archive, member.filename, what))
-    end = 0
-    for member in sorted(members, key=lambda member: member.header_offset):
-        if member.header_offset < end:
-            found.append(finding("zip-bomb", archive, member.filename, "It shares its bytes with another member."))
-        end = member.header_offset + 30 + member.compress_size
-    return found
-
-
-def _check_member(archive: str, member: zipfile.ZipInfo) -> list[Finding]:
-    # orig_filename is what the archive says; zipfile cuts it at a NUL and turns the system's separator
-    name = member.orig_filename
-    parts = name.replace("\\", "/").split("/")
-    bad_part = any(part in ("..", ".") for part in parts) or any(not part for part in parts[:-1])
-    if bad_part or "\\" in name or "\0" in name or ":" in parts[0]:
-        return [finding("zip-path", archive, name, "The member's name is absolute, climbs out, or is no plain path.")]
-    kind = stat.S_IFMT(member.external_attr >> 16)
-    if kind == stat.S_IFLNK:
-        return [finding("link", archive, name, "The member is a symbolic link.")]
-    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return [finding("special-file", archive, name, "The member is a device, pipe or socket.")]
-    if member.flag_bits & 0x1:
-        return [finding("zip-damaged", archive, name, "The member is encrypted and cannot be checked.")]
-    return []
-
-
-def _names(archive: str, members: list[zipfile.ZipInfo]) -> list[Finding]:
-    seen: dict[str, str] = {}
-    found = []
-    for member in members:
-        # file systems that ignore case or normalise Unicode make one file of two such names
-        key = unicodedata.normalize("NFKC", member.filename).casefold().rstrip("/")
-        if key in seen:
-            found.append(
-                finding("zip-names", archive, member.filename, f"Another member is called {shown(seen[key])}.")
-            )
-        seen[key] = member.filename
-    return found

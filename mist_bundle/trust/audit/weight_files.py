@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from mist_bundle.trust.audit.bundle_files import FREE_BYTES, MAX_RATIO, ZIP_ERRORS, BundleFiles
+from mist_bundle.trust.archive import ZIP_ERRORS, grows_too_much
+from mist_bundle.trust.audit.bundle_files import BundleFiles
 from mist_bundle.trust.audit.finding import Finding, finding, shown
 from mist_bundle.trust.audit.pickles import PickleContent, dangerous, scan_pickle
 
@@ -102,7 +103,7 @@ def _seekable(files: BundleFiles, stream: IO[bytes]) -> Iterator[IO[bytes]]:
 def _members(archive: zipfile.ZipFile, name: str, suffix: str) -> Iterator[Finding]:
     members = archive.infolist()
     for member in members:
-        if member.file_size > max(FREE_BYTES, MAX_RATIO * member.compress_size):
+        if grows_too_much(member):
             yield finding(
                 "zip-bomb", name, member.filename, f"{member.compress_size} bytes would unpack to {member.file_size}."
             )
