@@ -8,7 +8,10 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.specifiers import SpecifierSet
+
+from mist_bundle import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -37,6 +40,25 @@ def test_every_pinned_version_exists_for_every_promised_python(package: str) -> 
         pytest.skip(f"{installed.version} is installed here, {PINNED[package]} is pinned")
     supported = SpecifierSet(installed.metadata.get("Requires-Python", ""))
     assert [python for python in PYTHONS if f"{python}.99" not in supported] == []
+
+
+def test_the_version_has_one_home_and_a_changelog_entry() -> None:
+    assert PROJECT["project"]["dynamic"] == ["version"]
+    assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "mist_bundle.__version__"}
+    newest = re.search(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == __version__
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == __version__
+
+
+def test_public_ci_runs_the_promised_pythons_and_the_scripts_of_people() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == PYTHONS
+    scripts = {word for step in steps for word in step["run"].split() if word.startswith(("scripts/", ".ci/"))}
+    assert scripts == {".ci/run", "scripts/docs", "scripts/lint"}
+    assert all((ROOT / script).is_file() for script in scripts)
 
 
 def test_no_pin_holds_for_some_pythons_only() -> None:
