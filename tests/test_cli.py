@@ -57,6 +57,7 @@ OPTIONS = {
     "bump": "bundle message part",
     "push": "bundle repo public",
     "convert_msd": "source output copy limit start overwrite",
+    "convert_nnunet": "source output splits copy dry_run overwrite",
     "convert_csv": "source output test copy overwrite",
     "phantom": "output kind cases test_cases seed overwrite",
     "networks": "",

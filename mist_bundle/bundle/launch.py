@@ -5,19 +5,21 @@ One process per run keeps bundles apart (`scripts` is one module name a process)
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mist_bundle.bundle.expressions import DATASET_DIR, slot_value
 from mist_bundle.bundle.folder import Bundle
-from mist_bundle.bundle.overrides import checked_overrides, load_configs, override_word
+from mist_bundle.bundle.overrides import check_overrides, load_configs
 from mist_bundle.errors import InputError, MistBundleError, Problem
+from mist_bundle.runtime.numerics.patch_fit import patch_problem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +79,10 @@ def workflow_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, A
     stems = [*workflow.files, *([workflow.multi_gpu] if processes > 1 else [])]
     folder = Bundle(bundle)
     files = [folder.config_path(stem) for stem in stems]
-    given = checked_overrides(load_configs(files), overrides)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    merged = load_configs(files)
+    check_overrides(merged, given)
+    _check_patch(merged, given)
     config = str(files[0]) if len(files) == 1 else json.dumps([str(file) for file in files])
     start = [sys.executable]
     if processes > 1:
@@ -90,8 +95,25 @@ def workflow_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, A
         workflow.run_id,
         "--config_file",
         config,
-        *(word for key, value in given.items() for word in (f"--{key}", override_word(value))),
+        *(word for key, value in given.items() for word in (f"--{key}", _word(value))),
     ]
+
+
+def _check_patch(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse a patch that the bundle's network cannot take; the bundle itself would refuse it too, minutes later."""
+    divisor = given.get("patch_divisor", config.get("patch_divisor"))
+    if "patch_size" not in given or not isinstance(divisor, Sequence):
+        return
+    patch = given["patch_size"]
+    if isinstance(patch, str):
+        try:
+            patch = ast.literal_eval(patch)
+        except (ValueError, SyntaxError):
+            return  # an expression of MONAI's configuration, which only the bundle can evaluate
+    patch = [patch] * 3 if isinstance(patch, int) else list(patch)
+    problem = patch_problem(patch, divisor)
+    if problem:
+        raise InputError(Problem("--patch_size", problem))
 
 
 def configured_dataset_dir(bundle: Path) -> Path:
@@ -107,3 +129,7 @@ def configured_dataset_dir(bundle: Path) -> Path:
     if relative is None and (not text or text.startswith(("$", "@", "%"))):
         raise InputError(Problem(f"{path} dataset_dir", f"is {named!r}; give the folder of the cases: --dataset_dir."))
     return (bundle / (text if relative is None else relative)).resolve()
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else repr(list(value) if isinstance(value, Sequence) else value)

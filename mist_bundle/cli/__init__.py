@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from mist_bundle.cli.arguments import call
 from mist_bundle.cli.comparison import compare, ensemble, rank
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
-from mist_bundle.cli.data import convert_csv, convert_msd, phantom
+from mist_bundle.cli.data import convert_csv, convert_msd, convert_nnunet, phantom
 from mist_bundle.cli.evaluation import choose_postprocessing, evaluate, postprocess
 from mist_bundle.cli.finetune import average_weights, finetune
 from mist_bundle.cli.help import help_text, overview
@@ -43,7 +43,7 @@ from mist_bundle.runtime.values import did_you_mean
 
 # the overview shows them so: what one does first stands first
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Data": (phantom, convert_msd, convert_csv, analyze),
+    "Data": (phantom, convert_msd, convert_nnunet, convert_csv, analyze),
     "From data to a trained bundle": (run_all, autoconfig, preprocess, train, evaluate, finalize, report),
     "With a trained bundle": (predict, finetune, average_weights, export),
     "Results": (choose_postprocessing, postprocess, rank, compare, ensemble),

@@ -1,4 +1,4 @@
-"""Verbs that make or convert data sets: convert_msd, convert_csv, phantom."""
+"""Verbs that make or convert data sets: convert_msd, convert_nnunet, convert_csv, phantom."""
 
 from __future__ import annotations
 
@@ -34,6 +34,39 @@ def convert_msd(
 
     made = convert(Path(source), Path(output), copy=copy, limit=limit, start=start, overwrite=overwrite)
     print(f"Data set: {made}")
+
+
+def convert_nnunet(
+    source: FileName,
+    output: FileName,
+    splits: FileName | None = None,
+    copy: bool = False,
+    dry_run: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Describe an nnU-Net raw data set (dataset.json of version 2) for autoconfig; images are linked, not copied.
+
+    Args:
+        source: folder with dataset.json, imagesTr and labelsTr.
+        output: folder to make.
+        splits: splits_final.json, whose folds are kept; the one beside dataset.json by default.
+        copy: copy the images instead of linking them.
+        dry_run: only show what was understood.
+        overwrite: replace a folder that is there already.
+    """
+    from mist_bundle.dataset.nnunet_layout import FOLDS_CSV, read_nnunet
+    from mist_bundle.dataset.nnunet_layout import convert_nnunet as convert
+
+    dataset = read_nnunet(Path(source), optional_path(splits))
+    for thing, value in dataset.table():
+        print(f"{thing:<16}{value}")
+    if dry_run:
+        print("Nothing was written (--dry_run).")
+        return
+    made = convert(Path(source), Path(output), splits=optional_path(splits), copy=copy, overwrite=overwrite)
+    print(f"\nData set: {made}")
+    folds = f" --folds {1 + max(dataset.folds.values())} --fold_file {made.parent / FOLDS_CSV}" if dataset.folds else ""
+    print(f"Next:     mist-bundle autoconfig {made}{folds}")
 
 
 def convert_csv(

@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mist_bundle.dataset.names import RESERVED_COLUMNS, id_problem, is_nifti, is_text, nearest_hint, nifti_stem, shown
+from mist_bundle.dataset.names import (
+    IMAGE_SUFFIXES,
+    READABLE,
+    RESERVED_COLUMNS,
+    id_problem,
+    image_stem,
+    is_image,
+    is_text,
+    nearest_hint,
+    shown,
+)
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import ID_COLUMN, Table, read_table
 from mist_bundle.errors import InputError, Problem
@@ -29,7 +39,7 @@ class Case:
 
     Attributes:
         id: the name of its folder, or the id in the user's table; always text.
-        images: channel name -> NIfTI file, in the order of the channels.
+        images: channel name -> image file, in the order of the channels.
         label: the label file; None for unlabelled cases.
         extra: what else the user's table says about the case (column -> text).
     """
@@ -81,7 +91,7 @@ def match_prediction_inputs(
 
     Args:
         source: a CSV table (column `id` and one column for each channel), the same as JSON (a list of objects or an
-            object by id), a folder of case folders, or, for single-channel models, a folder of NIfTI files.
+            object by id), a folder of case folders, or, for single-channel models, a folder of image files.
         channel_names: the channels of the model, in its order.
         images: channel name -> identifying strings, for folders; file names `<channel>.nii.gz` where not given.
 
@@ -93,7 +103,7 @@ def match_prediction_inputs(
     """
     source = Path(source).absolute()
     if source.is_dir():
-        own_name = {name: (f"{name}.nii.gz", f"{name}.nii") for name in channel_names}
+        own_name = {name: tuple(f"{name}{suffix}" for suffix in IMAGE_SUFFIXES) for name in channel_names}
         given = images or {}
         return _search_prediction_folder(source, {name: tuple(given.get(name) or own_name[name]) for name in own_name})
     if not source.exists():
@@ -137,7 +147,7 @@ def match_files(
     "t1.nii.gz" beside "ct1.nii.gz" is no doubt.
 
     Args:
-        files: the NIfTI files of one case.
+        files: the image files of one case.
         patterns: role (channel name or "mask") -> identifying strings.
         optional: roles that may be left without a file.
 
@@ -148,7 +158,7 @@ def match_files(
     findings: list[str] = []
     names = [file.name for file in files]
     for role, strings in patterns.items():
-        exact = [file for file in files if file.name in strings or nifti_stem(file) in strings]
+        exact = [file for file in files if file.name in strings or image_stem(file) in strings]
         matches = exact or [file for file in files if any(string in file.name for string in strings)]
         if len(matches) == 1:
             chosen[role] = matches[0]
@@ -159,7 +169,7 @@ def match_files(
                 "Make its strings in dataset.json more specific, such as the end of the file name."
             )
         elif role not in optional:
-            findings.append(f'no file matches "{role}" {list(strings)}; found {names or "no NIfTI file"}.')
+            findings.append(f'no file matches "{role}" {list(strings)}; found {names or "no image file"}.')
     for file in files:
         roles = [role for role, match in chosen.items() if match == file]
         if len(roles) > 1:
@@ -206,7 +216,7 @@ def _look_into(
         advice = 'Rename its folder with letters, digits, "-", "_" and ".", for example "pat07".'
         return {}, [f"cannot be the id of a case: it {wrong}. {advice}"]
     try:
-        files = sorted(file for file in folder.iterdir() if is_nifti(file) and not file.is_dir())
+        files = sorted(file for file in folder.iterdir() if is_image(file) and not file.is_dir())
     except OSError as error:
         return {}, [f"cannot be read ({error.strerror or error})."]
     chosen, findings = match_files(files, patterns, optional)
@@ -219,16 +229,16 @@ def _search_prediction_folder(folder: Path, patterns: Mapping[str, tuple[str, ..
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     if any(entry.is_dir() for entry in entries):
         return _search_folder(folder, patterns, (), label_required=False)
-    files = sorted(entry for entry in entries if is_nifti(entry))
+    files = sorted(entry for entry in entries if is_image(entry))
     if not files:
-        raise InputError(Problem(str(folder), "holds neither case folders nor NIfTI files."))
+        raise InputError(Problem(str(folder), f"holds neither case folders nor images ({READABLE})."))
     if len(patterns) == 1:
         (channel,) = patterns
         for first, second in itertools.pairwise(files):
-            if nifti_stem(first) == nifti_stem(second):
+            if image_stem(first) == image_stem(second):
                 message = f"{first.name} and {second.name} would be one case. Remove or rename one of them."
                 raise InputError(Problem(str(folder), message))
-        return FoundCases(cases=tuple(Case(id=nifti_stem(file), images={channel: file}) for file in files))
+        return FoundCases(cases=tuple(Case(id=image_stem(file), images={channel: file}) for file in files))
     chosen, findings = match_files(files, patterns)
     if findings:
         message = f"is taken for the folder of a single case: {' '.join(findings)}"

@@ -1,6 +1,6 @@
 """From a CSV table of paths to one folder for each case, with labels and modality found in the data themselves.
 
-Column names become channel names letter for letter. Columns that hold no NIfTI paths (site, age …) go to cases.csv
+Column names become channel names letter for letter. Columns that hold no paths of images (site, age …) go to cases.csv
 beside dataset.json, where the fold assignment can use them.
 """
 
@@ -17,7 +17,7 @@ from mist_bundle.artifacts import DATASET_JSON, new_folder, write_json, write_te
 from mist_bundle.dataset.cases import CASE_TABLE_CSV, MASK_COLUMN
 from mist_bundle.dataset.integrity import count_labels
 from mist_bundle.dataset.layout import MASK_NAME, description, place_file, raise_failures
-from mist_bundle.dataset.names import NIFTI_SUFFIXES, RESERVED_COLUMNS, file_name_problem, nearest_hint
+from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, RESERVED_COLUMNS, file_name_problem, nearest_hint
 from mist_bundle.dataset.tables import ID_COLUMN, Row, Table, read_table
 from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import InputError, Problem
@@ -50,7 +50,7 @@ def convert_csv(
 
     Args:
         train_csv: columns `id`, `mask` and one for each channel, in the order of the network's inputs. Paths may be
-            relative to the table. Columns without NIfTI paths are kept in cases.csv.
+            relative to the table. Columns without paths of images are kept in cases.csv.
         output: folder to make; its name is the task's where `task` is None.
         test_csv: cases without label (a `mask` column is kept when there is one), with the same channel columns.
         copy: copy the files instead of linking to them.
@@ -97,7 +97,7 @@ def convert_csv(
 
 
 def _channel_columns(table: Table) -> tuple[str, ...]:
-    """The columns that hold NIfTI paths, in the order of the table."""
+    """The columns that hold paths of images, in the order of the table."""
     problems: list[Problem] = []
     if MASK_COLUMN not in table.columns:
         hint = nearest_hint(MASK_COLUMN, table.columns)
@@ -107,14 +107,14 @@ def _channel_columns(table: Table) -> tuple[str, ...]:
     channels: list[str] = []
     for column in table.columns:
         cells = [row.cells[column] for row in table.rows if column in row.cells]
-        if column in RESERVED_COLUMNS or not any(cell.lower().endswith(NIFTI_SUFFIXES) for cell in cells):
+        if column in RESERVED_COLUMNS or not any(cell.lower().endswith(IMAGE_SUFFIXES) for cell in cells):
             continue
         wrong = file_name_problem(column)
         if wrong:
             problems.append(Problem(str(table.path), f"has the channel column {column!r}, which {wrong}. Rename it."))
         channels.append(column)
     if not channels:
-        problems.append(Problem(str(table.path), "has no column with .nii or .nii.gz files besides the mask."))
+        problems.append(Problem(str(table.path), f"has no column with image files ({READABLE}) besides the mask."))
     if problems:
         raise InputError(problems)
     return tuple(channels)
@@ -145,8 +145,8 @@ def _lay_out(row: Row, table: Table, folder: Path, channels: Sequence[str], copy
     ]
     paths = {column: table.resolve(row.cells[column]) for column in columns if column in row.cells}
     for column, path in paths.items():
-        if not path.name.lower().endswith(NIFTI_SUFFIXES):
-            problems.append(Problem(f'"{column}"', f"{path} is no .nii or .nii.gz file."))
+        if not path.name.lower().endswith(IMAGE_SUFFIXES):
+            problems.append(Problem(f'"{column}"', f"{path} is no image of a known kind ({READABLE})."))
         elif not path.is_file():
             problems.append(Problem(f'"{column}"', f"{path} does not exist."))
     if problems:

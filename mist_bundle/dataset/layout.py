@@ -9,16 +9,35 @@ from typing import Any
 
 import numpy as np
 
-from mist_bundle.dataset.names import nifti_suffix
+from mist_bundle.dataset.names import IMAGE_SUFFIXES, image_suffix
 from mist_bundle.dataset.spec import slug
+from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import CaseFailure, Problem
 
 MASK_NAME = "mask"
 
 
+# headers that name a second file with the voxels, which a link of another name would not find
+_PAIRS = (".mhd", ".nhdr", ".hdr")
+
+
 def place_file(source: Path, folder: Path, name: str, *, copy: bool = False) -> Path:
-    """Make `folder/name.nii[.gz]` a link to `source`, or a copy where asked for or where links are impossible."""
-    target = folder / f"{name}{nifti_suffix(source)}"
+    """Make `folder/name` with the ending of `source` a link to it, or a copy where links are impossible.
+
+    What lies in a pair of files is written as one NIfTI file.
+
+    Args:
+        source: an image.
+        folder: made when it does not exist.
+        name: of the new file, without ending.
+        copy: copy the file instead of linking to it.
+
+    Raises:
+        InputError: a pair of files cannot be read.
+    """
+    if image_suffix(source) in _PAIRS:
+        return _write_nifti(source, folder, name)
+    target = folder / f"{name}{image_suffix(source)}"
     folder.mkdir(parents=True, exist_ok=True)
     if not copy:
         try:
@@ -27,6 +46,16 @@ def place_file(source: Path, folder: Path, name: str, *, copy: bool = False) -> 
             copy = True
     if copy:
         shutil.copyfile(source, target)
+    return target
+
+
+def _write_nifti(source: Path, folder: Path, name: str) -> Path:
+    import nibabel as nib
+
+    volume = read_volume(source)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{name}.nii.gz"
+    nib.save(nib.Nifti1Image(volume.array, volume.affine, dtype=volume.array.dtype), target)
     return target
 
 
@@ -47,8 +76,8 @@ def split_channels(source: Path, folder: Path, names: Iterable[str]) -> None:
 
 
 def identifying_strings(names: Iterable[str]) -> dict[str, list[str]]:
-    """Name -> the two whole file names that `place_file` can give it; no other file is called so."""
-    return {name: [f"{name}.nii.gz", f"{name}.nii"] for name in names}
+    """Name -> the whole file names that `place_file` can give it; no other file is called so."""
+    return {name: [f"{name}{suffix}" for suffix in IMAGE_SUFFIXES if suffix not in _PAIRS] for name in names}
 
 
 def description(

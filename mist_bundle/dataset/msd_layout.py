@@ -14,7 +14,7 @@ from typing import Any
 
 from mist_bundle.artifacts import DATASET_JSON, new_folder, read_json, write_json
 from mist_bundle.dataset.layout import MASK_NAME, description, place_file, raise_failures, split_channels
-from mist_bundle.dataset.names import RESERVED_COLUMNS, file_name_problem, nifti_stem
+from mist_bundle.dataset.names import RESERVED_COLUMNS, file_name_problem, image_stem
 from mist_bundle.dataset.volumes import read_affine
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.parallel import map_cases
@@ -62,7 +62,7 @@ def convert_msd(
     source, output = Path(source), Path(output)
     json_path = source / DATASET_JSON if source.is_dir() else source
     content = _read_description(json_path)
-    channels = _channel_names(content["modality"])
+    channels = channel_names(content["modality"])
     train = _sources(json_path.parent, content["training"])[start : None if limit is None else start + limit]
     test = _sources(json_path.parent, content.get("test") or [])
     if not train:
@@ -93,7 +93,8 @@ def _read_description(json_path: Path) -> dict[str, Any]:
     ]
     for label in content["labels"] if isinstance(content.get("labels"), dict) else ():
         if not re.fullmatch(r"\d+", str(label)):
-            hint = "nnU-Net writes names first; turn them round." if isinstance(content["labels"][label], int) else ""
+            names_first = isinstance(content["labels"][label], int)
+            hint = "nnU-Net writes names first: use convert_nnunet." if names_first else ""
             problems.append(
                 Problem(f"{json_path}: $.labels", f"has the label {label!r}; expected numbers. {hint}".strip())
             )
@@ -102,7 +103,7 @@ def _read_description(json_path: Path) -> dict[str, Any]:
     return content
 
 
-def _channel_names(modality: dict[str, Any]) -> tuple[str, ...]:
+def channel_names(modality: dict[str, Any]) -> tuple[str, ...]:
     """File-name-safe lower-case names, in the order of the channel numbers, each different."""
     names: list[str] = []
     for index in sorted(modality, key=lambda key: (len(key), key)):
@@ -112,7 +113,8 @@ def _channel_names(modality: dict[str, Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _modality(names: Iterable[str]) -> str:
+def modality_of(names: Iterable[str]) -> str:
+    """The modality that the names of the channels tell: "ct", "mr" or "other"."""
     words = [str(name) for name in names]
     if all(word.strip().lower() in {"ct", "cbct"} for word in words):
         return "ct"
@@ -130,7 +132,7 @@ def _sources(folder: Path, entries: Sequence[Any]) -> list[_Source]:
             problems.append(Problem(f"{folder / DATASET_JSON}: entry {index}", message))
             continue
         path = folder / image
-        found.append(_Source(id=nifti_stem(path), image=path, label=folder / label if label else None))
+        found.append(_Source(id=image_stem(path), image=path, label=folder / label if label else None))
     if problems:
         raise InputError(problems)
     return sorted(found, key=_name)
@@ -163,7 +165,7 @@ def _new_description(
 ) -> dict[str, Any]:
     return description(
         task=str(content.get("name") or json_path.parent.name),
-        modality=_modality(content["modality"].values()),
+        modality=modality_of(content["modality"].values()),
         channels=channels,
         label_names={int(label): str(name) for label, name in content["labels"].items()},
         has_test=has_test,

@@ -6,7 +6,10 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
-NIFTI_SUFFIXES = (".nii.gz", ".nii")
+from mist_bundle.runtime.reading.formats import ENDINGS
+
+IMAGE_SUFFIXES = ENDINGS
+READABLE = ", ".join(IMAGE_SUFFIXES)  # for messages
 
 # columns of the tables that users hand in which are never image channels
 RESERVED_COLUMNS = ("id", "mask", "fold")
@@ -84,19 +87,17 @@ def shown(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def is_nifti(path: Path) -> bool:
-    """Whether the file's own name ends like that of a NIfTI file (.nii or .nii.gz) and is not hidden."""
-    return not path.name.startswith(".") and path.name.lower().endswith(NIFTI_SUFFIXES)
+def is_image(path: Path) -> bool:
+    """Whether the file's own name ends like that of an image that can be read (.nii.gz, .nrrd …) and is not hidden."""
+    return not path.name.startswith(".") and path.name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def nifti_stem(path: Path) -> str:
-    """The file's own name without .nii or .nii.gz."""
-    for suffix in NIFTI_SUFFIXES:
-        if path.name.lower().endswith(suffix):
-            return path.name[: -len(suffix)]
-    return path.name
+def image_stem(path: Path) -> str:
+    """The file's own name without its ending."""
+    return path.name[: len(path.name) - len(image_suffix(path))]
 
 
-def nifti_suffix(path: Path) -> str:
-    """The file's ending, as written in lower case: .nii.gz or .nii."""
-    return ".nii" if path.name.lower().endswith(".nii") else ".nii.gz"
+def image_suffix(path: Path) -> str:
+    """The ending that makes the file an image, in lower case, such as .nii.gz; "" where it has none of them."""
+    name = path.name.lower()
+    return next((suffix for suffix in IMAGE_SUFFIXES if name.endswith(suffix)), "")

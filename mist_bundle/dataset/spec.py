@@ -7,6 +7,7 @@ each with its place in the file, because a description with five mistakes should
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -144,6 +145,9 @@ class DatasetSpec:
         if not isinstance(content, dict):
             message = f'must hold a JSON object like {{"task": …}}, not {_kind(content)}.'
             raise InputError(Problem(str(json_path), message))
+        other = _other_layout(json_path, content)
+        if other:
+            raise InputError(Problem(str(json_path), other))
         reader = _Reader(json_path, content)
         fields = reader.read()
         ignored = content.get("ignore_label")
@@ -153,6 +157,24 @@ class DatasetSpec:
             raise InputError(reader.problems)
         spec = cls(json_path=json_path, **fields)
         return spec if ignored is None else spec.with_ignore_label(ignored, f"{json_path}: $.ignore_label")
+
+
+def _other_layout(json_path: Path, content: dict[str, Any]) -> str:
+    """What to do with the dataset.json of another program, or "" where this is none."""
+    if not isinstance(content.get("labels"), dict):
+        return ""
+    program, verb = "", ""
+    if "channel_names" in content or "file_ending" in content:
+        program, verb = "nnU-Net", "convert_nnunet"
+    elif "modality" in content and "training" in content:
+        program, verb = "the Medical Segmentation Decathlon", "convert_msd"
+    if not program:
+        return ""
+    folder = json_path.parent
+    command = (
+        f"mist-bundle {verb} --source {shlex.quote(str(folder))} --output {shlex.quote(folder.name + '_converted')}"
+    )
+    return f"is in the layout of {program}. Convert it first: {command}"
 
 
 def slug(text: str) -> str:

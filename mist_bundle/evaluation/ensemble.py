@@ -204,7 +204,7 @@ def _find_cases(folders: Sequence[Path]) -> tuple[list[tuple[str, tuple[Path, ..
     """Each case and its file in every folder; one Problem for each case that a folder lacks or holds twice.
 
     Raises:
-        InputError: a folder is missing or holds no NIfTI file.
+        InputError: a folder is missing or holds no image file.
     """
     found: list[dict[str, Path]] = []
     doubled: dict[str, Problem] = {}
@@ -215,7 +215,7 @@ def _find_cases(folders: Sequence[Path]) -> tuple[list[tuple[str, tuple[Path, ..
             found.append(files)
             doubled.update((problem.path, problem) for problem in repeated)
             if not files and not repeated:
-                refused.append(Problem(str(folder), "holds no NIfTI file."))
+                refused.append(Problem(str(folder), "holds no image file."))
     if refused:
         raise InputError(refused)
     cases, problems = [], list(doubled.values())

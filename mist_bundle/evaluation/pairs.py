@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mist_bundle.artifacts import read_json
 from mist_bundle.dataset.cases import find_cases
-from mist_bundle.dataset.names import is_nifti, nifti_stem
+from mist_bundle.dataset.names import image_stem, is_image
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import InputError, Problem
@@ -91,7 +91,7 @@ def _from_folders(reference: Path | None, prediction: Path | None) -> FoundPairs
 
 
 def label_maps(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
-    """The NIfTI files of a folder by id (their name without the ending), and the ids that two files have.
+    """The image files of a folder by id (their name without the ending), and the ids that two files have.
 
     Raises:
         InputError: there is no such folder.
@@ -101,8 +101,8 @@ def label_maps(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
     found: dict[str, Path] = {}
     repeated: dict[str, list[str]] = {}
     for path in sorted(folder.iterdir()):
-        if path.is_file() and is_nifti(path) and not path.name.startswith("."):
-            name = nifti_stem(path)
+        if path.is_file() and is_image(path) and not path.name.startswith("."):
+            name = image_stem(path)
             if name in found:
                 repeated.setdefault(name, [found[name].name]).append(path.name)
             found[name] = path

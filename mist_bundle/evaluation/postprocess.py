@@ -65,7 +65,7 @@ def postprocess_folder(
         done = map_cases(treat, items, name=lambda item: item[0], workers=workers, description="postprocess")
         problems += done.problems
         if not done.results:
-            raise InputError(problems or Problem(str(predictions), "holds no NIfTI file."))
+            raise InputError(problems or Problem(str(predictions), "holds no image file."))
         _write_strategy(folder, steps)
     return Postprocessed(
         num_written=len(done.results),

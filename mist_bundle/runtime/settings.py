@@ -121,10 +121,9 @@ def is_expression(value: Any) -> bool:
 
 
 def setting_problem(name: str, value: Any) -> str | None:
-    """What is wrong with the value of a top-level id, or None; ids without a row, expressions and components pass."""
+    """What is wrong with the value of a top-level id, or None; ids without a row and expressions pass."""
     kind = SETTINGS.get(name)
-    is_component = isinstance(value, Mapping) and "_target_" in value
-    if kind is None or is_component or is_expression(value) or (value is None and name in OPTIONAL):
+    if kind is None or is_expression(value) or (value is None and name in OPTIONAL):
         return None
     if isinstance(value, str) and not isinstance(kind, Text):
         return read_value(kind, value)[1]

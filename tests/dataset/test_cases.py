@@ -72,7 +72,7 @@ def test_each_doubtful_case_is_left_out_by_name(tmp_path):
     assert '2 files match "mask"' in problems["two_labels"]
     assert "a_seg.nii.gz, b_seg.nii.gz" in problems["two_labels"]
     assert "matches t1 and t2" in problems["one_for_two"]
-    assert "no NIfTI file" in problems["empty"]
+    assert "no image file" in problems["empty"]
     assert "seg.nii.gz is a broken link" in problems["link"]
 
 
@@ -233,7 +233,7 @@ def test_a_flat_folder_holds_one_case_a_file_or_a_single_case(tmp_path):
     touch(tmp_path / "patient_7", "t1.nii.gz", "t2.nii.gz")
     (case,) = match_prediction_inputs(tmp_path / "patient_7", ["t1", "t2"]).cases
     assert case.id == "patient_7"
-    with pytest.raises(InputError, match="neither case folders nor NIfTI"):
+    with pytest.raises(InputError, match="neither case folders nor images"):
         match_prediction_inputs(touch(tmp_path / "void"), ["ct"])
     with pytest.raises(InputError, match='single case: no file matches "t9"'):
         match_prediction_inputs(tmp_path / "patient_7", ["t1", "t9"])

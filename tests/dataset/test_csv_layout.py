@@ -96,7 +96,7 @@ def test_bad_cases_are_named_and_the_others_written(source):
     assert "cut short" in problems["cut"]
     assert "does not exist" in problems["gone"]
     assert 'no file in the column "t1-post"' in problems["hole"]
-    assert "no .nii or .nii.gz file" in problems["kind"]
+    assert "is no image of a known kind" in problems["kind"]
     assert "again in line 10" in problems["again"]
     found = find_cases(DatasetSpec.from_json(source / "out" / "dataset.json"))
     assert [case.id for case in found.cases] == ["001", "002"]

@@ -59,13 +59,13 @@ def test_description():
         "task": "my_task",
         "modality": "ct",
         "train-data": "train",
-        "mask": ["mask.nii.gz", "mask.nii"],
-        "images": {"a": ["a.nii.gz", "a.nii"]},
+        "mask": ["mask.nii.gz", "mask.nii", "mask.nrrd", "mask.mha"],
+        "images": {"a": ["a.nii.gz", "a.nii", "a.nrrd", "a.mha"]},
         "labels": [0, 4],
         "final_classes": {"x": [4]},
         "label_names": {"0": "background", "4": "x"},
     }
-    assert identifying_strings(["q"]) == {"q": ["q.nii.gz", "q.nii"]}
+    assert identifying_strings(["q"]) == {"q": ["q.nii.gz", "q.nii", "q.nrrd", "q.mha"]}
 
 
 def test_raise_failures():

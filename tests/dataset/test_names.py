@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mist_bundle.dataset.names import file_name_problem, is_nifti, nearest_hint, nifti_stem, nifti_suffix
+from mist_bundle.dataset.names import file_name_problem, image_stem, image_suffix, is_image, nearest_hint
 
 
 @pytest.mark.parametrize(
@@ -31,15 +31,17 @@ def test_names_that_files_can_have(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "nifti", "stem", "suffix"),
+    ("name", "is_readable", "stem", "suffix"),
     [
         ("a.nii.gz", True, "a", ".nii.gz"),
         ("a.b.nii", True, "a.b", ".nii"),
         ("A.NII.GZ", True, "A", ".nii.gz"),
         ("._a.nii.gz", False, "._a", ".nii.gz"),
-        ("a.gz", False, "a.gz", ".nii.gz"),
+        ("a.gz", False, "a.gz", ""),
+        ("a.nrrd", True, "a", ".nrrd"),
+        ("a.b.MHA", True, "a.b", ".mha"),
     ],
 )
-def test_nifti_names(name, nifti, stem, suffix):
+def test_image_names(name, is_readable, stem, suffix):
     path = Path("folder.nii") / name
-    assert (is_nifti(path), nifti_stem(path), nifti_suffix(path)) == (nifti, stem, suffix)
+    assert (is_image(path), image_stem(path), image_suffix(path)) == (is_readable, stem, suffix)

@@ -67,6 +67,6 @@ def evaluate_config(plan: Plan) -> Config:
                 rank="@rank",
             ),
         ],
-        "run": [parts.CHECKED, expressions.RUN_FOLD_EVALUATOR],
+        "run": [expressions.RUN_FOLD_EVALUATOR],
         "evaluating": expressions.RUN_LIST,
     }

@@ -34,7 +34,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         },
         **_evaluator(),
         "initialize": initialize(),
-        "run": [parts.CHECKED, expressions.RUN_EVALUATOR],
+        "run": [expressions.RUN_EVALUATOR],
         "inference": expressions.RUN_LIST,
     }
 

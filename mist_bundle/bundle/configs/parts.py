@@ -18,8 +18,6 @@ Config = dict[str, Any]
 # classes that training builds in place of others; their weights have the same names and mean the same
 TRAINING_CLASSES = {"monai.networks.nets.DynUNet": "scripts.networks.dynunet.SupervisedDynUNet"}
 
-CHECKED = "@checked_settings"  # the first step of every run list
-
 
 def script(target: str, **arguments: Any) -> Config:
     """A component out of the bundle's own scripts/, which it first makes importable."""
@@ -48,7 +46,6 @@ def header(name: str, bundle_id: str, dataset_dir: str) -> Config:
         "dataset_dir": expressions.fill(expressions.DATASET_DIR, dataset_dir),
         "work_dir": expressions.fill(expressions.WORK_DIR, f"{name}_work"),
         "datalist": expressions.DATALIST,
-        "checked_settings": script("check_settings.check_settings", bundle_root="@bundle_root"),
     }
 
 

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from ignite.engine import Engine, Events
 
-from ..values import truth
 from .published import refresh_manifest, safetensors_path, write_safetensors
 
 logger = logging.getLogger(__name__)
@@ -77,7 +76,7 @@ class CheckpointKeeper:
         if early_stopping < 0:
             raise ValueError(f"early_stopping is {early_stopping}; expected 0 (never) or more.")
         self.early_stopping = early_stopping
-        self.resume = truth(resume)
+        self.resume = resume in (True, "true")  # the command line of monai.bundle hands over `true` as a word
         self.rank = rank
         self.best_score = float("-inf")
         self.best_epoch = 0

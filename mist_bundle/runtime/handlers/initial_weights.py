@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from ignite.engine import Engine
 
-from ..values import truth
 from .checkpoints import unwrap
 
 logger = logging.getLogger(__name__)
@@ -32,13 +31,13 @@ class InitialWeights:
         path: str,
         networks: Sequence[torch.nn.Module],
         last: str = "",
-        resume: bool | str = False,
+        resume: bool = False,
         new_parts: Sequence[str] = (),
     ) -> None:
         self.path = Path(path)
         self.networks = list(networks)
         self.last = Path(last) if last else None
-        self.resume = truth(resume)
+        self.resume = resume
         self.new_parts = tuple(f"{part}." for part in new_parts)
 
     def attach(self, engine: Engine) -> None:

@@ -18,7 +18,6 @@ from monai.inferers import SlidingWindowInferer
 from monai.utils import ensure_tuple_rep
 
 from ..numerics.patch_fit import patch_problem
-from ..values import truth
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class EnsembleInferer:
         self.inferer = inferer
         self.flip_axes = tuple(flip_axes)
         self.checkpoints = tuple(checkpoints)
-        self.uncertainty = truth(uncertainty)
+        self.uncertainty = uncertainty
         self._states: dict[str, dict[str, torch.Tensor]] = {}
 
     @torch.no_grad()

@@ -6,6 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .itk import (
+    read_analyze,
+    read_analyze_grid,
+    read_meta_image,
+    read_meta_image_grid,
+    read_nrrd,
+    read_nrrd_grid,
+)
 from .nifti import read_nifti, read_nifti_grid
 from .volume import Grid, Volume
 
@@ -27,12 +35,18 @@ class Format:
 
 NIFTI = Format((".nii.gz", ".nii"), read_nifti, read_nifti_grid)
 # Another kind of file is one more row.
-FORMATS: tuple[Format, ...] = (NIFTI,)
+FORMATS: tuple[Format, ...] = (
+    NIFTI,
+    Format((".nrrd", ".nhdr"), read_nrrd, read_nrrd_grid),
+    Format((".mha", ".mhd"), read_meta_image, read_meta_image_grid),
+    Format((".hdr",), read_analyze, read_analyze_grid),
+)
+ENDINGS: tuple[str, ...] = tuple(ending for one in FORMATS for ending in one.endings)
 
 
 def is_readable_name(path: Path) -> bool:
     """Whether the file's name ends like one of a kind that can be read."""
-    return any(path.name.lower().endswith(one.endings) for one in FORMATS)
+    return path.name.lower().endswith(ENDINGS)
 
 
 def read_volume(path: Path) -> Volume:

@@ -11,8 +11,6 @@ The compressed bytes are unpacked down to their checksum, so a file that was cut
 from __future__ import annotations
 
 import math
-import os
-import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..numerics.grid import largest_distance
+from .files import check_memory, require_file
 from .volume import Grid, UnreadableFileError, Volume
 
 _HEADER_BYTES = 540  # of NIfTI-2, the longer one
@@ -86,14 +85,8 @@ def unit_in_mm(header: Any) -> float:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file; what is none (a pipe, a device) could be endless."""
+    require_file(path)
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise UnreadableFileError(path.name, "is a folder; expected a NIfTI file.")
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableFileError(path.name, "is no regular file (a pipe or device). Put a NIfTI file there.")
-        if status.st_size == 0:
-            raise UnreadableFileError(path.name, "is empty (0 bytes). Copy the file again.")
         stream = path.open("rb")
     except OSError as error:
         raise UnreadableFileError(path.name, f"cannot be read ({error.strerror or error}).") from error
@@ -225,17 +218,7 @@ def _check_size(path: Path, wanted: int) -> None:
         found = f"{'at most ' if _is_compressed(path) else ''}{there}"
         message = f"is cut short: the header promises {wanted} bytes, but there are {found}. Copy the file again."
         raise UnreadableFileError(path.name, message)
-    memory = _memory_bytes()
-    if wanted > memory:
-        message = f"holds {wanted / 1e9:.0f} GB of voxels; the memory of this machine is {memory / 1e9:.0f} GB."
-        raise UnreadableFileError(path.name, message)
-
-
-def _memory_bytes() -> float:
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):  # not on every system
-        return math.inf
+    check_memory(path, wanted)
 
 
 def _voxels(

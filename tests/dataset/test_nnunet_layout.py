@@ -1,0 +1,169 @@
+"""nnU-Net's raw data sets are read by nnU-Net's own rules, and nothing is written that was not understood."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from mist_bundle.dataset.cases import find_cases
+from mist_bundle.dataset.nnunet_layout import FOLDS_CSV, convert_nnunet, read_nnunet
+from mist_bundle.dataset.spec import DatasetSpec
+from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, CaseFailure, InputError
+
+LABELS = {"background": 0, "liver": 1, "tumor": 2}
+
+
+def _image(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = np.random.default_rng(seed).integers(0, 3, (6, 7, 5)).astype(np.uint8)
+    if path.name.endswith(".nii.gz"):
+        nib.save(nib.Nifti1Image(array, np.diag([-1.0, -1.0, 2.0, 1.0])), path)
+    else:
+        image = sitk.GetImageFromArray(array.T)
+        image.SetSpacing((1.0, 1.0, 2.0))
+        sitk.WriteImage(image, str(path))
+
+
+def make_nnunet(folder: Path, *, channels: int = 2, cases: int = 4, ending: str = ".nii.gz", **changes: Any) -> Path:
+    """A small raw data set; `changes` replace keys of its dataset.json."""
+    for case in range(cases):
+        for channel in range(channels):
+            _image(folder / "imagesTr" / f"case_{case:03d}_{channel:04d}{ending}", seed=10 * case + channel)
+        _image(folder / "labelsTr" / f"case_{case:03d}{ending}", seed=case)
+    for channel in range(channels):
+        _image(folder / "imagesTs" / f"new_{channel:04d}{ending}", seed=99)
+    content = {
+        "channel_names": {str(channel): ("T1", "FLAIR", "T2")[channel] for channel in range(channels)},
+        "labels": LABELS,
+        "numTraining": cases,
+        "file_ending": ending,
+        **changes,
+    }
+    (folder / "dataset.json").write_text(json.dumps(content))
+    return folder
+
+
+def _converted(source: Path, output: Path) -> tuple[DatasetSpec, list[str]]:
+    spec = DatasetSpec.from_json(convert_nnunet(source, output))
+    return spec, [case.id for case in find_cases(spec).cases]
+
+
+def test_a_plain_data_set(tmp_path: Path) -> None:
+    spec, cases = _converted(make_nnunet(tmp_path / "Dataset004_Liver"), tmp_path / "out")
+    assert (spec.task, spec.modality, spec.channel_names) == ("liver", "mr", ("t1", "flair"))
+    assert spec.labels == (0, 1, 2)
+    assert spec.final_classes == {"liver": (1,), "tumor": (2,)}
+    assert cases == [f"case_{number:03d}" for number in range(4)]
+    assert [case.id for case in find_cases(spec, "test").cases] == ["new"]
+    first = find_cases(spec).cases[0]
+    assert first.images["flair"].resolve() == (tmp_path / "Dataset004_Liver/imagesTr/case_000_0001.nii.gz").resolve()
+
+
+def test_regions_become_classes_and_the_ignore_label_is_kept(tmp_path: Path) -> None:
+    labels = {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing": 3, "ignore": 4}
+    source = make_nnunet(tmp_path / "Dataset001_Brats", labels=labels, regions_class_order=[1, 2, 3])
+    spec, _ = _converted(source, tmp_path / "out")
+    assert spec.final_classes == {"whole tumor": (1, 2, 3), "tumor core": (2, 3), "enhancing": (3,)}
+    assert spec.ignore_label == 4
+    assert spec.labels == (0, 1, 2, 3)
+    assert spec.label_names == {0: "background", 1: "label_1", 2: "label_2", 3: "enhancing"}
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".mha"])
+def test_other_endings(ending: str, tmp_path: Path) -> None:
+    spec, cases = _converted(make_nnunet(tmp_path / "Dataset002_Other", ending=ending), tmp_path / "out")
+    assert len(cases) == 4
+    assert find_cases(spec).cases[0].label is not None
+
+
+def test_the_dataset_list_names_files_anywhere(tmp_path: Path) -> None:
+    source = make_nnunet(tmp_path / "Dataset003_Listed", channels=1)
+    _image(tmp_path / "elsewhere" / "scan.nii.gz", 1)
+    _image(tmp_path / "elsewhere" / "label.nii.gz", 2)
+    listed = {"a": {"images": ["../elsewhere/scan.nii.gz"], "label": "../elsewhere/label.nii.gz"}}
+    content = json.loads((source / "dataset.json").read_text())
+    (source / "dataset.json").write_text(json.dumps({**content, "dataset": listed}))
+    _, cases = _converted(source, tmp_path / "out")
+    assert cases == ["a"]
+
+
+def test_splits_become_folds(tmp_path: Path) -> None:
+    source = make_nnunet(tmp_path / "Dataset005_Folds")
+    names = [f"case_{number:03d}" for number in range(4)]
+    splits = [{"train": names[2:], "val": names[:2]}, {"train": names[:2], "val": names[2:]}]
+    (source / "splits_final.json").write_text(json.dumps(splits))
+    convert_nnunet(source, tmp_path / "out")
+    assert (tmp_path / "out" / FOLDS_CSV).read_text().splitlines() == [
+        "id,fold",
+        "case_000,0",
+        "case_001,0",
+        "case_002,1",
+        "case_003,1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": {"background": 0, "a": "one"}}, "expected a whole number, or a list"),
+        ({"labels": {"background": 1, "a": 2}}, "background at"),
+        ({"labels": {"background": 0}}, "no class beside the background"),
+        ({"labels": {"background": 0, "a": 1, "ignore": [2, 3]}}, "expected one value"),
+        ({"file_ending": ".tif"}, "file_ending: is '.tif'"),
+        ({"channel_names": {}}, "channel_names: is"),
+        ({"dataset": {"a": {"images": ["x"], "label": "y"}}}, "dataset.a: is"),
+    ],
+)
+def test_what_is_not_understood_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    source = make_nnunet(tmp_path / "Dataset006_Wrong", **changes)
+    with pytest.raises(InputError) as refusal:
+        convert_nnunet(source, tmp_path / "out")
+    assert message in str(refusal.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_problems_of_the_files_at_once(tmp_path: Path) -> None:
+    source = make_nnunet(tmp_path / "Dataset007_Files")
+    (source / "imagesTr" / "case_001_0001.nii.gz").unlink()
+    _image(source / "imagesTr" / "stray.nii.gz", 1)
+    (source / "splits_final.json").write_text(json.dumps([{"train": [], "val": ["nobody"]}]))
+    with pytest.raises(InputError) as refusal:
+        read_nnunet(source)
+    text = str(refusal.value)
+    assert "case_001: has the channels [0]" in text
+    assert "stray.nii.gz" in text
+    assert "names 'nobody' in fold 0" in text
+
+
+def test_a_case_without_label_is_named_and_the_others_are_written(tmp_path: Path) -> None:
+    source = make_nnunet(tmp_path / "Dataset008_Missing")
+    (source / "labelsTr" / "case_002.nii.gz").unlink()
+    with pytest.raises(CaseFailure, match="case_002"):
+        convert_nnunet(source, tmp_path / "out")
+    assert len(find_cases(DatasetSpec.from_json(tmp_path / "out" / "dataset.json")).cases) == 3
+
+
+def _run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "mist_bundle", *words], capture_output=True, text=True, check=False)
+
+
+def test_autoconfig_names_the_command_and_the_command_works(tmp_path: Path) -> None:
+    source = make_nnunet(tmp_path / "Dataset009_Way in")
+    refused = _run("autoconfig", str(source / "dataset.json"))
+    assert refused.returncode == EXIT_INPUT_REFUSED
+    assert f"mist-bundle convert_nnunet --source '{source}'" in refused.stderr
+    dry = _run("convert_nnunet", "--source", str(source), "--output", str(tmp_path / "out"), "--dry_run")
+    assert dry.returncode == EXIT_OK
+    assert "channels        t1, flair" in dry.stdout
+    assert not (tmp_path / "out").exists()
+    done = _run("convert_nnunet", "--source", str(source), "--output", str(tmp_path / "out"))
+    assert done.returncode == EXIT_OK
+    assert DatasetSpec.from_json(tmp_path / "out" / "dataset.json").task == "way_in"
