@@ -24,10 +24,6 @@ FINGERPRINT_JSON = "fingerprint.json"
 RESULTS_CSV = "results.csv"
 RESULTS_JSON = "results.json"
 
-# In the work folder, of each fold
-HISTORY = "history.jsonl"
-STATUS = "status.json"
-
 # Inside a bundle
 PLAN_JSON = "configs/plan.json"
 DATALIST_JSON = "configs/datalist.json"

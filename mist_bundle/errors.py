@@ -4,6 +4,7 @@ MistBundleError
   * InputError      what the user gave cannot be used; holds every Problem found   (exit code 2)
   * CaseFailure     some cases failed while the others went through, each named    (exit code 1)
   * InstallationError  files of mist_bundle itself are missing                     (exit code 2)
+  * Interrupted     a signal asked this process to end; what was finished is kept  (exit code 128 + signal)
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from types import TracebackType
 EXIT_OK = 0
 EXIT_SOME_CASES_FAILED = 1
 EXIT_INPUT_REFUSED = 2
+EXIT_INTERRUPTED = 130  # by Ctrl-C; as shells have it, 128 and the number of the signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,19 @@ class CaseFailure(MistBundleError):
 
 class InstallationError(MistBundleError):
     """Files of mist_bundle itself are missing, so that nothing can be said about what the user gave."""
+
+
+class Interrupted(MistBundleError):
+    """A signal asked this process to end. What was finished is kept; the message says how to go on."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """As shells have it: 128 and the number of the signal."""
+        return 128 + self.number
 
 
 class Collecting:

@@ -26,19 +26,20 @@ PLANNED = (
     "skip_preprocessing seed"
 )
 OPTIONS = {
-    "autoconfig": f"dataset_json output fold_by fold_file workers format overwrite {PLANNED}",
+    "autoconfig": f"dataset_json output fold_by fold_file workers format overwrite overwrite_weights {PLANNED}",
     "run_all": "dataset_json output device predict_test resume processes fold_by fold_file workers format overwrite "
-    f"{PLANNED}",
+    f"overwrite_weights {PLANNED}",
     "analyze": "dataset_json output workers pictures overwrite",
     "preprocess": "bundle dataset_dir workers trust overrides",
-    "train": "bundle fold resume device processes dataset_dir trust overrides",
+    "train": "bundle fold resume device processes dataset_dir overwrite trust overrides",
+    "publish": "bundle fold work_dir trust",
     "evaluate": "bundle fold paths reference prediction classes labels ignore_label metrics metric_options both_empty "
     "one_empty empty_distance_mm output workers device overwrite dataset_dir trust overrides",
     "finalize": "bundle",
     "predict": "bundle input output tta probabilities uncertainty device overwrite trust overrides",
-    "finetune": "source dataset_json output trust fold_by fold_file workers format overwrite replan channels freeze "
-    "unfreeze_epoch layer_decay recipe loss folds val_fraction epochs steps_per_epoch batch_size patch_size "
-    "target_spacing learning_rate flip_axes seed",
+    "finetune": "source dataset_json output trust fold_by fold_file workers format overwrite overwrite_weights replan "
+    "channels freeze unfreeze_epoch layer_decay recipe loss folds val_fraction epochs steps_per_epoch batch_size "
+    "patch_size target_spacing learning_rate flip_axes seed",
     "average_weights": "sources output overwrite",
     "choose_postprocessing": "bundle candidates metrics metric_options weights min_gain workers dataset_dir",
     "postprocess": "predictions strategy output reference classes labels ignore_label metrics metric_options weights "

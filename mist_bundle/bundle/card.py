@@ -14,9 +14,8 @@ from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Problem
 from mist_bundle.planning.plan import Plan
 from mist_bundle.planning.table import decision_rows, markdown_table
+from mist_bundle.runtime.folds.publish_weights import RESULTS_END, RESULTS_START
 
-RESULTS_START = "<!-- results: begin -->"
-RESULTS_END = "<!-- results: end -->"
 NO_RESULTS = "Not trained yet."
 MODALITY_TAGS = {"ct": "ct", "mr": "mri", "other": "other-modality"}
 _FIXED = """## Limits

@@ -117,6 +117,7 @@ UNCERTAINTY = _path("os.path.join(@output_dir, 'uncertainty')", "*#output_dir")
 # references to the paths above, where a component reads or writes
 REFERENCES: Mapping[str, frozenset[str]] = {
     "*#load_path": frozenset({"@ckpt_path"}),
+    "*#scored_weights": frozenset({"@ckpt_path"}),
     "*#fold_dir": frozenset({"@fold_dir"}),
     "*#log_dir": frozenset({"@fold_dir"}),
     "*#models_dir": frozenset({"@models_dir"}),

@@ -1,74 +1,67 @@
-"""After cross-validation: choose model.pt, put the results into the model card and metadata, and renew the manifest."""
+"""After cross-validation: choose model.pt, put the results into the model card and metadata, in one publication."""
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from mist_bundle.artifacts import BUNDLE_README, METADATA_JSON, MODEL_PT, read_json, write_json, write_text
-from mist_bundle.bundle.card import RESULTS_END, RESULTS_START
-from mist_bundle.bundle.manifest import write_manifest
-from mist_bundle.bundle.safe_weights import write_safetensors
+from mist_bundle.artifacts import BUNDLE_README, METADATA_JSON, dump_json
+from mist_bundle.bundle.folder import Bundle
+from mist_bundle.bundle.publish import publish_files
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.folds.publication import Content
+from mist_bundle.runtime.folds.publish_weights import best_fold, model_files, with_results
 
 Summary = Mapping[str, Mapping[str, float]]
 
 
-def finalize_bundle(bundle: Path, work_dir: Path, num_folds: int, summary: Summary) -> None:
+def finalize_bundle(root: Path, summary: Summary, weights: Mapping[int, str]) -> None:
     """Make a trained bundle ready to be given away.
 
     model.pt becomes the fold with the best score on its own inner validation split: the test folds choose nothing.
 
     Args:
-        bundle: its folder, with models/fold_K.pt of every fold.
-        work_dir: where each fold left its status.json.
-        num_folds: how many folds there are.
+        root: the bundle's folder, with models/fold_K.pt of every fold.
         summary: column of results.csv -> statistic ("Mean", "Std", …) -> value.
+        weights: fold -> hash of the weights that were scored, for the card.
 
     Raises:
         InputError: a fold has no weights.
     """
-    weights = [bundle / "models" / f"fold_{fold}.pt" for fold in range(num_folds)]
-    missing = [Problem(str(path), "is not there. Train this fold first.") for path in weights if not path.is_file()]
+    bundle = Bundle(root)
+    paths: dict[int, Path] = {}
+    missing = []
+    for fold in bundle.folds():
+        if fold.published is None:
+            missing.append(Problem(str(fold.weights), "is not there. Train this fold first."))
+        else:
+            paths[fold.number] = fold.published
     if missing:
         raise InputError(missing)
-    best = max(range(num_folds), key=lambda fold: _inner_score(work_dir / f"fold_{fold}" / "status.json"))
-    _replace(weights[best], bundle / MODEL_PT)
-    write_safetensors(bundle / MODEL_PT)
-    _write_card(bundle, summary, best, num_folds)
-    metadata = read_json(bundle / METADATA_JSON)
+    best = best_fold(bundle.work_dir, paths)
+    card = (root / BUNDLE_README).read_text(encoding="utf-8")
+    metadata = bundle.metadata
     metadata["eval_metrics"] = {name: round(values["Mean"], 5) for name, values in summary.items()}
-    write_json(bundle / METADATA_JSON, metadata)
-    write_manifest(bundle)
+    files: dict[str, Content] = {
+        BUNDLE_README: with_results(card, results_text(summary, best, weights)).encode("utf-8"),
+        METADATA_JSON: dump_json(metadata).encode("utf-8"),
+    }
+    with tempfile.TemporaryDirectory(prefix="mist_bundle_finalize_") as scratch:
+        files |= model_files(bundle.models, paths[best], Path(scratch))
+        publish_files(root, files, renew=True)
 
 
-def _inner_score(status: Path) -> float:
-    score = read_json(status).get("best_score") if status.is_file() else None
-    return float("-inf") if score is None else float(score)
-
-
-def _replace(source: Path, target: Path) -> None:
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".model.", delete=False) as stream:
-        temporary = Path(stream.name)
-    shutil.copyfile(source, temporary)
-    temporary.chmod(source.stat().st_mode)
-    temporary.replace(target)
-
-
-def _write_card(bundle: Path, summary: Summary, best: int, num_folds: int) -> None:
-    card = (bundle / BUNDLE_README).read_text(encoding="utf-8")
-    before, rest = card.split(RESULTS_START)
-    after = rest.split(RESULTS_END)[1]
+def results_text(summary: Summary, best: int, weights: Mapping[int, str]) -> str:
+    """The section of results in the model card."""
     rows = "\n".join(
         f"| {name} | {values['Mean']:.4f} | {values['Std']:.4f} | {values['Median']:.4f} |"
         for name, values in summary.items()
     )
-    text = (
-        f"Out-of-fold predictions of a {num_folds}-fold cross-validation; no case was scored by a model that "
-        "had seen it. "
-        f"Distances in millimetres. model.pt is fold {best}, chosen by its inner validation split.\n\n"
+    scored = ", ".join(f"fold {fold} `{digest[:12]}`" for fold, digest in sorted(weights.items()))
+    return (
+        f"Out-of-fold predictions of a {len(weights)}-fold cross-validation; no case was scored by a model that had "
+        f"seen it. Distances in millimetres. model.pt is fold {best}, chosen by its inner validation split. Weights "
+        f"that were scored, by the first digits of their sha256: {scored}.\n\n"
         f"| class and metric | mean | std | median |\n|---|---|---|---|\n{rows}"
     )
-    write_text(bundle / BUNDLE_README, f"{before}{RESULTS_START}\n{text}\n{RESULTS_END}{after}")

@@ -16,17 +16,19 @@ import yaml
 
 from mist_bundle.artifacts import (
     DATALIST_JSON,
-    HISTORY,
     METADATA_JSON,
     MODEL_PT,
     PLAN_JSON,
     RESULTS_CSV,
-    STATUS,
+    RESULTS_JSON,
     read_json,
     work_dir_of,
 )
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.plan import Plan
+from mist_bundle.runtime.folds.locks import is_held
+from mist_bundle.runtime.folds.manifest import stored_as_model
+from mist_bundle.runtime.folds.state import HISTORY, LOCK, STATUS, has_state
 
 CONFIG_SUFFIXES = (".json", ".yaml", ".yml")
 
@@ -80,6 +82,14 @@ class Fold:
         self.weights = weights
 
     @property
+    def published(self) -> Path | None:
+        """The file of its weights in the bundle: its own, or model.pt where that stands for it; None where none is."""
+        if self.weights.is_file():
+            return self.weights
+        root = self.weights.parent.parent
+        return root / MODEL_PT if f"models/{self.weights.name}" in stored_as_model(root) else None
+
+    @property
     def status_file(self) -> Path:
         """What is known of the training: epochs, best score, what it was started with."""
         return self.folder / STATUS
@@ -117,6 +127,28 @@ class Fold:
         return records
 
     @property
+    def has_state(self) -> bool:
+        """Whether there is a training to go on from."""
+        return has_state(self.folder)
+
+    def is_being_trained(self) -> bool:
+        """Whether a process trains this fold right now."""
+        return is_held(self.folder / LOCK)
+
+    @property
+    def scored(self) -> dict[str, Any] | None:
+        """What its results hold for: the hash of the weights and how they were scored; None where nobody knows.
+
+        Raises:
+            InputError: results.json is damaged.
+        """
+        path = self.results.with_name(RESULTS_JSON)
+        if not path.is_file():
+            return None
+        found = _object(path, read_json(path)).get("derived_from")
+        return None if found is None else _object(path, found)
+
+    @property
     def results(self) -> Path:
         """The scores of the held-out cases."""
         return self.folder / RESULTS_CSV
@@ -134,15 +166,19 @@ class Fold:
 class Bundle:
     """A bundle that was made by mist-bundle, or any other of MONAI's layout.
 
+    Its work folder holds prepared arrays, states of training, predictions and reports.
+
     Args:
         root: its folder.
+        work_dir: its work folder, where that is not the one beside it.
 
     Raises:
         InputError: there is no configs/ folder in it.
     """
 
-    def __init__(self, root: Path | str) -> None:
+    def __init__(self, root: Path | str, work_dir: Path | str | None = None) -> None:
         self.root = Path(root)
+        self.work_dir = work_dir_of(self.root) if work_dir is None else Path(work_dir).absolute()
         if not is_bundle(self.root):
             raise no_bundle(str(root))
 
@@ -229,11 +265,6 @@ class Bundle:
     def model(self) -> Path:
         """The weights that inference uses when it uses only one model."""
         return self.root / MODEL_PT
-
-    @property
-    def work_dir(self) -> Path:
-        """The folder beside the bundle: cache, states of training, predictions, reports."""
-        return work_dir_of(self.root)
 
     def fold(self, number: int) -> Fold:
         """One of its folds."""

@@ -8,18 +8,26 @@ from __future__ import annotations
 import ast
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mist_bundle.bundle import child
 from mist_bundle.bundle.expressions import DATASET_DIR, slot_value
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.overrides import check_overrides, load_configs
-from mist_bundle.errors import InputError, MistBundleError, Problem
+from mist_bundle.errors import InputError, Interrupted, MistBundleError, Problem
 from mist_bundle.runtime.numerics.patch_fit import patch_problem
+
+CHILD = "mist_bundle.bundle.child"
+_GRACE_SECONDS = 60.0  # for a workflow that was told to end
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,11 +46,11 @@ INFERENCE = Workflow(run_id="inference", files=("inference",))
 
 
 class WorkflowFailed(MistBundleError):
-    """A workflow ended with an error; its own output says which."""
+    """A workflow ended with an error; the message says which."""
 
 
 def run_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], processes: int = 1) -> None:
-    """Run a workflow of a bundle and wait for it.
+    """Run a workflow of a bundle and wait for it. It ends when this process ends, whatever ends this one.
 
     Args:
         bundle: its folder.
@@ -53,8 +61,19 @@ def run_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any],
     Raises:
         InputError: no bundle there, or an override that its configuration does not know.
         WorkflowFailed: it ended with an error.
+        Interrupted: a signal told this process to end; the workflow has ended too.
     """
     command = workflow_command(bundle, workflow, overrides, processes)
+    with tempfile.TemporaryDirectory(prefix="mist_bundle_") as folder:
+        reason = Path(folder) / "reason.txt"
+        code = _wait_for(command, _environment(processes, reason))
+        if code == 0:
+            return
+        told = reason.read_text(encoding="utf-8") if reason.is_file() else ""
+    raise WorkflowFailed(f"{bundle}: '{workflow.run_id}' failed: {told or _ended(code)}")
+
+
+def _environment(processes: int, reason: Path) -> dict[str, str]:
     # waiting threads that spin starve the data loader's where cores are few (measured: steps 3 times slower)
     # and a bundle's folder is left as it was found: compiled files in it could not be told from a stranger's
     environment = {
@@ -62,16 +81,50 @@ def run_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any],
         **os.environ,
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        child.PARENT: str(os.getpid()),
+        child.REASON: str(reason),
     }
-    if processes == 1:
-        completed = subprocess.run(command, env=environment, check=False)
-    else:
-        threads = str(max(1, (os.cpu_count() or 1) // processes))
-        completed = subprocess.run(command, env={"OMP_NUM_THREADS": threads, **environment}, check=False)
-    if completed.returncode != 0:
-        raise WorkflowFailed(
-            f"{bundle}: '{workflow.run_id}' ended with exit code {completed.returncode}; what went wrong stands above."
-        )
+    if processes > 1:
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    return environment
+
+
+def _wait_for(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """The exit code of a process; signals that reach this one are handed on to it."""
+    with subprocess.Popen(command, env=dict(environment)) as process:
+        with _signals_raise():
+            try:
+                return process.wait()
+            except child.Interrupted as interruption:
+                number = interruption.number
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        raise Interrupted(number, f"Interrupted by {signal.Signals(number).name}.")
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """While the block runs, a signal that asks this process to end raises Interrupted in it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python hands signals to the main thread only
+        return
+    former = child.raise_on_signals()
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _ended(code: int) -> str:
+    if code >= 0:
+        return f"it ended with exit code {code}; what went wrong stands above."
+    name = signal.Signals(-code).name
+    hint = " The machine's memory may be used up: try a smaller --batch_size or --patch_size." if code == -9 else ""
+    return f"it was ended by {name}.{hint}"
 
 
 def workflow_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], processes: int = 1) -> list[str]:
@@ -84,12 +137,11 @@ def workflow_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, A
     check_overrides(merged, given)
     _check_patch(merged, given)
     config = str(files[0]) if len(files) == 1 else json.dumps([str(file) for file in files])
-    start = [sys.executable]
+    start = [sys.executable, "-m", CHILD]
     if processes > 1:
-        start += ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+        start += ["torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", "-m", CHILD]
     return [
         *start,
-        "-m",
         "monai.bundle",
         "run",
         workflow.run_id,

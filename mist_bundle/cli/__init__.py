@@ -28,14 +28,16 @@ from mist_bundle.cli.menu import (
 from mist_bundle.cli.report import report
 from mist_bundle.cli.sharing import bump, export, pack, push, unpack
 from mist_bundle.cli.trust import audit, make_key, sign, verify
-from mist_bundle.cli.workflows import finalize, predict, preprocess, train
+from mist_bundle.cli.workflows import finalize, predict, preprocess, publish, train
 from mist_bundle.errors import (
     EXIT_INPUT_REFUSED,
+    EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_SOME_CASES_FAILED,
     CaseFailure,
     InputError,
     InstallationError,
+    Interrupted,
     MistBundleError,
     Problem,
 )
@@ -44,7 +46,7 @@ from mist_bundle.runtime.values import did_you_mean
 # the overview shows them so: what one does first stands first
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Data": (phantom, convert_msd, convert_nnunet, convert_csv, analyze),
-    "From data to a trained bundle": (run_all, autoconfig, preprocess, train, evaluate, finalize, report),
+    "From data to a trained bundle": (run_all, autoconfig, preprocess, train, publish, evaluate, finalize, report),
     "With a trained bundle": (predict, finetune, average_weights, export),
     "Results": (choose_postprocessing, postprocess, rank, compare, ensemble),
     "Trust": (audit, verify, sign, make_key),
@@ -91,6 +93,12 @@ def run_verb(name: str, words: list[str]) -> int:
     except InstallationError as error:
         print(str(error), file=sys.stderr)
         return EXIT_INPUT_REFUSED
+    except Interrupted as error:
+        print(f"\n{error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return EXIT_INTERRUPTED
     except MistBundleError as error:
         print(str(error), file=sys.stderr)
         return EXIT_SOME_CASES_FAILED

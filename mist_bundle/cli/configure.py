@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mist_bundle.cli.arguments import takes_options
 from mist_bundle.cli.kinds import BundleFormat, CountOrNone, Device, FileName, Processes, Workers
 from mist_bundle.cli.words import fail_for, optional_path, span, warn
-from mist_bundle.errors import CaseFailure, InputError
+from mist_bundle.errors import CaseFailure, InputError, Interrupted
 from mist_bundle.planning.options import OPTIONS, PlanOptions
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
@@ -24,6 +27,7 @@ def autoconfig(
     workers: Workers = 1,
     format: BundleFormat = "json",
     overwrite: bool = False,
+    overwrite_weights: bool = False,
     **options: Any,
 ) -> None:
     """Look at a data set, decide everything, and write it as a MONAI bundle.
@@ -36,6 +40,7 @@ def autoconfig(
         workers: processes of the analysis, or tcp://host:port of a Dask scheduler.
         format: json, which every consumer reads, or yaml.
         overwrite: replace a bundle that is there already.
+        overwrite_weights: with --overwrite: lose what was trained of that bundle, too.
         **options: options of the planner (planning/options.py).
     """
     from mist_bundle import pipeline
@@ -50,6 +55,7 @@ def autoconfig(
         config_format=format,
         workers=workers,
         overwrite=overwrite,
+        overwrite_weights=overwrite_weights,
     )
     warn(made.warnings)
     print(decisions_text(made.plan))
@@ -101,6 +107,7 @@ def run_all(
     workers: Workers = 1,
     format: BundleFormat = "json",
     overwrite: bool = False,
+    overwrite_weights: bool = False,
     **options: Any,
 ) -> None:
     """Everything: configure, preprocess, train and evaluate every fold, gather the results, predict the test set.
@@ -117,17 +124,18 @@ def run_all(
         workers: processes of the analysis, or tcp://host:port of a Dask scheduler.
         format: json, which every consumer reads, or yaml.
         overwrite: replace a bundle that is there already.
+        overwrite_weights: with --overwrite: lose what was trained of that bundle, too.
         **options: options of the planner (planning/options.py).
     """
     from mist_bundle import pipeline
     from mist_bundle.bundle.generate import bundle_name
-    from mist_bundle.catalog.choice import is_user_code
     from mist_bundle.dataset.spec import DatasetSpec
-    from mist_bundle.report.overlay import draw_examples
 
     bundle = Path(output) / bundle_name(DatasetSpec.from_json(Path(dataset_json)))
     left_out: CaseFailure | None = None
-    if not (resume and bundle.is_dir()):
+    if resume and bundle.is_dir():
+        pipeline.refuse_other_options(bundle, PlanOptions(**options), options)
+    else:
         try:
             autoconfig(
                 dataset_json,
@@ -137,17 +145,35 @@ def run_all(
                 workers=workers,
                 format=format,
                 overwrite=overwrite,
+                overwrite_weights=overwrite_weights,
                 **options,
             )
         except CaseFailure as failure:  # the others go on; the exit code says it at the end
             left_out = failure
+    with _named_when_interrupted(dataset_json, output):
+        _run_all(bundle, options, device=device, predict_test=predict_test, resume=resume, processes=processes)
+    if left_out is not None:
+        raise left_out
+
+
+def _run_all(
+    bundle: Path, options: Mapping[str, Any], *, device: str | None, predict_test: bool, resume: bool, processes: int
+) -> None:
+    """What follows the configuration."""
+    from mist_bundle import pipeline
+    from mist_bundle.catalog.choice import is_user_code
+    from mist_bundle.report.overlay import draw_examples
+
     settings = {"device": device}
     folds = list(range(pipeline.num_folds(bundle)))
     # the audit vouches for released code alone; who names code of their own here vouches for that
     trust = any(is_user_code(str(options.get(name) or "")) for name in ("network", "loss"))
     pipeline.preprocess(bundle, {}, trust=trust)
     pipeline.train(bundle, folds, {**settings, "resume": resume or None}, processes, trust=trust)
-    pipeline.evaluate_folds(bundle, folds, settings, trust=trust)
+    scored = pipeline.evaluated_folds(bundle) if resume else []
+    left = [fold for fold in folds if fold not in scored]
+    if left:
+        pipeline.evaluate_folds(bundle, left, settings, trust=trust)
     results = pipeline.finalize(bundle)
     predictions = pipeline.work_dir_of(bundle) / "predictions"
     count = pipeline.predict_test_set(bundle, predictions, settings, trust=trust) if predict_test else 0
@@ -157,8 +183,17 @@ def run_all(
     print(f"Predictions: {pipeline.work_dir_of(bundle)}/fold_*/predictions (each case by a model that had not seen it)")
     if count:
         print(f"Test set:    {predictions} ({count} cases)")
-    if left_out is not None:
-        raise left_out
+
+
+@contextmanager
+def _named_when_interrupted(dataset_json: str, output: str) -> Iterator[None]:
+    """Say how to go on when a signal ends the block."""
+    try:
+        yield
+    except Interrupted as interruption:
+        words = ["python", "-m", "mist_bundle", "run_all", dataset_json, "--output", output, "--resume"]
+        first = str(interruption).partition(" Go on with: ")[0]
+        raise Interrupted(interruption.number, f"{first} Go on with: {shlex.join(words)}") from interruption
 
 
 def _report(bundle: Path) -> str:

@@ -216,7 +216,7 @@ def classes_of(
 def _evaluate_bundle(bundle: Path, fold: Any, how: ScoreSettings, settings: Mapping[str, Any], trust: bool) -> None:
     from mist_bundle import pipeline
 
-    wanted = fold_numbers(fold, pipeline.num_folds(bundle))
+    wanted = None if fold == "all" else fold_numbers(fold, pipeline.num_folds(bundle))
     scoring = {
         "metrics": list(how.metrics),
         "metric_options": {name: dict(values) for name, values in how.options.items()} or None,
@@ -224,9 +224,15 @@ def _evaluate_bundle(bundle: Path, fold: Any, how: ScoreSettings, settings: Mapp
         "one_empty": how.empty.one,
         "empty_distance_mm": how.empty.distance_mm,
     }
-    pipeline.evaluate_folds(bundle, wanted, {**scoring, **settings}, trust=trust)
-    for one in wanted:
+    evaluated = pipeline.evaluate_folds(bundle, wanted, {**scoring, **settings}, trust=trust)
+    left = sorted(set(range(pipeline.num_folds(bundle))) - set(evaluated)) if wanted is None else []
+    warn([Problem(f"fold {one}", f"has no weights yet; train it: {_train_command(bundle, one)}") for one in left])
+    for one in evaluated:
         print(f"Fold {one}: {pipeline.work_dir_of(bundle) / f'fold_{one}' / 'results.csv'}")
+
+
+def _train_command(bundle: Path, fold: int) -> str:
+    return f"python -m mist_bundle train {bundle} --fold {fold}"
 
 
 def _refuse_overrides(given: Mapping[str, Any]) -> None:

@@ -32,6 +32,7 @@ def finetune(
     workers: Workers = 1,
     format: BundleFormat = "json",
     overwrite: bool = False,
+    overwrite_weights: bool = False,
     **options: Any,
 ) -> None:
     """Make a bundle for new data whose training begins from the weights of another bundle.
@@ -46,6 +47,7 @@ def finetune(
         workers: processes of the analysis, or tcp://host:port of a Dask scheduler.
         format: json, which every consumer reads, or yaml.
         overwrite: replace a bundle that is there already.
+        overwrite_weights: with --overwrite: lose what was trained of that bundle, too.
         **options: how weights are carried over, and options of the planner.
         recipe: name from `mist-bundle recipes`; the source's by default.
         patch_size: voxels, in place of the source's.
@@ -69,6 +71,7 @@ def finetune(
         config_format=format,
         workers=workers,
         overwrite=overwrite,
+        overwrite_weights=overwrite_weights,
     )
     configured = made.configured
     warn(configured.warnings)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from mist_bundle.cli.kinds import Device, FileName, Folds, Processes
-from mist_bundle.cli.words import absolute, bundle_folder, fold_numbers, warn
+from mist_bundle.cli.kinds import ALL, Device, FileName, Folds, Processes
+from mist_bundle.cli.words import absolute, bundle_folder, fold_numbers, optional_path, warn
 from mist_bundle.runtime.settings import SETTINGS
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
@@ -42,18 +42,21 @@ def train(
     device: Device | None = None,
     processes: Processes = 1,
     dataset_dir: FileName | None = None,
+    overwrite: bool = False,
     trust: bool = False,
     **overrides: Any,
 ) -> None:
-    """Train a bundle.
+    """Train a bundle. The best weights of a fold are published, into models/, when its training ends.
 
     Args:
         bundle: the bundle's folder.
         fold: a fold, several (0,1), or all.
-        resume: go on after the last finished epoch; folds that are complete are passed over.
+        resume: go on after the last finished epoch, with the settings that the fold was begun with; more --epochs
+            extend it. Folds that are complete are passed over.
         device: cpu, cuda or cuda:1.
         processes: GPUs (or CPU processes) that train together.
         dataset_dir: folder of the cases, where it is not the one the bundle was made from.
+        overwrite: train folds anew that were trained before; what was trained is lost.
         trust: run a bundle that does not pass `audit`.
         **overrides: any id of train.json: epochs, steps_per_epoch, batch_size, patch_size, learning_rate …
     """
@@ -61,8 +64,30 @@ def train(
 
     path = bundle_folder(bundle)
     settings = {"resume": resume or None, "device": device, "dataset_dir": absolute(dataset_dir), **overrides}
-    pipeline.train(path, fold_numbers(fold, pipeline.num_folds(path)), settings, processes, trust=trust)
+    folds = fold_numbers(fold, pipeline.num_folds(path))
+    pipeline.train(path, folds, settings, processes, overwrite=overwrite, trust=trust)
     print(f"Best weights: {path / 'models'}\nLogs and last checkpoints: {pipeline.work_dir_of(path)}")
+
+
+def publish(bundle: FileName, fold: Folds = ALL, work_dir: FileName | None = None, trust: bool = False) -> None:
+    """Put the best weights of a training into the bundle, also those of one that was interrupted or still runs.
+
+    A training does so by itself when it ends. Weights, their safetensors copy, card and manifest change together or not
+    at all.
+
+    Args:
+        bundle: the bundle's folder.
+        fold: a fold, several (0,1), or all that there are weights of.
+        work_dir: where they were trained, if that is not the folder beside the bundle.
+        trust: publish into a bundle that does not pass `audit`.
+    """
+    from mist_bundle import pipeline
+
+    path = bundle_folder(bundle)
+    folds = None if fold == ALL else fold_numbers(fold, pipeline.num_folds(path))
+    changed = pipeline.publish(path, folds, work_dir=optional_path(work_dir), trust=trust)
+    for number, names in changed.items():
+        print(f"Fold {number}: {', '.join(names) if names else 'its best weights were there already'}")
 
 
 def finalize(bundle: FileName) -> None:

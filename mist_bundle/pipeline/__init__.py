@@ -4,17 +4,19 @@ Each takes plain values, raises InputError or CaseFailure, returns what was made
 """
 
 from mist_bundle.artifacts import work_dir_of
+from mist_bundle.pipeline.asked_again import refuse_other_options
 from mist_bundle.pipeline.configure import Analyzed, Configured, analyze_dataset, autoconfig
 from mist_bundle.pipeline.finetune import FineTuned, average_weights, finetune
 from mist_bundle.pipeline.predict import predict, predict_test_set
 from mist_bundle.pipeline.results import (
     choose_postprocessing,
+    evaluated_folds,
     finalize,
     probability_channels,
     report,
     scored_classes,
 )
-from mist_bundle.pipeline.workflows import evaluate_folds, num_folds, preprocess, train
+from mist_bundle.pipeline.workflows import evaluate_folds, num_folds, preprocess, publish, train
 
 __all__ = [
     "Analyzed",
@@ -25,6 +27,7 @@ __all__ = [
     "average_weights",
     "choose_postprocessing",
     "evaluate_folds",
+    "evaluated_folds",
     "finalize",
     "finetune",
     "num_folds",
@@ -32,6 +35,8 @@ __all__ = [
     "predict_test_set",
     "preprocess",
     "probability_channels",
+    "publish",
+    "refuse_other_options",
     "report",
     "scored_classes",
     "train",

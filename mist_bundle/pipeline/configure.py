@@ -37,6 +37,7 @@ from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.parallel import map_cases
+from mist_bundle.pipeline.trained_work import forget, refuse_to_lose
 from mist_bundle.planning.checks import check_data_options, check_options
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.plan import Plan, make_plan
@@ -67,6 +68,7 @@ def autoconfig(
     config_format: str = "json",
     workers: int | str = 1,
     overwrite: bool = False,
+    overwrite_weights: bool = False,
     adapt: Adapt | None = None,
 ) -> Configured:
     """Check, measure, decide, and write the bundle.
@@ -80,6 +82,7 @@ def autoconfig(
         config_format: "json" or "yaml".
         workers: processes of the analysis, or the address of a Dask scheduler.
         overwrite: replace a bundle that is there.
+        overwrite_weights: lose what was trained of it, too.
         adapt: changes the plan and adds files to the bundle, before anything is written.
 
     Raises:
@@ -87,7 +90,9 @@ def autoconfig(
     """
     checked = _checked(dataset_json, options, output, fold_by, fold_file)
     options, spec, found = checked.options, checked.spec, checked.found
-    refuse_existing(output / bundle_name(spec), overwrite=overwrite)
+    target = output / bundle_name(spec)
+    refuse_existing(target, overwrite=overwrite)
+    refuse_to_lose(target, overwrite_weights=overwrite_weights)
     fingerprint = analyze(spec, found.cases, workers=workers, excluded=found.problems)
     excluded = fingerprint.excluded
     used_ids = {case.id for case in fingerprint.cases}
@@ -113,6 +118,7 @@ def autoconfig(
         extra_files=extra_files,
         untried=_untried(options),
     )
+    forget(target)  # states of another plan are none of this one
     bundle = generate_bundle(given, output, config_format=config_format, overwrite=overwrite)
     write_json(work_dir_of(bundle) / FINGERPRINT_JSON, fingerprint.to_json())
     return Configured(

@@ -13,8 +13,8 @@ from mist_bundle.bundle.launch import INFERENCE, run_workflow
 from mist_bundle.dataset.cases import Case, match_prediction_inputs
 from mist_bundle.dataset.prediction_case import check_prediction_case
 from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.pipeline.workflows import open_to_run
 from mist_bundle.planning.plan import Plan
-from mist_bundle.trust.audit import require_audited
 
 
 def predict(
@@ -51,7 +51,7 @@ def predict(
         InputError: nothing can be predicted.
         CaseFailure: some cases could not be read or were not predicted; the others were.
     """
-    require_audited(bundle, trust=trust)
+    open_to_run(bundle, trust=trust)
     plan = Bundle(bundle).plan
     found = match_prediction_inputs(source, plan.channel_names)
     if not found.cases:
@@ -89,7 +89,7 @@ def _predict_cases(bundle: Path, cases: Sequence[Case], settings: Mapping[str, A
 
 def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> int:
     """Predict the unlabelled cases that the bundle's datalist names; returns how many there are."""
-    require_audited(bundle, trust=trust)
+    open_to_run(bundle, trust=trust)
     cases = Bundle(bundle).datalist.testing
     if cases:
         run_workflow(bundle, INFERENCE, {"output_dir": str(output.absolute()), **overrides})

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 from mist_bundle.artifacts import (
     POSTPROCESSING_JSON,
     RESULTS_CSV,
+    dump_json,
     refuse_existing,
     work_dir_of,
     write_json,
 )
 from mist_bundle.bundle.finalize import finalize_bundle
-from mist_bundle.bundle.folder import Bundle
-from mist_bundle.errors import CaseFailure, Problem
+from mist_bundle.bundle.folder import Bundle, Fold
+from mist_bundle.bundle.publish import finish_publication, publish_files
+from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.runtime.folds.files import sha256_of
 
 if TYPE_CHECKING:
     from mist_bundle.evaluation.change import Change
@@ -36,21 +39,63 @@ def finalize(bundle: Path) -> Path:
         The results.csv.
 
     Raises:
-        InputError: a fold has not been trained and evaluated yet.
+        InputError: a fold has not been trained and evaluated yet, or its weights were replaced since.
         CaseFailure: a case was not scored in its fold; the others are gathered, and results.json names it.
     """
     from mist_bundle.evaluation.gather import failed_cases, gather_folds, write_results
 
+    finish_publication(bundle)
     folder = Bundle(bundle)
+    weights = scored_weights(folder)
     tables = [fold.results for fold in folder.folds()]
     rows = gather_folds(tables)
     failed = failed_cases(tables, rows, [case.id for case in folder.datalist.training])
     results = folder.work_dir / RESULTS_CSV
-    summary = write_results(results, rows, failed)
-    finalize_bundle(bundle, folder.work_dir, folder.datalist.num_folds, summary)
+    summary = write_results(results, rows, failed, {"weights": {str(fold): one for fold, one in weights.items()}})
+    finalize_bundle(bundle, summary, weights)
     if failed:
         raise CaseFailure([Problem(name, message) for name, message in sorted(failed.items())], len(rows) + len(failed))
     return results
+
+
+def scored_weights(bundle: Bundle) -> dict[int, str]:
+    """The hash of each fold's weights, which its scores and predictions were made by.
+
+    Raises:
+        InputError: naming every fold that was not trained or evaluated, or whose weights were replaced since.
+    """
+    problems, weights = [], {}
+    for fold in bundle.folds():
+        command = f"python -m mist_bundle evaluate {bundle.root} --fold {fold.number}"
+        if fold.published is None:
+            problems.append(Problem(str(fold.weights), "is not there. Train and evaluate this fold first."))
+        elif not fold.results.is_file():
+            problems.append(Problem(str(fold.results), f"is not there. Evaluate this fold first: {command}"))
+        elif not are_scores_of(fold):
+            message = f"holds scores of other weights than models/{fold.weights.name}, which was replaced since."
+            problems.append(Problem(str(fold.results), f"{message} Evaluate this fold again: {command}"))
+        else:
+            weights[fold.number] = sha256_of(fold.published)
+    if problems:
+        raise InputError(problems)
+    return weights
+
+
+def evaluated_folds(bundle: Path) -> list[int]:
+    """The folds whose results are those of the weights that are in the bundle now."""
+    return [fold.number for fold in Bundle(bundle).folds() if are_scores_of(fold)]
+
+
+def are_scores_of(fold: Fold) -> bool:
+    """Whether a fold's results are those of the weights that are in the bundle now."""
+    weights = fold.published
+    if weights is None or not fold.results.is_file():
+        return False
+    scored = fold.scored
+    if scored is not None and scored.get("weights"):
+        return bool(scored["weights"] == sha256_of(weights))
+    # scored by scripts that did not say it yet
+    return fold.results.stat().st_mtime_ns >= weights.stat().st_mtime_ns
 
 
 def scored_classes(bundle: Path) -> Classes:
@@ -96,16 +141,16 @@ def choose_postprocessing(
         The choice, what it changes, and the folder that tells all that was tried.
 
     Raises:
-        InputError: a fold was not evaluated, or a case cannot be scored.
+        InputError: a fold was not evaluated, its weights were replaced since, or a case cannot be scored.
     """
     from mist_bundle.bundle.launch import configured_dataset_dir
-    from mist_bundle.bundle.manifest import write_manifest
     from mist_bundle.evaluation.change import check_weights, measure_change
     from mist_bundle.evaluation.choose_postprocessing import ScoreTable, choose, default_candidates
     from mist_bundle.evaluation.out_of_fold import held_out_cases
     from mist_bundle.evaluation.postprocess import write_change
 
     checked = check_weights(settings, weights)
+    digests = scored_weights(Bundle(bundle))
     cases = held_out_cases(bundle, work_dir_of(bundle), dataset_dir or configured_dataset_dir(bundle))
     foreground = [label for label in scored_classes(bundle).labels or () if label]
     pairs = [case.pair for case in cases]
@@ -117,9 +162,9 @@ def choose_postprocessing(
     folder = work_dir_of(bundle) / "postprocessing"
     write_change(folder, before, after, change, checked)
     content = {**chosen.to_json(), "metrics": list(settings.metrics), "weights": checked}
+    content["derived_from"] = {str(fold): digest for fold, digest in digests.items()}
     write_json(folder / "choice.json", {**content, "candidates": list(chosen.candidates)})
-    write_json(bundle / POSTPROCESSING_JSON, content)
-    write_manifest(bundle)
+    publish_files(bundle, {POSTPROCESSING_JSON: dump_json(content).encode("utf-8")}, renew=True)
     return chosen, change, folder
 
 

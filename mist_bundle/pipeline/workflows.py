@@ -1,15 +1,26 @@
-"""Run the workflows of a bundle on the cases it was made from: preprocess, train, evaluate."""
+"""Run the workflows of a bundle on the cases it was made from: preprocess, train, publish, evaluate."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import EVALUATING, PREPROCESS, TRAINING, run_workflow
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.bundle.publish import finish_publication, publish_weights
+from mist_bundle.errors import InputError, Interrupted, Problem
+from mist_bundle.pipeline.training_state import Resumed, check_fold, settings_overrides
+from mist_bundle.runtime.folds.state import discard
 from mist_bundle.trust.audit import require_audited
+
+
+def open_to_run(bundle: Path, *, trust: bool = False, work_dir: Any = None) -> Bundle:
+    """The bundle, if it may be run: what passes the audit, or with `trust`. An interrupted publication is finished."""
+    finish_publication(bundle)
+    require_audited(bundle, trust=trust)
+    return Bundle(bundle, work_dir)
 
 
 def num_folds(bundle: Path) -> int:
@@ -19,42 +30,157 @@ def num_folds(bundle: Path) -> int:
 
 def preprocess(bundle: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> None:
     """Fill the cache of prepared arrays. As all that runs a bundle: only what passes the audit, or with `trust`."""
-    require_audited(bundle, trust=trust)
+    open_to_run(bundle, trust=trust)
     run_workflow(bundle, PREPROCESS, overrides)
 
 
 def train(
-    bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1, *, trust: bool = False
+    bundle: Path,
+    folds: Sequence[int],
+    overrides: Mapping[str, Any],
+    processes: int = 1,
+    *,
+    overwrite: bool = False,
+    trust: bool = False,
 ) -> None:
-    """Train the given folds, one after the other. With resume, folds that are complete are passed over."""
-    require_audited(bundle, trust=trust)
-    _check_folds(bundle, folds)
-    for fold in folds:
-        if overrides.get("resume") and _is_complete(bundle, fold, overrides):
+    """Train the given folds, one after the other, and publish the best weights of each when it ends.
+
+    Args:
+        bundle: its folder.
+        folds: which.
+        overrides: ids of train.json; with "resume", a fold goes on where it stands, and one that is complete is passed
+            over.
+        processes: that train together.
+        overwrite: train folds anew that were trained before; their states are lost.
+        trust: run a bundle that does not pass the audit.
+
+    Raises:
+        InputError: naming every fold that was trained before without `resume` or `overwrite`, that was begun with other
+            settings, or that another process trains.
+        WorkflowFailed: a training failed.
+        Interrupted: a signal ended it; its state is kept.
+    """
+    opened = open_to_run(bundle, trust=trust, work_dir=overrides.get("work_dir"))
+    _check_folds(opened, folds)
+    resume = bool(overrides.get("resume"))
+    given = {key: value for key, value in overrides.items() if value is not None}
+    plans: dict[int, Resumed] = {}
+    problems: list[Problem] = []
+    for number in folds:
+        plans[number], found = check_fold(opened, number, given, resume=resume, overwrite=overwrite)
+        problems += found
+    if problems:
+        raise InputError(problems)
+    for number in folds:
+        fold = opened.fold(number)
+        if plans[number] is Resumed.COMPLETE:
+            publish_weights(bundle, fold)
             continue
-        run_workflow(bundle, TRAINING, {"fold": fold, **overrides}, processes)
+        if overwrite and not resume:
+            discard(fold.folder)
+        try:
+            settings = settings_overrides(opened, given)
+            run_workflow(bundle, TRAINING, {"fold": number, **given, **settings}, processes)
+        except Interrupted as interruption:
+            message = f"{interruption} {_go_on(opened, number, given, processes)}"
+            raise Interrupted(interruption.number, message) from interruption
+
+
+def publish(
+    bundle: Path, folds: Sequence[int] | None = None, *, work_dir: Path | None = None, trust: bool = False
+) -> dict[int, list[str]]:
+    """Put the best weights of folds into the bundle, whether their trainings have ended or not.
+
+    Args:
+        bundle: its folder.
+        folds: which; None for all that there are weights of.
+        work_dir: where they were trained, if that is not the folder beside the bundle.
+        trust: publish into a bundle that does not pass the audit.
+
+    Returns:
+        Fold -> paths in the bundle that changed; empty where they were there already.
+
+    Raises:
+        InputError: naming every fold that has no weights to publish.
+    """
+    opened = open_to_run(bundle, trust=trust, work_dir=work_dir)
+    begun = [fold.number for fold in opened.folds() if (fold.status or {}).get("best")]
+    folds = begun if folds is None else folds
+    _check_folds(opened, folds)
+    problems = [
+        Problem(f"fold {number}", f"has no weights to publish: nothing of it was trained in {opened.work_dir}.")
+        for number in folds
+        if number not in begun
+    ]
+    if not folds:
+        problems = [Problem(str(opened.work_dir), "holds no training whose weights could be published.")]
+    if problems:
+        raise InputError(problems)
+    return {number: publish_weights(bundle, opened.fold(number)) for number in folds}
 
 
 def evaluate_folds(
-    bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], processes: int = 1, *, trust: bool = False
-) -> None:
-    """Predict and score the held-out cases of the given folds."""
-    require_audited(bundle, trust=trust)
-    _check_folds(bundle, folds)
-    for fold in folds:
-        run_workflow(bundle, EVALUATING, {"fold": fold, **overrides}, processes)
+    bundle: Path,
+    folds: Sequence[int] | None,
+    overrides: Mapping[str, Any],
+    processes: int = 1,
+    *,
+    trust: bool = False,
+) -> list[int]:
+    """Predict and score the held-out cases of folds.
+
+    Args:
+        bundle: its folder.
+        folds: which; None for all that were trained.
+        overrides: ids of evaluate.json.
+        processes: that share the cases.
+        trust: run a bundle that does not pass the audit.
+
+    Returns:
+        The folds that were evaluated.
+
+    Raises:
+        InputError: a fold that was asked for has no weights, or none has.
+    """
+    opened = open_to_run(bundle, trust=trust)
+    trained = trained_folds(opened)
+    wanted = trained if folds is None else list(folds)
+    _check_folds(opened, wanted)
+    problems = [
+        Problem(f"fold {number}", f"has no weights yet: {opened.fold(number).weights} is not there. Train it first.")
+        for number in wanted
+        if number not in trained
+    ]
+    if not wanted:
+        problems = [Problem(str(bundle), "has no trained fold. Train one first: python -m mist_bundle train.")]
+    if problems:
+        raise InputError(problems)
+    for number in wanted:
+        fold = opened.fold(number)
+        stored = {} if fold.published == fold.weights else {"ckpt_path": str(fold.published)}
+        run_workflow(bundle, EVALUATING, {"fold": number, **stored, **overrides}, processes)
+    return wanted
 
 
-def _check_folds(bundle: Path, folds: Sequence[int]) -> None:
-    count = num_folds(bundle)
+def trained_folds(bundle: Bundle) -> list[int]:
+    """The folds whose weights are in the bundle."""
+    return [fold.number for fold in bundle.folds() if fold.published is not None]
+
+
+def _check_folds(bundle: Bundle, folds: Sequence[int]) -> None:
+    count = bundle.datalist.num_folds
     wrong = [fold for fold in folds if not 0 <= fold < count]
     if wrong:
         raise InputError(Problem("--fold", f"is {wrong}; this bundle has the folds 0 to {count - 1}, or 'all'."))
 
 
-def _is_complete(bundle: Path, fold: int, overrides: Mapping[str, Any]) -> bool:
-    status = Bundle(bundle).fold(fold).status
-    if status is None:
-        return False
-    stopped = status.get("stopped_early") and "early_stopping" not in overrides
-    return bool(stopped or status["epoch"] >= int(overrides.get("epochs") or status["epochs"]))
+def _go_on(bundle: Bundle, fold: int, given: Mapping[str, Any], processes: int) -> str:
+    """What an interrupted training kept, and the command that goes on with it."""
+    status = bundle.fold(fold).status
+    kept = f"epoch {status['epoch']} of {status['epochs']} is kept" if status else "no epoch had ended"
+    words = ["python", "-m", "mist_bundle", "train", str(bundle.root), "--fold", str(fold), "--resume"]
+    for key, value in given.items():
+        if key != "resume":
+            words += [f"--{key}", str(value)]
+    words += ["--processes", str(processes)] if processes > 1 else []
+    return f"Fold {fold}: {kept}. Go on with: {shlex.join(words)}"

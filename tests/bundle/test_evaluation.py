@@ -15,6 +15,7 @@ from mist_bundle import cli, pipeline
 from mist_bundle.artifacts import read_json, work_dir_of
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK
 from mist_bundle.evaluation.out_of_fold import held_out_cases
+from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.runtime.metrics.case import METRICS
 from mist_bundle.runtime.metrics.table import read_results
 from mist_bundle.runtime.postprocessing.strategy import apply_strategy, parse_strategy
@@ -56,7 +57,9 @@ def test_bundle_scores_as_files_are_scored(
     capsys.readouterr()
     assert cli.main(["evaluate", *words]) == EXIT_OK
     assert output.read_bytes() == (fold / "results.csv").read_bytes()
-    assert output.with_suffix(".json").read_bytes() == (fold / "results.json").read_bytes()
+    scored = read_json(fold / "results.json")
+    assert scored.pop("derived_from")["weights"] == sha256_of(evaluated / "models/fold_0.pt")
+    assert read_json(output.with_suffix(".json")) == scored
     values = [value for row in read_results(output) for name, value in row.items() if name != "id"]
     assert len(values) == 3 * len(names) * len(read_json(evaluated / "configs/plan.json")["final_classes"])
     assert len(set(values)) > len(names), "not every case is a special one"

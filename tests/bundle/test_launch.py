@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from mist_bundle.bundle.launch import EVALUATING, INFERENCE, TRAINING, workflow_command
+from mist_bundle.bundle.launch import CHILD, EVALUATING, INFERENCE, TRAINING, workflow_command
 from mist_bundle.errors import InputError
 
 
 def test_one_process_is_a_plain_monai_command(fresh_bundle: Path) -> None:
     command = workflow_command(fresh_bundle, INFERENCE, {"split": "all", "device": None})
     config = str(fresh_bundle / "configs" / "inference.json")
-    expected = [sys.executable, "-m", "monai.bundle", "run", "inference", "--config_file", config, "--split", "all"]
-    assert command == expected
+    start = [sys.executable, "-m", CHILD, "monai.bundle", "run", "inference"]
+    assert command == [*start, "--config_file", config, "--split", "all"]
 
 
 def test_overlay_and_several_processes(fresh_bundle: Path) -> None:

@@ -65,6 +65,7 @@ def evaluate_config(plan: Plan) -> Config:
                 labels=list(plan.labels),
                 **({} if plan.ignore_label is None else {"ignore_label": plan.ignore_label}),
                 rank="@rank",
+                scored_weights="@ckpt_path",
             ),
         ],
         "run": [expressions.RUN_FOLD_EVALUATOR],

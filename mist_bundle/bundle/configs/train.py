@@ -12,14 +12,21 @@ from mist_bundle.catalog.schedules import SCHEDULES
 from mist_bundle.planning.plan import Plan
 
 METRIC = "val_mean_dice"
+# settings that a training may go on with others of: where it runs and lies, and how long
+OF_THE_MACHINE = frozenset(
+    {
+        *("fold_dir", "output_dir", "models_dir", "fold", "epochs", "early_stopping", "sw_batch_size", "patch_divisor"),
+        *("device", "resume", "workers", "rank", "world_size", "compile", "batch_size_per_process"),
+    }
+)
 
 
 def train_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -> Config:
     """The complete train.json of a plan (arguments as in parts.header)."""
     return {
         **parts.header(name, bundle_id, dataset_dir),
-        **_settings(plan),
-        **_model(plan),
+        **(settings := _settings(plan)),
+        **_model(plan, settings),
         "train": _train(plan),
         "validate": _validate(plan),
         "initialize": initialize(),
@@ -95,7 +102,7 @@ def _optimisation(plan: Plan) -> Config:
     }
 
 
-def _model(plan: Plan) -> Config:
+def _model(plan: Plan, settings: Config) -> Config:
     return {
         "network_def": parts.network(plan, training=True),
         "network": expressions.NETWORK_ON_DEVICE,
@@ -121,7 +128,7 @@ def _model(plan: Plan) -> Config:
         },
         "evaluated_network": expressions.EVALUATED_NETWORK,
         **_transfer(plan),
-        "checkpoints": _checkpoints(),
+        "checkpoints": _checkpoints(settings),
     }
 
 
@@ -147,7 +154,7 @@ def _transfer(plan: Plan) -> Config:
     return transfer
 
 
-def _checkpoints() -> Config:
+def _checkpoints(settings: Config) -> Config:
     return script(
         "handlers.checkpoints.CheckpointKeeper",
         network="@network",
@@ -165,6 +172,10 @@ def _checkpoints() -> Config:
         early_stopping="@early_stopping",
         resume="@resume",
         rank="@rank",
+        settings={name: f"@{name}" for name in settings if name not in OF_THE_MACHINE},
+        plan="@bundle_id",
+        datalist_path="@datalist",
+        overrides={},
     )
 
 

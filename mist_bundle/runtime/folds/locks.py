@@ -62,14 +62,7 @@ class Lock:
             return False
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            _lock(handle)
-        except OSError as error:
-            os.close(handle)
-            if isinstance(error, (BlockingIOError, PermissionError)):
-                return False
-            raise
-        if not _is_at(handle, self.path):  # its former holder removed it meanwhile
+        if not _lock(handle) or not _is_at(handle, self.path):  # or its former holder removed it meanwhile
             os.close(handle)
             return False
         note = json.dumps({"process": os.getpid(), "host": socket.gethostname()}).encode()
@@ -90,6 +83,20 @@ class Lock:
         _held.discard(self.path.absolute())
 
 
+def is_held(path: Path) -> bool:
+    """Whether some process holds the lock of a file right now."""
+    if path.absolute() in _held:
+        return True  # opening and closing the file here would let go of it
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:
+        return False  # nobody made it, or nobody may take it
+    try:
+        return not _lock(handle)
+    finally:
+        os.close(handle)
+
+
 @contextmanager
 def locked(path: Path, wait_seconds: float = 0.0, *, remove: bool = False) -> Iterator[None]:
     """Hold the lock of a file while the block runs.
@@ -105,11 +112,15 @@ def locked(path: Path, wait_seconds: float = 0.0, *, remove: bool = False) -> It
         lock.release(remove=remove)
 
 
-def _lock(handle: int) -> None:
-    if sys.platform == "win32":
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-    else:
-        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _lock(handle: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
 
 
 def _is_at(handle: int, path: Path) -> bool:

@@ -44,7 +44,7 @@ _NAMES = re.compile(r"models/[\w-][\w.-]*|docs/README\.md|configs/(metadata|post
 Content = bytes | Path | None
 
 
-class PublicationError(Exception):
+class PublicationError(RuntimeError):
     """A bundle cannot be published to; the message says which file and why."""
 
 

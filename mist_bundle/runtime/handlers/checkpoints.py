@@ -1,45 +1,67 @@
-"""Best weights for users, and everything needed to go on for ourselves, both written atomically.
+"""Best weights for users, and everything to go on with for ourselves, in the work folder until they are published.
 
-`models/fold_K.pt` and `models/model.pt` hold a plain state dict of the best weights. `last.pt` in the work folder holds
-network, optimizer, schedule, averaged weights, random states, the loader's position and the best score, so that a run
-that was stopped ends with the same weights as one that was not. MONAI's CheckpointSaver restores neither the best score
-nor the random states, and its first validation after a resume overwrites the best weights.
+`best_N.pt` is a plain state dict of the best weights, which were those of epoch N. `last.pt` holds network, optimizer,
+schedule, averaged weights, random states, the loader's position, the best score, the settings that the training was
+started with, and which file the best weights are in, so that a run that was stopped at any moment ends with the same
+weights as one that was not. MONAI's CheckpointSaver restores neither the best score nor the random states, and its
+first validation after a resume overwrites the best weights.
+
+The bundle changes only when the training ends, in one step (see ../folds/publication.py).
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
 import random
-import tempfile
-from collections.abc import Sequence
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 from ignite.engine import Engine, Events
 
-from .published import refresh_manifest, safetensors_path, write_safetensors
+from ..folds.files import sha256_of, sha256_of_bytes, write_json, write_whole
+from ..folds.locks import Lock, LockedError
+from ..folds.publish_weights import publish_fold
+from ..folds.state import (
+    BEST_PATTERN,
+    LAST,
+    LOCK,
+    PREVIOUS,
+    STATUS,
+    best_name,
+    differences,
+    differences_text,
+    has_state,
+    move_aside,
+    plain,
+)
 
 logger = logging.getLogger(__name__)
 
-LAST = "last.pt"
-STATUS = "status.json"
+
+class TrainingRefusedError(ValueError):
+    """A training cannot begin, or go on, as it was asked for; the message says what to do."""
 
 
 class CheckpointKeeper:
-    """Keep the best and the last state of a training, and resume from the last.
+    """Keep the best and the last state of a training, resume from the last, and publish the best at the end.
 
     Args:
         network: what is trained; may be wrapped for several processes.
         optimizer: its optimizer.
         lr_scheduler: its learning-rate schedule.
         loader: the training loader; its `state_dict()` is kept and `set_epoch()` is called before each epoch.
-        fold_dir: folder in the work folder for last.pt and status.json.
-        best_paths: files that the best weights are written to.
+        fold_dir: folder in the work folder for the state.
+        best_paths: the fold's weights in the bundle, models/fold_K.pt; further ones follow from it.
         averaged_network: the moving average of the weights, if there is one: it is what is validated and kept as best.
         metric: name of the evaluator's metric, the greater the better. Without validation the last weights are best.
         training_only_keys: parts of parameter names that only training needs (auxiliary heads), left out of the
@@ -47,6 +69,10 @@ class CheckpointKeeper:
         early_stopping: validations without a better score after which the training ends; 0 for never.
         resume: go on from last.pt where there is one.
         rank: only rank 0 writes.
+        settings: what the weights follow from, by name; a training goes on only with those that it was started with.
+        plan: identity of the plan that the settings belong to.
+        datalist_path: the list of cases; another one is another training.
+        overrides: further ids that were given on the command line, with what tells their values apart.
     """
 
     def __init__(
@@ -63,13 +89,17 @@ class CheckpointKeeper:
         early_stopping: int = 0,
         resume: bool | str = False,
         rank: int = 0,
+        settings: Mapping[str, Any] | None = None,
+        plan: str = "",
+        datalist_path: str = "",
+        overrides: Mapping[str, str] | None = None,
     ) -> None:
         self.network = network
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.loader = loader
         self.fold_dir = Path(fold_dir)
-        self.best_paths = [Path(path) for path in best_paths]
+        self.weights_path = Path(best_paths[0])
         self.averaged_network = averaged_network
         self.metric = metric
         self.training_only_keys = tuple(training_only_keys)
@@ -78,9 +108,17 @@ class CheckpointKeeper:
         self.early_stopping = early_stopping
         self.resume = resume in (True, "true")  # the command line of monai.bundle hands over `true` as a word
         self.rank = rank
+        self.settings = _all_settings(settings, plan, datalist_path, overrides)
         self.best_score = float("-inf")
         self.best_epoch = 0
+        self.best_digest = ""
         self.validations_since_best = 0
+        self._lock = Lock(self.fold_dir / LOCK)
+        self._watched = metric  # what chooses the best weights
+        self._kept_epoch = 0  # of last.pt
+        self._kept_best: set[int] = set()  # epochs of the best weights that last.pt and previous.pt name
+        self._last_is_damaged = False
+        self._former_handlers: dict[int, Any] = {}
 
     def attach(self, trainer: Engine, evaluator: Engine | None = None) -> None:
         """Register with trainer and evaluator and, if asked to, restore the last state.
@@ -90,23 +128,61 @@ class CheckpointKeeper:
             evaluator: the SupervisedEvaluator whose metric chooses the best weights; None keeps the last ones.
 
         Raises:
-            ValueError: the run to be resumed is already complete, or is to stop early with nothing to watch.
+            TrainingRefusedError: the fold is being trained by another process, the run to be resumed is complete or was
+                started with other settings, or it is to stop early with nothing to watch.
         """
         if evaluator is None and self.early_stopping > 0:
-            raise ValueError(
+            raise TrainingRefusedError(
                 f"early_stopping is {self.early_stopping}, but no case is held back to watch (the fold has no inner "
                 "validation). Pass --early_stopping 0, or make the bundle with a --val_fraction above 0."
             )
-        last = self.fold_dir / LAST
-        if self.resume and last.is_file():
-            self._restore(trainer, last)
-        elif last.is_file():
-            logger.info("A new training: %s will be replaced. Pass --resume true to go on from it instead.", last)
+        self._watched = "last epoch" if evaluator is None else self.metric
+        if self.rank == 0:
+            self._take_lock()
+        if self.resume and has_state(self.fold_dir):
+            self._restore(trainer)
+        elif self.rank == 0 and has_state(self.fold_dir):
+            earlier = move_aside(self.fold_dir)
+            logger.warning("A new training; what was trained before lies in %s. --resume true would go on.", earlier)
+        trainer.add_event_handler(Events.STARTED, self._on_signals)
         trainer.add_event_handler(Events.EPOCH_STARTED, self._before_epoch)
         if evaluator is not None:
             evaluator.add_event_handler(Events.COMPLETED, self._after_validation, trainer)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self._after_epoch, evaluator)
         trainer.add_event_handler(Events.COMPLETED, self._publish)
+
+    def _take_lock(self) -> None:
+        try:
+            self._lock.acquire()
+        except LockedError as error:
+            message = f"{self.fold_dir.name} is being trained by {error.holder}; two trainings would mix their states."
+            raise TrainingRefusedError(f"{message} Wait for it to end, or train another fold.") from error
+
+    def _on_signals(self, trainer: Engine) -> None:
+        """End with one line when asked to; a program around this one that does so by itself is left alone."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                handler = signal.signal(number, lambda *arguments: self._interrupted(trainer, *arguments))
+                self._former_handlers[number] = handler
+
+    def _interrupted(self, trainer: Engine, number: int, frame: FrameType | None) -> None:
+        del frame
+        for one in self._former_handlers:
+            signal.signal(one, signal.SIG_IGN)
+        if self.rank == 0:
+            command = shlex.join(["python", "-m", "monai.bundle", *_without_resume(sys.argv[1:]), "--resume", "true"])
+            kept = f"Epoch {self._kept_epoch} of {trainer.state.max_epochs} is kept" if self._kept_epoch else "No epoch"
+            kept += "." if self._kept_epoch else " had ended."
+            sys.stderr.write(f"\nInterrupted. {kept} Go on with: {command}\n")
+            sys.stderr.flush()
+        raise SystemExit(128 + number)
+
+    def _off_signals(self) -> None:
+        for number, handler in self._former_handlers.items():
+            signal.signal(number, handler)
+        self._former_handlers = {}
 
     def _before_epoch(self, trainer: Engine) -> None:
         self.loader.set_epoch(trainer.state.epoch - 1)
@@ -131,21 +207,34 @@ class CheckpointKeeper:
         return 0 < self.early_stopping <= self.validations_since_best
 
     def _after_epoch(self, trainer: Engine, evaluator: Any) -> None:
-        last_is_best = evaluator is None
-        if last_is_best:
+        """Write best, last and status so that, whenever it is interrupted, what is there belongs together."""
+        if evaluator is None:
             self._keep_best(float("-inf"), trainer.state.epoch)
         if self.rank != 0:
             return
-        save_atomically(self._state(trainer), self.fold_dir / LAST)
+        state = self._state(trainer)
+        last = self.fold_dir / LAST
+        if last.is_file() and not self._last_is_damaged:
+            os.replace(last, self.fold_dir / PREVIOUS)
+        save_whole(state, last)
+        self._last_is_damaged, self._kept_epoch = False, trainer.state.epoch
+        self._write_status(trainer.state.epoch, trainer.state.max_epochs or 0)
+        self._remove_former_best()
+
+    def _write_status(self, epoch: int, epochs: int) -> None:
         status = {
-            "epoch": trainer.state.epoch,
-            "epochs": trainer.state.max_epochs,
+            "epoch": epoch,
+            "epochs": epochs,
             "best_score": self.best_score if math.isfinite(self.best_score) else None,
             "best_epoch": self.best_epoch,
+            "best": {"file": best_name(self.best_epoch), "sha256": self.best_digest} if self.best_epoch else None,
             "stopped_early": self._stopped_early(),
-            "metric": "last epoch" if last_is_best else self.metric,
+            "early_stopping": self.early_stopping,
+            "validations_since_best": self.validations_since_best,
+            "metric": self._watched,
+            "settings": self.settings,
         }
-        write_atomically((json.dumps(status, indent=2) + "\n").encode(), self.fold_dir / STATUS)
+        write_json(self.fold_dir / STATUS, status)
 
     def _keep_best(self, score: float, epoch: int) -> None:
         self.best_score, self.best_epoch = score, epoch
@@ -157,27 +246,31 @@ class CheckpointKeeper:
             for name, value in unwrap(source).state_dict().items()
             if not any(part in name for part in self.training_only_keys)
         }
-        for path in self.best_paths:
-            copy = safetensors_path(path)
-            if copy is not None:
-                copy.unlink(missing_ok=True)  # never older than the weights beside it, also after an interruption
-            save_atomically(weights, path)
+        path = self.fold_dir / best_name(epoch)
+        save_whole(weights, path)
+        self.best_digest = sha256_of(path)
+
+    def _remove_former_best(self) -> None:
+        """Keep the best weights of this state and of the one before, which a training may have to go on from."""
+        kept = {best_name(epoch) for epoch in (*self._kept_best, self.best_epoch)}
+        for path in self.fold_dir.glob(BEST_PATTERN):
+            if path.name not in kept:
+                path.unlink()
+        self._kept_best = {self.best_epoch}
 
     def _publish(self, trainer: Engine) -> None:
         del trainer
-        if self.rank != 0:
-            return
-        for path in self.best_paths:
-            write_safetensors(path)
-            files = [file for file in (path, safetensors_path(path)) if file is not None]
-            if path.parent.name == "models":
-                refresh_manifest(path.parent.parent, files)
+        self._off_signals()
+        if self.rank == 0:
+            publish_fold(self.fold_dir, self.weights_path)
+            self._lock.release()
 
     def _state(self, trainer: Engine) -> dict[str, Any]:
         scaler = getattr(trainer, "scaler", None)
         return {
             "epoch": trainer.state.epoch,
             "iteration": trainer.state.iteration,
+            "epochs": trainer.state.max_epochs,
             "network": unwrap(self.network).state_dict(),
             "averaged": None if self.averaged_network is None else unwrap(self.averaged_network).state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -187,22 +280,21 @@ class CheckpointKeeper:
             "random": random_state(),
             "best_score": self.best_score,
             "best_epoch": self.best_epoch,
+            "best_sha256": self.best_digest,
             "validations_since_best": self.validations_since_best,
+            "settings": self.settings,
         }
 
-    def _restore(self, trainer: Engine, path: Path) -> None:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+    def _restore(self, trainer: Engine) -> None:
+        path, state = self._read_state()
         max_epochs = trainer.state.max_epochs or 0
-        if state["epoch"] >= max_epochs:
-            raise ValueError(
-                f"{path} is complete: epoch {state['epoch']} of {max_epochs}. To train further, pass a larger --epochs."
-            )
+        self._check_settings(state, max_epochs)
         self.validations_since_best = state["validations_since_best"]
-        if self._stopped_early():
-            raise ValueError(
-                f"{path} is complete: stopped early after epoch {state['epoch']}, {self.validations_since_best} "
-                "validations without a better score. To train further, pass a larger --early_stopping, or 0."
-            )
+        self.best_score, self.best_epoch = state["best_score"], state["best_epoch"]
+        self.best_digest = state.get("best_sha256", "")
+        self._kept_epoch, self._kept_best = state["epoch"], {self.best_epoch}
+        if state["epoch"] >= max_epochs or self._stopped_early():
+            self._refuse_complete(state, max_epochs)
         unwrap(self.network).load_state_dict(state["network"])
         if self.averaged_network is not None and state["averaged"] is not None:
             unwrap(self.averaged_network).load_state_dict(state["averaged"])
@@ -210,12 +302,100 @@ class CheckpointKeeper:
         self.lr_scheduler.load_state_dict(state["lr_scheduler"])
         self.loader.load_state_dict(state["loader"])
         set_random_state(state["random"])
-        self.best_score, self.best_epoch = state["best_score"], state["best_epoch"]
         trainer.state.epoch, trainer.state.iteration = state["epoch"], state["iteration"]
         if state["scaler"]:
             # MONAI makes the scaler when the trainer starts to run
             trainer.add_event_handler(Events.STARTED, _restore_scaler, state["scaler"])
         logger.info("Going on after epoch %d of %d from %s.", state["epoch"], max_epochs, path)
+
+    def _read_state(self) -> tuple[Path, dict[str, Any]]:
+        """The last state that is whole and whose best weights are there.
+
+        Raises:
+            TrainingRefusedError: there is none.
+        """
+        damaged: list[Path] = []
+        for path in (self.fold_dir / LAST, self.fold_dir / PREVIOUS):
+            state = _load(path) if path.is_file() else None
+            if state is not None and self._has_best(state):
+                if damaged:
+                    self._last_is_damaged = True
+                    logger.warning("%s is missing or damaged; going on from %s.", damaged[0], path.name)
+                return path, state
+            damaged.append(path)
+        raise TrainingRefusedError(
+            f"{self.fold_dir / LAST} is damaged, and there is no state of the epoch before to go on from. Train this "
+            "fold anew: leave --resume out (with mist_bundle train, pass --overwrite)."
+        )
+
+    def _has_best(self, state: Mapping[str, Any]) -> bool:
+        digest = state.get("best_sha256", "")
+        best = self.fold_dir / best_name(state["best_epoch"])
+        return not digest or (best.is_file() and sha256_of(best) == digest)
+
+    def _check_settings(self, state: Mapping[str, Any], max_epochs: int) -> None:
+        started = state.get("settings", {})
+        before = state.get("epochs", max_epochs)
+        found = list(differences(started, self.settings, extended=max_epochs != before))
+        if max_epochs < before:
+            found.append(("epochs", before, max_epochs))
+        if found:
+            raise TrainingRefusedError(
+                f"{self.fold_dir.name} was begun with other settings: {differences_text(found)}. Go on with those that "
+                "it was begun with, or train it anew with these: leave --resume out (with mist_bundle train, pass "
+                "--overwrite)."
+            )
+        if max_epochs > before:
+            logger.info("Extended from %d to %d epochs; the learning rate follows the longer run.", before, max_epochs)
+
+    def _refuse_complete(self, state: Mapping[str, Any], max_epochs: int) -> None:
+        """Raise the answer to a run with nothing left to do; weights that were not published yet are, before that."""
+        if self.rank == 0:
+            self._write_status(state["epoch"], max_epochs)  # a kill may have left that of the epoch before
+        if self.rank == 0 and self.best_digest and publish_fold(self.fold_dir, self.weights_path):
+            logger.info("%s is complete; its best weights are published now.", self.fold_dir.name)
+            raise SystemExit(0)
+        last = self.fold_dir / LAST
+        if state["epoch"] >= max_epochs:
+            raise TrainingRefusedError(
+                f"{last} is complete: epoch {state['epoch']} of {max_epochs}. To train further, pass a larger --epochs."
+            )
+        raise TrainingRefusedError(
+            f"{last} is complete: stopped early after epoch {state['epoch']}, {self.validations_since_best} "
+            "validations without a better score. To train further, pass a larger --early_stopping, or 0."
+        )
+
+
+def _all_settings(
+    settings: Mapping[str, Any] | None, plan: str, datalist_path: str, overrides: Mapping[str, str] | None
+) -> dict[str, Any]:
+    cases = Path(datalist_path)
+    identity = {"plan": plan} if plan else {}
+    if datalist_path and cases.is_file():
+        identity["cases"] = sha256_of_bytes(cases.read_bytes())[:16]
+    return {**plain(settings or {}), **identity, "overrides": plain(overrides or {})}
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    """A state; None where the file is damaged."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return state if isinstance(state, dict) and "epoch" in state and "network" in state else None
+    except Exception as error:  # noqa: BLE001 - a damaged archive raises what its damage leads to
+        logger.warning("%s cannot be read (%s).", path, str(error).splitlines()[0] if str(error) else type(error))
+        return None
+
+
+def _without_resume(words: Sequence[str]) -> list[str]:
+    """The words of a command line, less `--resume` and its value."""
+    kept, skip = [], False
+    for word in words:
+        is_option = word.startswith("--")
+        skip = word == "--resume" if is_option else skip
+        if not skip and not word.startswith("--resume="):
+            kept.append(word)
+        skip = skip and is_option
+    return kept
 
 
 def _restore_scaler(trainer: Engine, state: dict[str, Any]) -> None:
@@ -259,36 +439,6 @@ def set_random_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def save_atomically(value: Any, path: Path) -> None:
+def save_whole(value: Any, path: Path) -> None:
     """torch.save to a temporary file in the same folder, flushed, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            torch.save(value, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _publish(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def write_atomically(content: bytes, path: Path) -> None:
-    """Write bytes to a temporary file in the same folder, flushed, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        _publish(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def _publish(temporary: str, path: Path) -> None:
-    mask = os.umask(0)
-    os.umask(mask)
-    Path(temporary).chmod(0o666 & ~mask)
-    os.replace(temporary, path)
+    write_whole(path, lambda stream: torch.save(value, stream))

@@ -14,9 +14,10 @@ import torch
 import torch.distributed as dist
 from ignite.engine import Engine, Events
 
-logger = logging.getLogger(__name__)
+from ..folds.files import write_bytes
+from ..folds.state import HISTORY
 
-HISTORY = "history.jsonl"
+logger = logging.getLogger(__name__)
 
 
 class TrainingProgress:
@@ -211,8 +212,15 @@ def _drop_later_epochs(path: Path, epoch: int) -> None:
     """Keep the records up to `epoch`, so that a resumed or repeated run does not report an epoch twice."""
     if not path.is_file():
         return
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if json.loads(line)["epoch"] <= epoch]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _epoch_of(line) <= epoch]
+    write_bytes(path, "".join(f"{line}\n" for line in kept).encode("utf-8"))
+
+
+def _epoch_of(line: str) -> float:
+    try:
+        return int(json.loads(line)["epoch"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # torn when the run that wrote it was killed
 
 
 def _clock(seconds: float) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import torch.distributed as dist
 from ignite.engine import Engine, Events
 
+from ..folds.files import sha256_of
 from ..metrics.case import EmptyRule, check_metrics, score_case
 from ..metrics.table import summarize, write_results
 from ..numerics.grid import spacing_of
@@ -37,6 +38,8 @@ class ScoreCases:
         reference_key: of the path of the reference label map.
         rank: only rank 0 writes.
         ignore_label: value in the reference of voxels that do not count.
+        scored_weights: file of the weights that predict; results.json names its hash, so that scores of weights that
+            were replaced since can be told.
 
     Raises:
         ValueError: a metric, an option or a rule is unknown; everything that is wrong is named.
@@ -56,6 +59,7 @@ class ScoreCases:
         reference_key: str = "label",
         rank: int = 0,
         ignore_label: int | None = None,
+        scored_weights: str = "",
     ) -> None:
         self.output_path = Path(output_path)
         self.final_classes = {name: tuple(members) for name, members in final_classes.items()}
@@ -67,6 +71,8 @@ class ScoreCases:
         self.reference_key = reference_key
         self.rank = rank
         self.ignore_label = ignore_label
+        self.scored_weights = Path(scored_weights) if scored_weights else None
+        self.digest = ""
         self.rows: list[dict[str, Any]] = []
         self.failed: dict[str, str] = {}
         findings = check_metrics(self.metrics, self.options) + self.empty.findings()
@@ -76,11 +82,22 @@ class ScoreCases:
     def attach(self, engine: Engine) -> None:
         """Register with a SupervisedEvaluator."""
         engine.add_event_handler(Events.STARTED, self._started)
+        engine.add_event_handler(Events.ITERATION_STARTED(once=1), self._remove_former)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._score)
         engine.add_event_handler(Events.COMPLETED, self._finish)
 
     def _started(self) -> None:
         self.rows, self.failed = [], {}
+        self.digest = self._digest()
+
+    def _digest(self) -> str:
+        return "" if self.scored_weights is None else sha256_of(self.scored_weights)
+
+    def _remove_former(self) -> None:
+        """From here on predictions are replaced, and former scores would be those of others."""
+        if self.rank == 0:
+            for path in (self.output_path, self.output_path.with_suffix(".json")):
+                path.unlink(missing_ok=True)
 
     def _score(self, engine: Engine) -> None:
         batch: Any = engine.state.batch
@@ -125,7 +142,20 @@ class ScoreCases:
             if not math.isnan(values["Mean"]):
                 engine.state.metrics[name] = values["Mean"]
         if self.rank == 0:
-            write_results(self.output_path, rows, failed)
+            self._write(rows, failed)
         if failed:
             named = "\n".join(f"{name}: {message}" for name, message in sorted(failed.items()))
             raise ValueError(f"{len(failed)} of {len(rows) + len(failed)} cases could not be scored:\n{named}")
+
+    def _write(self, rows: list[dict[str, Any]], failed: dict[str, str]) -> None:
+        if self.digest != self._digest():
+            raise ValueError(f"{self.scored_weights} was replaced while it was evaluated. Evaluate this fold again.")
+        derived_from = {
+            "weights": self.digest,
+            "metrics": list(self.metrics),
+            "metric_options": {name: dict(values) for name, values in self.options.items()},
+            "both_empty": self.empty.both,
+            "one_empty": self.empty.one,
+            "empty_distance_mm": self.empty.distance_mm,
+        }
+        write_results(self.output_path, rows, failed, derived_from)

@@ -11,13 +11,13 @@ import csv
 import io
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..folds.files import write_bytes
 
 ID = "id"
 STATISTICS = ("Mean", "Std", "Median", "25th Percentile", "75th Percentile")  # in the order of the paper
@@ -65,7 +65,12 @@ def results_table(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     return cases + [{ID: name, **{column: summary[column][name] for column in summary}} for name in STATISTICS]
 
 
-def write_results(path: Path, rows: Sequence[Mapping[str, Any]], failed: Mapping[str, str] | None = None) -> Summary:
+def write_results(
+    path: Path,
+    rows: Sequence[Mapping[str, Any]],
+    failed: Mapping[str, str] | None = None,
+    derived_from: Mapping[str, Any] | None = None,
+) -> Summary:
     """Write results.csv at `path` and the same as JSON beside it (same name, .json); both atomically.
 
     Args:
@@ -73,6 +78,7 @@ def write_results(path: Path, rows: Sequence[Mapping[str, Any]], failed: Mapping
         rows: one for each scored case, with its `id`.
         failed: id of each case that could not be scored, and why. They stand in the JSON file only: an invented value
             would falsify the statistics.
+        derived_from: what the scores hold for, such as the hash of the weights; in the JSON file only.
 
     Returns:
         What `summarize` gives.
@@ -85,7 +91,7 @@ def write_results(path: Path, rows: Sequence[Mapping[str, Any]], failed: Mapping
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
-    content = {
+    content: dict[str, Any] = {
         "num_cases": len(cases),
         "num_failed": len(failed or {}),
         "failed": [{ID: name, "message": message} for name, message in sorted((failed or {}).items())],
@@ -93,8 +99,12 @@ def write_results(path: Path, rows: Sequence[Mapping[str, Any]], failed: Mapping
         "summary": summary,
         "cases": cases,
     }
-    _write(path, text.getvalue())
-    _write(path.with_suffix(".json"), json.dumps(_without_nan(content), indent=2, ensure_ascii=False) + "\n")
+    if derived_from is not None:
+        content["derived_from"] = dict(derived_from)
+    # the JSON file says what the scores hold for, so it comes last: it never vouches for a table that is older
+    write_bytes(path, text.getvalue().encode("utf-8"))
+    as_json = json.dumps(_without_nan(content), indent=2, ensure_ascii=False) + "\n"
+    write_bytes(path.with_suffix(".json"), as_json.encode("utf-8"))
     return summary
 
 
@@ -141,20 +151,3 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nan(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _write(path: Path, text: str) -> None:
-    # written here once more because this file travels in bundles, where mist_bundle.artifacts is not
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

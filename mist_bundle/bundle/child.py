@@ -1,0 +1,179 @@
+"""Run a module in a process that ends when its parent does, ends quietly when told to, and says why it failed.
+
+`python -m mist_bundle.bundle.child monai.bundle run training …` is `python -m monai.bundle run training …` with three
+differences: it dies with its parent, whatever ends that; SIGINT and SIGTERM end it without a traceback; and the reason
+of a failure goes, as one sentence, to the file that MIST_BUNDLE_REASON names, instead of a traceback.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import multiprocessing
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+PARENT = "MIST_BUNDLE_PARENT"  # its process id
+REASON = "MIST_BUNDLE_REASON"  # file that the reason of a failure is written to
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+_PR_SET_PDEATHSIG = 1
+_POLL_SECONDS = 1.0
+_MEMORY_WORDS = ("can't allocate memory", "out of memory", "bad_alloc", "cannot allocate memory", "bad allocation")
+_LAUNCHER = "torch.distributed.run"
+
+
+class Interrupted(BaseException):
+    """A signal asked this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def main(words: list[str]) -> None:
+    """Run the module that the first word names with the other words; never returns."""
+    die_with_parent(int(os.environ.pop(PARENT, os.getppid())))
+    if words[0] != _LAUNCHER:  # which hands signals on to its workers by itself
+        raise_on_signals()
+    sys.argv = words
+    code = 1
+    try:
+        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+        code = 0
+    except Interrupted as interruption:
+        code = 128 + interruption.number
+    except SystemExit as end:
+        code = _exit_code(end)
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        _tell(error)
+    _leave(code)
+
+
+def die_with_parent(parent: int) -> None:
+    """Let this process be ended (SIGTERM) when its parent ends, however that ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    elif hasattr(os, "getppid"):
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    if os.getppid() != parent:  # it ended before this process asked to be told
+        os._exit(128 + signal.SIGTERM)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_POLL_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def raise_on_signals() -> dict[int, Any]:
+    """Let signals that ask this process to end raise Interrupted; returns the former handlers.
+
+    Signals that are ignored (nohup) stay so.
+    """
+    asking = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    return {number: signal.signal(number, interrupt) for number in asking}
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """What a signal does: raise Interrupted, once."""
+    del frame
+    for one in SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+def _exit_code(end: SystemExit) -> int:
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    sys.stderr.write(f"{end.code}\n")
+    return 1
+
+
+def _leave(code: int) -> None:
+    """End at once: threads that still fill queues are not waited for, and worker processes are taken along."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+    if code >= 128:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _tell(error: Exception) -> None:
+    reason = reason_of(error)
+    if reason is None:
+        traceback.print_exception(error)
+        root = root_cause(error)
+        reason = f"an unexpected error ended it: {type(root).__name__}: {root} (its traceback stands above)"
+    file = os.environ.get(REASON)
+    if file:
+        Path(file).write_text(reason, encoding="utf-8")
+    else:
+        sys.stderr.write(f"{reason}\n")
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The error that MONAI's `Failed to evaluate …` were raised from."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def reason_of(error: BaseException) -> str | None:
+    """One sentence for an error that a user can do something about; None for any other, whose traceback is needed."""
+    root = root_cause(error)
+    text = " ".join(str(root).split())
+    if isinstance(root, MemoryError) or any(word in text.lower() for word in _MEMORY_WORDS):
+        return f"out of memory ({text[:200] or type(root).__name__}). Try a smaller --batch_size or --patch_size."
+    if isinstance(root, OSError) and root.errno is not None:
+        place = f"{root.filename}: " if isinstance(root.filename, str) else ""
+        advice = _ADVICE.get(root.errno, "")
+        return f"{place}{root.strerror}.{advice}"
+    if _is_told(root):
+        return str(root).strip() or type(root).__name__
+    return None
+
+
+_ADVICE = {
+    errno.ENOSPC: " Make room and go on; what was finished before is intact.",
+    errno.EDQUOT: " Your quota is used up; make room and go on. What was finished before is intact.",
+    errno.EFBIG: " Files may not grow that large here (ulimit -f). What was finished before is intact.",
+    errno.EROFS: " Choose another folder with --work_dir, or make this one writable.",
+    errno.EACCES: " Choose another folder, or change its permissions.",
+    errno.EPERM: " Choose another folder, or change its permissions.",
+}
+
+
+def _is_told(error: BaseException) -> bool:
+    """Whether the code that travels in bundles raised it on purpose, and so says what is wrong and what to do."""
+    if type(error).__module__.startswith("scripts."):
+        return True
+    return isinstance(error, (ValueError, FloatingPointError, OSError, ModuleNotFoundError)) and _raised_in_scripts(
+        error.__traceback__
+    )
+
+
+def _raised_in_scripts(trace: TracebackType | None) -> bool:
+    place = ""
+    while trace is not None:
+        place = trace.tb_frame.f_code.co_filename
+        trace = trace.tb_next
+    return "scripts" in Path(place).parts[:-1]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

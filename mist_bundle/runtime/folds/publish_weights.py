@@ -1,0 +1,184 @@
+"""Publish the best weights of a fold: into models/, with everything in the bundle that says which weights those are."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, cast
+
+from .files import UNFINISHED, sha256_of, write_whole
+from .manifest import stored_as_model
+from .publication import Content, PublicationError, publish
+from .state import read_status
+
+logger = logging.getLogger(__name__)
+
+MODEL = "model.pt"
+SAFETENSORS = "model.safetensors"
+CARD = "docs/README.md"
+METADATA = "configs/metadata.json"
+POSTPROCESSING = "configs/postprocessing.json"
+RESULTS_START = "<!-- results: begin -->"
+RESULTS_END = "<!-- results: end -->"
+_FOLD = re.compile(r"fold_(\d+)\.pt")
+
+
+def publish_fold(fold_dir: Path, target: Path) -> list[str]:
+    """Put the best weights of a fold into the bundle, all or nothing.
+
+    `model.pt`, the weights for those who use only one model, become those of the published fold with the best score on
+    its own inner validation cases. Where weights change, results in the card and in metadata.json and a post-processing
+    that was chosen by predictions of the former weights are taken back: they describe weights that are gone.
+
+    Args:
+        fold_dir: the fold's part of the work folder.
+        target: BUNDLE/models/fold_K.pt.
+
+    Returns:
+        Paths in the bundle that changed; empty where everything was published already.
+
+    Raises:
+        PublicationError: there are no weights to publish, or they are not those that status.json names.
+        OSError: the disk is full, the folder is read-only …; the bundle is as it was.
+    """
+    best, _ = best_weights(fold_dir)
+    models, number = target.parent, _number(target)
+    if models.name != "models":  # someone wants the weights elsewhere, outside any bundle
+        with best.open("rb") as stream:
+            write_whole(target, lambda output: output.write(stream.read()))
+        return [str(target)]
+    bundle = models.parent
+    weights = {_number(path): path for path in sorted(models.glob("fold_*.pt")) if _FOLD.fullmatch(path.name)}
+    weights |= {_number(Path(name)): models / MODEL for name in stored_as_model(bundle)}
+    changed = number not in weights or sha256_of(weights[number]) != sha256_of(best)
+    weights[number] = best
+    with tempfile.TemporaryDirectory(dir=fold_dir, prefix=".publish.", suffix=UNFINISHED) as scratch:
+        files: dict[str, Content] = {f"models/{target.name}": best}
+        files |= model_files(models, weights[best_fold(fold_dir.parent, weights)], Path(scratch))
+        if changed:
+            files |= _without_results(bundle, number, sha256_of(best), sorted(weights))
+        return publish(bundle, files)
+
+
+def best_weights(fold_dir: Path) -> tuple[Path, dict[str, Any]]:
+    """The file of a fold's best weights, and the fold's status.
+
+    Raises:
+        PublicationError: there are none, or they are not those that status.json names.
+    """
+    status = read_status(fold_dir)
+    if status is None or not status.get("best"):
+        raise PublicationError(f"{fold_dir} holds no weights to publish: its training has not been validated yet.")
+    best = fold_dir / str(status["best"]["file"])
+    if not best.is_file() or sha256_of(best) != status["best"]["sha256"]:
+        raise PublicationError(f"{best} is not the file that status.json beside it names. Train this fold again.")
+    return best, status
+
+
+def best_fold(work_dir: Path, weights: Mapping[int, Path]) -> int:
+    """The fold with the best score on its own inner validation cases: the test folds choose nothing.
+
+    Weights whose score is not known come last, and of equal ones the first.
+
+    Args:
+        work_dir: where each fold left its status.
+        weights: fold -> file.
+    """
+    return max(sorted(weights), key=lambda fold: _score(work_dir / f"fold_{fold}", weights[fold]))
+
+
+def model_files(models: Path, chosen: Path, scratch: Path) -> dict[str, Content]:
+    """What has to be published so that model.pt is `chosen`, and its safetensors copy with it; nothing where it is."""
+    target, copy = models / MODEL, models / SAFETENSORS
+    if target.is_file() and copy.is_file() and sha256_of(target) == sha256_of(chosen):
+        return {}
+    stale = [path.name for path in models.glob("model.*") if path.name not in (MODEL, SAFETENSORS)]
+    if stale and target.is_file() and sha256_of(target) != sha256_of(chosen):
+        logger.warning("models/%s: exported from other weights than model.pt is now; export again.", ", ".join(stale))
+    return {f"models/{MODEL}": chosen, f"models/{SAFETENSORS}": write_safetensors(chosen, scratch / SAFETENSORS)}
+
+
+class _Weights:
+    """What safetensors asks for: something with a state dict. It stores tensors that share memory once."""
+
+    def __init__(self, weights: Mapping[str, Any]) -> None:
+        self.weights = dict(weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights, by name."""
+        return self.weights
+
+
+def write_safetensors(weights: Path, target: Path) -> Path | None:
+    """Write the weights of a `.pt` file (a plain state dict) as safetensors; None where the package is not installed.
+
+    `safetensors.torch.load_model` reads them back: names that share a tensor are listed in the file's metadata.
+    """
+    if find_spec("safetensors") is None:
+        return None  # better none than one of other weights
+    import torch
+    from safetensors.torch import save_model
+
+    tensors = torch.load(weights, map_location="cpu", weights_only=True)
+    save_model(cast("torch.nn.Module", _Weights(tensors)), str(target))
+    mask = os.umask(0)
+    os.umask(mask)
+    target.chmod(0o666 & ~mask)
+    return target
+
+
+def with_results(card: str, text: str) -> str:
+    """A model card with another section of results; as it is where it has none."""
+    before, start, rest = card.partition(RESULTS_START)
+    _, end, after = rest.partition(RESULTS_END)
+    return f"{before}{start}\n{text}\n{end}{after}" if start and end else card
+
+
+def _without_results(bundle: Path, fold: int, digest: str, folds: list[int]) -> dict[str, Content]:
+    files: dict[str, Content] = {}
+    trained = f"Trained: fold {', '.join(map(str, folds))}. Not evaluated yet; `finalize` puts the results here."
+    card = bundle / CARD
+    if card.is_file():
+        files[CARD] = with_results(card.read_text(encoding="utf-8"), trained).encode("utf-8")
+    metadata = _read_object(bundle / METADATA)
+    if metadata.get("eval_metrics"):
+        files[METADATA] = _json_bytes({**metadata, "eval_metrics": {}})
+    chosen = _read_object(bundle / POSTPROCESSING)
+    if (chosen.get("derived_from") or {}).get(str(fold), digest) != digest:
+        because = "what had been chosen was for other weights; choose_postprocessing chooses for these"
+        files[POSTPROCESSING] = _json_bytes({"strategy": [], "because": because})
+        logger.warning("The post-processing was chosen for other weights and is taken back: choose it again.")
+    return files
+
+
+def _score(fold_dir: Path, weights: Path) -> float:
+    status = read_status(fold_dir) or {}
+    score = status.get("best_score")
+    if score is None or (status.get("best") or {}).get("sha256") != sha256_of(weights):
+        return float("-inf")
+    return float(score)
+
+
+def _number(path: Path) -> int:
+    found = _FOLD.fullmatch(path.name)
+    if found is None:
+        raise PublicationError(f"{path}: expected a name like fold_0.pt.")
+    return int(found[1])
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _json_bytes(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8")

@@ -1,0 +1,124 @@
+"""What a training leaves in its fold's part of the work folder, how its files are bound to each other, and to settings.
+
+`last.pt` holds everything that is needed to go on, and names the file and the hash of the best weights that belong to
+it. `previous.pt` is the same of the epoch before, for a last.pt that is damaged. `status.json` says the same in short,
+for those who do not load tensors. `history.jsonl` has a line for each epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LAST = "last.pt"
+PREVIOUS = "previous.pt"
+STATUS = "status.json"
+HISTORY = "history.jsonl"
+LOCK = "training.lock"
+EARLIER = "earlier_training"  # where a training goes that another one replaces
+BEST_PATTERN = "best_*.pt"
+
+# a training may be extended in these; what follows from them changes with them
+EXTENDABLE = ("epochs", "early_stopping")
+FOLLOWS_FROM_EPOCHS = ("warmup_steps",)
+
+
+def best_name(epoch: int) -> str:
+    """File of the best weights, which were those of `epoch`: no later epoch writes over it."""
+    return f"best_{epoch}.pt"
+
+
+def read_status(folder: Path) -> dict[str, Any] | None:
+    """The status of a fold's training; None where there is none, or none that can be read."""
+    try:
+        content = json.loads((folder / STATUS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def has_state(folder: Path) -> bool:
+    """Whether a training was begun there and its first epoch ended."""
+    return any((folder / name).is_file() for name in (LAST, PREVIOUS))
+
+
+def state_files(folder: Path) -> list[Path]:
+    """The files of a training, in the order in which they can be taken away.
+
+    What a training goes on from comes first: whenever it is interrupted, what is left is no training.
+    """
+    names = (PREVIOUS, LAST, STATUS)
+    found = [folder / name for name in names if (folder / name).is_file()]
+    found += sorted(folder.glob(BEST_PATTERN))
+    return [*found, *(path for path in [folder / HISTORY] if path.is_file())]
+
+
+def move_aside(folder: Path) -> Path:
+    """Make room for a new training: the files of the one that is there go to a folder of their own.
+
+    Returns:
+        That folder. It held the training before that one, which is now gone.
+    """
+    earlier = folder / EARLIER
+    for path in state_files(earlier):
+        path.unlink()
+    earlier.mkdir(parents=True, exist_ok=True)
+    for path in state_files(folder):
+        os.replace(path, earlier / path.name)
+    return earlier
+
+
+def discard(folder: Path) -> None:
+    """Remove the training that is there, and what it had replaced."""
+    for path in (*state_files(folder), *state_files(folder / EARLIER)):
+        path.unlink(missing_ok=True)
+    if (folder / EARLIER).is_dir() and not any((folder / EARLIER).iterdir()):
+        (folder / EARLIER).rmdir()
+
+
+def is_complete(status: Mapping[str, Any], epochs: int | None = None, early_stopping: int | None = None) -> bool:
+    """Whether a training has nothing left to do.
+
+    Args:
+        status: of the fold.
+        epochs: that are wanted now; None: those that it was started with.
+        early_stopping: that is wanted now; None: as it was started.
+    """
+    if status["epoch"] >= (epochs or status["epochs"]):
+        return True
+    patience = status.get("early_stopping") if early_stopping is None else early_stopping
+    waited = status.get("validations_since_best", 0)
+    return bool(status.get("stopped_early")) if patience is None else bool(0 < patience <= waited)
+
+
+def plain(value: Any) -> Any:
+    """A setting as JSON holds it, so that those of two runs can be compared."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def differences(
+    started: Mapping[str, Any], now: Mapping[str, Any], *, extended: bool = False
+) -> Iterator[tuple[str, Any, Any]]:
+    """Settings that are not what a training was started with: name, what it was, what it is.
+
+    Args:
+        started: settings of the training.
+        now: those of the run that is to go on with it; what only one of the two names is not compared.
+        extended: more epochs are wanted, so that what follows from their number may differ.
+    """
+    for name, value in now.items():
+        may_differ = name in EXTENDABLE or (extended and name in FOLLOWS_FROM_EPOCHS)
+        if name in started and not may_differ and started[name] != value:
+            yield name, started[name], value
+
+
+def differences_text(found: Sequence[tuple[str, Any, Any]]) -> str:
+    """The same for people: `learning_rate was 0.001 and is 0.01 now`."""
+    return ", ".join(f"{name} was {was} and is {now} now" for name, was, now in found)
