@@ -225,10 +225,10 @@ def _labels(json_path: Path, content: Mapping[str, Any]) -> NnunetLabels:
     names.update({values[0]: name for name, values in members.items() if len(values) == 1})
     for value in sorted({value for values in members.values() for value in values}):
         names.setdefault(value, f"label_{value}")
-    values = tuple(sorted(names))
+    all_values = tuple(sorted(names))
     return NnunetLabels(
-        values=values,
-        names={value: names[value] for value in values},
+        values=all_values,
+        names={value: names[value] for value in all_values},
         final_classes=members,
         ignore=ignored[0] if ignored else None,
     )
