@@ -1,0 +1,44 @@
+"""Reports: gravest first, each finding once, and nothing that could forge a line on a terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from mist_bundle.trust.audit.finding import DANGER, NOTE, RULES, SEVERITIES, UNPROVEN, Report, finding, printable, shown
+from mist_bundle.trust.audit.finding import sort_findings as ordered
+
+
+def test_gravest_first_and_each_once() -> None:
+    note = finding("manifest-missing", "b", "", "x")
+    danger = finding("pickle", "z", "", "x")
+    unproven = finding("url", "a", "", "x")
+    assert ordered([note, danger, unproven, danger]) == (danger, unproven, note)
+    assert [one.severity for one in ordered([note, danger, unproven])] == [DANGER, UNPROVEN, NOTE]
+
+
+def test_only_notes_pass() -> None:
+    note, url = finding("manifest-missing", "b", "", "x"), finding("url", "a", "", "x")
+    assert Report(bundle="b", findings=(), checked={}).passed
+    assert Report(bundle="b", findings=(note,), checked={}).passed
+    report = Report(bundle="b", findings=(note, url), checked={"files": 3})
+    assert not report.passed
+    assert report.to_json()["count"] == {"danger": 0, "unproven": 1, "note": 1}
+    assert "NOT PASSED: b (0 danger, 1 unproven, 1 note; looked at 3 files)" in str(report)
+
+
+@pytest.mark.parametrize("text", ["a\nPASSED", "\x1b[2J", "\u202etxt.exe", "\x00", "\u2028"])
+def test_nothing_moves_the_cursor(text: str) -> None:
+    for written in (printable(text), shown(text), str(finding("url", text, text, shown(text)))):
+        assert written.isprintable()
+
+
+def test_long_values_are_cut() -> None:
+    assert shown("x" * 500) == f"'{'x' * 119}… (502 characters)"
+    assert len(shown(list(range(1000)))) < 160
+
+
+def test_every_rule_says_why_and_what_to_do() -> None:
+    for rule in RULES.values():
+        assert rule.severity in SEVERITIES
+        assert rule.why.endswith(".")
+        assert rule.todo.endswith((".", "it."))
