@@ -103,7 +103,7 @@ INITIAL_WEIGHTS = _path("os.path.join(@bundle_root, 'transfer', 'initial.safeten
 MODELS_DIR = _path("os.path.join(@bundle_root, 'models')", "models_dir")
 MODEL = _path("os.path.join(@models_dir, 'model.pt')", "ckpt_path", "*#best_paths")
 FOLD_MODEL = _path("os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')", "ckpt_path", "*#best_paths")
-ALL_MODELS = _path("[@ckpt_path] + @fold_paths", "*#paths")
+ALL_MODELS = _path("[@ckpt_path] + @fold_paths", "*#paths", "*#weight_files")
 ENSEMBLE_MODELS = _path("@fold_paths if @ensemble else []", "*#checkpoints")
 CACHE_DIR = _path("os.path.join(@work_dir, 'cache')", "*#folder")
 FOLD_DIR = _path("os.path.join(@work_dir, 'fold_' + str(@fold))", "fold_dir")
@@ -122,6 +122,9 @@ REFERENCES: Mapping[str, frozenset[str]] = {
     "*#log_dir": frozenset({"@fold_dir"}),
     "*#models_dir": frozenset({"@models_dir"}),
     "*#paths": frozenset({"@ckpt_path"}),
+    "*#folder": frozenset({"@output_dir"}),
+    "*#weight_files": frozenset({"@ckpt_path"}),
+    "*#setting_files": frozenset({"@postprocessing_path"}),
     "*#datalist_path": frozenset({"@datalist"}),
     "*#dataset_dir": frozenset({"@dataset_dir"}),
     "*#strategy_path": frozenset({"@postprocessing_path"}),
@@ -185,6 +188,9 @@ LOAD_INITIAL_WEIGHTS = _expression("@initial_weights.attach(@train#trainer)", "r
 RUN_TRAINER = _expression("@train#trainer.run()", "run")
 RUN_FOLD_EVALUATOR = _expression("@validate#evaluator.run()", "run")
 RUN_EVALUATOR = _expression("@evaluator.run()", "run")
+BEGIN_FOLD_PREDICTIONS = _expression("@predictions.begin(@validate#dataset#data)", "run")
+BEGIN_PREDICTIONS = _expression("@predictions.begin(@dataset#data)", "run")
+END_PREDICTIONS = _expression("@case_by_case.finish()", "run")
 BUILD_CACHE = _expression("@train#cache.build(@train#data)", "run")
 
 # the id by which a workflow is also known: `python -m monai.bundle run training`

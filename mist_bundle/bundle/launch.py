@@ -46,7 +46,11 @@ INFERENCE = Workflow(run_id="inference", files=("inference",))
 
 
 class WorkflowFailed(MistBundleError):
-    """A workflow ended with an error; the message says which."""
+    """A workflow ended with an error; the message says which. `exit_code` is that of its process."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def run_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], processes: int = 1) -> None:
@@ -70,7 +74,7 @@ def run_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any],
         if code == 0:
             return
         told = reason.read_text(encoding="utf-8") if reason.is_file() else ""
-    raise WorkflowFailed(f"{bundle}: '{workflow.run_id}' failed: {told or _ended(code)}")
+    raise WorkflowFailed(f"{bundle}: '{workflow.run_id}' failed: {told or _ended(code)}", code)
 
 
 def _environment(processes: int, reason: Path) -> dict[str, str]:

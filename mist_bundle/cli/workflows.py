@@ -115,6 +115,8 @@ def predict(
 ) -> None:
     """Write a label map for each case, in its own grid.
 
+    Cases that fail are named and the others go on. The same command again predicts only what is missing.
+
     Args:
         bundle: a trained bundle.
         input: CSV or JSON with an id and one column for each channel, by name; or a folder of case folders.
@@ -123,7 +125,7 @@ def predict(
         probabilities: write the probability of each class too.
         uncertainty: write maps of entropy and of disagreement between folds and flips too (output/uncertainty).
         device: cpu, cuda or cuda:1.
-        overwrite: replace label maps that are there already.
+        overwrite: replace label maps that were made with other weights or settings, or by something else.
         trust: run a bundle that does not pass `audit`.
         **overrides: any id of inference.json: overlap, sw_batch_size, ensemble …
     """

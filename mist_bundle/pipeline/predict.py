@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import refuse_existing, write_json
+from mist_bundle.artifacts import write_json
 from mist_bundle.bundle.folder import Bundle
-from mist_bundle.bundle.launch import INFERENCE, run_workflow
+from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
 from mist_bundle.dataset.cases import Case, match_prediction_inputs
-from mist_bundle.dataset.prediction_case import check_prediction_case
-from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, Problem
 from mist_bundle.pipeline.workflows import open_to_run
 from mist_bundle.planning.plan import Plan
+from mist_bundle.runtime.predictions.records import read_failure, record_path, volume_path
 
 
 def predict(
@@ -32,6 +32,8 @@ def predict(
 ) -> tuple[list[Path], tuple[Problem, ...]]:
     """Write a label map for every case of a CSV, a JSON or a folder, in the case's own grid.
 
+    Label maps that are there already and were made from the same weights, settings and images are left alone.
+
     Args:
         bundle: a trained bundle.
         source: see `match_prediction_inputs`; channels are matched by name.
@@ -40,7 +42,7 @@ def predict(
         probabilities: write the class probabilities too.
         uncertainty: write maps of entropy and of disagreement between folds and flips too.
         device: where to compute.
-        overwrite: replace label maps that are there.
+        overwrite: replace label maps that were made from something else.
         overrides: further ids of inference.json.
         trust: run a bundle that does not pass the audit.
 
@@ -48,62 +50,91 @@ def predict(
         The label maps and the warnings about the input.
 
     Raises:
-        InputError: nothing can be predicted.
-        CaseFailure: some cases could not be read or were not predicted; the others were.
+        InputError: nothing can be predicted, or label maps are in the way.
+        CaseFailure: some cases could not be read or predicted, each named with the reason; the others were.
     """
     open_to_run(bundle, trust=trust)
     plan = Bundle(bundle).plan
     found = match_prediction_inputs(source, plan.channel_names)
     if not found.cases:
         raise InputError(found.problems or (Problem(str(source), "holds no case."),))
-    usable, problems = _check_images(found.cases)
-    problems = [*found.problems, *problems]
-    targets = {case.id: output / f"{case.id}.nii.gz" for case in usable}
-    for target in targets.values():
-        refuse_existing(target, overwrite=overwrite)
-    if usable:
-        settings = {
-            "output_dir": str(output.absolute()),
-            "split": "testing",
-            "save_probabilities": probabilities or None,
-            "save_uncertainty": uncertainty or None,
-            "device": device,
-            "test_time_flip_axes": None if tta is None else _flip_axes(plan, tta=tta),
-            **(overrides or {}),
-        }
-        _predict_cases(bundle, usable, settings)
-    missing = [Problem(case, "was not predicted.") for case, target in targets.items() if not target.is_file()]
-    problems += missing
+    names = [case.id for case in found.cases]
+    if not overwrite:
+        _refuse_unknown(output, names)
+    settings = {
+        "output_dir": str(output.absolute()),
+        "split": "testing",
+        "save_probabilities": probabilities or None,
+        "save_uncertainty": uncertainty or None,
+        "overwrite": overwrite or None,
+        "device": device,
+        "test_time_flip_axes": None if tta is None else _flip_axes(plan, tta=tta),
+        **(overrides or {}),
+    }
+    problems = [*found.problems, *_predict_cases(bundle, found.cases, output, settings)]
     if problems:
         raise CaseFailure(problems, len(found.cases) + len(found.problems))
-    return list(targets.values()), found.warnings
+    return [volume_path(output, name) for name in names], found.warnings
 
 
-def _predict_cases(bundle: Path, cases: Sequence[Case], settings: Mapping[str, Any]) -> None:
+def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> int:
+    """Predict the unlabelled cases that the bundle's datalist names; returns how many there are.
+
+    Raises:
+        CaseFailure: some could not be predicted, each named with the reason; the others were.
+    """
+    open_to_run(bundle, trust=trust)
+    cases = Bundle(bundle).datalist.testing
+    if cases:
+        # in the work folder: what was made from other weights is made again
+        settings = {"output_dir": str(output.absolute()), "overwrite": True, **overrides}
+        problems = _run(bundle, [case.id for case in cases], output, settings)
+        if problems:
+            raise CaseFailure(problems, len(cases))
+    return len(cases)
+
+
+def _refuse_unknown(output: Path, names: Sequence[str]) -> None:
+    """Refuse at once what has no record; whether what has one is still valid is for the bundle's own code to say."""
+    problems = []
+    for name in names:
+        target = volume_path(output, name)
+        if (target.exists() or target.is_symlink()) and not record_path(output, name).exists():
+            message = "exists already and was not made by this command. Give another folder, or --overwrite."
+            problems.append(Problem(str(target), message))
+    if problems:
+        raise InputError(problems)
+
+
+def _predict_cases(bundle: Path, cases: Sequence[Case], output: Path, settings: Mapping[str, Any]) -> list[Problem]:
     entries = [{"id": case.id, "image": [str(path.absolute()) for path in case.images.values()]} for case in cases]
     with tempfile.TemporaryDirectory() as folder:
         datalist = Path(folder) / "datalist.json"
         write_json(datalist, {"training": [], "testing": entries})
-        run_workflow(bundle, INFERENCE, {"datalist": str(datalist), "dataset_dir": folder, **settings})
+        places = {"datalist": str(datalist), "dataset_dir": folder}
+        return _run(bundle, [case.id for case in cases], output, {**places, **settings})
 
 
-def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> int:
-    """Predict the unlabelled cases that the bundle's datalist names; returns how many there are."""
-    open_to_run(bundle, trust=trust)
-    cases = Bundle(bundle).datalist.testing
-    if cases:
-        run_workflow(bundle, INFERENCE, {"output_dir": str(output.absolute()), **overrides})
-    return len(cases)
-
-
-def _check_images(cases: Sequence[Case]) -> tuple[list[Case], list[Problem]]:
-    usable, problems = [], []
-    for case in cases:
-        findings = check_prediction_case(case)
-        problems += [Problem(case.id, finding) for finding in findings]
-        if not findings:
-            usable.append(case)
-    return usable, problems
+def _run(bundle: Path, names: Sequence[str], output: Path, settings: Mapping[str, Any]) -> list[Problem]:
+    """Run the inference; a Problem for each case that has no label map after it."""
+    failure: WorkflowFailed | None = None
+    try:
+        run_workflow(bundle, INFERENCE, settings)
+    except WorkflowFailed as error:
+        if error.exit_code == EXIT_INPUT_REFUSED:
+            message = "holds label maps of these cases that were made from something else; they are named above."
+            raise InputError(Problem(str(output), message)) from error
+        failure = error
+    problems = []
+    for name in names:
+        reason = read_failure(output, name)
+        if not reason and not volume_path(output, name).is_file():
+            reason = "was not predicted."
+        if reason:
+            problems.append(Problem(name, reason))
+    if failure is not None and not any(read_failure(output, name) for name in names):
+        raise failure  # it is not about single cases
+    return problems
 
 
 def _flip_axes(plan: Plan, *, tta: bool) -> list[int]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.bundle.folder import Bundle
-from mist_bundle.bundle.launch import EVALUATING, PREPROCESS, TRAINING, run_workflow
+from mist_bundle.bundle.launch import EVALUATING, PREPROCESS, TRAINING, WorkflowFailed, run_workflow
 from mist_bundle.bundle.publish import finish_publication, publish_weights
-from mist_bundle.errors import InputError, Interrupted, Problem
+from mist_bundle.errors import CaseFailure, InputError, Interrupted, Problem
 from mist_bundle.pipeline.training_state import Resumed, check_fold, settings_overrides
 from mist_bundle.runtime.folds.state import discard
+from mist_bundle.runtime.predictions.records import read_failure
 from mist_bundle.trust.audit import require_audited
 
 
@@ -129,6 +130,8 @@ def evaluate_folds(
 ) -> list[int]:
     """Predict and score the held-out cases of folds.
 
+    Predictions that are there already and were made from the same weights, settings and images are only scored.
+
     Args:
         bundle: its folder.
         folds: which; None for all that were trained.
@@ -141,6 +144,7 @@ def evaluate_folds(
 
     Raises:
         InputError: a fold that was asked for has no weights, or none has.
+        CaseFailure: some cases could not be predicted or scored, each named with the reason; the others were.
     """
     opened = open_to_run(bundle, trust=trust)
     trained = trained_folds(opened)
@@ -158,8 +162,22 @@ def evaluate_folds(
     for number in wanted:
         fold = opened.fold(number)
         stored = {} if fold.published == fold.weights else {"ckpt_path": str(fold.published)}
-        run_workflow(bundle, EVALUATING, {"fold": number, **stored, **overrides}, processes)
+        try:
+            run_workflow(bundle, EVALUATING, {"fold": number, **stored, **overrides}, processes)
+        except WorkflowFailed:
+            failed = _failures(opened, number)
+            if not failed:
+                raise
+            problems += failed
+    if problems:
+        raise CaseFailure(problems, sum(len(opened.datalist.held_out(number)) for number in wanted))
     return wanted
+
+
+def _failures(bundle: Bundle, fold: int) -> list[Problem]:
+    """The held-out cases of a fold that its evaluation could not predict or score."""
+    reasons = {case.id: read_failure(bundle.fold(fold).predictions, case.id) for case in bundle.datalist.held_out(fold)}
+    return [Problem(f"fold {fold}, {case}", reason) for case, reason in reasons.items() if reason]
 
 
 def trained_folds(bundle: Bundle) -> list[int]:

@@ -32,6 +32,7 @@ from mist_bundle.planning.objective import decide_objective
 from mist_bundle.planning.optimisation import decide_optimisation
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.plan_json import read_fields
+from mist_bundle.planning.ranges import training_ranges
 from mist_bundle.planning.recipes import ASKED, NOT_ASKED, RECIPES, Recipe, asked_or_recipe, by_recipe
 from mist_bundle.runtime.numerics.triples import Spacing, Triple
 
@@ -46,7 +47,7 @@ SIGMA_SCALE = 0.125
 OPTIONAL_FIELDS = frozenset(
     {
         *("initial_weights", "frozen_epochs", "frozen_parts", "layer_decay", "layer_rates"),
-        *("asked_network_arguments", "loss_arguments", "deep_supervision_weights"),
+        *("asked_network_arguments", "loss_arguments", "deep_supervision_weights", "training_ranges"),
     }
 )
 
@@ -118,6 +119,7 @@ class Plan:
     asked_network_arguments: Mapping[str, Any] | None = None
     loss_arguments: Mapping[str, Any] | None = None
     deep_supervision_weights: Decision[tuple[float, ...]] | None = None
+    training_ranges: Mapping[str, tuple[tuple[float, float], ...]] | None = None
     # of a plan that starts from another bundle's weights (planning/finetune.py)
     initial_weights: Decision[str] | None = None
     frozen_epochs: Decision[int] | None = None
@@ -229,6 +231,7 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
         num_folds=options.folds,
         skip_preprocessing=options.skip_preprocessing,
         seed=options.seed,
+        training_ranges=training_ranges(fingerprint),
         **objective,
         **geometry,
         **_decide_intensity(spec, fingerprint, options, recipe),

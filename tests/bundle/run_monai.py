@@ -13,12 +13,12 @@ WITHOUT_MIST_BUNDLE = (
 )
 
 
-def run_monai(run_id: str, config: Path, *overrides: str, cwd: Path) -> str:
+def run_monai(run_id: str, config: Path, *overrides: str, cwd: Path, exit_code: int = 0) -> str:
     """Run it where mist_bundle cannot be imported; what it printed."""
     words = ["run", run_id, "--config_file", str(config), *overrides]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     environment.pop("PYTHONPATH", None)
     command = [sys.executable, "-c", WITHOUT_MIST_BUNDLE, *words]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert done.returncode == exit_code, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr

@@ -37,6 +37,7 @@ def small_plan(
         spacing_mm=(1.0, 1.0, 1.0),
         crop_reduction=0.0,
         nonzero_fraction=[1.0] * len(channels),
+        channels=[SimpleNamespace(low=-10.0, high=10.0)] * len(channels),
     )
     fingerprint: Any = SimpleNamespace(
         cases=[case, case],

@@ -19,6 +19,10 @@ def evaluate_config(plan: Plan) -> Config:
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
         "save_probabilities": False,
         "save_uncertainty": False,
+        # in the work folder: what was made from other weights is made again
+        "overwrite": True,
+        "predictions": parts.predictions(weight_files=["@ckpt_path"]),
+        "case_by_case": parts.case_by_case(),
         "metrics": list(DEFAULT_METRICS),
         "metric_options": {},
         "both_empty": "best",
@@ -32,6 +36,13 @@ def evaluate_config(plan: Plan) -> Config:
             "data": parts.items("test"),
             "transform": "@validate#preprocessing",
         },
+        "validate#dataloader": script(
+            "predictions.loader.CaseLoader",
+            dataset="@validate#dataset",
+            predictions="@predictions",
+            sampler="@validate#sampler",
+        ),
+        "validate#evaluator#iteration_update": "@case_by_case",
         "validate#inferer": script(
             "inferers.autocast.AutocastInferer",
             inferer=parts.ensemble(plan, flip_axes="@test_time_flip_axes", uncertainty="@save_uncertainty"),
@@ -55,6 +66,7 @@ def evaluate_config(plan: Plan) -> Config:
             script("handlers.progress.EvaluationProgress", description=expressions.FOLD_TITLE, rank="@rank"),
             script(
                 "handlers.score.ScoreCases",
+                cases="@case_by_case",
                 output_path=expressions.FOLD_RESULTS,
                 final_classes="@final_classes",
                 metrics="@metrics",
@@ -68,6 +80,6 @@ def evaluate_config(plan: Plan) -> Config:
                 scored_weights="@ckpt_path",
             ),
         ],
-        "run": [expressions.RUN_FOLD_EVALUATOR],
+        "run": parts.RUN_FOLD_CASE_BY_CASE,
         "evaluating": expressions.RUN_LIST,
     }

@@ -32,9 +32,15 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
             "_requires_": "@scripts_path",
             "transforms": parts.restore_and_save(plan, postprocess=True),
         },
+        "predictions": parts.predictions(
+            weight_files=expressions.ALL_MODELS,
+            setting_files=["@postprocessing_path"],
+            settings={"ensemble": "@ensemble", "postprocess": "@postprocess"},
+        ),
+        "case_by_case": parts.case_by_case(),
         **_evaluator(),
         "initialize": initialize(),
-        "run": [expressions.RUN_EVALUATOR],
+        "run": [expressions.BEGIN_PREDICTIONS, expressions.RUN_EVALUATOR, expressions.END_PREDICTIONS],
         "inference": expressions.RUN_LIST,
     }
 
@@ -56,6 +62,7 @@ def _settings(plan: Plan) -> Config:
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
         "save_probabilities": False,
         "save_uncertainty": False,
+        "overwrite": False,
         "postprocess": True,
         "postprocessing_path": expressions.POSTPROCESSING,
         "seed": plan.seed,
@@ -74,7 +81,7 @@ def _data(plan: Plan) -> Config:
             "data": parts.items("@split"),
             "transform": "@preprocessing",
         },
-        "dataloader": {"_target_": "DataLoader", "dataset": "@dataset", "batch_size": 1, "num_workers": 0},
+        "dataloader": script("predictions.loader.CaseLoader", dataset="@dataset", predictions="@predictions"),
     }
 
 
@@ -97,6 +104,7 @@ def _evaluator() -> Config:
             "val_data_loader": "@dataloader",
             "network": "@network",
             "inferer": "@inferer",
+            "iteration_update": "@case_by_case",
             "postprocessing": "@postprocessing",
             "val_handlers": "@handlers",
         },

@@ -15,6 +15,12 @@ from mist_bundle.planning.plan import Plan
 
 Config = dict[str, Any]
 
+RUN_FOLD_CASE_BY_CASE = [
+    expressions.BEGIN_FOLD_PREDICTIONS,
+    expressions.RUN_FOLD_EVALUATOR,
+    expressions.END_PREDICTIONS,
+]
+
 # classes that training builds in place of others; their weights have the same names and mean the same
 TRAINING_CLASSES = {"monai.networks.nets.DynUNet": "scripts.networks.dynunet.SupervisedDynUNet"}
 
@@ -65,6 +71,8 @@ def transforms(plan: Plan, *, with_label: bool) -> list[Config]:
         ignored = [] if plan.ignore_label is None else [plan.ignore_label]
         labels = [*plan.labels, *ignored]
         steps.append(_transform("labels_to_indices.LabelsToIndicesd", keys="label", labels=labels))
+    else:
+        steps.append(_check_image(plan))
     if plan.skip_preprocessing:
         return steps + _distance_maps(plan, with_label=with_label)
     if plan.crop_to_foreground.value:
@@ -95,6 +103,17 @@ def transforms(plan: Plan, *, with_label: bool) -> list[Config]:
         )
     )
     return steps + _distance_maps(plan, with_label=with_label)
+
+
+def _check_image(plan: Plan) -> Config:
+    """A look at an image that nobody looked at before: training images were measured when the plan was made."""
+    ranges = {name: [list(one) for one in values] for name, values in (plan.training_ranges or {}).items()}
+    return _transform(
+        "check_image.CheckImaged",
+        channel_names=list(plan.channel_names),
+        training_ranges=ranges or None,
+        same_units=plan.modality == "ct",
+    )
 
 
 def _distance_maps(plan: Plan, *, with_label: bool) -> list[Config]:
@@ -206,6 +225,26 @@ def discretize(plan: Plan) -> list[Config]:
     ]
 
 
+def predictions(**arguments: Any) -> Config:
+    """The label maps of a folder with what they were made from; `arguments` name the weights and settings."""
+    common = {"bundle_id": "@bundle_id", "patch_size": "@patch_size", "overlap": "@overlap", "precision": "@amp"}
+    settings = {**common, "test_time_flip_axes": "@test_time_flip_axes", **arguments.pop("settings", {})}
+    return script(
+        "predictions.records.Predictions",
+        folder="@output_dir",
+        settings=settings,
+        probabilities="@save_probabilities",
+        uncertainty="@save_uncertainty",
+        overwrite="@overwrite",
+        **arguments,
+    )
+
+
+def case_by_case() -> Config:
+    """What runs an evaluator over cases of which some may fail."""
+    return script("predictions.case_by_case.CaseByCase", predictions="@predictions")
+
+
 def compose_list(transforms: list[Config]) -> Config:
     """A MONAI Compose of transforms, which finds the bundle's scripts where it needs them."""
     own = any(step["_target_"].startswith("scripts.") for step in transforms)
@@ -253,24 +292,27 @@ def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
             probabilities_key=expressions.PROBABILITIES_KEY,
         ),
         *([steps] if postprocess else []),
-        _transform("save.SaveSegmentationd", keys="pred", output_dir="@output_dir", reference_key="image"),
+        *(_save_uncertainty(name) for name in ("entropy", "disagreement")),
         {
             **_transform(
-                "save.SaveSegmentationd",
+                "save.SaveImaged",
                 keys="probabilities",
                 output_dir=expressions.PROBABILITIES,
                 reference_key="image",
             ),
             "_disabled_": expressions.NO_PROBABILITIES,
         },
-        *(_save_uncertainty(name) for name in ("entropy", "disagreement")),
+        # last: a case with a label map is complete
+        _transform(
+            "save.SaveImaged", keys="pred", output_dir="@output_dir", reference_key="image", predictions="@predictions"
+        ),
     ]
 
 
 def _save_uncertainty(name: str) -> Config:
     return {
         **_transform(
-            "save.SaveSegmentationd",
+            "save.SaveImaged",
             keys=name,
             output_dir=expressions.UNCERTAINTY,
             reference_key="image",

@@ -348,7 +348,7 @@ def multi_gpu_evaluate_config() -> Config:
     """multi_gpu_evaluate.json: the cases shared out over the processes of torchrun."""
     return {
         "device": expressions.OWN_DEVICE,
-        **_processes([expressions.RUN_FOLD_EVALUATOR]),
+        **_processes(parts.RUN_FOLD_CASE_BY_CASE),
         "evaluating": expressions.RUN_LIST,
     }
 

@@ -13,12 +13,15 @@ from typing import IO, Any
 UNFINISHED = ".partial"  # how the names of files end that are still being written
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def write_whole(
+    path: Path, write: Callable[[IO[bytes]], object], ready: Callable[[Path], object] | None = None
+) -> None:
     """Write a file beside its place, flush it to the disk and rename it: it appears complete or not at all.
 
     Args:
         path: the file; its folder is made.
         write: fills the open file.
+        ready: called with the complete file before it is renamed.
 
     Raises:
         OSError: the disk is full, the folder is read-only …; what was at `path` is still there.
@@ -31,6 +34,8 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).chmod(0o666 & ~_umask())
+        if ready is not None:
+            ready(Path(temporary))
         os.replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from ..folds.files import sha256_of
 from ..metrics.case import EmptyRule, check_metrics, score_case
 from ..metrics.table import summarize, write_results
 from ..numerics.grid import spacing_of
+from ..predictions.case_by_case import CaseByCase
 from ..reading.formats import read_volume
 from ..reading.volume import Volume
 from ..transforms.volume import affine_of, to_ras
@@ -40,6 +41,8 @@ class ScoreCases:
         ignore_label: value in the reference of voxels that do not count.
         scored_weights: file of the weights that predict; results.json names its hash, so that scores of weights that
             were replaced since can be told.
+        cases: knows the cases that could not be predicted, and is told of those that cannot be scored; without it
+            the run ends with an error when a case cannot be scored.
 
     Raises:
         ValueError: a metric, an option or a rule is unknown; everything that is wrong is named.
@@ -59,8 +62,10 @@ class ScoreCases:
         reference_key: str = "label",
         rank: int = 0,
         ignore_label: int | None = None,
+        cases: CaseByCase | None = None,
         scored_weights: str = "",
     ) -> None:
+        self.cases = cases
         self.output_path = Path(output_path)
         self.final_classes = {name: tuple(members) for name, members in final_classes.items()}
         self.metrics = tuple(metrics)
@@ -131,7 +136,10 @@ class ScoreCases:
         )
 
     def _finish(self, engine: Engine) -> None:
-        rows, failed = self.rows, self.failed
+        if self.cases is not None:
+            for case, message in self.failed.items():
+                self.cases.fail(case, message)
+        rows, failed = self.rows, self.failed if self.cases is None else dict(self.cases.failures)
         if dist.is_available() and dist.is_initialized():
             gathered: list[tuple[list[dict[str, Any]], dict[str, str]]] = [([], {})] * dist.get_world_size()
             dist.all_gather_object(gathered, (rows, failed))
@@ -143,7 +151,7 @@ class ScoreCases:
                 engine.state.metrics[name] = values["Mean"]
         if self.rank == 0:
             self._write(rows, failed)
-        if failed:
+        if failed and self.cases is None:
             named = "\n".join(f"{name}: {message}" for name, message in sorted(failed.items()))
             raise ValueError(f"{len(failed)} of {len(rows) + len(failed)} cases could not be scored:\n{named}")
 

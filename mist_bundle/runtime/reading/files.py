@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import os
 import stat
 from pathlib import Path
 
+from ..numerics.memory import total_memory
 from .volume import UnreadableFileError
 
 
@@ -34,14 +33,7 @@ def check_memory(path: Path, wanted: int) -> None:
     Raises:
         UnreadableFileError: they need more bytes than there is memory.
     """
-    memory = _memory_bytes()
+    memory = total_memory()
     if wanted > memory:
         message = f"holds {wanted / 1e9:.0f} GB of voxels; the memory of this machine is {memory / 1e9:.0f} GB."
         raise UnreadableFileError(path.name, message)
-
-
-def _memory_bytes() -> float:
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):  # not on every system
-        return math.inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,9 @@ from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
 from ..numerics.grid import resampled_affine, resampled_shape, spacing_of
+from ..numerics.memory import total_memory, words
 from ..numerics.resample import resample_image, resample_label, resample_nearest
-from .volume import affine_of, as_volume, check_same_shape, new_volume
+from .volume import affine_of, as_volume, check_same_shape, describe, new_volume
 
 
 class ResampleToSpacingd(MapTransform):
@@ -57,11 +59,28 @@ class ResampleToSpacingd(MapTransform):
         # One spacing for all volumes of the case, so that noise in a header cannot make their shapes differ.
         spacing = tuple(float(value) for value in spacing_of(affine_of(result[present[0]])))
         new_shape = resampled_shape(shape, spacing, self.target_spacing)
+        self._check_size(result, present, spacing, new_shape)
         for key in present:
             volume = result[key]
             affine = resampled_affine(affine_of(volume), shape, new_shape, self.target_spacing)
             result[key] = new_volume(self._resample(key, as_volume(volume, key), spacing), volume, affine)
         return result
+
+    def _check_size(
+        self, data: Mapping[Hashable, Any], keys: Sequence[Hashable], spacing: Sequence[float], shape: Sequence[int]
+    ) -> None:
+        """Refuse a grid that no memory holds before any is taken: a header in another unit asks for terabytes."""
+        num_bytes = float(math.prod(shape)) * sum(len(data[key]) for key in keys) * np.dtype(np.float32).itemsize
+        if num_bytes <= total_memory():
+            return
+        sides = " x ".join(f"{side:.4g}" for side in spacing)
+        wanted = " x ".join(f"{side:.4g}" for side in self.target_spacing)
+        message = (
+            f"{describe(data[keys[0]], keys[0])} has voxels of {sides} mm; at the model's spacing of {wanted} mm it "
+            f"would be a grid of {' x '.join(map(str, shape))} voxels ({words(num_bytes)}), which does not fit into "
+            "the memory of this machine. Check the spacing and its unit in the header."
+        )
+        raise ValueError(message)
 
     def _resample(self, key: Hashable, array: NDArray[Any], spacing: Sequence[float]) -> NDArray[Any]:
         if key == self.image_key:

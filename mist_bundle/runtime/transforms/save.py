@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import os
-import tempfile
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import monai
 import numpy as np
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
+from ..folds.files import write_whole
 from ..numerics.restore import label_dtype
+from ..predictions.records import Predictions, volume_path
 from .volume import FILE_NAME, UNIT_IN_MM, affine_of, as_volume, meta_of, to_ras
 
 # Header fields that place a NIfTI image in the world. "pixdim" also holds the sign of the quaternion.
@@ -22,13 +25,17 @@ _GEOMETRY_FIELDS = (
     *("srow_x", "srow_y", "srow_z", "xyzt_units"),
 )
 _SCANNER_ANATOMICAL = 1
+_COMPRESSION = 1  # nibabel's own choice: higher levels take several times as long for little
 
 
-class SaveSegmentationd(MapTransform):
+class SaveImaged(monai.transforms.SaveImaged):
     """Write each volume to ``<output_dir>/<id><suffix>.nii.gz``, complete or not at all.
 
     The file takes qform, sform, their codes and the units from the header of the reference's file. Integers are written
     in the smallest type that holds them, floating-point maps as float32 with the channels along the fourth axis.
+
+    Name and base class are MONAI's, because MONAI Label and MONAI Deploy, which write files themselves, look for them
+    when they leave savers out. Nothing else is inherited: MONAI's own takes neither header nor name from the case.
 
     Args:
         keys: volumes (C, X, Y, Z) on the original grid.
@@ -37,6 +44,7 @@ class SaveSegmentationd(MapTransform):
         id_key: entry of the case that gives the file its name; without one, the name of the reference's file.
         suffix: put behind the id.
         allow_missing_keys: leave out what a case does not have.
+        predictions: keeps the records of these label maps; they are its last file of a case.
     """
 
     def __init__(
@@ -47,59 +55,76 @@ class SaveSegmentationd(MapTransform):
         id_key: str = "id",
         suffix: str = "",
         allow_missing_keys: bool = False,
+        predictions: Predictions | None = None,
     ) -> None:
-        super().__init__(keys, allow_missing_keys)
+        MapTransform.__init__(self, keys, allow_missing_keys)
         self.output_dir = Path(output_dir)
         self.reference_key = reference_key
         self.id_key = id_key
         self.suffix = suffix
+        self.predictions = predictions
+
+    def set_options(self, *args: Any, **kwargs: Any) -> None:
+        """MONAI's savers hand options to a writer; this one has none.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError("This saver takes its header from the image; there are no options to set.")
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Apply to the dictionary of one case; what it does not name stays as it is."""
         for key in self.key_iterator(dict(data)):
             volume = data[key]
-            array = _file_array(as_volume(volume, key))
-            affine = to_ras(affine_of(volume), volume)
-            self._write(array, affine, meta_of(data[self.reference_key]), self._path(data))
+            image = nifti_image(_file_array(as_volume(volume, key)), volume, meta_of(data[self.reference_key]))
+            self._write(image, self._case(data))
         return dict(data)
 
-    def _path(self, data: Mapping[Hashable, Any]) -> Path:
+    def _case(self, data: Mapping[Hashable, Any]) -> str:
         name = data.get(self.id_key)
         if name is None:
             file_name = Path(str(meta_of(data[self.reference_key]).get(FILE_NAME, "prediction"))).name
             name = file_name.removesuffix(".gz").removesuffix(".nii")
-        if Path(str(name)).name != str(name) or str(name) in ("", ".", ".."):
-            msg = f"The id {name!r} cannot name a file; ids must not contain a path separator."
-            raise ValueError(msg)
-        return self.output_dir / f"{name}{self.suffix}.nii.gz"
+        return str(name)
 
-    def _write(self, array: NDArray[Any], affine: NDArray[Any], meta: Mapping[Any, Any], path: Path) -> None:
-        import nibabel as nib
+    def _write(self, image: Any, case: str) -> None:
+        def write(stream: IO[bytes]) -> None:
+            # neither name nor time go into the file: the same prediction is the same bytes
+            with gzip.GzipFile("", "wb", _COMPRESSION, stream, mtime=0) as packed:
+                image.to_stream(packed)
 
-        header = nib.Nifti1Header()
-        if all(field in meta for field in _GEOMETRY_FIELDS):
-            unit = 1 / float(meta.get(UNIT_IN_MM, 1.0))
-            affine = np.diag([unit, unit, unit, 1.0]) @ affine  # in the unit of the header
-            for field in _GEOMETRY_FIELDS:
-                header[field] = np.asarray(meta[field])
-            header["pixdim"] = np.asarray(meta.get("original_pixdim", meta.get("pixdim", header["pixdim"])))
-        else:
-            header.set_xyzt_units("mm")
-            header.set_qform(affine, _SCANNER_ANATOMICAL)
-            header.set_sform(affine, _SCANNER_ANATOMICAL)
-        header.set_data_dtype(array.dtype)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial.nii.gz")
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            # Where the affine disagrees with the header, nibabel rewrites the sform: the file is never misplaced.
-            nib.save(nib.Nifti1Image(array, affine, header), temporary)
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        def ready(path: Path) -> None:
+            if self.predictions is not None:
+                self.predictions.commit(case, path)
+
+        write_whole(volume_path(self.output_dir, case, self.suffix), write, ready)
+
+
+def nifti_image(array: NDArray[Any], volume: Any, meta: Mapping[Any, Any]) -> Any:
+    """A NIfTI image that lies where a volume lies and whose header is that of the file it was made from.
+
+    Args:
+        array: (X, Y, Z) or (X, Y, Z, C), in the type of the file.
+        volume: whose affine places it.
+        meta: dictionary of the original image, as MONAI's NibabelReader leaves it.
+    """
+    import nibabel as nib
+
+    affine = to_ras(affine_of(volume), volume)
+    header = nib.Nifti1Header()
+    if all(field in meta for field in _GEOMETRY_FIELDS):
+        unit = 1 / float(meta.get(UNIT_IN_MM, 1.0))
+        affine = np.diag([unit, unit, unit, 1.0]) @ affine  # in the unit of the header
+        for field in _GEOMETRY_FIELDS:
+            header[field] = np.asarray(meta[field])
+        header["pixdim"] = np.asarray(meta.get("original_pixdim", meta.get("pixdim", header["pixdim"])))
+    else:
+        header.set_xyzt_units("mm")
+        header.set_qform(affine, _SCANNER_ANATOMICAL)
+        header.set_sform(affine, _SCANNER_ANATOMICAL)
+    header.set_data_dtype(array.dtype)
+    # Where the affine disagrees with the header, nibabel rewrites the sform: the file is never misplaced.
+    return nib.Nifti1Image(array, affine, header)
 
 
 def _file_array(array: NDArray[Any]) -> NDArray[Any]:
@@ -108,9 +133,3 @@ def _file_array(array: NDArray[Any]) -> NDArray[Any]:
     if np.issubdtype(moved.dtype, np.floating):
         return moved.astype(np.float32)
     return moved.astype(label_dtype([int(moved.min()), int(moved.max())]))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

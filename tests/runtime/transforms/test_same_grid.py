@@ -10,7 +10,7 @@ from mist_bundle.runtime.transforms.crop_to_foreground import CropToForegroundd
 from mist_bundle.runtime.transforms.labels_to_indices import LabelsToIndicesd
 from mist_bundle.runtime.transforms.nifti_reader import NiftiReader
 from mist_bundle.runtime.transforms.same_grid import ToGridOfd
-from mist_bundle.runtime.transforms.save import SaveSegmentationd
+from mist_bundle.runtime.transforms.save import SaveImaged
 from tests.runtime.geometry import ORIENTATIONS, make_affine
 from tests.runtime.transforms.nifti import write_nifti
 
@@ -71,7 +71,7 @@ def test_a_header_in_micrometres_is_read_in_millimetres_and_written_as_it_was(tm
     nib.save(source, tmp_path / "t1.nii.gz")
     case = load(tmp_path / "t1.nii.gz", write_label(tmp_path / "mask.nii.gz", index, AFFINE, "LPS"))
     np.testing.assert_allclose(case["image"].affine, AFFINE, atol=1e-4)
-    SaveSegmentationd("label", tmp_path / "out")({**case, "id": "a"})
+    SaveImaged("label", tmp_path / "out")({**case, "id": "a"})
     saved = nib.load(tmp_path / "out" / "a.nii.gz")
     assert saved.header.get_xyzt_units()[0] == "micron"
     np.testing.assert_allclose(saved.affine, nib.load(tmp_path / "t1.nii.gz").affine)

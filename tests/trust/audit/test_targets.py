@@ -36,7 +36,7 @@ def test_every_row_of_the_catalogue_is_accepted() -> None:
 
 def test_scripts_are_the_public_classes_of_the_runtime() -> None:
     known = script_targets()
-    assert "scripts.transforms.save.SaveSegmentationd" in known
+    assert "scripts.transforms.save.SaveImaged" in known
     assert "scripts.loading.datalist.load_items" in known
     functions = {target for target in known if not target.rsplit(".", 1)[1][0].isupper()}
     assert functions == {

@@ -1,0 +1,116 @@
+"""Each case of an inference by itself: one that fails is named with its file and the reason, and the others go on."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.data import MetaTensor
+
+from ..reading.formats import read_volume
+from .loader import FAILURE, ITEM, PREDICTED, REPLACED
+from .records import Predictions
+from .say import say
+
+logger = logging.getLogger(__name__)
+
+WARNINGS = "warnings"  # key of a case's oddities, one a line
+# no later case would fare better
+_FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+
+class CaseByCase:
+    """The `iteration_update` of an evaluator over a `CaseLoader`.
+
+    Args:
+        predictions: where failures are written down; label maps that are there already are taken from it.
+        key: of the label map in the output.
+    """
+
+    def __init__(self, predictions: Predictions, key: str = "pred") -> None:
+        self.predictions = predictions
+        self.key = key
+        self.failures: dict[str, str] = {}
+        self.num_cases = 0
+
+    def __call__(self, engine: Any, batch: dict[str, Any]) -> Any:
+        """Run one case through the evaluator's own step.
+
+        Returns:
+            The decollated output of the evaluator; nothing for a case that failed.
+
+        Raises:
+            OSError: the disk is full or cannot be written to.
+        """
+        item = batch.pop(ITEM)
+        case = str(item["id"])
+        self.num_cases += 1
+        try:
+            if FAILURE in batch:
+                raise batch[FAILURE]
+            if PREDICTED in batch:
+                return self._already_predicted(engine, item)
+            if why := batch.pop(REPLACED, ""):
+                say(f"{case}: predicted again; its label map {why}")
+            self._warn(case, batch.pop(WARNINGS, None))
+            return engine._iteration(engine, batch)  # what the engine would do without this class
+        except Exception as error:
+            cause = _cause(error)
+            if isinstance(cause, OSError) and cause.errno in _FATAL:
+                raise cause from error
+            logger.debug("case %s", case, exc_info=True)
+            self.fail(case, reason_of(error, item))
+            engine.state.batch, engine.state.output = [], []
+            return []
+
+    def fail(self, case: str, reason: str) -> None:
+        """Name a case that failed, now and at the end."""
+        self.failures[case] = reason
+        self.predictions.failed(case, reason)
+        say(f"failed: {case}: {reason}")
+
+    def finish(self) -> None:
+        """End the program with exit code 1 where cases failed; the last step of a bundle's run list."""
+        if not self.failures:
+            return
+        lines = [f"{case}: {reason}" for case, reason in sorted(self.failures.items())]
+        say("\n".join([f"{len(lines)} of {self.num_cases} cases failed:", *lines]))
+        raise SystemExit(1)
+
+    def _already_predicted(self, engine: Any, item: Mapping[str, Any]) -> Any:
+        case = str(item["id"])
+        volume = read_volume(self.predictions.path(case))
+        label = MetaTensor(torch.from_numpy(volume.array.copy())[None], affine=torch.from_numpy(volume.affine))
+        engine.state.batch = [dict(item)]
+        engine.state.output = [{self.key: label}]
+        return engine.state.output
+
+    def _warn(self, case: str, warnings: Sequence[str] | None) -> None:
+        lines = warnings[0].splitlines() if warnings else []
+        self.predictions.warn(case, lines)
+        for line in lines:
+            say(f"warning: {case}: {line}")
+
+
+def reason_of(error: BaseException, item: Mapping[str, Any]) -> str:
+    """Why a case failed, with the name of a file of it."""
+    error = _cause(error)
+    plain = isinstance(error, (ValueError, OSError)) and str(error)
+    reason = str(error) if plain else f"{type(error).__name__}: {error}"
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        reason = f"does not fit into memory ({type(error).__name__})."
+    images = item["image"] if isinstance(item["image"], (list, tuple)) else [item["image"]]
+    if any(Path(path).name in reason for path in images):
+        return reason
+    return f"{images[0]}: {reason}"
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What happened, without MONAI's "applying transform …" around it."""
+    while isinstance(error, RuntimeError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error

@@ -1,0 +1,225 @@
+"""What the label maps in a folder were made from, so that running again predicts only what is missing.
+
+Beside the label maps lies a record for each case, `records/<id>.json`, with hashes of the weights, the settings, the
+code and the images. A label map whose record fits is left alone. One that was made from something else, or that has no
+record, is never replaced unasked. Needs no torch, so that a command can look before it starts anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..folds.files import sha256_of, write_json
+from .say import say
+
+FRESH, MISSING, STALE, UNKNOWN = "fresh", "missing", "stale", "unknown"
+RECORDS = "records"
+_VERSION = 1
+# what a label map depends on, and how messages call it
+_PARTS = {"weights": "weights", "settings": "settings", "code": "code of the bundle", "images": "images"}
+_ADVICE = "Give another output folder, or --overwrite to replace it."
+
+
+def volume_path(folder: Path, case: str, suffix: str = "") -> Path:
+    """Where the label map, or another volume, of a case lies.
+
+    Raises:
+        ValueError: the id cannot name a file.
+    """
+    if Path(case).name != case or case in ("", ".", ".."):
+        raise ValueError(f"The id {case!r} cannot name a file; ids must not contain a path separator.")
+    return folder / f"{case}{suffix}.nii.gz"
+
+
+def record_path(folder: Path, case: str) -> Path:
+    """Where the record of a case lies."""
+    return folder / RECORDS / f"{case}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How a case stands.
+
+    Attributes:
+        state: FRESH, MISSING, STALE (made from something else) or UNKNOWN (made by somebody else).
+        why: a sentence about a label map that is STALE or UNKNOWN.
+    """
+
+    state: str
+    why: str = ""
+
+
+class Predictions:
+    """The label maps of a folder, and what they were made from.
+
+    Args:
+        folder: of the label maps.
+        weight_files: those that exist are used.
+        settings: whatever else decides what comes out, as plain values.
+        setting_files: further files that decide, such as the post-processing; those that exist are used.
+        probabilities: maps of probabilities are wanted too.
+        uncertainty: maps of uncertainty are wanted too.
+        overwrite: replace label maps that were made from something else, or by somebody else.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        weight_files: Sequence[str] = (),
+        settings: Mapping[str, Any] | None = None,
+        setting_files: Sequence[str] = (),
+        probabilities: bool = False,
+        uncertainty: bool = False,
+        overwrite: bool | str = False,
+    ) -> None:
+        self.folder = Path(folder)
+        self.weight_files = [Path(path) for path in weight_files]
+        self.settings = dict(settings or {})
+        self.setting_files = [Path(path) for path in setting_files]
+        self.probabilities = probabilities
+        self.uncertainty = uncertainty
+        self.overwrite = str(overwrite).lower() == "true"  # the command line of monai.bundle hands over a word
+        self._images: dict[str, list[Path]] = {}
+        self._warnings: dict[str, list[str]] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Forget the failures of last time, and look for label maps that are in the way.
+
+        The first step of a bundle's run list. It ends the program with exit code 2 where a label map may not be
+        replaced: sentences tell a user more than a traceback.
+        """
+        for item in items:
+            self.clear_failure(str(item["id"]))
+        problems = [] if self.overwrite else self.problems(items)
+        if problems:
+            say("\n".join(["Nothing was predicted, because of label maps that are there already:", *problems]))
+            raise SystemExit(2)
+
+    def problems(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
+        """A sentence for each label map that is in the way."""
+        problems = []
+        for item in items:
+            found = self.look(item)
+            if found.state in (STALE, UNKNOWN):
+                problems.append(f"{self.path(str(item['id']))}: {found.why} {_ADVICE}")
+        return problems
+
+    def look(self, item: Mapping[str, Any]) -> Found:
+        """How a case {"id", "image": files} stands."""
+        case = str(item["id"])
+        self._images[case] = [Path(path) for path in _as_list(item["image"])]
+        label_map = self.path(case)
+        if not label_map.exists():
+            return Found(MISSING)
+        record = _read(record_path(self.folder, case))
+        content = sha256_of(label_map)
+        if content == record.get("replaces"):  # killed between the record and the label map
+            return Found(MISSING)
+        if content != record.get("label_map"):
+            return Found(UNKNOWN, "exists already and was not made by this command.")
+        made_from, now = record.get("made_from", {}), self._made_from(case)
+        differs = [words for part, words in _PARTS.items() if made_from.get(part) != now[part]]
+        if differs:
+            return Found(STALE, f"was made from other {' and '.join(differs)}.")
+        return Found(FRESH if all(path.exists() for path in self._wanted(case)) else MISSING)
+
+    def path(self, case: str) -> Path:
+        """The label map of a case."""
+        return volume_path(self.folder, case)
+
+    def warn(self, case: str, warnings: Sequence[str]) -> None:
+        """Keep warnings about a case for its record."""
+        self._warnings[case] = list(warnings)
+
+    def commit(self, case: str, label_map: Path) -> None:
+        """Write the record of a label map that is complete but not yet in its place.
+
+        Whoever dies before the file is in its place leaves a case that is missing, never one that looks foreign.
+        """
+        old = self.path(case)
+        content = {
+            "made_from": self._made_from(case),
+            "label_map": sha256_of(label_map),
+            **({"replaces": sha256_of(old)} if old.exists() else {}),
+            "warnings": self._warnings.get(case, []),
+        }
+        _write(self.folder, case, content)
+
+    def failed(self, case: str, message: str) -> None:
+        """Write down why a case could not be predicted; a label map that was there before stays, and its record too."""
+        _write(self.folder, case, {**_read(record_path(self.folder, case)), "failed": message})
+
+    def clear_failure(self, case: str) -> None:
+        """Forget that a case failed when it was last tried."""
+        record = _read(record_path(self.folder, case))
+        if record.pop("failed", None) is not None:
+            _write(self.folder, case, record)
+
+    def _wanted(self, case: str) -> list[Path]:
+        wanted = [self.path(case)]
+        if self.probabilities:
+            wanted.append(volume_path(self.folder / "probabilities", case))
+        if self.uncertainty:
+            folder = self.folder / "uncertainty"
+            wanted += [volume_path(folder, case, "_entropy"), volume_path(folder, case, "_disagreement")]
+        return wanted
+
+    def _made_from(self, case: str) -> dict[str, str]:
+        # by content: a copied or moved dataset is the same
+        images = [sha256_of(path) for path in self._images.get(case, []) if path.is_file()]
+        with self._lock:  # the first to ask computes what all cases share
+            return {**self._common, "images": _sum_of(images)}
+
+    @cached_property
+    def _common(self) -> dict[str, str]:
+        weights = {path.name: sha256_of(path) for path in self.weight_files if path.is_file()}
+        files = {path.name: sha256_of(path) for path in self.setting_files if path.is_file()}
+        return {
+            "weights": _sum_of(weights),
+            "settings": _sum_of([self.settings, files]),
+            "code": _code(),
+        }
+
+
+def read_failure(folder: Path, case: str) -> str:
+    """Why a case could not be predicted when it was last tried; "" where nothing was written down."""
+    return str(_read(record_path(folder, case)).get("failed", ""))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and content.get("version") == _VERSION else {}
+
+
+def _write(folder: Path, case: str, content: Mapping[str, Any]) -> None:
+    write_json(record_path(folder, case), {"version": _VERSION, "id": case, **content})
+
+
+def _sum_of(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """Sum up the code that travels with the bundle, with paths relative to it."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,164 @@
+"""Predicting a folder of which some files cannot be used, and doing it again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from mist_bundle import cli, pipeline
+from mist_bundle.artifacts import work_dir_of, write_json
+from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, CaseFailure
+from tests.bundle.run_monai import run_monai
+
+
+@pytest.fixture
+def bundle(trained_bundle: Path, tmp_path: Path) -> Path:
+    """A copy whose weights may be changed."""
+    return Path(shutil.copytree(trained_bundle, tmp_path / trained_bundle.name))
+
+
+def _sources(phantom_json: Path) -> list[Path]:
+    return sorted(path for path in (phantom_json.parent / "test").iterdir() if path.is_dir())
+
+
+def _folder(phantom_json: Path, target: Path, names: list[str]) -> Path:
+    """Cases made of the phantoms for testing, in files named after their channels."""
+    for index, name in enumerate(names):
+        sources = sorted(_sources(phantom_json)[index % 2].glob("*.nii.gz"))
+        images = [path for path in sources if "mask" not in path.name]
+        for path in images:
+            (target / name).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target / name / path.name)
+    return target
+
+
+def _change(path: Path, *, affine: np.ndarray | None = None, array: np.ndarray | None = None) -> None:
+    image = nib.load(path)
+    values = np.asarray(image.dataobj, dtype=np.float32) if array is None else array
+    nib.save(nib.Nifti1Image(values, image.affine if affine is None else affine), path)
+
+
+def _spoil(folder: Path) -> dict[str, str]:
+    """Break some cases; id -> what their failure must tell."""
+    first = {name: sorted((folder / name).iterdir())[0] for name in ("cut", "nan", "huge", "shifted")}
+    first["cut"].write_bytes(first["cut"].read_bytes()[:200])
+    values = np.asarray(nib.load(first["nan"]).dataobj, dtype=np.float32).copy()
+    values[3, 3, 3] = np.nan
+    _change(first["nan"], array=values)
+    for path in (folder / "huge").iterdir():
+        _change(path, affine=np.diag([3000.0, 3000, 3000, 1]))
+    for path in (folder / "odd").iterdir():
+        _change(path, affine=nib.load(path).affine @ np.diag([2.5, 2.5, 2.5, 1]))
+    _change(first["shifted"], affine=nib.load(first["shifted"]).affine @ np.diag([1, 1, 3.0, 1]))
+    return {"cut": "cut short", "nan": "NaN", "huge": "would be a grid of", "shifted": "grid"}
+
+
+def _maps(folder: Path) -> list[str]:
+    return sorted(path.name.removesuffix(".nii.gz") for path in folder.glob("*.nii.gz"))
+
+
+def test_cases_that_fail_are_named_and_the_same_again_does_only_what_is_missing(
+    bundle: Path, phantom_json: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = _folder(phantom_json, tmp_path / "in", ["cut", "good", "huge", "nan", "odd", "shifted"])
+    expected = _spoil(source)
+    output = tmp_path / "out"
+    words = ["predict", str(bundle), str(source), str(output), "--notta"]
+    assert cli.main(words) == EXIT_SOME_CASES_FAILED
+    printed = capfd.readouterr().err
+    assert _maps(output) == ["good", "odd"]
+    summary = printed.split("4 of 6 cases failed:\n")[-1].splitlines()
+    for case, reason in expected.items():
+        (line,) = (line for line in summary if line.startswith(f"{case}: "))
+        assert reason in line
+        assert ".nii.gz" in line
+    assert "warning: odd: its voxels are " in printed
+    assert "warning: good" not in printed
+    assert "Traceback" not in printed
+
+    _folder(phantom_json, tmp_path / "in", ["cut"])  # mended
+    times = {name: (output / f"{name}.nii.gz").stat().st_mtime_ns for name in _maps(output)}
+    with pytest.raises(CaseFailure) as failure:
+        pipeline.predict(bundle, source, output, tta=False)
+    assert {problem.path for problem in failure.value.problems} == {"huge", "nan", "shifted"}
+    assert _maps(output) == ["cut", "good", "odd"]
+    assert {name: (output / f"{name}.nii.gz").stat().st_mtime_ns for name in times} == times
+
+    # other settings, other weights: refused, and then renewed
+    for name in ("huge", "nan", "shifted"):
+        shutil.rmtree(source / name)
+    assert cli.main([*words[:-1], "--tta"]) == EXIT_INPUT_REFUSED
+    assert "good.nii.gz: was made from other settings." in capfd.readouterr().err
+    weights = torch.load(bundle / "models/model.pt", weights_only=True)
+    torch.save({name: value * 1.5 for name, value in weights.items()}, bundle / "models/model.pt")
+    trusted = [*words, "--trust", "--ensemble", "False"]
+    assert cli.main(trusted) == EXIT_INPUT_REFUSED
+    assert "good.nii.gz: was made from other weights and settings." in capfd.readouterr().err
+    assert {name: (output / f"{name}.nii.gz").stat().st_mtime_ns for name in times} == times
+    assert cli.main([*trusted, "--overwrite"]) == EXIT_OK
+    assert (output / "good.nii.gz").stat().st_mtime_ns > times["good"]
+
+
+def test_a_label_map_of_somebody_else_is_refused_before_anything_starts(
+    bundle: Path, phantom_json: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = _folder(phantom_json, tmp_path / "in", ["good"])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/good.nii.gz").write_text("by hand")
+    assert cli.main(["predict", str(bundle), str(source), str(tmp_path / "out")]) == EXIT_INPUT_REFUSED
+    assert "good.nii.gz: exists already and was not made by this command" in capfd.readouterr().err
+    assert (tmp_path / "out/good.nii.gz").read_text() == "by hand"
+
+
+def test_plain_monai_does_the_same(bundle: Path, phantom_json: Path, tmp_path: Path) -> None:
+    _folder(phantom_json, tmp_path / "in", ["cut", "good"])
+    cut = sorted((tmp_path / "in/cut").iterdir())[0]
+    cut.write_bytes(cut.read_bytes()[:200])
+    entries = [
+        {"id": name, "image": sorted(f"{name}/{path.name}" for path in (tmp_path / "in" / name).iterdir())}
+        for name in ("cut", "good")
+    ]
+    write_json(tmp_path / "datalist.json", {"training": [], "testing": entries})
+    words = ["--datalist", str(tmp_path / "datalist.json"), "--dataset_dir", str(tmp_path / "in")]
+    words += ["--output_dir", str(tmp_path / "out")]
+    config = bundle / "configs/inference.json"
+    printed = run_monai("inference", config, *words, cwd=tmp_path, exit_code=EXIT_SOME_CASES_FAILED)
+    assert "1 of 2 cases failed:\ncut: " in printed
+    assert "Traceback" not in printed
+    assert _maps(tmp_path / "out") == ["good"]
+    other = [*words, "--overlap", "0.25"]
+    printed = run_monai("inference", config, *other, cwd=tmp_path, exit_code=EXIT_INPUT_REFUSED)
+    assert "was made from other settings" in printed
+
+
+def test_evaluation_goes_on_and_predicts_only_what_is_missing(
+    trained_bundle: Path, phantom_json: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bundle = Path(shutil.copytree(trained_bundle, tmp_path / trained_bundle.name))
+    fold = work_dir_of(bundle) / "fold_0"
+    shutil.copytree(work_dir_of(trained_bundle) / "fold_0", fold)
+    data = Path(shutil.copytree(phantom_json.parent / "train", tmp_path / "data"))
+    words = ["evaluate", str(bundle), "--fold", "0", "--dataset_dir", str(data)]
+    table = (fold / "results.csv").read_bytes()
+    held_out = _maps(fold / "predictions")
+    times = {name: (fold / f"predictions/{name}.nii.gz").stat().st_mtime_ns for name in held_out}
+
+    spoiled = held_out[0]
+    image = next(path for path in sorted((data / spoiled).iterdir()) if "mask" not in path.name)
+    content = image.read_bytes()
+    image.write_bytes(content[:200])
+    assert cli.main(words) == EXIT_SOME_CASES_FAILED
+    printed = capfd.readouterr().err
+    assert f"1 of {len(held_out)} cases failed:\nfold 0, {spoiled}: " in printed
+    assert "Traceback" not in printed
+    assert len((fold / "results.csv").read_text().splitlines()) == len(table.decode().splitlines()) - 1
+
+    image.write_bytes(content)
+    assert cli.main(words) == EXIT_OK
+    assert (fold / "results.csv").read_bytes() == table
+    assert {name: (fold / f"predictions/{name}.nii.gz").stat().st_mtime_ns for name in held_out} == times

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from mist_bundle.artifacts import read_json
+
+
+def test_ranges_are_those_of_the_files(fresh_bundle: Path, phantom_json: Path) -> None:
+    ranges = read_json(fresh_bundle / "configs/plan.json")["training_ranges"]
+    images = [nib.as_closest_canonical(nib.load(path)) for path in (phantom_json.parent / "train").rglob("*t1*.nii.gz")]
+    assert images
+    spacings = np.array([image.header.get_zooms()[:3] for image in images])
+    extents = spacings * np.array([image.shape for image in images])
+    for name, values in (("spacing_mm", spacings), ("extent_mm", extents)):
+        np.testing.assert_allclose(ranges[name], np.stack([values.min(0), values.max(0)], axis=1), rtol=1e-5)
+    highs = [np.percentile(np.asarray(image.dataobj, np.float32), 99.5) for image in images]
+    np.testing.assert_allclose(ranges["high"][0], [min(highs), max(highs)], rtol=1e-5)
+    assert len(ranges["low"]) == 2
