@@ -55,7 +55,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
 }
 # the entrances see everything, and nothing sees the command line
-ENTRANCES = {"cli", "pipeline", "autoconfig", "__main__", "__init__"}
+ENTRANCES = {"api", "cli", "pipeline", "autoconfig", "__main__", "__init__"}
 RUNTIME = {"monai", "torch", "ignite", "numpy", "scipy", "SimpleITK", "nibabel", "nvidia", "tqdm", "tensorboard"}
 RUNTIME |= {"safetensors"}  # imported where it is used, and done without where it is missing
 
