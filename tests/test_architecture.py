@@ -11,14 +11,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mist_bundle"
-BASE = {"errors", "artifacts", "parallel", "resources"}
+BASE = {"errors", "files", "artifacts", "parallel", "resources"}
 NUMERIC = {"numpy", "scipy"}
 OPTIONAL = {"safetensors", "cryptography", "onnx", "onnxruntime", "huggingface_hub", "jsonschema", "httpx2"}
 
 # part of the package -> parts it may import (itself apart), and packages beyond the standard library
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
-    "artifacts": ({"errors"}, set()),
+    "files": ({"errors", "runtime.folds.files"}, set()),
+    "artifacts": ({"files"}, set()),
     "resources": ({"errors"}, set()),
     "parallel": ({"errors"}, {"tqdm", "dask", "distributed"}),
     "catalog": ({"runtime.metrics.menu", "runtime.values"}, set()),
@@ -50,7 +51,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {*NUMERIC, "nibabel", "SimpleITK"},
     ),
     "report": (
-        {*BASE, "dataset", "analysis", "planning", "catalog", "bundle", "runtime.numerics", "runtime.metrics"},
+        {
+            *(*BASE, "dataset", "analysis", "planning", "catalog", "bundle"),
+            *("runtime.folds", "runtime.numerics", "runtime.metrics"),
+        },
         {*NUMERIC, "nibabel", "matplotlib", "PIL", "markupsafe"},
     ),
 }

@@ -24,10 +24,6 @@ from mist_bundle.artifacts import (
     PLAN_JSON,
     POSTPROCESSING_JSON,
     SCRIPTS_FOLDER,
-    dump_json,
-    new_folder,
-    write_bytes,
-    write_text,
 )
 from mist_bundle.bundle.card import model_card
 from mist_bundle.bundle.configs.evaluate import evaluate_config
@@ -43,6 +39,7 @@ from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.folds import inner_validation
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Problem
+from mist_bundle.files import dump_json, new_folder, write_bytes, write_text
 from mist_bundle.planning.plan import Plan
 from mist_bundle.resources import own_file
 

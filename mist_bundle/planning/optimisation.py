@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.recipes import ASKED, Recipe, asked_or_recipe, by_recipe
+from mist_bundle.runtime.numerics.warmup import fitting_warmup
 
 if TYPE_CHECKING:
     from mist_bundle.planning.options import PlanOptions
@@ -25,7 +26,6 @@ SETTINGS = (
     "compile",
     "augmentation",
 )
-WARMUP_SHARE = 10  # a warm-up that does not fit takes this part of the run (one tenth), as the schedule itself does
 
 
 def decide_optimisation(options: PlanOptions, recipe: Recipe, total_steps: int) -> dict[str, Any]:
@@ -49,8 +49,8 @@ def _warmup(options: PlanOptions, recipe: Recipe, total_steps: int) -> Decision[
     asked = options.warmup_steps
     if asked is None:
         return Decision(int(total_steps * recipe.warmup_fraction), _recipes_warmup(options.recipe, recipe))
-    if 0 < asked >= total_steps:
-        fitting = total_steps // WARMUP_SHARE
+    fitting = fitting_warmup(int(asked), total_steps)
+    if asked > 0 and fitting != asked:
         return Decision(fitting, f"Asked for {asked}, but the run has {total_steps} steps; a tenth of them instead.")
     return Decision(int(asked), ASKED)
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mist_bundle.artifacts import refuse_existing, write_bytes
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import refuse_existing, write_bytes
 
 if TYPE_CHECKING:
     import torch

@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import write_json
 from mist_bundle.bundle.folder import Bundle
+from mist_bundle.files import write_json
 from mist_bundle.sharing.unpack import unpack_bundle
 from mist_bundle.trust.audit import require_audited
 from mist_bundle.verify.consumers import consumer_matrix, copy_target

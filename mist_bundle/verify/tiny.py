@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from mist_bundle.artifacts import write_json
+from mist_bundle.files import write_json
 from mist_bundle.planning.plan import Plan
 
 SHAPE = (20, 18, 16)

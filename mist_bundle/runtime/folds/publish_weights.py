@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
-from .files import UNFINISHED, sha256_of, write_whole
+from .files import UNFINISHED, sha256_of, umask, write_whole
 from .manifest import stored_as_model
 from .publication import Content, PublicationError, publish
 from .state import read_status
@@ -127,9 +126,7 @@ def write_safetensors(weights: Path, target: Path) -> Path | None:
 
     tensors = torch.load(weights, map_location="cpu", weights_only=True)
     save_model(cast("torch.nn.Module", _Weights(tensors)), str(target))
-    mask = os.umask(0)
-    os.umask(mask)
-    target.chmod(0o666 & ~mask)
+    target.chmod(0o666 & ~umask())
     return target
 
 

@@ -10,12 +10,12 @@ from ignite.engine import Engine, Events
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from ..numerics.warmup import fitting_warmup
 from .steps import optimizer_stepped, steps_per_epoch
 
 logger = logging.getLogger(__name__)
 
 SHAPES = ("constant", "cosine", "polynomial")
-WARMUP_SHARE = 10  # a warm-up that does not fit takes this part of the run (one tenth)
 
 
 def rate_factor(step: int, total_steps: int, warmup_steps: int, shape: str, power: float = 0.9) -> float:
@@ -54,14 +54,11 @@ class WarmupSchedule(LambdaLR):
             raise ValueError(f"shape is {shape!r}; expected one of {', '.join(SHAPES)}.")
         if warmup_steps < 0:
             raise ValueError(f"warmup_steps is {warmup_steps}; expected 0 or more.")
-        rising = int(warmup_steps)
-        if rising >= total_steps:
-            if rising > 0:
-                logger.warning(
-                    "A warm-up of %d steps does not fit a run of %d; it takes %d steps instead.",
-                    *(rising, total_steps, total_steps // WARMUP_SHARE),
-                )
-            rising = total_steps // WARMUP_SHARE
+        chosen = int(warmup_steps)
+        rising = fitting_warmup(chosen, total_steps)
+        if chosen > 0 and rising != chosen:
+            message = "A warm-up of %d steps does not fit a run of %d; it takes %d steps instead."
+            logger.warning(message, chosen, total_steps, rising)
         self.shape = shape
         self.power = power
         self.first_step = 0

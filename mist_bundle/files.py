@@ -1,0 +1,179 @@
+"""Reading and writing files: JSON and text with clear errors, and files and folders that appear complete or not at all.
+
+A file is written beside its final place, flushed to the disk and renamed (runtime/folds/files.py, which travels in
+bundles). The same holds for folders (`new_folder`), so that an interrupted command leaves nothing half-written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.folds.files import UNFINISHED, umask, write_whole
+
+_MAX_TEXT_BYTES = 256 * 10**6
+
+
+def dump_json(value: Any) -> str:
+    """JSON text as this project writes it everywhere: two spaces, a newline at the end, no NaN."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, without the byte-order mark that some editors put in front.
+
+    Raises:
+        InputError: the file is absent, no regular file (a pipe or a device could be endless), larger than 256 MB, or
+            not UTF-8.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file (a pipe, socket or device)"
+            raise InputError(Problem(str(path), f"is {what}; expected a text file."))
+        if status.st_size > _MAX_TEXT_BYTES:
+            message = f"has {status.st_size / 1e6:.0f} MB; expected at most {_MAX_TEXT_BYTES / 1e6:.0f} MB of text."
+            raise InputError(Problem(str(path), message))
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(Problem(str(path), f"cannot be read ({error.strerror or error}).")) from error
+    except UnicodeDecodeError as error:
+        message = f"is not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
+        raise InputError(Problem(str(path), message)) from error
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        InputError: the file is absent or is not JSON; the message gives file, line and column.
+    """
+    return parse_json(read_text(path), str(path))
+
+
+def parse_json(text: str, place: str) -> Any:
+    """Parse JSON that a user gave.
+
+    Args:
+        text: the JSON.
+        place: where it stands, for messages.
+
+    Raises:
+        InputError: it is not JSON, names a key twice, is nested too deeply, or holds a number or a text that nothing
+            can be done with.
+    """
+    twice: list[str] = []
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) < len(items):
+            counts = Counter(name for name, _ in items)
+            twice.extend(name for name, count in counts.items() if count > 1)
+        return found
+
+    try:
+        content = json.loads(text, object_pairs_hook=pairs)
+        json.dumps(content, ensure_ascii=False).encode("utf-8")
+    except json.JSONDecodeError as error:
+        message = f"is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        raise InputError(Problem(place, message)) from error
+    except UnicodeEncodeError as error:
+        message = "holds half a character (a lone \\ud800 … \\udfff), which cannot be written. Correct the text."
+        raise InputError(Problem(place, message)) from error
+    except RecursionError as error:
+        raise InputError(Problem(place, "is nested too deeply for JSON that means anything here.")) from error
+    except ValueError as error:  # Python reads numbers of 4300 digits at most
+        raise InputError(Problem(place, f"holds a number that is too long ({error}).")) from error
+    if twice:
+        raise InputError([Problem(f"{place}: {name}", "is given more than once. Keep one.") for name in twice])
+    return content
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file: it appears complete or not at all."""
+    write_whole(path, lambda stream: stream.write(content))
+
+
+def adopt_file(temporary: Path, target: Path) -> None:
+    """Put a complete file that lies in the same file system in its place, readable as any file that the user makes."""
+    temporary.chmod(0o666 & ~umask())
+    os.replace(temporary, target)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically."""
+    write_text(path, dump_json(value))
+
+
+@contextmanager
+def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give an empty folder that becomes `path` when the block ends well, and vanishes when it does not.
+
+    Args:
+        path: where the folder shall lie in the end.
+        overwrite: replace a folder that lies there already (only after the new one is complete).
+
+    Raises:
+        InputError: something lies at `path` and `overwrite` is False.
+    """
+    refuse_existing(path, overwrite=overwrite)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED))
+    try:
+        temporary.chmod(0o777 & ~umask())
+        yield temporary
+        _replace_folder(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def check_can_write(folder: Path) -> None:
+    """Find out before anything is computed whether a folder can be made, or written into where it is there.
+
+    Raises:
+        InputError: something else lies there or above it, or the place is read-only or full.
+    """
+    nearest = folder.absolute()
+    while not (nearest.exists() or nearest.is_symlink()):
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        message = f"cannot be made: {nearest} is no folder. Choose another place."
+        raise InputError(Problem(str(folder), message))
+    try:
+        Path(tempfile.mkdtemp(dir=nearest, prefix=".mist_bundle.", suffix=UNFINISHED)).rmdir()
+    except OSError as error:
+        message = f"cannot be written ({error.strerror or error}). Choose another place."
+        raise InputError(Problem(str(folder), message)) from error
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise InputError when `path` exists and may not be replaced."""
+    if not overwrite and (path.exists() or path.is_symlink()):
+        raise InputError(Problem(str(path), "exists already. Choose another place or pass --overwrite."))
+
+
+def _replace_folder(temporary: Path, path: Path) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    if not path.exists():
+        os.replace(temporary, path)
+        return
+    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".old"))
+    os.replace(path, old / path.name)
+    os.replace(temporary, path)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,120 @@
+"""Files and folders appear complete or not at all; what cannot be read is named with the reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from mist_bundle.errors import InputError
+from mist_bundle.files import (
+    adopt_file,
+    check_can_write,
+    new_folder,
+    parse_json,
+    read_json,
+    read_text,
+    refuse_existing,
+    write_bytes,
+    write_json,
+)
+
+
+def test_json_comes_back(tmp_path: Path) -> None:
+    value = {"b": [1, 2.5, None], "a": "Ünïcode"}
+    write_json(tmp_path / "new/x.json", value)
+    assert read_json(tmp_path / "new/x.json") == value
+    assert list((tmp_path / "new").iterdir()) == [tmp_path / "new/x.json"]
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "new/x.json", float("nan"))
+    assert read_json(tmp_path / "new/x.json") == value
+
+
+def test_a_failed_write_leaves_the_former_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x"
+    write_bytes(path, b"old")
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_have_the_permissions_of_any_file_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "usual").write_text("x")
+    write_bytes(tmp_path / "written", b"x")
+    (tmp_path / "temporary").touch(mode=0o600)
+    adopt_file(tmp_path / "temporary", tmp_path / "adopted")
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "written", "adopted")}
+    assert len(modes) == 1
+    assert not (tmp_path / "temporary").exists()
+
+
+def _fail_half_way(target: Path) -> None:
+    with new_folder(target) as folder:
+        (folder / "x").write_text("half")
+        raise RuntimeError
+
+
+def test_a_folder_appears_when_its_block_ends_well(tmp_path: Path) -> None:
+    target = tmp_path / "a/b"
+    with pytest.raises(RuntimeError):
+        _fail_half_way(target)
+    assert list((tmp_path / "a").iterdir()) == []
+    with new_folder(target) as folder:
+        (folder / "x").write_text("whole")
+        assert not target.exists()
+    assert (target / "x").read_text() == "whole"
+    with pytest.raises(InputError, match="--overwrite"), new_folder(target):
+        pass
+    with new_folder(target, overwrite=True) as folder:
+        (folder / "y").write_text("other")
+    assert [path.name for path in target.iterdir()] == ["y"]
+    assert list((tmp_path / "a").iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "is not valid JSON: .* line 1, column 2"),
+        (b"\xff", "is not UTF-8 text"),
+        (b'{"a": 1, "a": 2}', "a: is given more than once"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"1" * 5000, "too long"),
+        (b'"\\ud800"', "half a character"),
+    ],
+)
+def test_what_is_no_json_is_named(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_json(tmp_path / "x.json")
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"\xef\xbb\xbf[1]")
+    assert read_text(tmp_path / "x") == "[1]"
+    assert parse_json("[1]", "x") == json.loads("[1]")
+
+
+def test_what_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, message in (("pipe", "no regular file"), (".", "is a folder"), ("gone", "cannot be read")):
+        with pytest.raises(InputError, match=message):
+            read_text(tmp_path / name)
+
+
+def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+    check_can_write(tmp_path / "a/b/c")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="is no folder"):
+        check_can_write(tmp_path / "file/below")
+    refuse_existing(tmp_path / "new", overwrite=False)
+    refuse_existing(tmp_path / "file", overwrite=True)
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("file", "dangling"):
+        with pytest.raises(InputError, match="exists already"):
+            refuse_existing(tmp_path / name, overwrite=False)
