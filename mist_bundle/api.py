@@ -128,13 +128,9 @@ class Bundle(folder.Bundle):
         Returns:
             Column ("tumor_dice") -> statistic ("Mean", "Median" …) -> value over all cases that were scored.
         """
-        folds = self._fold_numbers(fold)
-        if fold == "all":
-            trained = [number for number in folds if self.fold(number).weights.is_file()]
-            folds = trained or folds
         given = {"device": device, "dataset_dir": _absolute(dataset_dir), **settings}
-        pipeline.evaluate_folds(self.root, folds, given, trust=trust)
-        return self.scores(folds)
+        folds = None if fold == "all" else self._fold_numbers(fold)
+        return self.scores(pipeline.evaluate_folds(self.root, folds, given, trust=trust))
 
     def scores(self, folds: Iterable[int] | None = None) -> Scores:
         """The scores of the held-out cases, as far as folds were evaluated.

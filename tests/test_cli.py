@@ -96,7 +96,7 @@ def _run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str
 def test_misspelt_command_and_option_name_the_nearest(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, _, errors = _run(capsys, "autoconfg")
     assert code == EXIT_INPUT_REFUSED
-    assert "Did you mean 'autoconfig'?" in errors
+    assert errors == "Unknown command 'autoconfg'. Did you mean 'autoconfig'?\n"
     code, _, errors = _run(capsys, "autoconfig", str(tmp_path / "dataset.json"), "--epoch", "3")
     assert code == EXIT_INPUT_REFUSED
     assert "--epoch: is not an option. Did you mean 'epochs'?" in errors

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
 
+import mist_bundle
 from mist_bundle import cli
 from mist_bundle.cli.arguments import arguments_of, sort_words
 from mist_bundle.cli.help import EXAMPLES
@@ -17,16 +19,41 @@ def test_the_overview_has_every_verb_once(capsys: pytest.CaptureFixture[str]) ->
     text = capsys.readouterr().out
     assert cli.main(["--help"]) == EXIT_OK
     assert capsys.readouterr().out == text
-    # verbs are indented by two spaces; what goes on is indented further, and the two first commands begin with python
-    named = [line.split()[0] for line in text.splitlines() if line[:2] == "  " and line[2:3].isalpha()]
-    assert sorted(name for name in named if name != "python") == sorted(cli.VERBS)
+    groups = text.partition("Commands:\n")[2]
+    named = re.findall(r"[a-z_]+(?=,|$)", groups, flags=re.MULTILINE)
+    assert sorted(named) == sorted(cli.VERBS)
+    assert len(text.splitlines()) < 24, "one screen"
+
+
+def test_a_screen_of_eighty_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    cli.main(["--help"])
+    overview = capsys.readouterr().out.partition("Commands:")[2]
+    assert max(map(len, overview.splitlines())) <= 80
+    assert len(overview.splitlines()) <= 16
+
+
+def test_version_and_help_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == EXIT_OK
+    assert capsys.readouterr().out == f"mist-bundle {mist_bundle.__version__}\n"
+    assert cli.main(["help", "train"]) == EXIT_OK
+    text = capsys.readouterr().out
+    cli.main(["train", "--help"])
+    assert capsys.readouterr().out == text
+
+
+def test_what_is_missing_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train"]) == EXIT_INPUT_REFUSED
+    errors = capsys.readouterr().err
+    assert "BUNDLE: is missing; expected the bundle's folder." in errors
+    assert "`mist-bundle help train`" in errors
 
 
 @pytest.mark.parametrize("name", sorted(cli.VERBS))
 def test_help_of_every_verb(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([name, "--help"]) == EXIT_OK
     text = capsys.readouterr().out
-    assert text.startswith(f"usage: python -m mist_bundle {name}")
+    assert text.startswith(f"usage: mist-bundle {name}")
     verb = cli.VERBS[name]
     summary = (inspect.getdoc(verb) or "").split("\n\n", 1)[0]
     assert " ".join(summary.split()) in " ".join(text.split())

@@ -5,16 +5,18 @@ Exit codes: 0 all went well, 1 some cases failed (each is named), 2 the input wa
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
+from mist_bundle import __version__
 from mist_bundle.cli.arguments import call
 from mist_bundle.cli.comparison import compare, ensemble, rank
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, convert_nnunet, phantom
 from mist_bundle.cli.evaluation import choose_postprocessing, evaluate, postprocess
 from mist_bundle.cli.finetune import average_weights, finetune
-from mist_bundle.cli.help import help_text, overview
+from mist_bundle.cli.help import PROGRAM, help_text, overview
 from mist_bundle.cli.menu import (
     augmentations,
     losses,
@@ -34,14 +36,12 @@ from mist_bundle.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_SOME_CASES_FAILED,
-    CaseFailure,
     InputError,
     InstallationError,
     Interrupted,
     MistBundleError,
-    Problem,
 )
-from mist_bundle.runtime.values import did_you_mean
+from mist_bundle.runtime.values import nearest
 
 # the overview shows them so: what one does first stands first
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
@@ -68,10 +68,21 @@ VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verbs in GROUPS
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words == ["--version"]:
+        print(f"mist-bundle {__version__}")
+        return EXIT_OK
+    if words[:1] == ["help"] and len(words) > 1:
+        return run_verb(words[1], ["--help"])
     if not words or words[0] in ("-h", "--help", "help"):
         print(overview(GROUPS))
         return EXIT_OK if words else EXIT_INPUT_REFUSED
     return run_verb(words[0], words[1:])
+
+
+def _unknown(name: str) -> str:
+    meant = nearest(name, VERBS)
+    hint = f"Did you mean {meant!r}?" if meant else f"`{PROGRAM} --help` lists the commands."
+    return f"Unknown command {name!r}. {hint}"
 
 
 def run_verb(name: str, words: list[str]) -> int:
@@ -79,27 +90,27 @@ def run_verb(name: str, words: list[str]) -> int:
     try:
         verb = VERBS.get(name)
         if verb is None:
-            raise InputError(Problem(name, f"is not a command. {did_you_mean(name, VERBS)}"))
+            print(_unknown(name), file=sys.stderr)
+            return EXIT_INPUT_REFUSED
         if {"-h", "--help"} & set(words):
             print(help_text(verb))
             return EXIT_OK
         call(verb, words)
     except InputError as error:
         print(f"Refused, nothing was written:\n{error}", file=sys.stderr)
+        if not words:
+            print(f"`{PROGRAM} help {name}` explains its arguments.", file=sys.stderr)
         return EXIT_INPUT_REFUSED
-    except CaseFailure as error:
-        print(str(error), file=sys.stderr)
-        return EXIT_SOME_CASES_FAILED
-    except InstallationError as error:
-        print(str(error), file=sys.stderr)
-        return EXIT_INPUT_REFUSED
+    except BrokenPipeError:  # whoever read the output has seen enough; nothing may be flushed into the pipe at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
     except Interrupted as error:
         print(f"\n{error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except MistBundleError as error:
+    except MistBundleError as error:  # some cases failed, or files of this package are missing
         print(str(error), file=sys.stderr)
-        return EXIT_SOME_CASES_FAILED
+        return EXIT_INPUT_REFUSED if isinstance(error, InstallationError) else EXIT_SOME_CASES_FAILED
     return EXIT_OK

@@ -10,7 +10,8 @@ from typing import Any
 
 from mist_bundle.cli.arguments import takes_options
 from mist_bundle.cli.kinds import BundleFormat, CountOrNone, Device, FileName, Processes, Workers
-from mist_bundle.cli.words import fail_for, optional_path, span, warn
+from mist_bundle.cli.scores import score_lines
+from mist_bundle.cli.words import fail_for, optional_path, span, train_command, warn
 from mist_bundle.errors import CaseFailure, InputError, Interrupted
 from mist_bundle.planning.options import OPTIONS, PlanOptions
 
@@ -60,7 +61,7 @@ def autoconfig(
     warn(made.warnings)
     print(decisions_text(made.plan))
     print(f"\nBundle of {made.plan.num_cases} cases ({span(made.case_ids)}): {made.bundle}")
-    print(f"Train it: python -m mist_bundle train {made.bundle} --fold all")
+    print(f"Train it: {train_command(made.bundle, made.plan)}")
     fail_for(made.excluded, made.plan.num_cases + len(made.excluded), "left out")
 
 
@@ -162,6 +163,7 @@ def _run_all(
     """What follows the configuration."""
     from mist_bundle import pipeline
     from mist_bundle.catalog.choice import is_user_code
+    from mist_bundle.evaluation.gather import read_table_of_results
     from mist_bundle.report.overlay import draw_examples
 
     settings = {"device": device}
@@ -179,6 +181,7 @@ def _run_all(
     count = pipeline.predict_test_set(bundle, predictions, settings, trust=trust) if predict_test else 0
     picture = draw_examples(bundle, pipeline.work_dir_of(bundle))
     page = _report(bundle)
+    print("\n" + "\n".join(score_lines(read_table_of_results(results))))
     print(f"\nBundle:      {bundle}\nResults:     {results}\nPicture:     {picture}\nReport:      {page}")
     print(f"Predictions: {pipeline.work_dir_of(bundle)}/fold_*/predictions (each case by a model that had not seen it)")
     if count:

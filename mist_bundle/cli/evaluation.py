@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mist_bundle.cli.kinds import Device, FileName, Folds, Fraction, Labels, MetricOptions, Weights, Words, Workers
+from mist_bundle.cli.scores import score_lines
 from mist_bundle.cli.words import absolute, bundle_folder, fail_for, fold_numbers, optional_path, warn
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.settings import SETTINGS
@@ -88,12 +89,9 @@ def evaluate(
     chosen = settings_from(classes_of(classes, reference, labels, ignore_label), *how)
     found = find_pairs(optional_path(paths), optional_path(reference), optional_path(prediction))
     scored = score_files(found, chosen, workers)
-    summary = scored.write(target)
-    width = max(len(name) for name in summary)
-    print(f"{'':<{width}}       mean        std     median of {len(scored.cases)} of {scored.num_cases} cases")
-    for name, values in summary.items():
-        print(f"{name:<{width}} {values['Mean']:10.4f} {values['Std']:10.4f} {values['Median']:10.4f}")
-    print(f"Scores: {target}")
+    scored.write(target)
+    print("\n".join(score_lines([case.row for case in scored.cases])))
+    print(f"\nScores: {target}")
     warn(scored.warnings)
     fail_for(scored.problems, scored.num_cases, "not scored")
 
@@ -215,6 +213,8 @@ def classes_of(
 
 def _evaluate_bundle(bundle: Path, fold: Any, how: ScoreSettings, settings: Mapping[str, Any], trust: bool) -> None:
     from mist_bundle import pipeline
+    from mist_bundle.bundle.folder import Bundle
+    from mist_bundle.evaluation.gather import gather_folds
 
     wanted = None if fold == "all" else fold_numbers(fold, pipeline.num_folds(bundle))
     scoring = {
@@ -227,12 +227,15 @@ def _evaluate_bundle(bundle: Path, fold: Any, how: ScoreSettings, settings: Mapp
     evaluated = pipeline.evaluate_folds(bundle, wanted, {**scoring, **settings}, trust=trust)
     left = sorted(set(range(pipeline.num_folds(bundle))) - set(evaluated)) if wanted is None else []
     warn([Problem(f"fold {one}", f"has no weights yet; train it: {_train_command(bundle, one)}") for one in left])
-    for one in evaluated:
-        print(f"Fold {one}: {pipeline.work_dir_of(bundle) / f'fold_{one}' / 'results.csv'}")
+    tables = {number: Bundle(bundle).fold(number).results for number in evaluated}
+    rows = gather_folds([table for table in tables.values() if table.is_file()])
+    print("\n".join(["", *score_lines(rows), ""]))
+    for number, table in tables.items():
+        print(f"Fold {number}: {table}")
 
 
 def _train_command(bundle: Path, fold: int) -> str:
-    return f"python -m mist_bundle train {bundle} --fold {fold}"
+    return f"mist-bundle train {bundle} --fold {fold}"
 
 
 def _refuse_overrides(given: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mist_bundle.cli.arguments import takes_options
 from mist_bundle.cli.kinds import BundleFormat, FileName, Workers
-from mist_bundle.cli.words import fail_for, optional_path, span, warn
+from mist_bundle.cli.words import fail_for, optional_path, span, train_command, warn
 from mist_bundle.planning.options import OPTIONS, TRANSFER_OPTIONS, PlanOptions, TransferOptions
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
@@ -79,7 +79,7 @@ def finetune(
     print(f"\nWeights from {source}:\n\n{text_table(made.rows)}")
     print(f"\nBundle of {configured.plan.num_cases} cases ({span(configured.case_ids)}): {configured.bundle}")
     print(f"Each tensor: {configured.bundle / 'configs/transfer.json'}")
-    print(f"Train it: python -m mist_bundle train {configured.bundle} --fold all")
+    print(f"Train it: {train_command(configured.bundle, configured.plan)}")
     fail_for(configured.excluded, configured.plan.num_cases + len(configured.excluded), "left out")
 
 

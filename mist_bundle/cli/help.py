@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from mist_bundle.cli.arguments import Argument, arguments_of, docstring_parts
 from mist_bundle.runtime.values import Switch
 
-PROGRAM = "python -m mist_bundle"
+PROGRAM = "mist-bundle"
 EXAMPLES = {
     "autoconfig": "data/dataset.json --output out --recipe quick --epochs 20",
     "run_all": "data/dataset.json --output out --recipe quick --folds 2",
@@ -33,21 +33,19 @@ _MARGIN = 28  # columns before an option's explanation
 def overview(groups: Mapping[str, Sequence[Callable[..., None]]]) -> str:
     """All verbs by what they are for, and two commands to begin with."""
     width = _width()
-    names = max(len(verb.__name__) for verbs in groups.values() for verb in verbs)
     lines = [
         "mist-bundle: from a data set of 3D medical images to a MONAI bundle that trains, evaluates and predicts.",
         "",
-        f"usage: {PROGRAM} COMMAND …     (COMMAND --help explains its options)",
+        f"usage: {PROGRAM} COMMAND …     ({PROGRAM} help COMMAND explains its options)",
         "",
         "To see it work on made-up images, in some minutes:",
         f"  {PROGRAM} phantom data",
         f"  {PROGRAM} run_all data/dataset.json --output out --recipe quick --folds 2 --epochs 3 --steps_per_epoch 40",
     ]
+    titles = max(map(len, groups)) + 2
+    lines += ["", "Commands:"]
     for title, verbs in groups.items():
-        lines += ["", f"{title}:"]
-        for verb in verbs:
-            summary = docstring_parts(verb)[0].split("\n", 1)[0]
-            lines += _columns(f"  {verb.__name__}", summary, names + 4, width)
+        lines += _columns(f"  {title}", ", ".join(verb.__name__ for verb in verbs), titles + 2, width)
     return "\n".join(lines)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mist_bundle.cli.kinds import ALL
 from mist_bundle.errors import CaseFailure, Problem
+
+if TYPE_CHECKING:
+    from mist_bundle.planning.plan import Plan
 
 
 def warn(warnings: Sequence[Problem]) -> None:
@@ -32,6 +36,14 @@ def span(ids: Sequence[str]) -> str:
 def fold_numbers(fold: Any, count: int) -> list[int]:
     """The folds meant by a list of numbers or "all"."""
     return list(range(count)) if fold == ALL else list(fold)
+
+
+def train_command(bundle: Path, plan: Plan) -> str:
+    """The command that trains a new bundle; with --trust, where the audit cannot vouch for the user's own code."""
+    from mist_bundle.catalog.choice import is_user_code
+
+    trust = " --trust" if is_user_code(plan.network.value) or is_user_code(plan.loss.value) else ""
+    return f"mist-bundle train {shlex.quote(str(bundle))} --fold all{trust}"
 
 
 def bundle_folder(bundle: str) -> Path:

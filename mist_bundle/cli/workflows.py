@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from mist_bundle.cli.kinds import ALL, Device, FileName, Folds, Processes
+from mist_bundle.cli.scores import score_lines
 from mist_bundle.cli.words import absolute, bundle_folder, fold_numbers, optional_path, warn
 from mist_bundle.runtime.settings import SETTINGS
 
@@ -97,8 +98,11 @@ def finalize(bundle: FileName) -> None:
         bundle: the bundle's folder.
     """
     from mist_bundle import pipeline
+    from mist_bundle.evaluation.gather import read_table_of_results
 
-    print(f"Results of all folds: {pipeline.finalize(bundle_folder(bundle))}")
+    results = pipeline.finalize(bundle_folder(bundle))
+    print("\n".join(score_lines(read_table_of_results(results))))
+    print(f"\nResults of all folds: {results}")
 
 
 def predict(

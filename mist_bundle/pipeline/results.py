@@ -66,7 +66,7 @@ def scored_weights(bundle: Bundle) -> dict[int, str]:
     """
     problems, weights = [], {}
     for fold in bundle.folds():
-        command = f"python -m mist_bundle evaluate {bundle.root} --fold {fold.number}"
+        command = f"mist-bundle evaluate {bundle.root} --fold {fold.number}"
         if fold.published is None:
             problems.append(Problem(str(fold.weights), "is not there. Train and evaluate this fold first."))
         elif not fold.results.is_file():

@@ -156,7 +156,7 @@ def evaluate_folds(
         if number not in trained
     ]
     if not wanted:
-        problems = [Problem(str(bundle), "has no trained fold. Train one first: python -m mist_bundle train.")]
+        problems = [Problem(str(bundle), "has no trained fold. Train one first: mist-bundle train.")]
     if problems:
         raise InputError(problems)
     for number in wanted:

@@ -111,14 +111,21 @@ def decide_nonzero(nonzero_fractions: Sequence[float], nonzero_ratio: float | No
     if nonzero_ratio is None:
         mean = float(fractions.mean())
         verdict = mean <= SPARSE_FRACTION_2_3_0
-        return Decision(verdict, f"Mean non-zero fraction {mean:.2f}; 2.3.0's limit is {SPARSE_FRACTION_2_3_0}.")
+        measured = f"(non-zero fraction {mean:.2f} on average; 2.3.0's limit is {SPARSE_FRACTION_2_3_0})"
+        return Decision(verdict, _normalised_voxels(verdict, measured))
     zero_fractions = 1.0 - fractions
     ratios = np.divide(fractions, zero_fractions, out=np.full_like(fractions, np.inf), where=zero_fractions > 0)
     mean_ratio = float(ratios.mean())
     verdict = mean_ratio < nonzero_ratio
-    relation = "below" if verdict else "not below"
-    shown = "infinite (images without zeros)" if np.isinf(mean_ratio) else f"{mean_ratio:.2f}"
-    return Decision(verdict, f"Mean ratio of non-zero to zero voxels is {shown}, {relation} {nonzero_ratio}.")
+    shown = "infinite" if np.isinf(mean_ratio) else f"{mean_ratio:.2f}"
+    measured = f"(ratio of non-zero to zero voxels {shown} on average; the limit is {nonzero_ratio})"
+    return Decision(verdict, _normalised_voxels(verdict, measured))
+
+
+def _normalised_voxels(only_nonzero: bool, measured: str) -> str:
+    if only_nonzero:
+        return f"The background is mostly zero {measured}, so only voxels that are not zero are normalised."
+    return f"The background is not mostly zero {measured}, so whole images are normalised."
 
 
 def decide_class_weights(voxels_per_class: Sequence[int]) -> Decision[tuple[float, ...]]:

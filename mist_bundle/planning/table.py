@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +12,8 @@ from mist_bundle.planning.recipes import NOT_ASKED, RECIPES, by_recipe
 
 Row = tuple[str, str, str]
 _BY_RECIPE = frozenset(by_recipe(name) for name in RECIPES)
+_MAX_WIDTH = 120
+_SILENT_WHEN_OFF = ("distance maps", "composite weighting", "intensity windows", "regions", "loss class weights")
 _FIRST = ("network", "loss", "epochs", "batch size", "learning rate")  # what everybody asks for
 
 
@@ -25,15 +28,29 @@ def is_plain(name: str, because: str) -> bool:
     return not first and (because == NOT_ASKED or because in _BY_RECIPE)
 
 
-def decisions_text(plan: Plan, width: int = 120) -> str:
-    """The decisions for a terminal: those with a reason of their own as a table, then the recipe's in a few lines."""
-    rows = decision_rows(plan)
+def decisions_text(plan: Plan, width: int | None = None) -> str:
+    """The decisions for a terminal: those with a reason of their own as a table, then the recipe's in a few lines.
+
+    Args:
+        plan: what was decided.
+        width: characters of a line; by default those of the terminal.
+    """
+    width = width or max(60, min(_MAX_WIDTH, shutil.get_terminal_size((_MAX_WIDTH, 24)).columns))
+    rows = [row for row in decision_rows(plan) if not _is_off(plan, row)]
     plain = ", ".join(f"{name} {value}" for name, value, because in rows if is_plain(name, because))
     text = text_table((row for row in rows if not is_plain(row[0], row[2])), width)
     if not plain:
         return text
-    head = f"The rest as recipe {plan.recipe.value} has it: "
+    head = f"The rest by recipe {plan.recipe.value!r}: "
     return f"{text}\n\n{textwrap.fill(f'{head}{plain}.', width, break_on_hyphens=False)}"
+
+
+def _is_off(plan: Plan, row: Row) -> bool:
+    """Whether a decision only says that something is not done; nobody needs to read its value."""
+    name, value, because = row
+    if name == "class weights":
+        return not plan.loss_class_weights.value  # measured, and used by nothing
+    return value in ("no", "none", "0") and (name in _SILENT_WHEN_OFF or is_plain(name, because))
 
 
 def _separator(name: str) -> str:
@@ -44,7 +61,7 @@ def text_table(rows: Iterable[Row], width: int = 120) -> str:
     """Three aligned columns; the reason wraps within `width` characters."""
     rows = list(rows)
     first = max(len(row[0]) for row in rows)
-    second = min(36, max(len(row[1]) for row in rows))
+    second = min(36 if width > 100 else 20, max(len(row[1]) for row in rows))
     indent = " " * (first + second + 4)
     lines = []
     for name, value, because in rows:

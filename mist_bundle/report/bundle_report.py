@@ -232,7 +232,7 @@ def bundle_data_report(work_dir: Path, plan: Mapping[str, Any], metadata: Mappin
 
 
 def _data(made: _Material, pictures: int) -> Sections:
-    command = f"python -m mist_bundle analyze dataset.json --output {made.name}_work --overwrite"
+    command = f"mist-bundle analyze dataset.json --output {made.name}_work --overwrite"
     if made.data is None:
         return [("data", "Data", section("data", "Data", hint("The data were not measured here.", command)))]
     return data_sections(made.data, made.readable, pictures, command)

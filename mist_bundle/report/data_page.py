@@ -14,7 +14,7 @@ from mist_bundle.report.sources import CaseFiles
 DATA_REPORT_JSON = "data_report.json"
 DATA_REPORT_MD = "data_report.md"
 DATA_REPORT_HTML = "data_report.html"
-ANALYZE = "python -m mist_bundle analyze dataset.json --output DIR"
+ANALYZE = "mist-bundle analyze dataset.json --output DIR"
 
 
 def write_data_report(output: Path, report: Mapping[str, Any], files: Sequence[CaseFiles], num_pictures: int) -> None:

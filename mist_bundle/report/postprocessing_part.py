@@ -22,7 +22,7 @@ def postprocessing_section(work_dir: Path, plan: Mapping[str, Any], bundle_name:
     """The chosen strategy and its effect; what makes it where nothing was chosen yet."""
     folder = work_dir / FOLDER
     if not (folder / CHOICE_JSON).is_file():
-        command = f"python -m mist_bundle choose_postprocessing {bundle_name}"
+        command = f"mist-bundle choose_postprocessing {bundle_name}"
         return section("postprocessing", _TITLE, hint("No post-processing was chosen yet.", command))
     choice = read_json(folder / CHOICE_JSON)
     change = read_json(folder / CHANGE_JSON) if (folder / CHANGE_JSON).is_file() else {}

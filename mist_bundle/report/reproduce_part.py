@@ -108,12 +108,12 @@ def _own_commands(name: str, plan: Mapping[str, Any]) -> str:
         first = f"finetune {shlex.quote(str(source['value']))} dataset.json --output . {options}"
     return "\n".join(
         [
-            f"python -m mist_bundle {first}",
-            f"python -m mist_bundle train {name} --fold all",
-            f"python -m mist_bundle evaluate {name}",
-            f"python -m mist_bundle finalize {name}",
-            f"python -m mist_bundle report {name}",
-            f"python -m mist_bundle predict {name} --input new_cases --output predictions",
+            f"mist-bundle {first}",
+            f"mist-bundle train {name} --fold all",
+            f"mist-bundle evaluate {name}",
+            f"mist-bundle finalize {name}",
+            f"mist-bundle report {name}",
+            f"mist-bundle predict {name} --input new_cases --output predictions",
         ]
     )
 

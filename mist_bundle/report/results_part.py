@@ -74,7 +74,7 @@ def results_section(
     if not results.complete:
         note = hint(
             "These are the scores of single folds; the table of all is not made yet.",
-            f"python -m mist_bundle finalize {bundle_name}",
+            f"mist-bundle finalize {bundle_name}",
         )
     failed = None
     if results.failed:
@@ -344,4 +344,4 @@ def _mean(values: Any) -> float:
 
 
 def _not_evaluated(bundle_name: str) -> Html:
-    return hint("Not evaluated yet.", f"python -m mist_bundle evaluate {bundle_name}")
+    return hint("Not evaluated yet.", f"mist-bundle evaluate {bundle_name}")

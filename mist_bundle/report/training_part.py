@@ -65,7 +65,7 @@ def training_section(histories: Sequence[FoldHistory], bundle_name: str, plan: M
     if absent:
         note = hint(
             f"Not trained yet: fold {', '.join(map(str, absent))}.",
-            f"python -m mist_bundle train {bundle_name} --fold {','.join(map(str, absent))}",
+            f"mist-bundle train {bundle_name} --fold {','.join(map(str, absent))}",
         )
     damaged = sum(one.num_damaged for one in histories)
     head = ["fold", "epochs", "last loss", "best validation Dice", "at epoch", "time, min"]
@@ -83,7 +83,7 @@ def training_section(histories: Sequence[FoldHistory], bundle_name: str, plan: M
 
 
 def _not_trained(bundle_name: str) -> Html:
-    return hint("Not trained yet.", f"python -m mist_bundle train {bundle_name} --fold all")
+    return hint("Not trained yet.", f"mist-bundle train {bundle_name} --fold all")
 
 
 def _records(path: Path) -> tuple[list[Mapping[str, Any]], int]:

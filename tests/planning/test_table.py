@@ -14,14 +14,24 @@ from tests.planning.plans import small_plan
 def test_every_decision_is_said_once(recipe: str) -> None:
     plan = small_plan(recipe=recipe)
     text = decisions_text(plan)
-    table, _, rest = text.partition(f"The rest as recipe {recipe} has it: ")
+    table, _, rest = text.partition(f"The rest by recipe {recipe!r}: ")
     in_rows = [re.split(r" {2,}", line)[0] for line in table.splitlines() if line and not line.startswith(" ")]
     rest = " ".join(rest.split())
     for name, value, _ in decision_rows(plan):
-        assert (name in in_rows) != (f"{name} {value}" in rest), name
+        is_off = value in ("no", "none", "0") or name == "class weights"  # which nothing uses here
+        assert (name in in_rows) != (f"{name} {value}" in rest) or is_off, name
+    assert "loss class weights" not in text
+    assert " none" not in rest
     assert len(in_rows) == len(set(in_rows)) < 30
     assert {"network", "loss", "epochs", "batch size", "learning rate"} <= set(in_rows)
     assert max(map(len, text.splitlines())) <= 120
+
+
+def test_the_table_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, decisions_text(small_plan()).splitlines())) <= 80
+    plan = small_plan(classes=("background", "a", "b"), class_weights="auto")
+    assert "class weights" in decisions_text(plan)
 
 
 def test_what_was_asked_for_has_a_row() -> None:

@@ -1,0 +1,60 @@
+"""The table of scores that evaluate, finalize and run_all end with: mean, median, and the worst cases."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+WORST = 3
+_MAX_WIDTH = 120
+
+
+def score_lines(rows: Sequence[Mapping[str, Any]], width: int | None = None) -> list[str]:
+    """A line for each column of results.csv, with the three worst cases by name as far as they fit.
+
+    Args:
+        rows: a mapping for each case: its id, and a value for each `<class>_<metric>`.
+        width: characters of a line; by default those of the terminal.
+    """
+    from mist_bundle.runtime.metrics.columns import split_columns
+    from mist_bundle.runtime.metrics.table import ID, summarize
+
+    limit = width or min(_MAX_WIDTH, shutil.get_terminal_size((_MAX_WIDTH, 24)).columns)
+    summary = summarize(rows)
+    if not summary:
+        return []
+    name_width = max(len(column) for column in summary)
+    cases = f"{len(rows)} case" + ("" if len(rows) == 1 else "s")
+    lines = [f"{cases:<{name_width}}      mean    median  worst"]
+    metrics = {column: metric for column, (_, metric) in split_columns(list(summary)).items()}
+    for column, statistics in summary.items():
+        head = f"{column:<{name_width}}  {_number(statistics['Mean'])}  {_number(statistics['Median'])}  "
+        values = [(str(row[ID]), float(row.get(column, math.nan))) for row in rows]
+        lines.append(head + _joined(_worst(metrics.get(column, ""), values), limit - len(head)))
+    return lines
+
+
+def _worst(metric: str, values: Sequence[tuple[str, float]]) -> list[str]:
+    from mist_bundle.catalog.metrics import HIGHER, METRICS
+
+    lower_is_worse = metric not in METRICS or METRICS[metric].better == HIGHER
+    known = [(value, case) for case, value in values if not math.isnan(value)]
+    ordered = sorted(known, reverse=not lower_is_worse)
+    return [f"{case} {_number(value).strip()}" for value, case in ordered[:WORST]]
+
+
+def _joined(words: Sequence[str], width: int) -> str:
+    """As many of the words as fit; one at least."""
+    text = ""
+    for word in words:
+        longer = f"{text}, {word}" if text else word
+        if text and len(longer) > width:
+            break
+        text = longer
+    return text
+
+
+def _number(value: float) -> str:
+    return f"{'-':>8}" if math.isnan(value) else f"{value:8.3f}"
