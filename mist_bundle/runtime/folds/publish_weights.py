@@ -126,8 +126,23 @@ def write_safetensors(weights: Path, target: Path) -> Path | None:
 
     tensors = torch.load(weights, map_location="cpu", weights_only=True)
     save_model(cast("torch.nn.Module", _Weights(tensors)), str(target))
+    _sort_metadata(target)
     target.chmod(0o666 & ~umask())
     return target
+
+
+def _sort_metadata(file: Path) -> None:
+    """Give the metadata of a safetensors file an order: the package writes them in another one each time.
+
+    The file begins with the length of its header (8 bytes, little endian) and the header, which is JSON.
+    """
+    content = file.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header = {"__metadata__": dict(sorted(header.pop("__metadata__", {}).items())), **header}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    text += b" " * (-len(text) % 8)
+    file.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
 
 
 def with_results(card: str, text: str) -> str:

@@ -1,0 +1,48 @@
+"""The safetensors copy of published weights: the same bytes from the same weights, and the same tensors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_model
+
+from mist_bundle.runtime.folds.files import sha256_of
+from mist_bundle.runtime.folds.publish_weights import write_safetensors
+
+WRITE = (
+    "import sys\nfrom pathlib import Path\nfrom mist_bundle.runtime.folds.publish_weights import write_safetensors\n"
+    "write_safetensors(Path(sys.argv[1]), Path(sys.argv[2]))"
+)
+
+
+class Twice(torch.nn.Module):
+    """Layers that go by several names each, as DynUNet's do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList(torch.nn.Linear(2, 3) for _ in range(12))
+        self.again = torch.nn.ModuleList(reversed(self.layers))
+
+
+def test_the_same_weights_give_the_same_file_in_every_process(tmp_path: Path) -> None:
+    network = Twice()
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+    digests = set()
+    for number in range(3):
+        words = [sys.executable, "-c", WRITE, str(tmp_path / "model.pt"), str(tmp_path / f"{number}.safetensors")]
+        subprocess.run(words, check=True)
+        digests.add(sha256_of(tmp_path / f"{number}.safetensors"))
+    assert len(digests) == 1
+
+
+def test_it_is_read_by_its_own_package(tmp_path: Path) -> None:
+    network, other = Twice(), Twice()
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+    written = write_safetensors(tmp_path / "model.pt", tmp_path / "model.safetensors")
+    assert written is not None
+    load_model(other, str(written))
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
