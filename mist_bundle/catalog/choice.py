@@ -28,6 +28,8 @@ class Choice:
         base: for losses that are one term of a composite: the name of the loss for the other term.
         sizing: for networks, the name of the rule in planning/networks.py that turns patch and spacing into arguments.
         takes: for networks, the options of autoconfig that mean something to it.
+        patch_voxels: for networks that are made for a certain memory: voxels of a patch in a batch of two, which decide
+            the patch in place of the recipe's rule.
         defaults: for networks, the values of those options that are its own rather than the recipe's.
     """
 
@@ -39,6 +41,7 @@ class Choice:
     extended: str = ""
     base: str = ""
     sizing: str = ""
+    patch_voxels: int = 0
     takes: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
 

@@ -17,6 +17,12 @@ OPTIMIZERS: dict[str, Choice] = {
         about="Adam with decoupled weight decay.",
         cite="Loshchilov and Hutter, arXiv 1711.05101",
     ),
+    "sgd-nnunet": Choice(
+        target="torch.optim.SGD",
+        kwargs={"momentum": 0.99, "nesterov": True, "fused": True},
+        about="Stochastic gradient descent with Nesterov momentum 0.99, as nnU-Net trains.",
+        cite="Isensee et al., Nature Methods 2021, doi:10.1038/s41592-020-01008-z",
+    ),
     "sgd": Choice(
         target="torch.optim.SGD",
         kwargs={"momentum": 0.9, "nesterov": True, "fused": True},

@@ -45,16 +45,21 @@ def decide_geometry(
 
 def _decide_patch(median: Triple, spacing_mm: Spacing, options: PlanOptions, recipe: Recipe) -> Decision[Triple]:
     limit = asked_or_recipe("max_patch_size", options).value
+    row = find_choice(NETWORKS, asked_or_recipe("network", options).value)
     if options.patch_size is not None:
         asked = Decision(options.patch_size, ASKED)
+    elif row.patch_voxels:
+        asked = decide_patch_budget(median, spacing_mm, limit, row.patch_voxels, _patches_at_once(options))
     elif recipe.patch_rule == "cover":
         asked = rules.decide_patch_cover(median, limit, recipe.max_patch_voxels)
     elif recipe.patch_rule == "budget":
-        batch_size = asked_or_recipe("batch_size", options).value
-        patches_per_pass = -(-batch_size // asked_or_recipe("accumulation_steps", options).value)
-        asked = decide_patch_budget(median, spacing_mm, limit, recipe.max_patch_voxels, patches_per_pass)
+        asked = decide_patch_budget(median, spacing_mm, limit, recipe.max_patch_voxels, _patches_at_once(options))
     else:
         asked = rules.decide_patch_power_of_two(median, limit)
-    row = find_choice(NETWORKS, asked_or_recipe("network", options).value)
     fitted, reason = fit_network_patch(row, asked.value, spacing_mm, options.patch_divisor)
     return Decision(fitted, f"{asked.because} {reason}") if reason else asked
+
+
+def _patches_at_once(options: PlanOptions) -> int:
+    passes: int = asked_or_recipe("accumulation_steps", options).value
+    return -(-int(asked_or_recipe("batch_size", options).value) // passes)

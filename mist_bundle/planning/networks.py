@@ -166,6 +166,32 @@ def _dynamic_unet(row: Choice, request: SizeRequest) -> NetworkSize:
     )
 
 
+# residual blocks of each level, in nnU-Net's ResEnc presets of all sizes
+RESIDUAL_BLOCKS = (1, 3, 4, 6, 6, 6, 6)
+
+
+def _residual_encoder(row: Choice, request: SizeRequest) -> NetworkSize:
+    del row
+    topology = unet_topology(request.patch_size, request.spacing_mm)
+    levels = len(topology.strides)
+    heads = min(request.heads, levels - 2)
+    widths = _widths(request.filters, levels)
+    return NetworkSize(
+        arguments={
+            "kernel_size": _lists(topology.kernels),
+            "strides": _lists(topology.strides),
+            "filters": list(widths),
+            "blocks": list(RESIDUAL_BLOCKS[:levels]),
+            "deep_supervision": heads > 0,
+            "deep_supr_num": max(1, heads),
+        },
+        strides=topology.strides,
+        widths=widths,
+        bottleneck=f"encoder.{levels - 1}",
+        max_heads=levels - 2,
+    )
+
+
 def _subpixel_unet(row: Choice, request: SizeRequest) -> NetworkSize:
     """The first halving becomes the folding of blocks; what is left is a DynUNet on the grid of blocks."""
     del row
@@ -333,6 +359,7 @@ FIXED_STRIDES: dict[str, tuple[int, ...]] = {
 _RULES: dict[str, Callable[[Choice, SizeRequest], NetworkSize]] = {
     "dynamic_unet": _dynamic_unet,
     "pocket_unet": _pocket(_dynamic_unet),
+    "residual_encoder": _residual_encoder,
     "subpixel_unet": _subpixel_unet,
     "pocket_subpixel_unet": _pocket(_subpixel_unet),
     "attention_unet": _attention_unet,

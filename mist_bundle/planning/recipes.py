@@ -120,6 +120,23 @@ RECIPES: dict[str, Recipe] = {
         nonzero_ratio=None,
         patch_rule="budget",
     ),
+    "best": replace(
+        _PAPER,
+        about="For accuracy on a GPU: residual-encoder nnU-Net for 24 GB, trained as nnU-Net trains.",
+        cite="Isensee et al., MICCAI 2024, arXiv 2404.09556 (nnU-Net Revisited)",
+        options=replace(
+            _PAPER_OPTIONS,
+            network="resenc-l",
+            optimizer="sgd-nnunet",
+            learning_rate=1e-2,
+            schedule="polynomial",
+            weight_decay=3e-5,
+            grad_clip_norm=12.0,
+            augmentation="nnunet",
+            deep_supervision_heads=4,
+        ),
+        val_interval=5,
+    ),
     "quick": replace(
         _PAPER,
         about="For a laptop: a small nnU-Net on blocks of voxels, whole-organ patches; minutes instead of days.",

@@ -22,7 +22,11 @@ RUN_FOLD_CASE_BY_CASE = [
 ]
 
 # classes that training builds in place of others; their weights have the same names and mean the same
-TRAINING_CLASSES = {"monai.networks.nets.DynUNet": "scripts.networks.dynunet.SupervisedDynUNet"}
+_RESENC = "scripts.networks.residual_encoder"
+TRAINING_CLASSES = {
+    "monai.networks.nets.DynUNet": "scripts.networks.dynunet.SupervisedDynUNet",
+    f"{_RESENC}.ResidualEncoderUNet": f"{_RESENC}.SupervisedResidualEncoderUNet",
+}
 
 
 def script(target: str, **arguments: Any) -> Config:
