@@ -24,7 +24,7 @@ STEPS = 20
 BATCH = 2
 PATCH = (32, 48, 32)
 # the networks of tens and hundreds of millions of parameters, which would take hours on two cores
-LARGE = ("swinunetr-base", "swinunetr-large", "mednext-medium", "mednext-large")
+LARGE = ("resenc-m", "resenc-l", "resenc-xl", "swinunetr-base", "swinunetr-large", "mednext-medium", "mednext-large")
 LARGE_BATCH = 1
 LARGE_PATCH = (32, 32, 32)
 FULL_PATCH = (128, 128, 128)

@@ -64,7 +64,8 @@ def _resenc(memory_gb: int, ratio: float) -> Choice:
         about=f"nnU-Net with a deep residual encoder, patches for {memory_gb} GB of GPU memory in a batch of two.",
         cite="Isensee et al., MICCAI 2024, arXiv 2404.09556 (nnU-Net Revisited)",
         sizing="residual_encoder",
-        takes=_BRANCHES,
+        takes=_BLOCKS,
+        defaults={"residual": True},
         patch_voxels=int(_VOXELS_OF_8_GB * ratio),
     )
 

@@ -184,6 +184,7 @@ def _residual_encoder(row: Choice, request: SizeRequest) -> NetworkSize:
             "blocks": list(RESIDUAL_BLOCKS[:levels]),
             "deep_supervision": heads > 0,
             "deep_supr_num": max(1, heads),
+            "res_block": request.residual,
         },
         strides=topology.strides,
         widths=widths,

@@ -16,6 +16,7 @@ import torch
 from mist_bundle import pipeline
 from mist_bundle.analysis.fingerprint import analyze
 from mist_bundle.bundle.configs.inference import inference_config
+from mist_bundle.bundle.configs.parts import TRAINING_CLASSES
 from mist_bundle.bundle.configs.train import train_config
 from mist_bundle.bundle.launch import INFERENCE, TRAINING, workflow_command
 from mist_bundle.catalog.networks import NETWORKS
@@ -66,7 +67,8 @@ def test_every_network_is_configured(name: str, measured: tuple[DatasetSpec, Any
     while "network" in training:
         assert training["_target_"] in ("scripts.networks.heads.with_heads", "scripts.networks.vae.with_vae")
         training = training["network"]
-    assert training["_target_"] == NETWORKS[name].target
+    target = NETWORKS[name].target
+    assert training["_target_"] in (target, TRAINING_CLASSES.get(target))
     json.dumps(plan.to_json())
 
 

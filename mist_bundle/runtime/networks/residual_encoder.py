@@ -28,6 +28,7 @@ class ResidualEncoderUNet(nn.Module):
         blocks: residual blocks of each level of the encoder.
         deep_supervision: have outputs at coarser levels, which `SupervisedResidualEncoderUNet` returns in training.
         deep_supr_num: how many of them.
+        res_block: blocks have a shortcut.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class ResidualEncoderUNet(nn.Module):
         blocks: Sequence[int],
         deep_supervision: bool = False,
         deep_supr_num: int = 1,
+        res_block: bool = True,
     ) -> None:
         super().__init__()
         levels = len(strides)
@@ -48,13 +50,12 @@ class ResidualEncoderUNet(nn.Module):
         self.stem = ConvNormAct(in_channels, filters[0], kernel_size[0], (1, 1, 1))
         encoder, channels = [], filters[0]
         for level in range(levels):
-            stage = [ResidualBlock(channels, filters[level], kernel_size[level], strides[level])]
-            stage += [
-                ResidualBlock(filters[level], filters[level], kernel_size[level], (1, 1, 1))
-                for _ in range(blocks[level] - 1)
-            ]
-            encoder.append(nn.Sequential(*stage))
-            channels = filters[level]
+            width, kernel = filters[level], kernel_size[level]
+            stage = nn.Sequential(ResidualBlock(channels, width, kernel, strides[level], shortcut=res_block))
+            for _ in range(blocks[level] - 1):
+                stage.append(ResidualBlock(width, width, kernel, (1, 1, 1), shortcut=res_block))
+            encoder.append(stage)
+            channels = width
         self.encoder = nn.ModuleList(encoder)
         ups, decoder = [], []
         for level in range(levels - 2, -1, -1):  # the coarsest first, in the order of computation
@@ -132,21 +133,27 @@ class ConvNormAct(nn.Module):
 class ResidualBlock(nn.Module):
     """ResNet-D's basic block: two convolutions, and a shortcut that averages where the block strides."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: Size, stride: Size) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Size, stride: Size, *, shortcut: bool = True
+    ) -> None:
         super().__init__()
         self.conv1 = ConvNormAct(in_channels, out_channels, kernel_size, stride)
         self.conv2 = ConvNormAct(out_channels, out_channels, kernel_size, (1, 1, 1), activation=False)
-        shortcut: list[nn.Module] = []
-        if any(step != 1 for step in stride):
-            shortcut.append(nn.AvgPool3d(tuple(stride), tuple(stride)))
-        if in_channels != out_channels:
-            shortcut.append(ConvNormAct(in_channels, out_channels, (1, 1, 1), (1, 1, 1), bias=False, activation=False))
-        self.skip = nn.Sequential(*(shortcut or [nn.Identity()]))
+        self.shortcut = shortcut
+        skip: list[nn.Module] = []
+        if shortcut and any(step != 1 for step in stride):
+            skip.append(nn.AvgPool3d(tuple(stride), tuple(stride)))
+        if shortcut and in_channels != out_channels:
+            skip.append(ConvNormAct(in_channels, out_channels, (1, 1, 1), (1, 1, 1), bias=False, activation=False))
+        self.skip = nn.Sequential(*(skip or [nn.Identity()]))
         self.act = nn.LeakyReLU(SLOPE, inplace=True)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(B, out_channels, …) of features (B, in_channels, …)."""
-        result: torch.Tensor = self.act(self.conv2(self.conv1(features)) + self.skip(features))
+        changed: torch.Tensor = self.conv2(self.conv1(features))
+        if self.shortcut:
+            changed = changed + self.skip(features)
+        result: torch.Tensor = self.act(changed)
         return result
 
 
@@ -156,6 +163,6 @@ def _initialise(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, a=SLOPE)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-    elif isinstance(module, ResidualBlock):
+    elif isinstance(module, ResidualBlock) and module.shortcut:
         nn.init.zeros_(module.conv2.norm.weight)
         nn.init.zeros_(module.conv2.norm.bias)

@@ -25,13 +25,16 @@ def _parser(**asked: Any) -> ConfigParser:
 
 
 # what is left of the weight after steps with a constant gradient, from the papers' formulas
+MOMENTUM = {"sgd": 0.9, "sgd-nnunet": 0.99}
+
+
 def _expected(name: str, steps: int) -> float:
     weight, first, second, velocity = START, 0.0, 0.0, 0.0
     for step in range(1, steps + 1):
         gradient = GRADIENT if name == "adamw" else GRADIENT + DECAY * weight
-        if name == "sgd":  # Nesterov, as torch writes it: the first velocity is the gradient
-            velocity = gradient if step == 1 else 0.9 * velocity + gradient
-            weight -= RATE * (gradient + 0.9 * velocity)
+        if name in MOMENTUM:  # Nesterov, as torch writes it: the first velocity is the gradient
+            velocity = gradient if step == 1 else MOMENTUM[name] * velocity + gradient
+            weight -= RATE * (gradient + MOMENTUM[name] * velocity)
             continue
         if name == "adamw":
             weight *= 1 - RATE * DECAY

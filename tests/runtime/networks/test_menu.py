@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from mist_bundle.bundle.configs.parts import TRAINING_CLASSES
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.planning.networks import NetworkSize, SizeRequest, fit_network_patch, size_network
 from mist_bundle.runtime.networks.heads import with_heads
@@ -28,7 +29,10 @@ def sized(name: str, patch: Triple, *, heads: int, filters: tuple[int, ...] = (4
 
 
 def build(name: str, size: NetworkSize, *, heads: int, out_channels: int = 2) -> nn.Module:
-    module, _, kind = NETWORKS[name].target.replace("scripts.", "mist_bundle.runtime.").rpartition(".")
+    target = NETWORKS[name].target
+    if heads and not size.head_modules:
+        target = TRAINING_CLASSES.get(target, target)
+    module, _, kind = target.replace("scripts.", "mist_bundle.runtime.").rpartition(".")
     net: nn.Module = getattr(importlib.import_module(module), kind)(**size.arguments)
     if heads and size.head_modules:
         net = with_heads(net, size.head_modules[:heads], size.head_channels[:heads], out_channels)
@@ -81,7 +85,11 @@ def test_forward_backward_heads_and_evaluation(name: str, monkeypatch: pytest.Mo
     image = torch.randn(1, 2, *patch)
     output = net(image)
     heads = list(output.unbind(1)) if isinstance(output, torch.Tensor) else output
-    assert [tuple(head.shape) for head in heads] == [(1, 3, *patch)] * (1 + most)
+    assert len(heads) == 1 + most
+    assert tuple(heads[0].shape) == (1, 3, *patch)
+    for head in heads[1:]:  # of the same size, or of their own, which the loss enlarges
+        assert head.shape[:2] == (1, 3)
+        assert all(size % own == 0 for size, own in zip(patch, head.shape[2:], strict=True))
     sum(head.square().mean() for head in heads).backward()
     gradients = [parameter.grad for parameter in net.parameters()]
     assert all(gradient is not None and torch.isfinite(gradient).all() for gradient in gradients)
