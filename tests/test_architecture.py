@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mist_bundle"
 BASE = {"errors", "files", "artifacts", "parallel", "resources"}
+VALUES = {"runtime.settings", "runtime.values"}
 NUMERIC = {"numpy", "scipy"}
 OPTIONAL = {"safetensors", "cryptography", "onnx", "onnxruntime", "huggingface_hub", "jsonschema", "httpx2"}
 
@@ -26,12 +27,21 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "dataset": ({*BASE, "runtime.numerics", "runtime.reading"}, {"numpy", "nibabel"}),
     "analysis": ({*BASE, "dataset", "runtime.numerics"}, {*NUMERIC, "nibabel"}),
     "planning": (
-        {"errors", "dataset", "analysis", "catalog", "runtime.numerics", "runtime.settings", "runtime.values"},
+        {"errors", "dataset", "analysis", "catalog", "runtime.numerics", *VALUES},
         {"numpy"},
     ),
     "bundle": (
-        {*BASE, "dataset", "planning", "catalog", "runtime.numerics", "runtime.folds"},
-        {"yaml", "numpy", "nibabel", "torch", "monai", *OPTIONAL},
+        {
+            *BASE,
+            "dataset",
+            "planning",
+            "catalog",
+            "runtime.numerics",
+            "runtime.folds",
+            "runtime.settings",
+            "runtime.values",
+        },
+        {"yaml", "numpy", "nibabel", "torch", "monai", "fire", *OPTIONAL},
     ),
     "trust": ({*BASE, "bundle", "planning", "catalog", "runtime.folds"}, {"yaml", "torch", "monai", *OPTIONAL}),
     "transfer": (

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 ARGUMENT = "*#"
+SYNTAX = "@#%"  # MONAI's references, nesting and macros, wherever they stand in a text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +66,11 @@ def _path(text: str, *places: str) -> str:
     return f"${text}"
 
 
+def _is_off(switch: str) -> str:
+    """Whether a switch is off, also where the command line of monai.bundle passes it as a word."""
+    return f"str(@{switch}).lower() in ('false', 'no', 'off', '0')"
+
+
 # --- modules ------------------------------------------------------------------------------------------------------
 
 IMPORTS = [
@@ -104,7 +110,7 @@ MODELS_DIR = _path("os.path.join(@bundle_root, 'models')", "models_dir")
 MODEL = _path("os.path.join(@models_dir, 'model.pt')", "ckpt_path", "*#best_paths")
 FOLD_MODEL = _path("os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')", "ckpt_path", "*#best_paths")
 ALL_MODELS = _path("[@ckpt_path] + @fold_paths", "*#paths", "*#weight_files")
-ENSEMBLE_MODELS = _path("@fold_paths if @ensemble else []", "*#checkpoints")
+ENSEMBLE_MODELS = _path(f"[] if {_is_off('ensemble')} else @fold_paths", "*#checkpoints")
 CACHE_DIR = _path("os.path.join(@work_dir, 'cache')", "*#folder")
 FOLD_DIR = _path("os.path.join(@work_dir, 'fold_' + str(@fold))", "fold_dir")
 FOLD_PREDICTIONS = _path("os.path.join(@fold_dir, 'predictions')", "output_dir")
@@ -129,6 +135,7 @@ REFERENCES: Mapping[str, frozenset[str]] = {
     "*#dataset_dir": frozenset({"@dataset_dir"}),
     "*#strategy_path": frozenset({"@postprocessing_path"}),
     "*#output_dir": frozenset({"@output_dir"}),
+    "*#bundle_root": frozenset({"@bundle_root"}),
     "*#_requires_": frozenset({"@scripts_path"}),
 }
 
@@ -164,20 +171,19 @@ TOTAL_STEPS = _expression("@train#trainer#max_epochs * @steps_per_epoch", "*#tot
 WARMUP_STEPS = _expression("@warmup_fraction * @train#trainer#max_epochs * @steps_per_epoch", "warmup_steps")
 PASSES_PER_STEP = _expression("@train#dataloader.passes", "*#accumulation_steps")
 NEEDS_SCALER = _expression("@train#inferer.needs_scaler(@device)", "*#amp")
-# the command line of monai.bundle passes `true` as a word
-COMPILE = _expression("@compile in (True, 'true')", "*#compile")
+COMPILE = _expression(f"not {_is_off('compile')}", "*#compile")
 METRIC_INPUTS = _expression("monai.handlers.from_engine(['pred', 'label'])", "*#output_transform")
 FOLD_TITLE = _expression("'fold ' + str(@fold)", "*#description")
-PROBABILITIES_KEY = _expression("'probabilities' if @save_probabilities else None", "*#probabilities_key")
+PROBABILITIES_KEY = _expression(f"None if {_is_off('save_probabilities')} else 'probabilities'", "*#probabilities_key")
 
 # --- when a component is left out ---------------------------------------------------------------------------------
 
 NO_AVERAGE = _expression("@ema_decay == 0", "*#_disabled_")
 NO_CHECKPOINT = _expression("not os.path.exists(@ckpt_path)", "*#_disabled_")
 NO_VALIDATION_CASES = _expression("not @validate#dataset#data", "*#_disabled_")
-NO_POSTPROCESSING = _expression("not @postprocess", "*#_disabled_")
-NO_PROBABILITIES = _expression("not @save_probabilities", "*#_disabled_")
-NO_UNCERTAINTY = _expression("not @save_uncertainty", "*#_disabled_")
+NO_POSTPROCESSING = _expression(_is_off("postprocess"), "*#_disabled_")
+NO_PROBABILITIES = _expression(_is_off("save_probabilities"), "*#_disabled_")
+NO_UNCERTAINTY = _expression(_is_off("save_uncertainty"), "*#_disabled_")
 
 # --- what is run --------------------------------------------------------------------------------------------------
 
@@ -209,11 +215,15 @@ def fill(expression: str, value: str) -> str:
 
     Args:
         expression: a constant of this module with a placeholder.
-        value: any text; MONAI looks for @name and # inside of strings too, so these are written as escapes.
+        value: any text.
     """
-    literal = repr(value).translate({ord(letter): f"\\x{ord(letter):02x}" for letter in "@#%"})
     before, after = _around_slot(expression)
-    return f"{before}{literal}{after}"
+    return f"{before}{literal(value)}{after}"
+
+
+def literal(value: object) -> str:
+    """A Python literal in which MONAI finds nothing of its own language: it looks for @name and # in strings too."""
+    return repr(value).translate({ord(letter): f"\\x{ord(letter):02x}" for letter in SYNTAX})
 
 
 def slot_value(expression: str, text: str) -> str | None:

@@ -5,7 +5,6 @@ One process per run keeps bundles apart (`scripts` is one module name a process)
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import signal
@@ -22,9 +21,8 @@ from typing import Any
 from mist_bundle.bundle import child
 from mist_bundle.bundle.expressions import DATASET_DIR, slot_value
 from mist_bundle.bundle.folder import Bundle
-from mist_bundle.bundle.overrides import check_overrides, load_configs
+from mist_bundle.bundle.overrides import checked_overrides, load_configs, override_word
 from mist_bundle.errors import InputError, Interrupted, MistBundleError, Problem
-from mist_bundle.runtime.numerics.patch_fit import patch_problem
 
 CHILD = "mist_bundle.bundle.child"
 _GRACE_SECONDS = 60.0  # for a workflow that was told to end
@@ -136,10 +134,7 @@ def workflow_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, A
     stems = [*workflow.files, *([workflow.multi_gpu] if processes > 1 else [])]
     folder = Bundle(bundle)
     files = [folder.config_path(stem) for stem in stems]
-    given = {key: value for key, value in overrides.items() if value is not None}
-    merged = load_configs(files)
-    check_overrides(merged, given)
-    _check_patch(merged, given)
+    given = checked_overrides(load_configs(files), overrides)
     config = str(files[0]) if len(files) == 1 else json.dumps([str(file) for file in files])
     start = [sys.executable, "-m", CHILD]
     if processes > 1:
@@ -151,25 +146,8 @@ def workflow_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, A
         workflow.run_id,
         "--config_file",
         config,
-        *(word for key, value in given.items() for word in (f"--{key}", _word(value))),
+        *(word for key, value in given.items() for word in (f"--{key}", override_word(value))),
     ]
-
-
-def _check_patch(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Refuse a patch that the bundle's network cannot take; the bundle itself would refuse it too, minutes later."""
-    divisor = given.get("patch_divisor", config.get("patch_divisor"))
-    if "patch_size" not in given or not isinstance(divisor, Sequence):
-        return
-    patch = given["patch_size"]
-    if isinstance(patch, str):
-        try:
-            patch = ast.literal_eval(patch)
-        except (ValueError, SyntaxError):
-            return  # an expression of MONAI's configuration, which only the bundle can evaluate
-    patch = [patch] * 3 if isinstance(patch, int) else list(patch)
-    problem = patch_problem(patch, divisor)
-    if problem:
-        raise InputError(Problem("--patch_size", problem))
 
 
 def configured_dataset_dir(bundle: Path) -> Path:
@@ -185,7 +163,3 @@ def configured_dataset_dir(bundle: Path) -> Path:
     if relative is None and (not text or text.startswith(("$", "@", "%"))):
         raise InputError(Problem(f"{path} dataset_dir", f"is {named!r}; give the folder of the cases: --dataset_dir."))
     return (bundle / (text if relative is None else relative)).resolve()
-
-
-def _word(value: Any) -> str:
-    return value if isinstance(value, str) else repr(list(value) if isinstance(value, Sequence) else value)

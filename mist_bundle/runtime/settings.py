@@ -103,6 +103,7 @@ SETTINGS: Mapping[str, Kind] = {
     "save_probabilities": Switch(),
     "save_uncertainty": Switch(),
     "ensemble": Switch(),
+    "overwrite": Switch(),
     "split": Word(choices=("training", "validation", "test", "all", "testing"), what="split"),
     "postprocess": Switch(),
     "metrics": Several(of=Text(), least=1),
@@ -121,9 +122,10 @@ def is_expression(value: Any) -> bool:
 
 
 def setting_problem(name: str, value: Any) -> str | None:
-    """What is wrong with the value of a top-level id, or None; ids without a row and expressions pass."""
+    """What is wrong with the value of a top-level id, or None; ids without a row, expressions and components pass."""
     kind = SETTINGS.get(name)
-    if kind is None or is_expression(value) or (value is None and name in OPTIONAL):
+    is_component = isinstance(value, Mapping) and "_target_" in value
+    if kind is None or is_component or is_expression(value) or (value is None and name in OPTIONAL):
         return None
     if isinstance(value, str) and not isinstance(kind, Text):
         return read_value(kind, value)[1]

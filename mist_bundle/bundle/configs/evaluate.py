@@ -80,6 +80,6 @@ def evaluate_config(plan: Plan) -> Config:
                 scored_weights="@ckpt_path",
             ),
         ],
-        "run": parts.RUN_FOLD_CASE_BY_CASE,
+        "run": [parts.CHECKED, *parts.RUN_FOLD_CASE_BY_CASE],
         "evaluating": expressions.RUN_LIST,
     }

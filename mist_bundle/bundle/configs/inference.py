@@ -40,7 +40,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "case_by_case": parts.case_by_case(),
         **_evaluator(),
         "initialize": initialize(),
-        "run": [expressions.BEGIN_PREDICTIONS, expressions.RUN_EVALUATOR, expressions.END_PREDICTIONS],
+        "run": [parts.CHECKED, expressions.BEGIN_PREDICTIONS, expressions.RUN_EVALUATOR, expressions.END_PREDICTIONS],
         "inference": expressions.RUN_LIST,
     }
 

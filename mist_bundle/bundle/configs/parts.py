@@ -28,6 +28,8 @@ TRAINING_CLASSES = {
     f"{_RESENC}.ResidualEncoderUNet": f"{_RESENC}.SupervisedResidualEncoderUNet",
 }
 
+CHECKED = "@checked_settings"  # the first step of every run list
+
 
 def script(target: str, **arguments: Any) -> Config:
     """A component out of the bundle's own scripts/, which it first makes importable."""
@@ -56,6 +58,7 @@ def header(name: str, bundle_id: str, dataset_dir: str) -> Config:
         "dataset_dir": expressions.fill(expressions.DATASET_DIR, dataset_dir),
         "work_dir": expressions.fill(expressions.WORK_DIR, f"{name}_work"),
         "datalist": expressions.DATALIST,
+        "checked_settings": script("check_settings.check_settings", bundle_root="@bundle_root"),
     }
 
 

@@ -21,6 +21,6 @@ def preprocess_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -
             "data": parts.items("all"),
             "cache": cache(plan),
         },
-        "run": [expressions.BUILD_CACHE],
+        "run": [parts.CHECKED, expressions.BUILD_CACHE],
         "preprocess": expressions.RUN_LIST,
     }

@@ -30,7 +30,7 @@ def train_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -> Con
         "train": _train(plan),
         "validate": _validate(plan),
         "initialize": initialize(),
-        "run": [*_attaching(plan), expressions.RUN_TRAINER],
+        "run": [parts.CHECKED, *_attaching(plan), expressions.RUN_TRAINER],
         "training": expressions.RUN_LIST,
     }
 
@@ -355,6 +355,6 @@ def multi_gpu_evaluate_config() -> Config:
 
 def _processes(run: list[str]) -> Config:
     return {
-        "run": [expressions.JOIN_PROCESSES, expressions.USE_OWN_DEVICE, *run],
+        "run": [parts.CHECKED, expressions.JOIN_PROCESSES, expressions.USE_OWN_DEVICE, *run],
         "finalize": [expressions.LEAVE_PROCESSES],
     }

@@ -44,6 +44,7 @@ from ..folds.state import (
     move_aside,
     plain,
 )
+from ..values import truth
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ class CheckpointKeeper:
         if early_stopping < 0:
             raise ValueError(f"early_stopping is {early_stopping}; expected 0 (never) or more.")
         self.early_stopping = early_stopping
-        self.resume = resume in (True, "true")  # the command line of monai.bundle hands over `true` as a word
+        self.resume = truth(resume)
         self.rank = rank
         self.settings = _all_settings(settings, plan, datalist_path, overrides)
         self.best_score = float("-inf")

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from ignite.engine import Engine
 
+from ..values import truth
 from .checkpoints import unwrap
 
 logger = logging.getLogger(__name__)
@@ -31,13 +32,13 @@ class InitialWeights:
         path: str,
         networks: Sequence[torch.nn.Module],
         last: str = "",
-        resume: bool = False,
+        resume: bool | str = False,
         new_parts: Sequence[str] = (),
     ) -> None:
         self.path = Path(path)
         self.networks = list(networks)
         self.last = Path(last) if last else None
-        self.resume = resume
+        self.resume = truth(resume)
         self.new_parts = tuple(f"{part}." for part in new_parts)
 
     def attach(self, engine: Engine) -> None:

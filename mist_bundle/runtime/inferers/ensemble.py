@@ -18,6 +18,7 @@ from monai.inferers import SlidingWindowInferer
 from monai.utils import ensure_tuple_rep
 
 from ..numerics.patch_fit import patch_problem
+from ..values import truth
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class EnsembleInferer:
         self.inferer = inferer
         self.flip_axes = tuple(flip_axes)
         self.checkpoints = tuple(checkpoints)
-        self.uncertainty = uncertainty
+        self.uncertainty = truth(uncertainty)
         self._states: dict[str, dict[str, torch.Tensor]] = {}
 
     @torch.no_grad()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..folds.files import sha256_of, write_json
+from ..values import truth
 from .say import say
 
 FRESH, MISSING, STALE, UNKNOWN = "fresh", "missing", "stale", "unknown"
@@ -85,7 +86,7 @@ class Predictions:
         self.setting_files = [Path(path) for path in setting_files]
         self.probabilities = probabilities
         self.uncertainty = uncertainty
-        self.overwrite = str(overwrite).lower() == "true"  # the command line of monai.bundle hands over a word
+        self.overwrite = truth(overwrite)
         self._images: dict[str, list[Path]] = {}
         self._warnings: dict[str, list[str]] = {}
         self._lock = threading.Lock()

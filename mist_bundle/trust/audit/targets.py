@@ -46,6 +46,7 @@ SHORT_NAMES = frozenset({
 FULL_NAMES = frozenset({"ignite.handlers.EMAHandler", "torch.nn.parallel.DistributedDataParallel"})
 # the only functions of scripts/ that a configuration calls; its public classes may all be built
 SCRIPT_FUNCTIONS = frozenset({
+    "scripts.check_settings.check_settings",
     "scripts.folds.weights.fold_weights",
     "scripts.loading.datalist.load_items",
     "scripts.loading.select.patch_loader",

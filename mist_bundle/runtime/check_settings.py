@@ -1,0 +1,110 @@
+"""The first thing that a workflow does: look at what it was told, before anything is trained, written or replaced.
+
+`python -m monai.bundle run training … --epoch 1` makes an id that nothing reads, and trains with the bundle's own
+number of epochs; `--batch_size 0` fails minutes later, deep inside of a loader. Both are refused here in one sentence.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+
+from .settings import SETTINGS, is_expression, setting_problem
+from .values import nearest
+
+logger = logging.getLogger(__name__)
+
+# ids that MONAI itself adds, for its metadata and for experiment tracking
+_OF_MONAI = frozenset(
+    {
+        *("_meta_", "tracking", "tracking_uri", "experiment_name", "run_name", "save_execute_config", "is_not_rank0"),
+        *("mlflow_dataset", "handlers_id", "configs", "handlers", "_requires_", "_mode_"),
+    }
+)
+_LIKENESS = 0.7  # of an unknown id and a known one, from which it is taken for a slip
+_REFERENCE = re.compile(r"[@%](\w+)")
+
+
+def check_settings(bundle_root: str) -> None:
+    """Check the values of the running configuration's top-level ids, and that something reads each of them.
+
+    Args:
+        bundle_root: the bundle's folder, whose configuration files tell which ids it has.
+
+    Raises:
+        ValueError: naming everything that is wrong.
+    """
+    config = running_configuration()
+    if config is None:  # called by hand
+        return
+    known = {*_OF_MONAI, *SETTINGS, *_ids_of_files(Path(bundle_root)), *_referenced(config)}
+    findings = [
+        *(f"{name} {sentence}" for name, value in config.items() if (sentence := setting_problem(name, value))),
+        *_misspelt(config, known),
+        *_missing_device(config.get("device")),
+    ]
+    if findings:
+        raise ValueError(f"The settings of this run are refused; nothing was changed. {' '.join(findings)}")
+
+
+def running_configuration() -> Mapping[str, Any] | None:
+    """The configuration that MONAI is resolving right now, with all overrides in it; None outside of such a run.
+
+    MONAI hands a component only its own arguments. The parser that called it stands further up on the stack, however
+    the run was started: from the command line, an arguments file, or Python.
+    """
+    frame = sys._getframe()
+    while frame is not None:
+        parser = frame.f_locals.get("self")
+        if isinstance(parser, ConfigParser) and isinstance(parser.config, Mapping):
+            return parser.config
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def _ids_of_files(bundle_root: Path) -> Iterator[str]:
+    """The top-level ids of all configuration files in the bundle."""
+    for path in sorted((bundle_root / "configs").iterdir()):
+        if path.suffix in (".json", ".yaml", ".yml"):
+            content = ConfigParser.load_config_file(str(path))
+            yield from (re.split(r"#|::", str(key))[0] for key in content if isinstance(content, Mapping))
+
+
+def _referenced(value: Any) -> Iterator[str]:
+    """The top-level ids that a part of a configuration reads."""
+    if isinstance(value, Mapping):
+        for part in value.values():
+            yield from _referenced(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _referenced(part)
+    elif isinstance(value, str):
+        yield from _REFERENCE.findall(value)
+
+
+def _misspelt(config: Mapping[str, Any], known: set[str]) -> Iterator[str]:
+    for name in config:
+        if name in known:
+            continue
+        meant = nearest(name, sorted(known), cutoff=_LIKENESS)
+        if meant:
+            yield f"{name} is not a setting of this bundle. Did you mean {meant}?"
+        else:
+            logger.warning("warning: --%s: nothing in this bundle reads it, so it has no effect; check its name.", name)
+
+
+def _missing_device(device: Any) -> Iterator[str]:
+    if not isinstance(device, str) or is_expression(device) or not device.startswith("cuda"):
+        return
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = int(device.partition(":")[2] or 0)
+    if index >= count:
+        there = f"{count} CUDA devices, numbered from 0" if count else "no CUDA device"
+        yield f"device is {device!r}, but there is {there}; use cpu."

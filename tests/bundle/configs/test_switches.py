@@ -1,0 +1,28 @@
+"""Switches of a configuration may be words, as the command line of monai.bundle hands them over."""
+
+from __future__ import annotations
+
+import pytest
+from monai.bundle import ConfigParser
+
+from mist_bundle.bundle.configs.inference import inference_config
+from mist_bundle.bundle.configs.train import train_config
+from mist_bundle.bundle.expressions import NO_POSTPROCESSING
+from tests.planning.plans import small_plan
+
+
+@pytest.mark.parametrize(
+    ("word", "is_on"), [("false", False), ("no", False), (False, False), ("yes", True), (True, True)]
+)
+def test_words_mean_what_they_say(word: object, is_on: bool) -> None:
+    plan = small_plan()
+    inference = inference_config(plan, "name", "id", "..")
+    expressions = {
+        "folds": inference["inferer"]["inferer"]["checkpoints"],
+        "compiled": train_config(plan, "name", "id", "..")["train"]["trainer"]["compile"],
+        "post": NO_POSTPROCESSING,
+    }
+    parser = ConfigParser({"fold_paths": ["a"], "ensemble": word, "compile": word, "postprocess": word, **expressions})
+    assert bool(parser.get_parsed_content("folds")) is is_on
+    assert parser.get_parsed_content("compiled") is is_on
+    assert parser.get_parsed_content("post") is not is_on

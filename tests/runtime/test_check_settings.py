@@ -1,0 +1,79 @@
+"""A bundle looks at what it was told before its first step, however it was started."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from monai.bundle import ConfigParser
+
+from mist_bundle.runtime.check_settings import check_settings, running_configuration
+
+CONFIG = {
+    "epochs": 3,
+    "batch_size": 2,
+    "device": "$torch.device('cpu')",
+    "ensemble": True,
+    "sw_batch_size": "$2 * @batch_size",
+    "trainer": {"max_epochs": "@epochs"},
+    "check": {"_target_": "mist_bundle.runtime.check_settings.check_settings", "bundle_root": "@root"},
+    "run": ["@check"],
+}
+
+
+def _run(tmp_path: Path, **overrides: object) -> None:
+    (tmp_path / "configs").mkdir(exist_ok=True)
+    ConfigParser.export_config_file(CONFIG, str(tmp_path / "configs" / "train.json"))
+    parser = ConfigParser({**CONFIG, "root": str(tmp_path)})
+    parser.update(overrides)
+    parser.parse()
+    parser.get_parsed_content("run::0")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"epoch": 1}, "epoch is not a setting of this bundle. Did you mean epochs?"),
+        ({"bach_size": 1}, "Did you mean batch_size?"),
+        ({"epochs": 0}, "epochs is 0; expected a whole number, 1 or more"),
+        ({"epochs": "abc"}, "epochs is 'abc'; expected"),
+        ({"ensemble": "perhaps"}, "ensemble is 'perhaps'; expected true or false"),
+        ({"device": "cuda:99"}, "device is 'cuda:99', but there is"),
+        ({"device": "gpu0"}, "device is 'gpu0'; expected cpu"),
+    ],
+)
+def test_refused_before_anything_is_resolved(tmp_path: Path, overrides: dict[str, object], message: str) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        _run(tmp_path, **overrides)
+    cause: BaseException | None = caught.value
+    said = []
+    while cause is not None:
+        said.append(str(cause))
+        cause = cause.__cause__
+    assert any(message in text for text in said)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [{}, {"epochs": 5}, {"ensemble": "no"}, {"epochs": "$1 + 1"}, {"trainer#max_epochs": 2}, {"run_name": "x"}],
+)
+def test_accepted(tmp_path: Path, overrides: dict[str, object], caplog: pytest.LogCaptureFixture) -> None:
+    _run(tmp_path, **overrides)
+    assert not caplog.records
+
+
+def test_an_id_that_resembles_none_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        _run(tmp_path, zzz=3)
+    assert "warning: --zzz: nothing in this bundle reads it" in caplog.text
+
+
+def test_an_id_that_something_reads_is_the_users_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _run(tmp_path, epoch=4, epochs="@epoch")
+    assert not caplog.records
+
+
+def test_outside_of_a_run_there_is_no_configuration(tmp_path: Path) -> None:
+    assert running_configuration() is None
+    check_settings(str(tmp_path))
