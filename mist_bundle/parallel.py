@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
@@ -17,6 +18,8 @@ from typing import Generic, TypeVar
 from tqdm import tqdm
 
 from mist_bundle.errors import InputError, InstallationError, Problem
+
+_ANSWER_SECONDS = 2.0  # in which a Dask scheduler has to accept a connection
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -122,8 +125,19 @@ def _dask_executor(address: str) -> Iterator[Executor]:
     except ImportError as error:
         message = f"--workers {address} names a Dask scheduler; install it with: pip install distributed"
         raise InputError(Problem("--workers", message)) from error
+    _check_reachable(address)
     with Client(address) as client:
         yield client.get_executor()
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse the address of a scheduler that nobody answers at; Dask itself would try for half a minute."""
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        message = f"is {address!r}, but no scheduler answers there ({error}). Start one with `dask scheduler`."
+        raise InputError(Problem("--workers", message)) from error
 
 
 def _bar(outcomes: Iterable[Result], total: int, description: str, progress: bool | None) -> Iterator[Result]:

@@ -25,6 +25,8 @@ from mist_bundle.bundle.overrides import checked_overrides, load_configs, overri
 from mist_bundle.errors import InputError, Interrupted, MistBundleError, Problem
 
 CHILD = "mist_bundle.bundle.child"
+# what MONAI says about every configuration; those that are run here passed the audit, or their user vouches for them
+_QUIET_WARNINGS = ("ignore:parsing config_file", "ignore:NvImgCodecPydicomReader")
 _GRACE_SECONDS = 60.0  # for a workflow that was told to end
 
 
@@ -83,6 +85,7 @@ def _environment(processes: int, reason: Path) -> dict[str, str]:
         **os.environ,
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONWARNINGS": ",".join([*_QUIET_WARNINGS, *filter(None, [os.environ.get("PYTHONWARNINGS")])]),
         child.PARENT: str(os.getpid()),
         child.REASON: str(reason),
     }

@@ -22,6 +22,7 @@ from mist_bundle.runtime.numerics.triples import Spacing, Triple, triple
 # Arguments of MONAI's networks that say how many image channels go in and how many classes come out
 INPUT_ARGUMENTS = ("in_channels",)
 OUTPUT_ARGUMENTS = ("out_channels", "num_classes")
+RATE_SHARE = 20  # of the recipe's learning rate, what did best where it was measured (docs/finetune.md)
 UNKNOWN_DIVISOR = 32  # what five halvings ask for; no network of MONAI asks for more
 
 NO_BRANCHES: Mapping[str, Any] = {
@@ -217,9 +218,16 @@ def _training(plan: Plan, source: SourceModel, options: TransferOptions) -> dict
         frozen = Decision(epochs, "The encoder keeps the source's weights to the end, as asked.")
     else:
         frozen = Decision(unfreeze - 1, f"The encoder keeps the source's weights until epoch {unfreeze}, as asked.")
+    rate = plan.learning_rate
+    if rate.because != ASKED:
+        because = (
+            f"A {RATE_SHARE}th of {rate.value:g}, the recipe's: weights that are good already want a smaller rate."
+        )
+        rate = Decision(float(f"{rate.value / RATE_SHARE:.6g}"), because)
     decay = ASKED if options.layer_decay < 1 else "All stages learn at the same rate."
     return {
         "initial_weights": Decision(source.name, "Training begins from its weights; configs/transfer.json lists them."),
+        "learning_rate": rate,
         "frozen_epochs": frozen,
         "layer_decay": Decision(options.layer_decay, decay),
     }

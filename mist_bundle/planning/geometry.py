@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from mist_bundle.catalog.choice import find_choice
 from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.networks import fit_network_patch
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from mist_bundle.analysis.fingerprint import Fingerprint
     from mist_bundle.dataset.spec import DatasetSpec
     from mist_bundle.planning.options import PlanOptions
+
+MAX_GRID_VOXELS = 2**30  # 4 GB of a channel
 
 
 def decide_geometry(
@@ -34,6 +39,8 @@ def decide_geometry(
         spacing = Decision(options.target_spacing, f"Asked for; the rule gives {rules.joined(spacing.value)} mm.")
     pairs = zip(shapes, spacings, strict=True)
     resampled = [rules.resampled_shape(shape, own, spacing.value) for shape, own in pairs]
+    if options.target_spacing is not None and not options.skip_preprocessing:
+        _check_grid(resampled, [case.id for case in cases])
     median = rules.median_shape([(s[0], s[1], s[2]) for s in shapes] if options.skip_preprocessing else resampled)
     return {
         "crop_to_foreground": crop,
@@ -41,6 +48,15 @@ def decide_geometry(
         "median_resampled_shape": Decision(median, "Median over the cases, after crop and resampling."),
         "patch_size": _decide_patch(median, spacing.value, options, recipe),
     }
+
+
+def _check_grid(shapes: Sequence[Triple], ids: Sequence[str]) -> None:
+    """Refuse a spacing that was asked for where it makes images that no machine can hold."""
+    largest = max(range(len(shapes)), key=lambda index: prod(shapes[index]))
+    if prod(shapes[largest]) > MAX_GRID_VOXELS:
+        grid = rules.joined(shapes[largest])
+        message = f"makes an image of {grid} voxels of case {ids[largest]}; expected at most {MAX_GRID_VOXELS} voxels."
+        raise InputError(Problem("--target_spacing", message))
 
 
 def _decide_patch(median: Triple, spacing_mm: Spacing, options: PlanOptions, recipe: Recipe) -> Decision[Triple]:

@@ -32,6 +32,7 @@ def small_plan(
         train_dir=Path(),
     )
     case = SimpleNamespace(
+        id="case",
         shape=(32, 32, 32),
         cropped_shape=(32, 32, 32),
         spacing_mm=(1.0, 1.0, 1.0),
