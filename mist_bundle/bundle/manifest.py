@@ -52,7 +52,7 @@ class Manifest:
         """Read the text of a manifest.
 
         Raises:
-            InputError: it is not one.
+            InputError: it is not a manifest.
         """
         try:
             value: Any = json.loads(content)

@@ -1,6 +1,6 @@
 """Write a trained bundle's network in the formats that other programs load, each compared with the original.
 
-Every format is made by a process of its own (export_worker.py): a network that one converter cannot take leaves the
+Every format is written by a process of its own (export_worker.py): a network that one converter cannot take leaves the
 other formats alone, and the bundle's `scripts` never meet another bundle's. A file appears only when its outputs agree
 with the network's own on two seeded inputs.
 """
@@ -32,7 +32,7 @@ OWN_WEIGHTS = frozenset({"state_dict", "safetensors"})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Format:
-    """One row of the menu of formats: the file it makes and the packages it needs beyond those of a bundle."""
+    """A format that can be exported: the file it writes, and the packages it needs beyond those of a bundle."""
 
     file: str
     about: str
@@ -42,7 +42,7 @@ class Format:
 FORMATS: dict[str, Format] = {
     "torchscript": Format(file="model.ts", about="TorchScript with metadata.json and inference.json inside."),
     "torch_export": Format(file="model.pt2", about="torch.export's program."),
-    "onnx": Format(file="model.onnx", about="ONNX in one file.", needs=("onnx", "onnxscript", "onnxruntime")),
+    "onnx": Format(file="model.onnx", about="ONNX in a single file.", needs=("onnx", "onnxscript", "onnxruntime")),
     "state_dict": Format(file="model.pt", about="PyTorch weights, loaded with weights_only=True."),
     "safetensors": Format(file="model.safetensors", about="Weights without pickle.", needs=("safetensors",)),
 }
@@ -50,7 +50,7 @@ FORMATS: dict[str, Format] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exported:
-    """What became of one format.
+    """The outcome of exporting to a format.
 
     Attributes:
         format: name of the row.
@@ -77,15 +77,15 @@ class Exported:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportReport:
-    """All formats that were asked for, and where the files and the report lie."""
+    """All requested formats, and where the files and the report lie."""
 
     folder: Path
     report: Path
     formats: tuple[Exported, ...]
 
     def problems(self) -> list[Problem]:
-        """One for each format that failed."""
-        return [Problem(one.format, one.problem) for one in self.formats if one.problem]
+        """A problem for each format that failed."""
+        return [Problem(result.format, result.problem) for result in self.formats if result.problem]
 
 
 def export_bundle(
@@ -121,7 +121,7 @@ def export_bundle(
         else:
             done.append(_export(bundle, name, folder))
     report = (bundle / "docs" if inside else folder) / REPORT_JSON
-    content = {"weights": MODEL_PT, "tolerance": TOLERANCE, "formats": [asdict(one) for one in done]}
+    content = {"weights": MODEL_PT, "tolerance": TOLERANCE, "formats": [asdict(result) for result in done]}
     write_json(report, content)
     if inside:
         write_manifest(bundle)
@@ -140,7 +140,7 @@ def _check(bundle: Path, names: Sequence[str], folder: Path, *, overwrite: bool)
         problems.append(Problem(str(weights), "is not there. Train the bundle first."))
     for name in names:
         target = folder / FORMATS[name].file if name in FORMATS else weights
-        own = target.parent == weights.parent and name in OWN_WEIGHTS  # made from model.pt, as they will be again
+        own = target.parent == weights.parent and name in OWN_WEIGHTS  # written from model.pt, and renewed with it
         if target.exists() and not own and not overwrite:
             problems.append(Problem(str(target), "exists already. Choose another --output or pass --overwrite."))
     if problems:
@@ -151,12 +151,12 @@ def _check(bundle: Path, names: Sequence[str], folder: Path, *, overwrite: bool)
 def _export(bundle: Path, name: str, folder: Path) -> Exported:
     target = folder / FORMATS[name].file
     with tempfile.TemporaryDirectory(dir=folder, prefix=".export.") as temporary:
-        made, result = Path(temporary) / target.name, Path(temporary) / "result.json"
+        written, result = Path(temporary) / target.name, Path(temporary) / "result.json"
         request = {
             "bundle": str(bundle.absolute()),
             "config": str(Bundle(bundle).config_path("inference")),
             "format": name,
-            "target": str(made),
+            "target": str(written),
             "result": str(result),
         }
         reason = run_worker(WORKER, request)
@@ -173,21 +173,21 @@ def _export(bundle: Path, name: str, folder: Path) -> Exported:
                 problem=f"gives other numbers: the logits differ by up to {worst:.3g}, at most {limit:.3g} is allowed.",
             )
         if target != (bundle / MODEL_PT).absolute():
-            adopt_file(made, target)
+            adopt_file(written, target)
     return outcome
 
 
 def report_table(report: ExportReport) -> str:
     """The report for people: a line a format."""
     lines = [f"{'format':<13} {'file':<18} {'MB':>7}  {'method':<14} {'batch':<5} largest difference of the logits"]
-    for one in report.formats:
-        if one.problem:
-            lines.append(f"{one.format:<13} FAILED: {one.problem}")
+    for result in report.formats:
+        if result.problem:
+            lines.append(f"{result.format:<13} FAILED: {result.problem}")
             continue
-        differences = ", ".join(f"{value:.2e}" for value in one.max_abs_difference)
-        size = f"{one.size_bytes / 1e6:.2f}"
+        differences = ", ".join(f"{value:.2e}" for value in result.max_abs_difference)
+        size = f"{result.size_bytes / 1e6:.2f}"
         lines.append(
-            f"{one.format:<13} {one.file:<18} {size:>7}  {one.method:<14} {one.batch:<5} "
-            f"{differences} (largest logit {one.largest_logit:.1f})"
+            f"{result.format:<13} {result.file:<18} {size:>7}  {result.method:<14} {result.batch:<5} "
+            f"{differences} (largest logit {result.largest_logit:.1f})"
         )
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Export one format of one bundle; run as a process of its own by export.py.
+"""Export a bundle to a single format; run as a process of its own by export.py.
 
 It takes a JSON request as its only argument, writes the file and a result, and ends with an exception where the
 network cannot be converted: the caller tells it to the user.
@@ -36,7 +36,7 @@ class ExportError(MistBundleError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Converted:
-    """A written file: how it was made, which batches it takes, and a function that runs what was read back from it."""
+    """A written file: the method, which batches it takes, and a function that runs what was read back from it."""
 
     method: str
     any_batch: bool
@@ -91,7 +91,7 @@ def to_torchscript(network: nn.Module, target: Path, bundle: Path, config: Path,
 
 
 def to_torch_export(network: nn.Module, target: Path, image: Tensor) -> Converted:
-    """torch.export's program, for any batch where the network allows it, otherwise for one patch at a time."""
+    """torch.export's program, for any batch where the network allows it, otherwise for single patches."""
     dynamic = ({0: torch.export.Dim("batch", min=1, max=MAX_BATCH)},)
     try:
         pair = image.repeat(2, 1, 1, 1, 1)  # one patch alone would be taken for a constant
@@ -151,7 +151,7 @@ def _unloaded(bundle: Path, config: Path) -> nn.Module:
 
 def _single(output: Any) -> Tensor:
     if not isinstance(output, Tensor):
-        raise ExportError(f"the network gives a {type(output).__name__} in evaluation mode; expected one tensor.")
+        raise ExportError(f"the network gives a {type(output).__name__} in evaluation mode; expected a tensor.")
     return output
 
 
@@ -161,13 +161,13 @@ def compare(network: nn.Module, converted: Converted, inputs: Sequence[Tensor]) 
     for image in inputs:
         with torch.no_grad():
             expected = _single(network(image))
-            found = _single(converted.run(image))
-        if found.shape != expected.shape:
-            message = f"the exported network gives the shape {tuple(found.shape)}; expected {tuple(expected.shape)}."
+            actual = _single(converted.run(image))
+        if actual.shape != expected.shape:
+            message = f"the exported network gives the shape {tuple(actual.shape)}; expected {tuple(expected.shape)}."
             raise ExportError(message)
-        if not bool(torch.isfinite(expected).all() and torch.isfinite(found).all()):
+        if not bool(torch.isfinite(expected).all() and torch.isfinite(actual).all()):
             raise ExportError("there are infinite or undefined numbers in the outputs; nothing can be compared.")
-        differences.append(float((found - expected).abs().max()))
+        differences.append(float((actual - expected).abs().max()))
         largest = max(largest, float(expected.abs().max()))
     return differences, largest
 

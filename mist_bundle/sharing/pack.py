@@ -1,4 +1,4 @@
-"""A bundle as one zip file. The same files always give the same bytes.
+"""A bundle as a zip file. The same files always give the same bytes.
 
 The archive is stored, not compressed: weights hardly shrink, and its bytes then depend on no version of zlib.
 """
@@ -51,7 +51,7 @@ class Packed:
 
 
 def files_to_publish(bundle: Path) -> dict[str, bytes | Path]:
-    """What is given away of a bundle, by path in it: its files, or their content where they are made for it.
+    """The files of a bundle to publish, by path in it; those that exist only in the published form as their content.
 
     The scripts are plain files, whether the folder holds them or links to them; weights that another file stands for
     are there again; and the manifest lists all of it.
@@ -78,7 +78,7 @@ def pack_bundle(
     large_files_limit_mb: float = LARGE_FILE_LIMIT_MB,
     overwrite: bool = False,
 ) -> Packed:
-    """Write a bundle as a zip file with one folder in it, of the bundle's name.
+    """Write a bundle as a zip file with a single folder in it, named like the bundle.
 
     Args:
         bundle: its folder, which is not changed; its manifest must fit its files.
@@ -105,10 +105,10 @@ def pack_bundle(
         _leave_out(large, contents, Manifest.read(bundle).complete)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
-        made = Path(folder) / output.name
-        _write_zip(made, bundle.name, contents)
-        digest = sha256_of(made)
-        adopt_file(made, output)
+        archive = Path(folder) / output.name
+        _write_zip(archive, bundle.name, contents)
+        digest = sha256_of(archive)
+        adopt_file(archive, output)
     return Packed(file=output, sha256=digest, num_files=len(contents), large_files=large)
 
 
@@ -156,7 +156,7 @@ def _write_zip(target: Path, top: str, contents: Mapping[str, bytes | Path]) -> 
             info = zipfile.ZipInfo(f"{top}/{name}", EPOCH)
             info.create_system, info.external_attr = UNIX, FILE_MODE << 16
             content = contents[name]
-            # the size decides whether a zip64 record is written, so it is told beforehand
+            # the size decides whether a zip64 record is written, so it is set beforehand
             info.file_size = _size(content)
             with _reader(content) as source, archive.open(info, "w") as sink:
                 while block := source.read(_BLOCK):

@@ -25,14 +25,14 @@ class PushError(MistBundleError):
 
 
 def push_bundle(bundle: Path, repository: str, *, private: bool = True, token: str | None = None) -> str:
-    """Upload the files of a bundle and tag them with its version, which is how MONAI asks for one.
+    """Upload the files of a bundle and tag them with its version, by which MONAI downloads it.
 
     Only what belongs to the bundle goes: no caches or hidden files, and nothing that MANIFEST.json does not list.
 
     Args:
         bundle: its folder.
-        repository: "organisation/name"; made where it does not exist.
-        private: a repository that is made is not public.
+        repository: "organisation/name"; created if it does not exist.
+        private: whether a new repository is private.
         token: an access token; by default the one that `hf auth login` keeps, or HF_TOKEN.
 
     Returns:

@@ -24,9 +24,9 @@ def unpack_bundle(archive: Path, output: Path, *, trust: bool = False, overwrite
 
     Args:
         archive: the zip file.
-        output: folder that the bundle's folder is made in.
+        output: folder in which the bundle's folder is created.
         trust: the user vouches for the bundle: it need not pass the audit and may have no MANIFEST.json, as those of
-            the model zoo; one that does not fit is refused all the same.
+            the model zoo; a manifest that does not fit is refused all the same.
         overwrite: replace a bundle that is there.
 
     Returns:
@@ -53,7 +53,7 @@ def unpack_bundle(archive: Path, output: Path, *, trust: bool = False, overwrite
 
 
 def _check_members(archive: Path, opened: zipfile.ZipFile) -> str:
-    """The name of the one folder in the archive; raises InputError naming every member that is not acceptable."""
+    """The name of the folder in the archive; raises InputError naming every member that is not acceptable."""
     faults = archive_faults(opened, archive.stat().st_size)
     if faults:
         raise InputError([Problem(fault.member or str(archive), fault.what) for fault in faults])
@@ -61,7 +61,7 @@ def _check_members(archive: Path, opened: zipfile.ZipFile) -> str:
 
 
 def _extract(opened: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
-    """Write one member, never more than it claims to hold, as a plain file that is not executable."""
+    """Write a member, never more than it claims to hold, as a plain file that is not executable."""
     target.parent.mkdir(parents=True, exist_ok=True)
     left = info.file_size
     with opened.open(info) as source, target.open("xb") as sink:

@@ -18,7 +18,7 @@ LAST_PATCH, LAST = 8, 9
 
 
 def next_version(version: str, part: str) -> str:
-    """The version after `version`, three digits; a number that is full carries over to the one before it.
+    """The version after `version`, three digits; a digit at its limit carries over to the digit before it.
 
     Raises:
         InputError: `version` is not of that form, `part` is unknown, or there is no further version.
@@ -38,7 +38,7 @@ def next_version(version: str, part: str) -> str:
         return f"{major}.{minor + 1}.0"
     if major < LAST:
         return f"{major + 1}.0.0"
-    raise InputError(Problem(METADATA_JSON, f"its version {version} is the last one; give the bundle a new name."))
+    raise InputError(Problem(METADATA_JSON, f"its version {version} is the last possible version; rename the bundle."))
 
 
 def bump_version(bundle: Path, message: str, part: str = "patch") -> str:

@@ -34,7 +34,7 @@ STATUSES = (LOADED, ADAPTED, NEW, SKIPPED, UNUSED)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """What became of one tensor."""
+    """How a single tensor was carried over."""
 
     name: str
     status: str
@@ -44,12 +44,12 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Match:
-    """Where one channel or class of the new network comes from.
+    """The source of a channel or class of the new network.
 
     Attributes:
         name: of the new channel or class.
         source: indices in the source whose mean it begins from; empty for newly initialised.
-        how: one sentence.
+        how: a sentence for the report.
     """
 
     name: str
@@ -62,8 +62,8 @@ class Transfer:
     """The initial weights of a new network and the account of them.
 
     Attributes:
-        weights: every parameter and buffer of the new network, shared ones once.
-        rows: one for each tensor of either network.
+        weights: every parameter and buffer of the new network, shared tensors once.
+        rows: a row for each tensor of either network.
         channels: of the new network, in order.
         classes: of the new network, in order.
         channel_factor: what kernels over image channels were multiplied by, so that activations keep their scale.
@@ -84,7 +84,7 @@ class Transfer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Axes:
-    """Axes of a tensor that count image channels and classes, `block` entries for each, one channel after the other."""
+    """Axes of a tensor that count image channels and classes, `block` entries for each, channel by channel."""
 
     channels: tuple[int, ...]
     classes: tuple[int, ...]
@@ -96,16 +96,16 @@ def transfer_weights(source: SourceBundle, plan: Plan, strategy: str | None) -> 
 
     Args:
         source: the opened source.
-        plan: made by planning.transfer.adapt_plan.
+        plan: from planning.finetune.adapt_plan.
         strategy: "average", "first" or "skip" for channels without a namesake; None takes the channels in order where
             there are as many and no name agrees, and averages otherwise.
 
     Raises:
-        InputError: the weights cannot be read, or not one of them fits.
+        InputError: the weights cannot be read, or none of them fits.
     """
     import torch
 
-    given = read_weights(source.weights)
+    tensors = read_weights(source.weights)
     channels, factor = match_channels(source.model.channel_names, plan.channel_names, strategy)
     classes = match_classes(source.model.class_names, plan.output_names)
     with torch.random.fork_rng(devices=[]):
@@ -117,7 +117,7 @@ def transfer_weights(source: SourceBundle, plan: Plan, strategy: str | None) -> 
     weights: dict[str, torch.Tensor] = {}
     rows: list[Row] = []
     for name, value in fresh.items():
-        weights[name], row = carrier.carry(name, value, given.get(name), axes[name])
+        weights[name], row = carrier.carry(name, value, tensors.get(name), axes[name])
         rows.append(row)
     rows += [
         Row(name=f"{AUXILIARY_HEADS}.{index}", status=NEW, shape=(), detail="in training only: no bundle has it")
@@ -126,10 +126,10 @@ def transfer_weights(source: SourceBundle, plan: Plan, strategy: str | None) -> 
     known = set(network.state_dict())
     rows += [
         Row(name=name, status=UNUSED, shape=tuple(value.shape), detail="the new network has no such tensor")
-        for name, value in given.items()
+        for name, value in tensors.items()
         if name not in known
     ]
-    made = Transfer(
+    transfer = Transfer(
         weights=weights,
         rows=tuple(rows),
         channels=channels,
@@ -137,11 +137,11 @@ def transfer_weights(source: SourceBundle, plan: Plan, strategy: str | None) -> 
         channel_factor=factor,
         source_sha256=hashlib.sha256(source.weights.read_bytes()).hexdigest(),
     )
-    if made.count(LOADED) + made.count(ADAPTED) == 0:
+    if transfer.count(LOADED) + transfer.count(ADAPTED) == 0:
         raise InputError(
-            Problem(source.origin, f"not one of its {len(given)} tensors fits the network {_short(source)}.")
+            Problem(source.origin, f"none of its {len(tensors)} tensors fits the network {_short(source)}.")
         )
-    return made
+    return transfer
 
 
 def build_network(arguments: Mapping[str, Any], target: str) -> nn.Module:
@@ -181,15 +181,16 @@ def _growing(
         for name, value in network.state_dict().items():
             if name in shapes:
                 pairs = enumerate(zip(value.shape, shapes[name], strict=True))
-                grown[name] = tuple(axis for axis, (one, other) in pairs if other == one + more * block)
+                grown[name] = tuple(axis for axis, (size, grown_size) in pairs if grown_size == size + more * block)
     return grown
 
 
 def match_channels(source: Sequence[str], new: Sequence[str], strategy: str | None) -> tuple[tuple[Match, ...], float]:
     """Where each image channel comes from, and the factor that keeps activations on their scale.
 
-    A channel takes the slice of its namesake. Without one: the mean of the source's channels that found no namesake (of
-    all, when each did), the first one, or a new slice. Slices are multiplied by source channels / new channels, so that
+    A channel takes the slice of its namesake. A channel without a namesake takes the mean of the source's channels that
+    have none either (of all channels, if each has), the first channel, or a new slice. Slices are multiplied by
+    source channels / new channels, so that
     the same image in every channel excites the network as it did the source.
     """
     own = {index: _index(name, source) for index, name in enumerate(new)}
@@ -234,7 +235,7 @@ def _index(name: str, names: Sequence[str]) -> int | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Carrier:
-    """Carries one tensor at a time."""
+    """Carries tensors over, each by its name and shape."""
 
     channels: tuple[Match, ...]
     factor: float
@@ -242,28 +243,28 @@ class _Carrier:
     source: SourceBundle
 
     def carry(
-        self, name: str, fresh: torch.Tensor, given: torch.Tensor | None, axes: _Axes
+        self, name: str, fresh: torch.Tensor, loaded: torch.Tensor | None, axes: _Axes
     ) -> tuple[torch.Tensor, Row]:
         """The initial value of a tensor of the new network, and what became of it."""
         shape = tuple(fresh.shape)
-        if given is None:
+        if loaded is None:
             return fresh, Row(name=name, status=NEW, shape=shape, detail="the source has no such tensor")
         expected = self._source_shape(shape, axes)
-        if tuple(given.shape) != expected:
-            detail = f"the source's shape is {tuple(given.shape)}; {expected} would fit"
+        if tuple(loaded.shape) != expected:
+            detail = f"the source's shape is {tuple(loaded.shape)}; {expected} would fit"
             return fresh, Row(name=name, status=SKIPPED, shape=shape, detail=detail)
-        given = given.to(fresh.dtype)
+        loaded = loaded.to(fresh.dtype)
         steps = []
         if axes.channels and not self._same(self.channels, len(self.source.model.channel_names)):
-            given = self._adapt_channels(fresh, given, axes)
+            loaded = self._adapt_channels(fresh, loaded, axes)
             steps.append("image channels")
         if axes.classes and not self._same(self.classes, len(self.source.model.class_names)):
-            if given.shape[axes.classes[0]] == 0 or all(not match.source for match in self.classes):
+            if loaded.shape[axes.classes[0]] == 0 or all(not match.source for match in self.classes):
                 return fresh, Row(name=name, status=NEW, shape=shape, detail="no class has a namesake in the source")
-            given = _put(fresh, given, axes.classes, _entries(self.classes, axes.block))
+            loaded = _put(fresh, loaded, axes.classes, _entries(self.classes, axes.block))
             steps.append("classes")
         status, detail = (ADAPTED, " and ".join(steps)) if steps else (LOADED, "")
-        return given.clone(), Row(name=name, status=status, shape=shape, detail=detail)
+        return loaded.clone(), Row(name=name, status=status, shape=shape, detail=detail)
 
     def _source_shape(self, shape: Sequence[int], axes: _Axes) -> tuple[int, ...]:
         sizes = list(shape)
@@ -276,35 +277,35 @@ class _Carrier:
     def _same(self, matches: Sequence[Match], count: int) -> bool:
         return len(matches) == count and all(match.source == (index,) for index, match in enumerate(matches))
 
-    def _adapt_channels(self, fresh: torch.Tensor, given: torch.Tensor, axes: _Axes) -> torch.Tensor:
+    def _adapt_channels(self, fresh: torch.Tensor, loaded: torch.Tensor, axes: _Axes) -> torch.Tensor:
         import torch
 
         entries = _entries(self.channels, axes.block)
-        is_kernel = axes.channels == (1,) and given.ndim >= 3  # (out, in, X, Y, Z): a convolution over the image
+        is_kernel = axes.channels == (1,) and loaded.ndim >= 3  # (out, in, X, Y, Z): a convolution over the image
         if not is_kernel:
-            return _put(fresh, given, axes.channels, entries)
+            return _put(fresh, loaded, axes.channels, entries)
         slices = [
-            given[:, list(sources)].mean(dim=1) * self.factor if sources else fresh[:, index]
+            loaded[:, list(sources)].mean(dim=1) * self.factor if sources else fresh[:, index]
             for index, sources in enumerate(entries)
         ]
         return torch.stack(slices, dim=1)
 
 
 def _entries(matches: Sequence[Match], block: int) -> list[tuple[int, ...]]:
-    """For each entry of an axis, the entries of the source that it is made of."""
+    """For each entry of an axis, the entries of the source that it combines."""
     return [tuple(index * block + place for index in match.source) for match in matches for place in range(block)]
 
 
 def _put(
-    fresh: torch.Tensor, given: torch.Tensor, axes: Sequence[int], entries: Sequence[tuple[int, ...]]
+    fresh: torch.Tensor, loaded: torch.Tensor, axes: Sequence[int], entries: Sequence[tuple[int, ...]]
 ) -> torch.Tensor:
-    """`fresh` with the entries of `given` wherever every index along `axes` has a source."""
+    """`fresh` with the entries of `loaded` wherever every index along `axes` has a source."""
     import torch
 
     pairs = [(index, sources[0]) for index, sources in enumerate(entries) if sources]
     result = fresh.clone()
     front = list(range(len(axes)))
-    into, out = result.movedim(list(axes), front), given.movedim(list(axes), front)
+    into, out = result.movedim(list(axes), front), loaded.movedim(list(axes), front)
     rows = torch.meshgrid(*[torch.tensor([pair[0] for pair in pairs])] * len(axes), indexing="ij")
     columns = torch.meshgrid(*[torch.tensor([pair[1] for pair in pairs])] * len(axes), indexing="ij")
     into[rows] = out[columns]
@@ -312,7 +313,7 @@ def _put(
 
 
 def _own_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Parameters and persistent buffers, one that is shared under its first name only."""
+    """Parameters and persistent buffers, a shared tensor under its first name only."""
     kept = network.state_dict()
     named = [*network.named_parameters(), *network.named_buffers()]
     return {name: value.detach() for name, value in named if name in kept}
@@ -370,8 +371,8 @@ def _source_license(source: SourceBundle) -> str:
     """What the source says of its own data: whoever passes these weights on has to keep to it."""
     from mist_bundle.artifacts import DATA_LICENSE, SOURCE_LICENSE
 
-    told = [source.folder / name for name in (SOURCE_LICENSE, DATA_LICENSE) if (source.folder / name).is_file()]
-    texts = [path.read_text(encoding="utf-8", errors="replace").strip() for path in told]
+    licences = [source.folder / name for name in (SOURCE_LICENSE, DATA_LICENSE) if (source.folder / name).is_file()]
+    texts = [path.read_text(encoding="utf-8", errors="replace").strip() for path in licences]
     said = "\n\n".join(texts) or "It does not say under which licence the data are that it was trained on."
     return f"Training began from the weights of {source.model.name}. What that bundle says of its data:\n\n{said}\n"
 

@@ -1,6 +1,6 @@
 """Open a bundle that weights are taken from: a folder, a zip file or a repository on Hugging Face.
 
-Its configuration is read as data: no expression is evaluated, nothing of the bundle is imported or run. One made by
+Its configuration is read as data: no expression is evaluated, nothing of the bundle is imported or run. A bundle of
 mist_bundle is known by its plan.json; of any other, the network (a class of MONAI's), its channels and classes, and
 where possible spacing and patch are read from inference.json, train.json and metadata.json.
 """
@@ -56,7 +56,7 @@ def open_source(source: str, *, trust: bool = False) -> Iterator[SourceBundle]:
     """Give the bundle that `source` names; temporary copies vanish when the block ends.
 
     Args:
-        source: a bundle's folder, a zip file with one bundle in it, or a Hugging Face repository (`hf:org/name`, or
+        source: a bundle's folder, a zip file that holds a bundle, or a Hugging Face repository (`hf:org/name`, or
             `org/name` where no such path exists; `@revision` may follow).
         trust: go on with a bundle that does not pass the audit.
 
@@ -200,9 +200,9 @@ def _from_configs(bundle: Bundle, source: str) -> tuple[SourceModel | None, list
 def _network(configs: Sequence[dict[str, Any]]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     for config in configs:
         for name in ("network_def", "network"):
-            found = config.get(name)
-            if isinstance(found, dict) and "_target_" in found:
-                return found, config
+            node = config.get(name)
+            if isinstance(node, dict) and "_target_" in node:
+                return node, config
     return None, {}
 
 
@@ -228,12 +228,12 @@ def _plain_network(
 def _plain(value: Any, config: Mapping[str, Any]) -> tuple[Any, bool]:
     """A value without references, and whether it could be had without evaluating anything."""
     if isinstance(value, str) and value.startswith("@"):
-        found: Any = config
+        node: Any = config
         for part in value[1:].replace("::", "#").split("#"):
-            if not isinstance(found, Mapping) or part not in found:
+            if not isinstance(node, Mapping) or part not in node:
                 return value, False
-            found = found[part]
-        return (value, False) if found == value else _plain(found, config)
+            node = node[part]
+        return (value, False) if node == value else _plain(node, config)
     if isinstance(value, str) and value.startswith("$"):
         try:
             return ast.literal_eval(value[1:].strip()), True
@@ -250,8 +250,8 @@ def _plain(value: Any, config: Mapping[str, Any]) -> tuple[Any, bool]:
 
 def _data_format(bundle: Bundle) -> Mapping[str, Any]:
     content = bundle.metadata if (bundle.root / METADATA_JSON).is_file() else {}
-    found = content.get("network_data_format", {})
-    return found if isinstance(found, dict) else {}
+    described = content.get("network_data_format", {})
+    return described if isinstance(described, dict) else {}
 
 
 def _definitions(data_format: Mapping[str, Any], side: str, key: str, count: int, otherwise: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""The stages of a network from its input to its output, found by following one patch through it.
+"""The stages of a network from its input to its output, found by following a patch through it.
 
-Layers that run one after the other at the same resolution make a stage. The encoder is everything up to the last stage
+Consecutive layers at the same resolution form a stage. The encoder is everything up to the last stage
 at the coarsest resolution. Nothing is computed: the patch has a shape and no values (torch's meta device).
 """
 
@@ -34,14 +34,14 @@ class Stages:
     num_encoder: int
 
     def prefixes(self, stages: Iterable[int]) -> tuple[str, ...]:
-        """The shortest module names that hold the parameters of the given stages and no others."""
+        """The shortest module names that hold the parameters of these stages and no others."""
         chosen = {name for stage in stages for name in self.names[stage]}
         every = [name for stage in self.names for name in stage]
         return tuple(_shortest(chosen, every))
 
 
 def with_stages(plan: Plan, target: str) -> Plan:
-    """The plan with the names that freezing and layer-wise rates need, where either is asked for."""
+    """The plan with the names that freezing and layer-wise rates need, if the user chose either."""
     frozen = plan.frozen_epochs is not None and plan.frozen_epochs.value > 0
     decay = 1.0 if plan.layer_decay is None else plan.layer_decay.value
     if not frozen and decay == 1:
@@ -58,7 +58,7 @@ def with_stages(plan: Plan, target: str) -> Plan:
 
 
 def layer_rates(stages: Stages, decay: float) -> dict[str, float]:
-    """Module name -> factor of the learning rate: 1 for the last stage, `decay` times that for the one before, …"""
+    """Module name -> factor of the learning rate: 1 for the last stage, times `decay` for each stage before it."""
     last = len(stages.names) - 1
     return {
         prefix: round(decay ** (last - stage), 6)
@@ -133,15 +133,15 @@ def _shortest(chosen: set[str], every: Sequence[str]) -> list[str]:
 
 
 def _covering(node: Mapping[str, Any], prefix: str, chosen: set[str]) -> list[str]:
-    found: list[str] = []
+    modules: list[str] = []
     for part, below in node.items():
         path = f"{prefix}{part}"
         leaves = _leaves(below, path)
         if all(leaf in chosen for leaf in leaves):
-            found.append(path)
+            modules.append(path)
         elif below:
-            found += _covering(below, f"{path}.", chosen)
-    return found
+            modules += _covering(below, f"{path}.", chosen)
+    return modules
 
 
 def _leaves(node: Mapping[str, Any], path: str) -> list[str]:

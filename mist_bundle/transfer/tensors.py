@@ -77,7 +77,8 @@ def safetensors_bytes(weights: Mapping[str, torch.Tensor]) -> bytes:
 def average_weights(files: Sequence[Path]) -> dict[str, torch.Tensor]:
     """The mean of several state dicts, summed in float64 and rounded once to the type of the first.
 
-    Whole numbers (counters of batch normalisation, say) take their rounded mean. One file at a time is in memory.
+    Whole numbers (counters of batch normalisation, say) take their rounded mean. Files are read in turn, so
+    that a single file is in memory.
 
     Raises:
         InputError: fewer than two files, or names or shapes that differ: every difference is named.
@@ -85,8 +86,8 @@ def average_weights(files: Sequence[Path]) -> dict[str, torch.Tensor]:
     import torch
 
     if len(files) < 2:
-        found = ", ".join(str(file) for file in files) or "none"
-        raise InputError(Problem("weights", f"an average needs two files or more, but there is {found}."))
+        listed = ", ".join(str(file) for file in files) or "none"
+        raise InputError(Problem("weights", f"an average needs at least two files; there is {listed}."))
     first = read_weights(files[0])
     totals = {name: value.to(torch.float64) for name, value in first.items()}
     problems: list[Problem] = []
@@ -116,13 +117,13 @@ def _differences(
         for name, value in first.items()
         if name in other and other[name].shape != value.shape
     ]
-    found = [
+    differences = [
         f"{what} {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
         for what, names in (("lacks", missing), ("has besides", extra), ("has", shapes))
         if names
     ]
-    text = f"is not of the same network as {first_file}: it {'; it '.join(found)}."
-    return [Problem(str(file), text)] if found else []
+    text = f"is not of the same network as {first_file}: it {'; it '.join(differences)}."
+    return [Problem(str(file), text)] if differences else []
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:

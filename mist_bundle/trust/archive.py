@@ -63,7 +63,7 @@ def archive_faults(archive: zipfile.ZipFile, size: int) -> list[Fault]:
         size: of the file in bytes.
 
     Returns:
-        The faults; empty for an archive that holds one folder of plain files.
+        The faults; empty for an archive of plain files in a single folder.
     """
     members = archive.infolist()
     if len(members) > MAX_FILES:
@@ -79,12 +79,12 @@ def archive_faults(archive: zipfile.ZipFile, size: int) -> list[Fault]:
 
 
 def top_folder(archive: zipfile.ZipFile) -> str:
-    """The name of the one folder in an archive without faults."""
+    """The name of the folder in an archive without faults."""
     return archive.infolist()[0].filename.split("/")[0]
 
 
 def grows_too_much(member: zipfile.ZipInfo) -> bool:
-    """Whether a member expands as only made-up archives do."""
+    """Whether a member expands as only forged archives do."""
     return member.file_size > max(FREE_BYTES, MAX_EXPANSION * member.compress_size)
 
 
@@ -119,7 +119,7 @@ def _name_fault(name: str) -> tuple[str, str]:
     if any(part in ("", ".", "..") for part in parts):
         return "zip-path", "leads out of the bundle's folder."
     if "__pycache__" in parts or name.endswith((".pyc", ".pyo")):
-        return "bytecode", "is compiled Python, which would run instead of the source that one can read."
+        return "bytecode", "is compiled Python, which would run instead of its readable source."
     if any(part.startswith(".") or part in LEFT_OUT for part in parts):
         return "zip-layout", "is a hidden file or a cache, which `pack` leaves out."
     reserved = any(part.split(".")[0].lower() in _WINDOWS_NAMES or part != part.rstrip(". ") for part in parts)
@@ -140,7 +140,7 @@ def _overlaps(members: Sequence[zipfile.ZipInfo]) -> Iterator[Fault]:
     end = 0
     for member in sorted(members, key=lambda member: member.header_offset):
         if member.header_offset < end:
-            what = "and another file lie on top of each other, as only in made-up archives."
+            what = "and another file lie on top of each other, as only in forged archives."
             yield Fault(code="zip-bomb", member=member.filename, what=what)
         end = member.header_offset + LOCAL_HEADER_BYTES + member.compress_size
 
@@ -150,7 +150,7 @@ def _same_names(members: Sequence[zipfile.ZipInfo]) -> Iterator[Fault]:
     seen: dict[str, str] = {}
     folders: set[str] = set()
     for member in members:
-        # file systems that ignore case or normalise Unicode make one file of two such names
+        # file systems that ignore case or normalise Unicode store two such names as a single file
         key = unicodedata.normalize("NFKC", member.filename.rstrip("/")).casefold()
         if key in seen:
             what = f"is there twice, or differs from {seen[key]!r} only in case or in the form of its letters."
@@ -167,5 +167,5 @@ def _layout(members: Sequence[zipfile.ZipInfo]) -> Iterator[Fault]:
     tops = sorted({member.filename.split("/")[0] for member in members})
     in_a_folder = all("/" in member.filename for member in members)
     if len(tops) != 1 or not in_a_folder or not TOP_FOLDER.fullmatch(tops[0]):
-        found = ", ".join(repr(top) for top in tops[:5]) or "nothing"
-        yield Fault(code="zip-layout", member="", what=f"holds {found}; expected one folder, the bundle's.")
+        names = ", ".join(repr(top) for top in tops[:5]) or "nothing"
+        yield Fault(code="zip-layout", member="", what=f"holds {names}; expected one folder, the bundle's.")

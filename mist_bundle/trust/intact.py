@@ -1,4 +1,4 @@
-"""Whether a bundle is whole and fit to be opened: before it is given away, and after it arrived."""
+"""Whether a bundle is whole and fit to be opened: before it is shared, and after it was received."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class PublicKey:
         except (ValueError, UnsupportedAlgorithm) as error:
             raise InputError(Problem(str(path), f"is no public key in PEM format ({error}).")) from error
         if not isinstance(key, Ed25519PublicKey):
-            raise InputError(Problem(str(path), "is no Ed25519 key; `make_key` makes one."))
+            raise InputError(Problem(str(path), "is not an Ed25519 key; create a pair with `make_key`."))
         return cls(key)
 
     @property
@@ -84,7 +84,8 @@ def sign_bundle(bundle: Path, key: Path) -> str:
         )
         raise InputError(Problem(str(bundle / SCRIPTS_FOLDER), message))
     stale = [
-        Problem(str(bundle / one.name), f"{one} Renew the manifest with `finalize`.") for one in differences(bundle)
+        Problem(str(bundle / difference.name), f"{difference} Renew the manifest with `finalize`.")
+        for difference in differences(bundle)
     ]
     if stale:
         raise InputError(stale)
@@ -97,7 +98,7 @@ def make_key(path: Path) -> Path:
     """Make a key pair: `path` (private, readable by its owner only) and `path`.pub; returns the latter.
 
     Raises:
-        InputError: one of the files exists.
+        InputError: a file of that name exists.
     """
     _require_cryptography()
     from cryptography.hazmat.primitives import serialization
@@ -130,7 +131,7 @@ def _read_private(path: Path) -> Ed25519PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise InputError(Problem(str(path), f"is no unencrypted private key in PEM format ({error}).")) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise InputError(Problem(str(path), "is no Ed25519 key; `make_key` makes one."))
+        raise InputError(Problem(str(path), "is not an Ed25519 key; create a pair with `make_key`."))
     return key
 
 

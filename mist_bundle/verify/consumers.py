@@ -20,7 +20,7 @@ RUN_BY = {MONAI_CLI: "inference", MONAI_LOAD: "load", MONAI_FL: "federated"}
 
 
 def consumer_matrix(content: Content, steps: Mapping[str, Check]) -> list[Check]:
-    """One row a consumer; `steps` holds what was run, by step."""
+    """A row for each consumer; `steps` holds what was run, by step."""
     rows = [_run(name, steps.get(step), content) for name, step in RUN_BY.items()]
     return [*rows, _label(content), _deploy(content), _hugging_face(content), _zoo(content, steps), _slicer()]
 
@@ -29,8 +29,8 @@ def _run(name: str, step: Check | None, content: Content) -> Check:
     if step is not None:
         return Check(name=name, verdict=step.verdict, how=step.how, reason=step.reason)
     if name == MONAI_FL:
-        wanted = "train#trainer validate#evaluator train#dataset#data dataset_dir bundle_root"
-        missing = [f"'{identity}' is missing." for identity in content.missing("train", wanted)]
+        identities = "train#trainer validate#evaluator train#dataset#data dataset_dir bundle_root"
+        missing = [f"'{identity}' is missing." for identity in content.missing("train", identities)]
         missing += [] if "evaluate" in content.workflows else ["configs/evaluate.json is missing."]
         return by_rule(name, missing, "The ids that it uses are there; not run.")
     missing = [] if content.folder.config_file("inference") else ["configs/inference.json is missing."]
@@ -46,8 +46,8 @@ def _label(content: Content) -> Check:
         config = content.workflows.get("inference", {}).get(part)
         if not isinstance(config, dict) or str(config.get("_target_", "")).rsplit(".", 1)[-1] != "Compose":
             problems.append(f"inference: '{part}' is no Compose.")
-    wanted = "train#trainer#max_epochs train#dataset#data validate#dataset#data device bundle_root"
-    problems += [f"train: '{name}' is missing." for name in content.missing("train", wanted)]
+    identities = "train#trainer#max_epochs train#dataset#data validate#dataset#data device bundle_root"
+    problems += [f"train: '{name}' is missing." for name in content.missing("train", identities)]
     handlers = content.workflows.get("train", {}).get("train", {}).get("handlers")
     if not isinstance(handlers, list) or not all(isinstance(handler, dict) for handler in handlers):
         problems.append("train: 'train#handlers' is no list of components.")
@@ -68,8 +68,8 @@ def _label(content: Content) -> Check:
 def _deploy(content: Content) -> Check:
     name = "MONAI Deploy"
     problems = []
-    wanted = "device inferer preprocessing postprocessing"
-    problems += [f"inference: '{identity}' is missing." for identity in content.missing("inference", wanted)]
+    identities = "device inferer preprocessing postprocessing"
+    problems += [f"inference: '{identity}' is missing." for identity in content.missing("inference", identities)]
     if not (content.bundle / "models/model.ts").is_file():
         problems.append("models/model.ts is missing: it packages TorchScript only; see `export`.")
     if any(str(part["_target_"]).startswith("scripts.") for part in components(content.workflows.get("inference"))):

@@ -33,7 +33,7 @@ class Content:
     Attributes:
         bundle: its folder.
         metadata: of metadata.json; empty when there is none.
-        plan: every decision; None for bundles that were not made here.
+        plan: every decision; None for bundles of other generators.
         workflows: name of a workflow -> its merged configuration; those without files are left out.
     """
 
@@ -78,13 +78,13 @@ class Content:
 
 def imported_modules(file: Path) -> set[str]:
     """Top-level names of what a Python file imports, its own package aside."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {name.name.partition(".")[0] for name in node.names}
+            names |= {name.name.partition(".")[0] for name in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            found.add(str(node.module).partition(".")[0])
-    return found
+            names.add(str(node.module).partition(".")[0])
+    return names
 
 
 def strings(config: Any) -> Iterator[str]:
@@ -101,15 +101,15 @@ def strings(config: Any) -> Iterator[str]:
 
 def references(config: Any) -> set[str]:
     """Ids that a configuration refers to, by MONAI's rule: anywhere in an expression, or as a whole value."""
-    found: set[str] = set()
+    names: set[str] = set()
     for text in strings(config):
         if text.startswith("$"):
-            found |= set(_REFERENCE.findall(text))
+            names |= set(_REFERENCE.findall(text))
         elif (match := _REFERENCE.fullmatch(text)) is not None:
-            found.add(match.group(1))
+            names.add(match.group(1))
         elif text.startswith("%") and "." not in text:
-            found.add(text[1:])
-    return found
+            names.add(text[1:])
+    return names
 
 
 def components(config: Any) -> Iterator[dict[str, Any]]:

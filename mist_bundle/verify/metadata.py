@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"\d+(\.\d+)*([a-z+.-].*)?")
 
 
 def metadata_problems(metadata: Mapping[str, Any]) -> list[str]:
-    """What is missing or of the wrong type, one sentence each."""
+    """What is missing or of the wrong type, as sentences."""
     problems = [f"'{field}' is missing." for field in REQUIRED.split() if field not in metadata]
     for fields, kind, words in ((TEXTS, str, "text"), (OBJECTS, Mapping, "an object"), (LISTS, list, "a list")):
         wrong = [field for field in fields.split() if field in metadata and not isinstance(metadata[field], kind)]

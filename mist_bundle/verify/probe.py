@@ -1,7 +1,7 @@
 """What MONAI itself makes of a bundle: each step is run by `python -m mist_bundle.verify.probe` in a process.
 
 The process prints a line of JSON after each step that went well; where it ends early, the step that was next is the
-one that failed, and its error output says why. The bundle given here is a copy: training would write into it.
+the failed step, and its error output says why. The bundle is a copy: training would write into it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def targets(bundle: Path, settings: dict[str, Any]) -> str:
 
 
 def forward(bundle: Path, settings: dict[str, Any]) -> str:
-    """One forward pass of network_def with the shapes of metadata.json."""
+    """A forward pass of network_def with the shapes of metadata.json."""
     from monai.bundle import verify_net_in_out
 
     del settings
@@ -136,7 +136,7 @@ def inference(bundle: Path, settings: dict[str, Any]) -> str:
 
 
 def federated(bundle: Path, settings: dict[str, Any]) -> str:
-    """A round of federated learning: initialize, take weights, train one epoch, give weights, evaluate."""
+    """A round of federated learning: initialize, receive weights, train an epoch, return weights, evaluate."""
     from monai.fl.client import MonaiAlgo
     from monai.fl.utils.constants import ExtraItems
     from monai.fl.utils.exchange_object import ExchangeObject
@@ -151,10 +151,10 @@ def federated(bundle: Path, settings: dict[str, Any]) -> str:
     trainer: Any = algorithm.trainer
     before = ExchangeObject(weights=trainer.network.state_dict())
     algorithm.train(before)
-    given = algorithm.get_weights()
+    update = algorithm.get_weights()
     metrics = algorithm.evaluate(ExchangeObject(weights=trainer.network.state_dict())).metrics
     algorithm.finalize()
-    return f"One round: {len(given.weights)} tensors were exchanged, {len(metrics or {})} metrics were reported."
+    return f"One round: {len(update.weights)} tensors were exchanged, {len(metrics or {})} metrics were reported."
 
 
 STEPS: dict[str, Callable[[Path, dict[str, Any]], str]] = {
@@ -167,7 +167,7 @@ def _config(bundle: Path, stem: str) -> str:
 
 
 def main() -> None:
-    """Run the steps named in the settings file, given as the only argument."""
+    """Run the steps named in the settings file, which is the only argument."""
     settings = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     os.chdir(settings["working_folder"])
     results = Path(settings["results"])

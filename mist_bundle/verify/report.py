@@ -15,13 +15,13 @@ BY_RULE = "by rule"  # files and settings were compared with what is known to be
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Check:
-    """One row of the report.
+    """A row of the report.
 
     Attributes:
         name: what was checked, or which consumer.
         verdict: PASS, FAIL or NOT_APPLICABLE.
         how: RUN or BY_RULE.
-        reason: what was found, or what is wrong and what to do.
+        reason: the observation, or what is wrong and what to do.
     """
 
     name: str

@@ -128,7 +128,7 @@ def _settings(content: Content, copy: Path, folder: Path) -> dict[str, Any]:
 
 
 def _probe(settings: dict[str, Any], steps: list[str], folder: Path) -> dict[str, tuple[str, str]]:
-    """Run the steps in one process, and after a failure the remaining ones in another."""
+    """Run the steps in a single process, and after a failure the remaining steps in another."""
     outcomes: dict[str, tuple[str, str]] = {}
     results = Path(settings["results"])
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
@@ -147,7 +147,7 @@ def _probe(settings: dict[str, Any], steps: list[str], folder: Path) -> dict[str
 
 
 def _last_words(errors: str) -> str:
-    """The exception's own line, which a traceback ends with; MONAI wraps it, so the first cause is told too."""
+    """The exception's own line, which a traceback ends with; MONAI wraps it, so the first cause is reported too."""
     lines = [line for line in errors.splitlines() if line and not line.startswith((" ", "\t"))]
     raised = [line for line in lines if ": " in line and line.split(":")[0].replace(".", "").isidentifier()]
     words = list(dict.fromkeys([*raised[:1], *raised[-1:]])) or lines[-1:] or ["It ended without a word."]

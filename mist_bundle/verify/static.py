@@ -89,9 +89,9 @@ def _ids(content: Content) -> list[Check]:
     checks = []
     for workflow, (_, run_ids) in WORKFLOWS.items():
         if workflow in content.workflows:
-            wanted = f"{REQUIRED_IDS.get(workflow, '')} {' '.join(run_ids)}"
-            problems = [f"'{identity}' is not there." for identity in content.missing(workflow, wanted)]
-            checks.append(by_rule(f"ids of {workflow}", problems, f"{len(wanted.split())} ids are there."))
+            identities = f"{REQUIRED_IDS.get(workflow, '')} {' '.join(run_ids)}"
+            problems = [f"'{identity}' is not there." for identity in content.missing(workflow, identities)]
+            checks.append(by_rule(f"ids of {workflow}", problems, f"{len(identities.split())} ids are there."))
         elif workflow in REQUIRED_IDS:
             missing = f"configs/{workflow}.json is not there."
             checks.append(Check(name=f"ids of {workflow}", verdict=NOT_APPLICABLE, how=BY_RULE, reason=missing))
@@ -101,10 +101,10 @@ def _ids(content: Content) -> list[Check]:
 def _references(content: Content) -> Check:
     problems, count = [], 0
     for workflow, config in content.workflows.items():
-        found = references(config)
-        count += len(found)
+        targets = references(config)
+        count += len(targets)
         problems += [
-            f"{workflow}: '@{name}' leads nowhere." for name in sorted(found) if not content.has(workflow, name)
+            f"{workflow}: '@{name}' leads nowhere." for name in sorted(targets) if not content.has(workflow, name)
         ]
     return by_rule("references", problems, f"{count} references resolve.")
 
@@ -129,8 +129,8 @@ def _imports(content: Content) -> Check:
     """Packages that scripts/ imports, against those that the metadata list."""
     listed = {"monai", "torch", "numpy"}
     for field in ("required_packages_version", "optional_packages_version"):
-        given = content.metadata.get(field)
-        listed |= set(given) if isinstance(given, dict) else set()
+        packages = content.metadata.get(field)
+        listed |= set(packages) if isinstance(packages, dict) else set()
     problems = []
     for file in sorted((content.bundle / "scripts").rglob("*.py")):
         for module in sorted(imported_modules(file) - sys.stdlib_module_names - {"scripts"}):
@@ -198,9 +198,9 @@ def zoo_problems(content: Content) -> list[str]:
     version = str(metadata.get("version", ""))
     if not isinstance(metadata.get("changelog"), dict) or version not in metadata["changelog"]:
         problems.append("The changelog does not name the version.")
-    for workflow, wanted in ZOO_IDS.items():
+    for workflow, identities in ZOO_IDS.items():
         if workflow in content.workflows:
-            problems += [f"{workflow}: '{name}' is missing." for name in content.missing(workflow, wanted)]
+            problems += [f"{workflow}: '{name}' is missing." for name in content.missing(workflow, identities)]
     if not (bundle / "docs/README.md").is_file():
         problems.append("docs/README.md is not there.")
     if not isinstance(metadata.get("schema"), str):

@@ -74,7 +74,7 @@ def _method(contents: dict[str, bytes], path: Path) -> None:
 
 
 def _patch_central(path: Path, name: str, offset: int, value: bytes) -> None:
-    """Write bytes at an offset of the central directory's record of a member, as only made-up archives have them."""
+    """Write bytes at an offset of the central directory's record of a member, as only forged archives have them."""
     data = bytearray(path.read_bytes())
     start = data.rindex(b"PK\x01\x02", 0, data.rindex(name.encode()))
     data[start + offset : start + offset + len(value)] = value

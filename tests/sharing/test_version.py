@@ -34,7 +34,7 @@ def test_all_versions_in_order_as_text_and_as_numbers() -> None:
     for _ in range(9 * 100 - 2):  # each of 100 minor versions has the patches 0 to 8
         versions.append(next_version(versions[-1], "patch"))
     assert versions[-1] == "9.9.8"
-    with pytest.raises(InputError, match="is the last one"):
+    with pytest.raises(InputError, match="is the last possible version"):
         next_version(versions[-1], "patch")
     assert versions == sorted(versions) == sorted(versions, key=lambda text: [int(part) for part in text.split(".")])
     assert all(int(b.replace(".", "")) - int(a.replace(".", "")) in (1, 2) for a, b in pairwise(versions))

@@ -246,7 +246,7 @@ def test_a_network_on_blocks_of_voxels(tmp_path: Path) -> None:
 def test_a_source_of_which_nothing_fits_is_refused(tmp_path: Path) -> None:
     source = _source(tmp_path)
     torch.save({"other.weight": torch.zeros(2)}, source.weights)
-    with pytest.raises(InputError, match="not one of its 1 tensors fits"):
+    with pytest.raises(InputError, match="none of its 1 tensors fits"):
         transfer_weights(source, _plan(source), None)
 
 

@@ -63,7 +63,7 @@ def test_every_name_of_a_shared_tensor_is_read(tmp_path: Path) -> None:
 
 
 def test_one_file_is_no_average(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="two files or more"):
+    with pytest.raises(InputError, match="at least two files"):
         average_weights([_file(tmp_path / "a.pt", {"w": torch.zeros(2)})])
 
 

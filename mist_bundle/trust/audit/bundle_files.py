@@ -30,7 +30,7 @@ class UnreadableFile(Exception):
 
 @dataclass(slots=True)
 class BundleFiles:
-    """The plain files of a bundle by their path in it, and what was found on the way.
+    """The plain files of a bundle by their path in it, and the findings of the walk.
 
     Attributes:
         name: of the folder or archive.
@@ -101,8 +101,8 @@ def open_bundle(path: Path) -> BundleFiles:
     elif path.is_file() and zipfile.is_zipfile(path):
         files = _archive(path)
     else:
-        found = "is neither a folder nor a zip file" if path.exists() else "is not there"
-        raise InputError(Problem(str(path), f"{found}; expected a bundle's folder or zip."))
+        problem = "is neither a folder nor a zip file" if path.exists() else "is not there"
+        raise InputError(Problem(str(path), f"{problem}; expected a bundle's folder or zip."))
     if not files.findings and not any(name.startswith("configs/") for name in files.sizes):
         raise no_bundle(str(path))
     return files
@@ -125,7 +125,7 @@ def _walk(files: BundleFiles, root: Path, prefix: str, skipped: set[str]) -> Non
         files: takes them.
         root: the folder.
         prefix: what stands before their paths.
-        skipped: entries that are passed over: names of caches, or the one link that is known.
+        skipped: entries that are passed over: names of caches, or the known link.
     """
     pending = [root]
     while pending:

@@ -1,4 +1,4 @@
-"""Code and other things that run: scripts/ against the released one, shadowing modules, programs, compiled files."""
+"""Whatever runs: scripts/ against the released runtime, shadowing modules, programs, compiled files."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def check_scripts(files: BundleFiles) -> Iterator[Finding]:
 
 
 def tree_digest(hashes: Mapping[str, str]) -> str:
-    """One digest of a whole scripts/ folder."""
+    """A digest of a whole scripts/ folder."""
     lines = "".join(f"{path} {hashes[path]}\n" for path in sorted(hashes))
     return hashlib.sha256(lines.encode("utf-8")).hexdigest()
 

@@ -63,7 +63,7 @@ def _walk(config: Any) -> Iterator[tuple[str, str, Any]]:
     MONAI takes "a#b" and "a::b" as keys for b in a, and "+a" for more of a: so they are taken here.
     """
     pending: list[tuple[str, str, Any]] = [("", "", config)]
-    visited: dict[tuple[int, str], Any] = {}  # parts are kept, so that no later one gets their number
+    visited: dict[tuple[int, str], Any] = {}  # parts are kept, so that no later object gets their id
     while pending:
         place, key, value = pending.pop()
         yield place, key, value
@@ -99,7 +99,7 @@ def _component(file: str, place: str, config: Mapping[str, Any], checked: Counte
 
 
 def _arguments(file: str, place: str, config: Mapping[str, Any]) -> Iterator[Finding]:
-    # whatever the component: a later file may give it to another one
+    # whatever the component: a later file may replace the component
     for name, wrong in targets.bad_arguments(config):
         where = f"{place}#{name}" if place else name
         yield finding("target-argument", file, where, f"{name} is {shown(config.get(name))}: {wrong}.")

@@ -36,12 +36,12 @@ def _json(file: str, text: str) -> tuple[Any, list[Finding]]:
     twice: list[Finding] = []
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        made: dict[str, Any] = {}
+        content: dict[str, Any] = {}
         for key, value in items:
-            if key in made:
+            if key in content:
                 twice.append(finding("duplicate-key", file, key, f"The key {shown(key)} stands twice."))
-            made[key] = value
-        return made
+            content[key] = value
+        return content
 
     try:
         return json.loads(text, object_pairs_hook=pairs), twice
@@ -92,9 +92,9 @@ class _StrictLoader(yaml.SafeLoader):
 
 def _yaml(file: str, text: str) -> tuple[Any, list[Finding]]:
     try:
-        found = _yaml_events(file, text)
-        if found:
-            return None, found
+        findings = _yaml_events(file, text)
+        if findings:
+            return None, findings
         loader = _StrictLoader(text)
         loader.file, loader.twice = file, []
         content = loader.get_single_data()
@@ -108,21 +108,21 @@ def _yaml(file: str, text: str) -> tuple[Any, list[Finding]]:
 
 
 def _yaml_events(file: str, text: str) -> list[Finding]:
-    """Tags and depth, seen before any value is made."""
-    found = []
+    """Tags and depth, seen before any value is constructed."""
+    findings = []
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         tag = getattr(event, "tag", None)
         if tag is not None:
             place = f"line {event.start_mark.line + 1}" if event.start_mark else ""
-            found.append(finding("yaml-tag", file, place, f"The value bears the tag {shown(tag)}."))
+            findings.append(finding("yaml-tag", file, place, f"The value bears the tag {shown(tag)}."))
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
                 return [finding("config-size", file, "", f"It is nested deeper than {MAX_DEPTH} levels.")]
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-    return found
+    return findings
 
 
 def _nodes(content: Any) -> int:

@@ -1,4 +1,4 @@
-"""What an audit reports: findings with their place, and one table that says why each matters and what to do."""
+"""What an audit reports: findings with their place, and a table that says why each matters and what to do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-DANGER = "danger"  # would run code, reach outside the bundle, or is made to deceive
+DANGER = "danger"  # would run code, reach outside the bundle, or is designed to deceive
 UNPROVEN = "unproven"  # not among what this project generates: a person has to look
 NOTE = "note"  # worth knowing; the bundle passes
 SEVERITIES = (DANGER, UNPROVEN, NOTE)
@@ -22,8 +22,8 @@ class Rule:
     todo: str
 
 
-_LOOK = "Read it; if you trust its maker, run with --trust."
-_LEAVE = "Do not run this bundle; ask its maker for a clean one."
+_LOOK = "Read it; if you trust its author, run with --trust."
+_LEAVE = "Do not run this bundle; ask its author for a clean copy."
 
 RULES: dict[str, Rule] = {
     # configurations
@@ -89,7 +89,7 @@ RULES: dict[str, Rule] = {
     # code
     "script-changed": Rule(
         severity=DANGER,
-        why="scripts/ runs as it is; this file is not the one that was released.",
+        why="scripts/ runs as it is; this file differs from the released file.",
         todo="Read the difference below; --trust runs it.",
     ),
     "script-added": Rule(
@@ -130,7 +130,7 @@ RULES: dict[str, Rule] = {
     "program": Rule(
         severity=NOTE,
         why="It holds a program. train, evaluate, predict and finetune never open it.",
-        todo="Open it only if you trust its maker; model.pt has the same weights.",
+        todo="Open it only if you trust its author; model.pt has the same weights.",
     ),
     # files
     "zip-path": Rule(severity=DANGER, why="Unpacking would write outside the target folder.", todo=_LEAVE),
@@ -141,16 +141,14 @@ RULES: dict[str, Rule] = {
     ),
     "zip-layout": Rule(
         severity=UNPROVEN,
-        why="A bundle's zip holds one folder with the bundle's name.",
+        why="A bundle's zip holds a single folder with the bundle's name.",
         todo="Pack it again with `pack`.",
     ),
-    "link": Rule(
-        severity=DANGER, why="A link leads the reader to another file than the one that was checked.", todo=_LEAVE
-    ),
+    "link": Rule(severity=DANGER, why="A link leads the reader to another file than the audited file.", todo=_LEAVE),
     "special-file": Rule(severity=DANGER, why="A bundle holds plain files only.", todo=_LEAVE),
     "large-files": Rule(severity=DANGER, why="download_large_files writes what it fetches to this path.", todo=_LEAVE),
     "large-files-hash": Rule(
-        severity=UNPROVEN, why="What is downloaded cannot be told from a forgery.", todo="Ask for sha256 hashes."
+        severity=UNPROVEN, why="A download cannot be distinguished from a forgery.", todo="Ask for sha256 hashes."
     ),
     "unexpected-file": Rule(
         severity=NOTE, why="Generated bundles have no such file; nothing here runs it.", todo="Look at it."
@@ -159,15 +157,15 @@ RULES: dict[str, Rule] = {
     "manifest-missing": Rule(
         severity=NOTE,
         why="Later changes cannot be seen.",
-        todo="Ask the maker for MANIFEST.json, or write one with `finalize`.",
+        todo="Ask the author for MANIFEST.json, or write it with `finalize`.",
     ),
     "manifest-broken": Rule(
         severity=UNPROVEN, why="The hashes cannot be read.", todo="Copy or download the bundle again."
     ),
     "manifest-mismatch": Rule(
         severity=UNPROVEN,
-        why="The file is not the one that the manifest was written for.",
-        todo="Copy or download it again, or ask the maker.",
+        why="The file is not the file that the manifest describes.",
+        todo="Copy or download it again, or ask the author.",
     ),
     "manifest-edited": Rule(
         severity=NOTE,
@@ -185,14 +183,14 @@ RULES: dict[str, Rule] = {
     ),
     "signature-missing": Rule(
         severity=UNPROVEN,
-        why="A public key was given, and nothing here is signed.",
-        todo="Ask the maker for MANIFEST.json.sig.",
+        why="--public_key requires a signature, and nothing here is signed.",
+        todo="Ask the author for MANIFEST.json.sig.",
     ),
     "signature-wrong": Rule(
         severity=DANGER, why="The manifest was not signed with this key, or was changed since.", todo=_LEAVE
     ),
     "signature-unlisted": Rule(
-        severity=DANGER, why="With a public key given, every file has to be covered by the signature.", todo=_LEAVE
+        severity=DANGER, why="With --public_key, the signature has to cover every file.", todo=_LEAVE
     ),
     "signature-unchecked": Rule(
         severity=NOTE, why="There is a signature; whose, only a public key tells.", todo="Pass --public_key."
@@ -202,14 +200,14 @@ RULES: dict[str, Rule] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing that the audit found.
+    """A single observation of the audit.
 
     Attributes:
         code: the rule, a key of RULES.
         severity: of that rule.
         file: path in the bundle; the name of the archive for the archive itself.
         place: key, line or member in the file; may be empty.
-        what: what was found, shortened.
+        what: the observation, shortened.
         why: why that matters.
         todo: what the reader can do.
     """
@@ -242,7 +240,7 @@ def finding(code: str, file: str, place: str, what: str) -> Finding:
 
 
 def shown(value: Any, limit: int = 120) -> str:
-    """A value as one printable line of at most `limit` characters: no control characters, no bidirectional marks."""
+    """A value as a printable line of at most `limit` characters, without control characters and bidirectional marks."""
     text = ascii(value) if not isinstance(value, str) else repr(printable(value))
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
@@ -272,8 +270,8 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing but notes was found."""
-        return all(found.severity == NOTE for found in self.findings)
+        """Whether all findings are notes."""
+        return all(item.severity == NOTE for item in self.findings)
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionaries and lists."""
@@ -283,14 +281,14 @@ class Report:
             "signed_by": self.signed_by,
             "checked": self.checked,
             "count": {severity: self._count()[severity] for severity in SEVERITIES},
-            "findings": [asdict(found) for found in self.findings],
+            "findings": [asdict(item) for item in self.findings],
         }
 
     def __str__(self) -> str:
         blocks = [
-            f"{found.severity.upper()} [{found.code}] {found.file}{' at ' + found.place if found.place else ''}\n"
-            f"    what: {found.what}\n    why:  {found.why}\n    do:   {found.todo}"
-            for found in self.findings
+            f"{item.severity.upper()} [{item.code}] {item.file}{' at ' + item.place if item.place else ''}\n"
+            f"    what: {item.what}\n    why:  {item.why}\n    do:   {item.todo}"
+            for item in self.findings
         ]
         counts = self._count()
         verdict = "PASSED" if self.passed else "NOT PASSED"
@@ -300,10 +298,10 @@ class Report:
         return "\n".join([*blocks, f"{verdict}: {self.bundle} ({tail}; looked at {looked}){signed}"])
 
     def _count(self) -> Counter[str]:
-        return Counter(found.severity for found in self.findings)
+        return Counter(item.severity for item in self.findings)
 
 
 def sort_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Gravest first, then by file and place; the same finding twice counts once."""
     unique = dict.fromkeys(findings)
-    return tuple(sorted(unique, key=lambda found: (SEVERITIES.index(found.severity), found.file, found.place)))
+    return tuple(sorted(unique, key=lambda item: (SEVERITIES.index(item.severity), item.file, item.place)))

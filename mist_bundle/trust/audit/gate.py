@@ -36,12 +36,12 @@ def require_audited(bundle: Path, *, trust: bool = False) -> None:
     report = audit_bundle(bundle)
     if report.passed:
         return
-    found = [item for item in report.findings if item.severity != NOTE]
+    items = [item for item in report.findings if item.severity != NOTE]
     problems = [
         Problem(f"{item.file} {item.place}".rstrip(), f"[{item.code}] {item.what.splitlines()[0]} {item.why}")
-        for item in found[:SHOWN]
+        for item in items[:SHOWN]
     ]
-    hidden = len(found) - len(problems)
+    hidden = len(items) - len(problems)
     more = f" ({hidden} more findings are not shown here)" if hidden else ""
     hint = f"does not pass the audit and was not run{more}. `audit` explains each point; --trust runs it as it is."
     raise InputError([*problems, Problem(str(bundle), hint)])

@@ -31,10 +31,10 @@ def check_manifest(files: BundleFiles, checked: Counter[str], key: PublicKey | N
         if manifest is None:
             yield finding("manifest-broken", MANIFEST_JSON, "", "It has no sha256 hash for each of its files.")
     signed = False
-    for found in _signature(files, key):
-        signed = found is None
-        if found is not None:
-            yield found
+    for item in _signature(files, key):
+        signed = item is None
+        if item is not None:
+            yield item
     if manifest is not None:
         yield from _compare(files, manifest, checked, signed=signed)
 
@@ -42,7 +42,7 @@ def check_manifest(files: BundleFiles, checked: Counter[str], key: PublicKey | N
 def _compare(files: BundleFiles, manifest: Manifest, checked: Counter[str], *, signed: bool) -> Iterator[Finding]:
     names = [name for name in files.names() if _is_compared(name, signed=signed)]
     if manifest.links_scripts:
-        # linked scripts are compared with the released ones instead (code.py), which no edited manifest can prevent
+        # linked scripts are compared with the released runtime instead (code.py), which no edited manifest can prevent
         names = [name for name in names if not name.startswith(f"{SCRIPTS_FOLDER}/")]
         if signed:
             yield finding("signature-unlisted", SCRIPTS_FOLDER, "", "The manifest lists none of the scripts.")
@@ -65,7 +65,7 @@ def _compare(files: BundleFiles, manifest: Manifest, checked: Counter[str], *, s
 
 
 def _is_compared(name: str, *, signed: bool) -> bool:
-    """Whether the manifest has to list a file; one that is signed has to list even what does not belong there."""
+    """Whether the manifest has to list a file; a signed manifest has to list even what does not belong to a bundle."""
     if name in (MANIFEST_JSON, SIGNATURE) or "__pycache__" in name.split("/"):
         return False
     return signed or not name.endswith(UNFINISHED)

@@ -1,8 +1,8 @@
 """MONAI's classes that a bundle may name beside those of the catalogue: networks, losses, metrics and optimizers of
 segmentation that compute and do nothing else.
 
-A list and not a rule: MONAI also has networks that download weights unless they are told not to, losses that fetch
-another repository's code, and a merger that imports what it is given. A test holds each of these against the installed
+A list and not a rule: MONAI also has networks that download weights by default, losses that fetch
+another repository's code, and a merger that imports its argument. A test holds each of these against the installed
 MONAI: it is a class, and none of its parameters makes it fetch, import or open anything.
 """
 

@@ -46,18 +46,18 @@ class PickleContent:
 
 
 def scan_pickle(content: bytes) -> PickleContent:
-    """Follow the opcodes of the pickles in `content`, one after the other to its end."""
-    found = PickleContent()
+    """Follow the opcodes of the pickles in `content`, in turn, to its end."""
+    scanned = PickleContent()
     start = 0
     while start < len(content):
-        end = _scan_one(content[start:], found)
-        if found.broken or end == 0:
+        end = _scan_one(content[start:], scanned)
+        if scanned.broken or end == 0:
             break
         start += end
-    return found
+    return scanned
 
 
-def _scan_one(content: bytes, found: PickleContent) -> int:
+def _scan_one(content: bytes, scanned: PickleContent) -> int:
     strings: list[str] = []
     try:
         for opcode, argument, position in pickletools.genops(content):
@@ -65,10 +65,10 @@ def _scan_one(content: bytes, found: PickleContent) -> int:
                 return int(position or 0) + 1
             if opcode.name in _STRINGS:
                 strings.append(_text(argument))
-            found.names |= _named(opcode.name, argument, strings)
-            found.calls = found.calls or opcode.name in _CALLS
+            scanned.names |= _named(opcode.name, argument, strings)
+            scanned.calls = scanned.calls or opcode.name in _CALLS
     except (ValueError, IndexError, TypeError, UnicodeDecodeError, OverflowError) as error:
-        found.broken = str(error) or type(error).__name__
+        scanned.broken = str(error) or type(error).__name__
     return 0
 
 
@@ -87,7 +87,7 @@ def _text(argument: object) -> str:
 
 
 def is_harmless(name: str) -> bool:
-    """Whether a name outside state dicts belongs to plain numbers and containers, which no attack is made of."""
+    """Whether a name outside state dicts belongs to plain numbers and containers, which no attack can use."""
     module, _, leaf = name.rpartition(".")
     root = module.split(".")[0]
     if name == "_codecs.encode":  # bytes in pickles of protocol 2

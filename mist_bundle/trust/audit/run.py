@@ -48,7 +48,7 @@ def audit_bundle(bundle: Path, public_key: Path | None = None) -> Report:
             raise InputError(Problem(str(bundle / error.path), f"cannot be read ({error.why}).")) from error
         # its bytes are not what the archive's directory says
         findings.append(finding("zip-damaged", files.name, error.path, f"It cannot be read ({shown(error.why)})."))
-    signed = key is not None and not any(found.code.startswith("signature") for found in findings)
+    signed = key is not None and not any(item.code.startswith("signature") for item in findings)
     return Report(
         bundle=str(bundle),
         findings=sort_findings(findings),
@@ -76,8 +76,8 @@ def _check(files: BundleFiles, checked: Counter[str], key: PublicKey | None) -> 
 
 
 def _document(name: str, text: bytes, checked: Counter[str]) -> Iterator[Finding]:
-    content, found = parse_document(name, text)
-    yield from found
+    content, item = parse_document(name, text)
+    yield from item
     if content is None:
         return
     checked["documents"] += 1

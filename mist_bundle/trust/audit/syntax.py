@@ -51,18 +51,18 @@ def _known_trees() -> tuple[tuple[Expression, ast.AST | None], ...]:
     return tuple((known, parse(known.text[1:])) for known in EXPRESSIONS)
 
 
-def _same(found: object, known: object) -> bool:
+def _same(actual: object, known: object) -> bool:
     """Structural equality, where a placeholder stands for every string that its slot accepts."""
     if isinstance(known, ast.Constant) and isinstance(known.value, str) and known.value in SLOTS:
         accepts = SLOTS[known.value]
-        return isinstance(found, ast.Constant) and isinstance(found.value, str) and accepts(found.value)
+        return isinstance(actual, ast.Constant) and isinstance(actual.value, str) and accepts(actual.value)
     if isinstance(known, ast.AST):
-        return type(found) is type(known) and all(
-            _same(getattr(found, name, None), getattr(known, name, None)) for name in known._fields if name != "kind"
+        return type(actual) is type(known) and all(
+            _same(getattr(actual, name, None), getattr(known, name, None)) for name in known._fields if name != "kind"
         )
     if isinstance(known, list):
-        return isinstance(found, list) and len(found) == len(known) and all(map(_same, found, known))
-    return type(found) is type(known) and found == known
+        return isinstance(actual, list) and len(actual) == len(known) and all(map(_same, actual, known))
+    return type(actual) is type(known) and actual == known
 
 
 def summary(expression: str) -> str:
@@ -78,7 +78,7 @@ def summary(expression: str) -> str:
             words.append("makes a function")
         elif isinstance(node, ast.Attribute) and node.attr.startswith("__"):
             words.append(f"reaches for {node.attr}")
-    return "it " + ", ".join(dict.fromkeys(words)) if words else "it is not one of the known expressions"
+    return "it " + ", ".join(dict.fromkeys(words)) if words else "it is no known expression"
 
 
 def _words(node: ast.AST) -> str:

@@ -2,7 +2,7 @@
 
 A short name without a dot is looked up by MONAI among all its functions, `run_cmd` and `download_url` included, and
 then among Python's builtins; hence only the short names listed here pass. A dotted name is walked attribute by
-attribute, so a family admits exactly one class name after its prefix: `torch.nn.modules.os.system` is no module.
+attribute, so a family admits exactly a single class name after its prefix: `torch.nn.modules.os.system` is no module.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ SCRIPT_FUNCTIONS = frozenset({
     "scripts.networks.vae.with_vae",
 })  # fmt: skip
 
-# pure families: one class name may follow. MONAI's own classes are in known_classes.py
+# pure families: a single class name may follow. MONAI's own classes are in known_classes.py
 FAMILIES = ("torch.nn.", "torch.optim.", "torch.optim.lr_scheduler.")
 MONAI_NETWORKS = "monai.networks.nets."
 # roots that never have a place in a bundle, for a graver word in the report
@@ -89,7 +89,7 @@ def is_accepted(target: str) -> bool:
 
 
 def is_network(name: Any) -> bool:
-    """Whether a plan's network is a row of the menu, or one of MONAI's that does nothing but compute."""
+    """Whether a plan's network is a row of the menu, or a network of MONAI that only computes."""
     return isinstance(name, str) and (name in NETWORKS or (name.startswith(MONAI_NETWORKS) and is_accepted(name)))
 
 
@@ -120,15 +120,15 @@ def bad_arguments(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 @cache
 def catalogue_targets() -> frozenset[str]:
     """Every dotted path that a row of the catalogue names."""
-    found: set[str] = set()
+    names: set[str] = set()
     for module in pkgutil.iter_modules(catalog.__path__):
         content = vars(importlib.import_module(f"{catalog.__name__}.{module.name}"))
         for value in content.values():
             rows = value.values() if isinstance(value, Mapping) else [value]
             for row in rows:
                 if isinstance(row, Choice):
-                    found |= {row.target, *_nested(row.kwargs)}
-    return frozenset(found)
+                    names |= {row.target, *_nested(row.kwargs)}
+    return frozenset(names)
 
 
 def _nested(value: Any) -> Iterator[str]:
@@ -145,10 +145,10 @@ def _nested(value: Any) -> Iterator[str]:
 @cache
 def script_targets() -> frozenset[str]:
     """The public classes of the released scripts/, and the functions that configurations call; read, not imported."""
-    found = set(SCRIPT_FUNCTIONS)
+    names = set(SCRIPT_FUNCTIONS)
     for file in runtime_files():
         module = ".".join(["scripts", *file.with_suffix("").parts])
         for node in ast.parse((RUNTIME / file).read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                found.add(f"{module}.{node.name}")
-    return frozenset(found)
+                names.add(f"{module}.{node.name}")
+    return frozenset(names)

@@ -19,7 +19,7 @@ from mist_bundle.trust.audit.pickles import PickleContent, dangerous, scan_pickl
 
 TORCH_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin")
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".p", ".joblib", ".dill", ".cloudpickle")
-# what torch.save writes: one folder with a pickle, the tensors' bytes and a few marks
+# what torch.save writes: a folder with a pickle, the tensors' bytes and a few marks
 _TORCH_MEMBER = re.compile(
     r"[^/]+/(data\.pkl|data/\d+|byteorder|version|\.?data/serialization_id|\.format_version|\.storage_alignment)"
 )
@@ -33,7 +33,7 @@ _FILE_OPERATIONS = re.compile(
 
 
 def check_weights(files: BundleFiles, name: str) -> Iterator[Finding]:
-    """Findings of one file of weights, by its content; other files give none."""
+    """Findings of a file of weights, by its content; none for other files."""
     suffix = "." + name.rsplit(".", 1)[-1].lower() if "." in name else ""
     head = files.read(name, 16)
     if suffix == ".safetensors":
