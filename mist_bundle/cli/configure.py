@@ -11,7 +11,7 @@ from typing import Any
 from mist_bundle.cli.arguments import takes_options
 from mist_bundle.cli.kinds import BundleFormat, CountOrNone, Device, FileName, Processes, Workers
 from mist_bundle.cli.scores import score_lines
-from mist_bundle.cli.words import fail_for, optional_path, span, train_command, warn
+from mist_bundle.cli.words import fail_for, heading, optional_path, span, train_command, warn
 from mist_bundle.errors import CaseFailure, InputError, Interrupted
 from mist_bundle.planning.options import OPTIONS, PlanOptions
 
@@ -171,11 +171,11 @@ def _run_all(
     # the audit vouches for released code alone; who names code of their own here vouches for that
     trust = any(is_user_code(str(options.get(name) or "")) for name in ("network", "loss"))
     pipeline.preprocess(bundle, {}, trust=trust)
-    pipeline.train(bundle, folds, {**settings, "resume": resume or None}, processes, trust=trust)
+    pipeline.train(bundle, folds, {**settings, "resume": resume or None}, processes, trust=trust, announce=heading)
     scored = pipeline.evaluated_folds(bundle) if resume else []
     left = [fold for fold in folds if fold not in scored]
     if left:
-        pipeline.evaluate_folds(bundle, left, settings, trust=trust)
+        pipeline.evaluate_folds(bundle, left, settings, trust=trust, announce=heading)
     results = pipeline.finalize(bundle)
     predictions = pipeline.work_dir_of(bundle) / "predictions"
     count = pipeline.predict_test_set(bundle, predictions, settings, trust=trust) if predict_test else 0

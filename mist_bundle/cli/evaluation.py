@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from mist_bundle.cli.kinds import Device, FileName, Folds, Fraction, Labels, MetricOptions, Weights, Words, Workers
 from mist_bundle.cli.scores import score_lines
-from mist_bundle.cli.words import absolute, bundle_folder, fail_for, fold_numbers, optional_path, warn
+from mist_bundle.cli.words import absolute, bundle_folder, fail_for, fold_numbers, heading, optional_path, warn
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.settings import SETTINGS
 from mist_bundle.runtime.values import did_you_mean
@@ -224,7 +224,7 @@ def _evaluate_bundle(bundle: Path, fold: Any, how: ScoreSettings, settings: Mapp
         "one_empty": how.empty.one,
         "empty_distance_mm": how.empty.distance_mm,
     }
-    evaluated = pipeline.evaluate_folds(bundle, wanted, {**scoring, **settings}, trust=trust)
+    evaluated = pipeline.evaluate_folds(bundle, wanted, {**scoring, **settings}, trust=trust, announce=heading)
     left = sorted(set(range(pipeline.num_folds(bundle))) - set(evaluated)) if wanted is None else []
     warn([Problem(f"fold {one}", f"has no weights yet; train it: {_train_command(bundle, one)}") for one in left])
     tables = {number: Bundle(bundle).fold(number).results for number in evaluated}

@@ -46,6 +46,11 @@ def train_command(bundle: Path, plan: Plan) -> str:
     return f"mist-bundle train {shlex.quote(str(bundle))} --fold all{trust}"
 
 
+def heading(text: str) -> None:
+    """Say what comes next, before a process of its own writes to the same terminal."""
+    print(f"\n{text}" if sys.stdout.isatty() else text, flush=True)
+
+
 def bundle_folder(bundle: str) -> Path:
     """The bundle's folder; refuses what is none."""
     from mist_bundle.bundle.folder import Bundle

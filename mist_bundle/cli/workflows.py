@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from mist_bundle.cli.kinds import ALL, Device, FileName, Folds, Processes
 from mist_bundle.cli.scores import score_lines
-from mist_bundle.cli.words import absolute, bundle_folder, fold_numbers, optional_path, warn
+from mist_bundle.cli.words import absolute, bundle_folder, fold_numbers, heading, optional_path, warn
 from mist_bundle.runtime.settings import SETTINGS
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
@@ -66,7 +66,7 @@ def train(
     path = bundle_folder(bundle)
     settings = {"resume": resume or None, "device": device, "dataset_dir": absolute(dataset_dir), **overrides}
     folds = fold_numbers(fold, pipeline.num_folds(path))
-    pipeline.train(path, folds, settings, processes, overwrite=overwrite, trust=trust)
+    pipeline.train(path, folds, settings, processes, overwrite=overwrite, trust=trust, announce=heading)
     print(f"Best weights: {path / 'models'}\nLogs and last checkpoints: {pipeline.work_dir_of(path)}")
 
 

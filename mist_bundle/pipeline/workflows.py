@@ -11,6 +11,7 @@ from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import EVALUATING, PREPROCESS, TRAINING, WorkflowFailed, run_workflow
 from mist_bundle.bundle.publish import finish_publication, publish_weights
 from mist_bundle.errors import CaseFailure, InputError, Interrupted, Problem
+from mist_bundle.pipeline.headings import Announce, fold_headings, silent
 from mist_bundle.pipeline.training_state import Resumed, check_fold, settings_overrides
 from mist_bundle.runtime.folds.state import discard
 from mist_bundle.runtime.predictions.records import read_failure
@@ -43,6 +44,7 @@ def train(
     *,
     overwrite: bool = False,
     trust: bool = False,
+    announce: Announce = silent,
 ) -> None:
     """Train the given folds, one after the other, and publish the best weights of each when it ends.
 
@@ -54,6 +56,7 @@ def train(
         processes: that train together.
         overwrite: train folds anew that were trained before; their states are lost.
         trust: run a bundle that does not pass the audit.
+        announce: is told of each fold before it begins, and how long the rest may take.
 
     Raises:
         InputError: naming every fold that was trained before without `resume` or `overwrite`, that was begun with other
@@ -72,11 +75,13 @@ def train(
         problems += found
     if problems:
         raise InputError(problems)
+    headings = fold_headings([number for number in folds if plans[number] is not Resumed.COMPLETE])
     for number in folds:
         fold = opened.fold(number)
         if plans[number] is Resumed.COMPLETE:
             publish_weights(bundle, fold)
             continue
+        announce(next(headings))
         if overwrite and not resume:
             discard(fold.folder)
         try:
@@ -127,6 +132,7 @@ def evaluate_folds(
     processes: int = 1,
     *,
     trust: bool = False,
+    announce: Announce = silent,
 ) -> list[int]:
     """Predict and score the held-out cases of folds.
 
@@ -138,6 +144,7 @@ def evaluate_folds(
         overrides: ids of evaluate.json.
         processes: that share the cases.
         trust: run a bundle that does not pass the audit.
+        announce: is told of each fold before it begins, and how long the rest may take.
 
     Returns:
         The folds that were evaluated.
@@ -159,7 +166,8 @@ def evaluate_folds(
         problems = [Problem(str(bundle), "has no trained fold. Train one first: mist-bundle train.")]
     if problems:
         raise InputError(problems)
-    for number in wanted:
+    for number, heading in zip(wanted, fold_headings(wanted), strict=False):
+        announce(heading)
         fold = opened.fold(number)
         stored = {} if fold.published == fold.weights else {"ckpt_path": str(fold.published)}
         try:
@@ -196,7 +204,7 @@ def _go_on(bundle: Bundle, fold: int, given: Mapping[str, Any], processes: int) 
     """What an interrupted training kept, and the command that goes on with it."""
     status = bundle.fold(fold).status
     kept = f"epoch {status['epoch']} of {status['epochs']} is kept" if status else "no epoch had ended"
-    words = ["python", "-m", "mist_bundle", "train", str(bundle.root), "--fold", str(fold), "--resume"]
+    words = ["mist-bundle", "train", str(bundle.root), "--fold", str(fold), "--resume"]
     for key, value in given.items():
         if key != "resume":
             words += [f"--{key}", str(value)]

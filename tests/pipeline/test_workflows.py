@@ -155,7 +155,7 @@ def test_scores_of_weights_that_were_replaced_are_not_gathered(bundle: Path) -> 
     (problem,) = caught.value.problems
     assert problem.path.endswith("fold_1/results.csv")
     assert "other weights than models/fold_1.pt" in problem.message
-    assert f"python -m mist_bundle evaluate {bundle} --fold 1" in problem.message
+    assert f"mist-bundle evaluate {bundle} --fold 1" in problem.message
     assert (work_dir_of(bundle) / "results.csv").read_bytes() == results
     assert pipeline.evaluated_folds(bundle) == [0]
 

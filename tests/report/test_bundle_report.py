@@ -36,7 +36,7 @@ def test_before_training_every_missing_part_names_its_command(untrained: Made, t
     page = _page(tmp_path / "report.html")
     name = untrained.bundle.name
     for command in (f"analyze dataset.json --output {name}_work", f"train {name} --fold all", f"evaluate {name}"):
-        assert f"python -m mist_bundle {command}" in page.text
+        assert f"mist-bundle {command}" in page.text
     assert "Not trained yet." in page.text
     assert f"{untrained.excluded} t1.nii.gz: is cut short" in page.text
     plan = read_json(untrained.bundle / "configs" / "plan.json")
@@ -140,8 +140,8 @@ def test_single_folds_are_called_so(trained: Made, tmp_path: Path) -> None:
     write_report(ReportRequest(bundle=bundle, pictures=1, viewer_cases=0), tmp_path / "report.html")
     text = _page(tmp_path / "report.html").text
     words = "These are the scores of single folds; the table of all is not made yet."
-    assert f"{words} This command does it: python -m mist_bundle finalize {bundle.name}" in text
-    assert f"Not trained yet: fold 1. This command does it: python -m mist_bundle train {bundle.name} --fold 1" in text
+    assert f"{words} This command does it: mist-bundle finalize {bundle.name}" in text
+    assert f"Not trained yet: fold 1. This command does it: mist-bundle train {bundle.name} --fold 1" in text
 
 
 def test_a_bundle_alone_still_has_its_plan(trained: Made, tmp_path: Path) -> None:

@@ -63,4 +63,4 @@ def test_nothing_was_worth_it(tmp_path: Path) -> None:
 
 def test_not_chosen_yet(tmp_path: Path) -> None:
     text = Page(postprocessing_section(tmp_path, PLAN, "b")).text
-    assert "This command does it: python -m mist_bundle choose_postprocessing b ." in text
+    assert "This command does it: mist-bundle choose_postprocessing b ." in text

@@ -162,7 +162,7 @@ class TrainingProgress:
 
 
 class EvaluationProgress:
-    """A bar over the cases of an evaluator."""
+    """A bar over the cases of an evaluator; one line at the end where nobody watches a terminal."""
 
     def __init__(self, description: str, rank: int = 0) -> None:
         self.description = description
@@ -178,25 +178,27 @@ class EvaluationProgress:
         engine.add_event_handler(Events.COMPLETED, self._close)
 
     def _started(self, engine: Engine) -> None:
-        self._bar = _progress_bar(engine.state.epoch_length or 0, self.description, always=True)
+        self._bar = _progress_bar(engine.state.epoch_length or 0, self.description, leave=True)
 
     def _update(self) -> None:
         if self._bar is not None:
             self._bar.update()
 
-    def _close(self) -> None:
+    def _close(self, engine: Engine) -> None:
         if self._bar is not None:
             self._bar.close()
+        else:
+            logger.info("%s: %d cases", self.description, engine.state.iteration)
 
 
-def _progress_bar(total: int, description: str, *, always: bool = False) -> Any:
-    if not (always or sys.stderr.isatty()):
+def _progress_bar(total: int, description: str, *, leave: bool = False) -> Any:
+    if not sys.stderr.isatty():
         return None  # in a log file the line after each epoch says enough
     try:
         from tqdm import tqdm
     except ImportError:
         return None
-    return tqdm(total=total, desc=description, file=sys.stderr, leave=always, mininterval=0.5)
+    return tqdm(total=total, desc=description, file=sys.stderr, leave=leave, mininterval=0.5)
 
 
 def _summary_writer(log_dir: Path) -> Any:

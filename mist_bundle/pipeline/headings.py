@@ -1,0 +1,36 @@
+"""What stands above each fold of a run: its number, how many there are, and how long the rest may take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+Announce = Callable[[str], None]
+
+
+def silent(heading: str) -> None:
+    """Say nothing."""
+
+
+def fold_headings(folds: Sequence[int], clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
+    """A heading for each fold, asked for just before it begins; the time left is judged by the folds before it.
+
+    Args:
+        folds: their numbers, in the order in which they run.
+        clock: seconds.
+    """
+    start = clock()
+    for done, number in enumerate(folds):
+        heading = f"Fold {number} ({done + 1} of {len(folds)})"
+        if done:
+            seconds = (clock() - start) / done * (len(folds) - done)
+            heading += f", about {_duration(seconds)} left for all folds"
+        yield heading
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
