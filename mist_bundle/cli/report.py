@@ -23,7 +23,7 @@ def report(
         output: the HTML file; report.html in the bundle's work folder by default.
         dataset_dir: folder of the cases, where it is not the one the bundle was made from.
         pictures: how many cases are shown in the part about the data.
-        viewer: also write an interactive viewer beside the page (--noviewer for none); needs scripts/build_viewer once.
+        viewer: also write an interactive viewer beside the page (--noviewer for none).
         viewer_cases: how many cases the viewer holds.
         workers: processes that read the predictions.
         overwrite: replace a page that is there already.

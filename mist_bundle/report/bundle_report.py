@@ -31,10 +31,12 @@ from mist_bundle.report.results_part import (
     read_bundle_results,
     results_section,
     volumes_section,
+    worst_class,
 )
 from mist_bundle.report.sources import CaseFiles, files_of_bundle
 from mist_bundle.report.training_part import read_histories, training_section
-from mist_bundle.report.viewer import BUILD_COMMAND, library_text, write_viewer
+from mist_bundle.report.viewer import ViewerCase, write_viewer
+from mist_bundle.runtime.metrics.table import ID
 
 REPORT_HTML = "report.html"
 
@@ -173,20 +175,19 @@ def viewer_section(viewer: Path | None, no_viewer: str) -> Html:
         "viewer",
         "Interactive viewer",
         el("p", el("a", "Open the viewer", href=viewer.name, class_="button")),
-        lead=f"Some of these cases in three planes and as a rendering; the file {viewer.name} beside this page.",
+        lead=f"Some of these cases slice by slice; the file {viewer.name} beside this page.",
     )
 
 
 def _write_viewer(request: ReportRequest, made: _Material, output: Path) -> tuple[Path | None, str, Sequence[Problem]]:
     if not request.viewer_cases:
         return None, "not asked for.", ()
-    if library_text() is None:
-        reason = (
-            f"its library NiiVue is not installed. In a checkout of mist_bundle, run {BUILD_COMMAND} (it needs npm) "
-        )
-        return None, f"{reason}and make the report again.", ()
     by_id = {case.id: case for case in made.readable}
-    chosen = [(words, by_id[name]) for words, name in _viewer_cases(request, made) if name in by_id]
+    chosen = [
+        ViewerCase(files=by_id[name], words=words, focus=focus)
+        for name, words, focus in _viewer_cases(request, made)
+        if name in by_id
+    ]
     if not chosen:
         return None, "the files of the cases are not there; name their folder with --dataset_dir.", ()
     title = f"Viewer: {made.plan['task']}"
@@ -195,24 +196,27 @@ def _write_viewer(request: ReportRequest, made: _Material, output: Path) -> tupl
     return output, "", problems
 
 
-def _viewer_cases(request: ReportRequest, made: _Material) -> list[tuple[str, str]]:
-    """(what is said about it, id): the worst, median and best cases in turn, or cases spread over all volumes."""
+def _viewer_cases(request: ReportRequest, made: _Material) -> list[tuple[str, str, tuple[int, ...]]]:
+    """(id, what is said about it, labels that this is about): the worst, median and best cases in turn.
+
+    Without results, cases spread over all volumes.
+    """
     count = request.viewer_cases
-    if made.results is not None:
-        groups = extreme_cases(made.results.rows, list(made.plan["final_classes"]), max(1, -(-count // 3)))
-        in_turn = itertools.zip_longest(*([(group, name) for name in ids] for group, ids in groups.items()))
-        return [
-            (
-                f"{one[0]} case by mean Dice. Tick differences to see where reference and prediction disagree",
-                one[1],
-            )
-            for row in in_turn
-            for one in row
-            if one is not None
-        ][:count]
-    if made.data is not None:
-        return [("reference only: not evaluated yet", name) for name in spread_cases(made.data, count)]
-    return [("reference only", case.id) for case in made.readable[:count]]
+    if made.results is None:
+        if made.data is not None:
+            return [(name, "reference only: not evaluated yet", ()) for name in spread_cases(made.data, count)]
+        return [(case.id, "reference only", ()) for case in made.readable[:count]]
+    classes = made.plan["final_classes"]
+    rows = {str(row[ID]): row for row in made.results.rows}
+    groups = extreme_cases(made.results.rows, list(classes), max(1, -(-count // 3)))
+    shown = []
+    for place in itertools.zip_longest(*groups.values()):
+        for group, name in zip(groups, place, strict=True):
+            if name is not None:
+                focus = worst_class(rows[name], list(classes))
+                words = f"{group} case by mean Dice, cut through {focus}"
+                shown.append((name, words, tuple(classes.get(focus, ()))))
+    return shown[:count]
 
 
 def bundle_data_report(work_dir: Path, plan: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any] | None:

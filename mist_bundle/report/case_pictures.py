@@ -12,11 +12,9 @@ from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError
 from mist_bundle.report.colours import OVERLAY_COLOURS, label_colours
 from mist_bundle.report.html import Html, el, join, problem
-from mist_bundle.report.pictures import Outlined, picture, three_planes
+from mist_bundle.report.pictures import MARGIN_MM, Outlined, picture, three_planes
 from mist_bundle.report.sources import CaseFiles
 from mist_bundle.report.windows import window_of
-
-MARGIN_MM = 15.0
 
 
 def case_figure(

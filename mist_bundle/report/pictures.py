@@ -23,6 +23,7 @@ from mist_bundle.report.windows import Window
 from mist_bundle.runtime.numerics.grid import reorient, spacing_of
 
 MAX_PIXELS = 512  # of a picture's longer side; larger slices are averaged down
+MARGIN_MM = 15.0  # around what is labelled, in close-ups
 _MAX_HEIGHT_REM = 15.0
 
 # plane -> (axis that is cut, axis of the columns, axis of the rows, rows run from the top down along the axis),

@@ -148,7 +148,7 @@ def cases_section(
         for name in ids:
             if name in by_id:
                 caption = _score_caption(rows[name], classes, by_id[name].fold)
-                focus = _worst_class(rows[name], classes)
+                focus = worst_class(rows[name], classes)
                 labels = tuple(plan["final_classes"].get(focus, ()))
                 figures.append(
                     case_figure(by_id[name], names, plan["modality"], caption, whole=False, focus=(focus, labels))
@@ -297,7 +297,7 @@ def _case_table(
     return table(head, body, caption=caption, sortable=True)
 
 
-def _worst_class(row: Mapping[str, Any], classes: Sequence[str]) -> str:
+def worst_class(row: Mapping[str, Any], classes: Sequence[str]) -> str:
     """The class of a case with the lowest Dice, or the worst value of the first metric; "" where there is none."""
     found = _columns([row], classes)
     metrics = list(dict.fromkeys(metric for _, metric in found.values()))

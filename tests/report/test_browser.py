@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,8 +30,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def report(browser: Browser, trained: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("page") / "report.html"
-    cases = 2 if library_text() is not None else 0
-    write_report(ReportRequest(bundle=trained.bundle, pictures=2, each=1, viewer_cases=cases), output)
+    write_report(ReportRequest(bundle=trained.bundle, pictures=2, each=1, viewer_cases=2), output)
     return output
 
 
@@ -160,55 +162,156 @@ def test_readable_without_a_script(browser: Browser, report: Path) -> None:
     assert "show prediction" not in text, "a switch that would do nothing"
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)])
-def test_viewer(browser: Browser, report: Path, width: int, scheme: str) -> None:
-    if library_text() is None:
-        pytest.skip(f"the viewer's library is not there; run {BUILD_COMMAND}")
-    page = report.with_name("report_viewer.html")
-    browser.open(page, width=width, scheme=scheme, height=500)  # drawn by the processor: few pixels are quicker
-    first = browser.wait_for("return document.body.dataset.shown", seconds=180)
-    assert browser.run("return document.documentElement.scrollWidth") <= width
-    assert _is_drawn(browser), "the canvas shows the case"
-    assert LIVER in browser.run("return document.querySelector('header').textContent")
+def test_a_click_enlarges_a_picture_and_another_closes_it(browser: Browser, report: Path) -> None:
+    browser.open(report, width=1280, scheme="light")
+    width = "return document.querySelector('#cases .slice').clientWidth"
+    small = browser.run(width)
+    browser.run("document.querySelector('#cases .slice').click();")
+    assert browser.run("return document.getElementById('enlarged').open")
+    large = browser.run("return document.querySelector('dialog .slice').clientWidth")
+    assert large > 2 * small
+    assert browser.run("return document.querySelectorAll('dialog .slice path').length") > 0, "with its outlines"
+    browser.run("document.querySelector('dialog .slice').click();")
+    assert not browser.run("return document.getElementById('enlarged').open")
+
+
+def test_contents_stay_in_sight_and_say_where_the_reader_is(browser: Browser, report: Path) -> None:
+    browser.open(report, width=1280, scheme="light")
+    assert browser.run("return document.querySelector('nav a[aria-current]').textContent") == "Results"
     browser.run(
-        "const select = document.getElementById('case'); select.value = '1'; select.dispatchEvent(new Event('change'));"
+        "document.documentElement.style.scrollBehavior = 'auto'; document.getElementById('plan').scrollIntoView();"
     )
-    second = browser.wait_for(
-        f"return document.body.dataset.shown != '{first}' && document.body.dataset.shown", seconds=180
+    assert browser.wait_for("return document.querySelector('nav a[aria-current]').textContent === 'Plan'", seconds=5)
+    top, bottom = browser.run(
+        "const b = document.querySelector('nav').getBoundingClientRect(); return [b.top, b.bottom]"
     )
-    assert second != first
-    for view in ("render", "axial"):
-        browser.run(
-            f"const s = document.getElementById('view'); s.value = '{view}'; s.dispatchEvent(new Event('change'));"
-        )
-    before = _canvas(browser)
-    browser.run("document.getElementById('reference').click(); document.getElementById('prediction').click();")
-    assert np.abs(before.astype(int) - _canvas(browser)).max() > 20, "switching the labels off changes the picture"
-    assert not _reddish(browser), "an axial slice alone is grey, but for the crosshair"
-    browser.run("document.getElementById('differences').click();")
-    assert browser.run("return document.getElementById('kinds').innerText.split('\\n')") == [
-        "missed",
-        "too much",
-        "another label",
+    assert top >= 0
+    assert bottom <= 900
+
+
+LETTERS = "return [...document.querySelectorAll('#stage span')].map((one) => one.textContent).sort().join('')"
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_viewer(browser: Browser, report: Path, width: int, scheme: str) -> None:
+    browser.open(report.with_name("report_viewer.html"), width=width, scheme=scheme, height=700)
+    first = browser.wait_for("return document.body.dataset.shown")
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+    assert _is_drawn(browser), "the case is shown"
+    assert LIVER in browser.run("return document.querySelector('header').textContent")
+    assert browser.run(LETTERS) == "AAIILLPPRRSS", "all six sides of the patient are named"
+    assert browser.run("return [reference.value, prediction.value, differences.value]") == [
+        "filled",
+        "outlined",
+        "hidden",
     ]
-    assert _reddish(browser), "the differences are drawn"
+    _choose(browser, "case", "1")
+    second = browser.wait_for(f"return document.body.dataset.shown != '{first}' && document.body.dataset.shown")
+    assert second != first
     assert browser.run(FETCHED) == [], "everything stands in the page"
     assert browser.messages() == []
 
 
+def test_viewer_shows_the_maps_as_they_are_chosen(browser: Browser, report: Path) -> None:
+    _open_axial(browser, report)
+    for kind in ("reference", "prediction"):
+        _choose(browser, kind, "hidden")
+    grey = _canvas(browser)
+    assert not _coloured(grey), "an axial slice alone is grey, but for the cross"
+    shares = {}
+    for mode in ("outlined", "filled"):
+        _choose(browser, "reference", mode)
+        shares[mode] = float((np.abs(_canvas(browser).astype(int) - grey).max(axis=-1) > 20).mean())
+    assert 0 < shares["outlined"] < shares["filled"], "an outline has no fill"
+    _choose(browser, "differences", "filled")
+    assert browser.run("return [reference.value, prediction.value]") == ["hidden", "hidden"]
+    assert browser.run("return document.getElementById('kinds').innerText.split('\\n')") == [
+        "missed",
+        "false positive",
+        "wrong label",
+    ]
+    filled = _canvas(browser)
+    assert _coloured(filled), "the differences are drawn"
+    _choose(browser, "differences", "outlined")
+    assert np.abs(filled.astype(int) - _canvas(browser)).max() > 20
+
+
+def test_viewer_shows_reference_and_prediction_side_by_side(browser: Browser, report: Path) -> None:
+    _open_axial(browser, report)
+    _choose(browser, "layout", "beside")
+    captions = browser.run("return [...document.querySelectorAll('#stage figcaption')].map((one) => one.textContent)")
+    assert [words.split(",")[0] for words in captions] == ["reference", "prediction"]
+    _choose(browser, "prediction", "filled")
+    both = _canvas(browser)
+    middle = both.shape[1] // 2
+    _choose(browser, "reference", "hidden")
+    change = np.abs(both.astype(int) - _canvas(browser)).max(axis=-1) > 20
+    assert change[:, :middle].any()
+    assert not change[:, middle:].any(), "the prediction's side does not show the reference"
+
+
+def test_viewer_says_in_words_what_lies_under_the_cross(browser: Browser, report: Path, trained: Made) -> None:
+    _open_axial(browser, report)
+    shown = browser.run("return document.body.dataset.shown")
+    case = next(one for one in trained.files if one.id == shown)
+    image, label, prediction = (nib.load(str(path)) for path in (case.images["t1"], case.label, case.prediction))
+    names = {0: "background", 1: LIVER, 2: "kidney", 3: "tumour"}
+    browser.run("document.querySelector('#stage canvas').focus()")
+    for _ in range(3):
+        words = browser.run("return document.getElementById('place').textContent")
+        x, y, z, value, *told = re.findall(
+            r"x (\S+), y (\S+), z (\S+) mm · (\S+) · reference (.+), prediction (.+)", words
+        )[0]
+        place = nib.affines.apply_affine(np.linalg.inv(image.affine), [float(x), float(y), float(z)])
+        voxel = tuple(np.rint(place).astype(int).tolist())
+        assert float(value) == pytest.approx(float(np.asarray(image.dataobj)[voxel]), rel=1e-3)
+        assert told == [names[int(np.asarray(one.dataobj)[voxel])] for one in (label, prediction)]
+        for key in ("ArrowRight", "ArrowDown", "PageUp"):
+            browser.run(
+                "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', "
+                f"{{key: '{key}', bubbles: true, cancelable: true}}));"
+            )
+
+
+@pytest.mark.slow
+def test_rendering(browser: Browser, report: Path) -> None:
+    if library_text() is None:
+        pytest.skip(f"the rendering's library is not there; run {BUILD_COMMAND}")
+    browser.open(report.with_name("report_viewer.html"), width=800, scheme="light", height=500)
+    browser.wait_for("return document.body.dataset.shown")
+    _choose(browser, "view", "render")
+    browser.wait_for("return !document.getElementById('rendering').hidden")
+    deadline = time.monotonic() + 120
+    while not _is_drawn(browser) and time.monotonic() < deadline:  # drawn by the processor
+        time.sleep(1)
+    assert _is_drawn(browser)
+    assert browser.messages() == []
+
+
+def _open_axial(browser: Browser, report: Path) -> None:
+    browser.open(report.with_name("report_viewer.html"), width=1280, scheme="light", height=700)
+    browser.wait_for("return document.body.dataset.shown")
+    _choose(browser, "view", "axial")
+
+
+def _choose(browser: Browser, name: str, value: str) -> None:
+    browser.run(
+        f"const s = document.getElementById('{name}'); s.value = '{value}'; s.dispatchEvent(new Event('input'));"
+    )
+
+
 def _canvas(browser: Browser) -> np.ndarray:
     box = browser.run(
-        "const b = document.getElementById('canvas').getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]"
+        "const b = document.getElementById('stage').getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]"
     )
     left, top, right, bottom = (round(one) for one in box)
     pixels = np.asarray(Image.open(io.BytesIO(browser.picture())).convert("RGB"))
     return pixels[max(0, top) : bottom, left:right]
 
 
-def _reddish(browser: Browser) -> bool:
-    """Whether there is red or yellow."""
-    pixels = _canvas(browser).astype(int)
-    return bool((pixels[..., 0] > pixels[..., 2] + 40).mean() > 0.001)
+def _coloured(pixels: np.ndarray) -> bool:
+    """Whether there is more colour than that of the cross."""
+    return bool((np.ptp(pixels.astype(int), axis=-1) > 60).mean() > 0.001)
 
 
 def _is_drawn(browser: Browser) -> bool:

@@ -190,15 +190,16 @@ def test_details_of_analyze_are_taken_up(trained: Made, tmp_path: Path) -> None:
     assert not other["detailed"]
 
 
-def test_without_the_library_the_report_says_how_to_get_it(
+def test_without_the_library_there_is_a_viewer_without_its_rendering(
     trained: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(viewer, "LIBRARY", "not_there.js")
     output = tmp_path / "report.html"
     assert cli.main(["report", str(trained.bundle), "--output", str(output), "--pictures", "1"]) == EXIT_OK
-    assert "scripts/build_viewer" in capsys.readouterr().out
-    assert "scripts/build_viewer" in _page(output).text
-    assert not (tmp_path / "report_viewer.html").exists()
+    assert f"Viewer: {tmp_path / 'report_viewer.html'}" in capsys.readouterr().out
+    values = {one.get("value") for one in _page(tmp_path / "report_viewer.html").all("option")}
+    assert "axial" in values
+    assert "render" not in values
 
 
 def _copy(made: Made, folder: Path) -> Path:

@@ -16,6 +16,7 @@ import pytest
 from mist_bundle.errors import InputError
 from mist_bundle.report import viewer
 from mist_bundle.report.sources import CaseFiles
+from mist_bundle.report.viewer import ViewerCase
 from tests.report.conftest import LIVER, Made
 from tests.report.pages import check_page
 
@@ -40,29 +41,38 @@ def _volume(text: str) -> Any:
     return nib.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(text)))
 
 
+def _lps(image: Any) -> Any:
+    """The same image with its axes towards L, P, S, by nibabel."""
+    wanted = nib.orientations.axcodes2ornt("LPS")
+    return image.as_reoriented(nib.orientations.ornt_transform(nib.io_orientation(image.affine), wanted))
+
+
 def test_volumes_in_the_page_are_those_of_the_files(trained: Made, tmp_path: Path) -> None:
     output = tmp_path / "viewer.html"
-    cases = [("worst", trained.files[1]), ("best", trained.files[0])]
+    cases = [ViewerCase(files=trained.files[1], words="worst"), ViewerCase(files=trained.files[0], words="best")]
     assert viewer.write_viewer(output, cases, NAMES, "mr", "Viewer <b>", "report.html") == []
     page = check_page(output.read_text(encoding="utf-8"))
     assert "Viewer <b>" in page.text
     assert LIVER in page.text
     assert "Copyright (c) 2021, Niivue" in page.text
     data = _data(output)
-    assert [case["id"] for case in data["cases"]] == [case.id for _, case in cases]
+    assert [case["id"] for case in data["cases"]] == [case.files.id for case in cases]
     assert {label["value"]: label["name"] for label in data["labels"]} == {1: LIVER, 2: "kidney", 3: "tumour"}
-    for shown, (_, case) in zip(data["cases"], cases, strict=True):
-        files = {"image": case.images["t1"], "reference": case.label, "prediction": case.prediction}
+    for shown, case in zip(data["cases"], cases, strict=True):
+        files = {"image": case.files.images["t1"], "reference": case.files.label, "prediction": case.files.prediction}
         for kind, path in files.items():
-            embedded, stored = _volume(shown[kind]), nib.load(str(path))
+            embedded, stored = _volume(shown[kind]), _lps(nib.load(str(path)))
+            np.testing.assert_allclose(shown["affine"], stored.affine[:3], atol=1e-5)
             np.testing.assert_array_equal(np.asarray(embedded.dataobj), np.asarray(stored.dataobj))
             np.testing.assert_allclose(embedded.affine, stored.affine, atol=1e-5)
-        reference, prediction = (np.asarray(nib.load(files[kind]).dataobj) for kind in ("reference", "prediction"))
+        reference, prediction = (
+            np.asarray(_lps(nib.load(str(files[kind]))).dataobj) for kind in ("reference", "prediction")
+        )
         wrong = np.asarray(_volume(shown["differences"]).dataobj) != 0
         np.testing.assert_array_equal(wrong, reference != prediction)
 
 
-def test_differences_are_missed_too_much_or_another_label() -> None:
+def test_differences_are_missed_false_positive_or_a_wrong_label() -> None:
     reference = np.array([0, 0, 1, 1, 2])
     prediction = np.array([0, 2, 0, 1, 1])
     assert viewer.differences(reference, prediction).tolist() == [0, 2, 1, 0, 3]
@@ -73,11 +83,12 @@ def test_floating_point_images_keep_their_values(trained: Made, tmp_path: Path) 
     values = np.asarray(stored.dataobj, dtype=np.float32) / 700 - 0.3
     nib.save(nib.Nifti1Image(values, stored.affine), tmp_path / "float.nii.gz")
     case = CaseFiles(id="float", images={"t1": tmp_path / "float.nii.gz"}, label=trained.files[0].label)
-    viewer.write_viewer(tmp_path / "v.html", [("", case)], NAMES, "mr", "t", "r.html")
+    viewer.write_viewer(tmp_path / "v.html", [ViewerCase(files=case)], NAMES, "mr", "t", "r.html")
     (shown,) = _data(tmp_path / "v.html")["cases"]
     embedded = _volume(shown["image"])
     assert embedded.get_data_dtype() == np.int16
-    np.testing.assert_allclose(np.asarray(embedded.dataobj), values, atol=np.ptp(values) / 65000)
+    turned = np.asarray(_lps(nib.Nifti1Image(values, stored.affine)).dataobj)
+    np.testing.assert_allclose(np.asarray(embedded.dataobj), turned, atol=np.ptp(values) / 65000)
     assert shown["prediction"] is None
 
 
@@ -85,29 +96,44 @@ def test_large_volumes_are_thinned_and_say_so(trained: Made, tmp_path: Path, mon
     case = trained.files[0]
     stored = nib.load(case.images["t1"])
     monkeypatch.setattr(viewer, "MAX_VOXELS", int(np.prod(stored.shape)) // 4)
-    viewer.write_viewer(tmp_path / "v.html", [("best", case)], NAMES, "mr", "t", "r.html")
+    viewer.write_viewer(tmp_path / "v.html", [ViewerCase(files=case, words="best")], NAMES, "mr", "t", "r.html")
     (shown,) = _data(tmp_path / "v.html")["cases"]
     assert shown["note"] == "best; thinned out: one voxel of 2 along each axis"
-    embedded = _volume(shown["image"])
-    np.testing.assert_array_equal(np.asarray(embedded.dataobj), np.asarray(stored.dataobj)[::2, ::2, ::2])
-    np.testing.assert_allclose(embedded.affine @ [1, 1, 1, 1], stored.affine @ [2, 2, 2, 1], atol=1e-5)
+    embedded, turned = _volume(shown["image"]), _lps(stored)
+    np.testing.assert_array_equal(np.asarray(embedded.dataobj), np.asarray(turned.dataobj)[::2, ::2, ::2])
+    np.testing.assert_allclose(embedded.affine @ [1, 1, 1, 1], turned.affine @ [2, 2, 2, 1], atol=1e-5)
 
 
-def test_the_crosshair_starts_in_the_middle_of_the_labels(trained: Made, tmp_path: Path) -> None:
-    case = trained.files[2]
-    viewer.write_viewer(tmp_path / "v.html", [("", case)], NAMES, "mr", "t", "r.html")
+@pytest.mark.parametrize("focus", [(1,), (2,), (3,)])
+def test_the_cross_starts_in_the_class_that_is_talked_about(trained: Made, tmp_path: Path, focus: tuple) -> None:
+    case = ViewerCase(files=trained.files[2], focus=focus)
+    viewer.write_viewer(tmp_path / "v.html", [case], NAMES, "mr", "t", "r.html")
     (shown,) = _data(tmp_path / "v.html")["cases"]
-    label = nib.load(case.label)
-    places = np.argwhere(np.asarray(label.dataobj) != 0)
-    middle = (places.min(axis=0) + places.max(axis=0)) / 2
-    np.testing.assert_allclose(shown["centre_mm"], nib.affines.apply_affine(label.affine, middle), atol=1e-4)
+    label = np.asarray(_lps(nib.load(trained.files[2].label)).dataobj)
+    assert label[tuple(shown["centre"])] in focus
+    counts = np.count_nonzero(label == focus[0], axis=(0, 1))
+    assert counts[shown["centre"][2]] == counts.max()
+    start, stop = shown["box"]
+    inside = label[tuple(slice(low, high) for low, high in zip(start, stop, strict=True))]
+    assert np.count_nonzero(inside) == np.count_nonzero(label)
+
+
+def test_there_is_a_viewer_without_the_library(trained: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(viewer, "library_text", lambda: None)
+    viewer.write_viewer(tmp_path / "v.html", [ViewerCase(files=trained.files[0])], NAMES, "mr", "t", "r.html")
+    page = check_page((tmp_path / "v.html").read_text(encoding="utf-8"))
+    assert "rendering" not in page.text
+    assert "Niivue" not in page.text
+    assert {str(one.get("value")) for one in page.all("option")} >= {"axial", "beside", "outlined"}
 
 
 def test_a_bad_case_is_named_and_the_others_are_shown(trained: Made, tmp_path: Path) -> None:
     bad = CaseFiles(id="gone", images={"t1": tmp_path / "gone.nii.gz"}, label=trained.files[0].label)
-    problems = viewer.write_viewer(tmp_path / "v.html", [("", bad), ("", trained.files[0])], NAMES, "mr", "t", "r.html")
+    problems = viewer.write_viewer(
+        tmp_path / "v.html", [ViewerCase(files=bad), ViewerCase(files=trained.files[0])], NAMES, "mr", "t", "r.html"
+    )
     assert [problem.path for problem in problems] == ["gone"]
     assert [case["id"] for case in _data(tmp_path / "v.html")["cases"]] == [trained.files[0].id]
     with pytest.raises(InputError, match="no case to show"):
-        viewer.write_viewer(tmp_path / "w.html", [("", bad)], NAMES, "mr", "t", "r.html")
+        viewer.write_viewer(tmp_path / "w.html", [ViewerCase(files=bad)], NAMES, "mr", "t", "r.html")
     assert not (tmp_path / "w.html").exists()
