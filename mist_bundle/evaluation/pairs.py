@@ -7,11 +7,10 @@ from pathlib import Path
 
 from mist_bundle.artifacts import read_json
 from mist_bundle.dataset.cases import find_cases
-from mist_bundle.dataset.names import image_stem, is_image
+from mist_bundle.dataset.names import SUMMARY_ROWS, class_name_problem, image_stem, is_image
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.runtime.metrics.table import is_reserved
 
 MASK, PREDICTION = "mask", "prediction"
 
@@ -64,13 +63,27 @@ def find_pairs(paths: Path | None, reference: Path | None, prediction: Path | No
     Raises:
         InputError: the request itself is wrong.
     """
+    if paths is not None and (reference is not None or prediction is not None):
+        raise InputError(Problem("--paths", "says the same as --reference and --prediction; give one or the other."))
     found = _from_table(paths) if paths is not None else _from_folders(reference, prediction)
-    reserved = [pair.id for pair in found.pairs if is_reserved(pair.id)]
-    problems = [
-        Problem(name, "is the name of a row of statistics in the results. Rename the case.") for name in reserved
-    ]
-    pairs = tuple(pair for pair in found.pairs if pair.id not in reserved)
-    return FoundPairs(pairs=pairs, problems=(*found.problems, *problems))
+    pairs, problems = [], list(found.problems)
+    for pair in found.pairs:
+        finding = _pair_problem(pair)
+        if finding:
+            problems.append(Problem(pair.id, finding))
+        else:
+            pairs.append(pair)
+    return FoundPairs(pairs=tuple(pairs), problems=tuple(problems))
+
+
+def _pair_problem(pair: Pair) -> str:
+    """Why a pair cannot be scored, or "" when it can."""
+    if pair.id.casefold() in SUMMARY_ROWS:
+        return "is the name of a row of statistics in the results. Rename the case."
+    files = (pair.reference, pair.prediction)
+    if all(path.exists() for path in files) and pair.reference.samefile(pair.prediction):
+        return f"{pair.reference} is given as reference and as prediction; a file says nothing about itself."
+    return ""
 
 
 def _from_folders(reference: Path | None, prediction: Path | None) -> FoundPairs:
@@ -140,13 +153,18 @@ def read_classes(path: Path | None, labels: tuple[int, ...] | None = None, ignor
     if labels is None and isinstance(known, list) and _is_label_list(known):
         labels = tuple(label for label in known if label != ignored)
     final_classes = {str(name): tuple(members) for name, members in content.items()}
+    wrong = [
+        Problem(str(path), f"the class name {name!r} {class_name_problem(name)}.")
+        for name in final_classes
+        if class_name_problem(name)
+    ]
     unlisted = [
         Problem(f"{path}: {name}", f"has labels {sorted(set(members) - set(labels))}, which are not in {list(labels)}.")
         for name, members in final_classes.items()
         if labels is not None and set(members) - set(labels)
     ]
-    if unlisted:
-        raise InputError(unlisted)
+    if wrong or unlisted:
+        raise InputError([*wrong, *unlisted])
     return Classes(final_classes=final_classes, labels=labels, ignore_label=ignored)
 
 
@@ -170,6 +188,8 @@ def _from_table(paths: Path) -> FoundPairs:
     missing = [name for name in (MASK, PREDICTION) if name not in table.columns]
     if missing:
         raise InputError(Problem(str(paths), f"has no column {missing}; found {list(table.columns)}."))
+    if not table.rows and not table.problems:
+        raise InputError(Problem(str(paths), "holds no cases: there is nothing below its header line."))
     pairs, problems = [], list(table.problems)
     for row in table.rows:
         empty = [name for name in (MASK, PREDICTION) if name not in row.cells]

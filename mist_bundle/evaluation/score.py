@@ -90,7 +90,11 @@ class ScoredCases:
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """What is odd: of the cases, and values that the statistics leave out."""
-        of_cases = [Problem(case.id, warning) for case in self.cases for warning in case.warnings]
+        cases_by_warning: dict[str, list[str]] = {}
+        for case in self.cases:
+            for warning in case.warnings:
+                cases_by_warning.setdefault(warning, []).append(case.id)
+        of_cases = [Problem(_some(ids), warning) for warning, ids in cases_by_warning.items()]
         undefined = undefined_values([case.row for case in self.cases])
         left_out = [
             Problem(
@@ -230,5 +234,6 @@ def _unscored(prediction: Any, reference: Any, settings: ScoreSettings) -> list[
         unscored = [label for label in present_labels(array) if label not in known]
         if unscored:
             names = _some([str(label) for label in unscored])
-            warnings.append(f"the {role} holds the label {names}, which is in no class and is not scored.")
+            what = f"label{'s' if len(unscored) > 1 else ''} {names}"
+            warnings.append(f"the {role} holds the {what}, in no class and not scored. --labels refuses such cases.")
     return warnings

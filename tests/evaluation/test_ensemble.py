@@ -213,9 +213,9 @@ def test_requests_that_make_no_sense_are_refused(
         (folders[:1], "1 folders were given; expected at least two"),
         ([folders[0], folders[0]], "is given more than once"),
         ([folders[0], str(tmp_path / "nothing")], "is not a folder"),
-        ([*folders, "--method", "median"], "'median'; expected majority, staple or mean"),
-        ([*folders, "--ties", "coin"], "'coin'; expected first or background"),
-        ([str(tmp_path / "empty"), folders[0]], f"{tmp_path / 'empty'}: holds no NIfTI file"),
+        ([*folders, "--method", "median"], "there is no method called 'median'"),
+        ([*folders, "--ties", "coin"], "'coin'"),
+        ([str(tmp_path / "empty"), folders[0]], f"{tmp_path / 'empty'}: holds no image file"),
     ):
         assert cli.main(["ensemble", *words, *output]) == EXIT_INPUT_REFUSED
         assert said in capsys.readouterr().err

@@ -104,10 +104,10 @@ def test_requests_that_cannot_be_met(capsys: pytest.CaptureFixture[str], folders
         ([*words[:2], str(folders / "wrong.json"), *words[3:]], "known: remove_small_objects"),
         ([*words[:2], str(folders / "nothing.json"), *words[3:]], "cannot be read"),
         ([*words[:2], str(folders / "reference/001.nii.gz"), *words[3:]], "001.nii.gz"),
-        ([words[0], str(folders / "empty"), *words[2:4]], "holds no NIfTI file"),
+        ([words[0], str(folders / "empty"), *words[2:4]], "holds no image file"),
         ([words[0], str(folders / "nothing"), *words[2:4]], "is not a folder"),
         ([*words, "--weights", '{"iou": 1}'], "names 'iou'"),
-        ([*words, "--weights", "heavy"], "neither JSON nor a file"),
+        ([*words, "--weights", "heavy"], "--weights: is not JSON"),
         ([*words, "--metrics", "dice,volume_difference"], "has no worst value"),
     ):
         assert cli.main(changed) == EXIT_INPUT_REFUSED, said

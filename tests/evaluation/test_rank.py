@@ -129,7 +129,7 @@ def test_verb_refuses(capsys: pytest.CaptureFixture[str], tables: Path) -> None:
     for words, said in (
         (both[:1], "1 were given; expected at least two"),
         ([*both, "--names", "a"], "gives 1 names for 2 results"),
-        ([*both, "--names", "a,a"], "'a' stands there twice"),
+        ([*both, "--names", "a,a"], "--names: is ['a', 'a']"),
         ([*both, "--metrics", "iou"], "'iou' is no column and no metric of all these results"),
         ([*both, "--resamples", "0"], "--resamples: is 0"),
         ([*both, "--directions", '{"x_dice": "up"}'], "expected higher or lower"),

@@ -19,7 +19,7 @@ from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAIL
 from mist_bundle.evaluation.pairs import Classes, find_pairs
 from mist_bundle.evaluation.score import ScoreSettings, score_files, settings_from
 
-from .samples import save_label
+from .samples import HEADERS, save_label, save_with_header
 
 
 @pytest.fixture
@@ -56,8 +56,8 @@ def test_folders_are_paired_by_name_and_a_missing_one_is_named(
     code = cli.main(["evaluate", *fixed, *_folders(folders)])
     printed, errors = capsys.readouterr()
     assert code == EXIT_SOME_CASES_FAILED
-    assert "median of 2 of 3 cases" in printed
-    assert "organ_dice     0.9000     0.1000     0.9000" in printed
+    assert printed.splitlines()[0].split() == ["2", "cases", "mean", "median", "worst"]
+    assert "organ_dice     0.900     0.900  002 0.800, 001 1.000" in printed
     assert "1 of 3 cases failed" in errors
     assert "003: has no prediction" in errors
     table = _table(folders)
@@ -152,14 +152,114 @@ def test_two_files_of_one_id_are_named(folders: Path) -> None:
     ]
 
 
+def test_a_label_in_no_class_is_told_once_for_all_cases(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    for name in ("001", "002", "003"):
+        label = np.zeros((12, 12, 12))
+        label[3:8, 3:8, 3:8] = 1
+        label[0, 0, 0:2] = (4, 9)
+        save_label(folders / "prediction" / f"{name}.nii.gz", label)
+    code, errors = _evaluate(capsys, folders, *_folders(folders))
+    assert code == EXIT_OK
+    assert "001, 002, 003: the prediction holds the labels 4, 9, in no class and not scored." in errors
+    assert errors.count("in no class") == 1
+
+
+def test_a_file_is_not_scored_against_itself(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    (folders / "link.nii.gz").symlink_to(folders / "reference/002.nii.gz")
+    rows = ["1,reference/001.nii.gz,prediction/001.nii.gz", "2,reference/002.nii.gz,link.nii.gz"]
+    (folders / "pairs.csv").write_text("\n".join(["id,mask,prediction", *rows]))
+    code, errors = _evaluate(capsys, folders, "--paths", str(folders / "pairs.csv"))
+    assert code == EXIT_SOME_CASES_FAILED
+    assert "2: " in errors
+    assert "002.nii.gz is given as reference and as prediction" in errors
+
+
+def test_prediction_in_another_storage_order_has_the_same_scores(
+    capsys: pytest.CaptureFixture[str], folders: Path
+) -> None:
+    label = np.zeros((12, 13, 14), np.uint8)
+    label[3:8, 2:8, 3:9] = 1
+    affine = np.array([[0.9, 0.2, 0, -5], [-0.2, 0.9, 0, 4], [0, 0, 2, 3], [0, 0, 0, 1]])
+    save_label(folders / "reference/004.nii.gz", label, affine)
+    scores = []
+    for order in (((0, 1), (1, 1), (2, 1)), ((2, -1), (0, 1), (1, -1))):
+        stored = nib.Nifti1Image(np.roll(label, 1, axis=0), affine).as_reoriented(np.array(order))
+        nib.save(stored, folders / "prediction/004.nii.gz")
+        _evaluate(capsys, folders, *_folders(folders), "--overwrite")
+        table = _table(folders)
+        scores.append(table[table["id"] == "004"].iloc[0, 1:].tolist())
+    assert scores[0] == pytest.approx(scores[1])
+    assert 0 < scores[0][0] < 1
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_files_with_any_header_are_scored_in_millimetres(
+    capsys: pytest.CaptureFixture[str], folders: Path, header: str
+) -> None:
+    label = np.zeros((12, 13, 14), np.uint8)
+    label[3:8, 2:8, 3:9] = 1
+    save_with_header(folders / "reference/004.nii.gz", label, header)
+    save_with_header(folders / "prediction/004.nii.gz", np.roll(label, 1, axis=0), header)
+    _evaluate(capsys, folders, *_folders(folders), "--metrics", "dice,hausdorff,volume_difference")
+    table = _table(folders)
+    dice, hausdorff, _ = table[table["id"] == "004"].iloc[0, 1:].tolist()
+    assert dice == pytest.approx(0.8)
+    assert hausdorff == pytest.approx(2, rel=1e-5), "one voxel of 2 mm, whatever the unit of the header"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"id,mask,prediction\n", "holds no cases: there is nothing below its header line"),
+        (b"id,mask\na,b\n", "has no column ['prediction']"),
+        ("id,mask,prediction\n\u00e4,b,c\n".encode("latin-1"), "is not UTF-8 text"),
+        ("id,mask,prediction\na,b,c\n".encode("utf-16"), "is not UTF-8 text"),
+        (b"id,mask,prediction\na,b,c,d\n", "line 2 has 4 cells, but the header has 3"),
+        (None, "is no regular file"),
+    ],
+)
+def test_tables_that_are_none_have_one_clear_answer(
+    capsys: pytest.CaptureFixture[str], folders: Path, content: bytes | None, said: str
+) -> None:
+    table = folders / "pairs.csv"
+    if content is None:
+        os.mkfifo(table)
+    else:
+        table.write_bytes(content)
+    code, errors = _evaluate(capsys, folders, "--paths", str(table))
+    assert code == EXIT_INPUT_REFUSED
+    assert str(table) in errors
+    assert said in errors
+    assert not (folders / "results.csv").exists()
+
+
+def test_a_table_from_a_spreadsheet_is_read(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    rows = ["id;mask;prediction", "001;reference/001.nii.gz;prediction/001.nii.gz", ""]
+    (folders / "pairs.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(rows).encode())
+    code, _ = _evaluate(capsys, folders, "--paths", str(folders / "pairs.csv"))
+    assert code == EXIT_OK
+    assert list(_table(folders)["id"][:-5]) == ["001"]
+
+
+def test_a_pipe_among_the_volumes_costs_its_case_only(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    os.mkfifo(folders / "pipe.nii.gz")
+    rows = ["1,reference/001.nii.gz,prediction/001.nii.gz", "2,reference/002.nii.gz,pipe.nii.gz"]
+    (folders / "pairs.csv").write_text("\n".join(["id,mask,prediction", *rows]))
+    code, errors = _evaluate(capsys, folders, "--paths", str(folders / "pairs.csv"))
+    assert code == EXIT_SOME_CASES_FAILED
+    assert f"2: {folders / 'pipe.nii.gz'}: is no regular file" in errors
+
+
 def test_requests_that_cannot_be_met(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
     for words, said in (
         (("--metrics", "dise"), "Did you mean 'dice'"),
         (("--metrics", "dice", "--metric_options", '{"dice": {"tolerance_mm": 1}}'), "dice has no option"),
-        (("--metrics", "dice", "--metric_options", "nothing.json"), "neither JSON nor a file"),
-        (("--both_empty", "zero"), "both_empty is 'zero'"),
+        (("--metrics", "dice", "--metric_options", "nothing.json"), "--metric_options: is not JSON"),
+        (("--both_empty", "zero"), "--both_empty: there is no rule called 'zero'"),
         (("--epochs", "3"), "--epochs: is no option without a bundle"),
         (("--labels", "0,2"), "labels [1], which are not in [0, 2]"),
+        (("--paths", "pairs.csv"), "--paths: says the same as --reference and --prediction"),
     ):
         code, errors = _evaluate(capsys, folders, *_folders(folders), *words)
         assert code == EXIT_INPUT_REFUSED
@@ -232,7 +332,7 @@ def test_values_that_are_left_out_and_labels_that_are_not_scored_are_told(
     words = ("--one_empty", "nan", "--metrics", "dice,volume_difference")
     code, errors = _evaluate(capsys, folders, *_folders(folders), *words)
     assert code == EXIT_OK
-    assert "003: the prediction holds the label 7, which is in no class and is not scored." in errors
+    assert "003: the prediction holds the label 7, in no class and not scored." in errors
     assert "organ_dice: has no value in 1 of 3 cases; the statistics leave out 003." in errors
     assert "organ_volume_difference" not in errors
     assert json.loads((folders / "results.json").read_text())["undefined"] == {"organ_dice": ["003"]}

@@ -45,11 +45,6 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> Summary:
     return {name: _statistics([float(row.get(name, math.nan)) for row in rows]) for name in columns}
 
 
-def is_reserved(identity: str) -> bool:
-    """Whether a case of this id would be mistaken for a row of statistics."""
-    return identity.strip().casefold() in {name.casefold() for name in STATISTICS}
-
-
 def undefined_values(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Column -> ids of the cases without a value, which the statistics leave out; columns without such are left out."""
     cases = sorted_rows(rows)

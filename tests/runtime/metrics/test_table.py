@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mist_bundle.dataset.names import SUMMARY_ROWS
 from mist_bundle.errors import InputError
 from mist_bundle.evaluation.gather import gather_folds
 from mist_bundle.runtime.metrics.table import STATISTICS, write_results
@@ -40,3 +41,7 @@ def test_missing_and_overlapping_folds_are_refused(tmp_path: Path) -> None:
     write_results(tmp_path / "1.csv", ROWS[:1])
     with pytest.raises(InputError, match="case 010 is in another fold too"):
         gather_folds([tmp_path / "0.csv", tmp_path / "1.csv"])
+
+
+def test_ids_that_are_refused_are_the_names_of_the_statistics() -> None:
+    assert tuple(name.casefold() for name in STATISTICS) == SUMMARY_ROWS
