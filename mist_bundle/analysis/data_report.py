@@ -107,7 +107,7 @@ def make_data_report(facts: DataFacts, fingerprint: Fingerprint, details: Sequen
         "num_cases": len(cases),
         "file_bytes": sum(detail.file_bytes for detail in details) if details else None,
         "excluded": [asdict(problem) for problem in fingerprint.excluded],
-        "findings": [asdict(problem) for problem in fingerprint.findings()],
+        "findings": [asdict(problem) for problem in fingerprint.findings(facts.channel_names, facts.modality)],
         "shape": _per_axis([case.shape for case in cases]),
         "spacing_mm": _per_axis([case.spacing_mm for case in cases]),
         "extent_mm": _per_axis(

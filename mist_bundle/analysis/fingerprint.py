@@ -16,6 +16,13 @@ import numpy as np
 from mist_bundle.analysis.case_stats import CaseStats, measure_case
 from mist_bundle.analysis.details import CaseDetails, measure_details
 from mist_bundle.analysis.histogram import Histogram, add_moments
+from mist_bundle.analysis.outliers import (
+    implausible_sizes,
+    intensity_outliers,
+    modality_doubts,
+    range_outliers,
+    size_outliers,
+)
 from mist_bundle.artifacts import read_json, write_json
 from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.spec import DatasetSpec
@@ -78,7 +85,8 @@ class Fingerprint:
         Raises:
             InputError: no voxel in the dataset has a label.
         """
-        stats = [case.channels[channel] for case in self.cases]
+        odd = range_outliers([case.channels[channel] for case in self.cases])  # one image must not decide for all
+        stats = [case.channels[channel] for index, case in enumerate(self.cases) if index not in odd]
         histogram = Histogram.sum(entry.histogram for entry in stats)
         moments = add_moments(entry.labelled for entry in stats)
         if not moments.count:
@@ -95,12 +103,28 @@ class Fingerprint:
             "windowed_std": windowed.std,
         }
 
-    def findings(self) -> tuple[Problem, ...]:
-        """What a person should look at before training: oddities of single cases, and labels that never occur."""
+    @property
+    def typical_cases(self) -> tuple[CaseStats, ...]:
+        """The cases without those whose voxel size or extent is implausibly far from the others'."""
+        odd = size_outliers(self.cases)
+        return tuple(case for case in self.cases if case.id not in odd)
+
+    def findings(self, channel_names: Sequence[str] = (), modality: str = "") -> tuple[Problem, ...]:
+        """What a person should look at before training: oddities of single cases, and labels that never occur.
+
+        Args:
+            channel_names: of the images; without them, intensities are not compared.
+            modality: "ct", "mr" or "other".
+        """
         found = [Problem(case.id, problem) for case in self.cases for problem in case.problems]
+        odd = size_outliers(self.cases)
+        found += [Problem(case_id, message) for case_id, message in odd.items()]
+        found += [problem for problem in implausible_sizes(self.cases) if problem.path not in odd]
+        found += [*intensity_outliers(self.cases, channel_names, modality), *modality_doubts(self.cases, modality)]
         absent = [label for label, count in self.class_voxels.items() if count == 0]
         if absent:
-            found.append(Problem("labels", f"{absent} are listed in dataset.json, but occur in no case."))
+            message = f"{absent} are listed in dataset.json, but occur in no case."
+            found.append(Problem("labels", f"{message} Correct the list, or look at the masks."))
         return tuple(found)
 
     def merge(self, other: Fingerprint) -> Fingerprint:

@@ -78,12 +78,20 @@ Cases left out:
 
 {left_out}
 
+Warnings:
+
+{_warnings(plan)}
+
 ## Results
 
 {RESULTS_START}
 {NO_RESULTS}
 {RESULTS_END}
 """
+
+
+def _warnings(plan: Plan) -> str:
+    return "\n".join(f"- {place}: {sentence}" for place, sentence in plan.warnings or ()) or "None."
 
 
 def _commands(plan: Plan) -> str:

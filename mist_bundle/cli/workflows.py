@@ -64,6 +64,7 @@ def train(
     from mist_bundle import pipeline
 
     path = bundle_folder(bundle)
+    warn(pipeline.data_warnings(path))
     settings = {"resume": resume or None, "device": device, "dataset_dir": absolute(dataset_dir), **overrides}
     folds = fold_numbers(fold, pipeline.num_folds(path))
     pipeline.train(path, folds, settings, processes, overwrite=overwrite, trust=trust, announce=heading)

@@ -1,6 +1,9 @@
-"""Check the images of a case before a network sees them: a broken file is named instead of getting a prediction."""
+"""Look at the images of a case before a network sees them: a broken file is named instead of getting a prediction."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.integrity import check_headers, check_voxels
@@ -9,33 +12,50 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.numerics.digest import scan_digest
 
 
-def check_prediction_case(case: Case) -> list[str]:
-    """What is wrong with the images of an unlabelled case: unreadable, truncated, NaN, or not in one grid."""
-    return _examined(case)[1]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Examined:
+    """What a case without a label is like.
+
+    Attributes:
+        digests: channel -> hash of its voxels, which copies of a scan share; "" for constant images.
+        oddities: what deserves a look although a prediction can be made: headers, blank images.
+    """
+
+    digests: Mapping[str, str]
+    oddities: tuple[str, ...]
 
 
-def digest_images(case: Case) -> dict[str, str]:
-    """The hash of each channel's voxels, which copies of a scan share; "" for constant images.
+def examine(case: Case) -> Examined:
+    """Read the images of a case once and look at them.
 
     Raises:
-        InputError: as `check_prediction_case` finds.
+        InputError: an image is unreadable, truncated, holds NaN, or lies on another grid than the first; all at once.
     """
-    volumes, findings = _examined(case)
-    if findings:
-        raise InputError(Problem("test case", " ".join(findings)))
-    return {name: scan_digest(volume.array, volume.affine) for name, volume in zip(case.images, volumes, strict=True)}
-
-
-def _examined(case: Case) -> tuple[list[Volume], list[str]]:
-    findings: list[str] = []
-    volumes = []
-    for path in case.images.values():
+    problems: list[Problem] = []
+    volumes: dict[str, Volume] = {}
+    for name, path in case.images.items():
         try:
-            volumes.append(read_volume(path))
+            volumes[name] = read_volume(path)
         except InputError as error:
-            findings += [str(problem) for problem in error.problems]
-    for volume in volumes:
-        findings += check_voxels(volume)
-    for other in volumes[1:]:
-        findings += check_headers(volumes[0], other.on_grid_of(volumes[0]))
-    return volumes, findings
+            problems += error.problems
+    for name, volume in volumes.items():
+        problems += [Problem(name, finding) for finding in check_voxels(volume)]
+    first = next(iter(volumes.values()), None)
+    for name, other in list(volumes.items())[1:] if first else ():
+        problems += [Problem(name, finding) for finding in check_headers(first, other.on_grid_of(first))]
+    if problems or first is None:
+        raise InputError(problems or [Problem(case.id, "has no image.")])
+    return _examined(volumes)
+
+
+def _examined(volumes: Mapping[str, Volume]) -> Examined:
+    oddities = [warning for volume in volumes.values() for warning in volume.warnings]
+    oddities += [
+        f"{volume.name} is constant ({volume.array.min():g} everywhere). Look at it."
+        for volume in volumes.values()
+        if volume.array.min() == volume.array.max()
+    ]
+    return Examined(
+        digests={name: scan_digest(volume.array, volume.affine) for name, volume in volumes.items()},
+        oddities=tuple(dict.fromkeys(oddities)),
+    )

@@ -16,7 +16,7 @@ from mist_bundle.pipeline.results import (
     report,
     scored_classes,
 )
-from mist_bundle.pipeline.workflows import evaluate_folds, num_folds, preprocess, publish, train
+from mist_bundle.pipeline.workflows import data_warnings, evaluate_folds, num_folds, preprocess, publish, train
 
 __all__ = [
     "Analyzed",
@@ -26,6 +26,7 @@ __all__ = [
     "autoconfig",
     "average_weights",
     "choose_postprocessing",
+    "data_warnings",
     "evaluate_folds",
     "evaluated_folds",
     "finalize",

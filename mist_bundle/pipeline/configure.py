@@ -32,13 +32,14 @@ from mist_bundle.dataset.leakage import (
     same_scans,
     seen_in_training,
 )
-from mist_bundle.dataset.prediction_case import digest_images
+from mist_bundle.dataset.prediction_case import Examined, examine
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.parallel import map_cases
 from mist_bundle.pipeline.trained_work import forget, refuse_to_lose
 from mist_bundle.planning.checks import check_data_options, check_options
+from mist_bundle.planning.doubts import plan_doubts
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.plan import Plan, make_plan
 
@@ -99,13 +100,17 @@ def autoconfig(
     cases = [case for case in found.cases if case.id in used_ids]
     with _Because(excluded):
         folds = _folds(cases, options, fold_by, fold_file)
-    tests, seen = _examined_tests(checked.tests, workers)
+    tests, examined = _examined_tests(checked.tests, workers)
     own_folds = fold_by is not None or fold_file is not None
-    doubts = _refuse_leaks(fingerprint, folds, {name: digests.values() for name, digests in seen.items()}, own_folds)
+    test_digests = {name: one.digests.values() for name, one in examined.items()}
+    doubts = _refuse_leaks(fingerprint, folds, test_digests, own_folds)
     if fold_file is not None or fold_by is not None:
         options = replace(options, folds=max(folds.values()) + 1)
     plan = make_plan(spec, fingerprint, options)
     plan, extra_files = (plan, {}) if adapt is None else adapt(plan)
+    doubts += plan_doubts(spec, fingerprint, plan, folds)
+    doubts += [Problem(f"test case {name}", text) for name, one in examined.items() for text in one.oddities]
+    plan = replace(plan, warnings=tuple((doubt.path, doubt.message) for doubt in doubts) or None)
     given = BundleInput(
         spec=spec,
         plan=plan,
@@ -202,13 +207,13 @@ def _refuse_leaks(fingerprint: Fingerprint, folds: Mapping[str, int], tests: Dig
     return [*repeated_scans(same), *seen_in_training(tests, training)]
 
 
-def _examined_tests(tests: FoundCases, workers: int | str) -> tuple[FoundCases, dict[str, dict[str, str]]]:
-    """The test cases that can be predicted, the others as problems, and the hash of each image."""
-    done = map_cases(digest_images, tests.cases, name=_case_id, workers=workers, description="test set")
+def _examined_tests(tests: FoundCases, workers: int | str) -> tuple[FoundCases, dict[str, Examined]]:
+    """The test cases that can be predicted, the others as problems, and what was seen in them."""
+    done = map_cases(examine, tests.cases, name=_case_id, workers=workers, description="test set")
     broken = {problem.path for problem in done.problems}
     usable = tuple(case for case in tests.cases if case.id not in broken)
     found = replace(tests, cases=usable, problems=(*tests.problems, *done.problems))
-    return found, {case.id: digests for case, digests in zip(usable, done.results, strict=True)}
+    return found, {case.id: one for case, one in zip(usable, done.results, strict=True)}
 
 
 def _case_id(case: Case) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import write_json
+from mist_bundle.artifacts import check_can_write, write_json
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
 from mist_bundle.dataset.cases import Case, match_prediction_inputs
@@ -58,6 +58,7 @@ def predict(
     found = match_prediction_inputs(source, plan.channel_names)
     if not found.cases:
         raise InputError(found.problems or (Problem(str(source), "holds no case."),))
+    _check_output(output, source, found.cases)
     names = [case.id for case in found.cases]
     if not overwrite:
         _refuse_unknown(output, names)
@@ -92,6 +93,16 @@ def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any], *
         if problems:
             raise CaseFailure(problems, len(cases))
     return len(cases)
+
+
+def _check_output(output: Path, source: Path, cases: Sequence[Case]) -> None:
+    """Refuse a folder that cannot be written, or in which label maps would lie among the images."""
+    check_can_write(output)
+    place, given = output.resolve(), source.resolve()
+    folders = {path.resolve().parent for case in cases for path in case.images.values()}
+    if place in folders or (given.is_dir() and (place == given or given in place.parents)):
+        message = f"is {output}, among the images that are predicted; the next run would take label maps for images."
+        raise InputError(Problem("--output", f"{message} Choose a place outside."))
 
 
 def _refuse_unknown(output: Path, names: Sequence[str]) -> None:

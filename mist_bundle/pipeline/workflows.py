@@ -30,6 +30,11 @@ def num_folds(bundle: Path) -> int:
     return Bundle(bundle).datalist.num_folds
 
 
+def data_warnings(bundle: Path) -> tuple[Problem, ...]:
+    """What was odd about the data when the bundle was made, and still is."""
+    return tuple(Problem(*warning) for warning in Bundle(bundle).plan.warnings or ())
+
+
 def preprocess(bundle: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> None:
     """Fill the cache of prepared arrays. As all that runs a bundle: only what passes the audit, or with `trust`."""
     open_to_run(bundle, trust=trust)

@@ -11,6 +11,7 @@ from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.decision import Decision
+from mist_bundle.planning.doubts import refuse_degenerate
 from mist_bundle.planning.networks import fit_network_patch
 from mist_bundle.planning.patch_budget import decide_patch_budget
 from mist_bundle.planning.recipes import ASKED, Recipe, asked_or_recipe
@@ -28,7 +29,7 @@ def decide_geometry(
     spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe
 ) -> dict[str, Any]:
     """The fields of a Plan that this module decides."""
-    cases = fingerprint.cases
+    cases = fingerprint.typical_cases  # one wrong header must not decide for all
     crop = rules.decide_crop([case.crop_reduction for case in cases])
     if options.skip_preprocessing:
         crop = Decision(False, "Preprocessing is skipped, as asked.")
@@ -42,6 +43,8 @@ def decide_geometry(
     if options.target_spacing is not None and not options.skip_preprocessing:
         _check_grid(resampled, [case.id for case in cases])
     median = rules.median_shape([(s[0], s[1], s[2]) for s in shapes] if options.skip_preprocessing else resampled)
+    if not options.skip_preprocessing:
+        refuse_degenerate(fingerprint, median, spacing.value, options.target_spacing is not None)
     return {
         "crop_to_foreground": crop,
         "target_spacing_mm": spacing,

@@ -20,6 +20,7 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.checks import check_data_options, check_options
 from mist_bundle.planning.decision import Decision
+from mist_bundle.planning.doubts import refuse_nothing_to_learn
 from mist_bundle.planning.geometry import decide_geometry
 from mist_bundle.planning.networks import (
     DEFAULT_KERNEL_SIZE,
@@ -47,7 +48,7 @@ SIGMA_SCALE = 0.125
 OPTIONAL_FIELDS = frozenset(
     {
         *("initial_weights", "frozen_epochs", "frozen_parts", "layer_decay", "layer_rates"),
-        *("asked_network_arguments", "loss_arguments", "deep_supervision_weights", "training_ranges"),
+        *("asked_network_arguments", "loss_arguments", "deep_supervision_weights", "training_ranges", "warnings"),
     }
 )
 
@@ -120,6 +121,8 @@ class Plan:
     loss_arguments: Mapping[str, Any] | None = None
     deep_supervision_weights: Decision[tuple[float, ...]] | None = None
     training_ranges: Mapping[str, tuple[tuple[float, float], ...]] | None = None
+    # what is odd about the data or what the plan does with them: (case or key, sentence)
+    warnings: tuple[tuple[str, str], ...] | None = None
     # of a plan that starts from another bundle's weights (planning/finetune.py)
     initial_weights: Decision[str] | None = None
     frozen_epochs: Decision[int] | None = None
@@ -217,6 +220,7 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
     if options.ignore_label is not None:
         spec = spec.with_ignore_label(options.ignore_label)
     check_data_options(spec, options)
+    refuse_nothing_to_learn(fingerprint)
     geometry = decide_geometry(spec, fingerprint, options, recipe)
     objective = decide_objective(spec, fingerprint.class_voxels, options, recipe)
     num_outputs = len(spec.final_classes) if objective["regions"].value else spec.num_classes

@@ -13,12 +13,12 @@ _DIGITS = 6
 
 
 def training_ranges(fingerprint: Fingerprint) -> Mapping[str, tuple[Range, ...]]:
-    """Smallest and largest value over all training cases.
+    """Smallest and largest value over the training cases, those of implausible size left out.
 
     Returns:
         spacing_mm, extent_mm: along L, P, S. low, high: 0.5 and 99.5 percentile of an image, for each channel.
     """
-    cases = fingerprint.cases
+    cases = fingerprint.typical_cases
     extents = [[length * side for length, side in zip(case.shape, case.spacing_mm, strict=True)] for case in cases]
     return {
         "spacing_mm": _ranges([case.spacing_mm for case in cases]),

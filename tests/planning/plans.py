@@ -42,6 +42,7 @@ def small_plan(
     )
     fingerprint: Any = SimpleNamespace(
         cases=[case, case],
+        typical_cases=[case, case],
         class_voxels={label: 100 for label in labels},
         intensity_properties=lambda channel: {"low": -10.0, "high": 10.0 + channel, "mean": 0.0, "std": 2.0},
     )
