@@ -86,6 +86,7 @@ class Bundle(folder.Bundle):
         device: str | None = None,
         processes: int = 1,
         dataset_dir: AnyPath | None = None,
+        overwrite: bool = False,
         trust: bool = False,
         **settings: Any,
     ) -> Bundle:
@@ -93,18 +94,35 @@ class Bundle(folder.Bundle):
 
         Args:
             fold: a number, several, or "all".
-            resume: go on after the last finished epoch; folds that are complete are passed over.
+            resume: go on after the last finished epoch, with the settings that the fold was begun with; more epochs
+                extend it. Folds that are complete are passed over.
             device: "cpu", "cuda" or "cuda:1".
             processes: GPUs (or CPU processes) that train together.
             dataset_dir: folder of the cases, where it is not the one that the bundle was made from.
+            overwrite: train folds anew that were trained before; what was trained is lost.
             trust: run a bundle that does not pass the audit.
             **settings: ids of train.json: epochs, steps_per_epoch, batch_size, learning_rate …
 
         Raises:
-            InputError: a fold, an id or a value that cannot be; nothing was started.
+            InputError: a fold, an id or a value that cannot be, or a fold that was trained before; nothing was started.
+            Interrupted: a signal asked this process to end; the training's state is kept.
         """
         given = {"resume": resume or None, "device": device, "dataset_dir": _absolute(dataset_dir), **settings}
-        pipeline.train(self.root, self._fold_numbers(fold), given, processes, trust=trust)
+        pipeline.train(self.root, self._fold_numbers(fold), given, processes, overwrite=overwrite, trust=trust)
+        return self
+
+    def publish(self, fold: FoldChoice = "all", *, work_dir: AnyPath | None = None, trust: bool = False) -> Bundle:
+        """Put the best weights of trainings into the bundle, also of those that were interrupted or still run.
+
+        A training does so by itself when it ends.
+
+        Args:
+            fold: a number, several, or "all" that there are weights of.
+            work_dir: where they were trained, if that is not the folder beside the bundle.
+            trust: publish into a bundle that does not pass the audit.
+        """
+        folds = None if fold == "all" else self._fold_numbers(fold)
+        pipeline.publish(self.root, folds, work_dir=_path(work_dir), trust=trust)
         return self
 
     def evaluate(
@@ -255,6 +273,7 @@ def configure(
     config_format: str = "json",
     workers: int | str = 1,
     overwrite: bool = False,
+    overwrite_weights: bool = False,
     **options: Any,
 ) -> Bundle:
     """Look at a dataset, decide everything, and write it as a MONAI bundle.
@@ -267,6 +286,7 @@ def configure(
         config_format: "json" or "yaml".
         workers: processes of the analysis, or the address of a Dask scheduler.
         overwrite: replace a bundle that is there.
+        overwrite_weights: lose what was trained of it, too.
         **options: options of the planner: recipe, network, loss, epochs, patch_size … (`mist-bundle help autoconfig`).
 
     Returns:
@@ -284,6 +304,7 @@ def configure(
         config_format=config_format,
         workers=workers,
         overwrite=overwrite,
+        overwrite_weights=overwrite_weights,
     )
     _warn([*made.warnings, *made.excluded])
     return Bundle(made.bundle)
@@ -300,9 +321,9 @@ def finetune(
         output: folder in which <task>_segmentation/ is made.
         trust: go on with a source that does not pass the audit.
         **options: replan, channels, freeze, unfreeze_epoch, layer_decay; options of the planner; and as for
-            `configure`: fold_by, fold_file, config_format, workers, overwrite.
+            `configure`: fold_by, fold_file, config_format, workers, overwrite, overwrite_weights.
     """
-    names = ("fold_by", "fold_file", "config_format", "workers", "overwrite")
+    names = ("fold_by", "fold_file", "config_format", "workers", "overwrite", "overwrite_weights")
     how: dict[str, Any] = _with_paths({name: options.pop(name) for name in names if name in options}, "fold_file")
     given = _clean(options, {**OPTIONS, **TRANSFER_OPTIONS})
     transfer = {name: given.pop(name) for name in TRANSFER_OPTIONS if name in given}

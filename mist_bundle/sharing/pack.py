@@ -20,6 +20,7 @@ import yaml
 
 from mist_bundle.artifacts import LARGE_FILES_YML, MANIFEST_JSON, METADATA_JSON, SIGNATURE
 from mist_bundle.bundle.manifest import Manifest, bundle_contents
+from mist_bundle.bundle.publish import finish_publication
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import adopt_file, dump_json, refuse_existing
 from mist_bundle.runtime.folds.files import sha256_of
@@ -63,7 +64,7 @@ def files_to_publish(bundle: Path) -> dict[str, bytes | Path]:
     files: dict[str, bytes | Path] = dict(bundle_contents(bundle))
     manifest = Manifest.read(bundle)
     if manifest.pending:
-        message = "lists a publication that was interrupted. Run finalize, which finishes it."
+        message = "lists a publication that was interrupted. Make its folder writable: then it is finished first."
         raise InputError(Problem(MANIFEST_JSON, message))
     if manifest.linked:
         files[MANIFEST_JSON] = dump_json(Manifest(files=manifest.complete).to_json()).encode()
@@ -99,6 +100,7 @@ def pack_bundle(
         raise InputError(Problem(str(bundle), f"is not a bundle: there is no {METADATA_JSON} in it."))
     if not TOP_FOLDER.fullmatch(bundle.name):
         raise InputError(Problem(bundle.name, "expected a folder named with letters, digits, '.', '_' and '-'."))
+    finish_publication(bundle)
     contents = _files_with_advice(bundle)
     large = _large_files(contents, large_files_url, large_files_limit_mb)
     if large:
