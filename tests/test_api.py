@@ -20,7 +20,7 @@ NAMES = (
     "Bundle CaseFailure DataWarning InputError MistBundleError __version__ analyze audit_bundle compare configure "
     "evaluate finetune rank unpack verify_bundle"
 )
-METHODS = "audit evaluate export finalize finetune pack plan predict preprocess report scores train verify"
+METHODS = "audit evaluate export finalize finetune pack plan predict preprocess publish report scores train verify"
 
 
 def test_public_names_are_frozen_and_each_can_be_had() -> None:

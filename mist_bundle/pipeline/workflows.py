@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.bundle.folder import Bundle
-from mist_bundle.bundle.launch import EVALUATING, PREPROCESS, TRAINING, WorkflowFailed, run_workflow
+from mist_bundle.bundle.launch import (
+    EVALUATING,
+    PREPROCESS,
+    TRAINING,
+    WorkflowFailed,
+    run_workflow,
+    workflow_command,
+)
 from mist_bundle.bundle.publish import finish_publication, publish_weights
 from mist_bundle.errors import CaseFailure, InputError, Interrupted, Problem
 from mist_bundle.pipeline.headings import Announce, fold_headings, silent
@@ -73,6 +80,7 @@ def train(
     _check_folds(opened, folds)
     resume = bool(overrides.get("resume"))
     given = {key: value for key, value in overrides.items() if value is not None}
+    workflow_command(bundle, TRAINING, given, processes)  # refuses wrong settings before anything is changed
     plans: dict[int, Resumed] = {}
     problems: list[Problem] = []
     for number in folds:

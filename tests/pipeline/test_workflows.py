@@ -257,3 +257,10 @@ def test_run_all_goes_on_only_with_the_options_of_the_bundle(
     assert _everything(bundle) == before
     assert cli.main(["run_all", str(phantom_json), "--output", str(bundle.parent), "--overwrite"]) == 2
     assert "holds trained work" in capsys.readouterr().err
+
+
+def test_a_wrong_setting_loses_nothing(bundle: Path) -> None:
+    before = _everything(bundle)
+    with pytest.raises(InputError, match="epoch"):
+        pipeline.train(bundle, [0], {"epoch": 3}, overwrite=True)
+    assert _everything(bundle) == before
