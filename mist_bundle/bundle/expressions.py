@@ -110,7 +110,9 @@ MODELS_DIR = _path("os.path.join(@bundle_root, 'models')", "models_dir")
 MODEL = _path("os.path.join(@models_dir, 'model.pt')", "ckpt_path", "*#best_paths")
 FOLD_MODEL = _path("os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')", "ckpt_path", "*#best_paths")
 ALL_MODELS = _path("[@ckpt_path] + @fold_paths", "*#paths", "*#weight_files")
-ENSEMBLE_MODELS = _path(f"[] if {_is_off('ensemble')} else @fold_paths", "*#checkpoints")
+# a checkpoint of the caller's own choice predicts as it is
+_OWN_CHECKPOINT = "@ckpt_path != os.path.join(@models_dir, 'model.pt')"
+ENSEMBLE_MODELS = _path(f"[] if {_is_off('ensemble')} or {_OWN_CHECKPOINT} else @fold_paths", "*#checkpoints")
 CACHE_DIR = _path("os.path.join(@work_dir, 'cache')", "*#folder")
 FOLD_DIR = _path("os.path.join(@work_dir, 'fold_' + str(@fold))", "fold_dir")
 FOLD_PREDICTIONS = _path("os.path.join(@fold_dir, 'predictions')", "output_dir")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mist_bundle.bundle import expressions
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.parts import Config, script
@@ -17,16 +19,9 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "network_def": parts.network(plan, training=False),
         "network": expressions.NETWORK_ON_DEVICE,
         **_data(plan),
-        "inferer": script(
-            "inferers.autocast.AutocastInferer",
-            inferer=parts.ensemble(
-                plan,
-                flip_axes="@test_time_flip_axes",
-                checkpoints=expressions.ENSEMBLE_MODELS,
-                uncertainty="@save_uncertainty",
-            ),
-            enabled="@amp",
-        ),
+        # for programs that bring a network with its weights, such as MONAI Label: nothing is loaded into it
+        "inferer": _inferer(plan),
+        "ensemble_inferer": _inferer(plan, checkpoints=expressions.ENSEMBLE_MODELS, uncertainty="@save_uncertainty"),
         "postprocessing": {
             "_target_": "Compose",
             "_requires_": "@scripts_path",
@@ -43,6 +38,11 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "run": [parts.CHECKED, expressions.BEGIN_PREDICTIONS, expressions.RUN_EVALUATOR, expressions.END_PREDICTIONS],
         "inference": expressions.RUN_LIST,
     }
+
+
+def _inferer(plan: Plan, **arguments: Any) -> Config:
+    members = parts.ensemble(plan, flip_axes="@test_time_flip_axes", **arguments)
+    return script("inferers.autocast.AutocastInferer", inferer=members, enabled="@amp")
 
 
 def _settings(plan: Plan) -> Config:
@@ -103,7 +103,7 @@ def _evaluator() -> Config:
             "device": "@device",
             "val_data_loader": "@dataloader",
             "network": "@network",
-            "inferer": "@inferer",
+            "inferer": "@ensemble_inferer",
             "iteration_update": "@case_by_case",
             "postprocessing": "@postprocessing",
             "val_handlers": "@handlers",
