@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,6 +154,55 @@ def test_every_module_says_what_it_is_for() -> None:
         if text.strip() and not ast.get_docstring(ast.parse(text)):
             silent.append(path.relative_to(ROOT).as_posix())
     assert not silent
+
+
+# Modules without a test of their name: they are seen at work in tests of the whole. This list only gets shorter.
+UNNAMED: dict[str, str] = {
+    "": "artifacts autoconfig errors",
+    "bundle/configs": "evaluate inference loss parts preprocess train",
+    "bundle": "finalize publish trial_worker worker",
+    "catalog": "precisions",
+    "cli": "comparison configure data evaluation finetune help kinds menu report sharing trust words workflows",
+    "evaluation": "gather label_files out_of_fold pairs runs",
+    "pipeline": "asked_again results trained_work training_state",
+    "planning": "decision finetune plan",
+    "report": "case_pictures data_part reproduce_part results_part sources",
+    "runtime/folds": "files state",
+    "runtime/handlers": "attached average progress score weights",
+    "runtime/loading/dali": "graph inputs",
+    "runtime/loading": "shards threads",
+    "runtime/losses": (
+        "boundary centerline_dice dice dice_cross_entropy dice_focal "
+        "generalized_dice generalized_surface hausdorff hausdorff_one_sided"
+    ),
+    "runtime/metrics": "pair surfels",
+    "runtime/numerics": "triples",
+    "runtime/predictions": "say",
+    "runtime/reading": "formats volume",
+    "runtime/transforms": "ignore_voxels label_to_regions postprocess uncertainty",
+    "sharing": "export_worker",
+    "trust/audit": "code configs known_classes weight_files",
+    "verify": "consumers probe",
+}
+
+
+def test_each_module_has_its_named_test() -> None:
+    """`tests/<part>/test_<module>.py` is where a reader looks for the test of a module."""
+    missing = set()
+    for path in _modules(PACKAGE):
+        inside = path.relative_to(PACKAGE)
+        test = ROOT / "tests" / inside.parent / f"test_{inside.stem}.py"
+        if not (inside.stem.startswith("__") or test.is_file()):
+            missing.add(inside.with_suffix("").as_posix())
+    known = {f"{part}/{name}".removeprefix("/") for part, names in UNNAMED.items() for name in names.split()}
+    assert missing - known == set(), "write tests/<part>/test_<module>.py"
+
+
+def test_the_walk_in_the_docs_leads_through_files_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    steps = re.findall(r"^\d+\. `([\w/]+\.py)`", text.split("## A walk")[1], re.MULTILINE)
+    assert 8 < len(steps) <= 12
+    assert [step for step in steps if not (PACKAGE / step).is_file()] == []
 
 
 def test_scripts_is_not_a_package() -> None:
