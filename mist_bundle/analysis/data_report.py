@@ -230,6 +230,7 @@ def _structure(
         **stats,
         "shape": {key: statistics([getattr(shape, key) for shape in shapes]) for key in _SHAPE_NUMBERS},
         "kind": kind_of_shape(*(medians[word] for word in words)),
+        "is_paired": 2 * sum(one.is_paired for one in measured) > len(measured),
         "components": statistics([one.num_components for one in measured]),
         "component_mm3": statistics(sizes),
         "tiny_components": sum(size <= 3 for one in measured for size in one.component_voxels),

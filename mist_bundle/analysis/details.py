@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mist_bundle.analysis.case_stats import CaseStats, measure_case
-from mist_bundle.analysis.shape import Mask, ShapeStats, component_voxels, measure_shape
+from mist_bundle.analysis.shape import Mask, ShapeStats, component_voxels, measure_shape, paired_part
 from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.volumes import Volume
@@ -29,15 +29,17 @@ class StructureStats:
     """One structure of one case.
 
     Attributes:
-        shape: None where the structure is absent.
+        shape: None where the structure is absent; of the larger half of a paired organ.
         num_components: connected parts; voxels that share a corner belong together.
         component_voxels: their sizes, largest first, at most MAX_COMPONENTS.
+        is_paired: one part on the left and one on the right, as the kidneys have.
         intensity: channel -> (mean, standard deviation) of the voxels inside.
     """
 
     shape: ShapeStats | None
     num_components: int
     component_voxels: tuple[int, ...]
+    is_paired: bool = False
     intensity: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -84,7 +86,7 @@ def measure_details(case: Case, spec: DatasetSpec) -> CaseDetails:
         for name, members in named.items():
             mask = np.isin(part, members)
             if name not in found:
-                found[name] = _measure_structure(mask, spacing_of(label.affine).tolist())
+                found[name] = _measure_structure(mask, label.affine)
             if mask.any():
                 found[name].intensity[channel] = _mean_and_std(intensities[mask])
 
@@ -93,12 +95,15 @@ def measure_details(case: Case, spec: DatasetSpec) -> CaseDetails:
     return CaseDetails(stats=stats, file_bytes=sum(path.stat().st_size for path in files), structures=found)
 
 
-def _measure_structure(mask: Mask, spacing_mm: Sequence[float]) -> StructureStats:
+def _measure_structure(mask: Mask, affine: NDArray[np.float64]) -> StructureStats:
     components = component_voxels(mask)
+    half = paired_part(mask, affine)
     return StructureStats(
-        shape=measure_shape(mask, spacing_mm),
+        # two kidneys as one shape are neither long nor flat nor round
+        shape=measure_shape(mask if half is None else half, spacing_of(affine).tolist()),
         num_components=len(components),
         component_voxels=tuple(components[:MAX_COMPONENTS]),
+        is_paired=half is not None,
     )
 
 

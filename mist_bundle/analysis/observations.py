@@ -102,17 +102,28 @@ def _about_parts(report: Report) -> Iterator[str]:
             yield from _parts_of(name, stats)
 
 
+def volume_words(mm3: float) -> str:
+    """A volume as people say it: "12 mm³", "0.54 ml", "91 ml", "1.2 l"."""
+    if mm3 < 100:
+        return f"{mm3:.2g} mm³"
+    return f"{mm3 / 1e6:.2g} l" if mm3 >= 1e6 else f"{float(f'{mm3 / 1000:.2g}'):g} ml"
+
+
 def _median_parts(stats: Mapping[str, Any]) -> float:
-    return float((stats.get("components") or {}).get("median", 0))
+    """Connected parts in the median case; a paired organ is one thing in two parts."""
+    return 1.0 if stats.get("is_paired") else float((stats.get("components") or {}).get("median", 0))
 
 
 def _parts_of(name: str, stats: Mapping[str, Any]) -> Iterator[str]:
+    if stats.get("is_paired"):
+        yield f"{name} is a paired organ: one part on the left and one on the right. Its shape is that of one part."
+        return
     parts, tiny = stats.get("components"), stats.get("tiny_components")
     slips = f" ({tiny} parts in all have three voxels or fewer: slips of the annotation?)" if tiny else ""
     if parts and parts["median"] > 1:
         yield (
             f"{name} has several parts: {parts['median']:.0f} in the median case, up to {parts['max']:.0f}; half of "
-            f"all are smaller than {stats['component_mm3']['median']:.3g} mm³{slips}."
+            f"all are smaller than {volume_words(stats['component_mm3']['median'])}{slips}."
         )
     elif parts and parts["max"] > 1:
         yield f"{name} is in one piece in most cases, but in up to {parts['max']:.0f} pieces in some{slips}."

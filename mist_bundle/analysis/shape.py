@@ -22,6 +22,9 @@ SpacingTuple = tuple[float, float, float]
 
 # Half of the 26 directions to a voxel's neighbours: each line is counted once.
 _DIRECTIONS = tuple(step for step in itertools.product((-1, 0, 1), repeat=3) if step > (0, 0, 0))
+# of a paired organ: share of all voxels in its two parts, the smaller against the larger, and how far the line between
+# their centres runs from left to right
+_PAIR_SHARE, _PAIR_RATIO, _PAIR_SIDEWAYS = 0.9, 0.4, 0.8
 _MAX_DISTANCE_VOXELS = 1 << 21  # larger boxes are thinned out before the distance transform
 
 
@@ -166,6 +169,37 @@ def component_voxels(mask: Mask) -> list[int]:
         return []
     labelled, _ = ndimage.label(mask[box_slices(box)], structure=np.ones((3, 3, 3)))
     return sorted(np.bincount(labelled.ravel())[1:].tolist(), reverse=True)
+
+
+def paired_part(mask: Mask, affine: NDArray[np.float64]) -> Mask | None:
+    """The larger half of a paired organ, such as the kidneys; None where the mask is no such pair.
+
+    A pair is two parts that together hold nearly all voxels, one not much smaller than the other, beside each other
+    from left to right. A part in the middle, many lesions, or a lesion and its satellites are none.
+
+    Args:
+        mask: (X, Y, Z) of the structure.
+        affine: voxel index -> RAS+ millimetres; its translation does not matter.
+    """
+    from scipy import ndimage
+
+    box = bounding_box(mask)
+    if box is None:
+        return None
+    labelled, count = ndimage.label(mask[box_slices(box)], structure=np.ones((3, 3, 3)))
+    if count < 2:
+        return None
+    sizes = np.bincount(labelled.ravel())[1:]
+    larger, smaller = (np.argsort(-sizes, kind="stable")[:2] + 1).tolist()
+    both = sizes[larger - 1] + sizes[smaller - 1]
+    if both < _PAIR_SHARE * sizes.sum() or sizes[smaller - 1] < _PAIR_RATIO * sizes[larger - 1]:
+        return None
+    centres = np.array(ndimage.center_of_mass(labelled > 0, labelled, [larger, smaller]))
+    apart_mm = np.asarray(affine)[:3, :3] @ (centres[1] - centres[0])
+    if abs(apart_mm[0]) < _PAIR_SIDEWAYS * np.linalg.norm(apart_mm):
+        return None
+    part: Mask = labelled == larger
+    return part
 
 
 @functools.lru_cache(maxsize=64)

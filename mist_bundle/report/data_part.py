@@ -143,7 +143,7 @@ def _structure_row(name: str, stats: Mapping[str, Any]) -> list[object]:
     parts, sizes = stats["components"], stats["component_mm3"]
     return [
         *row,
-        stats["kind"],
+        f"{stats['kind']}, in a pair" if stats.get("is_paired") else stats["kind"],
         line,
         float(shape["isoperimetric_quotient"]["median"]),
         float(parts["median"]),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mist_bundle.analysis.observations import observations
+from mist_bundle.analysis.observations import observations, volume_words
 
 
 def _stats(value: float, highest: float | None = None) -> dict[str, float]:
@@ -83,6 +83,22 @@ def test_an_ordinary_data_set_has_none() -> None:
 def test_each_sentence(changes: dict[str, Any], words: str) -> None:
     found = observations(_report(**changes))
     assert any(words in sentence for sentence in found), found
+
+
+def test_a_paired_organ_is_one_class_in_two_parts() -> None:
+    (sentence,) = observations(_report(**_liver(components=_stats(2, 3), is_paired=True)))
+    assert (
+        sentence == "liver is a paired organ: one part on the left and one on the right. Its shape is that of one part."
+    )
+
+
+@pytest.mark.parametrize(
+    ("mm3", "words"), [(3.2, "3.2 mm³"), (540, "0.54 ml"), (90_800, "91 ml"), (912_000, "910 ml"), (1.25e6, "1.2 l")]
+)
+def test_volumes_are_said_in_words(mm3: float, words: str) -> None:
+    assert volume_words(mm3) == words
+    found = observations(_report(**_liver(components=_stats(6, 40), component_mm3=_stats(mm3))))
+    assert any(f"smaller than {words}." in sentence for sentence in found)
 
 
 def test_spacing_that_varies_names_the_axis() -> None:

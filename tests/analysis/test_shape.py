@@ -12,6 +12,7 @@ from mist_bundle.analysis.shape import (
     component_voxels,
     inscribed_radius,
     measure_shape,
+    paired_part,
     principal_variances,
     surface_area,
 )
@@ -131,3 +132,44 @@ def test_nothing_has_no_shape_and_one_voxel_has_one() -> None:
     assert single is not None
     assert single.volume_mm3 == 1
     assert single.sphericity == pytest.approx(1)
+
+
+def _two_balls(first: tuple[int, int, int], second: tuple[int, int, int], radii: tuple[int, int]) -> np.ndarray:
+    grid = np.indices((40, 40, 40))
+    mask = np.zeros((40, 40, 40), bool)
+    for centre, radius in zip((first, second), radii, strict=True):
+        mask |= ((grid - np.array(centre)[:, None, None, None]) ** 2).sum(axis=0) <= radius**2
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("second", "radii", "is_paired"),
+    [
+        ((30, 20, 20), (6, 6), True),
+        ((30, 24, 23), (6, 5), True),
+        ((30, 20, 20), (6, 3), False),  # a lesion and its satellite
+        ((10, 30, 20), (6, 6), False),  # one before the other
+        ((10, 20, 32), (6, 6), False),  # one above the other
+    ],
+)
+@pytest.mark.parametrize("axis", range(3))
+def test_paired_organs_lie_left_and_right(second: tuple, radii: tuple, is_paired: bool, axis: int) -> None:
+    mask = _two_balls((10, 20, 20), second, radii)
+    affine = np.diag([1.0, 1.0, 1.0, 1.0])
+    # the axis that runs from left to right may be any of the array's
+    mask = np.moveaxis(mask, 0, axis)
+    order = [1, 2]
+    order.insert(axis, 0)
+    affine[:3, :3] = np.eye(3)[:, order]
+    part = paired_part(mask, affine)
+    assert (part is not None) == is_paired
+    if part is not None:
+        assert part.sum() == max(component_voxels(mask))
+
+
+def test_one_part_or_many_are_no_pair() -> None:
+    one = _two_balls((10, 20, 20), (10, 20, 20), (6, 6))
+    assert paired_part(one, np.eye(4)) is None
+    assert paired_part(np.zeros_like(one), np.eye(4)) is None
+    many = _two_balls((10, 20, 20), (30, 20, 20), (5, 5)) | _two_balls((20, 8, 20), (20, 32, 20), (4, 4))
+    assert paired_part(many, np.eye(4)) is None
