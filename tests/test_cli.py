@@ -59,7 +59,7 @@ OPTIONS = {
     "push": "bundle repo public",
     "convert_msd": "source output copy limit start overwrite",
     "convert_nnunet": "source output splits copy dry_run overwrite",
-    "convert_csv": "source output test copy overwrite",
+    "convert_csv": "source output test modality copy overwrite",
     "phantom": "output kind cases test_cases seed overwrite",
     "networks": "",
     "losses": "",

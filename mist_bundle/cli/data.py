@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, cast
 
+from mist_bundle.artifacts import read_json
 from mist_bundle.cli.kinds import Count, CountOrNone, FileName, Seed
-from mist_bundle.cli.words import optional_path
+from mist_bundle.cli.words import optional_path, warn
+from mist_bundle.dataset.spec import MODALITIES
+from mist_bundle.errors import Problem
 from mist_bundle.runtime.values import Whole, Word
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
@@ -70,7 +73,12 @@ def convert_nnunet(
 
 
 def convert_csv(
-    source: FileName, output: FileName, test: FileName | None = None, copy: bool = False, overwrite: bool = False
+    source: FileName,
+    output: FileName,
+    test: FileName | None = None,
+    modality: Annotated[str, Word(choices=MODALITIES, what="modality")] | None = None,
+    copy: bool = False,
+    overwrite: bool = False,
 ) -> None:
     """Describe a table of cases for autoconfig; images are linked, not copied.
 
@@ -78,12 +86,18 @@ def convert_csv(
         source: CSV with the columns id, mask and one for each image.
         output: folder to make.
         test: the same for unlabelled cases.
+        modality: ct, mr or other; without it, it is guessed from names and intensities, with a warning.
         copy: copy the images instead of linking them.
         overwrite: replace a folder that is there already.
     """
     from mist_bundle.dataset.csv_layout import convert_csv as convert
 
-    made = convert(Path(source), Path(output), test_csv=optional_path(test), copy=copy, overwrite=overwrite)
+    made = convert(
+        Path(source), Path(output), test_csv=optional_path(test), copy=copy, overwrite=overwrite, modality=modality
+    )
+    if modality is None:
+        guess = f'is "{read_json(made)["modality"]}", guessed from the names and intensities of the images'
+        warn([Problem(f"{made}: $.modality", f"{guess}; correct it there if it is wrong, or pass --modality.")])
     print(f"Data set: {made}")
 
 

@@ -45,6 +45,7 @@ def convert_csv(
     overwrite: bool = False,
     task: str | None = None,
     workers: int | str = 1,
+    modality: str | None = None,
 ) -> Path:
     """Lay out the cases of a table as `DatasetSpec.from_json` reads them.
 
@@ -57,6 +58,7 @@ def convert_csv(
         overwrite: replace what lies at `output`.
         task: name of the task.
         workers: local processes, or the address of a Dask scheduler.
+        modality: "ct", "mr" or "other"; guessed from the channels' names and intensities where it is None.
 
     Returns:
         Path of the new dataset.json. Its labels are those found in the masks; names, licence and merged final classes
@@ -85,7 +87,7 @@ def convert_csv(
         labels = sorted({0}.union(*(placed.labels for placed in outcome.results)))
         content = description(
             task=task or output.name,
-            modality=_modality(channels, [placed.minimum for placed in outcome.results]),
+            modality=modality or _modality(channels, [placed.minimum for placed in outcome.results]),
             channels=channels,
             label_names={label: f"label_{label}" if label else "background" for label in labels},
             has_test=(folder / "test").is_dir(),

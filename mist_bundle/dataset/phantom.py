@@ -141,6 +141,7 @@ def make_phantom(
     spacing_mm: Sequence[float] = (1.0, 1.0, 2.0),
     oblique: bool = False,
     mixed_orientations: bool = True,
+    mixed_headers: bool = False,
     overwrite: bool = False,
 ) -> Path:
     """Write a synthetic dataset in the layout that `DatasetSpec.from_json` reads.
@@ -157,6 +158,8 @@ def make_phantom(
         spacing_mm: voxel size of a typical case along L, P, S; single cases differ by up to 10 %.
         oblique: turn the scan direction in the headers by up to 10 degrees.
         mixed_orientations: store the cases in different array orientations instead of LPS.
+        mixed_headers: write the same voxels and places as scanners and tools do, one way a case: with one or both
+            form codes, scaled, as floating point, in micrometres, with a fourth axis of length one.
         overwrite: replace what lies at `output`.
 
     Returns:
@@ -182,7 +185,10 @@ def make_phantom(
             target = _ORIENTATIONS[index % len(_ORIENTATIONS)] if mixed_orientations else "LPS"
             case_id = f"{kind}_{index + 1:03d}"
             prefix = f"{case_id}_" if kind == "brats" else ""
-            _save_case(folder / split / case_id, prefix, recipe, images, label, affine, target)
+            case_folder = folder / split / case_id
+            _save_case(case_folder, prefix, recipe, images, label, affine, target)
+            for path in sorted(case_folder.iterdir()) if mixed_headers else ():
+                _write_otherwise(path, _HEADERS[index % len(_HEADERS)])
         write_json(folder / DATASET_JSON, _description(kind, recipe, num_test))
     return output / DATASET_JSON
 
@@ -274,6 +280,49 @@ def _save_case(
         volume = nib.Nifti1Image(array.astype(dtype), affine)
         volume.header.set_xyzt_units("mm")
         nib.save(volume.as_reoriented(change), folder / f"{prefix}{name}.nii.gz")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Header:
+    """One way to write a file without changing what it says."""
+
+    qform_code: int = 1
+    sform_code: int = 1
+    units: str = "mm"
+    slope: float = 1.0
+    inter: float = 0.0
+    dtype: str | None = None
+    fourth_axis: bool = False
+
+
+_HEADERS = (
+    _Header(),
+    _Header(sform_code=0),
+    _Header(qform_code=0, sform_code=2),
+    _Header(slope=0.5, inter=-100.0),
+    _Header(units="micron"),
+    _Header(dtype="float32", qform_code=0, sform_code=1),
+    _Header(units="unknown", fourth_axis=True),
+)
+
+
+def _write_otherwise(path: Path, how: _Header) -> None:
+    """Write a file anew with another header for the same voxels at the same place."""
+    import nibabel as nib
+
+    source: Any = nib.load(path)
+    kind = np.dtype(how.dtype) if how.dtype else source.get_data_dtype()
+    scale = (how.slope, how.inter) if kind.kind == "i" else (1.0, 0.0)
+    values = ((np.array(source.dataobj) - scale[1]) / scale[0]).astype(kind)
+    per_mm = 1000.0 if how.units == "micron" else 1.0
+    affine = np.diag([per_mm, per_mm, per_mm, 1.0]) @ source.affine
+    image = nib.Nifti1Image(values[..., None] if how.fourth_axis else values, affine)
+    image.header.set_xyzt_units(how.units)
+    image.set_qform(affine, how.qform_code)
+    image.set_sform(affine, how.sform_code)
+    image.header.set_data_dtype(kind)
+    image.header.set_slope_inter(*scale)
+    nib.save(image, path)
 
 
 def _description(kind: str, recipe: _Recipe, num_test: int) -> dict[str, Any]:

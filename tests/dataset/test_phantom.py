@@ -4,6 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from mist_bundle.analysis.case_stats import measure_case
 from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.dataset.spec import DatasetSpec
@@ -86,3 +87,20 @@ def test_output_is_not_overwritten_unasked(tmp_path):
     with pytest.raises(InputError, match="--overwrite"):
         make_phantom(tmp_path / "p", num_cases=1, shape=(8, 8, 8))
     make_phantom(tmp_path / "p", num_cases=1, shape=(8, 8, 8), overwrite=True)
+
+
+def test_mixed_headers_say_the_same_in_other_ways(tmp_path):
+    plain = make_phantom(tmp_path / "plain", num_cases=7, shape=(16, 14, 12), seed=4)
+    mixed = make_phantom(tmp_path / "mixed", num_cases=7, shape=(16, 14, 12), seed=4, mixed_headers=True)
+    kinds = set()
+    for path in sorted(plain.parent.glob("train/*/*.nii.gz")):
+        other = mixed.parent / path.relative_to(plain.parent)
+        header = nib.load(other).header
+        kinds.add((int(header["qform_code"]), int(header["sform_code"]), int(header["xyzt_units"]), header["dim"][0]))
+        ours, theirs = read_volume(other), read_volume(path)
+        np.testing.assert_array_equal(ours.array, theirs.array)
+        np.testing.assert_allclose(ours.affine, theirs.affine, atol=1e-3)
+        assert ours.warnings == ()
+    assert len(kinds) == 6
+    found = find_cases(DatasetSpec.from_json(mixed)).cases
+    assert [measure_case(case, DatasetSpec.from_json(mixed)).problems for case in found] == [()] * 7
