@@ -25,7 +25,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "resources": ({"errors"}, set()),
     "parallel": ({"errors"}, {"tqdm", "dask", "distributed"}),
     "catalog": ({"runtime.metrics.menu", "runtime.values"}, set()),
-    "dataset": ({*BASE, "runtime.numerics", "runtime.reading"}, {"numpy", "nibabel"}),
+    "dataset": ({*BASE, "runtime.numerics", "runtime.reading", "runtime.values"}, {"numpy", "nibabel"}),
     "analysis": ({*BASE, "dataset", "runtime.numerics"}, {*NUMERIC, "nibabel"}),
     "planning": (
         {"errors", "dataset", "analysis", "catalog", "runtime.numerics", *VALUES},
@@ -50,7 +50,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"yaml", "numpy", "torch", "monai", *OPTIONAL},
     ),
     "sharing": (
-        {*BASE, "bundle", "trust", "planning", "catalog", "runtime.folds"},
+        {*BASE, "bundle", "trust", "planning", "catalog", "runtime.folds", "runtime.values"},
         {"yaml", "numpy", "torch", "monai", *OPTIONAL},
     ),
     "verify": (

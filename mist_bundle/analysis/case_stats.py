@@ -21,6 +21,7 @@ from mist_bundle.dataset.integrity import check_headers, check_label_values, che
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.numerics import triples
 from mist_bundle.runtime.numerics.crop import Box, box_slices, box_volume_reduction, foreground_box
 from mist_bundle.runtime.numerics.digest import scan_digest
 from mist_bundle.runtime.numerics.grid import axis_letters, orientation_to, spacing_of
@@ -139,12 +140,12 @@ class CaseStats:
         start, stop = content["crop_box"]
         return cls(
             id=content["id"],
-            shape=_triple(content["shape"]),
-            spacing_mm=_triple(content["spacing_mm"]),
+            shape=triples.triple(content["shape"]),
+            spacing_mm=triples.spacing(content["spacing_mm"]),
             orientation=content["orientation"],
             oblique_degrees=content["oblique_degrees"],
-            crop_box=(_triple(start), _triple(stop)),
-            cropped_shape=_triple(content["cropped_shape"]),
+            crop_box=(triples.triple(start), triples.triple(stop)),
+            cropped_shape=triples.triple(content["cropped_shape"]),
             crop_reduction=content["crop_reduction"],
             channels=channels,
             # JSON keys are text
@@ -270,7 +271,7 @@ def _intensities(volume: Volume) -> NDArray[np.float32]:
 def _foreground_box(image: NDArray[np.float32]) -> Box:
     # NIfTI lays out x fastest; the transposed view is contiguous for numpy, which saves copies of the whole image
     start, stop = foreground_box(image.T)
-    return _triple(start[::-1]), _triple(stop[::-1])
+    return triples.triple(start[::-1]), triples.triple(stop[::-1])
 
 
 def _channel_stats(image: NDArray[np.float32], foreground: NDArray[np.bool_], box: Box, max_bins: int) -> ChannelStats:
@@ -318,12 +319,12 @@ def _assemble(
         warnings.append(f"{image.name} is a single slice {image.shape}; 3D networks learn little from it.")
     return CaseStats(
         id=case.id,
-        shape=_triple([image.shape[axis] for axis in permutation]),
-        spacing_mm=_triple([float(spacing[axis]) for axis in permutation]),
+        shape=triples.triple([image.shape[axis] for axis in permutation]),
+        spacing_mm=triples.spacing([float(spacing[axis]) for axis in permutation]),
         orientation=axis_letters(image.affine),
         oblique_degrees=_oblique_degrees(image.affine),
         crop_box=box,
-        cropped_shape=_triple([sides[axis] for axis in permutation]),
+        cropped_shape=triples.triple([sides[axis] for axis in permutation]),
         crop_reduction=box_volume_reduction(box, image.shape),
         channels=channels,
         label_voxels={value: label.counts.get(value, 0) for value in spec.labels},
@@ -335,8 +336,3 @@ def _assemble(
 def _oblique_degrees(affine: NDArray[np.float64]) -> float:
     cosines = np.abs(affine[:3, :3] / spacing_of(affine)).max(axis=0)
     return float(np.degrees(np.arccos(np.clip(cosines.min(), 0.0, 1.0))))
-
-
-def _triple(values: Sequence[Any]) -> tuple[Any, Any, Any]:
-    x, y, z = values
-    return x, y, z

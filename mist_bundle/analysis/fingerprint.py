@@ -28,6 +28,7 @@ from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.parallel import map_cases
+from mist_bundle.runtime.numerics import triples
 
 _FORMAT = 1  # of the JSON
 
@@ -57,7 +58,7 @@ class Fingerprint:
     @property
     def median_spacing_mm(self) -> tuple[float, float, float]:
         """Median voxel size along L, P, S."""
-        return _triple(np.median([case.spacing_mm for case in self.cases], axis=0).tolist())
+        return triples.spacing(np.median([case.spacing_mm for case in self.cases], axis=0).tolist())
 
     @property
     def mean_crop_reduction(self) -> float:
@@ -220,8 +221,3 @@ def _gather(spec: DatasetSpec, measured: Sequence[CaseStats], left_out: Sequence
 
 def _case_id(case: Case) -> str:
     return case.id
-
-
-def _triple(values: Sequence[float]) -> tuple[float, float, float]:
-    x, y, z = values
-    return x, y, z

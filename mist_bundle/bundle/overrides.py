@@ -6,7 +6,6 @@ named. MONAI also looks for its own syntax inside of every text: a folder `run #
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from mist_bundle.bundle.folder import read_config
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.numerics.patch_fit import patch_problem
 from mist_bundle.runtime.settings import SETTINGS, is_expression, setting_problem
-from mist_bundle.runtime.values import Text
+from mist_bundle.runtime.values import Text, nearest
 
 
 def load_configs(paths: Sequence[Path]) -> dict[str, Any]:
@@ -58,8 +57,8 @@ def checked_overrides(config: Mapping[str, Any], overrides: Mapping[str, Any]) -
 def _unknown(config: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Problem]:
     for name in given:
         if not has_id(config, name):
-            close = difflib.get_close_matches(_joined(name), list(_ids(config)), n=3, cutoff=0.6)
-            hint = f"Did you mean --{', --'.join(close)}?" if close else f"Known: --{', --'.join(sorted(config))}."
+            close = nearest(_joined(name), _ids(config), cutoff=0.6)
+            hint = f"Did you mean --{close}?" if close else f"Known: --{', --'.join(sorted(config))}."
             yield Problem(f"--{name}", f"is not in this bundle's configuration. {hint}")
 
 

@@ -8,7 +8,6 @@ that the bundle runs where the file is not. Nothing is executed here: the source
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib.machinery
 import importlib.util
 import re
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.values import nearest
 
 USER_FOLDER = "user"
 DIVISOR = "patch_divisor"
@@ -113,8 +113,8 @@ def _checked(origin: Path, name: str, option: str, *, target: str, files: tuple[
     if origin in trees:
         names = sorted(_top_level_names(trees[origin]))
         if name not in names:
-            close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f"Did you mean {close[0]!r}? " if close else ""
+            close = nearest(name, names)
+            hint = f"Did you mean {close!r}? " if close else ""
             message = f"names {name or 'nothing'!r} in {origin}, which defines {', '.join(names) or 'nothing'}. {hint}"
             problems.append(Problem(option, message.rstrip()))
         else:

@@ -7,7 +7,6 @@ the bundle under that name.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,14 +43,6 @@ class Choice:
     patch_voxels: int = 0
     takes: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
-
-
-def nearest(name: str, names: object) -> str:
-    """A sentence that helps after a misspelt name: the nearest one, and all there are."""
-    known = sorted(str(known) for known in names)  # type: ignore[attr-defined]
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{hint}Known: {', '.join(known)}."
 
 
 def is_user_code(name: str) -> bool:

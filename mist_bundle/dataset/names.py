@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
 from mist_bundle.runtime.reading.formats import ENDINGS
+from mist_bundle.runtime.values import nearest
 
 IMAGE_SUFFIXES = ENDINGS
 READABLE = ", ".join(IMAGE_SUFFIXES)  # for messages
@@ -19,9 +19,8 @@ SUMMARY_ROWS = ("mean", "std", "median", "25th percentile", "75th percentile")
 
 def nearest_hint(word: str, known: Iterable[str]) -> str:
     """`Did you mean "x"?` for the known word that looks most like `word`, or "" when none does."""
-    by_lower = {name.lower().replace("_", "-"): name for name in known}
-    found = difflib.get_close_matches(word.lower().replace("_", "-"), list(by_lower), n=1, cutoff=0.6)
-    return f'Did you mean "{by_lower[found[0]]}"?' if found else ""
+    found = nearest(word, known, cutoff=0.6)
+    return f'Did you mean "{found}"?' if found else ""
 
 
 def file_name_problem(name: str) -> str:

@@ -17,9 +17,9 @@ from mist_bundle.artifacts import MODEL_PT
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.manifest import write_manifest
 from mist_bundle.bundle.worker import run_worker
-from mist_bundle.catalog.choice import nearest
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import adopt_file, read_json, write_json
+from mist_bundle.runtime.values import did_you_mean
 from mist_bundle.trust.intact import pass_audit
 
 REPORT_JSON = "export.json"
@@ -131,7 +131,7 @@ def export_bundle(
 def _check(bundle: Path, names: Sequence[str], folder: Path, *, overwrite: bool) -> None:
     menu = [*FORMATS, "all"]
     problems = [
-        Problem("--format", f"there is no format called {name!r}. {nearest(name, menu)}")
+        Problem("--format", f"there is no format called {name!r}. {did_you_mean(name, menu)}")
         for name in names
         if name not in FORMATS
     ]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import affine_transform
 
+from ..numerics.triples import triple
 from .volumes import Triple
 
 Matrix = NDArray[np.float64]
@@ -91,18 +92,13 @@ def place(linear: Matrix, patch_size: Triple, shape: Triple, anchor: Triple | No
     stop = np.ceil(centre + reach).astype(int) + MARGIN + 1
     offset = centre - start - linear @ middle
     rows = np.column_stack([linear, offset]).tolist()
-    return Box(_triple(start), _triple(stop - start), tuple(tuple(row) for row in rows))
+    return Box(triple(start), triple(stop - start), tuple(tuple(row) for row in rows))
 
 
 def _holds(linear: Matrix, patch_size: Triple, centre: Matrix, voxel: Triple) -> bool:
     middle = (np.asarray(patch_size) - 1) / 2
     place_in_patch = np.linalg.solve(linear, np.asarray(voxel) - centre) + middle
     return bool(np.all(place_in_patch >= 0) and np.all(place_in_patch <= np.asarray(patch_size) - 1))
-
-
-def _triple(values: Any) -> Triple:
-    x, y, z = values
-    return int(x), int(y), int(z)
 
 
 def warp(array: NDArray[Any], box_map: Map, patch_size: Sequence[int], order: int) -> NDArray[Any]:

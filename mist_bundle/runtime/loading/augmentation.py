@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
 from typing import Any
+
+from ..values import nearest
 
 SPATIAL_AXES = (0, 1, 2)
 
@@ -101,8 +102,8 @@ class Augmentation:
 
 
 def _unknown(key: str, known: list[str]) -> str:
-    nearest = get_close_matches(str(key), known, n=1, cutoff=0.5)
-    hint = f"did you mean '{nearest[0]}'?" if nearest else f"known: {', '.join(known)}."
+    close = nearest(str(key), known)
+    hint = f"did you mean '{close}'?" if close else f"known: {', '.join(known)}."
     return f"'{key}' is not a setting, {hint}"
 
 

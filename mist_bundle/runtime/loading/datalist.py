@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from ..values import did_you_mean
 
 _CHOICES: dict[str, Callable[[Mapping[str, Any], int], bool]] = {
     "training": lambda case, fold: case["fold"] != fold and fold not in case.get("validates", ()),
@@ -40,8 +41,7 @@ def load_items(
         ValueError: the split is unknown, or the list has no such fold.
     """
     if split not in SPLITS:
-        nearest = get_close_matches(str(split), SPLITS, n=1, cutoff=0.0)
-        message = f"split {split!r} is unknown, did you mean '{nearest[0]}'? Known: {', '.join(SPLITS)}."
+        message = f"split {split!r} is unknown. {did_you_mean(str(split), SPLITS)}"
         raise ValueError(message)
     content: dict[str, Any] = json.loads(Path(datalist_path).read_text(encoding="utf-8"))
     root = Path(dataset_dir).absolute()

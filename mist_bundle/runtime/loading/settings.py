@@ -6,9 +6,9 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
+from ..values import did_you_mean
 from .augmentation import Augmentation
 from .volumes import Triple
 
@@ -68,8 +68,7 @@ class PatchSettings:
         known = [setting.name for setting in dataclasses.fields(cls)]
         for key in config:
             if key not in known:
-                nearest = get_close_matches(key, known, n=1, cutoff=0.0)
-                raise ValueError(f"patch loader: '{key}' is not a setting, did you mean '{nearest[0]}'?")
+                raise ValueError(f"patch loader: '{key}' is not a setting. {did_you_mean(key, known)}")
         values = dict(config)
         values["patch_size"] = tuple(config["patch_size"])
         values["augmentation"] = Augmentation.from_config(config.get("augmentation"))

@@ -6,10 +6,11 @@ The functions stand in overlap.py, surface.py and lesions.py; a new metric is a 
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from ..values import nearest
 
 HIGHER, LOWER = "higher", "lower"
 COUNTS, DISTANCES, LESIONS = "counts", "distances", "lesions"
@@ -208,7 +209,7 @@ def unknown_metrics(names: Sequence[str]) -> list[str]:
     findings = []
     for name in names:
         if metric_name(name) not in METRICS:
-            near = difflib.get_close_matches(name, [*METRICS, *ALIASES], n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            near = nearest(name, [*METRICS, *ALIASES], cutoff=0.6)
+            hint = f" Did you mean {near!r}?" if near else ""
             findings.append(f"{name!r} is no metric; known: {', '.join(METRICS)}.{hint}")
     return findings

@@ -39,7 +39,7 @@ def test_settings_out_of_bounds_are_named_all_at_once() -> None:
         assert text in str(error.value)
     with pytest.raises(ValueError, match="augmentation: 'flips'"):
         PatchSettings.from_config({"patch_size": [4, 4, 4], "augmentation": {"flips": True}})
-    with pytest.raises(ValueError, match="'bach_size' is not a setting, did you mean 'batch_size'"):
+    with pytest.raises(ValueError, match=r"'bach_size' is not a setting\. Did you mean 'batch_size'"):
         PatchSettings.from_config({"patch_size": [4, 4, 4], "bach_size": 3})
 
 
