@@ -143,6 +143,8 @@ def reason_of(error: BaseException) -> str | None:
         place = f"{root.filename}: " if isinstance(root.filename, str) else ""
         advice = _ADVICE.get(root.errno, "")
         return f"{place}{root.strerror}.{advice}"
+    if isinstance(root, OSError) and "requested and" in text:  # how numpy says that a file was cut short
+        return f"a file could not be written to its end ({text}). The disk may be full: make room and go on."
     if _is_told(root):
         return str(root).strip() or type(root).__name__
     return None

@@ -69,8 +69,8 @@ def test_training_goes_on_after_a_signal_to_the_same_bundle(
         assert "Traceback" not in said
         (line,) = [line for line in said.splitlines() if line.startswith("Interrupted by")]
         assert f"Interrupted by {number.name}. Fold 0: epoch " in line
-        assert f"Go on with: python -m mist_bundle train {own_bundle} --fold 0 --resume" in line
-        words = line.partition("mist_bundle ")[2].split()
+        assert f"Go on with: mist-bundle train {own_bundle} --fold 0 --resume" in line
+        words = line.partition("mist-bundle ")[2].split()
     _until_free(own_bundle)
     said = _finish(words if number != signal.SIGKILL else [*words, "--resume"])
     assert "Going on after epoch" in said

@@ -37,6 +37,10 @@ def write_whole(
         if ready is not None:
             ready(Path(temporary))
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is None:  # a full disk is told without the file that did not fit
+            error.filename = str(path)
+        raise
     finally:
         Path(temporary).unlink(missing_ok=True)
 

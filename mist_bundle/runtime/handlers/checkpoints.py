@@ -22,7 +22,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -442,4 +442,35 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 def save_whole(value: Any, path: Path) -> None:
     """torch.save to a temporary file in the same folder, flushed, then renamed."""
-    write_whole(path, lambda stream: torch.save(value, stream))
+    write_whole(path, lambda stream: _save(value, stream))
+
+
+def _save(value: Any, stream: IO[bytes]) -> None:
+    """torch.save, whose own error about a file that could not be written hides why."""
+    watched = _Watched(stream)
+    try:
+        torch.save(value, watched)  # type: ignore[arg-type]
+    except RuntimeError:
+        if watched.error is not None:
+            raise watched.error from None
+        raise
+
+
+class _Watched:
+    """A stream that remembers why it could not be written to."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write, as the stream does."""
+        try:
+            return self._stream.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        """Flush, as the stream does."""
+        self._stream.flush()

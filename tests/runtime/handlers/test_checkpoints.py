@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -368,3 +369,25 @@ def test_what_was_chosen_for_former_weights_is_taken_back(bundle: Path, caplog: 
     Training(bundle, epochs=1).run()
     assert json.loads((bundle / "configs/postprocessing.json").read_text())["strategy"] == []
     assert "The post-processing was chosen for other weights" in caplog.text
+
+
+FULL = """
+import resource, signal, sys, torch
+from pathlib import Path
+from mist_bundle.runtime.handlers.checkpoints import save_whole
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+try:
+    save_whole({"weights": torch.zeros(100_000)}, Path(sys.argv[1]))
+except OSError as error:
+    print(error.errno, error.filename)
+"""
+
+
+def test_a_full_disk_is_what_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    path.write_bytes(b"the state before")
+    done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [str(errno.EFBIG), str(path)], done.stderr[-1000:]
+    assert path.read_bytes() == b"the state before"
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
