@@ -39,7 +39,7 @@ def check_settings(bundle_root: str) -> None:
         bundle_root: the bundle's folder, whose configuration files tell which ids it has.
 
     Raises:
-        ValueError: naming everything that is wrong.
+        ValueError: naming everything that is wrong; under the command `python -m monai.bundle`, SystemExit.
     """
     config = running_configuration()
     if config is None:  # called by hand
@@ -51,7 +51,9 @@ def check_settings(bundle_root: str) -> None:
         *_missing_device(config.get("device")),
     ]
     if findings:
-        raise ValueError(f"The settings of this run are refused; nothing was changed. {' '.join(findings)}")
+        message = f"The settings of this run are refused; nothing was changed. {' '.join(findings)}"
+        # MONAI wraps a ValueError in two tracebacks; whoever typed a command is told the sentence alone
+        raise SystemExit(message) if _is_command() else ValueError(message)
 
 
 def running_configuration() -> Mapping[str, Any] | None:
@@ -69,12 +71,17 @@ def running_configuration() -> Mapping[str, Any] | None:
     return None
 
 
+def _is_command() -> bool:
+    """Whether this is `python -m monai.bundle`, also under torchrun, rather than a program that calls MONAI."""
+    return Path(sys.argv[0]).parts[-3:] == ("monai", "bundle", "__main__.py")
+
+
 def _ids_of_files(bundle_root: Path) -> Iterator[str]:
     """The top-level ids of all configuration files in the bundle."""
     for path in sorted((bundle_root / "configs").iterdir()):
         if path.suffix in (".json", ".yaml", ".yml"):
             content = ConfigParser.load_config_file(str(path))
-            yield from (re.split(r"#|::", str(key))[0] for key in content if isinstance(content, Mapping))
+            yield from (re.split(r"#|::", str(key))[0] for key in content)
 
 
 def _referenced(value: Any) -> Iterator[str]:
