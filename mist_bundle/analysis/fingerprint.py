@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mist_bundle.analysis.case_stats import CaseStats, measure_case
 from mist_bundle.analysis.details import CaseDetails, measure_details
 from mist_bundle.analysis.histogram import Histogram, add_moments
@@ -28,7 +26,6 @@ from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.parallel import map_cases
-from mist_bundle.runtime.numerics import triples
 
 _FORMAT = 1  # of the JSON
 
@@ -54,21 +51,6 @@ class Fingerprint:
     def num_channels(self) -> int:
         """Number of image channels."""
         return len(self.cases[0].channels)
-
-    @property
-    def median_spacing_mm(self) -> tuple[float, float, float]:
-        """Median voxel size along L, P, S."""
-        return triples.spacing(np.median([case.spacing_mm for case in self.cases], axis=0).tolist())
-
-    @property
-    def mean_crop_reduction(self) -> float:
-        """Mean share of the voxels that cropping to the foreground takes away."""
-        return float(np.mean([case.crop_reduction for case in self.cases]))
-
-    def mean_nonzero_fraction(self, *, cropped: bool = False) -> tuple[float, ...]:
-        """Mean share of voxels that are not 0, for each channel, of whole images or inside their crop boxes."""
-        shares = [case.nonzero_fraction_cropped if cropped else case.nonzero_fraction for case in self.cases]
-        return tuple(float(share) for share in np.mean(shares, axis=0))
 
     @property
     def class_voxels(self) -> dict[int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..values import nearest
@@ -95,10 +95,6 @@ class Augmentation:
     def moves_voxels(self) -> bool:
         """Whether rotation, scaling or zoom may be drawn: they would falsify distance maps."""
         return self.enabled and max(self.zoom_probability, self.rotation_probability, self.scaling_probability) > 0
-
-    def to_config(self) -> dict[str, Any]:
-        """The complete dictionary as it may stand in a JSON file."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
 def _unknown(key: str, known: list[str]) -> str:
