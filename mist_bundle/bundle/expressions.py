@@ -185,6 +185,9 @@ NO_CHECKPOINT = _expression("not os.path.exists(@ckpt_path)", "*#_disabled_")
 NO_VALIDATION_CASES = _expression("not @validate#dataset#data", "*#_disabled_")
 NO_POSTPROCESSING = _expression(_is_off("postprocess"), "*#_disabled_")
 NO_PROBABILITIES = _expression(_is_off("save_probabilities"), "*#_disabled_")
+_NO_SCORES = f"{_is_off('save_probabilities')} and {_is_off('save_uncertainty')}"
+NO_SCORES = _expression(_NO_SCORES, "*#_disabled_")
+WANTS_SCORES = _expression(f"not ({_NO_SCORES})", "*#keep_scores")
 NO_UNCERTAINTY = _expression(_is_off("save_uncertainty"), "*#_disabled_")
 
 # --- what is run --------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ def evaluate_config(plan: Plan) -> Config:
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
         "save_probabilities": False,
         "save_uncertainty": False,
+        "memory": parts.MEMORY_GB,
         # in the work folder: what was made from other weights is made again
         "overwrite": True,
         "predictions": parts.predictions(weight_files=["@ckpt_path"]),
@@ -45,7 +46,7 @@ def evaluate_config(plan: Plan) -> Config:
         "validate#evaluator#iteration_update": "@case_by_case",
         "validate#inferer": script(
             "inferers.autocast.AutocastInferer",
-            inferer=parts.ensemble(plan, flip_axes="@test_time_flip_axes", uncertainty="@save_uncertainty"),
+            inferer=parts.segment(plan, flip_axes="@test_time_flip_axes", uncertainty="@save_uncertainty"),
             enabled="@amp",
         ),
         "validate#postprocessing": {

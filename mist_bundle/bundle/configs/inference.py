@@ -41,7 +41,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
 
 
 def _inferer(plan: Plan, **arguments: Any) -> Config:
-    members = parts.ensemble(plan, flip_axes="@test_time_flip_axes", **arguments)
+    members = parts.segment(plan, flip_axes="@test_time_flip_axes", **arguments)
     return script("inferers.autocast.AutocastInferer", inferer=members, enabled="@amp")
 
 
@@ -63,6 +63,7 @@ def _settings(plan: Plan) -> Config:
         "save_probabilities": False,
         "save_uncertainty": False,
         "overwrite": False,
+        "memory": parts.MEMORY_GB,
         "postprocess": True,
         "postprocessing_path": expressions.POSTPROCESSING,
         "seed": plan.seed,

@@ -15,6 +15,7 @@ from mist_bundle.planning.plan import Plan
 
 Config = dict[str, Any]
 
+MEMORY_GB = 1.0  # of the windows' sums while a case is predicted; what is left of them waits on the disk
 RUN_FOLD_CASE_BY_CASE = [
     expressions.BEGIN_FOLD_PREDICTIONS,
     expressions.RUN_FOLD_EVALUATOR,
@@ -265,13 +266,32 @@ def ensemble(plan: Plan, **arguments: Any) -> Config:
         "inferers.ensemble.EnsembleInferer",
         inferer=sliding_window(plan),
         patch_divisor="@patch_divisor",
+        cells_gb="@memory",
         **arguments,
         **activation,
     )
 
 
+def segment(plan: Plan, **arguments: Any) -> Config:
+    """The inferer of label maps in the grid of each file: an ensemble (its arguments), restored as it comes."""
+    return script(
+        "inferers.segment.SegmentInferer",
+        ensemble=ensemble(plan, **arguments),
+        **_restored_labels(plan),
+        keep_scores=expressions.WANTS_SCORES,
+    )
+
+
+def _restored_labels(plan: Plan) -> Config:
+    if plan.regions.value:
+        return {"labels": list(plan.region_labels), "region_order": list(plan.region_order)}
+    return {"labels": list(plan.labels)}
+
+
 def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
-    """From class probabilities on the prepared grid to a label map in the file of the user's own grid.
+    """From what the inferer gives to a label map in the file of the user's own grid.
+
+    That is the label map already, or scores on the prepared grid where maps of them are to be saved.
 
     Args:
         plan: what was decided.
@@ -287,17 +307,16 @@ def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
             **_transform("uncertainty.RestoreUncertaintyd", keys="pred", num_classes=len(plan.output_names)),
             "_disabled_": expressions.NO_UNCERTAINTY,
         },
-        _transform(
-            "restore.RestoreSegmentationd",
-            keys="pred",
-            reference_key="image",
-            **(
-                {"labels": list(plan.region_labels), "region_order": list(plan.region_order)}
-                if plan.regions.value
-                else {"labels": list(plan.labels)}
+        {
+            **_transform(
+                "restore.RestoreSegmentationd",
+                keys="pred",
+                reference_key="image",
+                **_restored_labels(plan),
+                probabilities_key=expressions.PROBABILITIES_KEY,
             ),
-            probabilities_key=expressions.PROBABILITIES_KEY,
-        ),
+            "_disabled_": expressions.NO_SCORES,
+        },
         *([steps] if postprocess else []),
         *(_save_uncertainty(name) for name in ("entropy", "disagreement")),
         {

@@ -95,7 +95,7 @@ class AutocastInferer:
 def _as_float(output: Any) -> Any:
     """The same, every tensor in float32: networks in training return several outputs, or outputs and a penalty."""
     if isinstance(output, torch.Tensor):
-        return output.float()
+        return output.float() if output.is_floating_point() else output
     if isinstance(output, Mapping):
         return {name: _as_float(value) for name, value in output.items()}
     return [_as_float(value) for value in output]

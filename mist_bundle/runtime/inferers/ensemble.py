@@ -1,7 +1,8 @@
-"""Sliding-window prediction averaged over test-time flips and over the checkpoints of a cross-validation.
+"""Sliding-window prediction averaged over test-time flips and over the checkpoints of a cross-validation, as a stream.
 
-Only a running sum of probabilities and one prediction are in memory, whatever the number of flips and folds; where the
-device has no room even for those, stitching moves to host memory. The same pass can tell how sure the average is.
+Windows come in order along the longest axis. In each of them all folds and flips are averaged; the windows' scores are
+blended in cells (see windows.py), and a cell is given out as soon as no later window reaches it. So memory grows with
+the cross-section of the image at most, and `cells_gb` bounds even that: what is left waits on the disk.
 """
 
 from __future__ import annotations
@@ -10,27 +11,36 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from monai.data import MetaTensor
+from monai.data.utils import compute_importance_map
 from monai.inferers import SlidingWindowInferer
 from monai.utils import ensure_tuple_rep
 
 from ..numerics.patch_fit import patch_problem
 from ..values import truth
+from .cells import CellStore
+from .windows import Index, Windows
 
 logger = logging.getLogger(__name__)
 
+_SMALLEST_PROBABILITY = 1e-30
+Box = tuple[slice, slice, slice]
+
 
 class EnsembleInferer:
-    """Mean of the class probabilities over flips and checkpoints.
+    """Class probabilities, averaged over flips and checkpoints in each window and blended between windows.
+
+    What is blended is the logarithm of a window's mean probabilities: for a single network without flips that is its
+    logits, as MONAI's sliding window blends them, and where no windows overlap it is the plain mean of the members.
 
     Args:
-        inferer: the sliding window.
+        inferer: the sliding window: its size, batch size, overlap and blending.
         flip_axes: spatial axes (0, 1, 2) whose combinations of flips are averaged; none for no test-time augmentation.
-        checkpoints: files of state dicts. With two or more, each is loaded into the network in turn; with fewer, the
-            network is used as it is.
+        checkpoints: files of state dicts. With two or more, all are loaded at once and take turns in the network; with
+            fewer, the network is used as it is.
         patch_divisor: what the windows' axes must be multiples of.
         activation: "softmax" for classes that exclude each other, "sigmoid" for regions that may overlap.
         uncertainty: append two channels, both between 0 and 1. The first is the predictive entropy, that of the mean
@@ -38,6 +48,7 @@ class EnsembleInferer:
             the mean less mean of the entropies, which is the mutual information of class and member (Depeweg et al.,
             ICML 2018). Both are divided by the logarithm of the number of classes; of regions that may overlap they
             are the mean over the regions.
+        cells_gb: memory for what is not complete yet.
 
     Raises:
         ValueError: the network cannot take windows of the inferer's size.
@@ -51,17 +62,21 @@ class EnsembleInferer:
         patch_divisor: Sequence[int] = (1, 1, 1),
         activation: str = "softmax",
         uncertainty: bool = False,
+        cells_gb: float = 1.0,
     ) -> None:
         problem = patch_problem(ensure_tuple_rep(inferer.roi_size, 3), patch_divisor)
         if problem:
             raise ValueError(f"patch_size {problem}")
         if activation not in ("softmax", "sigmoid"):
             raise ValueError(f"activation is {activation!r}; expected softmax or sigmoid.")
+        if float(cells_gb) < 0:
+            raise ValueError(f"cells_gb is {cells_gb}; expected 0 or more.")
         self.activation = activation
         self.inferer = inferer
         self.flip_axes = tuple(flip_axes)
         self.checkpoints = tuple(checkpoints)
         self.uncertainty = truth(uncertainty)
+        self.cells_gb = float(cells_gb)
         self._states: dict[str, dict[str, torch.Tensor]] = {}
 
     @torch.no_grad()
@@ -70,37 +85,156 @@ class EnsembleInferer:
 
         With `uncertainty`, (B, C + 2, X, Y, Z): the probabilities, entropy, disagreement.
         """
-        image = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
+        images = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
+        wholes = []
+        for image in images:
+            whole: torch.Tensor | None = None
+            for box, cell in self.stream(image, network):
+                if whole is None:
+                    whole = torch.empty((len(cell), *image.shape[1:]), dtype=cell.dtype, device=cell.device)
+                whole[(slice(None), *box)] = cell
+            if whole is None:  # pragma: no cover - every image has a cell
+                raise RuntimeError("nothing was predicted")
+            wholes.append(whole)
+        return torch.stack(wholes)
+
+    def windows(self, shape: Sequence[int]) -> Windows:
+        """The windows over an image of (X, Y, Z) voxels."""
+        return Windows(shape, ensure_tuple_rep(self.inferer.roi_size, 3), self.inferer.overlap)
+
+    @torch.no_grad()
+    def stream(self, image: torch.Tensor, network: Callable[..., Any]) -> Iterator[tuple[Box, torch.Tensor]]:
+        """Give the cells of an image (channels, X, Y, Z) in order, each once.
+
+        Yields:
+            Where it lies and its channels (C or C + 2, x, y, z), on the device of the windows or the inferer's own.
+        """
+        for _, box, cell in self.cells(image, network):
+            yield box, cell
+
+    @torch.no_grad()
+    def cells(self, image: torch.Tensor, network: Callable[..., Any]) -> Iterator[tuple[Index, Box, torch.Tensor]]:
+        """The same with the number of each cell along the axes."""
+        windows = self.windows(image.shape[1:])
+        weights = self._weights(image.device)
+        store = CellStore(self.cells_gb * 1e9)
+        try:
+            for batch in _batches(windows, self.inferer.sw_batch_size):
+                starts = [windows.start(window) for window in batch]
+                patches = torch.stack([_patch(image, start, weights.shape) for start in starts])
+                scores = self._within_memory(patches, network)
+                for window, start, score in zip(batch, starts, scores, strict=True):
+                    self._add(windows, store, window, start, score, weights)
+                    for cell in windows.completed(window):
+                        sums = store.take(cell)
+                        if sums is None:  # pragma: no cover - its last window has just reached it
+                            raise RuntimeError("a cell was completed that no window reached")
+                        yield cell, windows.box(cell), self._finish(sums)
+        finally:
+            store.close()
+
+    def _weights(self, device: torch.device) -> torch.Tensor:
+        size = ensure_tuple_rep(self.inferer.roi_size, 3)
+        weights = compute_importance_map(
+            size, mode=self.inferer.mode, sigma_scale=self.inferer.sigma_scale, device=device, dtype=torch.float32
+        )
+        return weights.reshape(size)
+
+    def _add(
+        self,
+        windows: Windows,
+        store: CellStore,
+        window: Index,
+        start: Index,
+        score: torch.Tensor,
+        weights: torch.Tensor,
+    ) -> None:
+        """Add a window to the sums of its cells, whose last channel counts the weights."""
+        for cell in windows.reached(window):
+            inside = tuple(
+                slice(part.start - first, part.stop - first)
+                for part, first in zip(windows.box(cell), start, strict=True)
+            )
+            weight = weights[inside]
+            part = torch.cat([score[(slice(None), *inside)] * weight, weight[None]])
+            sums = store.take(cell)
+            store.put(cell, part if sums is None else sums.to(part.device).add_(part))
+
+    def _finish(self, sums: torch.Tensor) -> torch.Tensor:
+        blended = sums[:-1].div_(sums[-1:])
+        if not self.uncertainty:
+            return self._activate(blended[None])[0]
+        probabilities = self._activate(blended[None, :-1])
+        of_mean = self._entropy(probabilities)
+        # rounding can take the difference below zero by the last digit; a single member does not disagree
+        apart = (of_mean - blended[None, -1:]).clamp_(min=0) if self._num_members > 1 else torch.zeros_like(of_mean)
+        return torch.cat([probabilities, of_mean, apart], dim=1)[0]
+
+    def _within_memory(self, patches: torch.Tensor, network: Any) -> torch.Tensor:
+        try:
+            return self._scores(patches, network)
+        except torch.OutOfMemoryError:
+            if len(patches) == 1:
+                raise
+        logger.warning("The device has no room for %d windows at a time: one by one from now on.", len(patches))
+        self.inferer.sw_batch_size = 1
+        if patches.is_cuda:
+            torch.cuda.empty_cache()
+        return torch.cat([self._scores(patch[None], network) for patch in patches])
+
+    @property
+    def _num_members(self) -> int:
+        folds = len(self.checkpoints) if len(self.checkpoints) > 1 else 1
+        return folds * len(flip_combinations(self.flip_axes))
+
+    def _scores(self, patches: torch.Tensor, network: Any) -> torch.Tensor:
+        """What is blended of a batch of windows: logits of the mean member, and with `uncertainty` the mean entropy."""
+        if self._num_members == 1 and not self.uncertainty:
+            return self._place(_predict(network, patches))
         total: torch.Tensor | None = None
         entropies: torch.Tensor | None = None
-        count = 0
         for member in self._members(network):
             for axes in flip_combinations(self.flip_axes):
-                probabilities = self._activate(self._stitch(_flip(image, axes), member))
+                logits = _predict(member, _flip(patches, axes))
+                if self._num_members == 1:
+                    entropy_of_one = self._entropy(self._activate(logits.clone()))
+                    return self._place(torch.cat([logits, entropy_of_one], dim=1))
+                probabilities = self._activate(logits)
                 if self.uncertainty:
                     entropies = _add(entropies, self._entropy(probabilities), axes)
                 total = _add(total, probabilities, axes)
-                del probabilities
-                count += 1
         if total is None:  # pragma: no cover - there is always the network and the unflipped image
             raise RuntimeError("nothing was predicted")
-        total.div_(count)
-        if entropies is None:
-            return total
-        of_mean = self._entropy(total)
-        # rounding can take the difference below zero by the last digit
-        disagreement = (of_mean - entropies.to(of_mean.device).div_(count)).clamp_(min=0)
-        return torch.cat([total, of_mean, disagreement], dim=1)
+        scores = self._logits(total.div_(self._num_members))
+        if entropies is not None:
+            scores = torch.cat([scores, entropies.div_(self._num_members)], dim=1)
+        return self._place(scores)
+
+    def _logits(self, probabilities: torch.Tensor) -> torch.Tensor:
+        if self.activation == "softmax":
+            return probabilities.clamp_(min=_SMALLEST_PROBABILITY).log_()
+        return probabilities.clamp_(min=_SMALLEST_PROBABILITY, max=1 - torch.finfo(torch.float32).eps / 2).logit_()
+
+    def _place(self, scores: torch.Tensor) -> torch.Tensor:
+        """On the device where windows are blended."""
+        if self.inferer.device is not None:
+            return scores.to(self.inferer.device)
+        if scores.is_cuda and scores.numel() * scores.element_size() > torch.cuda.mem_get_info()[0] / 8:
+            return scores.cpu()
+        return scores
 
     def _members(self, network: Any) -> Iterator[Any]:
         if len(self.checkpoints) < 2:
             yield network
             return
+        inner = _plain(network)
+        device = next(inner.parameters()).device
         for path in self.checkpoints:
             if path not in self._states:
-                # mapped from the file: the system keeps in memory what it has room for
-                self._states[path] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            _plain(network).load_state_dict(self._states[path])
+                # on the device once for all: each window asks for every fold; on a CPU mapped from the file
+                loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+                self._states[path] = {name: value.to(device) for name, value in loaded.items()}
+            inner.load_state_dict(self._states[path])
             yield network
 
     def _activate(self, logits: torch.Tensor) -> torch.Tensor:
@@ -109,19 +243,27 @@ class EnsembleInferer:
     def _entropy(self, probabilities: torch.Tensor) -> torch.Tensor:
         return entropy(probabilities) if self.activation == "softmax" else region_entropy(probabilities)
 
-    def _stitch(self, inputs: torch.Tensor, network: Any) -> torch.Tensor:
-        try:
-            return self._window(inputs, network)
-        except torch.OutOfMemoryError:
-            if self.inferer.device is not None and torch.device(self.inferer.device).type == "cpu":
-                raise
-            logger.warning("The device has no room for the whole prediction: stitching in host memory from now on.")
-            torch.cuda.empty_cache()
-            self.inferer.device = torch.device("cpu")
-            return self._window(inputs, network)
 
-    def _window(self, inputs: torch.Tensor, network: Any) -> torch.Tensor:
-        return cast("torch.Tensor", self.inferer(inputs, network))
+def _batches(windows: Windows, size: int) -> Iterator[list[Index]]:
+    waiting = iter(windows)
+    while batch := list(itertools.islice(waiting, size)):
+        yield batch
+
+
+def _patch(image: torch.Tensor, start: Index, size: Sequence[int]) -> torch.Tensor:
+    """A window of an image (channels, X, Y, Z), 0 where it reaches beyond."""
+    inside = []
+    padding: list[int] = []
+    for first, length, available in zip(start, size, image.shape[1:], strict=True):
+        inside.append(slice(max(first, 0), min(first + length, available)))
+        padding = [max(-first, 0), max(first + length - available, 0), *padding]  # last axis first
+    patch = image[(slice(None), *inside)]
+    return torch.nn.functional.pad(patch, padding) if any(padding) else patch
+
+
+def _predict(network: Any, patches: torch.Tensor) -> torch.Tensor:
+    output = network(patches)
+    return (output.as_tensor() if isinstance(output, MetaTensor) else output).float()
 
 
 def _plain(network: Any) -> Any:
@@ -168,7 +310,6 @@ def _add(total: torch.Tensor | None, volume: torch.Tensor, axes: Sequence[int]) 
     """Add a volume, flipped back, to the running sum; a channel at a time, since a flip is a copy."""
     if total is None:
         return _flip(volume, axes)
-    total = total.to(volume.device)
     for channel in range(volume.shape[1]):
         total[:, channel : channel + 1].add_(_flip(volume[:, channel : channel + 1], axes))
     return total

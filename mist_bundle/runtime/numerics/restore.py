@@ -55,14 +55,28 @@ def restore_label_from_scores(
         raise ValueError(msg)
     shape = as_shape(reference_shape)
     box = as_box(crop_box, shape)
-    axes, operators = _restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
+    axes, operators = restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
     turned = np.asarray(scores).transpose(0, *(1 + axis for axis in axes))
     result = np.full(shape, labels[0], dtype=label_dtype(labels))
-    chosen = result[box_slices(box)]
-    best = np.array(_interpolate(turned[0], operators))
-    for label, volume in zip(labels[1:], turned[1:], strict=True):
+    paint_classes(result[box_slices(box)], turned, operators, labels)
+    return result
+
+
+def paint_classes(
+    chosen: NDArray[Any], scores: NDArray[Any], operators: Sequence[AxisOperator], labels: Sequence[int]
+) -> None:
+    """Write the label of the class with the largest interpolated score.
+
+    Args:
+        chosen: (x, y, z) label map, or a part of one, that is written to; it holds the first label everywhere.
+        scores: (C, …) with the axes in the order of the label map.
+        operators: from the axes of the scores to those of `chosen`.
+        labels: of the classes.
+    """
+    best = np.array(_interpolate(scores[0], operators))
+    for label, volume in zip(labels[1:], scores[1:], strict=True):
         # Interpolation averages over neighbours, so a class that nowhere beats the background cannot win anywhere near.
-        candidates = bounding_box(volume > turned[0])
+        candidates = bounding_box(volume > scores[0])
         if candidates is None:
             continue
         region = restrict(operators, box_slices(candidates), volume.shape)
@@ -73,7 +87,6 @@ def restore_label_from_scores(
         won = score > best[where] + _TIE
         best[where][won] = score[won]
         chosen[where][won] = label
-    return result
 
 
 def restore_label_from_regions(
@@ -107,19 +120,37 @@ def restore_label_from_regions(
         raise ValueError(msg)
     shape = as_shape(reference_shape)
     box = as_box(crop_box, shape)
-    axes, operators = _restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
+    axes, operators = restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
     turned = np.asarray(scores).transpose(0, *(1 + axis for axis in axes))
     result = np.zeros(shape, dtype=label_dtype([0, *labels]))
-    chosen = result[box_slices(box)]
+    paint_regions(result[box_slices(box)], turned, operators, labels, order)
+    return result
+
+
+def paint_regions(
+    chosen: NDArray[Any],
+    scores: NDArray[Any],
+    operators: Sequence[AxisOperator],
+    labels: Sequence[int],
+    order: Sequence[int],
+) -> None:
+    """Write regions over each other, each where its interpolated probability is above one half.
+
+    Args:
+        chosen: (x, y, z) label map, or a part of one, that is written to; it holds 0 everywhere.
+        scores: (R, …) with the axes in the order of the label map.
+        operators: from the axes of the scores to those of `chosen`.
+        labels: that the regions write.
+        order: in which they are written.
+    """
     for index in order:
-        volume = turned[index]
+        volume = scores[index]
         # Interpolation averages over neighbours: far from every voxel above one half there is none.
         candidates = bounding_box(volume > _HALF)
         region = None if candidates is None else restrict(operators, box_slices(candidates), volume.shape)
         if region is not None:
             where = region[0]
             chosen[where][_interpolate_part(volume, operators, where) > _HALF] = labels[index]
-    return result
 
 
 def restore_scores(
@@ -150,7 +181,7 @@ def restore_scores(
     """
     shape = as_shape(reference_shape)
     box = as_box(crop_box, shape)
-    axes, operators = _restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
+    axes, operators = restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
     probabilities = _as_probabilities(scores) if exclusive else np.asarray(scores, dtype=np.float32)
     turned = probabilities.transpose(0, *(1 + axis for axis in axes))
     result = np.zeros((len(scores), *shape), dtype=np.float32)
@@ -186,7 +217,7 @@ def restore_maps(
     """
     shape = as_shape(reference_shape)
     box = as_box(crop_box, shape)
-    axes, operators = _restoring_operators(maps.shape[1:], affine, reference_affine, shape, box)
+    axes, operators = restoring_operators(maps.shape[1:], affine, reference_affine, shape, box)
     result = np.full((len(maps), *shape), outside, dtype=np.float32)
     for target, volume in zip(result, np.asarray(maps).transpose(0, *(1 + axis for axis in axes)), strict=True):
         target[box_slices(box)] = _interpolate(volume, operators)
@@ -203,7 +234,7 @@ def label_dtype(labels: Sequence[int]) -> np.dtype[Any]:
     return np.dtype(np.int64)
 
 
-def _restoring_operators(
+def restoring_operators(
     shape: Sequence[int], affine: Any, reference_affine: Any, reference_shape: Shape, box: Box
 ) -> tuple[list[int], list[AxisOperator]]:
     """Which prepared axis runs along each axis of the reference, and the operator that interpolates along it."""

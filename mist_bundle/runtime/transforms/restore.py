@@ -69,7 +69,7 @@ class RestoreSegmentationd(MapTransform):
                 label = restore_label_from_scores(scores, *grids, self.labels)
             else:
                 label = restore_label_from_regions(scores, *grids, self.labels, self.region_order)
-            result[key] = on_original_grid(_torch_friendly(label)[None], reference, affine)
+            result[key] = on_original_grid(torch_friendly(label)[None], reference, affine)
         return result
 
 
@@ -80,6 +80,6 @@ def on_original_grid(array: NDArray[Any], reference: MetaTensor, affine: NDArray
     return volume
 
 
-def _torch_friendly(label: NDArray[Any]) -> NDArray[Any]:
+def torch_friendly(label: NDArray[Any]) -> NDArray[Any]:
     """Torch does little with unsigned types above 8 bits; the saver finds the smallest type again."""
     return label if label.dtype == np.uint8 else label.astype(np.int64 if label.dtype.itemsize > 2 else np.int32)

@@ -37,10 +37,10 @@ def test_without_flips_it_is_the_softmax_of_the_window() -> None:
 
 
 def test_flips_average_the_unflipped_predictions() -> None:
-    network, image = _network(0), torch.randn(1, 1, 12, 10, 8)
+    network, image = _network(0), torch.randn(1, 1, 8, 7, 8)
     window = SlidingWindowInferer(**WINDOW)
     with torch.no_grad():
-        mean = torch.zeros(1, 3, 12, 10, 8)
+        mean = torch.zeros(1, 3, 8, 7, 8)
         for dims in ([], [2], [4], [2, 4]):
             flipped = torch.flip(image, dims) if dims else image
             one = torch.softmax(window(flipped, network), 1)
@@ -73,21 +73,40 @@ def test_checkpoints_are_averaged(tmp_path: Path) -> None:
     torch.testing.assert_close(result.sum(1), torch.ones(1, 8, 8, 8))
 
 
-class _WithoutRoom(SlidingWindowInferer):
-    """Runs out of memory unless it stitches on the host, as a large volume on a small GPU does."""
+def test_windows_are_averaged_before_they_are_blended() -> None:
+    """What is blended of several members is the logarithm of their mean probabilities."""
+    network, image = _network(0), torch.randn(1, 1, 12, 20, 8)
 
-    def __call__(self, inputs: torch.Tensor, network: nn.Module, *args: object, **kwargs: object) -> torch.Tensor:
-        if self.device is None:
+    def mean_of_members(patch: torch.Tensor) -> torch.Tensor:
+        flipped = torch.flip(torch.softmax(network(torch.flip(patch, [3])), 1), [3])
+        return ((torch.softmax(network(patch), 1) + flipped) / 2).log()
+
+    with torch.no_grad():
+        expected = torch.softmax(SlidingWindowInferer(**WINDOW)(image, mean_of_members), 1)
+        result = EnsembleInferer(SlidingWindowInferer(**WINDOW), flip_axes=[1])(image, network)
+    torch.testing.assert_close(result, expected)
+
+
+class _WithRoomForOne(nn.Module):
+    """Runs out of memory on more than one window at a time, as a network on a small GPU does."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        if len(patches) > 1:
             raise torch.OutOfMemoryError("no room")
-        return super().__call__(inputs, network, *args, **kwargs)
+        return self.network(patches)
 
 
-def test_stitching_moves_to_host_memory(caplog: pytest.LogCaptureFixture) -> None:
-    network, image = _network(0), torch.randn(1, 1, 8, 8, 8)
+def test_windows_one_by_one_where_memory_is_short(caplog: pytest.LogCaptureFixture) -> None:
+    network, image = _network(0), torch.randn(1, 1, 12, 8, 8)
     with torch.no_grad():
         expected = torch.softmax(SlidingWindowInferer(**WINDOW)(image, network), 1)
-        torch.testing.assert_close(EnsembleInferer(_WithoutRoom(**WINDOW))(image, network), expected)
-    assert "host memory" in caplog.text
+        ensemble = EnsembleInferer(SlidingWindowInferer(**WINDOW))
+        torch.testing.assert_close(ensemble(image, _WithRoomForOne(network)), expected)
+    assert "one by one" in caplog.text
 
 
 def _entropy(probabilities: torch.Tensor) -> torch.Tensor:
@@ -107,12 +126,10 @@ def test_uncertainty_is_entropy_and_mutual_information(tmp_path: Path) -> None:
             members.append(torch.softmax(3 * window(image, network), 1))
             members.append(torch.softmax(3 * window(image.flip(3), network), 1).flip(3))
 
-        class Sharper(SlidingWindowInferer):
-            def __call__(self, *args: object, **kwargs: object) -> torch.Tensor:
-                return 3 * super().__call__(*args, **kwargs)
-
-        inferer = EnsembleInferer(Sharper(**WINDOW), flip_axes=[1], checkpoints=paths, uncertainty=True)
-        result = inferer(image, _network(9))
+        network = _network(9)
+        network.register_forward_hook(lambda module, inputs, output: 3 * output)
+        inferer = EnsembleInferer(window, flip_axes=[1], checkpoints=paths, uncertainty=True)
+        result = inferer(image, network)
     mean = torch.stack(members).mean(0)
     assert result.shape == (1, 5, 8, 8, 8)
     torch.testing.assert_close(result[:, :3], mean)
@@ -125,13 +142,12 @@ def test_uncertainty_is_entropy_and_mutual_information(tmp_path: Path) -> None:
 
 
 def test_one_member_does_not_disagree_and_certainty_has_no_entropy() -> None:
-    class Certain(SlidingWindowInferer):
-        def __call__(self, inputs: torch.Tensor, *args: object, **kwargs: object) -> torch.Tensor:
-            logits = torch.zeros(1, 3, 4, 4, 4)
-            logits[:, 0, :2] = 200  # the other half: all classes alike
-            return logits
+    def certain(patches: torch.Tensor) -> torch.Tensor:
+        logits = torch.zeros(len(patches), 3, 8, 8, 8)
+        logits[:, 0, :4] = 200  # the other half: all classes alike
+        return logits
 
-    result = EnsembleInferer(Certain(**WINDOW), uncertainty=True)(torch.zeros(1, 1, 4, 4, 4), None)
+    result = EnsembleInferer(SlidingWindowInferer(**WINDOW), uncertainty=True)(torch.zeros(1, 1, 4, 4, 4), certain)
     torch.testing.assert_close(result[:, 3, :2], torch.zeros(1, 2, 4, 4))
     torch.testing.assert_close(result[:, 3, 2:], torch.ones(1, 2, 4, 4))
     torch.testing.assert_close(result[:, 4], torch.zeros(1, 4, 4, 4), atol=1e-6, rtol=0)

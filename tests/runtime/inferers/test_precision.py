@@ -23,7 +23,8 @@ from mist_bundle.runtime.inferers.autocast import AutocastInferer
 from mist_bundle.runtime.inferers.ensemble import EnsembleInferer
 
 PRECISIONS = ("fp32", "bf16", "auto", "fp16")  # fp16 becomes auto on a CPU
-WINDOW = {"roi_size": (8, 8, 8), "sw_batch_size": 2, "overlap": 0.5, "mode": "gaussian"}
+# one window: where windows overlap, members are averaged before the windows are blended
+WINDOW = {"roi_size": (12, 8, 12), "sw_batch_size": 2, "overlap": 0.5}
 
 
 def _network(seed: int) -> nn.Module:

@@ -15,7 +15,8 @@ _WORDS = """
     metric training_only_keys resume parts new_parts class_names description shape final_classes metrics options
     both_empty one_empty key reference_key enabled activation failures transform keys data device augmentation
     source_key label_key output_key pred_key mask_key mode window strategy image_key probabilities_key id_key suffix
-    output_keys holder file_name reason settings plan overrides channel_names training_ranges warnings_key overwrite
+    output_keys holder file_name reason settings plan overrides overlap
+    channel_names training_ranges warnings_key overwrite
 """
 NO_PLACES = frozenset(_WORDS.split())
 

@@ -1,0 +1,85 @@
+"""From an image to the label map in the grid of its file, cell by cell: no class ever fills a whole volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor, decollate_batch, list_data_collate
+
+from ..numerics.restore_cells import LabelMapFromCells
+from ..transforms.restore import on_original_grid, torch_friendly
+from ..transforms.volume import CROP_BOX, affine_of, meta_of, original_grid
+from ..values import truth
+from .ensemble import EnsembleInferer
+
+
+class SegmentInferer:
+    """Label maps (B, 1, X, Y, Z) on the grid of the file, made while the windows run.
+
+    Args:
+        ensemble: gives the scores.
+        labels: label value of each class, background first; with `region_order`, the label that each region writes.
+        region_order: for regions that may overlap: the order in which they are written over each other.
+        keep_scores: give the scores (B, C, X, Y, Z) on the prepared grid instead, for transforms that write them.
+    """
+
+    def __init__(
+        self,
+        ensemble: EnsembleInferer,
+        labels: Sequence[int],
+        region_order: Sequence[int] | None = None,
+        keep_scores: bool = False,
+    ) -> None:
+        self.ensemble = ensemble
+        self.labels = [int(label) for label in labels]
+        self.region_order = None if region_order is None else [int(index) for index in region_order]
+        self.keep_scores = truth(keep_scores)
+
+    def __call__(self, inputs: torch.Tensor, network: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Segment a batch of prepared images whose meta dictionaries tell the grids of their files.
+
+        Raises:
+            ValueError: the images of a batch come from files of different shapes.
+        """
+        if self.keep_scores:
+            return self.ensemble(inputs, network, *args, **kwargs)
+        maps = [self._segment(image, network) for image in _images(inputs)]
+        if len({tuple(one.shape) for one in maps}) > 1:
+            raise ValueError("The files of a batch differ in shape; predict them one by one.")
+        if isinstance(inputs, MetaTensor) and inputs.is_batch:
+            batch: torch.Tensor = list_data_collate(maps)  # each with its own grid again
+            return batch
+        return maps[0][None] if len(maps) == 1 else torch.stack([label_map.as_tensor() for label_map in maps])
+
+    def _segment(self, image: torch.Tensor, network: Any) -> MetaTensor:
+        reference = image if isinstance(image, MetaTensor) else MetaTensor(image)
+        affine, shape = _grid_of_file(reference)
+        label_map = LabelMapFromCells(
+            reference.shape[1:],
+            affine_of(reference),
+            affine,
+            shape,
+            meta_of(reference).get(CROP_BOX),
+            self.labels,
+            self.region_order,
+        )
+        for cell, box, scores in self.ensemble.cells(reference.as_tensor(), network):
+            label_map.add(cell, box, scores.cpu().numpy())
+        return on_original_grid(torch_friendly(label_map.label_map)[None], reference, affine)
+
+
+def _images(inputs: torch.Tensor) -> list[torch.Tensor]:
+    if isinstance(inputs, MetaTensor) and inputs.is_batch:
+        return list(decollate_batch(inputs))
+    return list(inputs)
+
+
+def _grid_of_file(image: MetaTensor) -> tuple[np.ndarray, tuple[int, ...]]:
+    """The grid that the label map is made for: that of the image itself where it knows of no file."""
+    try:
+        return original_grid(image, "image")
+    except ValueError:
+        return affine_of(image), tuple(image.shape[1:])

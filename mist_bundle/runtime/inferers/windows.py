@@ -1,0 +1,123 @@
+"""Where sliding windows lie, in which order they come, and which parts of the image each of them completes.
+
+The windows are MONAI's (`dense_patch_slices`): steps of a share of the window, the last one moved back to the end of
+the image; an image smaller than the window lies in its middle. The starts and ends of all windows cut each axis into
+segments, and their products the image into cells. A cell is complete when the last window that reaches it is done.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+Index = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of an axis that no window starts or ends in.
+
+    Attributes:
+        start: first voxel.
+        stop: voxel behind the last one.
+        first: number of the first window along this axis that reaches it.
+        last: number of the last one.
+    """
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """The windows along one axis; `starts` may be negative where the image is smaller than a window."""
+
+    length: int
+    size: int
+    starts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, length: int, size: int, overlap: float) -> Axis:
+        """Windows of `size` voxels along an axis of `length`, overlapping by a share of their size."""
+        if length <= size:
+            return cls(length, size, (-((size - length) // 2),))
+        step = max(1, int(size * (1 - overlap)))
+        starts = []
+        for start in range(0, length, step):
+            starts.append(min(start, length - size))
+            if start + size >= length:
+                break
+        return cls(length, size, tuple(starts))
+
+    def segments(self) -> list[Segment]:
+        """The axis, cut wherever a window starts or ends."""
+        ends = [start + self.size for start in self.starts]
+        cuts = sorted({0, self.length, *(cut for cut in (*self.starts, *ends) if 0 < cut < self.length)})
+        segments = []
+        for start, stop in itertools.pairwise(cuts):
+            reaching = [
+                number for number, first in enumerate(self.starts) if first <= start and stop <= first + self.size
+            ]
+            segments.append(Segment(start, stop, reaching[0], reaching[-1]))
+        return segments
+
+
+class Windows:
+    """The windows over an image and its cells.
+
+    Args:
+        shape: (X, Y, Z) of the image.
+        size: of a window.
+        overlap: share of a window that the next one covers again, one number or one an axis.
+    """
+
+    def __init__(self, shape: Sequence[int], size: Sequence[int], overlap: float | Sequence[float]) -> None:
+        overlaps = (overlap,) * 3 if isinstance(overlap, (int, float)) else tuple(overlap)
+        self.axes = [Axis.of(*values) for values in zip(shape, size, overlaps, strict=True)]
+        self.segments = [axis.segments() for axis in self.axes]
+        # the longest axis outermost: what is unfinished at any time is a layer across it
+        self.order = sorted(range(3), key=lambda axis: -self.axes[axis].length)
+
+    def __iter__(self) -> Iterator[Index]:
+        """The numbers of all windows along X, Y, Z, in the order in which they come."""
+        return self._in_order([range(len(axis.starts)) for axis in self.axes])
+
+    def start(self, window: Index) -> Index:
+        """First voxel of a window."""
+        return _index(axis.starts[number] for axis, number in zip(self.axes, window, strict=True))
+
+    def reached(self, window: Index) -> Iterator[Index]:
+        """The cells that a window reaches."""
+        return self._in_order(
+            [
+                [index for index, segment in enumerate(segments) if segment.first <= number <= segment.last]
+                for segments, number in zip(self.segments, window, strict=True)
+            ]
+        )
+
+    def completed(self, window: Index) -> Iterator[Index]:
+        """The cells whose last window it is; a cell comes after its neighbours on the low sides."""
+        return self._in_order(
+            [
+                [index for index, segment in enumerate(segments) if segment.last == number]
+                for segments, number in zip(self.segments, window, strict=True)
+            ]
+        )
+
+    def box(self, cell: Index) -> tuple[slice, slice, slice]:
+        """The voxels of a cell."""
+        x, y, z = (segments[index] for segments, index in zip(self.segments, cell, strict=True))
+        return slice(x.start, x.stop), slice(y.start, y.stop), slice(z.start, z.stop)
+
+    def _in_order(self, numbers: Sequence[Sequence[int]]) -> Iterator[Index]:
+        for chosen in itertools.product(*(numbers[axis] for axis in self.order)):
+            placed = dict(zip(self.order, chosen, strict=True))
+            yield placed[0], placed[1], placed[2]
+
+
+def _index(values: Iterator[int]) -> Index:
+    x, y, z = values
+    return x, y, z

@@ -1,0 +1,70 @@
+"""Windows lie where MONAI puts them, and every voxel is completed once, by the last window that reaches it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from monai.data.utils import dense_patch_slices
+from monai.inferers.utils import _get_scan_interval
+
+from mist_bundle.runtime.inferers.windows import Windows
+
+shapes = st.tuples(*[st.integers(1, 23)] * 3)
+sizes = st.tuples(*[st.integers(1, 9)] * 3)
+overlaps = st.sampled_from([0.0, 0.25, 0.5, 0.6, 0.9])
+
+
+@given(shapes, sizes, overlaps)
+def test_windows_are_those_of_monai(shape: tuple[int, ...], size: tuple[int, ...], overlap: float) -> None:
+    padded = [max(pair) for pair in zip(shape, size, strict=True)]
+    interval = _get_scan_interval(padded, size, 3, (overlap,) * 3)
+    halves = [max(length - real, 0) // 2 for length, real in zip(size, shape, strict=True)]
+    expected = {
+        tuple(part.start - half for part, half in zip(parts, halves, strict=True))
+        for parts in dense_patch_slices(padded, size, interval)
+    }
+    windows = Windows(shape, size, overlap)
+    assert {windows.start(window) for window in windows} == expected
+
+
+@given(shapes, sizes, overlaps)
+def test_every_voxel_is_completed_by_its_last_window(
+    shape: tuple[int, ...], size: tuple[int, ...], overlap: float
+) -> None:
+    windows = Windows(shape, size, overlap)
+    completed = np.zeros(shape, int)
+    pending = np.zeros(shape, int)  # windows that are still to come
+    for window in windows:
+        pending[_box(windows, window, size)] += 1
+    seen: set[tuple[int, ...]] = set()
+    for window in windows:
+        reached = set(windows.reached(window))
+        inside = np.zeros(shape, bool)
+        for cell in reached:
+            inside[windows.box(cell)] = True
+        expected = np.zeros(shape, bool)
+        expected[_box(windows, window, size)] = True
+        np.testing.assert_array_equal(inside, expected)
+        pending[_box(windows, window, size)] -= 1
+        for cell in windows.completed(window):
+            assert (pending[windows.box(cell)] == 0).all()
+            completed[windows.box(cell)] += 1
+            for axis in range(3):
+                before = tuple(number - (axis == place) for place, number in enumerate(cell))
+                assert before in seen or cell[axis] == 0, "neighbours on the low sides come first"
+            seen.add(cell)
+    assert (completed == 1).all()
+
+
+def _box(windows: Windows, window: tuple[int, int, int], size: tuple[int, ...]) -> tuple[slice, ...]:
+    starts = windows.start(window)
+    return tuple(slice(max(start, 0), max(start + length, 0)) for start, length in zip(starts, size, strict=True))
+
+
+@pytest.mark.parametrize("shape", [(10, 20, 30), (30, 20, 10)])
+def test_the_longest_axis_is_outermost(shape: tuple[int, int, int]) -> None:
+    axis = shape.index(30)
+    numbers = [window[axis] for window in Windows(shape, (8, 8, 8), 0.5)]
+    assert numbers == sorted(numbers)
