@@ -40,10 +40,10 @@ def examine(case: Case) -> Examined:
             problems += error.problems
     for name, volume in volumes.items():
         problems += [Problem(name, finding) for finding in check_voxels(volume)]
-    first = next(iter(volumes.values()), None)
-    for name, other in list(volumes.items())[1:] if first else ():
+    for name, other in volumes.items():
+        first = next(iter(volumes.values()))
         problems += [Problem(name, finding) for finding in check_headers(first, other.on_grid_of(first))]
-    if problems or first is None:
+    if problems or not volumes:
         raise InputError(problems or [Problem(case.id, "has no image.")])
     return _examined(volumes)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mist_bundle.dataset.spec import DatasetSpec
     from mist_bundle.planning.plan import Plan
 
+_NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?")
 _MANY_ALIKE = 4  # cases with the same warning that share one line
 _LEFT_RIGHT_AXIS = 0  # of L, P, S
 _SIDES = {"left": "left", "l": "left", "lt": "left", "lh": "left", "right": "right", "r": "right", "rt": "right"}
@@ -69,11 +70,12 @@ def plan_doubts(
 
 
 def together(problems: Sequence[Problem], case_ids: Sequence[str]) -> list[Problem]:
-    """One line for what is the same in four cases or more: "12 cases (a, b, c …): …"."""
+    """One line for what is the same, numbers apart, in four cases or more: "12 cases (a, b, c …): …"."""
     known = set(case_ids)
     alike: dict[str, list[Problem]] = {}
     for problem in problems:
-        key = problem.message.replace(problem.path, "*") if problem.path in known else f"{problem.path}: "
+        own = problem.path in known
+        key = _NUMBER.sub("#", problem.message.replace(problem.path, "*")) if own else f"{problem.path}: "
         alike.setdefault(key, []).append(problem)
     found: list[Problem] = []
     for members in alike.values():
@@ -81,7 +83,9 @@ def together(problems: Sequence[Problem], case_ids: Sequence[str]) -> list[Probl
         if len(members) < _MANY_ALIKE or ids[0] not in known:
             found += members
             continue
-        found.append(Problem(f"{len(ids)} cases ({', '.join(ids[:3])} …)", members[0].message))
+        messages = {problem.message for problem in members}
+        numbers = f" The numbers are those of {ids[0]}." if len(messages) > 1 else ""
+        found.append(Problem(f"{len(ids)} cases ({', '.join(ids[:3])} …)", f"{members[0].message}{numbers}"))
     return found
 
 

@@ -117,7 +117,7 @@ def test_nothing_to_learn_is_refused(made):
 
 @pytest.mark.parametrize("spacing", [(30.0, 30.0, 30.0), (0.001, 0.001, 0.001)])
 def test_a_grid_that_was_asked_for_and_means_nothing(made, spacing):
-    with pytest.raises(InputError, match="--target_spacing: is"):
+    with pytest.raises(InputError, match="--target_spacing: "):
         made(replace(OPTIONS, target_spacing=spacing))
 
 
@@ -132,11 +132,13 @@ def test_a_grid_that_means_nothing_names_the_cases(made):
 
 def test_what_is_alike_shares_a_line():
     ids = [f"c{index}" for index in range(5)]
-    alike = [Problem(one, f"{one}_t1.nii.gz is blank.") for one in ids]
+    alike = [Problem(one, f"{one}_t1.nii.gz is 1.5e+03 mm long.") for one in ids]
     other = Problem("c1", "is odd.")
     (first, second) = together([*alike, other], ids)
-    assert first.path == "5 cases (c0, c1, c2 …)"
+    assert first == Problem("5 cases (c0, c1, c2 …)", "c0_t1.nii.gz is 1.5e+03 mm long. The numbers are those of c0.")
     assert second == other
+    same = [Problem(one, "t1.nii.gz is blank.") for one in ids]
+    assert together(same, ids) == [Problem("5 cases (c0, c1, c2 …)", "t1.nii.gz is blank.")]
     assert together(alike[:3], ids) == alike[:3]
 
 

@@ -46,7 +46,7 @@ def as_labels(array: NDArray[Any]) -> NDArray[Any]:
 def not_labels(array: NDArray[Any]) -> NDArray[np.bool_]:
     """Which values of a floating-point array are no whole numbers by the rule of `as_labels`."""
     with np.errstate(invalid="ignore"):  # infinity and NaN are no labels either
-        return ~(_are_labels(array, np.rint(array)) & (np.abs(array) < _BEYOND_INT64))
+        return np.asarray(~(_are_labels(array, np.rint(array)) & (np.abs(array) < _BEYOND_INT64)))
 
 
 def _are_labels(values: NDArray[Any], rounded: NDArray[Any]) -> NDArray[np.bool_]:
