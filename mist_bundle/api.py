@@ -84,7 +84,9 @@ class Bundle(folder.Bundle):
         *,
         resume: bool = False,
         device: str | None = None,
-        processes: int = 1,
+        devices: Sequence[int] | None = None,
+        processes: int | None = None,
+        parallel: int = 1,
         dataset_dir: AnyPath | None = None,
         overwrite: bool = False,
         trust: bool = False,
@@ -97,7 +99,9 @@ class Bundle(folder.Bundle):
             resume: go on after the last finished epoch, with the settings that the fold was begun with; more epochs
                 extend it. Folds that are complete are passed over.
             device: "cpu", "cuda" or "cuda:1".
+            devices: numbers of the GPUs to use; every visible GPU that the batch can use by default.
             processes: GPUs (or CPU processes) that train together.
+            parallel: folds that are trained side by side.
             dataset_dir: folder of the cases, where it is not the one that the bundle was made from.
             overwrite: train folds anew that were trained before; what was trained is lost.
             trust: run a bundle that does not pass the audit.
@@ -108,7 +112,9 @@ class Bundle(folder.Bundle):
             Interrupted: a signal asked this process to end; the training's state is kept.
         """
         given = {"resume": resume or None, "device": device, "dataset_dir": _absolute(dataset_dir), **settings}
-        pipeline.train(self.root, self._fold_numbers(fold), given, processes, overwrite=overwrite, trust=trust)
+        hardware = pipeline.Hardware(devices=devices, processes=processes)
+        folds = self._fold_numbers(fold)
+        pipeline.train(self.root, folds, given, hardware, parallel=parallel, overwrite=overwrite, trust=trust)
         return self
 
     def publish(self, fold: FoldChoice = "all", *, work_dir: AnyPath | None = None, trust: bool = False) -> Bundle:

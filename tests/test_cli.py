@@ -27,11 +27,12 @@ PLANNED = (
 )
 OPTIONS = {
     "autoconfig": f"dataset_json output fold_by fold_file workers format overwrite overwrite_weights {PLANNED}",
-    "run_all": "dataset_json output device predict_test resume processes fold_by fold_file workers format overwrite "
-    f"overwrite_weights {PLANNED}",
+    "run_all": "dataset_json output device predict_test resume processes parallel fold_by fold_file workers format "
+    f"overwrite overwrite_weights {PLANNED}",
     "analyze": "dataset_json output workers pictures overwrite",
     "preprocess": "bundle dataset_dir workers trust overrides",
-    "train": "bundle fold resume device processes dataset_dir overwrite trust overrides",
+    "train": "bundle fold resume device devices processes parallel nodes node_rank rendezvous max_restarts "
+    "dataset_dir overwrite trust overrides",
     "publish": "bundle fold work_dir trust",
     "evaluate": "bundle fold paths reference prediction classes labels ignore_label metrics metric_options both_empty "
     "one_empty empty_distance_mm output workers device overwrite dataset_dir trust overrides",

@@ -22,6 +22,7 @@ from mist_bundle.bundle import child
 from mist_bundle.bundle.expressions import DATASET_DIR, slot_value
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.overrides import checked_overrides, load_configs, override_word
+from mist_bundle.bundle.placement import Hardware, Placement
 from mist_bundle.errors import InputError, Interrupted, MistBundleError, Problem
 
 CHILD = "mist_bundle.bundle.child"
@@ -53,31 +54,34 @@ class WorkflowFailed(MistBundleError):
         self.exit_code = exit_code
 
 
-def run_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], processes: int = 1) -> None:
+def run_workflow(
+    bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], placement: Placement | None = None
+) -> None:
     """Run a workflow of a bundle and wait for it. It ends when this process ends, whatever ends this one.
 
     Args:
         bundle: its folder.
         workflow: which.
         overrides: ids of the configuration and their values; None values are left out.
-        processes: above 1, that many processes are started by torchrun.
+        placement: where it runs; None for one process.
 
     Raises:
         InputError: no bundle there, or an override that its configuration does not know.
         WorkflowFailed: it ended with an error.
         Interrupted: a signal told this process to end; the workflow has ended too.
     """
-    command = workflow_command(bundle, workflow, overrides, processes)
+    placement = placement or Placement()
+    command = workflow_command(bundle, workflow, overrides, placement)
     with tempfile.TemporaryDirectory(prefix="mist_bundle_") as folder:
         reason = Path(folder) / "reason.txt"
-        code = _wait_for(command, _environment(processes, reason))
+        code = _wait_for(command, _environment(placement, reason))
         if code == 0:
             return
         told = reason.read_text(encoding="utf-8") if reason.is_file() else ""
     raise WorkflowFailed(f"{bundle}: '{workflow.run_id}' failed: {told or _ended(code)}", code)
 
 
-def _environment(processes: int, reason: Path) -> dict[str, str]:
+def _environment(placement: Placement, reason: Path) -> dict[str, str]:
     # waiting threads that spin starve the data loader's where cores are few (measured: steps 3 times slower)
     # and a bundle's folder is left as it was found: compiled files in it could not be told from a stranger's
     environment = {
@@ -89,9 +93,7 @@ def _environment(processes: int, reason: Path) -> dict[str, str]:
         child.PARENT: str(os.getpid()),
         child.REASON: str(reason),
     }
-    if processes > 1:
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    return environment
+    return {**environment, **placement.environment()}
 
 
 def _wait_for(command: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -132,16 +134,20 @@ def _ended(code: int) -> str:
     return f"it was ended by {name}.{hint}"
 
 
-def workflow_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], processes: int = 1) -> list[str]:
+def workflow_command(
+    bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], placement: Placement | None = None
+) -> list[str]:
     """The command line of `run_workflow`, checked."""
-    stems = [*workflow.files, *([workflow.multi_gpu] if processes > 1 else [])]
+    placement = placement or Placement()
+    stems = [*workflow.files, *([workflow.multi_gpu] if placement.distributed else [])]
     folder = Bundle(bundle)
     files = [folder.config_path(stem) for stem in stems]
     given = checked_overrides(load_configs(files), overrides)
     config = str(files[0]) if len(files) == 1 else json.dumps([str(file) for file in files])
     start = [sys.executable, "-m", CHILD]
-    if processes > 1:
-        start += ["torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", "-m", CHILD]
+    if placement.distributed:
+        job = f"{folder.root.name}-{workflow.run_id}-{given.get('fold', 0)}"
+        start += ["torch.distributed.run", *placement.torchrun(job), "-m", CHILD]
     return [
         *start,
         "monai.bundle",
@@ -151,6 +157,15 @@ def workflow_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, A
         config,
         *(word for key, value in given.items() for word in (f"--{key}", override_word(value))),
     ]
+
+
+def place_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], hardware: Hardware) -> Placement:
+    """Where a workflow runs, by what was asked for and what its configuration says of device and batch."""
+    config = load_configs([Bundle(bundle).config_path(stem) for stem in workflow.files])
+    settings = {**config, **checked_overrides(config, overrides)}
+    if workflow is not TRAINING:  # whole cases are shared out, not the patches of a batch
+        settings.pop("batch_size", None)
+    return hardware.place(settings)
 
 
 def configured_dataset_dir(bundle: Path) -> Path:

@@ -102,7 +102,8 @@ def run_all(
     device: Device | None = None,
     predict_test: bool = True,
     resume: bool = False,
-    processes: Processes = 1,
+    processes: Processes | None = None,
+    parallel: Processes = 1,
     fold_by: str | None = None,
     fold_file: FileName | None = None,
     workers: Workers = 1,
@@ -119,7 +120,8 @@ def run_all(
         device: cpu, cuda or cuda:1.
         predict_test: predict the test set, where there is one.
         resume: go on with the bundle that is there, after what is finished.
-        processes: GPUs (or CPU processes) that train together.
+        processes: GPUs (or CPU processes) that train together; every visible GPU by default.
+        parallel: folds that are trained side by side.
         fold_by: column of the cases' table that is kept together in a fold (leave-one-site-out, say).
         fold_file: CSV or JSON with the columns id and fold.
         workers: processes of the analysis, or tcp://host:port of a Dask scheduler.
@@ -152,13 +154,20 @@ def run_all(
         except CaseFailure as failure:  # the others go on; the exit code says it at the end
             left_out = failure
     with _named_when_interrupted(dataset_json, output):
-        _run_all(bundle, options, device=device, predict_test=predict_test, resume=resume, processes=processes)
+        hardware = {"processes": processes, "parallel": parallel}
+        _run_all(bundle, options, device=device, predict_test=predict_test, resume=resume, hardware=hardware)
     if left_out is not None:
         raise left_out
 
 
 def _run_all(
-    bundle: Path, options: Mapping[str, Any], *, device: str | None, predict_test: bool, resume: bool, processes: int
+    bundle: Path,
+    options: Mapping[str, Any],
+    *,
+    device: str | None,
+    predict_test: bool,
+    resume: bool,
+    hardware: Mapping[str, Any],
 ) -> None:
     """What follows the configuration."""
     from mist_bundle import pipeline
@@ -171,7 +180,9 @@ def _run_all(
     # the audit vouches for released code alone; who names code of their own here vouches for that
     trust = any(is_user_code(str(options.get(name) or "")) for name in ("network", "loss"))
     pipeline.preprocess(bundle, {}, trust=trust)
-    pipeline.train(bundle, folds, {**settings, "resume": resume or None}, processes, trust=trust, announce=heading)
+    chosen = pipeline.Hardware(processes=hardware["processes"])
+    begun = {**settings, "resume": resume or None}
+    pipeline.train(bundle, folds, begun, chosen, parallel=hardware["parallel"], trust=trust, announce=heading)
     scored = pipeline.evaluated_folds(bundle) if resume else []
     left = [fold for fold in folds if fold not in scored]
     if left:

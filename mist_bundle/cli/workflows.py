@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from mist_bundle.cli.kinds import ALL, Device, FileName, Folds, Processes
+from mist_bundle.cli.kinds import ALL, CountOrNone, Device, Devices, FileName, Folds, Processes
 from mist_bundle.cli.scores import score_lines
 from mist_bundle.cli.words import absolute, bundle_folder, fold_numbers, heading, optional_path, warn
 from mist_bundle.runtime.settings import SETTINGS
+from mist_bundle.runtime.values import Text
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
 
@@ -41,7 +42,13 @@ def train(
     fold: Folds = (0,),
     resume: bool = False,
     device: Device | None = None,
-    processes: Processes = 1,
+    devices: Devices | None = None,
+    processes: Processes | None = None,
+    parallel: Processes = 1,
+    nodes: Processes = 1,
+    node_rank: CountOrNone | None = None,
+    rendezvous: Annotated[str, Text()] | None = None,
+    max_restarts: CountOrNone = 0,
     dataset_dir: FileName | None = None,
     overwrite: bool = False,
     trust: bool = False,
@@ -55,7 +62,13 @@ def train(
         resume: go on after the last finished epoch, with the settings that the fold was begun with; more --epochs
             extend it. Folds that are complete are passed over.
         device: cpu, cuda or cuda:1.
+        devices: numbers of the GPUs to use, like 0,2; every visible GPU that the batch can use by default.
         processes: GPUs (or CPU processes) that train together.
+        parallel: folds that are trained side by side; they share the GPUs or cores out.
+        nodes: machines that train together; the same command, with another --node_rank, on each.
+        node_rank: number of this machine, from 0.
+        rendezvous: HOST:PORT of the machine with --node_rank 0.
+        max_restarts: times that a training goes on from its last epoch after one of its processes died.
         dataset_dir: folder of the cases, where it is not the one the bundle was made from.
         overwrite: train folds anew that were trained before; what was trained is lost.
         trust: run a bundle that does not pass `audit`.
@@ -67,7 +80,17 @@ def train(
     warn(pipeline.data_warnings(path))
     settings = {"resume": resume or None, "device": device, "dataset_dir": absolute(dataset_dir), **overrides}
     folds = fold_numbers(fold, pipeline.num_folds(path))
-    pipeline.train(path, folds, settings, processes, overwrite=overwrite, trust=trust, announce=heading)
+    hardware = pipeline.Hardware(
+        devices=devices,
+        processes=processes,
+        nodes=nodes,
+        node_rank=node_rank,
+        rendezvous=rendezvous,
+        max_restarts=max_restarts,
+    )
+    pipeline.train(
+        path, folds, settings, hardware, parallel=parallel, overwrite=overwrite, trust=trust, announce=heading
+    )
     print(f"Best weights: {path / 'models'}\nLogs and last checkpoints: {pipeline.work_dir_of(path)}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from mist_bundle.bundle.launch import (
     PREPROCESS,
     TRAINING,
     WorkflowFailed,
+    place_workflow,
     run_workflow,
     workflow_command,
 )
+from mist_bundle.bundle.placement import Hardware, Placement
 from mist_bundle.bundle.publish import finish_publication, publish_weights
 from mist_bundle.errors import CaseFailure, InputError, Interrupted, Problem
 from mist_bundle.pipeline.headings import Announce, fold_headings, silent
+from mist_bundle.pipeline.side_by_side import train_side_by_side
 from mist_bundle.pipeline.training_state import Resumed, check_fold, settings_overrides
 from mist_bundle.runtime.folds.state import discard
 from mist_bundle.runtime.predictions.records import read_failure
@@ -52,20 +56,22 @@ def train(
     bundle: Path,
     folds: Sequence[int],
     overrides: Mapping[str, Any],
-    processes: int = 1,
+    hardware: Hardware | None = None,
     *,
+    parallel: int = 1,
     overwrite: bool = False,
     trust: bool = False,
     announce: Announce = silent,
 ) -> None:
-    """Train the given folds, one after the other, and publish the best weights of each when it ends.
+    """Train the given folds and publish the best weights of each when it ends.
 
     Args:
         bundle: its folder.
         folds: which.
         overrides: ids of train.json; with "resume", a fold goes on where it stands, and one that is complete is passed
             over.
-        processes: that train together.
+        hardware: devices, processes and machines that train a fold together; None for every visible GPU.
+        parallel: folds that are trained side by side; they share the devices out.
         overwrite: train folds anew that were trained before; their states are lost.
         trust: run a bundle that does not pass the audit.
         announce: is told of each fold before it begins, and how long the rest may take.
@@ -80,7 +86,8 @@ def train(
     _check_folds(opened, folds)
     resume = bool(overrides.get("resume"))
     given = {key: value for key, value in overrides.items() if value is not None}
-    workflow_command(bundle, TRAINING, given, processes)  # refuses wrong settings before anything is changed
+    placement = place_workflow(bundle, TRAINING, given, hardware or Hardware())
+    workflow_command(bundle, TRAINING, given, placement)  # refuses wrong settings before anything is changed
     plans: dict[int, Resumed] = {}
     problems: list[Problem] = []
     for number in folds:
@@ -88,21 +95,37 @@ def train(
         problems += found
     if problems:
         raise InputError(problems)
-    headings = fold_headings([number for number in folds if plans[number] is not Resumed.COMPLETE])
+    _announce(bundle, placement, folds, given)
+    settings = settings_overrides(opened, given)
+    left = []
     for number in folds:
         fold = opened.fold(number)
         if plans[number] is Resumed.COMPLETE:
             publish_weights(bundle, fold)
             continue
-        announce(next(headings))
         if overwrite and not resume:
             discard(fold.folder)
+        left.append(number)
+    if parallel > 1 and len(left) > 1:
+        train_side_by_side(bundle, left, {**given, **settings}, placement, parallel)
+        return
+    for number, heading in zip(left, fold_headings(left), strict=False):
+        announce(heading)
         try:
-            settings = settings_overrides(opened, given)
-            run_workflow(bundle, TRAINING, {"fold": number, **given, **settings}, processes)
+            run_workflow(bundle, TRAINING, {"fold": number, **given, **settings}, placement)
         except Interrupted as interruption:
-            message = f"{interruption} {_go_on(opened, number, given, processes)}"
+            message = f"{interruption} {_go_on(opened, number, given, placement.processes)}"
             raise Interrupted(interruption.number, message) from interruption
+
+
+def _announce(bundle: Path, placement: Placement, folds: Sequence[int], given: Mapping[str, Any]) -> None:
+    """Say what a person should know of where a training runs; on several machines, the exact command too."""
+    if placement.warning:
+        sys.stderr.write(f"warning: --devices: {placement.warning}\n")
+    if placement.nodes > 1:
+        command = workflow_command(bundle, TRAINING, {"fold": folds[0], **given}, placement)
+        sys.stderr.write(f"{shlex.join(command)}\n")
+    sys.stderr.flush()
 
 
 def publish(
@@ -142,7 +165,7 @@ def evaluate_folds(
     bundle: Path,
     folds: Sequence[int] | None,
     overrides: Mapping[str, Any],
-    processes: int = 1,
+    hardware: Hardware | None = None,
     *,
     trust: bool = False,
     announce: Announce = silent,
@@ -155,7 +178,7 @@ def evaluate_folds(
         bundle: its folder.
         folds: which; None for all that were trained.
         overrides: ids of evaluate.json.
-        processes: that share the cases.
+        hardware: devices or processes that share the cases; None for every visible GPU.
         trust: run a bundle that does not pass the audit.
         announce: is told of each fold before it begins, and how long the rest may take.
 
@@ -179,12 +202,13 @@ def evaluate_folds(
         problems = [Problem(str(bundle), "has no trained fold. Train one first: mist-bundle train.")]
     if problems:
         raise InputError(problems)
+    placement = place_workflow(bundle, EVALUATING, overrides, hardware or Hardware())
     for number, heading in zip(wanted, fold_headings(wanted), strict=False):
         announce(heading)
         fold = opened.fold(number)
         stored = {} if fold.published == fold.weights else {"ckpt_path": str(fold.published)}
         try:
-            run_workflow(bundle, EVALUATING, {"fold": number, **stored, **overrides}, processes)
+            run_workflow(bundle, EVALUATING, {"fold": number, **stored, **overrides}, placement)
         except WorkflowFailed:
             failed = _failures(opened, number)
             if not failed:

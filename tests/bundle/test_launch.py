@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mist_bundle.bundle.launch import CHILD, EVALUATING, INFERENCE, TRAINING, workflow_command
+from mist_bundle.bundle.placement import Placement
 from mist_bundle.errors import InputError
 
 
@@ -19,7 +20,7 @@ def test_one_process_is_a_plain_monai_command(fresh_bundle: Path) -> None:
 
 
 def test_overlay_and_several_processes(fresh_bundle: Path) -> None:
-    command = workflow_command(fresh_bundle, EVALUATING, {"metrics": ["dice"]}, processes=2)
+    command = workflow_command(fresh_bundle, EVALUATING, {"metrics": ["dice"]}, Placement(processes=2))
     assert "torch.distributed.run" in command
     files = command[command.index("--config_file") + 1]
     assert all(f"{stem}.json" in files for stem in ("train", "evaluate", "multi_gpu_evaluate"))

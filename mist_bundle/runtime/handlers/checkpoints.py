@@ -45,6 +45,7 @@ from ..folds.state import (
     plain,
 )
 from ..values import truth
+from .agreement import anyone, latest_state
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,9 @@ class CheckpointKeeper:
         if early_stopping < 0:
             raise ValueError(f"early_stopping is {early_stopping}; expected 0 (never) or more.")
         self.early_stopping = early_stopping
-        self.resume = truth(resume)
+        # torchrun starts the same command again when a process died
+        self.restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+        self.resume = truth(resume) or self.restarted
         self.rank = rank
         self.settings = _all_settings(settings, plan, datalist_path, overrides)
         self.best_score = float("-inf")
@@ -140,7 +143,7 @@ class CheckpointKeeper:
         self._watched = "last epoch" if evaluator is None else self.metric
         if self.rank == 0:
             self._take_lock()
-        if self.resume and has_state(self.fold_dir):
+        if self.resume and anyone(has_state(self.fold_dir)):
             self._restore(trainer)
         elif self.rank == 0 and has_state(self.fold_dir):
             earlier = move_aside(self.fold_dir)
@@ -287,7 +290,7 @@ class CheckpointKeeper:
         }
 
     def _restore(self, trainer: Engine) -> None:
-        path, state = self._read_state()
+        path, state = self._agreed_state()
         max_epochs = trainer.state.max_epochs or 0
         self._check_settings(state, max_epochs)
         self.validations_since_best = state["validations_since_best"]
@@ -308,6 +311,17 @@ class CheckpointKeeper:
             # MONAI makes the scaler when the trainer starts to run
             trainer.add_event_handler(Events.STARTED, _restore_scaler, state["scaler"])
         logger.info("Going on after epoch %d of %d from %s.", state["epoch"], max_epochs, path)
+
+    def _agreed_state(self) -> tuple[Path, dict[str, Any]]:
+        """The state to go on from: the latest that any process can read, where they do not share a disk."""
+        path, own = self._read_state() if has_state(self.fold_dir) else (self.fold_dir / LAST, None)
+        best = None if own is None else self.fold_dir / best_name(own["best_epoch"])
+        state, weights = latest_state(own, best)
+        if state is None:
+            raise TrainingRefusedError(f"{self.fold_dir} has no state to go on from.")
+        if weights is not None and self.rank == 0:
+            write_whole(self.fold_dir / best_name(state["best_epoch"]), lambda stream: stream.write(weights))
+        return path, state
 
     def _read_state(self) -> tuple[Path, dict[str, Any]]:
         """The last state that is whole and whose best weights are there.
@@ -355,6 +369,8 @@ class CheckpointKeeper:
             self._write_status(state["epoch"], max_epochs)  # a kill may have left that of the epoch before
         if self.rank == 0 and self.best_digest and publish_fold(self.fold_dir, self.weights_path):
             logger.info("%s is complete; its best weights are published now.", self.fold_dir.name)
+            raise SystemExit(0)
+        if self.restarted:  # a process died after the last epoch, and nothing is left to do
             raise SystemExit(0)
         last = self.fold_dir / LAST
         if state["epoch"] >= max_epochs:

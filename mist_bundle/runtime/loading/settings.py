@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..numerics.sharing import sharing_problem
 from ..values import did_you_mean
 from .augmentation import Augmentation
 from .volumes import Triple
@@ -115,18 +116,6 @@ class PatchSettings:
         step, number_in_step = divmod(number, self.passes)
         first = step * self.batch_size + self.rank * self.share + number_in_step * self.patches_per_pass
         return range(first, first + self.patches_per_pass)
-
-
-def sharing_problem(batch_size: int, processes: int) -> str:
-    """Why a batch cannot be shared by that many processes, and what could; "" where it can."""
-    if batch_size % processes == 0:
-        return ""
-    fitting = ", ".join(str(count) for count in range(1, batch_size + 1) if batch_size % count == 0)
-    larger = math.ceil(batch_size / processes) * processes
-    return (
-        f"{processes} processes cannot share a batch of {batch_size} patches evenly. Use {fitting} processes, or a "
-        f"batch_size of {larger}, or batch_size_per_process."
-    )
 
 
 def _problems(settings: PatchSettings) -> Iterator[str]:
