@@ -1,12 +1,14 @@
-"""Time per case of scoring Dice, HD95, surface Dice and average surface distance; mist-medical's where it is there.
+"""Time per case of scoring Dice, HD95, surface Dice and average surface distance, beside mist-medical, surface-distance
+and MONAI's own metrics in the same run.
 
-    .venv/bin/python scripts/benchmark_evaluation.py [--data FOLDER] [--repeats 3]
+    scripts/peer_environment FOLDER
+    PEER_PYTHON=FOLDER/bin/python .venv/bin/python scripts/benchmark_evaluation.py [--data FOLDER] [--repeats 3]
 
 Label maps of FOLDER (NIfTI files called seg or mask, or in a folder labelsTr) are taken as references; predictions are
-made from them by a blurred random field that moves the outline by a voxel or two, and a few
-islands. Both programs read the same files, one case after the other in one process; start-up is not counted.
-Seconds are given by the wall clock and of the processor: on a busy machine only the latter say much.
-MIST_PYTHON names an interpreter that can import mist-medical.
+made from them by a blurred random field that moves the outline by a voxel or two, and a few islands. All programs read
+the same files, one case after the other in one process, on one thread; start-up is not counted. Seconds are given by
+the wall clock and of the processor: on a busy machine only the latter say much. PEER_PYTHON names an interpreter that
+can import the peers; those that it lacks are left out.
 """
 
 from __future__ import annotations
@@ -31,27 +33,87 @@ from mist_bundle.evaluation.pairs import Pair
 from mist_bundle.evaluation.score import ScoreSettings, score_pair
 
 OWN = ("dice", "hd95", "surface_dice", "average_surface_distance")
-THEIRS = {"dice": {}, "haus95": {}, "surf_dice": {"tolerance": 1.0}, "avg_surf": {}}
 
-MIST_PROGRAM = """
+# each peer: a program that is given a request and times `score(reference, prediction)` of each pair
+PEER_PROGRAM = """
 import json, sys, time
-import pandas as pd
-from mist.evaluation.evaluator import Evaluator
+import nibabel as nib
+import numpy as np
 request = json.load(open(sys.argv[1]))
-evaluator = Evaluator(pd.DataFrame(request["pairs"]), request["classes"], request["output"])
-evaluator._evaluate_patient_pipeline(request["pairs"][0]["id"])  # imports and tables
-seconds, rows = {}, {}
-for name in evaluator.filepaths_dataframe.index:
+classes = request["classes"]
+
+def masks(path):
+    label = np.asarray(nib.load(path).dataobj)
+    return [np.isin(label, labels) for labels in classes.values()], nib.load(path).header.get_zooms()[:3]
+
+{score}
+
+seconds, rows = {{}}, {{}}
+for pair in [request["pairs"][0], *request["pairs"]]:  # the first twice: imports and tables
     times = []
     for _ in range(request["repeats"]):
         start = time.perf_counter(), time.process_time()
-        row, errors = evaluator._evaluate_patient_pipeline(name)
+        row = score(pair)
         times.append((time.perf_counter() - start[0], time.process_time() - start[1]))
-        assert errors is None, errors
-    seconds[name] = [min(one[clock] for one in times) for clock in (0, 1)]
-    rows[name] = {k: float(v) for k, v in row.items() if k != "id"}
-json.dump({"seconds": seconds, "rows": rows}, open(request["answer"], "w"))
+    seconds[pair["id"]] = [min(one[clock] for one in times) for clock in (0, 1)]
+    rows[pair["id"]] = row
+json.dump({{"seconds": seconds, "rows": rows}}, open(request["answer"], "w"))
 """
+
+MIST_SCORE = """
+import pandas as pd
+from mist.evaluation.evaluator import Evaluator
+NAMES = {"dice": "dice", "haus95": "hd95", "surf_dice": "surface_dice", "avg_surf": "average_surface_distance"}
+METRICS = {"dice": {}, "haus95": {}, "surf_dice": {"tolerance": 1.0}, "avg_surf": {}}
+evaluator = Evaluator(
+    pd.DataFrame(request["pairs"]),
+    {name: {"labels": labels, "metrics": METRICS} for name, labels in classes.items()},
+    request["answer"] + ".csv",
+)
+def score(pair):
+    row, errors = evaluator._evaluate_patient_pipeline(pair["id"])
+    assert errors is None, errors
+    return {f"{one}_{own}": float(row[f"{one}_{name}"]) for one in classes for name, own in NAMES.items()}
+"""
+
+SURFACE_DISTANCE_SCORE = """
+from surface_distance import metrics
+def score(pair):
+    (references, spacing), (predictions, _) = masks(pair["mask"]), masks(pair["prediction"])
+    row = {}
+    for name, reference, prediction in zip(classes, references, predictions):
+        distances = metrics.compute_surface_distances(reference, prediction, spacing)
+        one, other = metrics.compute_average_surface_distance(distances)
+        row[f"{name}_dice"] = float(metrics.compute_dice_coefficient(reference, prediction))
+        row[f"{name}_hd95"] = float(metrics.compute_robust_hausdorff(distances, 95))
+        row[f"{name}_surface_dice"] = float(metrics.compute_surface_dice_at_tolerance(distances, 1.0))
+        row[f"{name}_average_surface_distance"] = float((one + other) / 2)
+    return row
+"""
+
+MONAI_SCORE = """
+import torch
+from monai import metrics
+def score(pair):
+    (references, spacing), (predictions, _) = masks(pair["mask"]), masks(pair["prediction"])
+    y, p = (torch.from_numpy(np.stack(one))[None].float() for one in (references, predictions))
+    spacing = [float(size) for size in spacing]
+    told = {
+        "dice": metrics.DiceMetric(include_background=True)(p, y),
+        "hd95": metrics.compute_hausdorff_distance(p, y, include_background=True, percentile=95, spacing=spacing),
+        "surface_dice": metrics.compute_surface_dice(
+            p, y, [1.0] * len(classes), include_background=True, spacing=spacing
+        ),
+        "average_surface_distance": metrics.compute_average_surface_distance(
+            p, y, include_background=True, symmetric=True, spacing=spacing
+        ),
+    }
+    row = {}
+    for metric, values in told.items():
+        row.update({f"{name}_{metric}": float(value) for name, value in zip(classes, values[0])})
+    return row
+"""
+PEERS = {"mist-medical": MIST_SCORE, "surface-distance": SURFACE_DISTANCE_SCORE, "MONAI": MONAI_SCORE}
 
 
 def perturbed(label: np.ndarray, seed: int) -> np.ndarray:
@@ -106,25 +168,23 @@ def own_seconds(pairs: list[Pair], settings: ScoreSettings, repeats: int) -> tup
     return seconds, rows
 
 
-def mist_seconds(python: str, pairs: list[Pair], classes: dict, repeats: int, folder: Path) -> tuple[dict, dict]:
-    """The same by mist-medical, in an interpreter of its own."""
-    request = {
-        "pairs": [{"id": one.id, "mask": str(one.reference), "prediction": str(one.prediction)} for one in pairs],
-        "classes": {name: {"labels": list(labels), "metrics": THEIRS} for name, labels in classes.items()},
-        "output": str(folder / "mist.csv"),
-        "answer": str(folder / "answer.json"),
-        "repeats": repeats,
-    }
-    (folder / "request.json").write_text(json.dumps(request))
+def peer_seconds(python: str, name: str, request: dict, folder: Path) -> tuple[dict, dict] | None:
+    """The same by a peer in an interpreter of its own; None where it cannot be imported, and says why."""
+    request_file, answer = folder / f"{name}.json", folder / f"{name}_answer.json"
+    request_file.write_text(json.dumps({**request, "answer": str(answer)}))
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    subprocess.run([python, "-c", MIST_PROGRAM, str(folder / "request.json")], check=True, env=environment)
-    answer = json.loads((folder / "answer.json").read_text())
-    return answer["seconds"], answer["rows"]
+    program = PEER_PROGRAM.format(score=PEERS[name])
+    done = subprocess.run([python, "-c", program, str(request_file)], env=environment, capture_output=True, text=True)
+    if done.returncode:
+        print(f"{name:<17} not measured: {done.stderr.strip().splitlines()[-1]}")
+        return None
+    content = json.loads(answer.read_text())
+    return content["seconds"], content["rows"]
 
 
 def _line(name: str, seconds: dict) -> str:
     wall, processor = (statistics.mean(one[clock] for one in seconds.values()) for clock in (0, 1))
-    return f"{name:<13} {wall:.4f} s a case by the wall clock, {processor:.4f} s of the processor"
+    return f"{name:<17} {wall:.4f} s a case by the wall clock, {processor:.4f} s of the processor"
 
 
 def main() -> None:
@@ -142,26 +202,30 @@ def main() -> None:
         own, own_rows = own_seconds(pairs, ScoreSettings(final_classes=classes, metrics=OWN), options.repeats)
         print(f"{len(pairs)} cases of {options.data}, {len(classes)} classes, {len(OWN)} metrics")
         print(_line("mist_bundle", own))
-        python = os.environ.get("MIST_PYTHON")
-        if not python:
-            print("mist-medical  not measured; name its interpreter in MIST_PYTHON")
-            return
-        theirs, their_rows = mist_seconds(python, pairs, classes, options.repeats, folder)
-        print(_line("mist-medical", theirs))
-        for clock, name in enumerate(("wall", "processor")):
-            ratios = [theirs[one][clock] / own[one][clock] for one in own]
-            total = sum(one[clock] for one in theirs.values()) / sum(one[clock] for one in own.values())
-            print(f"ratio         {total:.1f} {name} (single cases {min(ratios):.1f} to {max(ratios):.1f})")
-        names = dict(zip(OWN, THEIRS, strict=True))
-        apart = {
-            metric: max(
-                abs(own_rows[case][f"{one}_{metric}"] - their_rows[case][f"{one}_{names[metric]}"])
-                for case in own_rows
-                for one in classes
-            )
-            for metric in OWN
+        python = os.environ.get("PEER_PYTHON", sys.executable)
+        request = {
+            "pairs": [{"id": one.id, "mask": str(one.reference), "prediction": str(one.prediction)} for one in pairs],
+            "classes": {one: list(labels) for one, labels in classes.items()},
+            "repeats": options.repeats,
         }
-        print("largest difference  " + ", ".join(f"{metric} {value:.1e}" for metric, value in apart.items()))
+        for peer in PEERS:
+            measured = peer_seconds(python, peer, request, folder)
+            if measured is not None:
+                _compare(peer, own, own_rows, *measured, list(classes))
+
+
+def _compare(peer: str, own: dict, own_rows: dict, theirs: dict, their_rows: dict, classes: list) -> None:
+    """Print the times of a peer, how many times as long it took, and how far its scores lie from ours."""
+    print(_line(peer, theirs))
+    for clock, name in enumerate(("wall", "processor")):
+        total = sum(one[clock] for one in own.values()) / sum(one[clock] for one in theirs.values())
+        print(f"{'':<17} ours / theirs {total:.3f} {name}")
+    apart = {}
+    for metric in OWN:
+        columns = [f"{one}_{metric}" for one in classes]
+        gaps = [abs(own_rows[case][one] - their_rows[case][one]) for case in own_rows for one in columns]
+        apart[metric] = max(gap for gap in gaps if gap == gap)
+    print(f"{'':<17} largest difference " + ", ".join(f"{metric} {value:.1e}" for metric, value in apart.items()))
 
 
 if __name__ == "__main__":
