@@ -11,9 +11,8 @@ from mist_bundle.planning.plan import Plan
 
 def evaluate_config(plan: Plan) -> Config:
     """What differs from train.json when the cases of `fold`, which no training of that fold has seen, are evaluated."""
-    checkpoint = expressions.FOLD_MODEL
     return {
-        "ckpt_path": checkpoint,
+        "ckpt_path": expressions.FOLD_MODEL,
         "network_def": parts.network(plan, training=False),
         "evaluated_network": "@network",
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
@@ -55,32 +54,36 @@ def evaluate_config(plan: Plan) -> Config:
             "transforms": parts.restore_and_save(plan),
         },
         "validate#key_metric": None,
-        "validate#handlers": [
-            script("handlers.weights.RequireWeights", paths=["@ckpt_path"]),
-            {
-                "_target_": "CheckpointLoader",
-                "_disabled_": expressions.NO_CHECKPOINT,
-                "load_path": "@ckpt_path",
-                "load_dict": {"model": "@network"},
-                "map_location": "cpu",
-            },
-            script("handlers.progress.EvaluationProgress", description=expressions.FOLD_TITLE, rank="@rank"),
-            script(
-                "handlers.score.ScoreCases",
-                cases="@case_by_case",
-                output_path=expressions.FOLD_RESULTS,
-                final_classes="@final_classes",
-                metrics="@metrics",
-                options="@metric_options",
-                both_empty="@both_empty",
-                one_empty="@one_empty",
-                empty_distance_mm="@empty_distance_mm",
-                labels=list(plan.labels),
-                **({} if plan.ignore_label is None else {"ignore_label": plan.ignore_label}),
-                rank="@rank",
-                scored_weights="@ckpt_path",
-            ),
-        ],
+        "validate#handlers": _handlers(plan),
         "run": [parts.CHECKED, *parts.RUN_FOLD_CASE_BY_CASE],
         "evaluating": expressions.RUN_LIST,
     }
+
+
+def _handlers(plan: Plan) -> list[Config]:
+    return [
+        script("handlers.weights.RequireWeights", paths=["@ckpt_path"]),
+        {
+            "_target_": "CheckpointLoader",
+            "_disabled_": expressions.NO_CHECKPOINT,
+            "load_path": "@ckpt_path",
+            "load_dict": {"model": "@network"},
+            "map_location": "cpu",
+        },
+        script("handlers.progress.EvaluationProgress", description=expressions.FOLD_TITLE, rank="@rank"),
+        script(
+            "handlers.score.ScoreCases",
+            cases="@case_by_case",
+            output_path=expressions.FOLD_RESULTS,
+            final_classes="@final_classes",
+            metrics="@metrics",
+            options="@metric_options",
+            both_empty="@both_empty",
+            one_empty="@one_empty",
+            empty_distance_mm="@empty_distance_mm",
+            labels=list(plan.labels),
+            **({} if plan.ignore_label is None else {"ignore_label": plan.ignore_label}),
+            rank="@rank",
+            scored_weights="@ckpt_path",
+        ),
+    ]
