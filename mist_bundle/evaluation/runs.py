@@ -124,10 +124,9 @@ def comparable(
     for other in runs[1:]:
         problems += _differences(first, other)
     shared = [column for column in first.columns if all(column in run.columns for run in runs)]
-    if shared:
-        columns, lower, findings = _chosen_columns(shared, metrics, directions or {})
-        problems += findings
-    else:
+    columns, lower, findings = _chosen_columns(shared, metrics if shared else (), directions or {})
+    problems += findings
+    if not shared:
         problems += [Problem(run.name, f"has {_some(run.columns, 'column')}, none of them common.") for run in runs]
     if problems:
         raise InputError(problems)

@@ -27,7 +27,7 @@ _VOID = frozenset({"meta", "link", "img", "br", "input"})
 
 def join(parts: Iterable[object], separator: str = "") -> Html:
     """Parts after one another, each escaped unless it is markup."""
-    return Html(separator).join(part for part in parts if part is not None)
+    return Html(separator).join(escape(part) for part in parts if part is not None)
 
 
 def el(name: str, /, *children: object, **attributes: object) -> Html:

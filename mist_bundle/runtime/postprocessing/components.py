@@ -85,7 +85,8 @@ def _kept_cores(mask: NDArray[np.bool_], k: int, detach: int, connectivity: int)
     numbers, _ = components(mask, connectivity)
     without_core = mask & ~np.isin(numbers, np.unique(numbers[cores]))
     others, _ = _largest(without_core, k - num_kept, connectivity)
-    return ndimage.binary_dilation(kept, iterations=detach, mask=mask) | kept | others
+    grown: NDArray[np.bool_] = ndimage.binary_dilation(kept, iterations=detach, mask=mask)
+    return grown | others
 
 
 def _largest(mask: NDArray[np.bool_], k: int, connectivity: int) -> tuple[NDArray[np.bool_], int]:
