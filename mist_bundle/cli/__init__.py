@@ -110,7 +110,17 @@ def run_verb(name: str, words: list[str]) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except OSError as error:
+        return _told(error)
     except MistBundleError as error:  # some cases failed, or files of this package are missing
         print(str(error), file=sys.stderr)
         return EXIT_INPUT_REFUSED if isinstance(error, InstallationError) else EXIT_SOME_CASES_FAILED
     return EXIT_OK
+
+
+def _told(error: OSError) -> int:
+    """Say which file could not be read or written; an error that names none is one of ours, with its traceback."""
+    if error.errno is None or not isinstance(error.filename, str):
+        raise error
+    print(f"{error.filename}: {error.strerror}. What was finished before is intact.", file=sys.stderr)
+    return EXIT_SOME_CASES_FAILED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import re
@@ -122,10 +123,14 @@ def write_safetensors(weights: Path, target: Path) -> Path | None:
     if find_spec("safetensors") is None:
         return None  # better none than one of other weights
     import torch
+    from safetensors import SafetensorError
     from safetensors.torch import save_model
 
     tensors = torch.load(weights, map_location="cpu", weights_only=True)
-    save_model(cast("torch.nn.Module", _Weights(tensors)), str(target))
+    try:
+        save_model(cast("torch.nn.Module", _Weights(tensors)), str(target))
+    except SafetensorError as error:  # how it tells of a full disk
+        raise OSError(errno.EIO, str(error), str(target)) from error
     _sort_metadata(target)
     target.chmod(0o666 & ~umask())
     return target
