@@ -3,7 +3,7 @@
     label.py BUNDLE IMAGES LABELS WORK RESULT_JSON
 
 BUNDLE is copied into the application `monaibundle`; IMAGES and LABELS are folders of equally named NIfTI files, the
-first image is the one that is predicted. The label maps of each inference are kept in WORK, for the caller to compare.
+first image is the one that is predicted. The label maps of each inference are kept in WORK, for a comparison.
 """
 
 from __future__ import annotations
