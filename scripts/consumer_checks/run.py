@@ -219,7 +219,7 @@ def write_page(outcomes: dict[str, Outcome]) -> None:
     text = [
         "# Programs that use bundles",
         "",
-        "Each program was run in an environment of its own; `scripts/consumer_checks/environments.py` has the versions.",
+        "Each program ran in an environment of its own; `scripts/consumer_checks/environments.py` has the versions.",
         "Label and Deploy ran the shipped hippocampus bundle, the federated programs one configured for the purpose.",
         "",
         "`scripts/consumers` repeats it; `scripts/consumers label` runs one of them.",
