@@ -40,7 +40,8 @@ def write_arrays(
         seed: of the choice among very many voxels of a class.
     """
     stored = {f"{key}.npy": save_array(folder / f"{key}.npy", array) for key, array in arrays.items()}
-    voxels, classes = _NO_VOXELS, []
+    voxels = _NO_VOXELS
+    classes: list[Any] = []
     label = arrays.get("label")
     if label is not None:
         sought = label if ignore_index is None else label * (label != ignore_index)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from ..numerics.sharing import sharing_problem
 from ..values import did_you_mean
@@ -119,8 +119,9 @@ class PatchSettings:
 
 
 def _problems(settings: PatchSettings) -> Iterator[str]:
-    if len(settings.patch_size) != 3 or any(int(size) != size or size < 1 for size in settings.patch_size):
-        yield f"patch_size must be three positive whole numbers, not {list(settings.patch_size)}."
+    sizes = cast("Sequence[float]", settings.patch_size)  # as configurations hand it over
+    if len(sizes) != 3 or any(int(size) != size or size < 1 for size in sizes):
+        yield f"patch_size must be three positive whole numbers, not {list(sizes)}."
     counts = ("batch_size", "batch_size_per_process", "accumulation_steps", "steps_per_epoch", "world_size")
     too_small = False
     for name in counts:

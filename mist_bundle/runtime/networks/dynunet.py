@@ -13,7 +13,7 @@ from monai.networks.nets import DynUNet
 class SupervisedDynUNet(DynUNet):
     """DynUNet for training; arguments, names and values of the weights are MONAI's."""
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:  # type: ignore[override]
+    def forward(self, x: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         """Logits (B, C, X, Y, Z); in training with deep supervision a list, coarser heads after them."""
         logits: torch.Tensor = self.output_block(self.skip_layers(x))
         if self.training and self.deep_supervision:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from ..numerics.triples import triple
+
 SLOPE = 0.01  # of the leaky ReLU
 Size = Sequence[int]
 
@@ -59,7 +61,7 @@ class ResidualEncoderUNet(nn.Module):
         self.encoder = nn.ModuleList(encoder)
         ups, decoder = [], []
         for level in range(levels - 2, -1, -1):  # the coarsest first, in the order of computation
-            stride = tuple(strides[level + 1])
+            stride = triple(strides[level + 1])
             ups.append(nn.ConvTranspose3d(filters[level + 1], filters[level], stride, stride))
             decoder.append(ConvNormAct(2 * filters[level], filters[level], kernel_size[level], (1, 1, 1)))
         self.ups = nn.ModuleList(ups)
@@ -119,8 +121,9 @@ class ConvNormAct(nn.Module):
         activation: bool = True,
     ) -> None:
         super().__init__()
-        padding = tuple((size - 1) // 2 for size in kernel_size)
-        self.conv = nn.Conv3d(in_channels, out_channels, tuple(kernel_size), tuple(stride), padding, bias=bias)
+        kernel = triple(kernel_size)
+        padding = triple([(size - 1) // 2 for size in kernel])
+        self.conv = nn.Conv3d(in_channels, out_channels, kernel, triple(stride), padding, bias=bias)
         self.norm = nn.InstanceNorm3d(out_channels, eps=1e-5, affine=True)
         self.act = nn.LeakyReLU(SLOPE, inplace=True) if activation else nn.Identity()
 
@@ -142,7 +145,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = shortcut
         skip: list[nn.Module] = []
         if shortcut and any(step != 1 for step in stride):
-            skip.append(nn.AvgPool3d(tuple(stride), tuple(stride)))
+            skip.append(nn.AvgPool3d(triple(stride), triple(stride)))
         if shortcut and in_channels != out_channels:
             skip.append(ConvNormAct(in_channels, out_channels, (1, 1, 1), (1, 1, 1), bias=False, activation=False))
         self.skip = nn.Sequential(*(skip or [nn.Identity()]))

@@ -51,10 +51,10 @@ class CaseLoader:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Give {"item": entry of the datalist} with the collated case, FAILURE or PREDICTED."""
-        indices = range(len(self.dataset)) if self.sampler is None else self.sampler
+        indices: Any = range(len(self.dataset)) if self.sampler is None else self.sampler
         waiting: deque[Future[dict[str, Any]]] = deque()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-case") as reader:
-            for index in indices:  # type: ignore[union-attr]
+            for index in indices:
                 waiting.append(reader.submit(self._load, int(index)))
                 if len(waiting) > self.ahead:
                     yield waiting.popleft().result()

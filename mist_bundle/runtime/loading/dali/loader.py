@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import torch
 from numpy.typing import NDArray
@@ -64,7 +64,8 @@ class DaliPatchLoader(PatchLoader):
     def _device_id(self) -> int | None:
         if self.device.type != "cuda":
             return None
-        return torch.cuda.current_device() if self.device.index is None else self.device.index
+        index = cast("int | None", self.device.index)
+        return torch.cuda.current_device() if index is None else index
 
     def _place(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor if tensor.device.type == self.device.type else tensor.to(self.device)
