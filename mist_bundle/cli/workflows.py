@@ -147,7 +147,7 @@ def predict(
 
     Args:
         bundle: a trained bundle.
-        input: CSV or JSON with an id and one column for each channel, by name; or a folder of case folders.
+        input: an image (single-channel models), a folder of cases, or CSV or JSON with an id and each channel by name.
         output: folder for <id>.nii.gz.
         tta: average over flips (--tta) or not (--notta); the bundle decides by default.
         probabilities: write the probability of each class too.

@@ -91,7 +91,7 @@ def match_prediction_inputs(
 
     Args:
         source: a CSV table (column `id` and one column for each channel), the same as JSON (a list of objects or an
-            object by id), a folder of case folders, or, for single-channel models, a folder of image files.
+            object by id), a folder of case folders, or, for single-channel models, an image or a folder of images.
         channel_names: the channels of the model, in its order.
         images: channel name -> identifying strings, for folders; file names `<channel>.nii.gz` where not given.
 
@@ -107,12 +107,21 @@ def match_prediction_inputs(
         given = images or {}
         return _search_prediction_folder(source, {name: tuple(given.get(name) or own_name[name]) for name in own_name})
     if not source.exists():
-        raise InputError(Problem(str(source), "does not exist. Give a CSV or JSON table, or a folder."))
+        raise InputError(Problem(str(source), "does not exist. Give an image, a CSV or JSON table, or a folder."))
+    if is_image(source):
+        return FoundCases(cases=(_single_image(source, channel_names),))
     table = read_table(source)
     missing = [name for name in channel_names if name not in table.columns]
     if missing:
         raise InputError([_missing_column(table, name) for name in missing])
     return _table_cases(table, channel_names)
+
+
+def _single_image(source: Path, channel_names: Sequence[str]) -> Case:
+    if len(channel_names) != 1:
+        message = f"is one image, but the model takes {len(channel_names)} channels ({', '.join(channel_names)}). "
+        raise InputError(Problem(str(source), message + "Give a folder of case folders, or a CSV or JSON table."))
+    return Case(id=image_stem(source), images={channel_names[0]: source})
 
 
 def case_column(cases: Sequence[Case], column: str) -> dict[str, str]:

@@ -239,6 +239,14 @@ def test_a_flat_folder_holds_one_case_a_file_or_a_single_case(tmp_path):
         match_prediction_inputs(tmp_path / "patient_7", ["t1", "t9"])
 
 
+def test_a_single_image_is_a_case(tmp_path):
+    image = touch(tmp_path / "scans", "scan_7.nii.gz") / "scan_7.nii.gz"
+    (case,) = match_prediction_inputs(image, ["ct"]).cases
+    assert (case.id, case.images) == ("scan_7", {"ct": image})
+    with pytest.raises(InputError, match=r"is one image, but the model takes 2 channels \(t1, t2\)"):
+        match_prediction_inputs(image, ["t1", "t2"])
+
+
 def test_a_flat_folder_with_the_same_stem_twice(tmp_path):
     touch(tmp_path / "flat", "a.nii.gz", "a.nii")
     with pytest.raises(InputError, match=r"a\.nii and a\.nii\.gz"):
