@@ -81,11 +81,12 @@ def test_configure_gives_a_bundle_and_warns_of_what_was_left_out(tmp_path: Path)
 
 def test_scoring_and_comparing_files(tmp_path: Path) -> None:
     data = make_phantom(tmp_path / "data", kind="ct", num_cases=3, shape=(16, 16, 12))
-    references = tmp_path / "references"
-    references.mkdir()
-    for folder in sorted((data.parent / "train").iterdir()):
-        (references / f"{folder.name}.nii.gz").write_bytes(next(folder.glob("*mask*")).read_bytes())
-    scored = mb.evaluate(references, str(references), {"all": [1]}, metrics=["dice"])
+    references, predictions = tmp_path / "references", tmp_path / "predictions"
+    for target in (references, predictions):
+        target.mkdir()
+        for folder in sorted((data.parent / "train").iterdir()):
+            (target / f"{folder.name}.nii.gz").write_bytes(next(folder.glob("*mask*")).read_bytes())
+    scored = mb.evaluate(references, str(predictions), {"all": [1]}, metrics=["dice"])
     assert [case.scores["all_dice"] for case in scored.cases] == [1.0, 1.0, 1.0]
     tables = [tmp_path / name for name in ("a.csv", "b.csv")]
     for table in tables:

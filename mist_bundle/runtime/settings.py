@@ -98,6 +98,7 @@ SETTINGS: Mapping[str, Kind] = {
     "resume": Switch(),
     "loader": Word(choices=("auto", "dali", "torch"), what="loader"),
     "workers": Whole(low=1, high=1024),
+    "memory": Number(low=0, open_low=True, why=" (gigabytes)"),
     "overlap": Number(low=0, high=1, open_high=True),
     "test_time_flip_axes": FLIP_AXES,
     "save_probabilities": Switch(),

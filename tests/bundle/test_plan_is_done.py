@@ -50,7 +50,7 @@ READ: dict[str, Callable[[Config, Config], Any]] = {
     "regions": lambda train, inference: train["validate"]["key_metric"]["val_mean_dice"]["include_background"],
     "vae": lambda train, inference: "with_vae" in _text(train),
     "flip_axes": lambda train, inference: train["train"]["augmentation"]["flip_axes"],
-    "sigma_scale": lambda train, inference: inference["inferer"]["inferer"]["inferer"]["sigma_scale"],
+    "sigma_scale": lambda train, inference: inference["inferer"]["inferer"]["ensemble"]["inferer"]["sigma_scale"],
     **{
         name: (lambda train, inference, name=name: train[name])
         for name in (

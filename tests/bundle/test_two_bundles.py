@@ -66,9 +66,8 @@ def other_bundle(trained_bundle: Path, tmp_path: Path) -> Path:
         file.write_text(text.replace(identity, "another-identity"), encoding="utf-8")
     script = bundle / "scripts/transforms/save.py"
     text = script.read_text(encoding="utf-8")
-    changed = text.replace(
-        "array = _file_array(as_volume(volume, key))", "array = _file_array(as_volume(volume, key)) * 0 + 7"
-    )
+    saved = "_file_array(as_volume(volume, key))"
+    changed = text.replace(saved, f"{saved} * 0 + 7")
     assert changed != text
     script.write_text(changed, encoding="utf-8")
     return bundle

@@ -1,10 +1,10 @@
-"""Rows of the menu and the help after a misspelt name."""
+"""Rows of the menu, and how the names of a user's own code are told from them."""
 
 from __future__ import annotations
 
 import pytest
 
-from mist_bundle.catalog.choice import Choice, find_choice, is_user_code, nearest
+from mist_bundle.catalog.choice import Choice, find_choice, is_user_code
 
 MENU = {"dice": Choice(target="a.Dice", about="x"), "dice_ce": Choice(target="a.DiceCE", about="y")}
 
@@ -21,8 +21,3 @@ def test_user_code_has_a_dot_or_a_colon() -> None:
     assert is_user_code("a.b")
     assert is_user_code("file.py:Net")
     assert not is_user_code("dice_ce")
-
-
-def test_the_nearest_name_comes_first() -> None:
-    assert nearest("dise", MENU) == "Did you mean 'dice'? Known: dice, dice_ce."
-    assert nearest("zzz", MENU) == "Known: dice, dice_ce."

@@ -21,7 +21,7 @@ def _parser(bundle: Path, **overrides: Any) -> ConfigParser:
 
 def _checkpoints(parser: ConfigParser, name: str) -> tuple[str, ...]:
     inferer: Any = parser.get_parsed_content(name)
-    return tuple(Path(path).name for path in inferer.inferer.checkpoints)
+    return tuple(Path(path).name for path in inferer.inferer.ensemble.checkpoints)
 
 
 def test_the_bundle_itself_predicts_with_all_folds(trained_bundle: Path) -> None:

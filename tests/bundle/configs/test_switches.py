@@ -18,11 +18,13 @@ def test_words_mean_what_they_say(word: object, is_on: bool) -> None:
     plan = small_plan()
     inference = inference_config(plan, "name", "id", "..")
     expressions = {
-        "folds": inference["inferer"]["inferer"]["checkpoints"],
+        "folds": inference["ensemble_inferer"]["inferer"]["ensemble"]["checkpoints"],
         "compiled": train_config(plan, "name", "id", "..")["train"]["trainer"]["compile"],
         "post": NO_POSTPROCESSING,
     }
-    parser = ConfigParser({"fold_paths": ["a"], "ensemble": word, "compile": word, "postprocess": word, **expressions})
+    values = {"imports": ["$import os"], "models_dir": "models", "ckpt_path": "models/model.pt", "fold_paths": ["a"]}
+    words = {"ensemble": word, "compile": word, "postprocess": word}
+    parser = ConfigParser({**values, **words, **expressions})
     assert bool(parser.get_parsed_content("folds")) is is_on
     assert parser.get_parsed_content("compiled") is is_on
     assert parser.get_parsed_content("post") is not is_on

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+
 import monai
 import nibabel as nib
 import numpy as np
@@ -106,7 +108,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
 
     def fail(image, stream):
         stream.write(b"half")
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr(nib.Nifti1Image, "to_stream", fail)
     data = {"image": torch.zeros(1, 2, 2, 2), "pred": torch.zeros(1, 2, 2, 2, dtype=torch.uint8), "id": "a"}
