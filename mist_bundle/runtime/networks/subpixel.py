@@ -23,15 +23,21 @@ class SubpixelUNet(nn.Module):
         in_channels: of the image.
         out_channels: classes.
         fold: voxels per block on X, Y, Z; the patch is a multiple of it.
+        equal_start: the voxels of a block begin with equal logits (see `start_equal`).
         **arguments: of DynUNet, for the grid of blocks.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, fold: Sequence[int], **arguments: Any) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, fold: Sequence[int], equal_start: bool = True, **arguments: Any
+    ) -> None:
         super().__init__()
         a, b, c = (int(size) for size in fold)
         self.fold = (a, b, c)
         block = a * b * c
         self.body = DynUNet(in_channels=in_channels * block, out_channels=out_channels * block, **arguments)
+        if equal_start:
+            for layer in [self.body.output_block, *getattr(self.body, "deep_supervision_heads", [])]:
+                start_equal(layer.conv.conv, block)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Logits (B, C, X, Y, Z) of an image (B, channels, X, Y, Z); in training with heads (B, heads, C, X, Y, Z)."""
@@ -42,6 +48,23 @@ class SubpixelUNet(nn.Module):
         if logits.ndim == blocks.ndim:
             return unfold_blocks(logits, self.fold)
         return torch.stack([unfold_blocks(head, self.fold) for head in logits.unbind(dim=1)], dim=1)
+
+
+def start_equal(layer: nn.Conv3d, block: int) -> None:
+    """Give the output channels that become the voxels of one block the weights of the first of them.
+
+    Else each place in a block begins with a threshold of its own, and short trainings draw a dotted lattice along the
+    borders of what they segment. After Aitken et al., "Checkerboard artifact free sub-pixel convolution",
+    arXiv 1707.02937 (ICNR).
+
+    Args:
+        layer: puts out classes * block channels, the voxels of a block next to each other.
+        block: voxels in a block.
+    """
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight[::block].repeat_interleave(block, dim=0))
+        if layer.bias is not None:
+            layer.bias.copy_(layer.bias[::block].repeat_interleave(block, dim=0))
 
 
 def fold_blocks(volume: torch.Tensor, fold: tuple[int, int, int]) -> torch.Tensor:
