@@ -1,4 +1,4 @@
-"""Reading and writing files: JSON and text with clear errors, and files and folders that appear complete or not at all.
+"""The files that the stages exchange: their names, clear errors when they are read, and all-or-nothing writing.
 
 A file is written beside its final place, flushed to the disk and renamed (runtime/folds/files.py, which travels in
 bundles). The same holds for folders (`new_folder`), so that an interrupted command leaves nothing half-written.
@@ -20,7 +20,32 @@ from typing import Any
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.folds.files import UNFINISHED, umask, write_whole
 
+DATASET_JSON = "dataset.json"
+FINGERPRINT_JSON = "fingerprint.json"
+RESULTS_CSV = "results.csv"
+RESULTS_JSON = "results.json"
+
+# Inside a bundle
+PLAN_JSON = "configs/plan.json"
+DATALIST_JSON = "configs/datalist.json"
+METADATA_JSON = "configs/metadata.json"
+POSTPROCESSING_JSON = "configs/postprocessing.json"
+LOGGING_CONF = "configs/logging.conf"
+MANIFEST_JSON = "MANIFEST.json"
+SIGNATURE = "MANIFEST.json.sig"  # over the manifest, which therefore cannot list it
+LARGE_FILES_YML = "large_files.yml"
+MODEL_PT = "models/model.pt"
+BUNDLE_README = "docs/README.md"
+DATA_LICENSE = "docs/data_license.txt"
+SOURCE_LICENSE = "docs/source_license.txt"  # of what a bundle's first weights were trained on
+SCRIPTS_FOLDER = "scripts"
+
 _MAX_TEXT_BYTES = 256 * 10**6
+
+
+def work_dir_of(bundle: Path) -> Path:
+    """The folder beside a bundle that holds cache, logs, last checkpoints, predictions and the report."""
+    return bundle.absolute().parent / f"{bundle.absolute().name}_work"
 
 
 def dump_json(value: Any) -> str:

@@ -25,8 +25,8 @@ def measure(names: Sequence[str], options: argparse.Namespace) -> None:
     """Measure losses, all if none is named."""
     import torch
 
-    from mist_bundle.artifacts import write_json
     from mist_bundle.catalog.losses import LOSSES
+    from mist_bundle.files import write_json
 
     del options
     torch.set_num_threads(1)  # the problems are too small to share out

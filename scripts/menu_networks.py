@@ -34,9 +34,9 @@ MARK = "FIGURES "
 
 def measure(names: Sequence[str], options: argparse.Namespace) -> None:
     """Measure networks (all if none is named) one after the other, keeping each one's figures as soon as it is done."""
-    from mist_bundle.artifacts import write_json
     from mist_bundle.catalog.networks import NETWORKS
     from mist_bundle.dataset.msd_layout import convert_msd
+    from mist_bundle.files import write_json
 
     if options.data is None:
         raise SystemExit("--data: name the folder of the decathlon's Task04_Hippocampus, or pass --render.")

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mist_bundle"
-BASE = {"errors", "files", "artifacts", "parallel", "resources"}
+BASE = {"errors", "files", "parallel", "resources"}
 VALUES = {"runtime.settings", "runtime.values"}
 NUMERIC = {"numpy", "scipy"}
 OPTIONAL = {"safetensors", "cryptography", "onnx", "onnxruntime", "huggingface_hub", "jsonschema", "httpx2"}
@@ -21,7 +21,6 @@ OPTIONAL = {"safetensors", "cryptography", "onnx", "onnxruntime", "huggingface_h
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "files": ({"errors", "runtime.folds.files"}, set()),
-    "artifacts": ({"files"}, set()),
     "resources": ({"errors"}, set()),
     "parallel": ({"errors"}, {"tqdm", "dask", "distributed"}),
     "catalog": ({"runtime.metrics.menu", "runtime.values"}, set()),
@@ -158,7 +157,7 @@ def test_every_module_says_what_it_is_for() -> None:
 
 # Modules without a test of their name: they are seen at work in tests of the whole. This list only gets shorter.
 UNNAMED: dict[str, str] = {
-    "": "artifacts autoconfig errors",
+    "": "autoconfig errors",
     "bundle/configs": "evaluate inference loss parts preprocess train",
     "bundle": "finalize publish trial_worker worker",
     "catalog": "precisions",

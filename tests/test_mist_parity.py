@@ -20,9 +20,9 @@ import numpy as np
 import pytest
 
 from mist_bundle import pipeline
-from mist_bundle.artifacts import read_json
 from mist_bundle.dataset.msd_layout import convert_msd
 from mist_bundle.dataset.phantom import make_phantom
+from mist_bundle.files import read_json
 from mist_bundle.planning.options import PlanOptions
 
 pytestmark = pytest.mark.slow

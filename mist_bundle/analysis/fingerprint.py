@@ -21,10 +21,10 @@ from mist_bundle.analysis.outliers import (
     range_outliers,
     size_outliers,
 )
-from mist_bundle.artifacts import read_json, write_json
 from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import read_json, write_json
 from mist_bundle.parallel import map_cases
 
 _FORMAT = 1  # of the JSON

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from mist_bundle.artifacts import SOURCE_LICENSE
 from mist_bundle.bundle.configs.metadata import TESTED, packages
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Problem
+from mist_bundle.files import SOURCE_LICENSE
 from mist_bundle.planning.plan import Plan
 from mist_bundle.planning.table import decision_rows, markdown_table
 from mist_bundle.runtime.folds.publish_weights import RESULTS_END, RESULTS_START

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mist_bundle.artifacts import SCRIPTS_FOLDER
 from mist_bundle.bundle.vendor import linked_runtime
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import SCRIPTS_FOLDER
 from mist_bundle.runtime.folds.manifest import belongs
 
 

@@ -6,11 +6,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from mist_bundle.artifacts import BUNDLE_README, METADATA_JSON
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.publish import publish_files
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import dump_json
+from mist_bundle.files import BUNDLE_README, METADATA_JSON, dump_json
 from mist_bundle.runtime.folds.publication import Content
 from mist_bundle.runtime.folds.publish_weights import best_fold, model_files, with_results
 

@@ -14,17 +14,17 @@ from typing import Any
 
 import yaml
 
-from mist_bundle.artifacts import (
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import (
     DATALIST_JSON,
     METADATA_JSON,
     MODEL_PT,
     PLAN_JSON,
     RESULTS_CSV,
     RESULTS_JSON,
+    read_json,
     work_dir_of,
 )
-from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import read_json
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.folds.locks import is_held
 from mist_bundle.runtime.folds.manifest import stored_as_model

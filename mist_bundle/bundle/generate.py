@@ -15,16 +15,6 @@ from typing import Any
 import yaml
 
 from mist_bundle import __version__
-from mist_bundle.artifacts import (
-    BUNDLE_README,
-    DATA_LICENSE,
-    DATALIST_JSON,
-    LOGGING_CONF,
-    METADATA_JSON,
-    PLAN_JSON,
-    POSTPROCESSING_JSON,
-    SCRIPTS_FOLDER,
-)
 from mist_bundle.bundle.card import model_card
 from mist_bundle.bundle.configs.evaluate import evaluate_config
 from mist_bundle.bundle.configs.inference import inference_config
@@ -39,7 +29,20 @@ from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.folds import inner_validation
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Problem
-from mist_bundle.files import dump_json, new_folder, write_bytes, write_text
+from mist_bundle.files import (
+    BUNDLE_README,
+    DATA_LICENSE,
+    DATALIST_JSON,
+    LOGGING_CONF,
+    METADATA_JSON,
+    PLAN_JSON,
+    POSTPROCESSING_JSON,
+    SCRIPTS_FOLDER,
+    dump_json,
+    new_folder,
+    write_bytes,
+    write_text,
+)
 from mist_bundle.planning.plan import Plan
 from mist_bundle.resources import own_file
 

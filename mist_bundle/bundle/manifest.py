@@ -13,10 +13,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
-from mist_bundle.artifacts import MANIFEST_JSON, MODEL_PT, SCRIPTS_FOLDER, SIGNATURE
 from mist_bundle.bundle.contents import plain_files
 from mist_bundle.bundle.vendor import RUNTIME_LINK, linked_runtime, runtime_hashes
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import MANIFEST_JSON, MODEL_PT, SCRIPTS_FOLDER, SIGNATURE
 from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.runtime.folds.manifest import (
     ALGORITHM,

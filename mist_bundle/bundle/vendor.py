@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from mist_bundle.artifacts import SCRIPTS_FOLDER
+from mist_bundle.files import SCRIPTS_FOLDER
 from mist_bundle.resources import PACKAGE
 
 RUNTIME = PACKAGE / "runtime"

@@ -42,8 +42,8 @@ def rank(
         seed: of the draws.
         overwrite: replace a folder that is there already.
     """
-    from mist_bundle.artifacts import refuse_existing
     from mist_bundle.evaluation.rank import rank_runs
+    from mist_bundle.files import refuse_existing
 
     target = Path(output)
     refuse_existing(target, overwrite=overwrite)
@@ -78,8 +78,8 @@ def compare(
         seed: of the draws.
         overwrite: replace a folder that is there already.
     """
-    from mist_bundle.artifacts import refuse_existing
     from mist_bundle.evaluation.compare import compare_runs
+    from mist_bundle.files import refuse_existing
 
     target = Path(output)
     refuse_existing(target, overwrite=overwrite)

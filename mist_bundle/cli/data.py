@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, cast
 
-from mist_bundle.artifacts import read_json
 from mist_bundle.cli.kinds import Count, CountOrNone, FileName, Seed
 from mist_bundle.cli.words import optional_path, warn
 from mist_bundle.dataset.spec import MODALITIES
 from mist_bundle.errors import Problem
+from mist_bundle.files import read_json
 from mist_bundle.runtime.values import Whole, Word
 
 # Heavy imports stand inside the verbs, so that --help answers at once.

@@ -81,8 +81,8 @@ def evaluate(
         _evaluate_bundle(bundle_folder(bundle), fold, settings_from(Classes(final_classes={}), *how), settings, trust)
         return
     _refuse_overrides(overrides)
-    from mist_bundle.artifacts import refuse_existing
     from mist_bundle.evaluation.score import score_files
+    from mist_bundle.files import refuse_existing
 
     target = Path(output)
     refuse_existing(target, overwrite=overwrite)

@@ -57,7 +57,7 @@ def sign(bundle: FileName, key: FileName) -> None:
         bundle: the bundle's folder.
         key: your private key, as made by make_key.
     """
-    from mist_bundle.artifacts import SIGNATURE
+    from mist_bundle.files import SIGNATURE
     from mist_bundle.trust.signature import sign_bundle
 
     fingerprint = sign_bundle(Path(bundle), Path(key))

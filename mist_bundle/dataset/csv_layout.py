@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mist_bundle.artifacts import DATASET_JSON, new_folder, write_json, write_text
 from mist_bundle.dataset.cases import CASE_TABLE_CSV, MASK_COLUMN
 from mist_bundle.dataset.integrity import count_labels
 from mist_bundle.dataset.layout import MASK_NAME, description, place_file, raise_failures
@@ -21,6 +20,7 @@ from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, RESERVED_COLUMNS
 from mist_bundle.dataset.tables import ID_COLUMN, Row, Table, read_table
 from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import DATASET_JSON, new_folder, write_json, write_text
 from mist_bundle.parallel import map_cases
 
 _MR_WORDS = ("t1", "t2", "flair", "adc", "dwi", "mr", "swi", "pd")

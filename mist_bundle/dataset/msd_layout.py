@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import DATASET_JSON, new_folder, read_json, write_json
 from mist_bundle.dataset.layout import MASK_NAME, description, place_file, raise_failures, split_channels
 from mist_bundle.dataset.names import RESERVED_COLUMNS, file_name_problem, image_stem
 from mist_bundle.dataset.volumes import read_affine
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import DATASET_JSON, new_folder, read_json, write_json
 from mist_bundle.parallel import map_cases
 
 # words that the decathlon and datasets in its layout use for magnetic resonance channels

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import DATASET_JSON, new_folder, read_json, write_json, write_text
 from mist_bundle.dataset.layout import MASK_NAME, identifying_strings, place_file, raise_failures
 from mist_bundle.dataset.msd_layout import channel_names, modality_of
 from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, id_problem
 from mist_bundle.dataset.spec import slug
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import DATASET_JSON, new_folder, read_json, write_json, write_text
 from mist_bundle.parallel import map_cases
 
 FOLDS_CSV = "folds.csv"

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.artifacts import DATASET_JSON, new_folder, write_json
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import DATASET_JSON, new_folder, write_json
 
 Kind = Literal["mr2", "ct", "brats", "hippocampus"]
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from mist_bundle.artifacts import read_json
 from mist_bundle.dataset.names import (
     RESERVED_COLUMNS,
     class_name_problem,
@@ -23,6 +22,7 @@ from mist_bundle.dataset.names import (
     user_path,
 )
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import read_json
 
 Modality = Literal["ct", "mr", "other"]
 MODALITIES: tuple[Modality, ...] = ("ct", "mr", "other")

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from mist_bundle.artifacts import new_folder, write_json, write_text
 from mist_bundle.evaluation.rank import RESAMPLES, csv_text
 from mist_bundle.evaluation.runs import ComparableRuns
 from mist_bundle.evaluation.statistics import CONFIDENCE, holm, interval, resampled_means, wilcoxon_p
+from mist_bundle.files import new_folder, write_json, write_text
 from mist_bundle.runtime.metrics.table import ID
 
 COMPARISON_CSV, BY_CASE_CSV, COMPARISON_JSON = "comparison.csv", "differences_by_case.csv", "comparison.json"

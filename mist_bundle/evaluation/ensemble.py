@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.artifacts import new_folder, write_json
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.volumes import Volume, read_channels, read_volume
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.evaluation.label_files import read_named, whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import label_maps
 from mist_bundle.evaluation.staple import staple_labels
+from mist_bundle.files import new_folder, write_json
 from mist_bundle.parallel import map_cases
 
 MAJORITY, STAPLE, MEAN = "majority", "staple", "mean"

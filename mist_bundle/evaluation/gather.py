@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import read_json
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import read_json
 from mist_bundle.runtime.metrics.table import read_results, write_results
 
 __all__ = ["failed_cases", "gather_folds", "read_table_of_results", "write_results"]

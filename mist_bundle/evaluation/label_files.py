@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.artifacts import write_bytes
 from mist_bundle.dataset.volumes import Volume
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import write_bytes
 from mist_bundle.runtime.numerics.labels import as_labels
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mist_bundle.artifacts import DATALIST_JSON, read_json
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.choose_postprocessing import HeldOut
 from mist_bundle.evaluation.pairs import Pair
+from mist_bundle.files import DATALIST_JSON, read_json
 
 
 def held_out_cases(bundle: Path, work_dir: Path, dataset_dir: Path) -> list[HeldOut]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mist_bundle.artifacts import read_json
 from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.names import SUMMARY_ROWS, class_name_problem, image_stem, is_image
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import read_json
 
 MASK, PREDICTION = "mask", "prediction"
 

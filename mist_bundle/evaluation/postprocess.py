@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mist_bundle.artifacts import RESULTS_CSV, new_folder, write_json
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.change import Change, check_weights, measure_change
 from mist_bundle.evaluation.label_files import read_named, whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import FoundPairs, Pair, label_maps
 from mist_bundle.evaluation.score import Scored, ScoredCases, ScoreSettings, read_pair, score_arrays
+from mist_bundle.files import RESULTS_CSV, new_folder, write_json
 from mist_bundle.parallel import map_cases
 from mist_bundle.runtime.postprocessing.strategy import Step, apply_strategy, read_strategy
 

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.artifacts import new_folder, write_json, write_text
 from mist_bundle.evaluation.runs import ComparableRuns
 from mist_bundle.evaluation.statistics import CONFIDENCE, holm, interval, resampled_means, wilcoxon_p
+from mist_bundle.files import new_folder, write_json, write_text
 from mist_bundle.runtime.metrics.table import ID
 
 RANKING_CSV, BY_CASE_CSV, SIGNIFICANCE_CSV, RANKING_JSON = (

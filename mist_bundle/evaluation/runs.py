@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.artifacts import DATALIST_JSON, PLAN_JSON, RESULTS_CSV, read_json, work_dir_of
 from mist_bundle.catalog.metrics import LOWER, METRICS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.gather import read_table_of_results
+from mist_bundle.files import DATALIST_JSON, PLAN_JSON, RESULTS_CSV, read_json, work_dir_of
 from mist_bundle.runtime.metrics.columns import split_columns
 from mist_bundle.runtime.metrics.table import ID
 

@@ -3,8 +3,8 @@
 Each takes plain values, raises InputError or CaseFailure, returns what was made, and prints nothing.
 """
 
-from mist_bundle.artifacts import work_dir_of
 from mist_bundle.bundle.placement import Hardware
+from mist_bundle.files import work_dir_of
 from mist_bundle.pipeline.asked_again import refuse_other_options
 from mist_bundle.pipeline.configure import Analyzed, Configured, analyze_dataset, autoconfig
 from mist_bundle.pipeline.finetune import FineTuned, average_weights, finetune

@@ -9,13 +9,6 @@ from types import TracebackType
 from typing import Any
 
 from mist_bundle.analysis.fingerprint import Fingerprint, analyze
-from mist_bundle.artifacts import (
-    FINGERPRINT_JSON,
-    check_can_write,
-    refuse_existing,
-    work_dir_of,
-    write_json,
-)
 from mist_bundle.bundle.generate import BundleInput, bundle_name, generate_bundle
 from mist_bundle.bundle.user_code import UserCode, find_user_code
 from mist_bundle.catalog.choice import is_user_code
@@ -36,6 +29,13 @@ from mist_bundle.dataset.prediction_case import Examined, examine
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import Collecting, InputError, Problem
+from mist_bundle.files import (
+    FINGERPRINT_JSON,
+    check_can_write,
+    refuse_existing,
+    work_dir_of,
+    write_json,
+)
 from mist_bundle.parallel import map_cases
 from mist_bundle.pipeline.trained_work import forget, refuse_to_lose
 from mist_bundle.planning.checks import check_data_options, check_options

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import refuse_existing
 from mist_bundle.bundle.generate import bundle_name
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Collecting, InputError, Problem
+from mist_bundle.files import refuse_existing
 from mist_bundle.pipeline.configure import Configured, autoconfig
 from mist_bundle.planning.checks import check_options
 from mist_bundle.planning.finetune import adapt_plan, check_transfer_options, source_options

@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mist_bundle.artifacts import (
+from mist_bundle.bundle.finalize import finalize_bundle
+from mist_bundle.bundle.folder import Bundle, Fold
+from mist_bundle.bundle.publish import finish_publication, publish_files
+from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.files import (
     POSTPROCESSING_JSON,
     RESULTS_CSV,
     dump_json,
@@ -14,10 +18,6 @@ from mist_bundle.artifacts import (
     work_dir_of,
     write_json,
 )
-from mist_bundle.bundle.finalize import finalize_bundle
-from mist_bundle.bundle.folder import Bundle, Fold
-from mist_bundle.bundle.publish import finish_publication, publish_files
-from mist_bundle.errors import CaseFailure, InputError, Problem
 from mist_bundle.runtime.folds.files import sha256_of
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from mist_bundle.artifacts import RESULTS_CSV, RESULTS_JSON, work_dir_of
 from mist_bundle.bundle.folder import Bundle, is_bundle
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import RESULTS_CSV, RESULTS_JSON, work_dir_of
 from mist_bundle.runtime.folds.state import has_state, read_status
 
 _DERIVED = (RESULTS_CSV, RESULTS_JSON, "postprocessing", "predictions")

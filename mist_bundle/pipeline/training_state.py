@@ -7,10 +7,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from mist_bundle.artifacts import DATALIST_JSON
 from mist_bundle.bundle.folder import Bundle, Fold
 from mist_bundle.bundle.overrides import has_id, load_configs
 from mist_bundle.errors import Problem
+from mist_bundle.files import DATALIST_JSON
 from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.runtime.folds.state import differences, differences_text, is_complete, plain
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from mist_bundle.analysis.data_report import DataFacts, make_data_report
 from mist_bundle.analysis.fingerprint import Fingerprint
-from mist_bundle.artifacts import FINGERPRINT_JSON, METADATA_JSON, PLAN_JSON, read_json, work_dir_of, write_text
 from mist_bundle.bundle.launch import configured_dataset_dir
 from mist_bundle.errors import Problem
+from mist_bundle.files import FINGERPRINT_JSON, METADATA_JSON, PLAN_JSON, read_json, work_dir_of, write_text
 from mist_bundle.report.case_pictures import spread_cases
 from mist_bundle.report.data_page import DATA_REPORT_JSON
 from mist_bundle.report.data_part import Sections, data_sections

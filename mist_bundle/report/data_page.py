@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import write_json, write_text
+from mist_bundle.files import write_json, write_text
 from mist_bundle.report.data_part import data_sections
 from mist_bundle.report.html import document, number
 from mist_bundle.report.sources import CaseFiles

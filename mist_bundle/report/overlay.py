@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.artifacts import PLAN_JSON, RESULTS_CSV, read_json
 from mist_bundle.dataset.volumes import read_volume
+from mist_bundle.files import PLAN_JSON, RESULTS_CSV, read_json
 from mist_bundle.report.colours import OVERLAY_COLOURS, label_colours
 from mist_bundle.report.pictures import PLANES, edge_letters, plane_view, where_to_cut
 from mist_bundle.report.sources import CaseFiles, files_of_bundle

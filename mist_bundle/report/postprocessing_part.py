@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import read_json
 from mist_bundle.catalog.postprocessing import POSTPROCESSING
+from mist_bundle.files import read_json
 from mist_bundle.report.data_part import facts
 from mist_bundle.report.html import Html, details, el, even_decimals, hint, number, section, table
 from mist_bundle.report.metric_words import title_of, with_unit

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import MANIFEST_JSON, METADATA_JSON, read_json
 from mist_bundle.catalog.choice import is_user_code
+from mist_bundle.files import MANIFEST_JSON, METADATA_JSON, read_json
 from mist_bundle.planning.networks import DEFAULT_KERNEL_SIZE
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.report.html import Html, commands, el, section, table

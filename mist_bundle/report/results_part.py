@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from mist_bundle.artifacts import RESULTS_CSV, RESULTS_JSON, read_json
 from mist_bundle.catalog.metrics import HIGHER, METRICS
 from mist_bundle.dataset.integrity import count_labels
 from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import Problem
+from mist_bundle.files import RESULTS_CSV, RESULTS_JSON, read_json
 from mist_bundle.parallel import map_cases
 from mist_bundle.report import charts
 from mist_bundle.report.case_pictures import case_figure, label_legend

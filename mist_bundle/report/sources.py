@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mist_bundle.artifacts import DATALIST_JSON, read_json, work_dir_of
 from mist_bundle.bundle.launch import configured_dataset_dir
 from mist_bundle.dataset.cases import Case
+from mist_bundle.files import DATALIST_JSON, read_json, work_dir_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import read_json
+from mist_bundle.files import read_json
 from mist_bundle.report import charts
 from mist_bundle.report.charts import Series
 from mist_bundle.report.colours import chart_colour, colours_of_plan, fold_colour

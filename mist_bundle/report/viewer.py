@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.artifacts import write_text
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import write_text
 from mist_bundle.report.colours import OVERLAY_COLOURS, label_colours
 from mist_bundle.report.html import Html, el, page_head
 from mist_bundle.report.pictures import MARGIN_MM, where_to_cut

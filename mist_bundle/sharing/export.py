@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from mist_bundle.artifacts import MODEL_PT
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.manifest import write_manifest
 from mist_bundle.bundle.worker import run_worker
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import adopt_file, read_json, write_json
+from mist_bundle.files import MODEL_PT, adopt_file, read_json, write_json
 from mist_bundle.runtime.values import did_you_mean
 from mist_bundle.trust.intact import pass_audit
 

@@ -19,10 +19,9 @@ import torch
 from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
-from mist_bundle.artifacts import MODEL_PT
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import MistBundleError
-from mist_bundle.files import write_json
+from mist_bundle.files import MODEL_PT, write_json
 
 SEEDS = (0, 1)
 MAX_BATCH = 64  # sliding windows are batched by at most this many patches

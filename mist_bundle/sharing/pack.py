@@ -18,11 +18,18 @@ from typing import IO
 
 import yaml
 
-from mist_bundle.artifacts import LARGE_FILES_YML, MANIFEST_JSON, METADATA_JSON, SIGNATURE
 from mist_bundle.bundle.manifest import Manifest, bundle_contents
 from mist_bundle.bundle.publish import finish_publication
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import adopt_file, dump_json, refuse_existing
+from mist_bundle.files import (
+    LARGE_FILES_YML,
+    MANIFEST_JSON,
+    METADATA_JSON,
+    SIGNATURE,
+    adopt_file,
+    dump_json,
+    refuse_existing,
+)
 from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.trust.archive import TOP_FOLDER
 from mist_bundle.trust.intact import check_manifest

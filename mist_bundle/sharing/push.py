@@ -11,9 +11,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from mist_bundle.artifacts import BUNDLE_README, METADATA_JSON
 from mist_bundle.errors import InputError, MistBundleError, Problem
-from mist_bundle.files import read_json
+from mist_bundle.files import BUNDLE_README, METADATA_JSON, read_json
 from mist_bundle.sharing.pack import files_to_publish
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

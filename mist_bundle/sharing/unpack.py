@@ -7,9 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from mist_bundle.artifacts import LARGE_FILES_YML, MANIFEST_JSON, METADATA_JSON
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import new_folder, refuse_existing
+from mist_bundle.files import LARGE_FILES_YML, MANIFEST_JSON, METADATA_JSON, new_folder, refuse_existing
 from mist_bundle.trust.archive import ZIP_ERRORS, archive_faults, top_folder
 from mist_bundle.trust.intact import check_manifest, pass_audit
 

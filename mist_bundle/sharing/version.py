@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mist_bundle.artifacts import METADATA_JSON
 from mist_bundle.bundle.manifest import write_manifest
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import read_json, write_json
+from mist_bundle.files import METADATA_JSON, read_json, write_json
 
 PARTS = ("major", "minor", "patch")
 _VERSION = re.compile(r"(\d)\.(\d)\.(\d)")

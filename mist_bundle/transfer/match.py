@@ -357,7 +357,7 @@ def report_rows(transfer: Transfer) -> list[tuple[str, str, str]]:
 
 def initial_files(transfer: Transfer, source: SourceBundle, strategy: str | None) -> dict[str, bytes]:
     """The files that the new bundle carries: the initial weights and the account of them."""
-    from mist_bundle.artifacts import SOURCE_LICENSE, dump_json
+    from mist_bundle.files import SOURCE_LICENSE, dump_json
     from mist_bundle.transfer.tensors import safetensors_bytes
 
     return {
@@ -369,7 +369,7 @@ def initial_files(transfer: Transfer, source: SourceBundle, strategy: str | None
 
 def _source_license(source: SourceBundle) -> str:
     """What the source says of its own data: whoever passes these weights on has to keep to it."""
-    from mist_bundle.artifacts import DATA_LICENSE, SOURCE_LICENSE
+    from mist_bundle.files import DATA_LICENSE, SOURCE_LICENSE
 
     licences = [source.folder / name for name in (SOURCE_LICENSE, DATA_LICENSE) if (source.folder / name).is_file()]
     texts = [path.read_text(encoding="utf-8", errors="replace").strip() for path in licences]

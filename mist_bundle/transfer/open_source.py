@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import METADATA_JSON, MODEL_PT, PLAN_JSON
 from mist_bundle.bundle.folder import Bundle, is_bundle, no_bundle
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import METADATA_JSON, MODEL_PT, PLAN_JSON
 from mist_bundle.planning.finetune import INPUT_ARGUMENTS, OUTPUT_ARGUMENTS, SourceModel
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.numerics.triples import Spacing, Triple

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mist_bundle.artifacts import MANIFEST_JSON, SCRIPTS_FOLDER, SIGNATURE
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import write_bytes, write_text
+from mist_bundle.files import MANIFEST_JSON, SCRIPTS_FOLDER, SIGNATURE, write_bytes, write_text
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

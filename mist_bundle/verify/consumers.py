@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import BUNDLE_README, LOGGING_CONF, MODEL_PT
+from mist_bundle.files import BUNDLE_README, LOGGING_CONF, MODEL_PT
 from mist_bundle.verify.content import Content, components
 from mist_bundle.verify.probe import NOT_SCRIPTED
 from mist_bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, PASS, Check, by_rule

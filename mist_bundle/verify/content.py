@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import METADATA_JSON
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.overrides import has_id, load_configs
+from mist_bundle.files import METADATA_JSON
 from mist_bundle.planning.plan import Plan
 
 # what makes up each workflow, and the run ids it has to know

@@ -6,12 +6,11 @@ import re
 import sys
 from pathlib import Path
 
-from mist_bundle.artifacts import LOGGING_CONF, MANIFEST_JSON, MODEL_PT
 from mist_bundle.bundle.folder import read_config
 from mist_bundle.bundle.manifest import differences
 from mist_bundle.bundle.overrides import has_id, load_configs
 from mist_bundle.errors import InputError
-from mist_bundle.files import read_json
+from mist_bundle.files import LOGGING_CONF, MANIFEST_JSON, MODEL_PT, read_json
 from mist_bundle.verify.content import WORKFLOWS, Content, imported_modules, references
 from mist_bundle.verify.metadata import metadata_problems, schema_problems
 from mist_bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, Check, by_rule

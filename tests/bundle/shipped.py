@@ -14,7 +14,10 @@ import sys
 from pathlib import Path
 
 from mist_bundle import pipeline
-from mist_bundle.artifacts import (
+from mist_bundle.bundle.card import RESULTS_END, RESULTS_START
+from mist_bundle.bundle.manifest import Manifest, write_manifest
+from mist_bundle.bundle.vendor import link_runtime
+from mist_bundle.files import (
     BUNDLE_README,
     METADATA_JSON,
     MODEL_PT,
@@ -24,9 +27,6 @@ from mist_bundle.artifacts import (
     write_json,
     write_text,
 )
-from mist_bundle.bundle.card import RESULTS_END, RESULTS_START
-from mist_bundle.bundle.manifest import Manifest, write_manifest
-from mist_bundle.bundle.vendor import link_runtime
 from mist_bundle.sharing.version import bump_version
 from tests.bundle.golden import TRAINED
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from mist_bundle import cli, pipeline
-from mist_bundle.artifacts import read_json, work_dir_of
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK
 from mist_bundle.evaluation.out_of_fold import held_out_cases
+from mist_bundle.files import read_json, work_dir_of
 from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.runtime.metrics.case import METRICS
 from mist_bundle.runtime.metrics.table import read_results

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from mist_bundle.analysis.fingerprint import Fingerprint, analyze
-from mist_bundle.artifacts import DATALIST_JSON, METADATA_JSON
 from mist_bundle.bundle import configs as generator
 from mist_bundle.bundle.expressions import (
     DATASET_DIR,
@@ -32,6 +31,7 @@ from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.folds import assign_folds
 from mist_bundle.dataset.spec import DatasetSpec
+from mist_bundle.files import DATALIST_JSON, METADATA_JSON
 from mist_bundle.planning.finetune import SourceModel, adapt_plan
 from mist_bundle.planning.options import PlanOptions, TransferOptions
 from mist_bundle.planning.plan import Plan, make_plan

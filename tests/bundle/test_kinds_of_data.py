@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from mist_bundle import cli, pipeline
-from mist_bundle.artifacts import read_json
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import EXIT_OK
+from mist_bundle.files import read_json
 from mist_bundle.planning.options import PlanOptions
 
 SHORT = PlanOptions(recipe="quick", folds=2, epochs=1, steps_per_epoch=2, patch_size=(16, 16, 16), val_fraction=0.2)

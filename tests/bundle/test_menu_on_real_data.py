@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from mist_bundle import pipeline
-from mist_bundle.artifacts import read_json
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.dataset.msd_layout import convert_msd
+from mist_bundle.files import read_json
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.sharing.export import export_bundle
 from tests.bundle.run_monai import run_monai

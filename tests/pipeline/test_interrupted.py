@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mist_bundle.artifacts import work_dir_of
 from mist_bundle.bundle.folder import Bundle
-from mist_bundle.files import read_json
+from mist_bundle.files import read_json, work_dir_of
 from mist_bundle.runtime.folds.manifest import file_hashes
 from mist_bundle.trust.audit import require_audited
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from mist_bundle import cli, pipeline
-from mist_bundle.artifacts import work_dir_of, write_json
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, CaseFailure
+from mist_bundle.files import work_dir_of, write_json
 from tests.bundle.run_monai import run_monai
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from mist_bundle import cli, pipeline
-from mist_bundle.artifacts import work_dir_of
 from mist_bundle.errors import InputError
-from mist_bundle.files import read_json, write_json
+from mist_bundle.files import read_json, work_dir_of, write_json
 from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.runtime.folds.manifest import file_hashes, read_manifest, write_manifest_content
 from mist_bundle.trust.audit import require_audited

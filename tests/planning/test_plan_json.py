@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from mist_bundle.artifacts import read_json
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError
+from mist_bundle.files import read_json
 from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.plan import OPTIONAL_FIELDS, PLAN_VERSION, Plan
 from mist_bundle.planning.recipes import RECIPES

@@ -5,7 +5,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from mist_bundle.artifacts import read_json
+from mist_bundle.files import read_json
 
 
 def test_ranges_are_those_of_the_files(fresh_bundle: Path, phantom_json: Path) -> None:

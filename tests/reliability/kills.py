@@ -20,8 +20,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mist_bundle.artifacts import work_dir_of
 from mist_bundle.dataset.phantom import make_phantom
+from mist_bundle.files import work_dir_of
 from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.trust.audit.run import audit_bundle
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mist_bundle.artifacts import work_dir_of
+from mist_bundle.files import work_dir_of
 from mist_bundle.trust.audit.run import audit_bundle
 from tests.reliability.kills import Bench, prepare
 

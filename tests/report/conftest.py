@@ -13,8 +13,8 @@ import pytest
 from scipy import ndimage
 
 from mist_bundle import pipeline
-from mist_bundle.artifacts import read_json, write_json
 from mist_bundle.dataset.phantom import make_phantom
+from mist_bundle.files import read_json, write_json
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.report.sources import CaseFiles, files_of_bundle
 from mist_bundle.runtime.metrics.case import score_case

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mist_bundle import cli
-from mist_bundle.artifacts import read_json, write_json
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
+from mist_bundle.files import read_json, write_json
 from mist_bundle.report import bundle_report, viewer
 from mist_bundle.report.bundle_report import ReportRequest, write_report
 from mist_bundle.report.results_part import extreme_cases, predicted_volumes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.artifacts import write_json
+from mist_bundle.files import write_json
 from mist_bundle.report.postprocessing_part import postprocessing_section
 from tests.report.pages import Page
 

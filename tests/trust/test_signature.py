@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mist_bundle import cli
-from mist_bundle.artifacts import SIGNATURE
 from mist_bundle.bundle.manifest import write_manifest
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, InputError
+from mist_bundle.files import SIGNATURE
 from mist_bundle.trust.audit.run import audit_bundle
 from mist_bundle.trust.signature import make_key, sign_bundle
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from mist_bundle.artifacts import SCRIPTS_FOLDER
 from mist_bundle.bundle.folder import no_bundle
 from mist_bundle.bundle.vendor import is_own_runtime, linked_runtime
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import SCRIPTS_FOLDER
 from mist_bundle.trust.archive import MAX_FILES, ZIP_ERRORS, archive_faults
 from mist_bundle.trust.audit.finding import Finding, finding, printable, shown
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from mist_bundle import __version__
-from mist_bundle.artifacts import SCRIPTS_FOLDER
 from mist_bundle.bundle.vendor import RUNTIME, runtime_hashes
+from mist_bundle.files import SCRIPTS_FOLDER
 from mist_bundle.resources import own_text, require_complete
 from mist_bundle.trust.audit.bundle_files import BundleFiles
 from mist_bundle.trust.audit.finding import Finding, finding, printable, shown

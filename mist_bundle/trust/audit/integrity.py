@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
-from mist_bundle.artifacts import LARGE_FILES_YML, MANIFEST_JSON, MODEL_PT, SCRIPTS_FOLDER, SIGNATURE
 from mist_bundle.bundle.manifest import Manifest, compare
 from mist_bundle.errors import InputError
+from mist_bundle.files import LARGE_FILES_YML, MANIFEST_JSON, MODEL_PT, SCRIPTS_FOLDER, SIGNATURE
 from mist_bundle.runtime.folds.files import UNFINISHED
 from mist_bundle.runtime.folds.manifest import FOLD_WEIGHTS
 from mist_bundle.trust.audit.bundle_files import BundleFiles

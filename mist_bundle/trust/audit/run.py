@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from mist_bundle.artifacts import DATALIST_JSON, LOGGING_CONF, METADATA_JSON, PLAN_JSON
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import DATALIST_JSON, LOGGING_CONF, METADATA_JSON, PLAN_JSON
 from mist_bundle.runtime.folds.publication import published_name
 from mist_bundle.trust.audit.bundle_files import BundleFiles, UnreadableFile, open_bundle
 from mist_bundle.trust.audit.code import check_code
