@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import refuse_existing, write_bytes
+from mist_bundle.runtime.folds.finite import not_finite_text
 
 if TYPE_CHECKING:
     import torch
@@ -31,12 +32,19 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """All tensors of a file by name.
 
     Raises:
-        InputError: it is no state dict, it is encrypted or cut off, or loading it would execute code.
+        InputError: it is no state dict, it is encrypted or cut off, loading it would execute code, or it holds NaN.
     """
+    weights = _read_safetensors(path) if path.suffix == SAFETENSORS else _read_torch(path)
+    problem = not_finite_text(weights)
+    if problem:
+        message = f"{problem}; nothing can be done with such weights. Use others, or train them anew."
+        raise InputError(Problem(str(path), message))
+    return weights
+
+
+def _read_torch(path: Path) -> dict[str, torch.Tensor]:
     import torch
 
-    if path.suffix == SAFETENSORS:
-        return _read_safetensors(path)
     try:
         if not zipfile.is_zipfile(path):  # what torch.save writes since 1.6
             raise InputError(Problem(str(path), f"is not a torch archive. {_EXPECTED}"))

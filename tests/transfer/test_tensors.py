@@ -126,3 +126,9 @@ def test_shared_tensors_are_written(tmp_path: Path) -> None:
     assert set(read_weights(tmp_path / "a.safetensors")) == {"one", "two"}
     save_file({"w": torch.zeros(1)}, tmp_path / "b.safetensors")
     assert torch.equal(read_weights(tmp_path / "b.safetensors")["w"], torch.zeros(1))
+
+
+def test_weights_with_nan_are_refused_with_their_file(tmp_path: Path) -> None:
+    torch.save({"weight": torch.tensor([1.0, float("nan")])}, tmp_path / "bad.pt")
+    with pytest.raises(InputError, match=r"bad\.pt.*holds NaN or infinite numbers in 1 of 1 tensors \(weight\)"):
+        read_weights(tmp_path / "bad.pt")

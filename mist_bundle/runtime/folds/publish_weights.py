@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from .files import UNFINISHED, sha256_of, umask, write_whole
+from .finite import file_problem
 from .manifest import stored_as_model
 from .publication import Content, PublicationError, publish
 from .state import read_status
@@ -44,10 +45,16 @@ def publish_fold(fold_dir: Path, target: Path) -> list[str]:
         Paths in the bundle that changed; empty where everything was published already.
 
     Raises:
-        PublicationError: there are no weights to publish, or they are not those that status.json names.
+        PublicationError: there are no weights to publish, they are not those that status.json names, or hold NaN.
         OSError: the disk is full, the folder is read-only …; the bundle is as it was.
     """
     best, _ = best_weights(fold_dir)
+    problem = file_problem(best)
+    if problem:
+        raise PublicationError(
+            f"{best} {problem}, so it is not published. The training diverged: train this fold anew with a lower "
+            "--learning_rate (--overwrite)."
+        )
     models, number = target.parent, _number(target)
     if models.name != "models":  # someone wants the weights elsewhere, outside any bundle
         with best.open("rb") as stream:

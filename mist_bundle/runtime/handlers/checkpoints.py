@@ -29,6 +29,7 @@ import torch
 from ignite.engine import Engine, Events
 
 from ..folds.files import sha256_of, sha256_of_bytes, write_json, write_whole
+from ..folds.finite import not_finite_text
 from ..folds.locks import Lock, LockedError
 from ..folds.publish_weights import publish_fold
 from ..folds.state import (
@@ -192,6 +193,7 @@ class CheckpointKeeper:
         self.loader.set_epoch(trainer.state.epoch - 1)
 
     def _after_validation(self, evaluator: Engine, trainer: Engine) -> None:
+        self._refuse_not_finite(trainer.state.epoch)
         score = float(evaluator.state.metrics[self.metric])
         # a NaN (no class present in any case) is never better; the first validated weights are kept whatever they score
         if score > self.best_score or self.best_epoch == 0:
@@ -212,6 +214,7 @@ class CheckpointKeeper:
 
     def _after_epoch(self, trainer: Engine, evaluator: Any) -> None:
         """Write best, last and status so that, whenever it is interrupted, what is there belongs together."""
+        self._refuse_not_finite(trainer.state.epoch)
         if evaluator is None:
             self._keep_best(float("-inf"), trainer.state.epoch)
         if self.rank != 0:
@@ -224,6 +227,16 @@ class CheckpointKeeper:
         self._last_is_damaged, self._kept_epoch = False, trainer.state.epoch
         self._write_status(trainer.state.epoch, trainer.state.max_epochs or 0)
         self._remove_former_best()
+
+    def _refuse_not_finite(self, epoch: int) -> None:
+        """Raise FloatingPointError for weights that a step has made NaN: nothing is saved that holds them."""
+        problem = not_finite_text(unwrap(self.network).state_dict())
+        if problem:
+            kept = f"What was saved after epoch {self._kept_epoch} is intact" if self._kept_epoch else "Nothing was saved"
+            raise FloatingPointError(
+                f"the network after epoch {epoch} {problem}. {kept}. Train this fold anew with a lower --learning_rate "
+                "(with mist_bundle train, pass --overwrite)."
+            )
 
     def _write_status(self, epoch: int, epochs: int) -> None:
         status = {

@@ -391,3 +391,31 @@ def test_a_full_disk_is_what_is_told(tmp_path: Path) -> None:
     assert done.stdout.split() == [str(errno.EFBIG), str(path)], done.stderr[-1000:]
     assert path.read_bytes() == b"the state before"
     assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_weights_that_became_nan_are_never_saved(bundle: Path) -> None:
+    training = Training(bundle)
+
+    def spoil(engine: Engine) -> None:
+        if engine.state.epoch == 2:
+            with torch.no_grad():
+                training.network.weight[0, 0] = float("nan")
+
+    training.trainer.add_event_handler(Events.EPOCH_STARTED, spoil)
+    with pytest.raises(FloatingPointError, match="after epoch 2 holds NaN .* after epoch 1 is intact"):
+        training.run()
+    state = torch.load(training.fold_dir / "last.pt", weights_only=True)
+    assert state["epoch"] == 1
+    assert not (bundle / "models/fold_0.pt").exists()
+
+
+def test_best_weights_with_nan_are_not_published(bundle: Path, tmp_path: Path) -> None:
+    fold = tmp_path / "toy_work/fold_0"
+    fold.mkdir(parents=True)
+    torch.save({"weight": torch.tensor([float("nan")])}, fold / "best_1.pt")
+    digest = sha256_of(fold / "best_1.pt")
+    (fold / "status.json").write_text(json.dumps({"best": {"file": "best_1.pt", "sha256": digest}}))
+    before = file_hashes(bundle)
+    with pytest.raises(PublicationError, match=r"best_1\.pt holds NaN .* lower --learning_rate"):
+        publish_fold(fold, bundle / "models/fold_0.pt")
+    assert file_hashes(bundle) == before

@@ -1,0 +1,53 @@
+"""Weights with NaN or infinite numbers in them: every prediction with them is nonsense, and looks like a label map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+_MAX_NAMED = 3
+
+
+def not_finite(weights: Mapping[str, Any]) -> list[str]:
+    """Names of the tensors that hold a NaN or an infinite number."""
+    import torch
+
+    names = []
+    for name, value in weights.items():
+        if isinstance(value, torch.Tensor) and not _is_finite(value):
+            names.append(name)
+    return names
+
+
+def not_finite_text(weights: Mapping[str, Any]) -> str | None:
+    """The same as the middle of a sentence: `holds NaN or infinite numbers in 2 of 40 tensors (a.weight, a.bias)`."""
+    names = not_finite(weights)
+    if not names:
+        return None
+    more = ", …" if len(names) > _MAX_NAMED else ""
+    listed = ", ".join(names[:_MAX_NAMED]) + more
+    return f"holds NaN or infinite numbers in {len(names)} of {len(weights)} tensors ({listed})"
+
+
+def file_problem(path: Path) -> str | None:
+    """What is wrong with the numbers in a file of weights (a plain state dict), as `not_finite_text`; None if nothing.
+
+    What is no state dict, or cannot be read, is told by those who load it.
+    """
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception:  # noqa: BLE001 - a damaged archive raises what its damage leads to, again where it is loaded
+        return None
+    return not_finite_text(content) if isinstance(content, Mapping) else None
+
+
+def _is_finite(value: torch.Tensor) -> bool:
+    import torch
+
+    return not value.is_floating_point() or bool(torch.isfinite(value).all())

@@ -1,0 +1,55 @@
+"""An evaluator does not begin with weights that are missing or no numbers, and says which file and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from ignite.engine import Engine
+
+from mist_bundle.runtime.handlers.weights import RequireWeights
+
+
+def _file(path: Path, value: float = 1.0) -> str:
+    torch.save({"weight": torch.tensor([0.0, value])}, path)
+    return str(path)
+
+
+def _run(paths: list[str], members: list[str] | None = None) -> None:
+    engine: Any = Engine(lambda *_: None)
+    engine.inferer = SimpleNamespace(inferer=SimpleNamespace(checkpoints=members or []))
+    RequireWeights(paths).attach(engine)
+    engine.run([0])
+
+
+def test_whole_weights_pass(tmp_path: Path) -> None:
+    model, folds = _file(tmp_path / "model.pt"), [_file(tmp_path / "fold_0.pt"), _file(tmp_path / "fold_1.pt")]
+    _run([model, *folds], folds)
+    _run([model])
+
+
+def test_no_weights_at_all(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="Train the bundle first"):
+        _run([str(tmp_path / "model.pt")])
+
+
+def test_a_missing_checkpoint_is_not_made_up_for_by_the_folds(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no weights at .*mine\.pt"):
+        _run([str(tmp_path / "mine.pt"), _file(tmp_path / "fold_0.pt"), _file(tmp_path / "fold_1.pt")])
+
+
+def test_weights_that_are_no_numbers_are_named(tmp_path: Path) -> None:
+    bad = _file(tmp_path / "model.pt", float("nan"))
+    with pytest.raises(ValueError, match=r"model\.pt holds NaN .* Nothing was predicted"):
+        _run([bad])
+
+
+def test_only_what_predicts_is_looked_at(tmp_path: Path) -> None:
+    model, good = _file(tmp_path / "model.pt"), _file(tmp_path / "fold_0.pt")
+    bad = _file(tmp_path / "fold_1.pt", float("inf"))
+    _run([model, good, bad])
+    with pytest.raises(ValueError, match=r"fold_1\.pt holds NaN or infinite"):
+        _run([model, good, bad], [good, bad])
