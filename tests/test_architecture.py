@@ -45,7 +45,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "trust": ({*BASE, "bundle", "planning", "catalog", "runtime.folds"}, {"yaml", "torch", "monai", *OPTIONAL}),
     "transfer": (
-        {*BASE, "bundle", "trust", "sharing", "planning", "catalog", "runtime.numerics"},
+        {*BASE, "bundle", "trust", "sharing", "planning", "catalog", "runtime.folds", "runtime.numerics"},
         {"yaml", "numpy", "torch", "monai", *OPTIONAL},
     ),
     "sharing": (

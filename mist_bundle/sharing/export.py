@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mist_bundle.bundle.folder import Bundle
-from mist_bundle.bundle.manifest import write_manifest
+from mist_bundle.bundle.publish import finish_publication, publish_files
 from mist_bundle.bundle.worker import run_worker
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import MODEL_PT, adopt_file, read_json, write_json
+from mist_bundle.files import MODEL_PT, dump_json, read_json, write_json
+from mist_bundle.runtime.folds.files import copy_whole
+from mist_bundle.runtime.folds.publication import Content
 from mist_bundle.runtime.values import did_you_mean
 from mist_bundle.trust.intact import pass_audit
 
 REPORT_JSON = "export.json"
+REPORT_IN_BUNDLE = f"docs/{REPORT_JSON}"
 WORKER = "mist_bundle.sharing.export_worker"
 # Differences allowed between an exported network and the original, times max(1, largest logit): the kernels of another
 # runtime add in another order. Observed: below 1e-5.
@@ -108,23 +112,34 @@ def export_bundle(
     names = list(FORMATS) if "all" in formats else list(dict.fromkeys(formats))
     folder = (output or bundle / "models").absolute()
     inside = folder == (bundle / "models").absolute()
+    finish_publication(bundle)
     _check(bundle, names, folder, overwrite=overwrite)
     pass_audit(bundle, trust=trust)
-    folder.mkdir(parents=True, exist_ok=True)
-    done = []
-    for name in names:
-        missing = [package for package in FORMATS[name].needs if importlib.util.find_spec(package) is None]
-        if missing:
-            needed = f"needs packages that are not here. Run: pip install {' '.join(missing)}"
-            done.append(Exported(format=name, problem=needed))
+    with tempfile.TemporaryDirectory(prefix="mist_bundle_") as scratch:
+        done = [_export(bundle, name, Path(scratch)) for name in names]
+        files = {result.file: Path(scratch) / result.file for result in done if _is_new(result, inside=inside)}
+        content = {"weights": MODEL_PT, "tolerance": TOLERANCE, "formats": [asdict(result) for result in done]}
+        if inside:
+            report = bundle / REPORT_IN_BUNDLE
+            _publish(bundle, files, content)
         else:
-            done.append(_export(bundle, name, folder))
-    report = (bundle / "docs" if inside else folder) / REPORT_JSON
-    content = {"weights": MODEL_PT, "tolerance": TOLERANCE, "formats": [asdict(result) for result in done]}
-    write_json(report, content)
-    if inside:
-        write_manifest(bundle)
+            report = folder / REPORT_JSON
+            for name, written in files.items():
+                copy_whole(written, folder / name)
+            write_json(report, content)
     return ExportReport(folder=folder, report=report, formats=tuple(done))
+
+
+def _is_new(result: Exported, *, inside: bool) -> bool:
+    """Whether a file is to be written: the network of model.pt is not exported over model.pt."""
+    return bool(result.file) and not (inside and result.file == Path(MODEL_PT).name)
+
+
+def _publish(bundle: Path, exported: Mapping[str, Path], report: Mapping[str, Any]) -> None:
+    files: dict[str, Content] = {REPORT_IN_BUNDLE: dump_json(report).encode("utf-8")}
+    for name, written in exported.items():
+        files[f"models/{name}"] = written
+    publish_files(bundle, files, renew=True)
 
 
 def _check(bundle: Path, names: Sequence[str], folder: Path, *, overwrite: bool) -> None:
@@ -147,32 +162,33 @@ def _check(bundle: Path, names: Sequence[str], folder: Path, *, overwrite: bool)
     Bundle(bundle).config_path("inference")
 
 
-def _export(bundle: Path, name: str, folder: Path) -> Exported:
-    target = folder / FORMATS[name].file
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".export.") as temporary:
-        written, result = Path(temporary) / target.name, Path(temporary) / "result.json"
-        request = {
-            "bundle": str(bundle.absolute()),
-            "config": str(Bundle(bundle).config_path("inference")),
-            "format": name,
-            "target": str(written),
-            "result": str(result),
-        }
-        reason = run_worker(WORKER, request)
-        if reason or not result.is_file():
-            return Exported(format=name, problem=reason or "its process ended without a result.")
-        outcome = Exported(format=name, file=target.name, **read_json(result))
-        limit = TOLERANCE * max(1.0, outcome.largest_logit)
-        worst = max(outcome.max_abs_difference)
-        if not worst <= limit:
-            return Exported(
-                format=name,
-                max_abs_difference=outcome.max_abs_difference,
-                largest_logit=outcome.largest_logit,
-                problem=f"gives other numbers: the logits differ by up to {worst:.3g}, at most {limit:.3g} is allowed.",
-            )
-        if target != (bundle / MODEL_PT).absolute():
-            adopt_file(written, target)
+def _export(bundle: Path, name: str, scratch: Path) -> Exported:
+    """Write one format into a scratch folder; what does not agree with the network is a problem and has no file."""
+    missing = [package for package in FORMATS[name].needs if importlib.util.find_spec(package) is None]
+    if missing:
+        needed = f"needs packages that are not here. Run: pip install {' '.join(missing)}"
+        return Exported(format=name, problem=needed)
+    written, result = scratch / FORMATS[name].file, scratch / f"{name}.json"
+    request = {
+        "bundle": str(bundle.absolute()),
+        "config": str(Bundle(bundle).config_path("inference")),
+        "format": name,
+        "target": str(written),
+        "result": str(result),
+    }
+    reason = run_worker(WORKER, request)
+    if reason or not result.is_file():
+        return Exported(format=name, problem=reason or "its process ended without a result.")
+    outcome = Exported(format=name, file=written.name, **read_json(result))
+    limit = TOLERANCE * max(1.0, outcome.largest_logit)
+    worst = max(outcome.max_abs_difference)
+    if not worst <= limit:
+        return Exported(
+            format=name,
+            max_abs_difference=outcome.max_abs_difference,
+            largest_logit=outcome.largest_logit,
+            problem=f"gives other numbers: the logits differ by up to {worst:.3g}, at most {limit:.3g} is allowed.",
+        )
     return outcome
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mist_bundle.bundle.manifest import write_manifest
+from mist_bundle.bundle.publish import finish_publication, publish_files
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import METADATA_JSON, read_json, write_json
+from mist_bundle.files import METADATA_JSON, dump_json, read_json
 
 PARTS = ("major", "minor", "patch")
 _VERSION = re.compile(r"(\d)\.(\d)\.(\d)")
@@ -41,7 +41,7 @@ def next_version(version: str, part: str) -> str:
 
 
 def bump_version(bundle: Path, message: str, part: str = "patch") -> str:
-    """Write the next version and its changelog entry into metadata.json, and renew the manifest.
+    """Write the next version and its changelog entry into metadata.json and renew the manifest, all or nothing.
 
     Args:
         bundle: its folder.
@@ -52,14 +52,14 @@ def bump_version(bundle: Path, message: str, part: str = "patch") -> str:
         The new version.
 
     Raises:
-        InputError: no message, or as `next_version`.
+        InputError: no message, as `next_version`, or the bundle cannot be written to; it is as it was.
     """
+    finish_publication(bundle)
     metadata = read_json(bundle / METADATA_JSON)
     if not message.strip():
         raise InputError(Problem("--message", "is empty; say in a sentence what changed."))
     version = next_version(str(metadata.get("version", "")), part)
     metadata["version"] = version
     metadata["changelog"] = {**metadata.get("changelog", {}), version: message.strip()}
-    write_json(bundle / METADATA_JSON, metadata)
-    write_manifest(bundle)
+    publish_files(bundle, {METADATA_JSON: dump_json(metadata).encode("utf-8")}, renew=True)
     return version

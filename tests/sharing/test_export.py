@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -13,9 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from mist_bundle.bundle.manifest import file_hashes, write_manifest
+from mist_bundle.bundle.manifest import differences, file_hashes, write_manifest
 from mist_bundle.errors import InputError
+from mist_bundle.runtime.folds import publication
+from mist_bundle.runtime.folds.publication import finish
 from mist_bundle.sharing.export import FORMATS, TOLERANCE, ExportReport, export_bundle, report_table
+from mist_bundle.trust.audit import require_audited
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +173,26 @@ def test_everything_wrong_is_named_at_once(own_bundle: Path, tmp_path: Path) -> 
     assert "Did you mean 'torchscript'" in str(refused.value)
     assert "Train the bundle first" in str(refused.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_export_is_finished_by_the_next_command(
+    own_bundle: Path, trained_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own_bundle / "models").mkdir(exist_ok=True)
+    shutil.copyfile(trained_bundle / "models/model.pt", own_bundle / "models/model.pt")
+    write_manifest(own_bundle)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(publication, "_carry_out", killed)
+        with pytest.raises(KeyboardInterrupt):
+            export_bundle(own_bundle, ["safetensors"])
+    assert differences(own_bundle) == []
+    require_audited(own_bundle)
+    assert finish(own_bundle)
+    assert (own_bundle / "models/model.safetensors").is_file()
+    assert (own_bundle / "docs/export.json").is_file()
+    assert json.loads((own_bundle / "MANIFEST.json").read_text())["files"] == file_hashes(own_bundle)
+    assert not [path.name for path in own_bundle.rglob(".*")]

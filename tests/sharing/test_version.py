@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from mist_bundle.bundle.manifest import file_hashes
+from mist_bundle.bundle.manifest import differences, file_hashes
 from mist_bundle.errors import InputError
 from mist_bundle.sharing.version import bump_version, next_version
+from mist_bundle.trust.audit import require_audited
 
 
 @pytest.mark.parametrize(
@@ -62,3 +66,39 @@ def test_without_message_or_part_nothing_is_written(own_bundle: Path) -> None:
     with pytest.raises(InputError, match="--part"):
         bump_version(own_bundle, "x", "build")
     assert file_hashes(own_bundle) == before
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from mist_bundle.sharing.version import bump_version
+steps = int(sys.argv[2])
+def counted(function):
+    def call(*arguments, **more):
+        global steps
+        if steps == 0:
+            os.kill(os.getpid(), 9)
+        steps -= 1
+        return function(*arguments, **more)
+    return call
+for name in ('replace', 'unlink', 'fsync'):
+    setattr(os, name, counted(getattr(os, name)))
+bump_version(Path(sys.argv[1]), 'Other weights.')
+"""
+
+
+def test_killed_at_any_step_the_bundle_passes_its_audit(own_bundle: Path, tmp_path: Path) -> None:
+    killed = 0
+    for steps in range(50):
+        copy = tmp_path / f"killed_{steps}" / own_bundle.name
+        shutil.copytree(own_bundle, copy)
+        words = [sys.executable, "-c", KILLED, str(copy), str(steps)]
+        survived = subprocess.run(words, check=False).returncode == 0
+        assert differences(copy) == [], f"killed at step {steps}"
+        require_audited(copy)
+        assert bump_version(copy, "Other weights.") in ("0.1.1", "0.1.2")
+        assert json.loads((copy / "MANIFEST.json").read_text())["files"] == file_hashes(copy)
+        if survived:
+            break
+        killed += 1
+    assert killed >= 4

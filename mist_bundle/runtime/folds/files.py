@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -48,6 +49,12 @@ def write_whole(
 def write_bytes(path: Path, content: bytes) -> None:
     """`write_whole` for bytes."""
     write_whole(path, lambda stream: stream.write(content))
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """`write_whole` with the content of another file."""
+    with source.open("rb") as opened:
+        write_whole(target, lambda stream: shutil.copyfileobj(opened, stream, 1 << 20))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -14,12 +14,11 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .files import UNFINISHED, sha256_of, sha256_of_bytes, write_bytes, write_whole
+from .files import UNFINISHED, copy_whole, sha256_of, sha256_of_bytes, write_bytes
 from .locks import LockedError, locked
 from .manifest import (
     MANIFEST,
@@ -39,7 +38,7 @@ LOCK = f"models/.publishing{UNFINISHED}"
 WAIT_SECONDS = 600.0
 _STAGED = f".staged{UNFINISHED}"
 # what a publication may write: a bundle from elsewhere, opened here, must not name other places
-_NAMES = re.compile(r"models/[\w-][\w.-]*|docs/README\.md|configs/(metadata|postprocessing)\.json")
+_NAMES = re.compile(r"models/[\w-][\w.-]*|docs/(README\.md|export\.json)|configs/(metadata|postprocessing)\.json")
 
 Content = bytes | Path | None
 
@@ -56,7 +55,8 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
     Args:
         bundle: its folder.
         files: path in the bundle -> new content, a file to copy, or None for a file that goes.
-        renew: list all files as they are now, and not only those that are replaced.
+        renew: list all files as they are now, and not only those that are replaced; a bundle without a manifest gets
+            one.
 
     Returns:
         The paths that changed.
@@ -68,7 +68,8 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
     refused = [name for name in files if not _may_be_published(name)]
     if refused:
         raise PublicationError(
-            f"{bundle}: {', '.join(refused)} cannot be published; only weights, card, metadata and post-processing can."
+            f"{bundle}: {', '.join(refused)} cannot be published; only weights, card, metadata, post-processing "
+            "and the report of an export can."
         )
     with _publishing(bundle):
         _finish(bundle)
@@ -80,6 +81,8 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
         manifest = read_manifest(bundle)
         if manifest is None:
             _carry_out(bundle, changes)
+            if renew:
+                write_manifest_content(bundle, file_hashes(bundle), None)
             return sorted(changes)
         listed = {**manifest["files"], **file_hashes(bundle)} if renew else dict(manifest["files"])
         if renew:
@@ -151,15 +154,10 @@ def _stage(bundle: Path, files: Mapping[str, Content]) -> dict[str, str | None]:
         if content is None:
             continue
         if isinstance(content, Path):
-            _copy(content, _staged(target))
+            copy_whole(content, _staged(target))
         else:
             write_bytes(_staged(target), content)
     return changes
-
-
-def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as opened:
-        write_whole(target, lambda stream: shutil.copyfileobj(opened, stream, 1 << 20))
 
 
 def _carry_out(bundle: Path, changes: Mapping[str, str | None]) -> None:

@@ -232,7 +232,9 @@ class CheckpointKeeper:
         """Raise FloatingPointError for weights that a step has made NaN: nothing is saved that holds them."""
         problem = not_finite_text(unwrap(self.network).state_dict())
         if problem:
-            kept = f"What was saved after epoch {self._kept_epoch} is intact" if self._kept_epoch else "Nothing was saved"
+            kept = (
+                f"What was saved after epoch {self._kept_epoch} is intact" if self._kept_epoch else "Nothing was saved"
+            )
             raise FloatingPointError(
                 f"the network after epoch {epoch} {problem}. {kept}. Train this fold anew with a lower --learning_rate "
                 "(with mist_bundle train, pass --overwrite)."

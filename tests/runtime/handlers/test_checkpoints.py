@@ -402,7 +402,7 @@ def test_weights_that_became_nan_are_never_saved(bundle: Path) -> None:
                 training.network.weight[0, 0] = float("nan")
 
     training.trainer.add_event_handler(Events.EPOCH_STARTED, spoil)
-    with pytest.raises(FloatingPointError, match="after epoch 2 holds NaN .* after epoch 1 is intact"):
+    with pytest.raises(FloatingPointError, match=r"after epoch 2 holds NaN .* after epoch 1 is intact"):
         training.run()
     state = torch.load(training.fold_dir / "last.pt", weights_only=True)
     assert state["epoch"] == 1
