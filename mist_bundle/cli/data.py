@@ -7,7 +7,7 @@ from typing import Annotated, cast
 
 from mist_bundle.cli.kinds import Count, CountOrNone, FileName, Seed
 from mist_bundle.cli.words import optional_path, warn
-from mist_bundle.dataset.spec import MODALITIES
+from mist_bundle.dataset.spec_reader import MODALITIES
 from mist_bundle.errors import Problem
 from mist_bundle.files import read_json
 from mist_bundle.runtime.values import Whole, Word
@@ -57,8 +57,9 @@ def convert_nnunet(
         dry_run: only show what was understood.
         overwrite: replace a folder that is there already.
     """
-    from mist_bundle.dataset.nnunet_layout import FOLDS_CSV, read_nnunet
+    from mist_bundle.dataset.nnunet_layout import FOLDS_CSV
     from mist_bundle.dataset.nnunet_layout import convert_nnunet as convert
+    from mist_bundle.dataset.nnunet_source import read_nnunet
 
     dataset = read_nnunet(Path(source), optional_path(splits))
     for thing, value in dataset.table():

@@ -1,7 +1,7 @@
-"""From a CSV table of paths to one folder for each case, with labels and modality found in the data themselves.
+"""Conversion of a CSV table of paths to a folder for each case; labels and modality are read from the data themselves.
 
-Column names become channel names letter for letter. Columns that hold no paths of images (site, age …) go to cases.csv
-beside dataset.json, where the fold assignment can use them.
+Column names become channel names letter for letter. Columns without image paths (site, age …) go to cases.csv beside
+dataset.json, where the fold assignment can use them.
 """
 
 from __future__ import annotations
@@ -14,24 +14,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mist_bundle.dataset.cases import CASE_TABLE_CSV, MASK_COLUMN
+from mist_bundle.dataset.channels import modality_of
 from mist_bundle.dataset.integrity import count_labels
 from mist_bundle.dataset.layout import MASK_NAME, description, place_file, raise_failures
-from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, RESERVED_COLUMNS, file_name_problem, nearest_hint
+from mist_bundle.dataset.names import (
+    IMAGE_SUFFIXES,
+    READABLE,
+    RESERVED_COLUMNS,
+    default_label_name,
+    file_name_problem,
+    nearest_hint,
+)
 from mist_bundle.dataset.tables import ID_COLUMN, Row, Table, read_table
 from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import DATASET_JSON, new_folder, write_json, write_text
-from mist_bundle.parallel import map_cases
-
-_MR_WORDS = ("t1", "t2", "flair", "adc", "dwi", "mr", "swi", "pd")
+from mist_bundle.parallel import CaseResults, map_cases
 
 # Air is -1000 HU. No magnetic resonance image goes there, and a CT whose field of view holds no air is rare.
 _CT_MINIMUM = -500
+_MANY = 8  # values that a message shows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Placed:
-    """What one case tells about the dataset: its label values and the lowest intensity of its first image."""
+class _CaseContent:
+    """Label values of a case and the lowest intensity of its first image."""
 
     labels: tuple[int, ...]
     minimum: float
@@ -47,26 +54,26 @@ def convert_csv(
     workers: int | str = 1,
     modality: str | None = None,
 ) -> Path:
-    """Lay out the cases of a table as `DatasetSpec.from_json` reads them.
+    """Convert the cases of a table to the layout that `DatasetSpec.from_json` reads.
 
     Args:
-        train_csv: columns `id`, `mask` and one for each channel, in the order of the network's inputs. Paths may be
-            relative to the table. Columns without paths of images are kept in cases.csv.
-        output: folder to make; its name is the task's where `task` is None.
-        test_csv: cases without label (a `mask` column is kept when there is one), with the same channel columns.
+        train_csv: columns `id`, `mask` and a column for each channel, in the order of the network's inputs. Paths
+            may be relative to the table. Columns without image paths are kept in cases.csv.
+        output: folder to create; by default also the name of the task.
+        test_csv: cases without label (a `mask` column, if present, is kept), with the same channel columns.
         copy: copy the files instead of linking to them.
-        overwrite: replace what lies at `output`.
+        overwrite: replace an existing `output`.
         task: name of the task.
         workers: local processes, or the address of a Dask scheduler.
-        modality: "ct", "mr" or "other"; guessed from the channels' names and intensities where it is None.
+        modality: "ct", "mr" or "other"; guessed from channel names and intensities by default.
 
     Returns:
-        Path of the new dataset.json. Its labels are those found in the masks; names, licence and merged final classes
+        Path of the new dataset.json. Its labels are the values of the masks; names, licence and merged final classes
         can be filled in by hand.
 
     Raises:
         InputError: a table cannot be used, no case is usable, or `output` exists. Nothing is written.
-        CaseFailure: some cases have missing or damaged files; the others have been laid out.
+        CaseFailure: some cases have missing or damaged files; the others are converted.
     """
     output = Path(output)
     train = read_table(Path(train_csv))
@@ -75,41 +82,46 @@ def convert_csv(
     if test is not None:
         _check_columns(test, channels)
     with new_folder(output, overwrite=overwrite) as folder:
-        problems = [*train.problems, *(test.problems if test else ())]
-        lay_out = functools.partial(_lay_out, table=train, folder=folder / "train", channels=channels, copy=copy)
-        outcome = map_cases(lay_out, train.rows, name=_name, workers=workers, description="convert train")
-        problems += outcome.problems
+        outcome = _convert_split(train, folder / "train", channels, copy, workers)
         if not outcome.results:
-            raise InputError(problems or [Problem(str(train.path), "has no cases.")])
+            raise InputError(outcome.problems or [Problem(str(train.path), "has no cases.")])
+        problems = outcome.problems
+        total = len(train.rows) + len(train.problems)
         if test is not None:
-            lay_out = functools.partial(_lay_out, table=test, folder=folder / "test", channels=channels, copy=copy)
-            problems += map_cases(lay_out, test.rows, name=_name, workers=workers, description="convert test").problems
-        labels = sorted({0}.union(*(placed.labels for placed in outcome.results)))
+            problems += _convert_split(test, folder / "test", channels, copy, workers).problems
+            total += len(test.rows)
         content = description(
             task=task or output.name,
-            modality=modality or _modality(channels, [placed.minimum for placed in outcome.results]),
+            modality=modality or _guess_modality(channels, outcome.results),
             channels=channels,
-            label_names={label: f"label_{label}" if label else "background" for label in labels},
+            label_names=_label_names(outcome.results),
             has_test=(folder / "test").is_dir(),
         )
         write_json(folder / DATASET_JSON, content)
-        _write_extra(train, channels, folder / CASE_TABLE_CSV)
-    raise_failures(problems, len(train.rows) + len(train.problems) + (len(test.rows) if test else 0))
+        _write_case_table(train, channels, folder / CASE_TABLE_CSV)
+    raise_failures(problems, total)
     return output / DATASET_JSON
 
 
+def _convert_split(
+    table: Table, folder: Path, channels: Sequence[str], copy: bool, workers: int | str
+) -> CaseResults[_CaseContent]:
+    """Place the files of all rows; problems of the table itself come first."""
+    place_case = functools.partial(_place_case, table=table, folder=folder, channels=channels, copy=copy)
+    outcome = map_cases(place_case, table.rows, name=_case_id, workers=workers, description=f"convert {folder.name}")
+    return CaseResults(results=outcome.results, problems=[*table.problems, *outcome.problems])
+
+
 def _channel_columns(table: Table) -> tuple[str, ...]:
-    """The columns that hold paths of images, in the order of the table."""
+    """The columns that hold image paths, in the order of the table."""
     problems: list[Problem] = []
     if MASK_COLUMN not in table.columns:
         hint = nearest_hint(MASK_COLUMN, table.columns)
-        problems.append(
-            Problem(str(table.path), f'has no column "{MASK_COLUMN}" with the label files. {hint}'.rstrip())
-        )
+        message = f'has no column "{MASK_COLUMN}" with the label files. {hint}'
+        problems.append(Problem(str(table.path), message.rstrip()))
     channels: list[str] = []
     for column in table.columns:
-        cells = [row.cells[column] for row in table.rows if column in row.cells]
-        if column in RESERVED_COLUMNS or not any(cell.lower().endswith(IMAGE_SUFFIXES) for cell in cells):
+        if column in RESERVED_COLUMNS or not _holds_images(table, column):
             continue
         wrong = file_name_problem(column)
         if wrong:
@@ -122,66 +134,103 @@ def _channel_columns(table: Table) -> tuple[str, ...]:
     return tuple(channels)
 
 
+def _holds_images(table: Table, column: str) -> bool:
+    return any(row.cells.get(column, "").lower().endswith(IMAGE_SUFFIXES) for row in table.rows)
+
+
 def _check_columns(table: Table, channels: Sequence[str]) -> None:
-    missing = [name for name in channels if name not in table.columns]
-    if missing:
-        raise InputError(
-            [
-                Problem(str(table.path), f'has no column "{name}". {nearest_hint(name, table.columns)}'.rstrip())
-                for name in missing
-            ]
-        )
+    problems = []
+    for name in channels:
+        if name not in table.columns:
+            message = f'has no column "{name}". {nearest_hint(name, table.columns)}'
+            problems.append(Problem(str(table.path), message.rstrip()))
+    if problems:
+        raise InputError(problems)
 
 
-def _name(row: Row) -> str:
+def _case_id(row: Row) -> str:
     return row.id
 
 
-def _lay_out(row: Row, table: Table, folder: Path, channels: Sequence[str], copy: bool) -> _Placed:
-    label_wanted = folder.name == "train"
-    columns = [*channels, MASK_COLUMN] if label_wanted or MASK_COLUMN in row.cells else list(channels)
-    problems = [
-        Problem(f"{table.path.name} {row.place}", f'has no file in the column "{column}".')
-        for column in columns
-        if column not in row.cells
-    ]
-    paths = {column: table.resolve(row.cells[column]) for column in columns if column in row.cells}
+def _place_case(row: Row, table: Table, folder: Path, channels: Sequence[str], copy: bool) -> _CaseContent:
+    is_training = folder.name == "train"
+    columns = list(channels)
+    if is_training or MASK_COLUMN in row.cells:
+        columns.append(MASK_COLUMN)
+    paths = _files_of_row(row, table, columns)
+    labels = _mask_labels(paths[MASK_COLUMN]) if is_training else ()
+    # the first channel decides about CT; reading it also detects damaged files early
+    minimum = float(read_volume(paths[channels[0]]).array.min())
     for column, path in paths.items():
+        name = MASK_NAME if column == MASK_COLUMN else column
+        place_file(path, folder / row.id, name, copy=copy)
+    return _CaseContent(labels=labels, minimum=minimum)
+
+
+def _files_of_row(row: Row, table: Table, columns: Sequence[str]) -> dict[str, Path]:
+    """Column -> file of a row.
+
+    Raises:
+        InputError: a cell is empty, a file is missing, or its type cannot be read.
+    """
+    paths: dict[str, Path] = {}
+    problems: list[Problem] = []
+    for column in columns:
+        if column not in row.cells:
+            problems.append(Problem(f"{table.path.name} {row.place}", f'has no file in the column "{column}".'))
+            continue
+        path = table.resolve(row.cells[column])
         if not path.name.lower().endswith(IMAGE_SUFFIXES):
             problems.append(Problem(f'"{column}"', f"{path} is no image of a known kind ({READABLE})."))
         elif not path.is_file():
             problems.append(Problem(f'"{column}"', f"{path} does not exist."))
+        paths[column] = path
     if problems:
         raise InputError(problems)
-    counts = count_labels(read_volume(paths[MASK_COLUMN]).array) if label_wanted else {}
-    broken = [value for value in counts if not isinstance(value, int) or value < 0]
+    return paths
+
+
+def _mask_labels(path: Path) -> tuple[int, ...]:
+    labels: list[int] = []
+    broken: list[float] = []
+    for value in count_labels(read_volume(path).array):
+        if isinstance(value, int) and value >= 0:
+            labels.append(value)
+        else:
+            broken.append(value)
     if broken:
-        message = f"holds {broken[:8]}; labels must be whole numbers, 0 or larger."
-        raise InputError(Problem(paths[MASK_COLUMN].name, message))
-    # the first channel decides about CT; reading it also finds damaged files early
-    minimum = float(read_volume(paths[channels[0]]).array.min())
-    for column, path in paths.items():
-        place_file(path, folder / row.id, MASK_NAME if column == MASK_COLUMN else column, copy=copy)
-    return _Placed(labels=tuple(int(value) for value in counts), minimum=minimum)
+        message = f"holds {broken[:_MANY]}; labels must be whole numbers, 0 or larger."
+        raise InputError(Problem(path.name, message))
+    return tuple(labels)
 
 
-def _modality(channels: Sequence[str], minima: Sequence[float]) -> str:
-    """By the channels' names where they tell, else by intensities that only CT has."""
-    names = [name.lower() for name in channels]
-    if all(name in {"ct", "cbct"} for name in names):
-        return "ct"
-    if all(name.startswith(_MR_WORDS) for name in names):
-        return "mr"
-    like_ct = sum(minimum <= _CT_MINIMUM for minimum in minima) > len(minima) / 2
-    return "ct" if like_ct else "other"
+def _label_names(contents: Sequence[_CaseContent]) -> dict[int, str]:
+    labels = {0}
+    for content in contents:
+        labels.update(content.labels)
+    return {label: default_label_name(label) for label in sorted(labels)}
 
 
-def _write_extra(table: Table, channels: Sequence[str], path: Path) -> None:
-    extra = [column for column in table.columns if column not in {ID_COLUMN, MASK_COLUMN, *channels}]
+def _guess_modality(channels: Sequence[str], contents: Sequence[_CaseContent]) -> str:
+    """The modality that the channel names suggest, otherwise CT if most cases hold intensities that only CT has."""
+    by_name = modality_of(channels)
+    if by_name != "other":
+        return by_name
+    num_like_ct = sum(content.minimum <= _CT_MINIMUM for content in contents)
+    return "ct" if num_like_ct > len(contents) / 2 else "other"
+
+
+def _write_case_table(table: Table, channels: Sequence[str], path: Path) -> None:
+    """Write the columns that are neither channels nor masks."""
+    extra = [column for column in table.columns if column not in (ID_COLUMN, MASK_COLUMN, *channels)]
     if not extra:
         return
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([ID_COLUMN, *extra])
-    writer.writerows([row.id, *(row.cells.get(column, "") for column in extra)] for row in table.rows)
+    for row in table.rows:
+        cells = [row.id]
+        for column in extra:
+            cells.append(row.cells.get(column, ""))
+        writer.writerow(cells)
     write_text(path, stream.getvalue())

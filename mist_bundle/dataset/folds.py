@@ -1,7 +1,7 @@
-"""Which case is tested in which fold, and which training cases choose the best epoch.
+"""Assignment of cases to folds, and of training cases to the validation set that selects the best epoch.
 
-Plain shuffled folds are those of scikit-learn's KFold(shuffle=True) on the sorted ids, hence MIST's own folds for the
-same seed. Nothing here depends on the order in which the cases are given.
+Plain shuffled folds equal those of scikit-learn's KFold(shuffle=True) on the sorted ids, hence MIST's own folds for the
+same seed. The order of the cases has no influence.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ def assign_folds(
     groups: Mapping[str, str] | None = None,
     fold_file: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
-    """Give each case the fold in which it is held out for testing.
+    """Assign each case to the fold in which it is held out for testing.
 
     Args:
         case_ids: all cases, in any order.
         num_folds: number of folds, at least 2.
         seed: seed of the shuffle.
-        groups: case id -> group (site, patient …); cases of one group always share a fold. With as many groups as
+        groups: case id -> group (site, patient …); cases of a group always share a fold. With as many groups as
             folds this is leave-one-group-out.
-        fold_file: case id -> fold chosen by the user, taken as it is. Ids that are not in `case_ids` are ignored
-            (their cases may have been excluded).
+        fold_file: case id -> fold chosen by the user. Ids that are not in `case_ids` are ignored (their cases may have
+            been excluded).
 
     Returns:
         Case id -> fold in [0, num_folds), sorted by id. No fold is empty.
@@ -49,7 +49,7 @@ def assign_folds(
     folds = np.empty(len(ids), dtype=int)
     for fold, members in enumerate(np.array_split(order, num_folds)):
         folds[members] = fold
-    return {case_id: int(fold) for case_id, fold in zip(ids, folds, strict=True)}
+    return dict(zip(ids, folds.tolist(), strict=True))
 
 
 def inner_validation(
@@ -58,36 +58,43 @@ def inner_validation(
     """Choose the training cases that select the best epoch, so that the test fold never does.
 
     Args:
-        train_ids: the cases of the other folds, in any order.
-        fraction: share of them to set aside, in [0, 1). At least one case is taken when it is above 0,
-            and at least one is left.
+        train_ids: cases of the other folds, in any order.
+        fraction: share of them to set aside, in [0, 1). If it is above 0, at least 1 case is set aside and at least 1
+            remains.
         seed: seed of the draw.
-        groups: case id -> group; whole groups are set aside while at least one other group is left.
+        groups: case id -> group; whole groups are set aside while another group remains.
 
     Returns:
-        The ids set aside, sorted; empty when the fraction is 0 or there are fewer than two cases.
+        The ids set aside, sorted; empty if the fraction is 0 or there are fewer than two cases.
 
     Raises:
         InputError: the fraction is not in [0, 1).
     """
     if not 0 <= fraction < 1:
         raise InputError(Problem("val_fraction", f"is {fraction}; expected a number from 0 up to, not including, 1."))
-    units: dict[str, list[str]] = {}
-    for case_id in sorted(set(train_ids)):
-        units.setdefault(groups.get(case_id, case_id) if groups else case_id, []).append(case_id)
-    if len(units) == 1:  # a single group cannot be split into two; its cases have to be
-        units = {case_id: [case_id] for case_id in sorted(set(train_ids))}
-    total = len(set(train_ids))
-    if fraction == 0 or len(units) < 2:
+    ids = sorted(set(train_ids))
+    members = _members(ids, groups)
+    if len(members) == 1:  # a single group cannot be divided into two, but its cases can
+        members = _members(ids, None)
+    if fraction == 0 or len(members) < 2:
         return ()
-    wanted = max(1, math.floor(fraction * total + 0.5))
-    names = sorted(units)
+    target = max(1, math.floor(fraction * len(ids) + 0.5))
+    names = sorted(members)
     chosen: list[str] = []
-    for index in np.random.RandomState(seed).permutation(len(names))[: len(names) - 1]:
-        if len(chosen) >= wanted:
+    for index in np.random.RandomState(seed).permutation(len(names))[:-1]:
+        if len(chosen) >= target:
             break
-        chosen.extend(units[names[index]])
+        chosen.extend(members[names[index]])
     return tuple(sorted(chosen))
+
+
+def _members(ids: Sequence[str], groups: Mapping[str, str] | None) -> dict[str, list[str]]:
+    """Group -> its cases; a case without a group is a group of its own."""
+    members: dict[str, list[str]] = {}
+    for case_id in ids:
+        group = groups.get(case_id, case_id) if groups else case_id
+        members.setdefault(group, []).append(case_id)
+    return members
 
 
 def _check_ids(ids: Sequence[str], num_folds: int) -> None:
@@ -97,43 +104,48 @@ def _check_ids(ids: Sequence[str], num_folds: int) -> None:
     if num_folds < 2:
         raise InputError(Problem("folds", f"is {num_folds}; cross-validation needs at least 2 folds."))
     if len(ids) < 2:
-        usable = f"{len(ids)} usable case" + ("" if len(ids) == 1 else "s")
-        raise InputError(Problem("folds", f"is {num_folds}, but there is only {usable}; at least 2 are needed."))
+        cases = "case" if len(ids) == 1 else "cases"
+        message = f"is {num_folds}, but there is only {len(ids)} usable {cases}; at least 2 are needed."
+        raise InputError(Problem("folds", message))
     if num_folds > len(ids):
-        message = f"is {num_folds}, but there are only {len(ids)} cases. Ask for at most {len(ids)} folds."
+        message = f"is {num_folds}, but there are only {len(ids)} cases. Choose at most {len(ids)} folds."
         raise InputError(Problem("folds", message))
 
 
 def _checked_fold_file(ids: Sequence[str], num_folds: int, fold_file: Mapping[str, int]) -> dict[str, int]:
-    absent = [case_id for case_id in ids if case_id not in fold_file]
-    problems = [Problem(case_id, "has no fold in the fold file. Add it.") for case_id in absent]
+    folds: dict[str, int] = {}
+    problems: list[Problem] = []
     for case_id in ids:
-        fold = fold_file.get(case_id, 0)
-        if not 0 <= fold < num_folds:
-            problems.append(Problem(case_id, f"is in fold {fold}; expected 0 to {num_folds - 1}."))
-    empty = sorted(set(range(num_folds)) - {fold_file.get(case_id, 0) for case_id in ids})
+        if case_id not in fold_file:
+            problems.append(Problem(case_id, "has no fold in the fold file. Add it."))
+            continue
+        folds[case_id] = int(fold_file[case_id])
+        if not 0 <= fold_file[case_id] < num_folds:
+            problems.append(Problem(case_id, f"is in fold {fold_file[case_id]}; expected 0 to {num_folds - 1}."))
+    empty = sorted(set(range(num_folds)) - set(folds.values()))
     if empty and not problems:
-        problems.append(Problem("fold file", f"no case is in fold {empty}; every fold needs one. Ask for fewer folds."))
+        problems.append(Problem("fold file", f"has no case in fold {empty}. Choose fewer folds."))
     if problems:
         raise InputError(problems)
-    return {case_id: int(fold_file[case_id]) for case_id in ids}
+    return folds
 
 
 def _group_folds(ids: Sequence[str], num_folds: int, seed: int, groups: Mapping[str, str]) -> dict[str, int]:
-    missing = [case_id for case_id in ids if not groups.get(case_id)]
-    if missing:
-        raise InputError([Problem(case_id, "has no group. Name one for every case.") for case_id in missing])
-    members: dict[str, list[str]] = {}
+    problems: list[Problem] = []
     for case_id in ids:
-        members.setdefault(groups[case_id], []).append(case_id)
-    if len(members) < num_folds:
-        message = f"is {num_folds}, but there are only {len(members)} groups {sorted(members)}. Ask for fewer folds."
-        raise InputError(Problem("folds", message))
+        if not groups.get(case_id):
+            problems.append(Problem(case_id, "has no group. Name a group for every case."))
+    if problems:
+        raise InputError(problems)
+    members = _members(ids, groups)
     names = sorted(members)
-    shuffled = [names[index] for index in np.random.RandomState(seed).permutation(len(names))]
+    if len(names) < num_folds:
+        message = f"is {num_folds}, but there are only {len(names)} groups {names}. Choose fewer folds."
+        raise InputError(Problem("folds", message))
+    shuffled = np.random.RandomState(seed).permutation(names).tolist()
     folds: dict[str, int] = {}
     sizes = [0] * num_folds
-    # largest group first into the smallest fold: at most one group apart from balance, and empty folds fill first
+    # The largest group goes into the smallest fold: the folds differ by a group at most, and empty folds fill first.
     for name in sorted(shuffled, key=lambda group: -len(members[group])):
         fold = sizes.index(min(sizes))
         sizes[fold] += len(members[name])

@@ -1,7 +1,7 @@
-"""What must hold between the files of one case before it may be trained on.
+"""Conditions that the files of a case must meet before it can be used for training.
 
-MIST makes these checks on request and silently; here they always run, tolerate what header rounding does, and say
-which field differs by how much. Each function returns findings, one sentence each; none means that all is well.
+MIST makes these checks silently and only on request. Here they always run, tolerate header rounding, and report which
+field differs by how much. Each function returns a list of findings, empty if the files are sound.
 """
 
 from __future__ import annotations
@@ -16,39 +16,47 @@ from mist_bundle.dataset.volumes import Volume
 from mist_bundle.runtime.numerics.labels import as_labels, not_labels
 
 _MAX_LABEL_RANGE = 1 << 16
-_MAX_BROKEN_VALUES = 1000  # of a mask that was interpolated; millions would fill the memory and help nobody
+_MAX_BROKEN_VALUES = 1000  # of an interpolated mask; millions would fill the memory and help nobody
 _MAX_NAMED_VALUES = 8
 
 
 def check_headers(reference: Volume, other: Volume) -> list[str]:
-    """Whether two files describe the same grid, stored in the same order.
+    """Check that two files describe the same grid, stored in the same order.
 
-    The grids are the same when no corner lies further apart than a tenth of the smallest voxel side, or 0.001 mm.
+    Grids are equal if no corner lies further apart than a tenth of the smallest voxel side, or 0.001 mm.
 
     Args:
-        reference: the first image of the case.
+        reference: first image of the case.
         other: another image, or the label, in the storage order of the reference (`Volume.on_grid_of`).
 
     Returns:
-        At most one finding, which names the fields that differ (shape, spacing, origin, direction) and by how much.
+        At most 1 finding, which names the fields that differ (shape, spacing, origin, direction) and by how much.
     """
     finding = other.grid_finding(reference)
     return [finding] if finding else []
 
 
 def check_voxels(volume: Volume) -> list[str]:
-    """Whether every voxel is a finite number, as float32 too, which is what training computes with."""
-    # NaN wins in both, so two cheap passes without a temporary array tell that all is well
-    if np.isfinite(_as_float32(volume.array.min())) and np.isfinite(_as_float32(volume.array.max())):
+    """Check that every voxel is a finite number, also as float32, the type that training computes with."""
+    lowest, highest = volume.array.min(), volume.array.max()
+    # NaN propagates through both, so two cheap passes without a temporary array suffice for a sound image
+    if np.isfinite(_as_float32(lowest)) and np.isfinite(_as_float32(highest)):
         return []
     num_nan = int(np.isnan(volume.array).sum())
     num_infinite = int(np.isinf(volume.array).sum())
     if not num_nan and not num_infinite:
-        largest = max(abs(float(volume.array.min())), abs(float(volume.array.max())))
+        largest = max(abs(float(lowest)), abs(float(highest)))
         return [f"{volume.name} holds values up to {largest:.3g}, beyond what float32 can hold. Rescale them."]
+    kinds = []
+    if num_nan:
+        kinds.append(f"{num_nan} NaN")
+    if num_infinite:
+        kinds.append(f"{num_infinite} infinite")
     where = np.argwhere(~np.isfinite(volume.array))[0].tolist()
-    found = " and ".join(f"{count} {name}" for count, name in ((num_nan, "NaN"), (num_infinite, "infinite")) if count)
-    return [f"{volume.name} holds {found} voxels, the first at index {where}. Replace them by a number, such as 0."]
+    return [
+        f"{volume.name} holds {' and '.join(kinds)} voxels, the first at index {where}. "
+        "Replace them by a number, such as 0."
+    ]
 
 
 def _as_float32(value: Any) -> np.float32:
@@ -57,34 +65,45 @@ def _as_float32(value: Any) -> np.float32:
 
 
 def count_labels(array: NDArray[Any]) -> dict[float, int]:
-    """How many voxels have each value, sorted by value; whole numbers are given as int, NaN last.
+    """Count the voxels of each value.
 
-    Labels stored as floating point are whole numbers by the rule of `as_labels`; where a value is none, all are counted
-    as they are, the first thousand that are no labels: 0.5 is a value of its own.
+    Floating-point masks hold whole numbers by the rule of `as_labels`. If some values are no labels, all values are
+    counted as they are (0.5 is a value of its own), but at most the first thousand that are no labels.
+
+    Returns:
+        Value -> number of voxels, sorted by value, NaN last. Whole numbers have type int.
     """
     whole = as_labels(array)
     if whole.dtype.kind == "f":
         return _count_broken(array)
-    flat = whole.ravel(order="K")  # as it lies in memory: the order does not matter here, but the speed does
+    flat = whole.ravel(order="K")  # in memory order, which is irrelevant for counting but faster
     foreground = flat[flat != 0]
     counts: dict[float, int] = {}
     if foreground.size < array.size:
         counts[0] = int(array.size - foreground.size)
     if foreground.size:
-        low, high = int(foreground.min()), int(foreground.max())
-        if high - low < _MAX_LABEL_RANGE:
-            numbers = np.bincount(foreground.astype(np.int64) - low)
-            counts.update({int(index) + low: int(numbers[index]) for index in np.flatnonzero(numbers)})
-        else:
-            values, numbers = np.unique(foreground, return_counts=True)
-            counts.update({int(value): int(number) for value, number in zip(values, numbers, strict=True)})
+        counts.update(_count_whole(foreground))
     return dict(sorted(counts.items()))
 
 
+def _count_whole(values: NDArray[Any]) -> dict[float, int]:
+    low, high = int(values.min()), int(values.max())
+    if high - low >= _MAX_LABEL_RANGE:
+        distinct, numbers = np.unique(values, return_counts=True)
+        return dict(zip(distinct.tolist(), numbers.tolist(), strict=True))
+    # counting by index needs no sort and is several times faster than np.unique
+    histogram = np.bincount(values.astype(np.int64) - low)
+    present = np.flatnonzero(histogram)
+    return dict(zip((present + low).tolist(), histogram[present].tolist(), strict=True))
+
+
 def _count_broken(array: NDArray[Any]) -> dict[float, int]:
+    """Counts of an array that holds values which are no labels."""
     broken = not_labels(array)
-    good, numbers = np.unique(as_labels(array[~broken]), return_counts=True)
-    counts: dict[float, int] = {int(value): int(number) for value, number in zip(good, numbers, strict=True)}
+    counts: dict[float, int] = {}
+    labels, numbers = np.unique(as_labels(array[~broken]), return_counts=True)
+    for label, number in zip(labels.tolist(), numbers.tolist(), strict=True):
+        counts[int(label)] = number
     values, numbers = np.unique(array[broken], return_counts=True)
     for value, number in zip(values[:_MAX_BROKEN_VALUES], numbers[:_MAX_BROKEN_VALUES], strict=True):
         counts[float(value)] = int(number)
@@ -92,32 +111,40 @@ def _count_broken(array: NDArray[Any]) -> dict[float, int]:
 
 
 def check_label_values(counts: Mapping[float, int], labels: Sequence[int], name: str) -> list[str]:
-    """Whether a label file holds only labels of the dataset.
+    """Check that a label file holds only labels of the dataset.
 
     Args:
         counts: voxels by value, from `count_labels`.
-        labels: the label values that dataset.json lists.
-        name: the file's name, for the message.
+        labels: label values that dataset.json lists.
+        name: name of the file, for the message.
 
     Returns:
-        A finding for values that are no whole numbers and one for labels that are not listed, each naming them.
+        A finding for values that are no whole numbers and a finding for labels that are not listed.
     """
-    broken = [value for value in counts if not isinstance(value, int)]
-    unknown = [value for value in counts if isinstance(value, int) and value not in labels]
+    broken: list[float] = []
+    unknown: list[float] = []
+    for value in counts:
+        if not isinstance(value, int):
+            broken.append(value)
+        elif value not in labels:
+            unknown.append(value)
     findings = []
     if broken:
-        message = (
-            f"{name} holds {_named(broken, counts)}; labels must be whole numbers. Was it resampled with interpolation?"
+        findings.append(
+            f"{name} holds {_listed(broken, counts)}; labels must be whole numbers. "
+            "Was it resampled with interpolation?"
         )
-        findings.append(message)
     if unknown:
         findings.append(
-            f"{name} holds the label {_named(unknown, counts)}, but dataset.json lists {list(labels)}. "
+            f"{name} holds the label {_listed(unknown, counts)}, but dataset.json lists {list(labels)}. "
             'Add it to "labels" or repair the file.'
         )
     return findings
 
 
-def _named(values: Sequence[float], counts: Mapping[float, int]) -> str:
-    named = ", ".join(f"{value:.6g} ({counts[value]} voxels)" for value in values[:_MAX_NAMED_VALUES])
-    return named + (f" and {len(values) - _MAX_NAMED_VALUES} other values" if len(values) > _MAX_NAMED_VALUES else "")
+def _listed(values: Sequence[float], counts: Mapping[float, int]) -> str:
+    """Values with their numbers of voxels, as a list of limited length."""
+    text = ", ".join(f"{value:.6g} ({counts[value]} voxels)" for value in values[:_MAX_NAMED_VALUES])
+    if len(values) > _MAX_NAMED_VALUES:
+        text += f" and {len(values) - _MAX_NAMED_VALUES} other values"
+    return text

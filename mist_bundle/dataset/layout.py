@@ -1,39 +1,106 @@
-"""Laying out cases as one folder each, with files named after their channels, without copying what can be linked."""
+"""Writing converted datasets: a folder for each case, files named after their channels, links instead of copies."""
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mist_bundle.dataset.names import IMAGE_SUFFIXES, image_suffix
-from mist_bundle.dataset.spec import slug
+from mist_bundle.dataset.names import IMAGE_SUFFIXES, image_suffix, slug
 from mist_bundle.dataset.volumes import read_volume
-from mist_bundle.errors import CaseFailure, Problem
+from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.parallel import map_cases
 
 MASK_NAME = "mask"
 
-
-# headers that name a second file with the voxels, which a link of another name would not find
+# headers whose voxels lie in a second file, which a link of another name would not reach
 _PAIRS = (".mhd", ".nhdr", ".hdr")
 
 
-def place_file(source: Path, folder: Path, name: str, *, copy: bool = False) -> Path:
-    """Make `folder/name` with the ending of `source` a link to it, or a copy where links are impossible.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceCase:
+    """A case of the source dataset.
 
-    What lies in a pair of files is written as one NIfTI file.
+    Attributes:
+        id: case id.
+        images: image files, in the order of the channels.
+        label: label file; None for test cases.
+    """
+
+    id: str
+    images: tuple[Path, ...]
+    label: Path | None
+
+
+def convert_cases(
+    place_case: Callable[[SourceCase, Path], None],
+    folder: Path,
+    *,
+    training: Sequence[SourceCase],
+    testing: Sequence[SourceCase],
+    workers: int | str,
+) -> list[Problem]:
+    """Write the case folders below `folder/train` and `folder/test`.
+
+    Args:
+        place_case: a picklable function that writes a case into the folder of its split. Missing files are reported
+            before it is called.
+        folder: root of the converted dataset.
+        training: labelled cases.
+        testing: test cases.
+        workers: local processes, or the address of a Dask scheduler.
+
+    Returns:
+        Problems of the cases that failed; the others are written.
+
+    Raises:
+        InputError: no training case could be written.
+    """
+    problems: list[Problem] = []
+    for split, cases in (("train", training), ("test", testing)):
+        write = functools.partial(_write_case, place_case=place_case, folder=folder / split)
+        outcome = map_cases(write, cases, name=_case_id, workers=workers, description=f"convert {split}")
+        problems += outcome.problems
+        if split == "train" and not outcome.results:
+            raise InputError(problems)
+    return problems
+
+
+def _case_id(case: SourceCase) -> str:
+    return case.id
+
+
+def _write_case(case: SourceCase, place_case: Callable[[SourceCase, Path], None], folder: Path) -> None:
+    files = list(case.images)
+    if case.label is not None:
+        files.append(case.label)
+    problems: list[Problem] = []
+    for path in files:
+        if not path.is_file():
+            problems.append(Problem(str(path), "does not exist."))
+    if problems:
+        raise InputError(problems)
+    place_case(case, folder)
+
+
+def place_file(source: Path, folder: Path, name: str, *, copy: bool = False) -> Path:
+    """Link `source` as `folder/name` with its own suffix, or copy it where links are impossible.
+
+    A header with a separate data file (such as .mhd) is written as a single NIfTI file.
 
     Args:
         source: an image.
-        folder: made when it does not exist.
-        name: of the new file, without ending.
+        folder: target folder; created if it does not exist.
+        name: name of the new file, without suffix.
         copy: copy the file instead of linking to it.
 
     Raises:
-        InputError: a pair of files cannot be read.
+        InputError: a header with a separate data file cannot be read.
     """
     if image_suffix(source) in _PAIRS:
         return _write_nifti(source, folder, name)
@@ -60,7 +127,7 @@ def _write_nifti(source: Path, folder: Path, name: str) -> Path:
 
 
 def split_channels(source: Path, folder: Path, names: Iterable[str]) -> None:
-    """Write each channel of a 4D NIfTI file as a 3D file of its own, header and stored values kept."""
+    """Write each channel of a 4D NIfTI file as a separate 3D file, keeping header and stored values."""
     import nibabel as nib
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,9 +142,9 @@ def split_channels(source: Path, folder: Path, names: Iterable[str]) -> None:
         nib.save(channel, folder / f"{name}.nii.gz")
 
 
-def identifying_strings(names: Iterable[str]) -> dict[str, list[str]]:
-    """Name -> the whole file names that `place_file` can give it; no other file is called so."""
-    return {name: [f"{name}{suffix}" for suffix in IMAGE_SUFFIXES if suffix not in _PAIRS] for name in names}
+def identifying_strings(name: str) -> list[str]:
+    """List the file names that `place_file` can produce for a channel; no other file has such a name."""
+    return [f"{name}{suffix}" for suffix in IMAGE_SUFFIXES if suffix not in _PAIRS]
 
 
 def description(
@@ -85,35 +152,42 @@ def description(
     task: str,
     modality: str,
     channels: Iterable[str],
-    label_names: dict[int, str],
+    label_names: Mapping[int, str],
     has_test: bool,
+    final_classes: Mapping[str, Sequence[int]] | None = None,
+    ignore_label: int | None = None,
     **texts: str,
 ) -> dict[str, Any]:
-    """The content of dataset.json for a folder laid out by this module; every label is its own final class.
+    """Return the content of dataset.json for a folder written by this module.
 
     Args:
         task: name of the task.
         modality: "ct", "mr" or "other".
         channels: channel names in order.
-        label_names: label value -> name, with the background.
+        label_names: label value -> name, with the background and the ignored label.
         has_test: whether there is a test folder.
-        texts: description, licence, reference; empty ones are left out.
+        final_classes: class to score -> labels. By default every label is a class of its own.
+        ignore_label: value of unlabelled voxels.
+        texts: description, licence, reference; empty texts are omitted.
     """
-    return {
-        "task": slug(task) or "dataset",
-        "modality": modality,
-        "train-data": "train",
-        **({"test-data": "test"} if has_test else {}),
-        "mask": identifying_strings([MASK_NAME])[MASK_NAME],
-        "images": identifying_strings(channels),
-        "labels": sorted(label_names),
-        "final_classes": {name: [label] for label, name in sorted(label_names.items()) if label != 0},
-        "label_names": {str(label): name for label, name in sorted(label_names.items())},
-        **{key: text for key, text in texts.items() if text},
-    }
+    label_names = dict(sorted(label_names.items()))
+    if final_classes is None:
+        final_classes = {name: [label] for label, name in label_names.items() if label != 0}
+    content: dict[str, Any] = {"task": slug(task) or "dataset", "modality": modality, "train-data": "train"}
+    if has_test:
+        content["test-data"] = "test"
+    content["mask"] = identifying_strings(MASK_NAME)
+    content["images"] = {channel: identifying_strings(channel) for channel in channels}
+    content["labels"] = list(label_names)
+    content["final_classes"] = dict(final_classes)
+    content["label_names"] = {str(label): name for label, name in label_names.items()}
+    if ignore_label is not None:
+        content["ignore_label"] = ignore_label
+    content.update({key: text for key, text in texts.items() if text})
+    return content
 
 
 def raise_failures(problems: list[Problem], total: int) -> None:
-    """Raise CaseFailure when there are problems; called after everything that could be written has been."""
+    """Raise CaseFailure if there are problems. Call it after everything that can be written has been written."""
     if problems:
         raise CaseFailure(problems, total)

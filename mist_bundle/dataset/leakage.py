@@ -1,6 +1,6 @@
-"""Scans that stand where they must not: twice among the cases, in training and test set, or among what is written.
+"""Scans in the wrong place: twice among the cases, in both training and test set, or next to what is written.
 
-A model that is tested on what it was trained with scores well and is worth nothing, and nobody sees it in the numbers.
+A model tested on its own training data scores well and is worth nothing, and the scores alone do not show it.
 """
 
 from __future__ import annotations
@@ -11,83 +11,102 @@ from pathlib import Path
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Problem
 
-Digests = Mapping[str, Iterable[str]]  # case id -> hashes of its images' voxels, "" for images that say nothing
+Digests = Mapping[str, Iterable[str]]  # case id -> hashes of its images' voxels, "" for constant images
 
 
 def output_within_data(output: Path, spec: DatasetSpec) -> list[Problem]:
-    """What is written among the cases would be taken for one of them next time."""
+    """Refuse an output folder among the cases, which the next run would take for a case."""
     place = output.resolve()
-    folders = [folder.resolve() for folder in (spec.train_dir, spec.test_dir) if folder is not None]
-    return [
-        Problem("--output", f"is {output}, within the folder of the cases {folder}. Choose a place outside.")
-        for folder in folders
-        if place == folder or folder in place.parents
-    ]
+    problems = []
+    for folder in (spec.train_dir, spec.test_dir):
+        if folder is None:
+            continue
+        folder = folder.resolve()
+        if place == folder or folder in place.parents:
+            message = f"is {output}, within the folder of the cases {folder}. Choose a place outside."
+            problems.append(Problem("--output", message))
+    return problems
 
 
 def same_scans(digests: Digests) -> list[tuple[str, ...]]:
-    """Groups of cases that share the voxels of at least one image, each sorted, in the order of their first ids."""
-    group_of = {case_id: case_id for case_id in sorted(digests)}
-    first: dict[str, str] = {}
-    for case_id in group_of:
+    """Group cases that share the voxels of an image.
+
+    Returns:
+        Groups of two or more case ids, each sorted, in the order of their first ids.
+    """
+    group_of: dict[str, set[str]] = {}
+    first_owner: dict[str, str] = {}
+    for case_id in sorted(digests):
+        group_of[case_id] = {case_id}
         for digest in digests[case_id]:
-            earlier = first.setdefault(digest, case_id)
-            if digest and group_of[earlier] != group_of[case_id]:
-                old, new = sorted((group_of[earlier], group_of[case_id]), reverse=True)
-                group_of.update({one: new for one, group in group_of.items() if group == old})
-    members: dict[str, list[str]] = {}
-    for case_id, group in group_of.items():
-        members.setdefault(group, []).append(case_id)
-    return [tuple(ids) for ids in members.values() if len(ids) > 1]
+            if not digest:
+                continue
+            owner = first_owner.setdefault(digest, case_id)
+            merged = group_of[owner] | group_of[case_id]
+            for member in merged:
+                group_of[member] = merged
+    groups = []
+    for case_id, members in group_of.items():
+        if len(members) > 1 and case_id == min(members):
+            groups.append(tuple(sorted(members)))
+    return groups
 
 
 def leaks_between_folds(
     same: Sequence[tuple[str, ...]], folds: Mapping[str, int], *, chosen: bool = True
 ) -> list[Problem]:
-    """Groups of the same scan that are not kept in one fold: training would see what it is tested on.
+    """Report copies of a scan that lie in different folds, so that training would see what it is tested on.
 
     Args:
-        same: ids of each group.
-        folds: of each case.
-        chosen: whether the user chose the folds; where they are drawn, sharing one is luck that ends with the seed.
+        same: groups of case ids that hold the same scan.
+        folds: case id -> fold.
+        chosen: whether the user chose the folds. If they are drawn at random, copies that share a fold do so by luck
+            and may be separated by the next seed, so every group is reported.
     """
-    return [
-        Problem(
-            ", ".join(ids),
-            f"hold the same scan under {len(ids)} ids: training would see what it is tested on. Remove all but one, or "
-            "keep them in one fold: give them the same value in a column of cases.csv and name it with --fold_by.",
-        )
-        for ids in same
-        if not chosen or len({folds[one] for one in ids}) > 1
-    ]
+    problems = []
+    for ids in same:
+        if not chosen or len({folds[case_id] for case_id in ids}) > 1:
+            message = (
+                f"hold the same scan under {len(ids)} ids: training would see what it is tested on. Remove the copies, "
+                "or keep them in a single fold: write the same value for them in a column of cases.csv and name the "
+                "column with --fold_by."
+            )
+            problems.append(Problem(", ".join(ids), message))
+    return problems
 
 
 def repeated_scans(same: Sequence[tuple[str, ...]]) -> list[Problem]:
-    """Warnings about the same scan under several ids where it does no harm to the folds."""
-    return [
-        Problem(", ".join(ids), f"hold the same scan under {len(ids)} ids; it counts {len(ids)} times. Remove copies.")
-        for ids in same
-    ]
+    """Warn about copies of a scan that do no harm to the folds."""
+    problems = []
+    for ids in same:
+        message = f"hold the same scan under {len(ids)} ids; it counts {len(ids)} times. Remove copies."
+        problems.append(Problem(", ".join(ids), message))
+    return problems
 
 
 def copies_in_test_set(tests: Digests) -> list[Problem]:
-    """The same scan under several ids of the test set."""
-    return [
-        Problem(", ".join(ids), f"hold the same scan under {len(ids)} ids of the test set. Remove all but one.")
-        for ids in same_scans(tests)
-    ]
+    """Report copies of a scan within the test set."""
+    problems = []
+    for ids in same_scans(tests):
+        message = f"hold the same scan under {len(ids)} ids of the test set. Remove the copies."
+        problems.append(Problem(", ".join(ids), message))
+    return problems
 
 
 def seen_in_training(tests: Digests, training: Digests) -> list[Problem]:
-    """Warnings about test cases that are training cases too: their predictions say nothing about new images."""
-    owner = {digest: case_id for case_id in training for digest in training[case_id] if digest}
-    found = []
+    """Warn about test cases that are training cases too: their predictions say nothing about new images."""
+    owner: dict[str, str] = {}
+    for case_id, digests in training.items():
+        for digest in digests:
+            if digest:
+                owner[digest] = case_id
+    problems = []
     for case_id in sorted(tests):
         same = sorted({owner[digest] for digest in tests[case_id] if digest in owner})
         if same:
             message = (
                 f"is a test case that holds the scan of the training case {', '.join(same)}; its prediction says "
-                "nothing about new images. Take it out of one of the two sets."
+                "nothing about new images. Remove it from the training or the test set."
             )
-            found.append(Problem(f"test case {case_id}", message))
-    return found
+            problems.append(Problem(f"test case {case_id}", message))
+    return problems

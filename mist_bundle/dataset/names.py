@@ -1,7 +1,8 @@
-"""Rules about names: which ones can be file names, which are reserved, and what a misspelt one was meant to be."""
+"""Rules for the names of files, cases, classes and columns, and suggestions for misspelt names."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,33 +12,37 @@ from mist_bundle.runtime.values import nearest
 IMAGE_SUFFIXES = ENDINGS
 READABLE = ", ".join(IMAGE_SUFFIXES)  # for messages
 
-# columns of the tables that users hand in which are never image channels
+# columns of the user's tables that are never image channels
 RESERVED_COLUMNS = ("id", "mask", "fold")
 # rows of statistics at the end of results.csv, in lower case
 SUMMARY_ROWS = ("mean", "std", "median", "25th percentile", "75th percentile")
 
+_FORBIDDEN_IN_FILE_NAMES = '/\\:*?"<>|'
+
 
 def nearest_hint(word: str, known: Iterable[str]) -> str:
-    """`Did you mean "x"?` for the known word that looks most like `word`, or "" when none does."""
-    found = nearest(word, known, cutoff=0.6)
-    return f'Did you mean "{found}"?' if found else ""
+    """Return `Did you mean "x"?` for the known word closest to `word`, or "" if none is close."""
+    closest = nearest(word, known, cutoff=0.6)
+    return f'Did you mean "{closest}"?' if closest else ""
 
 
 def file_name_problem(name: str) -> str:
-    """Why `name` cannot be a file or folder name on every system, or "" when it can."""
+    """Return why `name` cannot be a file or folder name on every system, or "" if it can."""
     if not name or name != name.strip():
         return "is empty or begins or ends with a space"
     if name.startswith("."):
         return "begins with a dot"
-    bad = sorted(set(name) & set('/\\:*?"<>|')) or [char for char in name if not char.isprintable()]
-    return f"holds the character {bad[0]!r}, which file names cannot have" if bad else ""
+    for character in sorted(name):
+        if character in _FORBIDDEN_IN_FILE_NAMES or not character.isprintable():
+            return f"holds the character {character!r}, which file names cannot have"
+    return ""
 
 
 def id_problem(name: str) -> str:
-    """Why `name` cannot be the id of a case, or "" when it can.
+    """Return why `name` cannot be the id of a case, or "" if it can.
 
     Files are named after ids, results have a row for each, and bundles are JSON in which `$`, `@` and `%` begin
-    something that is run.
+    expressions.
     """
     wrong = file_name_problem(name)
     if wrong:
@@ -48,24 +53,37 @@ def id_problem(name: str) -> str:
 
 
 def class_name_problem(name: str) -> str:
-    """Why `name` cannot name a label or a class in a bundle, or "" when it can."""
+    """Return why `name` cannot name a label or a class in a bundle, or "" if it can."""
     if not name.strip():
         return "is empty"
-    unprintable = [char for char in name if not char.isprintable()]
-    if unprintable:
-        return f"holds the character {unprintable[0]!r}, which cannot be printed"
+    for character in name:
+        if not character.isprintable():
+            return f"holds the character {character!r}, which cannot be printed"
     if ".." in name.replace("\\", "/").split("/") or name[0] in "/\\~":
         return "looks like the path of a file"
     return _expression_problem(name)
 
 
 def _expression_problem(name: str) -> str:
-    found = "$" if "$" in name else name[0] if name[0] in "@%" else ""
-    return f'holds "{found}", which begins an expression in a bundle' if found else ""
+    if "$" in name:
+        return 'holds "$", which begins an expression in a bundle'
+    if name[0] in "@%":
+        return f'holds "{name[0]}", which begins an expression in a bundle'
+    return ""
+
+
+def slug(text: str) -> str:
+    """Return the lower-case letters, digits and single underscores of `text`; "" if it has none."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def default_label_name(label: int) -> str:
+    """Return the name of a label that the user has not named."""
+    return "background" if label == 0 else f"label_{label}"
 
 
 def user_path(text: str) -> Path:
-    """The path that a user wrote, with ~ for the home folder; a ~ that is nobody's home stays as it is."""
+    """Return the path that a user wrote, with ~ for the home folder; an unknown user's ~ is kept literally."""
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -73,7 +91,7 @@ def user_path(text: str) -> Path:
 
 
 def is_text(name: str) -> bool:
-    """Whether a file name is text: on Linux it can be any bytes, and what is not UTF-8 cannot be written into JSON."""
+    """Return whether a file name is UTF-8. Linux allows any bytes, but only text can be written into JSON."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
@@ -82,21 +100,24 @@ def is_text(name: str) -> bool:
 
 
 def shown(name: str) -> str:
-    """A name as it can stand in a message of one line."""
+    """Return a name in a form that fits a single-line message."""
     return name if name.isprintable() else ascii(name)
 
 
 def is_image(path: Path) -> bool:
-    """Whether the file's own name ends like that of an image that can be read (.nii.gz, .nrrd …) and is not hidden."""
+    """Return whether the file is not hidden and has a suffix that can be read (.nii.gz, .nrrd …)."""
     return not path.name.startswith(".") and path.name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def image_stem(path: Path) -> str:
-    """The file's own name without its ending."""
+    """Return the file's own name without its image suffix."""
     return path.name[: len(path.name) - len(image_suffix(path))]
 
 
 def image_suffix(path: Path) -> str:
-    """The ending that makes the file an image, in lower case, such as .nii.gz; "" where it has none of them."""
+    """Return the image suffix of a file in lower case, such as .nii.gz, or "" if it has none."""
     name = path.name.lower()
-    return next((suffix for suffix in IMAGE_SUFFIXES if name.endswith(suffix)), "")
+    for suffix in IMAGE_SUFFIXES:
+        if name.endswith(suffix):
+            return suffix
+    return ""

@@ -1,7 +1,7 @@
 """Synthetic datasets that train to a good score within minutes: for the demo, for tests, as an example of the format.
 
-Each case is a body with a few ellipsoid organs in a random pose. Cases differ in spacing, shape and orientation, the
-images carry noise and a bias field, and labels need not be consecutive: what real data do, in a few megabytes.
+Each case is a body with a few ellipsoid organs in a random pose. As in real data, cases differ in spacing, shape and
+orientation, images carry noise and a bias field, and labels need not be consecutive.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from mist_bundle.files import DATASET_JSON, new_folder, write_json
 
 Kind = Literal["mr2", "ct", "brats", "hippocampus"]
 
-_ORIENTATIONS = ("LPS", "RAS", "LAS", "PIR")  # ITK's own, the usual NIfTI ones, and a sagittal scan
+_ORIENTATIONS = ("LPS", "RAS", "LAS", "PIR")  # ITK's, those usual in NIfTI files, and a sagittal scan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Structure:
-    """An ellipsoid in units of half the field of view, in LPS directions, with one intensity for each channel."""
+    """An ellipsoid in units of half the field of view, in LPS directions, with an intensity for each channel."""
 
     label: int
     centre: tuple[float, float, float]
@@ -34,7 +34,7 @@ class _Structure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Recipe:
-    """What a kind of phantom looks like. Later structures lie on top of earlier ones; label 0 marks plain tissue."""
+    """Appearance of a kind of phantom. Later structures cover earlier structures; label 0 marks plain tissue."""
 
     modality: str
     channels: tuple[str, ...]
@@ -147,20 +147,21 @@ def make_phantom(
     """Write a synthetic dataset in the layout that `DatasetSpec.from_json` reads.
 
     Args:
-        output: folder to make; it gets dataset.json, train/ and, when asked for, test/ (labelled too, for scoring).
-        kind: "mr2" (two MR channels, three nested or separate organs), "ct" (Hounsfield units) or "brats" (four
-            channels with zero background, labels 0, 1, 2, 4 stored as floating point) or "hippocampus" (one MR channel
-            and two touching parts of one organ, as in task 4 of the Medical Segmentation Decathlon).
+        output: folder to create, with dataset.json, train/ and, if `num_test` is above 0, test/ (labelled as well, for
+            scoring).
+        kind: "mr2" (two MR channels, three nested or separate organs), "ct" (Hounsfield units), "brats" (four
+            channels with zero background, labels 0, 1, 2, 4 stored as floating point) or "hippocampus" (an MR channel
+            and two touching parts of an organ, as in task 4 of the Medical Segmentation Decathlon).
         num_cases: training cases.
         num_test: test cases.
-        seed: the same seed gives the same voxels.
+        seed: the same seed yields the same voxels.
         shape: voxels of a typical case along L, P, S; single cases differ by a few.
         spacing_mm: voxel size of a typical case along L, P, S; single cases differ by up to 10 %.
         oblique: turn the scan direction in the headers by up to 10 degrees.
         mixed_orientations: store the cases in different array orientations instead of LPS.
-        mixed_headers: write the same voxels and places as scanners and tools do, one way a case: with one or both
-            form codes, scaled, as floating point, in micrometres, with a fourth axis of length one.
-        overwrite: replace what lies at `output`.
+        mixed_headers: vary how the voxels are stored from case to case, as scanners and tools do: form codes, scaling,
+            floating point, micrometres, a fourth axis of length 1.
+        overwrite: replace an existing `output`.
 
     Returns:
         Path of the dataset.json.
@@ -169,36 +170,51 @@ def make_phantom(
         InputError: unknown kind, no cases, or `output` exists.
     """
     if kind not in _RECIPES:
-        raise InputError(Problem("kind", f"is {kind!r}; expected one of {', '.join(_RECIPES)}."))
+        raise InputError(Problem("kind", f"is {kind!r}; expected {', '.join(_RECIPES)}."))
     if num_cases < 1 or num_test < 0 or len(shape) != 3 or min(shape) < 8 or len(spacing_mm) != 3:
-        message = "expected at least one case and a shape of three numbers, 8 or larger, with three spacings."
+        message = "expected at least 1 case and a shape of three numbers, 8 or larger, with three spacings."
         raise InputError(Problem("phantom", message))
-    recipe = _RECIPES[kind]
     output = Path(output)
     with new_folder(output, overwrite=overwrite) as folder:
         for index in range(num_cases + num_test):
             split = "train" if index < num_cases else "test"
+            case_folder = folder / split / f"{kind}_{index + 1:03d}"
             rng = np.random.default_rng([seed, index])
-            case_shape, case_spacing = _case_grid(rng, shape, spacing_mm)
-            images, label = _case_arrays(recipe, case_shape, rng)
-            affine = _case_affine(rng, case_shape, case_spacing, oblique=oblique)
-            target = _ORIENTATIONS[index % len(_ORIENTATIONS)] if mixed_orientations else "LPS"
-            case_id = f"{kind}_{index + 1:03d}"
-            prefix = f"{case_id}_" if kind == "brats" else ""
-            case_folder = folder / split / case_id
-            _save_case(case_folder, prefix, recipe, images, label, affine, target)
-            for path in sorted(case_folder.iterdir()) if mixed_headers else ():
-                _write_otherwise(path, _HEADERS[index % len(_HEADERS)])
-        write_json(folder / DATASET_JSON, _description(kind, recipe, num_test))
+            case = _make_case(_RECIPES[kind], rng, shape, spacing_mm, oblique=oblique)
+            orientation = _ORIENTATIONS[index % len(_ORIENTATIONS)] if mixed_orientations else "LPS"
+            _save_case(case_folder, case, orientation, prefix=f"{case_folder.name}_" if kind == "brats" else "")
+            if mixed_headers:
+                _rewrite_headers(case_folder, _HEADERS[index % len(_HEADERS)])
+        write_json(folder / DATASET_JSON, _description(kind, has_test=num_test > 0))
     return output / DATASET_JSON
+
+
+@dataclass(frozen=True, slots=True)
+class _PhantomCase:
+    """Images and label of a case on an LPS grid, (X, Y, Z) each, by file name without prefix and suffix."""
+
+    arrays: dict[str, NDArray[Any]]
+    affine: NDArray[np.float64]
+
+
+def _make_case(
+    recipe: _Recipe, rng: np.random.Generator, shape: Sequence[int], spacing_mm: Sequence[float], *, oblique: bool
+) -> _PhantomCase:
+    case_shape, case_spacing = _case_grid(rng, shape, spacing_mm)
+    images, label = _case_arrays(recipe, case_shape, rng)
+    arrays: dict[str, NDArray[Any]] = {}
+    for channel, image in zip(recipe.channels, images, strict=True):
+        arrays[channel] = image.astype(recipe.image_dtype)
+    arrays["mask"] = label
+    return _PhantomCase(arrays, _case_affine(rng, case_shape, case_spacing, oblique=oblique))
 
 
 def _case_grid(
     rng: np.random.Generator, shape: Sequence[int], spacing_mm: Sequence[float]
 ) -> tuple[tuple[int, int, int], NDArray[np.float64]]:
-    x, y, z = (int(length + rng.integers(-2, 3)) for length in shape)
+    x, y, z = shape[0] + rng.integers(-2, 3), shape[1] + rng.integers(-2, 3), shape[2] + rng.integers(-2, 3)
     # rounded, so that headers look like a scanner's and not like noise
-    return (x, y, z), np.round(np.asarray(spacing_mm, dtype=float) * rng.uniform(0.9, 1.1), 2)
+    return (int(x), int(y), int(z)), np.round(np.asarray(spacing_mm, dtype=float) * rng.uniform(0.9, 1.1), 2)
 
 
 def _case_arrays(
@@ -213,10 +229,12 @@ def _case_arrays(
     contrast = np.full((len(recipe.channels), *shape), recipe.air)
     body = np.zeros(shape, dtype=bool)
     for structure in recipe.structures:
-        jitter = rng.uniform(-0.03, 0.03, size=3) if structure.label else np.zeros(3)
+        is_organ = structure.label != 0
+        jitter = rng.uniform(-0.03, 0.03, size=3) if is_organ else np.zeros(3)
         radii = np.asarray(structure.radii) * rng.uniform(0.9, 1.1, size=3)
         inside = (((posed - structure.centre - jitter) / radii) ** 2).sum(axis=-1) <= 1
-        inside &= body if structure.label else True  # organs do not stick out of the body
+        if is_organ:
+            inside &= body  # organs do not stick out of the body
         body |= inside
         label[inside] = structure.label
         contrast[:, inside] = np.asarray(structure.intensities)[:, None]
@@ -224,11 +242,17 @@ def _case_arrays(
     for channel in contrast:
         bias = np.exp(recipe.bias * (grid @ rng.uniform(-1, 1, size=3)) / 2)
         noisy = channel * bias + rng.normal(0, recipe.noise, size=shape)
-        if recipe.modality == "mr":
-            # magnitude images have no negative values; a skull-stripped background is exactly zero
-            noisy = np.where(body, np.abs(noisy), 0.0 if recipe.image_dtype == "float32" else np.abs(noisy))
-        images.append(noisy.round().astype(recipe.image_dtype) if recipe.image_dtype == "int16" else noisy)
+        images.append(_as_acquired(noisy, body, recipe))
     return images, label
+
+
+def _as_acquired(image: NDArray[np.float64], body: NDArray[np.bool_], recipe: _Recipe) -> NDArray[np.float64]:
+    """Values that a scanner of this modality stores."""
+    if recipe.modality == "mr":
+        image = np.abs(image)  # magnitude images have no negative values
+    if recipe.image_dtype == "int16":
+        return image.round()
+    return np.where(body, image, 0.0)  # float images are skull-stripped: their background is exactly zero
 
 
 def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -258,15 +282,7 @@ def _case_affine(
     return affine
 
 
-def _save_case(
-    folder: Path,
-    prefix: str,
-    recipe: _Recipe,
-    images: Sequence[NDArray[Any]],
-    label: NDArray[Any],
-    affine: NDArray[np.float64],
-    orientation: str,
-) -> None:
+def _save_case(folder: Path, case: _PhantomCase, orientation: str, *, prefix: str) -> None:
     import nibabel as nib
     from nibabel import orientations
 
@@ -274,17 +290,15 @@ def _save_case(
     change = orientations.ornt_transform(
         orientations.axcodes2ornt(("L", "P", "S")), orientations.axcodes2ornt(tuple(orientation))
     )
-    named = dict(zip((*recipe.channels, "mask"), (*images, label), strict=True))
-    for name, array in named.items():
-        dtype = recipe.label_dtype if name == "mask" else recipe.image_dtype
-        volume = nib.Nifti1Image(array.astype(dtype), affine)
+    for name, array in case.arrays.items():
+        volume = nib.Nifti1Image(array, case.affine)
         volume.header.set_xyzt_units("mm")
         nib.save(volume.as_reoriented(change), folder / f"{prefix}{name}.nii.gz")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Header:
-    """One way to write a file without changing what it says."""
+    """A way to store the same voxels at the same place."""
 
     qform_code: int = 1
     sform_code: int = 1
@@ -306,38 +320,42 @@ _HEADERS = (
 )
 
 
-def _write_otherwise(path: Path, how: _Header) -> None:
-    """Write a file anew with another header for the same voxels at the same place."""
+def _rewrite_headers(folder: Path, header: _Header) -> None:
+    """Write the files of a case again with another header."""
     import nibabel as nib
 
-    source: Any = nib.load(path)
-    kind = np.dtype(how.dtype) if how.dtype else source.get_data_dtype()
-    scale = (how.slope, how.inter) if kind.kind == "i" else (1.0, 0.0)
-    values = ((np.array(source.dataobj) - scale[1]) / scale[0]).astype(kind)
-    per_mm = 1000.0 if how.units == "micron" else 1.0
-    affine = np.diag([per_mm, per_mm, per_mm, 1.0]) @ source.affine
-    image = nib.Nifti1Image(values[..., None] if how.fourth_axis else values, affine)
-    image.header.set_xyzt_units(how.units)
-    image.set_qform(affine, how.qform_code)
-    image.set_sform(affine, how.sform_code)
-    image.header.set_data_dtype(kind)
-    image.header.set_slope_inter(*scale)
-    nib.save(image, path)
+    for path in sorted(folder.iterdir()):
+        source: Any = nib.load(path)
+        dtype = np.dtype(header.dtype) if header.dtype else source.get_data_dtype()
+        slope, inter = (header.slope, header.inter) if dtype.kind == "i" else (1.0, 0.0)
+        values = ((np.array(source.dataobj) - inter) / slope).astype(dtype)
+        if header.fourth_axis:
+            values = values[..., None]
+        per_mm = 1000.0 if header.units == "micron" else 1.0
+        affine = np.diag([per_mm, per_mm, per_mm, 1.0]) @ source.affine
+        image = nib.Nifti1Image(values, affine)
+        image.header.set_xyzt_units(header.units)
+        image.set_qform(affine, header.qform_code)
+        image.set_sform(affine, header.sform_code)
+        image.header.set_data_dtype(dtype)
+        image.header.set_slope_inter(slope, inter)
+        nib.save(image, path)
 
 
-def _description(kind: str, recipe: _Recipe, num_test: int) -> dict[str, Any]:
-    before = "_" if kind == "brats" else ""
-    return {
-        "task": f"phantom_{kind}",
-        "modality": recipe.modality,
-        "train-data": "train",
-        **({"test-data": "test"} if num_test else {}),
-        "mask": [f"{before}mask.nii.gz"],
-        "images": {name: [f"{before}{name}.nii.gz"] for name in recipe.channels},
-        "labels": [int(label) for label in recipe.label_names],
+def _description(kind: str, *, has_test: bool) -> dict[str, Any]:
+    recipe = _RECIPES[kind]
+    prefix = "_" if kind == "brats" else ""  # of the files; the case id that precedes it differs from case to case
+    content: dict[str, Any] = {"task": f"phantom_{kind}", "modality": recipe.modality, "train-data": "train"}
+    if has_test:
+        content["test-data"] = "test"
+    content |= {
+        "mask": [f"{prefix}mask.nii.gz"],
+        "images": {name: [f"{prefix}{name}.nii.gz"] for name in recipe.channels},
+        "labels": list(map(int, recipe.label_names)),
         "final_classes": recipe.final_classes,
         "label_names": recipe.label_names,
-        "description": "Synthetic ellipsoid organs, made by mist_bundle phantom.",
+        "description": "Synthetic ellipsoid organs, written by mist-bundle phantom.",
         "licence": "CC0-1.0",
         "reference": "https://creativecommons.org/publicdomain/zero/1.0/",
     }
+    return content

@@ -1,4 +1,4 @@
-"""Look at the images of a case before a network sees them: a broken file is named instead of getting a prediction."""
+"""Check the images of a case before a network sees them, so a broken file is reported instead of predicted."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mist_bundle.runtime.numerics.digest import scan_digest
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Examined:
-    """What a case without a label is like.
+    """What the images of a case showed.
 
     Attributes:
-        digests: channel -> hash of its voxels, which copies of a scan share; "" for constant images.
-        oddities: what deserves a look although a prediction can be made: headers, blank images.
+        digests: channel -> hash of its voxels, equal for copies of a scan; "" for constant images.
+        oddities: remarks that do not prevent a prediction: headers, blank images.
     """
 
     digests: Mapping[str, str]
@@ -26,10 +26,11 @@ class Examined:
 
 
 def examine(case: Case) -> Examined:
-    """Read the images of a case once and look at them.
+    """Read the images of a case once and check them.
 
     Raises:
-        InputError: an image is unreadable, truncated, holds NaN, or lies on another grid than the first; all at once.
+        InputError: an image is unreadable, truncated, holds NaN, or lies on another grid than the first; reports all
+            of them at once.
     """
     problems: list[Problem] = []
     volumes: dict[str, Volume] = {}
@@ -49,13 +50,12 @@ def examine(case: Case) -> Examined:
 
 
 def _examined(volumes: Mapping[str, Volume]) -> Examined:
-    oddities = [warning for volume in volumes.values() for warning in volume.warnings]
-    oddities += [
-        f"{volume.name} is constant ({volume.array.min():g} everywhere). Look at it."
-        for volume in volumes.values()
-        if volume.array.min() == volume.array.max()
-    ]
-    return Examined(
-        digests={name: scan_digest(volume.array, volume.affine) for name, volume in volumes.items()},
-        oddities=tuple(dict.fromkeys(oddities)),
-    )
+    digests: dict[str, str] = {}
+    oddities: list[str] = []
+    for name, volume in volumes.items():
+        digests[name] = scan_digest(volume.array, volume.affine)
+        oddities += volume.warnings
+        lowest = volume.array.min()
+        if lowest == volume.array.max():
+            oddities.append(f"{volume.name} is constant ({lowest:g} everywhere). Look at it.")
+    return Examined(digests=digests, oddities=tuple(dict.fromkeys(oddities)))

@@ -1,9 +1,10 @@
-"""Tables that users hand in, CSV or JSON, read as text so that the id "001" stays "001"."""
+"""The user's tables, CSV or JSON, read as text so that the id "001" stays "001"."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,12 @@ ID_COLUMN = "id"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One row of a table: where it stands in the file (for messages) and its non-empty cells by column name."""
+    """A row of a table.
+
+    Attributes:
+        place: position in the file, for messages.
+        cells: column name -> text, without empty cells.
+    """
 
     place: str
     cells: dict[str, str]
@@ -30,7 +36,14 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """A table with an `id` column: rows with a usable id, and a Problem for each of the others."""
+    """A table with an `id` column.
+
+    Attributes:
+        path: the file.
+        columns: column names, in the order of the file.
+        rows: rows with a usable id.
+        problems: a Problem for each of the other rows.
+    """
 
     path: Path
     columns: tuple[str, ...]
@@ -38,12 +51,12 @@ class Table:
     problems: tuple[Problem, ...]
 
     def resolve(self, cell: str) -> Path:
-        """The path that a cell names; relative ones start at the table's own folder."""
+        """Return the path in a cell; relative paths start at the folder of the table."""
         return self.path.parent / user_path(cell)
 
 
 def read_table(path: Path) -> Table:
-    """Read a CSV file with a header line, or a JSON list of objects, or a JSON object id -> object.
+    """Read a CSV file with a header line, a JSON list of objects, or a JSON object id -> object.
 
     Raises:
         InputError: the file cannot be read or has no `id` column.
@@ -51,22 +64,25 @@ def read_table(path: Path) -> Table:
     path = path.absolute()
     columns, rows = _json_rows(path) if path.suffix.lower() == ".json" else _csv_rows(path)
     if ID_COLUMN not in columns:
-        hint = nearest_hint(ID_COLUMN, columns)
-        raise InputError(Problem(str(path), f'has no column "{ID_COLUMN}"; found {list(columns)}. {hint}'.rstrip()))
-    problems: list[Problem] = []
-    first: dict[str, str] = {}
+        message = f'has no column "{ID_COLUMN}"; its columns are {list(columns)}. {nearest_hint(ID_COLUMN, columns)}'
+        raise InputError(Problem(str(path), message.rstrip()))
+    by_id: dict[str, Row] = {}
     repeated: set[str] = set()
+    problems: list[Problem] = []
     for row in rows:
-        wrong = id_problem(row.cells.get(ID_COLUMN, ""))
+        case_id = row.cells.get(ID_COLUMN, "")
+        wrong = id_problem(case_id)
         if wrong:
-            problems.append(Problem(f"{path} {row.place}", f"the id {row.cells.get(ID_COLUMN, '')!r} {wrong}."))
-        elif row.id in first:
-            repeated.add(row.id)
-            problems.append(Problem(row.id, f"stands in {path.name} {first[row.id]} and again in {row.place}."))
+            problems.append(Problem(f"{path} {row.place}", f"the id {case_id!r} {wrong}."))
+        elif case_id in by_id:
+            repeated.add(case_id)
+            message = f"stands in {path.name} {by_id[case_id].place} and again in {row.place}."
+            problems.append(Problem(case_id, message))
         else:
-            first[row.id] = row.place
-    good = [row for row in rows if row.cells.get(ID_COLUMN) in first and row.id not in repeated]
-    return Table(path=path, columns=columns, rows=tuple(good), problems=tuple(problems))
+            by_id[case_id] = row
+    for case_id in repeated:
+        del by_id[case_id]
+    return Table(path=path, columns=columns, rows=tuple(by_id.values()), problems=tuple(problems))
 
 
 def _csv_rows(path: Path) -> tuple[tuple[str, ...], list[Row]]:
@@ -81,32 +97,55 @@ def _csv_rows(path: Path) -> tuple[tuple[str, ...], list[Row]]:
 
 def _csv_table(path: Path, lines: Any) -> tuple[tuple[str, ...], list[Row]]:
     columns = [name.strip() for name in next(lines, [])]
-    repeated = sorted({name for name in columns if columns.count(name) > 1})
-    if not columns or repeated:
-        found = f"has the columns {repeated} more than once" if repeated else "is empty"
-        raise InputError(Problem(str(path), f"{found}; expected a header line with one name for each column."))
+    expected = "expected a header line with a name for each column."
+    if not columns:
+        raise InputError(Problem(str(path), f"is empty; {expected}"))
+    repeated = sorted(Counter(columns) - Counter(set(columns)))
+    if repeated:
+        raise InputError(Problem(str(path), f"has the columns {repeated} more than once; {expected}"))
     rows: list[Row] = []
     for line in lines:
-        if not any(cell.strip() for cell in line):
-            continue
-        if len(line) > len(columns):
+        if len(line) > len(columns) and "".join(line).strip():
             message = f"line {lines.line_num} has {len(line)} cells, but the header has {len(columns)}."
             raise InputError(Problem(str(path), message))
-        cells = {name: cell.strip() for name, cell in zip(columns, line, strict=False) if cell.strip()}
-        rows.append(Row(place=f"line {lines.line_num}", cells=cells))
+        cells: dict[str, str] = {}
+        for name, cell in zip(columns, line, strict=False):
+            if cell.strip():
+                cells[name] = cell.strip()
+        if cells:
+            rows.append(Row(place=f"line {lines.line_num}", cells=cells))
     return tuple(columns), rows
 
 
 def _json_rows(path: Path) -> tuple[tuple[str, ...], list[Row]]:
-    content = read_json(path)
-    if isinstance(content, dict):
-        content = [{ID_COLUMN: key, **value} if isinstance(value, dict) else value for key, value in content.items()]
-    if not isinstance(content, list) or not content or not all(isinstance(item, dict) for item in content):
+    entries = read_json(path)
+    if isinstance(entries, dict):
+        entries = _entries_with_ids(entries)
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         message = 'expected a list like [{"id": "case_1", "<channel>": "path"}] or an object {"case_1": {…}}.'
         raise InputError(Problem(str(path), message))
-    columns = tuple(dict.fromkeys(key for item in content for key in item))
-    return columns, [Row(place=f"entry {index}", cells=_text_cells(item)) for index, item in enumerate(content)]
+    columns: dict[str, None] = {}  # a dict keeps the order in which the keys appear
+    rows: list[Row] = []
+    for index, entry in enumerate(entries):
+        columns.update(dict.fromkeys(entry))
+        rows.append(Row(place=f"entry {index}", cells=_text_cells(entry)))
+    return tuple(columns), rows
 
 
-def _text_cells(item: dict[str, Any]) -> dict[str, str]:
-    return {key: str(value) for key, value in item.items() if isinstance(value, (str, int, float)) and str(value)}
+def _entries_with_ids(content: dict[str, Any]) -> list[Any]:
+    """The entries of an object id -> object, each with its id; anything else is left for the caller to refuse."""
+    entries: list[Any] = []
+    for case_id, entry in content.items():
+        if isinstance(entry, dict):
+            entries.append({ID_COLUMN: case_id, **entry})
+        else:
+            entries.append(entry)
+    return entries
+
+
+def _text_cells(entry: dict[str, Any]) -> dict[str, str]:
+    cells: dict[str, str] = {}
+    for key, value in entry.items():
+        if isinstance(value, (str, int, float)) and str(value):
+            cells[key] = str(value)
+    return cells

@@ -1,6 +1,6 @@
-"""Reading one image file whole, once; what cannot be used is an InputError that names the file.
+"""Reading an image file; a file that cannot be used raises an InputError that names it.
 
-The reading itself is that of the bundles' own scripts (runtime/reading), so that nobody sees another file.
+The bundles' own reader (runtime/reading) does the work, so planning and training see the same voxels.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ def read_volume(path: Path) -> Volume:
     """Read a 3D image file.
 
     Raises:
-        InputError: the file is absent, empty, cut short, damaged or no image; it has not three dimensions, no
-            plain numbers, or a geometry that is no geometry. The message says which and what to do.
+        InputError: the file is missing, empty, truncated, damaged or no image, or it does not hold three dimensions of
+            plain numbers with a valid geometry. The message says which and what to do.
     """
-    return _asked(formats.read_volume, path)
+    return _refusing_unreadable(formats.read_volume, path)
 
 
 def read_channels(path: Path) -> Volume:
-    """Read a file of several channels, such as the probabilities of classes; its array is (X, Y, Z, C).
+    """Read a file with several channels, such as class probabilities, as an array (X, Y, Z, C).
 
-    A file of three dimensions has one channel.
+    A three-dimensional file has a single channel.
 
     Raises:
-        InputError: as for `read_volume`; it has neither three nor four dimensions.
+        InputError: as for `read_volume`, or the file has neither three nor four dimensions.
     """
-    return _asked(formats.read_channels, path)
+    return _refusing_unreadable(formats.read_channels, path)
 
 
 def read_affine(path: Path) -> Grid:
-    """Shape and affine from the header alone, without reading the voxels.
+    """Read shape and affine from the header, without the voxels.
 
     Raises:
         InputError: the header cannot be read.
     """
-    return _asked(formats.read_grid, path)
+    return _refusing_unreadable(formats.read_grid, path)
 
 
-def _asked(read: Callable[[Path], _Result], path: Path) -> _Result:
+def _refusing_unreadable(read: Callable[[Path], _Result], path: Path) -> _Result:
     try:
         return read(path)
     except UnreadableFileError as error:

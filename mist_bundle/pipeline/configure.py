@@ -14,7 +14,7 @@ from mist_bundle.bundle.user_code import UserCode, find_user_code
 from mist_bundle.catalog.choice import is_user_code
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
-from mist_bundle.dataset.cases import Case, FoundCases, find_cases
+from mist_bundle.dataset.cases import Case, CaseList, find_cases
 from mist_bundle.dataset.folds import assign_folds
 from mist_bundle.dataset.leakage import (
     Digests,
@@ -142,8 +142,8 @@ class _Checked:
     options: PlanOptions
     user_code: tuple[UserCode, ...]
     spec: DatasetSpec
-    found: FoundCases
-    tests: FoundCases
+    found: CaseList
+    tests: CaseList
 
 
 def _checked(
@@ -154,7 +154,7 @@ def _checked(
     options, user_code = _find_user_code(options, problems)
     with Collecting(problems):
         check_options(options)
-    spec, found, tests = None, None, FoundCases(cases=())
+    spec, found, tests = None, None, CaseList(cases=())
     with Collecting(problems):
         check_can_write(output)
     with Collecting(problems):
@@ -207,7 +207,7 @@ def _refuse_leaks(fingerprint: Fingerprint, folds: Mapping[str, int], tests: Dig
     return [*repeated_scans(same), *seen_in_training(tests, training)]
 
 
-def _examined_tests(tests: FoundCases, workers: int | str) -> tuple[FoundCases, dict[str, Examined]]:
+def _examined_tests(tests: CaseList, workers: int | str) -> tuple[CaseList, dict[str, Examined]]:
     """The test cases that can be predicted, the others as problems, and what was seen in them."""
     done = map_cases(examine, tests.cases, name=_case_id, workers=workers, description="test set")
     broken = {problem.path for problem in done.problems}

@@ -9,7 +9,8 @@ from typing import Any
 
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
-from mist_bundle.dataset.cases import Case, match_prediction_inputs
+from mist_bundle.dataset.cases import Case
+from mist_bundle.dataset.prediction_inputs import match_prediction_inputs
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, Problem
 from mist_bundle.files import check_can_write, write_json
 from mist_bundle.pipeline.workflows import open_to_run

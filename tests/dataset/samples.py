@@ -9,6 +9,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import SimpleITK as sitk
 
 DESCRIPTION: dict[str, Any] = {
     "task": "Two Organs",
@@ -19,6 +20,14 @@ DESCRIPTION: dict[str, Any] = {
     "labels": [0, 1, 4],
     "final_classes": {"both": [1, 4], "small": [4]},
 }
+
+
+def touch(folder: Path, *names: str) -> Path:
+    """Create a folder with empty files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+    return folder
 
 
 def save_volume(path: Path, array: np.ndarray, affine: np.ndarray | None = None) -> Path:
@@ -61,3 +70,37 @@ def write_dataset(folder: Path, num_cases: int = 3, **changes: Any) -> Path:
     for index in range(num_cases):
         write_case(folder / "train" / f"case_{index:03d}", example_arrays(index))
     return write_description(folder, **changes)
+
+
+NNUNET_LABELS = {"background": 0, "liver": 1, "tumor": 2}
+
+
+def write_nnunet_image(path: Path, seed: int) -> None:
+    """Write a random image of whole numbers from 0 to 2."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    array = np.random.default_rng(seed).integers(0, 3, (6, 7, 5)).astype(np.uint8)
+    if path.name.endswith(".nii.gz"):
+        nib.save(nib.Nifti1Image(array, np.diag([-1.0, -1.0, 2.0, 1.0])), path)
+    else:
+        image = sitk.GetImageFromArray(array.T)
+        image.SetSpacing((1.0, 1.0, 2.0))
+        sitk.WriteImage(image, str(path))
+
+
+def make_nnunet(folder: Path, *, channels: int = 2, cases: int = 4, ending: str = ".nii.gz", **changes: Any) -> Path:
+    """A small raw dataset of nnU-Net; `changes` replace keys of its dataset.json."""
+    for case in range(cases):
+        for channel in range(channels):
+            write_nnunet_image(folder / "imagesTr" / f"case_{case:03d}_{channel:04d}{ending}", seed=10 * case + channel)
+        write_nnunet_image(folder / "labelsTr" / f"case_{case:03d}{ending}", seed=case)
+    for channel in range(channels):
+        write_nnunet_image(folder / "imagesTs" / f"new_{channel:04d}{ending}", seed=99)
+    content = {
+        "channel_names": {str(channel): ("T1", "FLAIR", "T2")[channel] for channel in range(channels)},
+        "labels": NNUNET_LABELS,
+        "numTraining": cases,
+        "file_ending": ending,
+        **changes,
+    }
+    (folder / "dataset.json").write_text(json.dumps(content))
+    return folder

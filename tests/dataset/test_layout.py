@@ -65,7 +65,7 @@ def test_description():
         "final_classes": {"x": [4]},
         "label_names": {"0": "background", "4": "x"},
     }
-    assert identifying_strings(["q"]) == {"q": ["q.nii.gz", "q.nii", "q.nrrd", "q.mha"]}
+    assert identifying_strings("q") == ["q.nii.gz", "q.nii", "q.nrrd", "q.mha"]
 
 
 def test_raise_failures():

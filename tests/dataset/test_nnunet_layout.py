@@ -1,4 +1,4 @@
-"""nnU-Net's raw data sets are read by nnU-Net's own rules, and nothing is written that was not understood."""
+"""nnU-Net's raw datasets are read by nnU-Net's own rules, and nothing is written that was not understood."""
 
 from __future__ import annotations
 
@@ -6,49 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
-import numpy as np
 import pytest
-import SimpleITK as sitk
 
 from mist_bundle.dataset.cases import find_cases
-from mist_bundle.dataset.nnunet_layout import FOLDS_CSV, convert_nnunet, read_nnunet
+from mist_bundle.dataset.nnunet_layout import FOLDS_CSV, convert_nnunet
 from mist_bundle.dataset.spec import DatasetSpec
-from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, CaseFailure, InputError
-
-LABELS = {"background": 0, "liver": 1, "tumor": 2}
-
-
-def _image(path: Path, seed: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    array = np.random.default_rng(seed).integers(0, 3, (6, 7, 5)).astype(np.uint8)
-    if path.name.endswith(".nii.gz"):
-        nib.save(nib.Nifti1Image(array, np.diag([-1.0, -1.0, 2.0, 1.0])), path)
-    else:
-        image = sitk.GetImageFromArray(array.T)
-        image.SetSpacing((1.0, 1.0, 2.0))
-        sitk.WriteImage(image, str(path))
-
-
-def make_nnunet(folder: Path, *, channels: int = 2, cases: int = 4, ending: str = ".nii.gz", **changes: Any) -> Path:
-    """A small raw data set; `changes` replace keys of its dataset.json."""
-    for case in range(cases):
-        for channel in range(channels):
-            _image(folder / "imagesTr" / f"case_{case:03d}_{channel:04d}{ending}", seed=10 * case + channel)
-        _image(folder / "labelsTr" / f"case_{case:03d}{ending}", seed=case)
-    for channel in range(channels):
-        _image(folder / "imagesTs" / f"new_{channel:04d}{ending}", seed=99)
-    content = {
-        "channel_names": {str(channel): ("T1", "FLAIR", "T2")[channel] for channel in range(channels)},
-        "labels": LABELS,
-        "numTraining": cases,
-        "file_ending": ending,
-        **changes,
-    }
-    (folder / "dataset.json").write_text(json.dumps(content))
-    return folder
+from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, CaseFailure
+from tests.dataset.samples import make_nnunet, write_nnunet_image
 
 
 def _converted(source: Path, output: Path) -> tuple[DatasetSpec, list[str]]:
@@ -86,8 +51,8 @@ def test_other_endings(ending: str, tmp_path: Path) -> None:
 
 def test_the_dataset_list_names_files_anywhere(tmp_path: Path) -> None:
     source = make_nnunet(tmp_path / "Dataset003_Listed", channels=1)
-    _image(tmp_path / "elsewhere" / "scan.nii.gz", 1)
-    _image(tmp_path / "elsewhere" / "label.nii.gz", 2)
+    write_nnunet_image(tmp_path / "elsewhere" / "scan.nii.gz", 1)
+    write_nnunet_image(tmp_path / "elsewhere" / "label.nii.gz", 2)
     listed = {"a": {"images": ["../elsewhere/scan.nii.gz"], "label": "../elsewhere/label.nii.gz"}}
     content = json.loads((source / "dataset.json").read_text())
     (source / "dataset.json").write_text(json.dumps({**content, "dataset": listed}))
@@ -108,39 +73,6 @@ def test_splits_become_folds(tmp_path: Path) -> None:
         "case_002,1",
         "case_003,1",
     ]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"labels": {"background": 0, "a": "one"}}, "expected a whole number, or a list"),
-        ({"labels": {"background": 1, "a": 2}}, "background at"),
-        ({"labels": {"background": 0}}, "no class beside the background"),
-        ({"labels": {"background": 0, "a": 1, "ignore": [2, 3]}}, "expected one value"),
-        ({"file_ending": ".tif"}, "file_ending: is '.tif'"),
-        ({"channel_names": {}}, "channel_names: is"),
-        ({"dataset": {"a": {"images": ["x"], "label": "y"}}}, "dataset.a: is"),
-    ],
-)
-def test_what_is_not_understood_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
-    source = make_nnunet(tmp_path / "Dataset006_Wrong", **changes)
-    with pytest.raises(InputError) as refusal:
-        convert_nnunet(source, tmp_path / "out")
-    assert message in str(refusal.value)
-    assert not (tmp_path / "out").exists()
-
-
-def test_all_problems_of_the_files_at_once(tmp_path: Path) -> None:
-    source = make_nnunet(tmp_path / "Dataset007_Files")
-    (source / "imagesTr" / "case_001_0001.nii.gz").unlink()
-    _image(source / "imagesTr" / "stray.nii.gz", 1)
-    (source / "splits_final.json").write_text(json.dumps([{"train": [], "val": ["nobody"]}]))
-    with pytest.raises(InputError) as refusal:
-        read_nnunet(source)
-    text = str(refusal.value)
-    assert "case_001: has the channels [0]" in text
-    assert "stray.nii.gz" in text
-    assert "names 'nobody' in fold 0" in text
 
 
 def test_a_case_without_label_is_named_and_the_others_are_written(tmp_path: Path) -> None:

@@ -1,0 +1,317 @@
+"""Reading an nnU-Net raw dataset: channels, labels, cases and folds, checked before anything is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.dataset.channels import channel_names, modality_of
+from mist_bundle.dataset.layout import SourceCase
+from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, id_problem, slug
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import DATASET_JSON, read_json
+
+IGNORE = "ignore"
+_BACKGROUND = "background"
+_CHANNEL_DIGITS = 4
+_MANY = 5  # cases that a message names
+_TEXTS = {"description": ("description",), "licence": ("licence", "license"), "reference": ("reference",)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NnunetLabels:
+    """Meaning of the labels of an nnU-Net dataset.
+
+    Attributes:
+        values: all label values, the background first, without the ignored value.
+        names: value -> name; a value that only occurs in regions is named after its number.
+        final_classes: class to be scored -> values.
+        ignore: value of unlabelled voxels, or None.
+    """
+
+    values: tuple[int, ...]
+    names: dict[int, str]
+    final_classes: dict[str, tuple[int, ...]]
+    ignore: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NnunetDataset:
+    """A checked nnU-Net raw dataset.
+
+    Attributes:
+        folder: folder of the dataset.json.
+        name: name of the task.
+        channels: channel names, in nnU-Net's order.
+        modality: "ct", "mr" or "other".
+        labels: meaning of the labels.
+        training: labelled cases, sorted by id.
+        testing: test cases, sorted by id.
+        folds: case id -> fold in which the case is held out; empty without splits_final.json.
+        texts: description, licence and reference, as far as the source states them.
+    """
+
+    folder: Path
+    name: str
+    channels: tuple[str, ...]
+    modality: str
+    labels: NnunetLabels
+    training: tuple[SourceCase, ...]
+    testing: tuple[SourceCase, ...]
+    folds: dict[str, int]
+    texts: dict[str, str]
+
+    def table(self) -> list[tuple[str, str]]:
+        """Return a summary as rows of property and value."""
+        regions = []
+        for name, values in self.labels.final_classes.items():
+            if len(values) > 1:
+                regions.append(f"{name} {list(values)}")
+        return [
+            ("task", self.name),
+            ("modality", self.modality),
+            ("channels", ", ".join(self.channels)),
+            ("labels", ", ".join(f"{value} {name}" for value, name in self.labels.names.items())),
+            ("regions", ", ".join(regions) or "none"),
+            ("ignored label", "none" if self.labels.ignore is None else str(self.labels.ignore)),
+            ("training cases", str(len(self.training))),
+            ("test cases", str(len(self.testing))),
+            ("folds", str(1 + max(self.folds.values())) if self.folds else "none in the source"),
+        ]
+
+
+def read_nnunet(source: Path, splits: Path | None = None) -> NnunetDataset:
+    """Read and check an nnU-Net raw dataset.
+
+    Args:
+        source: its folder, or the dataset.json in it.
+        splits: splits_final.json; by default the file beside dataset.json, if it exists.
+
+    Raises:
+        InputError: with a Problem for each mistake, all at once.
+    """
+    json_path = source / DATASET_JSON if source.is_dir() else source
+    content = read_json(json_path)
+    problems = _key_problems(json_path, content)
+    if problems:
+        raise InputError(problems)
+    channels = channel_names(content["channel_names"])
+    labels = _read_labels(json_path, content["labels"])
+    folders = _ImageFolders(json_path.parent, str(content["file_ending"]).lower(), len(channels))
+    training, testing, problems = _read_cases(json_path, content, folders)
+    case_ids = {case.id for case in training}
+    folds, fold_problems = _read_folds(
+        splits or json_path.parent / "splits_final.json", case_ids, required=bool(splits)
+    )
+    problems += fold_problems
+    if not training and not problems:
+        problems.append(Problem(str(json_path), "has no training case."))
+    if problems:
+        raise InputError(problems)
+    folder_name = re.sub(r"^Dataset\d+_", "", json_path.absolute().parent.name)
+    return NnunetDataset(
+        folder=json_path.parent,
+        name=slug(str(content.get("name") or folder_name)) or "dataset",
+        channels=channels,
+        modality=modality_of(content["channel_names"].values()),
+        labels=labels,
+        training=tuple(training),
+        testing=tuple(testing),
+        folds=folds,
+        texts=_texts(content),
+    )
+
+
+def _key_problems(json_path: Path, content: Any) -> list[Problem]:
+    if not isinstance(content, Mapping):
+        return [Problem(str(json_path), "must hold a JSON object, as nnU-Net's dataset.json does.")]
+    if "channel_names" not in content and "modality" in content:
+        message = "is in the layout of the Decathlon or of nnU-Net's first version. Use convert_msd for it."
+        return [Problem(str(json_path), message)]
+    problems = []
+    for key, example in {"channel_names": '{"0": "CT"}', "labels": '{"background": 0, "tumor": 1}'}.items():
+        value = content.get(key)
+        if not isinstance(value, Mapping) or not value:
+            problems.append(Problem(f"{json_path}: $.{key}", f"is {value!r}; expected an object like {example}."))
+    ending = content.get("file_ending")
+    if not isinstance(ending, str) or ending.lower() not in IMAGE_SUFFIXES:
+        message = f"is {ending!r}; expected a readable file type: {READABLE}."
+        problems.append(Problem(f"{json_path}: $.file_ending", message))
+    return problems
+
+
+def _read_labels(json_path: Path, entries: Mapping[str, Any]) -> NnunetLabels:
+    """Meaning of "labels", where a list of values is a region."""
+    members = _label_values(f"{json_path}: $.labels", entries)
+    ignored = members.pop(IGNORE, None)
+    members.pop(_BACKGROUND, None)
+    if not members:
+        message = "names no class beside the background; there is nothing to learn."
+        raise InputError(Problem(f"{json_path}: $.labels", message))
+    names = {0: _BACKGROUND}
+    for name, values in members.items():
+        if len(values) == 1:
+            names[values[0]] = name
+    for values in members.values():
+        for value in values:
+            names.setdefault(value, f"label_{value}")
+    return NnunetLabels(
+        values=tuple(sorted(names)),
+        names=dict(sorted(names.items())),
+        final_classes=members,
+        ignore=ignored[0] if ignored else None,
+    )
+
+
+def _label_values(place: str, entries: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Class name -> sorted label values.
+
+    Raises:
+        InputError: a value is no label, or the background or ignored label has other values than allowed.
+    """
+    problems: list[Problem] = []
+    members: dict[str, tuple[int, ...]] = {}
+    for name, entry in entries.items():
+        values = entry if isinstance(entry, list) else [entry]
+        if not values or not all(_is_label(value) for value in values):
+            message = f"has {name!r}: {entry!r}; expected a whole number, or a list of them for a region."
+            problems.append(Problem(place, message))
+        else:
+            members[name] = tuple(sorted(set(values)))
+    if members.get(_BACKGROUND, (0,)) != (0,):
+        problems.append(Problem(place, f"has the background at {list(members[_BACKGROUND])}; expected 0."))
+    if len(members.get(IGNORE, (0,))) > 1:
+        problems.append(Problem(place, f"has {list(members[IGNORE])} for {IGNORE!r}; expected a single value."))
+    if problems:
+        raise InputError(problems)
+    return members
+
+
+def _is_label(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+@dataclass(frozen=True, slots=True)
+class _ImageFolders:
+    """The folders of a dataset, its file suffix, and how many channels each case has."""
+
+    root: Path
+    suffix: str
+    num_channels: int
+
+
+def _read_cases(
+    json_path: Path, content: Mapping[str, Any], folders: _ImageFolders
+) -> tuple[list[SourceCase], list[SourceCase], list[Problem]]:
+    """Training and test cases, from the "dataset" list if present, otherwise from the folders."""
+    problems: list[Problem] = []
+    listed = content.get("dataset")
+    if isinstance(listed, Mapping) and listed:
+        training = _listed_cases(json_path, listed, folders, problems)
+    else:
+        training = []
+        for case_id, images in _images_by_case(folders, "imagesTr", problems).items():
+            label = folders.root / "labelsTr" / f"{case_id}{folders.suffix}"
+            training.append(SourceCase(id=case_id, images=images, label=label))
+    testing = []
+    if (folders.root / "imagesTs").is_dir():
+        for case_id, images in _images_by_case(folders, "imagesTs", problems).items():
+            testing.append(SourceCase(id=case_id, images=images, label=None))
+    for case in (*training, *testing):
+        wrong = id_problem(case.id)
+        if wrong:
+            problems.append(Problem(case.id, f"{wrong}. Rename its files."))
+    return training, testing, problems
+
+
+def _listed_cases(
+    json_path: Path, listed: Mapping[str, Any], folders: _ImageFolders, problems: list[Problem]
+) -> list[SourceCase]:
+    cases = []
+    for case_id, entry in sorted(listed.items()):
+        if not _is_listed_case(entry, folders.num_channels):
+            message = f'is {entry!r}; expected {{"images": [{folders.num_channels} paths], "label": path}}.'
+            problems.append(Problem(f"{json_path}: $.dataset.{case_id}", message))
+            continue
+        images = tuple(folders.root / image for image in entry["images"])
+        cases.append(SourceCase(id=case_id, images=images, label=folders.root / entry["label"]))
+    return cases
+
+
+def _is_listed_case(entry: Any, num_channels: int) -> bool:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("label"), str):
+        return False
+    images = entry.get("images")
+    if not isinstance(images, list) or len(images) != num_channels:
+        return False
+    return all(isinstance(image, str) for image in images)
+
+
+def _images_by_case(folders: _ImageFolders, name: str, problems: list[Problem]) -> dict[str, tuple[Path, ...]]:
+    """Case id -> files in the order of their channel numbers; files that do not fit are added to `problems`."""
+    folder = folders.root / name
+    if not folder.is_dir():
+        problems.append(Problem(str(folder), "does not exist; expected the images, <case>_0000 and so on."))
+        return {}
+    pattern = re.compile(rf"(.+)_(\d{{{_CHANNEL_DIGITS}}}){re.escape(folders.suffix)}", re.IGNORECASE)
+    files: dict[str, dict[int, Path]] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        match = pattern.fullmatch(path.name)
+        if match:
+            case_id, channel = match[1], int(match[2])
+            files.setdefault(case_id, {})[channel] = path
+        elif path.name.lower().endswith(folders.suffix):
+            message = f"has no channel number; expected a name like case_0000{folders.suffix}."
+            problems.append(Problem(str(path), message))
+    cases: dict[str, tuple[Path, ...]] = {}
+    expected = list(range(folders.num_channels))
+    for case_id, channels in files.items():
+        if sorted(channels) == expected:
+            cases[case_id] = tuple(path for _, path in sorted(channels.items()))
+        else:
+            message = f"has the channels {sorted(channels)} in {name}; expected 0 to {expected[-1]}."
+            problems.append(Problem(case_id, message))
+    return cases
+
+
+def _read_folds(path: Path, case_ids: set[str], *, required: bool) -> tuple[dict[str, int], list[Problem]]:
+    """Case id -> fold in which it is held out, from a list of {"train": [...], "val": [...]}."""
+    if not required and not path.is_file():
+        return {}, []
+    content = read_json(path)
+    if not isinstance(content, list) or not all(isinstance(fold, Mapping) and "val" in fold for fold in content):
+        return {}, [Problem(str(path), 'must hold a list of {"train": [ids], "val": [ids]}, as nnU-Net writes it.')]
+    folds: dict[str, int] = {}
+    problems: list[Problem] = []
+    for number, fold in enumerate(content):
+        for case_id in fold["val"]:
+            if case_id in folds:
+                message = f"holds {case_id!r} out in the folds {folds[case_id]} and {number}."
+                problems.append(Problem(str(path), message))
+            elif case_id in case_ids:
+                folds[case_id] = number
+            else:
+                message = f"names {case_id!r} in fold {number}, which is no training case."
+                problems.append(Problem(str(path), message))
+    missing = sorted(case_ids - set(folds))
+    if missing and not problems:
+        names = ", ".join(missing[:_MANY])
+        if len(missing) > _MANY:
+            names += " …"
+        problems.append(Problem(str(path), f"never holds out {len(missing)} of the training cases: {names}."))
+    return folds, problems
+
+
+def _texts(content: Mapping[str, Any]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for key, spellings in _TEXTS.items():
+        for spelling in spellings:
+            if content.get(spelling):
+                texts[key] = str(content[spelling])
+                break
+    return texts

@@ -1,0 +1,145 @@
+"""The cases that a user wants predictions for: an image, a table, or a folder."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mist_bundle.dataset.cases import MASK_COLUMN, Case, CaseList, search_case_folders
+from mist_bundle.dataset.file_roles import match_files
+from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, RESERVED_COLUMNS, image_stem, is_image, nearest_hint
+from mist_bundle.dataset.tables import ID_COLUMN, Row, Table, read_table
+from mist_bundle.errors import InputError, Problem
+
+
+def match_prediction_inputs(
+    source: Path, channel_names: Sequence[str], images: Mapping[str, Sequence[str]] | None = None
+) -> CaseList:
+    """List the cases to predict. Channels are matched by name, never by position.
+
+    Args:
+        source: a CSV table (column `id` and a column for each channel), the same as JSON (a list of objects or an
+            object by id), a folder of case folders, or, for single-channel models, an image or a folder of images.
+        channel_names: channels of the model, in its order.
+        images: channel name -> identifying strings, for folders. By default the file is called `<channel>.nii.gz`.
+
+    Returns:
+        The usable cases; a `mask` column becomes their label, other columns their `extra` (with a warning).
+
+    Raises:
+        InputError: the source cannot be read, a channel has no column, or no case is usable.
+    """
+    source = Path(source).absolute()
+    if source.is_dir():
+        return _search_folder(source, _file_patterns(channel_names, images or {}))
+    if not source.exists():
+        raise InputError(Problem(str(source), "does not exist. Give an image, a CSV or JSON table, or a folder."))
+    if is_image(source):
+        return CaseList(cases=(_single_image(source, channel_names),))
+    table = read_table(source)
+    problems: list[Problem] = []
+    for name in channel_names:
+        if name not in table.columns:
+            problems.append(_missing_column(table, name))
+    if problems:
+        raise InputError(problems)
+    return _cases_of_table(table, channel_names)
+
+
+def _file_patterns(channel_names: Sequence[str], images: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    patterns: dict[str, tuple[str, ...]] = {}
+    for name in channel_names:
+        strings = images.get(name) or [f"{name}{suffix}" for suffix in IMAGE_SUFFIXES]
+        patterns[name] = tuple(strings)
+    return patterns
+
+
+def _single_image(source: Path, channel_names: Sequence[str]) -> Case:
+    if len(channel_names) != 1:
+        message = f"is a single image, but the model takes {len(channel_names)} channels ({', '.join(channel_names)}). "
+        raise InputError(Problem(str(source), message + "Give a folder of case folders, or a CSV or JSON table."))
+    return Case(id=image_stem(source), images={channel_names[0]: source})
+
+
+def _search_folder(folder: Path, patterns: Mapping[str, tuple[str, ...]]) -> CaseList:
+    files: list[Path] = []
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir() and not entry.name.startswith("."):
+            return search_case_folders(folder, patterns, (), label_required=False)
+        if is_image(entry):
+            files.append(entry)
+    if not files:
+        raise InputError(Problem(str(folder), f"holds neither case folders nor images ({READABLE})."))
+    if len(patterns) == 1:
+        (channel,) = patterns
+        return _each_file_a_case(folder, files, channel)
+    chosen, findings = match_files(files, patterns)
+    if findings:
+        message = f"is taken for the folder of a single case: {' '.join(findings)}"
+        raise InputError(Problem(str(folder), message))
+    return CaseList(cases=(Case(id=folder.name, images=chosen),))
+
+
+def _each_file_a_case(folder: Path, files: Sequence[Path], channel: str) -> CaseList:
+    for first, second in itertools.pairwise(files):
+        if image_stem(first) == image_stem(second):
+            message = f"{first.name} and {second.name} would be the same case. Remove or rename either."
+            raise InputError(Problem(str(folder), message))
+    cases = [Case(id=image_stem(file), images={channel: file}) for file in files]
+    return CaseList(cases=tuple(cases))
+
+
+def _cases_of_table(table: Table, channel_names: Sequence[str]) -> CaseList:
+    warnings: list[Problem] = []
+    ignored = _other_columns(table, channel_names)
+    if ignored:
+        warnings.append(Problem(str(table.path), f"the columns {ignored} are no channels of this model; ignored."))
+    problems = list(table.problems)
+    cases: list[Case] = []
+    for row in table.rows:
+        images, findings = _images_of_row(table, row, channel_names)
+        if findings:
+            problems.append(Problem(row.id, " ".join(findings)))
+            continue
+        label = table.resolve(row.cells[MASK_COLUMN]) if MASK_COLUMN in row.cells else None
+        if label is not None and not label.is_file():
+            warnings.append(Problem(row.id, f"the label file {label} does not exist; ignored."))
+            label = None
+        extra = dict(row.cells)
+        for name in (ID_COLUMN, MASK_COLUMN, *channel_names):
+            extra.pop(name, None)
+        cases.append(Case(id=row.id, images=images, label=label, extra=extra))
+    if not cases:
+        raise InputError([*problems, Problem(str(table.path), "names no usable case.")])
+    cases.sort(key=lambda case: case.id)
+    return CaseList(cases=tuple(cases), problems=tuple(problems), warnings=tuple(warnings))
+
+
+def _images_of_row(table: Table, row: Row, channel_names: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
+    """Channel -> file of a row, and what is wrong with them."""
+    images: dict[str, Path] = {}
+    findings: list[str] = []
+    for name in channel_names:
+        if name not in row.cells:
+            findings.append(f'has no file for "{name}" ({table.path.name} {row.place}).')
+            continue
+        images[name] = table.resolve(row.cells[name])
+        if not images[name].is_file():
+            findings.append(f'{images[name]} ("{name}") does not exist.')
+    if len(set(images.values())) < len(images):
+        findings.append("names the same file for two channels.")
+    return images, findings
+
+
+def _missing_column(table: Table, name: str) -> Problem:
+    spare = _other_columns(table, ())
+    hint = nearest_hint(name, spare)
+    message = f'has no column for the channel "{name}"; its columns are {spare}. {hint}'
+    return Problem(str(table.path), message.rstrip())
+
+
+def _other_columns(table: Table, channel_names: Sequence[str]) -> list[str]:
+    """Columns that are neither reserved nor a channel."""
+    known = (*RESERVED_COLUMNS, *channel_names)
+    return [column for column in table.columns if column not in known]
