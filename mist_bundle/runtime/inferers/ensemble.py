@@ -78,6 +78,7 @@ class EnsembleInferer:
         self.uncertainty = truth(uncertainty)
         self.cells_gb = float(cells_gb)
         self._states: dict[str, dict[str, torch.Tensor]] = {}
+        self._num_channels = 0  # of the scores, once a window has told
 
     @torch.no_grad()
     def __call__(self, inputs: torch.Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -118,20 +119,33 @@ class EnsembleInferer:
         windows = self.windows(image.shape[1:])
         weights = self._weights(image.device)
         store = CellStore(self.cells_gb * 1e9)
+        waiting = iter(windows)
         try:
-            for batch in _batches(windows, self.inferer.sw_batch_size):
-                starts = [windows.start(window) for window in batch]
-                patches = torch.stack([_patch(image, start, weights.shape) for start in starts])
-                scores = self._within_memory(patches, network)
-                for window, start, score in zip(batch, starts, scores, strict=True):
-                    self._add(windows, store, window, start, score, weights)
+            while batch := list(itertools.islice(waiting, self._batch_size(image, weights))):
+                patches = torch.stack([_patch(image, windows.start(window), weights.shape) for window in batch])
+                scores = list(self._within_memory(patches, network))
+                del patches
+                self._num_channels = len(scores[0])
+                for window in batch:
+                    self._add(windows, store, window, scores.pop(0), weights)
                     for cell in windows.completed(window):
                         sums = store.take(cell)
                         if sums is None:  # pragma: no cover - its last window has just reached it
                             raise RuntimeError("a cell was completed that no window reached")
                         yield cell, windows.box(cell), self._finish(sums)
+                        del sums
         finally:
             store.close()
+
+    def _batch_size(self, image: torch.Tensor, weights: torch.Tensor) -> int:
+        """Windows computed at a time. On a CPU their scores have to fit into the memory for cells, or it is one."""
+        wanted = int(self.inferer.sw_batch_size)
+        if image.device.type != "cpu":
+            return wanted
+        if self._num_channels == 0:  # only the first window will tell
+            return 1
+        bytes_of_one = weights.numel() * self._num_channels * weights.element_size()
+        return max(1, min(wanted, int(self.cells_gb * 1e9 / bytes_of_one)))
 
     def _weights(self, device: torch.device) -> torch.Tensor:
         size = ensure_tuple_rep(self.inferer.roi_size, 3)
@@ -141,24 +155,25 @@ class EnsembleInferer:
         return weights.reshape(size)
 
     def _add(
-        self,
-        windows: Windows,
-        store: CellStore,
-        window: Index,
-        start: Index,
-        score: torch.Tensor,
-        weights: torch.Tensor,
+        self, windows: Windows, store: CellStore, window: Index, score: torch.Tensor, weights: torch.Tensor
     ) -> None:
         """Add a window to the sums of its cells, whose last channel counts the weights."""
+        start = windows.start(window)
         for cell in windows.reached(window):
-            inside = tuple(
-                slice(part.start - first, part.stop - first)
-                for part, first in zip(windows.box(cell), start, strict=True)
-            )
-            weight = weights[inside]
-            part = torch.cat([score[(slice(None), *inside)] * weight, weight[None]])
+            box = windows.box(cell)
+            inside = tuple(slice(part.start - first, part.stop - first) for part, first in zip(box, start, strict=True))
+            weight = weights[inside].to(score.device)
+            part = score[(slice(None), *inside)]
             sums = store.take(cell)
-            store.put(cell, part if sums is None else sums.to(part.device).add_(part))
+            if sums is None:
+                sums = torch.empty((len(part) + 1, *weight.shape), dtype=torch.float32, device=score.device)
+                torch.mul(part, weight, out=sums[:-1])
+                sums[-1] = weight
+            else:
+                sums = sums.to(score.device)
+                sums[:-1].addcmul_(part, weight)
+                sums[-1].add_(weight)
+            store.put(cell, sums)
 
     def _finish(self, sums: torch.Tensor) -> torch.Tensor:
         blended = sums[:-1].div_(sums[-1:])
@@ -242,12 +257,6 @@ class EnsembleInferer:
 
     def _entropy(self, probabilities: torch.Tensor) -> torch.Tensor:
         return entropy(probabilities) if self.activation == "softmax" else region_entropy(probabilities)
-
-
-def _batches(windows: Windows, size: int) -> Iterator[list[Index]]:
-    waiting = iter(windows)
-    while batch := list(itertools.islice(waiting, size)):
-        yield batch
 
 
 def _patch(image: torch.Tensor, start: Index, size: Sequence[int]) -> torch.Tensor:

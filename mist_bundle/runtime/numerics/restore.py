@@ -6,8 +6,9 @@ file, in which direction and how fast. One class is handled at a time: memory do
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,15 @@ _TIE = 1e-5
 # How far the probabilities of a voxel may miss 1 in sum (float32 arithmetic) before they are scaled.
 _SUM_TOLERANCE = 1e-5
 _HALF = 0.5
+_SLAB_VOXELS = 1 << 18  # of a label map that are worked on at a time: 1 MB of float32
+_ALL = slice(None)
+
+
+class Volumes(Protocol):
+    """An array (C, X, Y, Z), or what makes a part of it when it is asked for."""
+
+    def __getitem__(self, key: tuple[int, slice, slice, slice], /) -> NDArray[Any]:
+        """A part (x, y, z) of one channel."""
 
 
 def restore_label_from_scores(
@@ -63,30 +73,50 @@ def restore_label_from_scores(
 
 
 def paint_classes(
-    chosen: NDArray[Any], scores: NDArray[Any], operators: Sequence[AxisOperator], labels: Sequence[int]
+    chosen: NDArray[Any], scores: Volumes, operators: Sequence[AxisOperator], labels: Sequence[int]
 ) -> None:
     """Write the label of the class with the largest interpolated score.
 
     Args:
         chosen: (x, y, z) label map, or a part of one, that is written to; it holds the first label everywhere.
-        scores: (C, …) with the axes in the order of the label map.
+        scores: (C, …) with the axes in the order of the label map, or what gives parts of such an array.
         operators: from the axes of the scores to those of `chosen`.
         labels: of the classes.
     """
-    best = np.array(_interpolate(scores[0], operators))
-    for label, volume in zip(labels[1:], scores[1:], strict=True):
-        # Interpolation averages over neighbours, so a class that nowhere beats the background cannot win anywhere near.
-        candidates = bounding_box(volume > scores[0])
-        if candidates is None:
-            continue
-        region = restrict(operators, box_slices(candidates), volume.shape)
+    # a slab at a time stays in the processor's cache while the classes go by
+    rows = max(1, _SLAB_VOXELS // max(1, math.prod(chosen.shape[1:])))
+    for start in range(0, len(chosen), rows):
+        source, operator = _columns(operators[0], slice(start, min(start + rows, len(chosen))))
+        _paint_slab(chosen[start : start + rows], scores, source, [operator, *operators[1:]], labels)
+
+
+def _paint_slab(
+    chosen: NDArray[Any], scores: Volumes, source: slice, operators: Sequence[AxisOperator], labels: Sequence[int]
+) -> None:
+    background = scores[0, source, _ALL, _ALL]
+    best = np.array(_interpolate(background, operators))
+    for index in range(1, len(labels)):
+        volume = scores[index, source, _ALL, _ALL]
+        # Interpolation averages over neighbours: a class that nowhere beats the background cannot win anywhere near.
+        candidates = bounding_box(volume > background)
+        region = None if candidates is None else restrict(operators, box_slices(candidates), volume.shape)
         if region is None:
             continue
         where = region[0]
         score = _interpolate_part(volume, operators, where)
         won = score > best[where] + _TIE
-        best[where][won] = score[won]
-        chosen[where][won] = label
+        np.copyto(best[where], score, where=won)
+        chosen[where][won] = labels[index]
+
+
+def _columns(operator: AxisOperator, rows: slice) -> tuple[slice, AxisOperator]:
+    """The voxels that some rows of an operator read, and the operator from these alone."""
+    if operator is None:
+        return rows, None
+    chosen = operator[rows]
+    used = chosen if chosen.ndim == 1 else np.flatnonzero(chosen.any(axis=0))
+    columns = slice(int(used.min()), int(used.max()) + 1)
+    return columns, chosen - columns.start if chosen.ndim == 1 else chosen[:, columns]
 
 
 def restore_label_from_regions(
@@ -129,7 +159,7 @@ def restore_label_from_regions(
 
 def paint_regions(
     chosen: NDArray[Any],
-    scores: NDArray[Any],
+    scores: Volumes,
     operators: Sequence[AxisOperator],
     labels: Sequence[int],
     order: Sequence[int],
@@ -138,13 +168,13 @@ def paint_regions(
 
     Args:
         chosen: (x, y, z) label map, or a part of one, that is written to; it holds 0 everywhere.
-        scores: (R, …) with the axes in the order of the label map.
+        scores: (R, …) with the axes in the order of the label map, or what gives parts of such an array.
         operators: from the axes of the scores to those of `chosen`.
         labels: that the regions write.
         order: in which they are written.
     """
     for index in order:
-        volume = scores[index]
+        volume = scores[index, _ALL, _ALL, _ALL]
         # Interpolation averages over neighbours: far from every voxel above one half there is none.
         candidates = bounding_box(volume > _HALF)
         region = None if candidates is None else restrict(operators, box_slices(candidates), volume.shape)
@@ -278,15 +308,9 @@ def _interpolate_part(
     parts: list[slice] = []
     wanted: list[AxisOperator] = []
     for operator, rows in zip(operators, where, strict=True):
-        if operator is None:
-            parts.append(rows)
-            wanted.append(None)
-            continue
-        chosen = operator[rows]
-        used = chosen if chosen.ndim == 1 else np.flatnonzero(chosen.any(axis=0))
-        columns = slice(int(used.min()), int(used.max()) + 1)
+        columns, chosen = _columns(operator, rows)
         parts.append(columns)
-        wanted.append(chosen - columns.start if chosen.ndim == 1 else chosen[:, columns])
+        wanted.append(chosen)
     return _interpolate(volume[tuple(parts)], wanted)
 
 

@@ -7,7 +7,7 @@ all its neighbours have come, and each cell is interpolated with one voxel more 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from .restore import label_dtype, paint_classes, paint_regions, restoring_operat
 from .spline import AxisOperator
 
 Index = tuple[int, int, int]
-_NEIGHBOURS = [offset for offset in itertools.product((0, 1), repeat=3) if any(offset)]
+_NONE = slice(0, 0)
+_STEPS: list[Index] = [(x, y, z) for x, y, z in itertools.product((0, 1), repeat=3) if x or y or z]
 
 
 class LabelMapFromCells:
@@ -51,13 +52,16 @@ class LabelMapFromCells:
         whole = as_shape(reference_shape)
         box = as_box(crop_box, whole)
         self._axes, self._operators = restoring_operators(shape, affine, reference_affine, whole, box)
+        self._interpolated = [False] * 3  # for each prepared axis
+        for axis, operator in zip(self._axes, self._operators, strict=True):
+            self._interpolated[axis] = operator is not None and operator.ndim == 2
         self._shape = tuple(shape)
         self._labels = list(labels)
         self._order = None if region_order is None else list(region_order)
         outside = 0 if region_order is not None else self._labels[0]
         self.label_map = np.full(whole, outside, dtype=label_dtype([outside, *self._labels]))
         self._part = self.label_map[box_slices(box)]
-        self._faces: dict[Index, list[NDArray[np.float32]]] = {}
+        self._faces: dict[Index, dict[int, NDArray[np.float32]]] = {}
 
     def add(self, cell: Index, box: Sequence[slice], scores: NDArray[np.float32]) -> None:
         """Put in a cell; those next to it on the low sides must have come before.
@@ -73,56 +77,105 @@ class LabelMapFromCells:
         if len(scores) != len(self._labels):
             message = f"There are {len(scores)} score maps for {len(self._labels)} labels {self._labels}; there must be"
             raise ValueError(f"{message} one for each.")
-        lows = [min(part.start, 1) for part in box]
-        block = self._with_neighbours(cell, scores, lows)
-        self._keep_faces(cell, box, scores)
+        # where an axis is interpolated, the last voxel of the neighbour is needed too
+        lows = []
+        for part, interpolated in zip(box, self._interpolated, strict=True):
+            lows.append(int(interpolated and part.start > 0))
         where: list[slice] = []
         operators: list[AxisOperator] = []
         for axis, operator in zip(self._axes, self._operators, strict=True):
-            rows, part = _share(operator, box[axis].start, box[axis].stop, lows[axis])
+            rows, part_operator = _share(operator, box[axis].start, box[axis].stop, lows[axis])
             where.append(rows)
-            operators.append(part)
-        if any(rows.start == rows.stop for rows in where):
-            return
-        turned = block.transpose(0, *(1 + axis for axis in self._axes))
-        # an axis without interpolation does not need the voxel more
-        trimmed = [
-            slice(lows[axis], None) if operator is None else slice(None)
-            for axis, operator in zip(self._axes, self._operators, strict=True)
-        ]
-        turned = turned[(slice(None), *trimmed)]
-        chosen = self._part[tuple(where)]
-        if self._order is None:
-            paint_classes(chosen, turned, operators, self._labels)
-        else:
-            paint_regions(chosen, turned, operators, self._labels, self._order)
+            operators.append(part_operator)
+        if all(rows.start < rows.stop for rows in where):
+            block = _Block(scores, self._axes, lows, self._neighbours(cell, lows))
+            chosen = self._part[tuple(where)]
+            if self._order is None:
+                paint_classes(chosen, block, operators, self._labels)
+            else:
+                paint_regions(chosen, block, operators, self._labels, self._order)
+        self._keep_faces(cell, box, scores)
 
-    def _with_neighbours(self, cell: Index, scores: NDArray[np.float32], lows: Sequence[int]) -> NDArray[np.float32]:
-        if not any(lows):
-            return scores
-        sizes = [length + low for length, low in zip(scores.shape[1:], lows, strict=True)]
-        block = np.empty((len(scores), *sizes), np.float32)
-        block[(slice(None), *(slice(low, None) for low in lows))] = scores
-        for offset in _NEIGHBOURS:
-            if any(step > low for step, low in zip(offset, lows, strict=True)):
+    def _neighbours(self, cell: Index, lows: Sequence[int]) -> dict[Index, NDArray[np.float32]]:
+        """The faces of the cells next to this one on its low sides, by the step to them."""
+        faces: dict[Index, NDArray[np.float32]] = {}
+        for step in _STEPS:
+            if any(one > low for one, low in zip(step, lows, strict=True)):
                 continue
-            x, y, z = (number - step for number, step in zip(cell, offset, strict=True))
-            face = self._faces[x, y, z][offset.index(1)]
-            last = tuple(slice(-1, None) if step else slice(None) for step in offset)
-            place = tuple(slice(0, 1) if step else slice(low, None) for step, low in zip(offset, lows, strict=True))
-            block[(slice(None), *place)] = face[(slice(None), *last)]
-        return block
+            x, y, z = (number - one for number, one in zip(cell, step, strict=True))
+            faces[step] = self._faces[x, y, z][step.index(1)]
+        return faces
 
     def _keep_faces(self, cell: Index, box: Sequence[slice], scores: NDArray[np.float32]) -> None:
-        at_end = [part.stop == length for part, length in zip(box, self._shape, strict=True)]
-        self._faces[cell] = [
-            scores[(slice(None), *(slice(-1, None) if axis == face else slice(None) for axis in range(3)))].copy()
-            for face in range(3)
-        ]
-        # the neighbour on all low sides has no further use, nor has what lies at an end
-        behind = [(number - 1, number) if end else (number - 1,) for number, end in zip(cell, at_end, strict=True)]
-        for x, y, z in itertools.product(*behind):
+        if not any(self._interpolated):
+            return
+        faces: dict[int, NDArray[np.float32]] = {}
+        no_longer_needed: list[tuple[int, ...]] = []
+        for axis in range(3):
+            number = cell[axis]
+            if not self._interpolated[axis]:
+                no_longer_needed.append((number,))
+                continue
+            at_end = box[axis].stop == self._shape[axis]
+            no_longer_needed.append((number - 1, number) if at_end else (number - 1,))
+            faces[axis] = scores.take([-1], axis=1 + axis)
+        self._faces[cell] = faces
+        for x, y, z in itertools.product(*no_longer_needed):
             self._faces.pop((x, y, z), None)
+
+
+class _Block:
+    """A cell with the voxels before it, its axes in the order of the label map; made a channel and a part at a time.
+
+    Args:
+        scores: (C, x, y, z) of the cell.
+        axes: of the prepared grid that run along the axes of the label map.
+        lows: for each prepared axis, voxels before the cell: 0 or 1.
+        faces: (C, …) with the last voxels of the cells before it, by the step to them.
+    """
+
+    def __init__(
+        self,
+        scores: NDArray[np.float32],
+        axes: Sequence[int],
+        lows: Sequence[int],
+        faces: Mapping[Index, NDArray[np.float32]],
+    ) -> None:
+        self._scores = scores
+        self._axes = list(axes)
+        self._lows = lows
+        self._faces = faces
+
+    def __getitem__(self, key: tuple[int, slice, slice, slice]) -> NDArray[np.float32]:
+        """A part (x, y, z) of one channel."""
+        channel, wanted = key[0], key[1:]
+        sizes, at_low = [0] * 3, [False] * 3
+        inside: list[slice] = [_NONE] * 3
+        places: list[slice] = [_NONE] * 3
+        for axis, part in zip(self._axes, wanted, strict=True):
+            low = self._lows[axis]
+            start, stop, _ = part.indices(self._scores.shape[1 + axis] + low)
+            sizes[axis] = stop - start
+            inside[axis] = slice(max(start - low, 0), max(stop - low, 0))
+            places[axis] = slice(max(low - start, 0), None)
+            at_low[axis] = low > start
+        values: NDArray[np.float32] = self._scores[channel][tuple(inside)]
+        if not any(at_low):
+            return values.transpose(self._axes)
+        block = np.empty(sizes, np.float32)
+        block[tuple(places)] = values
+        for step, face in self._faces.items():
+            source, place = list(inside), list(places)
+            for axis in range(3):
+                if step[axis]:
+                    source[axis], place[axis] = slice(-1, None), slice(0, int(at_low[axis]))
+            block[tuple(place)] = face[channel][tuple(source)][_as_large(place)]
+        return block.transpose(self._axes)
+
+
+def _as_large(place: Sequence[slice]) -> tuple[slice, ...]:
+    """As many voxels as there is place for: none where the part begins behind the neighbour's voxel."""
+    return tuple(_NONE if part == _NONE else slice(None) for part in place)
 
 
 def _share(operator: AxisOperator, start: int, stop: int, low: int) -> tuple[slice, AxisOperator]:

@@ -101,7 +101,7 @@ class _WithRoomForOne(nn.Module):
 
 
 def test_windows_one_by_one_where_memory_is_short(caplog: pytest.LogCaptureFixture) -> None:
-    network, image = _network(0), torch.randn(1, 1, 12, 8, 8)
+    network, image = _network(0), torch.randn(1, 1, 20, 8, 8)
     with torch.no_grad():
         expected = torch.softmax(SlidingWindowInferer(**WINDOW)(image, network), 1)
         ensemble = EnsembleInferer(SlidingWindowInferer(**WINDOW))
