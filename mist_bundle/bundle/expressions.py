@@ -74,6 +74,7 @@ def _is_off(switch: str) -> str:
 # --- modules ------------------------------------------------------------------------------------------------------
 
 IMPORTS = [
+    _expression("import inspect", "imports"),
     _expression("import os", "imports"),
     _expression("import pathlib", "imports"),
     _expression("import sys", "imports"),
@@ -85,9 +86,13 @@ IMPORTS = [
 # --- where things lie ---------------------------------------------------------------------------------------------
 
 # monai.bundle puts the bundle's folder on sys.path when it starts to run: that is where it is found, whatever the
-# working directory and wherever the bundle was moved. The id keeps it apart from other bundles on the path.
+# working directory and wherever the bundle was moved. `monai.bundle.load` and whoever only builds parts never run;
+# for them the workflow that is reading this configuration, up the stack, tells its folder. The id keeps the bundle
+# apart from others on the path.
 BUNDLE_ROOT = _path(
-    "os.path.abspath(next((p for p in sys.path if pathlib.Path(p, 'configs/plan.json').is_file() "
+    "os.path.abspath(next((p for p in sys.path + [str(pathlib.Path(w.config_root_path).parent) "
+    "for w in [f.frame.f_locals.get('self') for f in inspect.stack(0)] if isinstance(w, monai.bundle.ConfigWorkflow)] "
+    "if pathlib.Path(p, 'configs/plan.json').is_file() "
     "and @bundle_id in pathlib.Path(p, 'configs/plan.json').read_text(encoding='utf-8')), '.'))",
     "bundle_root",
 )
@@ -108,8 +113,8 @@ POSTPROCESSING = _path("os.path.join(@bundle_root, 'configs', 'postprocessing.js
 INITIAL_WEIGHTS = _path("os.path.join(@bundle_root, 'transfer', 'initial.safetensors')", "*#path")
 MODELS_DIR = _path("os.path.join(@bundle_root, 'models')", "models_dir")
 MODEL = _path("os.path.join(@models_dir, 'model.pt')", "ckpt_path", "*#best_paths")
-FOLD_MODEL = _path("os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')", "ckpt_path", "*#best_paths")
-ALL_MODELS = _path("[@ckpt_path] + @fold_paths", "*#paths", "*#weight_files")
+FOLD_MODEL = _path("os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')", "*#best_paths")
+ALL_MODELS = _path("[@ckpt_path] + @fold_paths", "*#weight_files")
 # a checkpoint of the caller's own choice predicts as it is
 _OWN_CHECKPOINT = "@ckpt_path != os.path.join(@models_dir, 'model.pt')"
 ENSEMBLE_MODELS = _path(f"[] if {_is_off('ensemble')} or {_OWN_CHECKPOINT} else @fold_paths", "*#checkpoints")
@@ -129,7 +134,8 @@ REFERENCES: Mapping[str, frozenset[str]] = {
     "*#fold_dir": frozenset({"@fold_dir"}),
     "*#log_dir": frozenset({"@fold_dir"}),
     "*#models_dir": frozenset({"@models_dir"}),
-    "*#paths": frozenset({"@ckpt_path"}),
+    "*#others": frozenset({"@fold_paths"}),
+    "ckpt_path": frozenset({"@fold_path"}),
     "*#folder": frozenset({"@output_dir"}),
     "*#weight_files": frozenset({"@ckpt_path"}),
     "*#setting_files": frozenset({"@postprocessing_path"}),
@@ -181,7 +187,6 @@ PROBABILITIES_KEY = _expression(f"None if {_is_off('save_probabilities')} else '
 # --- when a component is left out ---------------------------------------------------------------------------------
 
 NO_AVERAGE = _expression("@ema_decay == 0", "*#_disabled_")
-NO_CHECKPOINT = _expression("not os.path.exists(@ckpt_path)", "*#_disabled_")
 NO_VALIDATION_CASES = _expression("not @validate#dataset#data", "*#_disabled_")
 NO_POSTPROCESSING = _expression(_is_off("postprocess"), "*#_disabled_")
 NO_PROBABILITIES = _expression(_is_off("save_probabilities"), "*#_disabled_")

@@ -1,7 +1,7 @@
-"""What MONAI itself makes of a bundle: each step is run by `python -m mist_bundle.verify.probe` in a process.
+"""Steps that MONAI runs with a bundle, each by `python -m mist_bundle.verify.probe STEP SETTINGS RESULT`.
 
-The process prints a line of JSON after each step that went well; where it ends early, the step that was next is the
-the failed step, and its error output says why. The bundle is a copy: training would write into it.
+A step that goes well writes a sentence to its result file. Without that file the step has failed, and the error output
+of the process says why. The bundle is a copy: training would write into it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.bundle.folder import Bundle
+from mist_bundle.files import write_json
 
 NOT_SCRIPTED = "The network cannot be scripted, so MONAI's ckpt_export cannot take it; `export` traces it."
 
@@ -166,16 +167,13 @@ def _config(bundle: Path, stem: str) -> str:
     return str(Bundle(bundle).config_path(stem))
 
 
-def main() -> None:
-    """Run the steps named in the settings file, which is the only argument."""
-    settings = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+def main(step: str, settings_file: str, result_file: str) -> None:
+    """Run a step; the result file appears only where it went well."""
+    settings = json.loads(Path(settings_file).read_text(encoding="utf-8"))
     os.chdir(settings["working_folder"])
-    results = Path(settings["results"])
-    for step in settings["steps"]:
-        reason = STEPS[step](Path(settings["bundle"]), settings)
-        with results.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"step": step, "reason": reason}) + "\n")
+    reason = STEPS[step](Path(settings["bundle"]), settings)
+    write_json(Path(result_file), {"reason": reason})
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

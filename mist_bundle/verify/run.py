@@ -102,7 +102,6 @@ def _settings(content: Content, copy: Path, folder: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "bundle": str(copy),
         "working_folder": str(folder),
-        "results": str(folder / "results.jsonl"),
         "targets": sorted(target for target in targets if isinstance(target, str)),
         "workflows": [name for name in ("train", "inference") if name in content.workflows],
     }
@@ -128,22 +127,23 @@ def _settings(content: Content, copy: Path, folder: Path) -> dict[str, Any]:
 
 
 def _probe(settings: dict[str, Any], steps: list[str], folder: Path) -> dict[str, tuple[str, str]]:
-    """Run the steps in a single process, and after a failure the remaining steps in another."""
+    """Run each step in a fresh process, because a step leaves the bundle on sys.path and its modules imported."""
+    settings_file = folder / "settings.json"
+    write_json(settings_file, settings)
     outcomes: dict[str, tuple[str, str]] = {}
-    results = Path(settings["results"])
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    while remaining := [step for step in steps if step not in outcomes]:
-        write_json(folder / "settings.json", {**settings, "steps": remaining})
-        results.write_text("", encoding="utf-8")
-        command = [sys.executable, "-m", "mist_bundle.verify.probe", str(folder / "settings.json")]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
-        for line in results.read_text(encoding="utf-8").splitlines():
-            outcome = json.loads(line)
-            outcomes[outcome["step"]] = (PASS, outcome["reason"])
-        failed = next((step for step in remaining if step not in outcomes), None)
-        if failed is not None:
-            outcomes[failed] = (FAIL, _last_words(done.stderr))
+    for step in steps:
+        outcomes[step] = _probe_step(step, settings_file, folder / f"{step}.json")
     return outcomes
+
+
+def _probe_step(step: str, settings_file: Path, result_file: Path) -> tuple[str, str]:
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    command = [sys.executable, "-m", "mist_bundle.verify.probe", step, str(settings_file), str(result_file)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
+    if not result_file.is_file():
+        return FAIL, _last_words(done.stderr)
+    result = json.loads(result_file.read_text(encoding="utf-8"))
+    return PASS, str(result["reason"])
 
 
 def _last_words(errors: str) -> str:

@@ -62,8 +62,8 @@ def test_predicts_the_same_bytes_with_nothing_but_the_packages_it_lists(
     data = ("--dataset_dir", str(phantom_json.parent / "train"))
     _run(python, *PREDICT, *data, "--output_dir", str(tmp_path / "there"), cwd=moved)
     _run(sys.executable, *PREDICT, *data, "--output_dir", str(tmp_path / "here"), cwd=trained_bundle)
-    here = {path.name: path.read_bytes() for path in (tmp_path / "here").iterdir()}
-    there = {path.name: path.read_bytes() for path in (tmp_path / "there").iterdir()}
+    here = {path.name: path.read_bytes() for path in (tmp_path / "here").glob("*.nii.gz")}
+    there = {path.name: path.read_bytes() for path in (tmp_path / "there").glob("*.nii.gz")}
     assert len(here) == 2
     assert there == here
     # and it trains there

@@ -12,7 +12,8 @@ from mist_bundle.planning.plan import Plan
 def evaluate_config(plan: Plan) -> Config:
     """What differs from train.json when the cases of `fold`, which no training of that fold has seen, are evaluated."""
     return {
-        "ckpt_path": expressions.FOLD_MODEL,
+        "fold_path": script("folds.weights.weights_of_fold", models_dir="@models_dir", fold="@fold"),
+        "ckpt_path": "@fold_path",
         "network_def": parts.network(plan, training=False),
         "evaluated_network": "@network",
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
@@ -62,14 +63,7 @@ def evaluate_config(plan: Plan) -> Config:
 
 def _handlers(plan: Plan) -> list[Config]:
     return [
-        script("handlers.weights.RequireWeights", paths=["@ckpt_path"]),
-        {
-            "_target_": "CheckpointLoader",
-            "_disabled_": expressions.NO_CHECKPOINT,
-            "load_path": "@ckpt_path",
-            "load_dict": {"model": "@network"},
-            "map_location": "cpu",
-        },
+        parts.checkpoint_loader(),
         script("handlers.progress.EvaluationProgress", description=expressions.FOLD_TITLE, rank="@rank"),
         script(
             "handlers.score.ScoreCases",

@@ -89,14 +89,7 @@ def _data(plan: Plan) -> Config:
 def _evaluator() -> Config:
     return {
         "handlers": [
-            script("handlers.weights.RequireWeights", paths=expressions.ALL_MODELS),
-            {
-                "_target_": "CheckpointLoader",
-                "_disabled_": expressions.NO_CHECKPOINT,
-                "load_path": "@ckpt_path",
-                "load_dict": {"model": "@network"},
-                "map_location": "cpu",
-            },
+            parts.checkpoint_loader(others="@fold_paths"),
             script("handlers.progress.EvaluationProgress", description="predict"),
         ],
         "evaluator": {

@@ -248,6 +248,17 @@ def predictions(**arguments: Any) -> Config:
     )
 
 
+def checkpoint_loader(**others: str) -> Config:
+    """What loads the weights that an evaluator predicts with, and stops it where there are none."""
+    return script(
+        "handlers.weights.RequiredCheckpointLoader",
+        load_path="@ckpt_path",
+        load_dict={"model": "@network"},
+        map_location="cpu",
+        **others,
+    )
+
+
 def case_by_case() -> Config:
     """What runs an evaluator over cases of which some may fail."""
     return script("predictions.case_by_case.CaseByCase", predictions="@predictions")

@@ -24,3 +24,14 @@ def fold_weights(models_dir: str) -> list[str]:
     for name in stored_as_model(folder.parent):
         files[Path(name).name] = folder / "model.pt"
     return [str(files[name]) for name in sorted(files)]
+
+
+def weights_of_fold(models_dir: str, fold: int | str) -> str:
+    """The weight file of a fold: models/fold_K.pt, or model.pt where the bundle stores the weights of that fold once.
+
+    The file need not exist: before the first training there is none.
+    """
+    name = f"fold_{int(fold)}.pt"
+    if any(Path(stored).name == name for stored in stored_as_model(Path(models_dir).parent)):
+        return str(Path(models_dir) / "model.pt")
+    return str(Path(models_dir) / name)

@@ -1,52 +1,70 @@
-"""Refuse to predict with weights that were never trained, are not there, or are no numbers."""
+"""Load the weights that an evaluator predicts with, and refuse weights that are missing or are no numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
+from monai.handlers import CheckpointLoader
 
 from ..folds.finite import file_problem
 
 
-class RequireWeights:
-    """Stop an evaluator before its first case when the weights that it will predict with cannot be used.
+class RequiredCheckpointLoader(CheckpointLoader):
+    """MONAI's CheckpointLoader, which stops the evaluator before its first case where weights cannot be used.
+
+    Programs that hand over the weights themselves, such as MONAI's federated client, switch off whatever has
+    `CheckpointLoader` in its name: then neither is a file required nor are the weights of the program replaced.
 
     Args:
-        paths: the weights of a single model, and after them those of an ensemble's members, which are used where the
-            evaluator's inferer asks for two or more of them.
+        load_path: the file of the network's weights.
+        load_dict: what is loaded, `{"model": network}`.
+        others: further weight files that the inferer loads itself. Where it loads
+            two or more, `load_path` may be absent.
+        map_location: the device that the weights are loaded to.
     """
 
-    def __init__(self, paths: Sequence[str]) -> None:
-        self.paths = list(paths)
-
-    def attach(self, engine: Engine) -> None:
-        """Register with a SupervisedEvaluator."""
-        engine.add_event_handler(Events.STARTED, self)
+    def __init__(
+        self,
+        load_path: str,
+        load_dict: Mapping[str, Any],
+        others: Sequence[str] = (),
+        map_location: str | None = None,
+    ) -> None:
+        super().__init__(load_path=load_path, load_dict=dict(load_dict), map_location=map_location)
+        self.others = list(others)
 
     def __call__(self, engine: Engine) -> None:
-        """Look at the files.
+        """Look at the files and load the weights.
 
         Raises:
-            FileNotFoundError: one is missing.
-            ValueError: one holds NaN or infinite numbers.
+            FileNotFoundError: a file is missing.
+            ValueError: a file holds NaN or infinite numbers.
         """
-        if not any(Path(path).is_file() for path in self.paths):
-            raise FileNotFoundError(f"no weights at {', '.join(self.paths)}. Train the bundle first.")
-        used = _members(engine) or self.paths[:1]
-        missing = [path for path in used if not Path(path).is_file()]
-        if missing:
-            raise FileNotFoundError(f"no weights at {', '.join(missing)}. Name a file of weights that is there.")
-        problems = []
-        for path in used:
-            problem = file_problem(Path(path))
-            if problem:
-                problems.append(f"{path} {problem}.")
-        if problems:
-            advice = "Nothing was predicted. Train it anew with a lower --learning_rate, or get the file again."
-            raise ValueError(f"{' '.join(problems)} {advice}")
+        _check(self.load_path, self.others, _members(engine))
+        if Path(self.load_path).is_file():
+            super().__call__(engine)
+
+
+def _check(load_path: str, others: Sequence[str], members: Sequence[str]) -> None:
+    """Refuse weights that cannot be used, where `members` are the files of an ensemble; empty for a single model."""
+    paths = [load_path, *others]
+    if not any(Path(path).is_file() for path in paths):
+        raise FileNotFoundError(f"no weights at {', '.join(paths)}. Train the bundle first.")
+    used = members or [load_path]
+    missing = [path for path in used if not Path(path).is_file()]
+    if missing:
+        raise FileNotFoundError(f"no weights at {', '.join(missing)}. Name a file of weights that is there.")
+    problems = []
+    for path in used:
+        problem = file_problem(Path(path))
+        if problem:
+            problems.append(f"{path} {problem}.")
+    if problems:
+        advice = "Nothing was predicted. Train it anew with a lower --learning_rate, or get the file again."
+        raise ValueError(f"{' '.join(problems)} {advice}")
 
 
 def _members(engine: Engine) -> list[str]:

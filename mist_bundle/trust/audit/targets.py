@@ -48,6 +48,7 @@ FULL_NAMES = frozenset({"ignite.handlers.EMAHandler", "torch.nn.parallel.Distrib
 SCRIPT_FUNCTIONS = frozenset({
     "scripts.check_settings.check_settings",
     "scripts.folds.weights.fold_weights",
+    "scripts.folds.weights.weights_of_fold",
     "scripts.loading.datalist.load_items",
     "scripts.loading.select.patch_loader",
     "scripts.networks.heads.with_heads",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mist_bundle.runtime.folds.weights import fold_weights
+from mist_bundle.runtime.folds.weights import fold_weights, weights_of_fold
 
 
 @pytest.fixture
@@ -61,3 +61,14 @@ def test_without_a_manifest_the_folds_are_the_files(models: Path, manifest: str 
     for path in models.iterdir():
         path.unlink()
     assert _names(models) == []
+
+
+def test_the_file_of_a_fold(models: Path) -> None:
+    assert weights_of_fold(str(models), 0) == str(models / "fold_0.pt")
+    (models / "fold_0.pt").unlink()
+    assert weights_of_fold(str(models), 0) == str(models / "model.pt")
+    assert weights_of_fold(str(models), "1") == str(models / "fold_1.pt")
+
+
+def test_the_file_of_a_fold_before_its_training(models: Path) -> None:
+    assert weights_of_fold(str(models), 4) == str(models / "fold_4.pt")

@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 import torch
 from ignite.engine import Engine
+from monai.bundle import ConfigParser
+from monai.fl.client.monai_algo import disable_ckpt_loaders
 
-from mist_bundle.runtime.handlers.weights import RequireWeights
+from mist_bundle.runtime.handlers.weights import RequiredCheckpointLoader
+
+
+class _Network(torch.nn.Module):
+    """A network of two weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(2))
 
 
 def _file(path: Path, value: float = 1.0) -> str:
@@ -18,11 +28,13 @@ def _file(path: Path, value: float = 1.0) -> str:
     return str(path)
 
 
-def _run(paths: list[str], members: list[str] | None = None) -> None:
+def _run(paths: list[str], members: list[str] | None = None) -> _Network:
     engine: Any = Engine(lambda *_: None)
     engine.inferer = SimpleNamespace(inferer=SimpleNamespace(checkpoints=members or []))
-    RequireWeights(paths).attach(engine)
+    network = _Network()
+    RequiredCheckpointLoader(paths[0], {"model": network}, paths[1:]).attach(engine)
     engine.run([0])
+    return network
 
 
 def test_whole_weights_pass(tmp_path: Path) -> None:
@@ -53,3 +65,19 @@ def test_only_what_predicts_is_looked_at(tmp_path: Path) -> None:
     _run([model, good, bad])
     with pytest.raises(ValueError, match=r"fold_1\.pt holds NaN or infinite"):
         _run([model, good, bad], [good, bad])
+
+
+def test_weights_of_the_file(tmp_path: Path) -> None:
+    assert _run([_file(tmp_path / "model.pt", 3.0)]).weight.tolist() == [0.0, 3.0]
+
+
+def test_folds_are_enough_where_the_inferer_loads_them(tmp_path: Path) -> None:
+    folds = [_file(tmp_path / "fold_0.pt"), _file(tmp_path / "fold_1.pt")]
+    assert _run([str(tmp_path / "model.pt"), *folds], folds).weight.tolist() == [0.0, 0.0]
+
+
+def test_federated_clients_switch_it_off() -> None:
+    target = f"{RequiredCheckpointLoader.__module__}.{RequiredCheckpointLoader.__name__}"
+    parser = ConfigParser({"validate": {"handlers": [{"_target_": target, "load_path": "none.pt", "load_dict": {}}]}})
+    disable_ckpt_loaders(parser)
+    assert parser["validate#handlers"][0]["_disabled_"] is True

@@ -41,6 +41,7 @@ def test_scripts_are_the_public_classes_of_the_runtime() -> None:
     functions = {target for target in known if not target.rsplit(".", 1)[1][0].isupper()}
     assert functions == {
         "scripts.folds.weights.fold_weights",
+        "scripts.folds.weights.weights_of_fold",
         "scripts.check_settings.check_settings",
         "scripts.loading.datalist.load_items",
         "scripts.loading.select.patch_loader",
