@@ -471,11 +471,10 @@ def _clean(given: Mapping[str, Any], known: Mapping[str, Option]) -> dict[str, A
 
 
 def _comparable(results: Sequence[AnyPath | Bundle], names: Sequence[str], metrics: Sequence[str]) -> ComparableRuns:
-    from mist_bundle.catalog.metrics import metric_name
-    from mist_bundle.evaluation.runs import comparable, read_runs
+    from mist_bundle import pipeline
 
     paths = [result.root if isinstance(result, Bundle) else Path(result) for result in results]
-    return comparable(read_runs(paths, list(names)), [metric_name(name) for name in metrics], None)
+    return pipeline.comparable_runs(paths, names, metrics)
 
 
 def _warn(problems: Iterable[Problem]) -> None:

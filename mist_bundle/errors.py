@@ -1,10 +1,10 @@
-"""Everything that mist_bundle raises on purpose, so that a caller learns in ten lines what to catch.
+"""The exceptions of mist_bundle.
 
 MistBundleError
-  * InputError      what the user gave cannot be used; holds every Problem found   (exit code 2)
-  * CaseFailure     some cases failed while the others went through, each named    (exit code 1)
+  * InputError         the input cannot be used; carries all of its problems       (exit code 2)
+  * CaseFailure        some cases failed, each of them named; the others succeeded (exit code 1)
   * InstallationError  files of mist_bundle itself are missing                     (exit code 2)
-  * Interrupted     a signal asked this process to end; what was finished is kept  (exit code 128 + signal)
+  * Interrupted        a signal ended the process; finished work is kept           (exit code 128 + signal)
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from types import TracebackType
 EXIT_OK = 0
 EXIT_SOME_CASES_FAILED = 1
 EXIT_INPUT_REFUSED = 2
-EXIT_INTERRUPTED = 130  # by Ctrl-C; as shells have it, 128 and the number of the signal
+EXIT_INTERRUPTED = 130  # by Ctrl-C; shells use 128 plus the number of the signal
+MOST_NAMES = 8  # that a message lists before it says "and 5 more"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: `path` says where (file, key or case), `message` what was found and expected."""
+    """A fault of the input: `path` says where (file, key or case), `message` what is wrong and what is expected."""
 
     path: str
     message: str
@@ -31,11 +32,11 @@ class Problem:
 
 
 class MistBundleError(Exception):
-    """Base of all errors raised on purpose."""
+    """Base class of all exceptions that mist_bundle raises deliberately."""
 
 
 class InputError(MistBundleError):
-    """The input is refused; nothing was written. Carries all problems at once."""
+    """The input is refused and nothing was written. Carries all problems at once."""
 
     def __init__(self, problems: Iterable[Problem] | Problem) -> None:
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
@@ -43,7 +44,7 @@ class InputError(MistBundleError):
 
 
 class CaseFailure(MistBundleError):
-    """Some cases (or formats, files …) failed. `problems` names each of them; what succeeded has been written."""
+    """Some cases (or formats, files …) failed. `problems` names each of them; the others have been written."""
 
     def __init__(self, problems: Sequence[Problem], total: int, what: str = "cases") -> None:
         self.problems = tuple(problems)
@@ -52,11 +53,11 @@ class CaseFailure(MistBundleError):
 
 
 class InstallationError(MistBundleError):
-    """Files of mist_bundle itself are missing, so that nothing can be said about what the user gave."""
+    """Files of mist_bundle itself are missing; the input is not to blame."""
 
 
 class Interrupted(MistBundleError):
-    """A signal asked this process to end. What was finished is kept; the message says how to go on."""
+    """A signal ended the process. Finished work is kept; the message says how to continue."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
@@ -64,23 +65,26 @@ class Interrupted(MistBundleError):
 
     @property
     def exit_code(self) -> int:
-        """As shells have it: 128 and the number of the signal."""
+        """128 plus the number of the signal, as in shells."""
         return 128 + self.number
 
 
 class Collecting:
-    """Adds the problems of an InputError to a list instead of raising it, so that several checks speak at once."""
+    """Context manager that adds the problems of an InputError to a list instead of raising it.
+
+    Several checks can then report all their problems together.
+    """
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
 
     def __enter__(self) -> None:
-        """Nothing is given."""
+        """Enter the block."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        """Keep an InputError; everything else goes on its way."""
+        """Keep the problems of an InputError; let every other exception pass."""
         if not isinstance(error, InputError):
             return False
         self.problems += error.problems
@@ -88,5 +92,12 @@ class Collecting:
 
 
 def render_problems(problems: Sequence[Problem]) -> str:
-    """One line a problem, in the order found."""
-    return "\n".join(str(problem) for problem in problems)
+    """The problems as text, one per line."""
+    return "\n".join(map(str, problems))
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Names for a sentence, shortened where there are many: "a, b, c and 12 more"."""
+    shown = ", ".join(names[:MOST_NAMES])
+    hidden = len(names) - MOST_NAMES
+    return f"{shown} and {hidden} more" if hidden > 0 else shown

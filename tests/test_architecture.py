@@ -58,14 +58,14 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "evaluation": (
         {*BASE, "dataset", "catalog", "runtime.metrics", "runtime.numerics", "runtime.postprocessing"},
-        {*NUMERIC, "nibabel", "SimpleITK"},
+        {*NUMERIC, "nibabel", "pandas", "SimpleITK"},
     ),
     "report": (
         {
             *(*BASE, "dataset", "analysis", "planning", "catalog", "bundle"),
             *("runtime.folds", "runtime.numerics", "runtime.metrics"),
         },
-        {*NUMERIC, "nibabel", "matplotlib", "PIL", "markupsafe"},
+        {*NUMERIC, "nibabel", "pandas", "matplotlib", "PIL", "markupsafe"},
     ),
 }
 # the entrances see everything, and nothing sees the command line
@@ -162,7 +162,6 @@ UNNAMED: dict[str, str] = {
     "bundle": "finalize publish trial_worker worker",
     "catalog": "precisions",
     "cli": "comparison configure data evaluation finetune help kinds menu report sharing trust words workflows",
-    "evaluation": "gather label_files out_of_fold pairs runs",
     "pipeline": "asked_again results trained_work training_state",
     "planning": "decision finetune plan",
     "report": "case_pictures data_part reproduce_part results_part sources",

@@ -131,14 +131,11 @@ def _comparable(
     metrics: Sequence[str] | None,
     directions: Mapping[str, str] | None,
 ) -> ComparableRuns:
-    from mist_bundle.catalog.metrics import metric_name
-    from mist_bundle.evaluation.runs import comparable, read_runs
+    from mist_bundle import pipeline
 
-    wanted = [metric_name(name) for name in metrics or ()]
-    runs = read_runs([Path(result) for result in results], list(names or ()))
-    common = comparable(runs, wanted, directions)
-    warn(common.left_out)
-    return common
+    runs = pipeline.comparable_runs([Path(result) for result in results], names or (), metrics or (), directions)
+    warn(runs.left_out)
+    return runs
 
 
 def _channels(labels: Any, bundle: str | None) -> Channels | None:

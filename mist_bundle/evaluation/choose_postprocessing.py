@@ -1,15 +1,15 @@
-"""Choose a post-processing by the out-of-fold predictions of a cross-validation, guarded against fitting it to chance.
+"""Choose a post-processing strategy from the out-of-fold predictions of a cross-validation, without overfitting.
 
-Steps are added one by one, each time the one of a small grid that raises the weighted quality most. A step is only
-taken when it helps in *every* fold and by at least `min_gain` over all cases. The whole choice is then made again
-without each fold in turn and measured on the fold that was left out: where that gain is not positive, nothing is
-chosen.
+Greedy forward selection: each round adds the step of a small grid that raises the weighted quality most. A step must
+help in *every* fold and by at least `min_gain` over all cases. The selection is then repeated without each fold in turn
+and measured on the fold that was left out; unless that held-out gain is positive, no post-processing is chosen.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
@@ -20,15 +20,15 @@ import numpy as np
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.change import quality
 from mist_bundle.evaluation.pairs import Pair
-from mist_bundle.evaluation.postprocess import spacing
 from mist_bundle.evaluation.score import Scored, ScoreSettings, read_pair, score_arrays
 from mist_bundle.parallel import map_cases
+from mist_bundle.runtime.numerics.grid import spacing_of
 from mist_bundle.runtime.postprocessing.strategy import Step, apply_strategy
 
 Steps = tuple[Step, ...]
 MAX_STEPS = 4
 MIN_GAIN = 0.001  # of a quality between 0 and 1: a tenth of a Dice percent
-# thresholds that are tried for small objects, as shares of a label's median volume in the references
+# candidate thresholds for small objects, as shares of the label's median volume in the references
 _SHARES = (0.01, 0.05, 0.2)
 
 
@@ -42,15 +42,15 @@ class HeldOut:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """What was chosen, and on what grounds.
+    """The chosen strategy and the evidence for it.
 
     Attributes:
-        steps: the strategy; empty where nothing helps.
-        gain: what it adds to the quality, over all cases.
-        gain_by_fold: the same in each fold.
-        held_out_gain: the gain on cases that had no say in the choice.
-        candidates: every single step that was tried, with its gain over all cases and in each fold.
-        because: one sentence for people.
+        steps: the strategy; empty where no step helps.
+        gain: mean gain of quality over all cases.
+        gain_by_fold: mean gain in each fold.
+        held_out_gain: mean gain on cases that the selection did not see.
+        candidates: every candidate step with its gain over all cases and in each fold.
+        because: the reason as a sentence.
     """
 
     steps: Steps
@@ -61,7 +61,7 @@ class Choice:
     because: str
 
     def to_json(self) -> dict[str, Any]:
-        """What is written into the bundle."""
+        """The content of postprocessing.json in the bundle."""
         return {
             "strategy": [step.to_json() for step in self.steps],
             "because": self.because,
@@ -73,13 +73,13 @@ class Choice:
 
 @dataclass(slots=True)
 class ScoreTable:
-    """The scores of every case after every strategy that was asked for; each is computed once.
+    """Cache of the scores of every case after every strategy.
 
     Attributes:
         held_out: the cases.
         settings: how they are scored.
         weights: of the metrics.
-        workers: cases treated at the same time.
+        workers: number of cases processed in parallel.
     """
 
     held_out: Sequence[HeldOut]
@@ -92,18 +92,21 @@ class ScoreTable:
         """Score all cases after these strategies, reading each case once.
 
         Raises:
-            InputError: a case cannot be read or scored: a choice must not rest on the others alone.
+            InputError: a case cannot be read or scored. The choice must not rest on the other cases alone.
         """
-        missing = {_key(steps): steps for steps in strategies if _key(steps) not in self._scores}
+        missing: dict[str, Steps] = {}
+        for steps in strategies:
+            if _key(steps) not in self._scores:
+                missing[_key(steps)] = steps
         if not missing:
             return
-        treat = partial(_score_strategies, strategies=tuple(missing.values()), settings=self.settings)
-        pairs = [one.pair for one in self.held_out]
-        done = map_cases(treat, pairs, name=lambda pair: pair.id, workers=self.workers, description="postprocess")
+        score = partial(_score_strategies, strategies=tuple(missing.values()), settings=self.settings)
+        pairs = [case.pair for case in self.held_out]
+        done = map_cases(score, pairs, name=lambda pair: pair.id, workers=self.workers, description="postprocess")
         if done.problems:
             raise InputError(done.problems)
-        for index, key in enumerate(missing):
-            self._scores[key] = [scores[index] for scores in done.results]
+        for key, *scores in zip(missing, *done.results, strict=True):
+            self._scores[key] = scores
 
     def scores(self, steps: Steps) -> list[Scored]:
         """The scores of all cases after a strategy."""
@@ -116,7 +119,7 @@ class ScoreTable:
 
 
 def default_candidates(pairs: Sequence[Pair], labels: Sequence[int], workers: int | str = 1) -> Steps:
-    """The grid: for each label its largest component, small objects by share of its volume, holes; the same for all.
+    """The default grid: largest component, small objects and holes, for each label and for all of them together.
 
     Raises:
         InputError: a reference cannot be read.
@@ -125,13 +128,14 @@ def default_candidates(pairs: Sequence[Pair], labels: Sequence[int], workers: in
     if measured.problems:
         raise InputError(measured.problems)
     steps = []
-    for index, label in enumerate(labels):
-        present = [volumes[index] for volumes in measured.results if volumes[index] > 0]
+    for label, *volumes in zip(labels, *measured.results, strict=True):
         steps.append(Step(transform="keep_top_k_components", labels=(label,), options={"k": 1}))
-        for share in _SHARES if present else ():
-            size = float(f"{share * median(present):.2g}")
-            options = {"min_size": size, "unit": "mm3"}
-            steps.append(Step(transform="remove_small_objects", labels=(label,), options=options))
+        present = [volume for volume in volumes if volume > 0]
+        if present:
+            for share in _SHARES:
+                size = float(f"{share * median(present):.2g}")
+                options = {"min_size": size, "unit": "mm3"}
+                steps.append(Step(transform="remove_small_objects", labels=(label,), options=options))
         steps.append(Step(transform="fill_holes_with_label", labels=(label,)))
     if len(labels) > 1:
         steps.append(Step(transform="keep_top_k_components", per_label=False, options={"k": 1}))
@@ -142,49 +146,77 @@ def default_candidates(pairs: Sequence[Pair], labels: Sequence[int], workers: in
 def choose(table: ScoreTable, candidates: Steps, min_gain: float = MIN_GAIN, max_steps: int = MAX_STEPS) -> Choice:
     """Choose a strategy.
 
+    Args:
+        table: scores of the out-of-fold predictions.
+        candidates: steps to select from.
+        min_gain: smallest gain of quality that a step must add.
+        max_steps: largest number of steps.
+
     Raises:
         InputError: there are fewer than two folds, or a case cannot be scored.
     """
-    folds = np.array([one.fold for one in table.held_out])
-    numbers = sorted(set(folds.tolist()))
+    folds = np.array([case.fold for case in table.held_out])
+    numbers = np.unique(folds).tolist()
     if len(numbers) < 2:
         raise InputError(Problem("folds", f"{numbers} alone cannot tell chance from effect; train at least two folds."))
-    select = partial(_select, table, candidates, min_gain=min_gain, max_steps=max_steps)
-    steps = select(folds, np.ones(len(folds), dtype=bool))
-    base = table.qualities(())
-    held_out = np.zeros(len(folds))
-    for fold in numbers if steps else ():
-        others = select(folds, folds != fold)
-        held_out[folds == fold] = (table.qualities(others) - base)[folds == fold]
-    gains = table.qualities(steps) - base
-    honest = float(held_out.mean())
-    kept = bool(steps) and honest > 0
+    select = partial(_select, table, candidates, folds, min_gain=min_gain, max_steps=max_steps)
+    best_steps = select(np.ones(len(folds), dtype=bool))
+    best_gain = float(_gains(table, best_steps).mean())
+    held_out_gain = 0.0
+    if best_steps:
+        held_out_gain = _held_out_gain(table, folds, select)
+    steps = best_steps if held_out_gain > 0 else ()
+    gains = _gains(table, steps)
     return Choice(
-        steps=steps if kept else (),
-        gain=float(gains.mean()) if kept else 0.0,
-        gain_by_fold={fold: float(gains[folds == fold].mean()) if kept else 0.0 for fold in numbers},
-        held_out_gain=honest,
-        candidates=[_candidate(table.qualities((step,)) - base, folds, step) for step in candidates],
-        because=_because(steps, kept=kept, gain=float(gains.mean()), honest=honest, num_folds=len(numbers)),
+        steps=steps,
+        gain=float(gains.mean()),
+        gain_by_fold=_fold_means(gains, folds),
+        held_out_gain=held_out_gain,
+        candidates=[_describe_candidate(table, folds, step) for step in candidates],
+        because=_because(best_steps, best_gain, held_out_gain, num_folds=len(numbers)),
     )
+
+
+def _gains(table: ScoreTable, steps: Steps) -> np.ndarray:
+    """(cases,) gain of quality by a strategy over no post-processing."""
+    gains: np.ndarray = table.qualities(steps) - table.qualities(())
+    return gains
+
+
+def _held_out_gain(table: ScoreTable, folds: np.ndarray, select: Callable[[np.ndarray], Steps]) -> float:
+    """Mean gain of every case by the strategy that was selected without its fold."""
+    gains = np.zeros(len(folds))
+    for fold in np.unique(folds):
+        inside = folds == fold
+        gains[inside] = _gains(table, select(~inside))[inside]
+    return float(gains.mean())
 
 
 def _select(
     table: ScoreTable, candidates: Steps, folds: np.ndarray, used: np.ndarray, *, min_gain: float, max_steps: int
 ) -> Steps:
-    """Forward selection on the cases that are used."""
-    numbers = sorted(set(folds[used].tolist()))
+    """Greedy forward selection on a part of the cases.
+
+    Args:
+        table: scores.
+        candidates: steps to select from.
+        folds: (cases,) fold of each case.
+        used: (cases,) whether a case takes part.
+        min_gain: smallest gain of a step.
+        max_steps: largest number of steps.
+    """
     steps: Steps = ()
     while len(steps) < max_steps:
         longer = [(*steps, step) for step in candidates if step not in steps]
         table.compute(longer)
         current = table.qualities(steps)
-        best, best_gain = steps, 0.0
+        best = steps
+        best_gain = 0.0
         for tried in longer:
-            gains = table.qualities(tried) - current
-            gain = float(gains[used].mean())
-            helps = all(gains[used & (folds == fold)].mean() > 0 for fold in numbers)
-            if helps and gain >= min_gain and gain > best_gain:
+            gains = (table.qualities(tried) - current)[used]
+            gain = float(gains.mean())
+            helps_everywhere = min(_fold_means(gains, folds[used]).values()) > 0
+            if helps_everywhere and gain >= min_gain and gain > best_gain:
                 best, best_gain = tried, gain
         if best is steps:
             break
@@ -192,18 +224,24 @@ def _select(
     return steps
 
 
-def _candidate(gains: np.ndarray, folds: np.ndarray, step: Step) -> dict[str, Any]:
-    by_fold = {str(fold): round(float(gains[folds == fold].mean()), 6) for fold in sorted(set(folds.tolist()))}
+def _fold_means(gains: np.ndarray, folds: np.ndarray) -> dict[int, float]:
+    return {int(fold): float(gains[folds == fold].mean()) for fold in np.unique(folds)}
+
+
+def _describe_candidate(table: ScoreTable, folds: np.ndarray, step: Step) -> dict[str, Any]:
+    gains = _gains(table, (step,))
+    by_fold = {str(fold): round(gain, 6) for fold, gain in _fold_means(gains, folds).items()}
     return {**step.to_json(), "gain": round(float(gains.mean()), 6), "gain_by_fold": by_fold}
 
 
-def _because(steps: Steps, *, kept: bool, gain: float, honest: float, num_folds: int) -> str:
+def _because(steps: Steps, gain: float, held_out_gain: float, num_folds: int) -> str:
     if not steps:
         return "No step of the grid helps in every fold."
-    if not kept:
-        return f"The best steps gain {gain:.4f}, but {honest:.4f} on folds that had no say: not chosen."
+    if held_out_gain <= 0:
+        return f"Not chosen: the best steps gain {gain:.4f}, but {held_out_gain:.4f} on held-out folds."
     return (
-        f"Gains {gain:.4f} of quality in {num_folds} folds, each of them positive, and {honest:.4f} on held-out folds."
+        f"Gains {gain:.4f} of quality over {num_folds} folds, positive in each of them, and {held_out_gain:.4f} on "
+        "held-out folds."
     )
 
 
@@ -212,26 +250,35 @@ def _key(steps: Steps) -> str:
 
 
 def _score_strategies(pair: Pair, strategies: Sequence[Steps], settings: ScoreSettings) -> list[Scored]:
+    """The scores of a case after each strategy. Equal label maps are computed and scored once."""
     reference, prediction = read_pair(pair)
-    spacing_mm = spacing(prediction)
-    made: dict[str, np.ndarray] = {_key(()): prediction.array}
-    scored: list[tuple[np.ndarray, Scored]] = []
+    spacing_mm = spacing_of(prediction.affine).tolist()
+    arrays: dict[str, np.ndarray] = {_key(()): prediction.array}
+    different: list[tuple[np.ndarray, Scored]] = []
     results = []
     for steps in strategies:
-        for length in range(1, len(steps) + 1):  # strategies share their beginnings
+        for length in range(1, len(steps) + 1):  # strategies share their first steps
             key = _key(steps[:length])
-            if key not in made:
-                made[key] = apply_strategy(made[_key(steps[: length - 1])], spacing_mm, steps[length - 1 : length])
-        array = made[_key(steps)]
-        known = next((value for other, value in scored if other is array or np.array_equal(other, array)), None)
-        if known is None:
-            known = score_arrays(pair.id, array, reference, settings)
-            scored.append((array, known))
-        results.append(known)
+            if key not in arrays:
+                previous = arrays[_key(steps[: length - 1])]
+                arrays[key] = apply_strategy(previous, spacing_mm, steps[length - 1 : length])
+        array = arrays[_key(steps)]
+        scored = _known_score(array, different)
+        if scored is None:
+            scored = score_arrays(pair.id, array, reference, settings)
+            different.append((array, scored))
+        results.append(scored)
     return results
+
+
+def _known_score(array: np.ndarray, known: Sequence[tuple[np.ndarray, Scored]]) -> Scored | None:
+    for other, scored in known:
+        if other is array or np.array_equal(other, array):
+            return scored
+    return None
 
 
 def _volumes_mm3(pair: Pair, labels: Sequence[int]) -> list[float]:
     reference, _ = read_pair(pair)
-    voxel_mm3 = float(np.prod(spacing(reference)))
-    return [float(np.count_nonzero(reference.array == label)) * voxel_mm3 for label in labels]
+    voxel_mm3 = math.prod(spacing_of(reference.affine).tolist())
+    return [np.count_nonzero(reference.array == label) * voxel_mm3 for label in labels]

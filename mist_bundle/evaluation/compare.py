@@ -1,17 +1,18 @@
-"""Compare runs case by case with the first of them: paired differences, their confidence and their significance.
+"""Compare runs with a baseline run, case by case: paired differences with confidence intervals and p-values.
 
-For each class and metric the difference "other - first" is taken case by case. Its mean has a 95 % confidence interval
-from drawing cases with replacement, and Wilcoxon's two-sided signed-rank test; the p-values are corrected by Holm's
-method for all columns and runs that are compared. Whether the runs may be compared at all is decided in runs.py.
+For each class and metric the difference "run - baseline" is taken case by case. Its mean has a 95 % confidence interval
+(bootstrap over cases) and a p-value (two-sided Wilcoxon signed-rank test), which Holm's method corrects for the number
+of columns and runs. Whether runs may be compared at all is decided in runs.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mist_bundle.evaluation.rank import RESAMPLES, csv_text
 from mist_bundle.evaluation.runs import ComparableRuns
@@ -19,21 +20,27 @@ from mist_bundle.evaluation.statistics import CONFIDENCE, holm, interval, resamp
 from mist_bundle.files import new_folder, write_json, write_text
 from mist_bundle.runtime.metrics.table import ID
 
-COMPARISON_CSV, BY_CASE_CSV, COMPARISON_JSON = "comparison.csv", "differences_by_case.csv", "comparison.json"
+COMPARISON_CSV = "comparison.csv"
+BY_CASE_CSV = "differences_by_case.csv"
+COMPARISON_JSON = "comparison.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """One column of one run against the first run.
+    """A column of one run compared with the same column of the baseline, the first run.
 
     Attributes:
-        run: the other run.
+        run: name of the run.
         column: "<class>_<metric>".
-        first: mean of the first run, in the metric's unit.
-        other: mean of the other run.
-        difference: mean of other - first over the cases; `low` and `high` are its 95 % confidence interval.
-        better: number of cases in which the other run is better; `worse` in which it is worse.
-        p: of the signed-rank test; `p_holm` is corrected for all that were made.
+        first: mean of the baseline, in the metric's unit.
+        other: mean of the run.
+        difference: mean over cases of run - baseline.
+        low: lower end of the 95 % confidence interval of `difference`.
+        high: its upper end.
+        better: number of cases in which the run is better than the baseline.
+        worse: number of cases in which it is worse.
+        p: p-value of the signed-rank test.
+        p_holm: p-value corrected for the number of tests.
     """
 
     run: str
@@ -49,73 +56,78 @@ class Difference:
     p_holm: float
 
     def to_json(self) -> dict[str, Any]:
-        """As it is written."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """A row of comparison.csv."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """All differences, run by run in the order of the columns, and what they were taken from."""
+    """All differences, ordered by run and column, and the runs they come from."""
 
     runs: ComparableRuns
     differences: tuple[Difference, ...]
 
     def write(self, output: Path, *, overwrite: bool = False) -> None:
-        """Write comparison.csv, differences_by_case.csv, and comparison.json with the first and the names.
+        """Write comparison.csv, differences_by_case.csv and comparison.json into a new folder.
 
         Raises:
-            InputError: something lies at `output`.
+            InputError: `output` exists and `overwrite` is False.
         """
-        rows = [one.to_json() for one in self.differences]
+        rows = [difference.to_json() for difference in self.differences]
+        content = {
+            "first": self.runs.names[0],
+            "others": list(self.runs.names[1:]),
+            "num_cases": len(self.runs.ids),
+            "folds_compared": self.runs.folds_known == len(self.runs.names),
+            "confidence": CONFIDENCE,
+            "differences": rows,
+        }
         with new_folder(output, overwrite=overwrite) as folder:
-            write_text(folder / COMPARISON_CSV, csv_text(rows))
-            write_text(folder / BY_CASE_CSV, csv_text(self._by_case()))
-            content = {
-                "first": self.runs.names[0],
-                "others": list(self.runs.names[1:]),
-                "num_cases": len(self.runs.ids),
-                "folds_compared": self.runs.folds_known == len(self.runs.names),
-                "confidence": CONFIDENCE,
-                "differences": rows,
-            }
+            write_text(folder / COMPARISON_CSV, csv_text(pd.DataFrame(rows)))
+            write_text(folder / BY_CASE_CSV, csv_text(self.by_case()))
             write_json(folder / COMPARISON_JSON, content)
 
-    def _by_case(self) -> list[dict[str, Any]]:
-        runs = self.runs
-        gaps = runs.values[:, :, 1:] - runs.values[:, :, :1]
-        return [
-            {ID: name, "run": run, **dict(zip(runs.columns, gaps[place, :, index].tolist(), strict=True))}
-            for index, run in enumerate(runs.names[1:])
-            for place, name in enumerate(runs.ids)
-        ]
+    def by_case(self) -> pd.DataFrame:
+        """The difference of every case: a row per run and case, a column per class and metric."""
+        baseline = self.runs.values[:, :, 0]
+        tables = []
+        for index, run in enumerate(self.runs.names[1:], start=1):
+            table = pd.DataFrame(self.runs.values[:, :, index] - baseline, columns=self.runs.columns)
+            table.insert(0, ID, self.runs.ids, allow_duplicates=True)
+            table.insert(1, "run", run, allow_duplicates=True)
+            tables.append(table)
+        return pd.concat(tables)
 
 
 def compare_runs(runs: ComparableRuns, *, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
     """Compare all runs with the first.
 
-    Columns that no case has a value in are left out.
+    Columns without any value are left out.
 
     Args:
-        runs: what `comparable` gives.
-        resamples: draws of cases behind the confidence intervals.
-        seed: of the draws.
+        runs: the result of `comparable`.
+        resamples: number of bootstrap samples behind the confidence intervals.
+        seed: of the bootstrap.
     """
-    told = [index for index in range(len(runs.columns)) if not np.isnan(runs.values[:, index]).all()]
-    pairs = [(run, column) for run in range(1, len(runs.names)) for column in told]
-    gaps = np.stack([runs.values[:, column, run] - runs.values[:, column, 0] for run, column in pairs], axis=1)
-    low, high = interval(resampled_means(gaps, resamples, seed))
-    p_values = [wilcoxon_p(one) for one in gaps.T]
+    has_values = ~np.isnan(runs.values).all(axis=(0, 2))
+    columns = np.flatnonzero(has_values).tolist()
+    baseline = runs.values[:, columns, 0]
+    # (cases, runs x columns): the columns of the first run compared, then those of the next
+    differences = np.concatenate([runs.values[:, columns, run] - baseline for run in range(1, len(runs.names))], axis=1)
+    low, high = interval(resampled_means(differences, resamples, seed))
+    p_values = [wilcoxon_p(values) for values in differences.T]
     corrected = holm(p_values)
-    differences = []
-    for index, (run, column) in enumerate(pairs):
-        gains = -gaps[:, index] if runs.lower[column] else gaps[:, index]
-        differences.append(
+    rows = []
+    for index, values in enumerate(differences.T):
+        run, column = 1 + index // len(columns), columns[index % len(columns)]
+        gains = -values if runs.lower[column] else values
+        rows.append(
             Difference(
                 run=runs.names[run],
                 column=runs.columns[column],
                 first=float(np.nanmean(runs.values[:, column, 0])),
                 other=float(np.nanmean(runs.values[:, column, run])),
-                difference=float(np.nanmean(gaps[:, index])),
+                difference=float(np.nanmean(values)),
                 low=float(low[index]),
                 high=float(high[index]),
                 better=int((gains > 0).sum()),
@@ -124,4 +136,4 @@ def compare_runs(runs: ComparableRuns, *, resamples: int = RESAMPLES, seed: int 
                 p_holm=corrected[index],
             )
         )
-    return Comparison(runs=runs, differences=tuple(differences))
+    return Comparison(runs=runs, differences=tuple(rows))

@@ -1,16 +1,17 @@
-"""Combine the predictions of several models for the same cases into one label map each.
+"""Combine the predictions of several models into a consensus label map for each case.
 
-    majority  each voxel takes the label that most models give it
-    staple    each model is weighed by how well it agrees with the consensus (see staple.py)
-    mean      the class probabilities are averaged, and each voxel takes the most probable class
+    majority  each voxel gets the label that most models predict
+    staple    each model is weighted by how well it agrees with the consensus (see staple.py)
+    mean      the class probabilities are averaged, and each voxel gets the most probable class
 
-Only labels that some model gave a voxel are ever written there. Where votes tie, or STAPLE cannot decide, the voxel
-takes the tied label of the model that was named first (`ties="first"`: name the best model first) or background
-(`ties="background"`). ITK and MIST 2.3.0 write a label there that none of the models knows.
+A voxel only ever gets a label that some model predicts there. Where votes tie, or STAPLE cannot decide, it gets the
+tied label of the earliest model (`ties="first"`: list the best model first) or background (`ties="background"`). ITK
+and MIST 2.3.0 write a label there that no model knows.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.volumes import Volume, read_channels, read_volume
 from mist_bundle.errors import Collecting, InputError, Problem
-from mist_bundle.evaluation.label_files import read_named, whole_labels, write_label_map
+from mist_bundle.evaluation.label_files import read_all, whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import label_maps
 from mist_bundle.evaluation.staple import staple_labels
 from mist_bundle.files import new_folder, write_json
@@ -37,12 +38,12 @@ _SUM_TOLERANCE = 0.01  # files hold probabilities of single or half precision
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Channels:
-    """What the channels of probability maps mean.
+    """The meaning of the channels of probability maps.
 
     Attributes:
         labels: label value of each channel.
-        region_order: channels in the order in which they are written, where they are regions that may overlap (a voxel
-            is in a region above one half); None for classes that exclude each other.
+        region_order: for regions that may overlap (a voxel is in a region above 0.5), the order in which the channels
+            are written over each other; None for classes that exclude each other.
     """
 
     labels: tuple[int, ...]
@@ -66,7 +67,7 @@ class EnsembleSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ensembled:
-    """What was made: number of label maps written, number of cases, and a Problem for each that failed."""
+    """The result: number of label maps written, number of cases, and a Problem for each case that failed."""
 
     num_written: int
     num_cases: int
@@ -81,22 +82,20 @@ def ensemble_folders(
     *,
     overwrite: bool = False,
 ) -> Ensembled:
-    """Write `output`/<id>.nii.gz for every case, and ensemble.json, which says how they were made.
+    """Write `output`/<id>.nii.gz for every case, and ensemble.json, which records the method.
 
     Args:
         folders: two or more, each with <id>.nii.gz of the same cases: label maps (X, Y, Z), or for "mean" probability
             maps (X, Y, Z, C).
-        output: folder to make.
+        output: folder to create.
         settings: how to combine.
-        workers: cases at the same time.
-        overwrite: replace a folder that is there.
+        workers: number of cases combined in parallel.
+        overwrite: replace an existing folder.
 
     Raises:
-        InputError: the request is wrong, or no case could be combined.
+        InputError: an argument is wrong, or no case could be combined.
     """
-    refused = _findings(folders, settings)
-    if refused:
-        raise InputError(refused)
+    _check_arguments(folders, settings)
     files, problems = _find_cases(folders)
     num_cases = len(files) + len(problems)
     with new_folder(output, overwrite=overwrite) as target:
@@ -105,59 +104,62 @@ def ensemble_folders(
         problems += done.problems
         if not done.results:
             raise InputError(problems)
+        failed = []
+        for problem in problems:
+            failed.append({"id": problem.path, "message": problem.message})
         content = {
             "method": settings.method,
             "ties": None if settings.method == MEAN else settings.ties,
             "predictions": [folder.name for folder in folders],
             "num_cases": len(done.results),
-            "failed": [{"id": one.path, "message": one.message} for one in problems],
+            "failed": failed,
         }
         write_json(target / ENSEMBLE_JSON, content)
     return Ensembled(num_written=len(done.results), num_cases=num_cases, problems=tuple(problems))
 
 
 def majority_vote(labels: Sequence[NDArray[Any]], ties: str = FIRST) -> NDArray[Any]:
-    """The label that most maps give a voxel.
+    """The label that most maps have at each voxel.
 
     Args:
         labels: maps (X, Y, Z) of whole numbers, on the same grid.
-        ties: "first": of equally many votes the tied label of the earliest map; "background": 0.
+        ties: "first" takes the tied label of the earliest map; "background" takes 0.
 
     Returns:
         (X, Y, Z).
     """
     kind = np.result_type(*labels)
     result = labels[0].astype(kind)
-    # almost everywhere all agree; only the rest is counted
-    apart = np.zeros(result.shape, dtype=bool)
+    # the maps agree at almost all voxels; votes are only counted at the others
+    disputed = np.zeros(result.shape, dtype=bool)
     for other in labels[1:]:
-        apart |= other != labels[0]
-    votes = np.stack([one[apart] for one in labels]).astype(kind)  # (maps, voxels)
-    counts = np.stack([(votes == one).sum(axis=0) for one in votes])  # of each map's own label
-    winner = votes[np.argmax(counts, axis=0), np.arange(votes.shape[1])]  # the earliest of the largest
+        disputed |= other != labels[0]
+    votes = np.stack([label[disputed] for label in labels]).astype(kind)  # (maps, voxels)
+    counts = np.stack([(votes == vote).sum(axis=0) for vote in votes])  # votes for each map's own label
+    winner = votes[np.argmax(counts, axis=0), np.arange(votes.shape[1])]  # argmax takes the earliest map
     if ties == BACKGROUND:
         tied = ((counts == counts.max(axis=0)) & (votes != winner)).any(axis=0)
         winner = np.where(tied, 0, winner)
-    result[apart] = winner
+    result[disputed] = winner
     return result
 
 
 def staple(labels: Sequence[NDArray[Any]], ties: str = FIRST) -> NDArray[Any]:
-    """The consensus in which each map is weighed by how well it agrees with the consensus.
+    """The STAPLE consensus, in which each map is weighted by how well it agrees with the consensus.
 
     Args:
         labels: maps (X, Y, Z) of whole numbers, on the same grid.
-        ties: a voxel that STAPLE cannot decide, or gives a label that no map has there, takes the majority vote with
-            this rule for its ties.
+        ties: rule for ties of the majority vote, which decides voxels where STAPLE is undecided or chooses a label that
+            no map has there.
 
     Returns:
         (X, Y, Z).
     """
     result, decided = staple_labels(labels)
-    # models that are often wrong can outweigh what all of them say: a label that none gave is no consensus either
-    decided &= np.logical_or.reduce([one == result for one in labels])
+    # when models are often wrong, the most probable label can be a label that no map has at the voxel
+    decided &= np.logical_or.reduce([label == result for label in labels])
     if not decided.all():
-        result[~decided] = majority_vote([one[~decided] for one in labels], ties)
+        result[~decided] = majority_vote([label[~decided] for label in labels], ties)
     return result
 
 
@@ -166,10 +168,10 @@ def label_of_mean(maps: Sequence[NDArray[Any]], channels: Channels) -> NDArray[A
 
     Args:
         maps: (X, Y, Z, C), on the same grid.
-        channels: what the channels mean.
+        channels: meaning of the channels.
 
     Returns:
-        (X, Y, Z). Equally probable classes: the first channel.
+        (X, Y, Z); of equally probable classes the first.
     """
     mean = maps[0].astype(np.float64)
     for other in maps[1:]:
@@ -184,92 +186,103 @@ def label_of_mean(maps: Sequence[NDArray[Any]], channels: Channels) -> NDArray[A
     return result
 
 
-def _findings(folders: Sequence[Path], settings: EnsembleSettings) -> list[Problem]:
+def _check_arguments(folders: Sequence[Path], settings: EnsembleSettings) -> None:
+    """Check the arguments before anything is read.
+
+    Raises:
+        InputError: listing all problems.
+    """
     problems = []
     if len(folders) < 2:
-        problems.append(Problem("predictions", f"{len(folders)} folders were given; expected at least two."))
+        number = "no folder" if not folders else "1 folder"
+        problems.append(Problem("predictions", f"names {number}; expected at least two."))
     if settings.method not in (MAJORITY, STAPLE, MEAN):
         problems.append(Problem("--method", f"is {settings.method!r}; expected {MAJORITY}, {STAPLE} or {MEAN}."))
     if settings.ties not in (FIRST, BACKGROUND):
         problems.append(Problem("--ties", f"is {settings.ties!r}; expected {FIRST} or {BACKGROUND}."))
     if settings.method == MEAN and settings.channels is None:
-        message = "is missing: give the label of each channel of the probability maps, like 0,1,2, or a --bundle."
+        message = "is missing: pass the label of each channel of the probability maps, like 0,1,2, or a --bundle."
         problems.append(Problem("--labels", message))
-    repeated = {str(folder) for folder in folders if [one.absolute() for one in folders].count(folder.absolute()) > 1}
-    problems += [Problem(name, "is given more than once; its vote would count twice.") for name in sorted(repeated)]
-    return problems
+    for folder, count in Counter(map(Path.absolute, folders)).items():
+        if count > 1:
+            problems.append(Problem(str(folder), f"is listed {count} times; its vote would count {count} times."))
+    if problems:
+        raise InputError(problems)
 
 
 def _find_cases(folders: Sequence[Path]) -> tuple[list[tuple[str, tuple[Path, ...]]], list[Problem]]:
-    """Each case and its file in every folder; one Problem for each case that a folder lacks or holds twice.
+    """Each case with its file in every folder, and a Problem for each case that a folder lacks or holds twice.
 
     Raises:
         InputError: a folder is missing or holds no image file.
     """
-    found: list[dict[str, Path]] = []
-    doubled: dict[str, Problem] = {}
+    files_by_folder: dict[Path, dict[str, Path]] = {}
+    ambiguous: dict[str, Problem] = {}
     refused: list[Problem] = []
     for folder in folders:
         with Collecting(refused):
             files, repeated = label_maps(folder)
-            found.append(files)
-            doubled.update((problem.path, problem) for problem in repeated)
+            files_by_folder[folder] = files
+            for problem in repeated:
+                ambiguous[problem.path] = problem
             if not files and not repeated:
                 refused.append(Problem(str(folder), "holds no image file."))
     if refused:
         raise InputError(refused)
-    cases, problems = [], list(doubled.values())
-    for name in sorted(set().union(*found) - set(doubled)):
-        lacking = [str(folder) for folder, files in zip(folders, found, strict=True) if name not in files]
+    cases = []
+    problems = list(ambiguous.values())
+    for case in sorted(set().union(*files_by_folder.values()) - set(ambiguous)):
+        lacking = [str(folder) for folder, files in files_by_folder.items() if case not in files]
         if lacking:
-            problems.append(Problem(name, f"has no prediction in {' and '.join(lacking)}."))
+            problems.append(Problem(case, f"has no prediction in {' and '.join(lacking)}."))
         else:
-            cases.append((name, tuple(files[name] for files in found)))
+            cases.append((case, tuple(files[case] for files in files_by_folder.values())))
     return cases, problems
 
 
 def _combine_case(item: tuple[str, tuple[Path, ...]], settings: EnsembleSettings, folder: Path) -> str:
     name, paths = item
     read = read_channels if settings.method == MEAN else read_volume
-    volumes: list[Volume] = []
-    damaged: list[Problem] = []
-    for path in paths:
-        with Collecting(damaged):
-            volumes.append(read_named(read, path))
-    if damaged:
-        raise InputError(damaged)
-    volumes = [volumes[0], *(other.on_grid_of(volumes[0]) for other in volumes[1:])]
-    findings = [
-        Problem(str(other.path), finding) for other in volumes[1:] for finding in check_headers(volumes[0], other)
-    ]
-    if findings:
-        raise InputError(findings)
+    first, *others = read_all(read, paths)
+    volumes = [first]
+    problems = []
+    for other in others:
+        aligned = other.on_grid_of(first)
+        volumes.append(aligned)
+        for finding in check_headers(first, aligned):
+            problems.append(Problem(str(other.path), finding))
+    if problems:
+        raise InputError(problems)
     write_label_map(folder / f"{name}.nii.gz", _combine(volumes, settings), paths[0])
     return name
 
 
 def _combine(volumes: Sequence[Volume], settings: EnsembleSettings) -> NDArray[Any]:
     if settings.channels is not None and settings.method == MEAN:
-        findings = [finding for one in volumes for finding in _check_probabilities(one, settings.channels)]
-        if findings:
-            raise InputError(findings)
-        return label_of_mean([one.array for one in volumes], settings.channels)
-    labels = [whole_labels(one) for one in volumes]
+        problems: list[Problem] = []
+        for volume in volumes:
+            problems += _check_probabilities(volume, settings.channels)
+        if problems:
+            raise InputError(problems)
+        return label_of_mean([volume.array for volume in volumes], settings.channels)
+    labels = [whole_labels(volume) for volume in volumes]
     vote = staple if settings.method == STAPLE else majority_vote
     return vote(labels, settings.ties)
 
 
 def _check_probabilities(volume: Volume, channels: Channels) -> list[Problem]:
-    count, expected = volume.array.shape[3], len(channels.labels)
+    count = volume.array.shape[3]
+    expected = len(channels.labels)
     if count != expected:
         message = f"has {count} channels, but there are {expected} labels {list(channels.labels)}."
         return [Problem(str(volume.path), message)]
-    low, high = float(volume.array.min()), float(volume.array.max())
+    low = float(volume.array.min())
+    high = float(volume.array.max())
     if not (low >= -_SUM_TOLERANCE and high <= 1 + _SUM_TOLERANCE):
         return [Problem(str(volume.path), f"holds values from {low:g} to {high:g}; expected probabilities.")]
     if channels.region_order is None:
         sums = volume.array.sum(axis=3, dtype=np.float64)
         off = float(np.abs(sums - 1).max())
         if off > _SUM_TOLERANCE:
-            return [Problem(str(volume.path), f"holds probabilities that miss a sum of 1 by up to {off:.3g}.")]
+            return [Problem(str(volume.path), f"holds probabilities whose sum differs from 1 by up to {off:.3g}.")]
     return []

@@ -1,4 +1,4 @@
-"""Put the scores of all folds into one table; a case that no fold scored is named, never passed over."""
+"""Gather the scores of all folds in a single table, and name every case that no fold scored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import read_json
-from mist_bundle.runtime.metrics.table import read_results, write_results
+from mist_bundle.runtime.metrics.table import ID, read_results, write_results
 
 __all__ = ["failed_cases", "gather_folds", "read_table_of_results", "write_results"]
 
@@ -19,48 +19,54 @@ def gather_folds(tables: Sequence[Path]) -> list[dict[str, Any]]:
     """The rows of several results.csv, without their statistics.
 
     Raises:
-        InputError: a table is missing, or a case stands in two of them.
+        InputError: a table is missing, or a case is in two of them.
     """
-    missing = [
-        Problem(str(path), "is not there. Train and evaluate this fold first.") for path in tables if not path.is_file()
-    ]
+    missing = []
+    for path in tables:
+        if not path.is_file():
+            missing.append(Problem(str(path), "is not there. Train and evaluate this fold first."))
     if missing:
         raise InputError(missing)
     rows: dict[str, dict[str, Any]] = {}
     problems = []
     for path in tables:
         for row in read_table_of_results(path):
-            identity = str(row["id"])
-            if identity in rows:
-                problems.append(Problem(str(path), f"case {identity} is in another fold too."))
-            rows[identity] = row
+            case = str(row[ID])
+            if case in rows:
+                problems.append(Problem(str(path), f"case {case} is in another fold too."))
+            rows[case] = row
     if problems:
         raise InputError(problems)
     return list(rows.values())
 
 
 def failed_cases(tables: Sequence[Path], rows: Sequence[Mapping[str, Any]], expected: Sequence[str]) -> dict[str, str]:
-    """Cases that should have been scored and were not, and why.
+    """Cases without scores -> the reason.
 
     Args:
         tables: results.csv of each fold; the JSON file beside it names its failed cases.
-        rows: the cases that were scored.
+        rows: the scored cases.
         expected: ids of all cases.
     """
-    known: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for path in tables:
         beside = path.with_suffix(".json")
         if beside.is_file():
-            known.update({one["id"]: one["message"] for one in read_json(beside).get("failed", [])})
-    scored = {str(row["id"]) for row in rows}
-    return {identity: known.get(identity, NOT_SCORED) for identity in expected if identity not in scored}
+            for entry in read_json(beside).get("failed", []):
+                reasons[entry[ID]] = entry["message"]
+    scored = {str(row[ID]) for row in rows}
+    failed = {}
+    for case in expected:
+        if case not in scored:
+            failed[case] = reasons.get(case, NOT_SCORED)
+    return failed
 
 
 def read_table_of_results(path: Path) -> list[dict[str, Any]]:
-    """`read_results` for what users hand in.
+    """The cases of a results.csv; like `read_results`, but raises InputError for a file of the user.
 
     Raises:
-        InputError: the file cannot be read or is no table of results.
+        InputError: the file cannot be read or is not a table of results.
     """
     try:
         return read_results(path)

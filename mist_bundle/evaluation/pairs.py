@@ -1,9 +1,10 @@
-"""Which prediction belongs to which reference: two folders, a data set and a folder, or a table of pairs."""
+"""Pairs of prediction and reference, from two folders, a dataset.json and a folder, or a table of pairs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.names import SUMMARY_ROWS, class_name_problem, image_stem, is_image
@@ -25,25 +26,25 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FoundPairs:
-    """Pairs sorted by id, and a Problem for each case that has no pair."""
+class Pairing:
+    """Pairs sorted by id, and a Problem for each case without a pair."""
 
     pairs: tuple[Pair, ...]
     problems: tuple[Problem, ...]
 
     @property
     def num_cases(self) -> int:
-        """All cases, those without a pair included."""
+        """All cases, including those without a pair."""
         return len(self.pairs) + len(self.problems)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Classes:
-    """What is scored.
+    """The classes that are scored.
 
     Attributes:
-        final_classes: name of each class to its label values.
-        labels: all values that may occur, where that is known.
+        final_classes: name of each class -> its label values.
+        labels: all values that may occur; None where unknown.
         ignore_label: value in the reference of voxels that do not count.
     """
 
@@ -52,150 +53,172 @@ class Classes:
     ignore_label: int | None = None
 
 
-def find_pairs(paths: Path | None, reference: Path | None, prediction: Path | None) -> FoundPairs:
-    """Find the pairs.
+def find_pairs(paths: Path | None, reference: Path | None, prediction: Path | None) -> Pairing:
+    """Find the prediction of every reference.
 
     Args:
         paths: CSV or JSON with the columns id, mask and prediction; or None.
-        reference: folder of `<id>.nii.gz`, or a dataset.json whose label files are taken.
+        reference: folder of `<id>.nii.gz`, or a dataset.json with references.
         prediction: folder of `<id>.nii.gz`.
 
     Raises:
-        InputError: the request itself is wrong.
+        InputError: the combination of arguments is wrong, or a table or folder cannot be read.
     """
-    if paths is not None and (reference is not None or prediction is not None):
-        raise InputError(Problem("--paths", "says the same as --reference and --prediction; give one or the other."))
-    found = _from_table(paths) if paths is not None else _from_folders(reference, prediction)
-    pairs, problems = [], list(found.problems)
-    for pair in found.pairs:
+    if paths is None:
+        pairing = _from_folders(reference, prediction)
+    elif reference is None and prediction is None:
+        pairing = _from_table(paths)
+    else:
+        message = "says the same as --reference and --prediction; pass either --paths or both of these."
+        raise InputError(Problem("--paths", message))
+    pairs = []
+    problems = list(pairing.problems)
+    for pair in pairing.pairs:
         finding = _pair_problem(pair)
         if finding:
             problems.append(Problem(pair.id, finding))
         else:
             pairs.append(pair)
-    return FoundPairs(pairs=tuple(pairs), problems=tuple(problems))
+    return Pairing(pairs=tuple(pairs), problems=tuple(problems))
 
 
 def _pair_problem(pair: Pair) -> str:
     """Why a pair cannot be scored, or "" when it can."""
     if pair.id.casefold() in SUMMARY_ROWS:
         return "is the name of a row of statistics in the results. Rename the case."
-    files = (pair.reference, pair.prediction)
-    if all(path.exists() for path in files) and pair.reference.samefile(pair.prediction):
-        return f"{pair.reference} is given as reference and as prediction; a file says nothing about itself."
+    both_exist = pair.reference.exists() and pair.prediction.exists()
+    if both_exist and pair.reference.samefile(pair.prediction):
+        return f"{pair.reference} is both reference and prediction; comparing a file with itself says nothing."
     return ""
 
 
-def _from_folders(reference: Path | None, prediction: Path | None) -> FoundPairs:
+def _from_folders(reference: Path | None, prediction: Path | None) -> Pairing:
     if reference is None or prediction is None:
         raise InputError(Problem("evaluate", "needs a bundle, or --paths, or both --reference and --prediction."))
     references, problems = _references(reference)
     predictions, repeated = label_maps(prediction)
     problems += repeated
-    named = {problem.path for problem in problems}
-    lonely = [Problem(name, f"has no reference in {reference}.") for name in sorted(set(predictions) - set(references))]
-    lonely += [
-        Problem(name, f"has no prediction in {prediction}.") for name in sorted(set(references) - set(predictions))
-    ]
-    problems += [problem for problem in lonely if problem.path not in named]
-    both = sorted(set(references) & set(predictions))
-    pairs = tuple(Pair(id=name, reference=references[name], prediction=predictions[name]) for name in both)
-    return FoundPairs(pairs=pairs, problems=tuple(problems))
+    failed = {problem.path for problem in problems}
+    for case in sorted(set(predictions) - set(references) - failed):
+        problems.append(Problem(case, f"has no reference in {reference}."))
+    for case in sorted(set(references) - set(predictions) - failed):
+        problems.append(Problem(case, f"has no prediction in {prediction}."))
+    pairs = []
+    for case in sorted(set(references) & set(predictions)):
+        pairs.append(Pair(id=case, reference=references[case], prediction=predictions[case]))
+    return Pairing(pairs=tuple(pairs), problems=tuple(problems))
 
 
 def label_maps(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
-    """The image files of a folder by id (their name without the ending), and the ids that two files have.
+    """The image files of a folder by id (file name without suffix), and a Problem for each id that several files share.
 
     Raises:
         InputError: there is no such folder.
     """
     if not folder.is_dir():
         raise InputError(Problem(str(folder), "is not a folder."))
-    found: dict[str, Path] = {}
-    repeated: dict[str, list[str]] = {}
+    paths: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.is_file() and is_image(path) and not path.name.startswith("."):
-            name = image_stem(path)
-            if name in found:
-                repeated.setdefault(name, [found[name].name]).append(path.name)
-            found[name] = path
-    for name in repeated:
-        del found[name]
-    problems = [Problem(name, f"is the id of {' and '.join(files)} in {folder}.") for name, files in repeated.items()]
-    return found, problems
+            paths.setdefault(image_stem(path), []).append(path)
+    files = {}
+    problems = []
+    for case, candidates in paths.items():
+        if len(candidates) == 1:
+            files[case] = candidates[0]
+        else:
+            names = " and ".join(path.name for path in candidates)
+            problems.append(Problem(case, f"is the id of {names} in {folder}."))
+    return files, problems
 
 
 def read_classes(path: Path | None, labels: tuple[int, ...] | None = None, ignore_label: int | None = None) -> Classes:
-    """What is scored, from a JSON file of class names and labels, a dataset.json, or MIST's config.json.
+    """The classes of a JSON file of class names and labels, a dataset.json, or MIST's config.json.
 
     Args:
         path: the file.
-        labels: all values that may occur; by default those of the dataset.json, where it is one.
+        labels: all values that may occur; by default those of the dataset.json.
         ignore_label: value in the reference of voxels that do not count; by default that of the dataset.json.
 
     Raises:
-        InputError: there is none, or it says something else.
+        InputError: the file is missing or does not hold classes and labels.
     """
     if path is None:
-        raise InputError(
-            Problem("--classes", "is missing; give a JSON file of class names and labels, or a dataset.json.")
-        )
+        message = "is missing; pass a JSON file of class names and labels, or a dataset.json."
+        raise InputError(Problem("--classes", message))
     content = read_json(path)
-    data_set = content if isinstance(content, dict) and "final_classes" in content else {}
-    known = data_set.get("labels")
-    ignored = data_set.get("ignore_label") if ignore_label is None else ignore_label
+    final_classes = _final_classes(content, path)
+    if "final_classes" in content:
+        listed = content.get("labels")
+        if ignore_label is None:
+            ignore_label = content.get("ignore_label")
+        if labels is None and _is_label_list(listed):
+            labels = tuple(label for label in listed if label != ignore_label)
+    problems = []
+    for name, members in final_classes.items():
+        finding = class_name_problem(name)
+        if finding:
+            problems.append(Problem(str(path), f"the class name {name!r} {finding}."))
+        if labels is not None and not set(members) <= set(labels):
+            unlisted = sorted(set(members) - set(labels))
+            message = f"has labels {unlisted}, which are not in {list(labels)}."
+            problems.append(Problem(f"{path}: {name}", message))
+    if problems:
+        raise InputError(problems)
+    return Classes(final_classes=final_classes, labels=labels, ignore_label=ignore_label)
+
+
+def _final_classes(content: Any, path: Path) -> dict[str, tuple[int, ...]]:
+    """Class name -> labels, which dataset.json holds under "final_classes", MIST's config.json under "evaluation".
+
+    Raises:
+        InputError: the content is something else.
+    """
     for key in ("final_classes", "evaluation"):
-        content = content.get(key, content) if isinstance(content, dict) else content
-    if isinstance(content, dict):  # MIST: {"tumor": {"labels": [1, 2], "metrics": {…}}}
-        content = {name: one.get("labels") if isinstance(one, dict) else one for name, one in content.items()}
-    if not isinstance(content, dict) or not content or not all(_is_label_list(one) for one in content.values()):
+        if isinstance(content, dict):
+            content = content.get(key, content)
+    classes = {}
+    for name, members in content.items() if isinstance(content, dict) else ():
+        if isinstance(members, dict):  # MIST: {"tumor": {"labels": [1, 2], "metrics": {…}}}
+            members = members.get("labels")
+        classes[str(name)] = members
+    if not classes or not all(map(_is_label_list, classes.values())):
         raise InputError(Problem(str(path), 'must hold class names and their labels, like {"tumor": [1, 2]}.'))
-    if labels is None and isinstance(known, list) and _is_label_list(known):
-        labels = tuple(label for label in known if label != ignored)
-    final_classes = {str(name): tuple(members) for name, members in content.items()}
-    wrong = [
-        Problem(str(path), f"the class name {name!r} {class_name_problem(name)}.")
-        for name in final_classes
-        if class_name_problem(name)
-    ]
-    unlisted = [
-        Problem(f"{path}: {name}", f"has labels {sorted(set(members) - set(labels))}, which are not in {list(labels)}.")
-        for name, members in final_classes.items()
-        if labels is not None and set(members) - set(labels)
-    ]
-    if wrong or unlisted:
-        raise InputError([*wrong, *unlisted])
-    return Classes(final_classes=final_classes, labels=labels, ignore_label=ignored)
+    return {name: tuple(members) for name, members in classes.items()}
 
 
 def _is_label_list(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(label, int) and not isinstance(label, bool) for label in value)
-    )
+    """Whether a JSON value is a list of whole numbers with at least one entry."""
+    return isinstance(value, list) and bool(value) and all(type(label) is int for label in value)
 
 
 def _references(source: Path) -> tuple[dict[str, Path], list[Problem]]:
-    if source.is_file() and source.suffix.lower() == ".json":
-        found = find_cases(DatasetSpec.from_json(source), "train")
-        return {case.id: case.label for case in found.cases if case.label is not None}, list(found.problems)
-    return label_maps(source)
+    """The reference of each case, in a folder or of a dataset.json."""
+    if not (source.is_file() and source.suffix.lower() == ".json"):
+        return label_maps(source)
+    cases = find_cases(DatasetSpec.from_json(source), "train")
+    references = {}
+    for case in cases.cases:
+        if case.label is not None:
+            references[case.id] = case.label
+    return references, list(cases.problems)
 
 
-def _from_table(paths: Path) -> FoundPairs:
+def _from_table(paths: Path) -> Pairing:
     table = read_table(paths)
     missing = [name for name in (MASK, PREDICTION) if name not in table.columns]
     if missing:
-        raise InputError(Problem(str(paths), f"has no column {missing}; found {list(table.columns)}."))
+        raise InputError(Problem(str(paths), f"has no column {missing}; it has {list(table.columns)}."))
     if not table.rows and not table.problems:
-        raise InputError(Problem(str(paths), "holds no cases: there is nothing below its header line."))
-    pairs, problems = [], list(table.problems)
+        raise InputError(Problem(str(paths), "holds no cases: nothing follows its header line."))
+    pairs = []
+    problems = list(table.problems)
     for row in table.rows:
         empty = [name for name in (MASK, PREDICTION) if name not in row.cells]
         if empty:
             problems.append(Problem(row.id, f"{row.place}: {' and '.join(empty)} is empty."))
-        else:
-            files = [table.resolve(row.cells[name]) for name in (MASK, PREDICTION)]
-            pairs.append(Pair(id=row.id, reference=files[0], prediction=files[1]))
-    return FoundPairs(pairs=tuple(sorted(pairs, key=lambda pair: pair.id)), problems=tuple(problems))
+            continue
+        reference = table.resolve(row.cells[MASK])
+        prediction = table.resolve(row.cells[PREDICTION])
+        pairs.append(Pair(id=row.id, reference=reference, prediction=prediction))
+    return Pairing(pairs=tuple(sorted(pairs, key=lambda pair: pair.id)), problems=tuple(problems))

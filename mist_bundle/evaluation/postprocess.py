@@ -1,4 +1,4 @@
-"""Post-process a folder of predictions, score them before and after, and say what it changed."""
+"""Post-process a folder of predictions, and measure the effect by scores before and after."""
 
 from __future__ import annotations
 
@@ -8,24 +8,33 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from mist_bundle.dataset.volumes import Volume, read_volume
+from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.change import Change, check_weights, measure_change
 from mist_bundle.evaluation.label_files import read_named, whole_labels, write_label_map
-from mist_bundle.evaluation.pairs import FoundPairs, Pair, label_maps
+from mist_bundle.evaluation.pairs import Pair, Pairing, label_maps
 from mist_bundle.evaluation.score import Scored, ScoredCases, ScoreSettings, read_pair, score_arrays
 from mist_bundle.files import RESULTS_CSV, new_folder, write_json
 from mist_bundle.parallel import map_cases
+from mist_bundle.runtime.numerics.grid import spacing_of
 from mist_bundle.runtime.postprocessing.strategy import Step, apply_strategy, read_strategy
 
-PREDICTIONS, STRATEGY_JSON, BASELINE_CSV, CHANGE_JSON = "predictions", "strategy.json", "baseline.csv", "change.json"
+PREDICTIONS = "predictions"
+STRATEGY_JSON = "strategy.json"
+BASELINE_CSV = "baseline.csv"
+CHANGE_JSON = "change.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Postprocessed:
-    """What was made: number of label maps written, the change where references were given, and failed cases."""
+    """The result of post-processing a folder.
+
+    Attributes:
+        num_written: number of label maps written.
+        num_cases: number of cases, including those that failed.
+        change: the effect on the scores; None without references.
+        problems: a Problem for each case that failed.
+    """
 
     num_written: int
     num_cases: int
@@ -37,7 +46,7 @@ def load_strategy(path: Path) -> tuple[Step, ...]:
     """The steps of a strategy file.
 
     Raises:
-        InputError: it cannot be read or is no strategy.
+        InputError: the file cannot be read or is not a strategy.
     """
     try:
         return read_strategy(path)
@@ -52,16 +61,15 @@ def load_strategy(path: Path) -> tuple[Step, ...]:
 def postprocess_folder(
     predictions: Path, steps: Sequence[Step], output: Path, workers: int | str = 1, *, overwrite: bool = False
 ) -> Postprocessed:
-    """Write `output`/predictions/<id>.nii.gz and the strategy, without scoring anything.
+    """Write `output`/predictions/<id>.nii.gz and the strategy, without scores.
 
     Raises:
-        InputError: there is no prediction that can be read, or something lies at `output`.
+        InputError: no prediction can be read, or `output` exists and `overwrite` is False.
     """
     files, problems = label_maps(predictions)
     with new_folder(output, overwrite=overwrite) as folder:
         treat = partial(_treat, steps=tuple(steps), folder=folder / PREDICTIONS)
-        names = sorted(files)
-        items = [(name, files[name]) for name in names]
+        items = sorted(files.items())
         done = map_cases(treat, items, name=lambda item: item[0], workers=workers, description="postprocess")
         problems += done.problems
         if not done.results:
@@ -76,7 +84,7 @@ def postprocess_folder(
 
 
 def postprocess_and_score(
-    found: FoundPairs,
+    pairing: Pairing,
     steps: Sequence[Step],
     output: Path,
     settings: ScoreSettings,
@@ -85,19 +93,20 @@ def postprocess_and_score(
     *,
     overwrite: bool = False,
 ) -> Postprocessed:
-    """The same, and the scores before (baseline.csv) and after (results.csv) and their change (change.json).
+    """Like `postprocess_folder`, with scores before (baseline.csv) and after (results.csv) and change.json.
 
     Raises:
-        InputError: not one case could be scored, a weight is wrong, or something lies at `output`.
+        InputError: no case could be scored, a weight is wrong, or `output` exists and `overwrite` is False.
     """
     checked = check_weights(settings, weights)
     with new_folder(output, overwrite=overwrite) as folder:
         treat = partial(_treat_and_score, steps=tuple(steps), folder=folder / PREDICTIONS, settings=settings)
-        done = map_cases(treat, found.pairs, name=lambda pair: pair.id, workers=workers, description="postprocess")
-        problems = (*found.problems, *done.problems)
+        done = map_cases(treat, pairing.pairs, name=lambda pair: pair.id, workers=workers, description="postprocess")
+        problems = (*pairing.problems, *done.problems)
         if not done.results:
-            raise InputError(problems or Problem("postprocess", "found no case."))
-        before, after = ([pair[index] for pair in done.results] for index in (0, 1))
+            raise InputError(problems or Problem("postprocess", "there is no case to score."))
+        before = [old for old, _ in done.results]
+        after = [new for _, new in done.results]
         change = measure_change(before, after, settings, checked)
         write_change(folder, before, after, change, checked, problems)
         _write_strategy(folder, steps)
@@ -127,7 +136,8 @@ def _write_strategy(folder: Path, steps: Sequence[Step]) -> None:
 def _treat(item: tuple[str, Path], steps: Sequence[Step], folder: Path) -> str:
     name, path = item
     volume = read_named(read_volume, path)
-    write_label_map(folder / f"{name}.nii.gz", apply_strategy(whole_labels(volume), spacing(volume), steps), path)
+    label = apply_strategy(whole_labels(volume), spacing_of(volume.affine).tolist(), steps)
+    write_label_map(folder / f"{name}.nii.gz", label, path)
     return name
 
 
@@ -136,14 +146,12 @@ def _treat_and_score(pair: Pair, steps: Sequence[Step], folder: Path, settings: 
     raw = whole_labels(prediction)
     try:
         before = score_arrays(pair.id, raw, reference, settings)
-        label = apply_strategy(raw, spacing(prediction), steps)
-        after = before if label is raw else score_arrays(pair.id, label, reference, settings)
+        label = apply_strategy(raw, spacing_of(prediction.affine).tolist(), steps)
+        if label is raw:  # no step changed anything
+            after = before
+        else:
+            after = score_arrays(pair.id, label, reference, settings)
     except ValueError as error:
         raise InputError(Problem(str(pair.prediction), str(error))) from error
     write_label_map(folder / f"{pair.id}.nii.gz", label, pair.prediction)
     return before, after
-
-
-def spacing(volume: Volume) -> list[float]:
-    """Size of a voxel along each axis in mm."""
-    return [float(size) for size in np.linalg.norm(volume.affine[:3, :3], axis=0)]

@@ -1,26 +1,26 @@
-"""Rank several runs as the BraTS challenges do, and say how sure the ranking is.
+"""Rank several runs as the BraTS challenges do, with the uncertainty of the ranking.
 
-    1. For each case, class and metric the runs are ranked from 1, the best; equal values share the mean of their ranks.
-    2. A run's rank in a case is the mean over all classes and metrics.
-    3. A run's final rank is the mean over all cases.
+    1. For each case, class and metric the runs are ranked from 1 (best); equal values share the mean of their ranks.
+    2. The rank of a run in a case is the mean over all classes and metrics.
+    3. The final rank of a run is the mean over all cases.
 
-Two runs are compared by Wilcoxon's two-sided signed-rank test over their ranks in the cases; p-values are corrected by
-Holm's method for the number of pairs. Confidence intervals come from drawing cases with replacement.
+Pairs of runs are compared by Wilcoxon's two-sided signed-rank test over their ranks in the cases; Holm's method
+corrects the p-values for the number of pairs. Confidence intervals come from a bootstrap over cases.
 
-BraTS: Bakas et al., arXiv:1811.02629 (its test permutes the runs of each case; the signed-rank test asks the same).
+BraTS: Bakas et al., arXiv:1811.02629 (there the runs of each case are permuted; the signed-rank test serves the same
+purpose).
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mist_bundle.evaluation.runs import ComparableRuns
@@ -28,23 +28,25 @@ from mist_bundle.evaluation.statistics import CONFIDENCE, holm, interval, resamp
 from mist_bundle.files import new_folder, write_json, write_text
 from mist_bundle.runtime.metrics.table import ID
 
-RANKING_CSV, BY_CASE_CSV, SIGNIFICANCE_CSV, RANKING_JSON = (
-    *("ranking.csv", "ranks_by_case.csv", "significance.csv", "ranking.json"),
-)
+RANKING_CSV = "ranking.csv"
+BY_CASE_CSV = "ranks_by_case.csv"
+SIGNIFICANCE_CSV = "significance.csv"
+RANKING_JSON = "ranking.json"
 RESAMPLES = 10_000
+_DECIMALS = 12  # of ranks: smaller differences are rounding errors
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
-    """The final place of one run.
+    """The final place of a run.
 
     Attributes:
-        place: 1 for the lowest mean rank; runs of exactly the same mean rank share it.
+        place: 1 for the lowest mean rank; runs with exactly the same mean rank share a place.
         name: of the run.
         mean_rank: over all cases.
-        low: end of the 95 % confidence interval of the mean rank.
-        high: its other end.
-        first: share of the draws of cases in which the run has the lowest mean rank (shared where several have it).
+        low: lower end of the 95 % confidence interval of the mean rank.
+        high: its upper end.
+        first: share of the bootstrap samples in which the run has the lowest mean rank; runs that tie divide it.
         by_column: mean rank for each "<class>_<metric>".
     """
 
@@ -57,20 +59,20 @@ class Standing:
     by_column: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:
-        """As it is written."""
-        return {
-            "place": self.place,
-            "name": self.name,
-            "mean_rank": self.mean_rank,
-            "low": self.low,
-            "high": self.high,
-            "first": self.first,
-        }
+        """An entry of ranking.json."""
+        return asdict(self)
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """A row of ranking.csv, with a cell for each column of scores."""
+        row = self.to_json()
+        row.update(row.pop("by_column"))
+        return row
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pairwise:
-    """How two runs differ: `better` has the lower mean rank by `difference`, in `better_in` and `worse_in` cases."""
+    """A pair of runs: `better` has the lower mean rank by `difference`, in `better_in` and `worse_in` cases."""
 
     better: str
     worse: str
@@ -81,42 +83,49 @@ class Pairwise:
     p_holm: float
 
     def to_json(self) -> dict[str, Any]:
-        """As it is written."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """A row of significance.csv."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ranking:
-    """The standings, best first; all pairs; and each run's rank in each case (cases, runs) in the order of `names`."""
+    """The result of a ranking.
+
+    Attributes:
+        standings: best first.
+        pairs: all pairs of runs.
+        by_case: rank of each run (columns) in each case (rows).
+    """
 
     standings: tuple[Standing, ...]
     pairs: tuple[Pairwise, ...]
-    names: tuple[str, ...]
-    ids: tuple[str, ...]
-    by_case: NDArray[np.float64]
+    by_case: pd.DataFrame
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ranked cases."""
+        return tuple(self.by_case.index)
 
     def write(self, output: Path, *, overwrite: bool = False) -> None:
-        """Write ranking.csv, ranks_by_case.csv, significance.csv, and ranking.json with all of them.
+        """Write ranking.csv, ranks_by_case.csv, significance.csv and ranking.json into a new folder.
 
         Raises:
-            InputError: something lies at `output`.
+            InputError: `output` exists and `overwrite` is False.
         """
-        standings = [{**one.to_json(), **one.by_column} for one in self.standings]
-        cases: list[dict[str, Any]] = [
-            {ID: name, **dict(zip(self.names, row.tolist(), strict=True))}
-            for name, row in zip(self.ids, self.by_case, strict=True)
-        ]
-        pairs = [one.to_json() for one in self.pairs]
+        standings = pd.DataFrame([standing.row for standing in self.standings])
+        pairs = pd.DataFrame([pair.to_json() for pair in self.pairs])
+        cases = self.by_case.reset_index(names=ID)
+        content = {
+            "num_cases": len(cases),
+            "confidence": CONFIDENCE,
+            "ranking": [standing.to_json() for standing in self.standings],
+            "significance": pairs.to_dict("records"),
+            "cases": cases.to_dict("records"),
+        }
         with new_folder(output, overwrite=overwrite) as folder:
-            for name, rows in ((RANKING_CSV, standings), (BY_CASE_CSV, cases), (SIGNIFICANCE_CSV, pairs)):
-                write_text(folder / name, csv_text(rows))
-            content = {
-                "num_cases": len(self.ids),
-                "confidence": CONFIDENCE,
-                "ranking": [{**one.to_json(), "by_column": dict(one.by_column)} for one in self.standings],
-                "significance": pairs,
-                "cases": cases,
-            }
+            write_text(folder / RANKING_CSV, csv_text(standings))
+            write_text(folder / BY_CASE_CSV, csv_text(cases))
+            write_text(folder / SIGNIFICANCE_CSV, csv_text(pairs))
             write_json(folder / RANKING_JSON, content)
 
 
@@ -124,55 +133,28 @@ def rank_runs(runs: ComparableRuns, *, resamples: int = RESAMPLES, seed: int = 0
     """Rank runs.
 
     Args:
-        runs: what `comparable` gives.
-        resamples: draws of cases behind the confidence intervals.
-        seed: of the draws.
+        runs: the result of `comparable`.
+        resamples: number of bootstrap samples behind the confidence intervals.
+        seed: of the bootstrap.
     """
-    ranks = _ranks(runs)
-    told: NDArray[np.bool_] = np.asarray(~np.isnan(ranks).all(axis=(1, 2)))
-    by_case = np.nanmean(ranks[told], axis=1)
-    means = by_case.mean(axis=0)
-    draws = resampled_means(by_case, resamples, seed)
-    low, high = interval(draws)
-    winners = np.isclose(draws, draws.min(axis=1, keepdims=True), rtol=0, atol=1e-12)
-    first = (winners / winners.sum(axis=1, keepdims=True)).mean(axis=0)
-    by_column = _column_means(ranks)
-    rounded = means.round(12)
-    standings = [
-        Standing(
-            place=1 + int((rounded < rounded[index]).sum()),
-            name=name,
-            mean_rank=float(means[index]),
-            low=float(low[index]),
-            high=float(high[index]),
-            first=float(first[index]),
-            by_column={
-                column: float(by_column[place, index])
-                for place, column in enumerate(runs.columns)
-                if not np.isnan(by_column[place, index])
-            },
-        )
-        for index, name in enumerate(runs.names)
-    ]
+    ranks = _rank_values(runs)
+    has_ranks: NDArray[np.bool_] = np.asarray(~np.isnan(ranks).all(axis=(1, 2)))
+    by_case = pd.DataFrame(
+        np.nanmean(ranks[has_ranks], axis=1), index=pd.Index(runs.ids)[has_ranks], columns=list(runs.names)
+    )
     return Ranking(
-        standings=tuple(sorted(standings, key=lambda one: one.place)),
-        pairs=_pairs(runs.names, by_case),
-        names=runs.names,
-        ids=tuple(name for name, use in zip(runs.ids, told, strict=True) if use),
+        standings=_standings(by_case, _column_means(ranks, runs), resamples, seed),
+        pairs=_compare_pairs(by_case),
         by_case=by_case,
     )
 
 
-def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV, with the columns of all of them."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def csv_text(table: pd.DataFrame) -> str:
+    """A table as CSV, without its index."""
+    return table.to_csv(index=False, na_rep="nan", lineterminator="\n")
 
 
-def _ranks(runs: ComparableRuns) -> NDArray[np.float64]:
+def _rank_values(runs: ComparableRuns) -> NDArray[np.float64]:
     """(cases, columns, runs) ranks from 1, the best; NaN where there is nothing to rank."""
     from scipy.stats import rankdata
 
@@ -183,31 +165,59 @@ def _ranks(runs: ComparableRuns) -> NDArray[np.float64]:
     return ranks
 
 
-def _column_means(ranks: NDArray[np.float64]) -> NDArray[np.float64]:
+def _column_means(ranks: NDArray[np.float64], runs: ComparableRuns) -> pd.DataFrame:
+    """Mean rank of each run (columns) by each column of scores (rows)."""
     present = ~np.isnan(ranks)
     with np.errstate(invalid="ignore"):
-        means: NDArray[np.float64] = np.where(present, ranks, 0.0).sum(axis=0) / present.sum(axis=0)
-    return means
+        means = np.where(present, ranks, 0.0).sum(axis=0) / present.sum(axis=0)
+    return pd.DataFrame(means, index=list(runs.columns), columns=list(runs.names))
 
 
-def _pairs(names: Sequence[str], by_case: NDArray[np.float64]) -> tuple[Pairwise, ...]:
-    means = by_case.mean(axis=0)
-    couples = [
-        (one, two) if means[one] <= means[two] else (two, one)
-        for one, two in itertools.combinations(range(len(names)), 2)
-    ]
-    # ranks are means of small numbers: differences that are nothing but rounding are none
-    differences = [(by_case[:, two] - by_case[:, one]).round(12) for one, two in couples]
-    p_values = [wilcoxon_p(one) for one in differences]
-    return tuple(
-        Pairwise(
-            better=names[one],
-            worse=names[two],
-            difference=float(means[two] - means[one]),
-            better_in=int((gains > 0).sum()),
-            worse_in=int((gains < 0).sum()),
-            p=p,
-            p_holm=corrected,
+def _standings(by_case: pd.DataFrame, by_column: pd.DataFrame, resamples: int, seed: int) -> tuple[Standing, ...]:
+    ranks = np.ascontiguousarray(by_case)  # sums over columns in memory order would differ in the last digit
+    means = ranks.mean(axis=0)
+    rounded = means.round(_DECIMALS)
+    samples = resampled_means(ranks, resamples, seed)
+    low, high = interval(samples)
+    winners = np.isclose(samples, samples.min(axis=1, keepdims=True), rtol=0, atol=10.0**-_DECIMALS)
+    shares = (winners / winners.sum(axis=1, keepdims=True)).mean(axis=0)
+    standings = []
+    for index, name in enumerate(by_case.columns):
+        standings.append(
+            Standing(
+                place=1 + int((rounded < rounded[index]).sum()),
+                name=name,
+                mean_rank=float(means[index]),
+                low=float(low[index]),
+                high=float(high[index]),
+                first=float(shares[index]),
+                by_column={str(column): float(rank) for column, rank in by_column[name].dropna().items()},
+            )
         )
-        for (one, two), gains, p, corrected in zip(couples, differences, p_values, holm(p_values), strict=True)
-    )
+    return tuple(sorted(standings, key=lambda standing: standing.place))
+
+
+def _compare_pairs(by_case: pd.DataFrame) -> tuple[Pairwise, ...]:
+    ranks = np.ascontiguousarray(by_case)  # sums over columns in memory order would differ in the last digit
+    means = ranks.mean(axis=0)
+    pairs = []
+    differences = []
+    for first, second in itertools.combinations(range(len(means)), 2):
+        better, worse = (first, second) if means[first] <= means[second] else (second, first)
+        pairs.append((better, worse))
+        differences.append((ranks[:, worse] - ranks[:, better]).round(_DECIMALS))
+    p_values = [wilcoxon_p(values) for values in differences]
+    results = []
+    for (better, worse), gains, p, corrected in zip(pairs, differences, p_values, holm(p_values), strict=True):
+        results.append(
+            Pairwise(
+                better=by_case.columns[better],
+                worse=by_case.columns[worse],
+                difference=float(means[worse] - means[better]),
+                better_in=int((gains > 0).sum()),
+                worse_in=int((gains < 0).sum()),
+                p=p,
+                p_holm=corrected,
+            )
+        )
+    return tuple(results)

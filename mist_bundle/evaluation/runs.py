@@ -1,53 +1,75 @@
-"""The results of several runs side by side, and whether they can be compared at all.
+"""The results of several runs side by side, and whether they can be compared.
 
-A run is a results.csv, a results.json, or a bundle whose folds were gathered. Only runs that scored the same cases say
-anything about each other, and of two cross-validations only those with the same folds: otherwise a case was held out
-from other training cases in one run than in the other. Columns that not every run has are left out and named.
+A run is a results.csv, a results.json, or a bundle whose folds were gathered. Runs are only comparable if they scored
+the same cases, and two cross-validations only if they share their folds: otherwise a case was held out from other
+training cases in one run than in the other. Columns that some run lacks are left out and named.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mist_bundle.catalog.metrics import LOWER, METRICS
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import Collecting, InputError, Problem, list_names
 from mist_bundle.evaluation.gather import read_table_of_results
-from mist_bundle.files import DATALIST_JSON, PLAN_JSON, RESULTS_CSV, read_json, work_dir_of
+from mist_bundle.files import read_json
 from mist_bundle.runtime.metrics.columns import split_columns
 from mist_bundle.runtime.metrics.table import ID
 
-_MOST_NAMED = 8
+HIGHER = "higher"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSource:
+    """Where the scores of a run come from.
+
+    Attributes:
+        path: the file or bundle folder as the user names it; the name of the run derives from it.
+        table: results.csv or results.json.
+        folds: id -> the fold that held the case out; None where unknown.
+        labels: class -> its label values, sorted; None where unknown.
+    """
+
+    path: Path
+    table: Path
+    folds: Mapping[str, int] | None = None
+    labels: Mapping[str, tuple[int, ...]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """The scores of one run.
+    """The scores of a run.
 
     Attributes:
-        name: what people call it.
-        scores: id -> column -> value; NaN where it is not defined.
-        failed: id of each case that could not be scored, and why.
-        folds: id -> the fold that held the case out; None where that is not known.
-        labels: class -> its label values; None where they are not known.
+        name: of the run, in tables and messages.
+        scores: a row per case (the index holds the ids), a column per "<class>_<metric>"; NaN where undefined.
+        failed: id of each case that could not be scored -> the reason.
+        folds: id -> the fold that held the case out; None where unknown.
+        labels: class -> its label values; None where unknown.
     """
 
     name: str
-    scores: Mapping[str, Mapping[str, float]]
+    scores: pd.DataFrame
     failed: Mapping[str, str] = field(default_factory=dict)
     folds: Mapping[str, int] | None = None
     labels: Mapping[str, tuple[int, ...]] | None = None
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """The scored cases, sorted."""
+        return tuple(sorted(self.scores.index))
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns "<class>_<metric>", in their order."""
-        return tuple(next(iter(self.scores.values())))
+        return tuple(self.scores.columns)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,10 +80,10 @@ class ComparableRuns:
         names: of the runs.
         ids: of the cases, sorted.
         columns: in the order of the first run.
-        lower: for each column whether a lower value is the better one.
+        lower: for each column whether lower values are better.
         values: (cases, columns, runs); NaN where a case has no value in any run.
-        folds_known: how many of the runs know their folds.
-        left_out: a sentence for each run with columns that another one lacks: they are not compared.
+        folds_known: number of runs whose folds are known.
+        left_out: a sentence for each run with columns that another run lacks.
     """
 
     names: tuple[str, ...]
@@ -73,33 +95,31 @@ class ComparableRuns:
     left_out: tuple[Problem, ...] = ()
 
 
-def read_runs(sources: Sequence[Path], names: Sequence[str] = ()) -> tuple[Run, ...]:
-    """Read several runs.
+def read_runs(sources: Sequence[RunSource], names: Sequence[str] = ()) -> tuple[Run, ...]:
+    """Read the scores of several runs.
 
     Args:
-        sources: results.csv, results.json or bundle folder of each.
-        names: of the runs; by default those of their files or folders.
+        sources: their tables.
+        names: of the runs; by default derived from their files or folders.
 
     Raises:
-        InputError: there are fewer than two, a name stands there twice, or one cannot be read; all that is wrong.
+        InputError: fewer than two runs, a name that occurs twice, or a table that cannot be read; all problems at once.
     """
     problems = []
     if len(sources) < 2:
-        problems.append(Problem("results", f"{len(sources)} were given; expected at least two."))
+        problems.append(Problem("results", f"{len(sources)} given; expected at least two."))
     if names and len(names) != len(sources):
         problems.append(Problem("--names", f"gives {len(names)} names for {len(sources)} results."))
-    used = list(names) or _default_names(sources)
-    problems += [
-        Problem("--names", f"{name!r} stands there twice.")
-        for name in dict.fromkeys(used)
-        if name and used.count(name) > 1
-    ]
+    used = list(names) or _default_names([source.path for source in sources])
+    for name in dict.fromkeys(used):
+        if name == ID:
+            problems.append(Problem("--names", f"{name!r} is the heading of the cases. Choose another name."))
+        if used.count(name) > 1:
+            problems.append(Problem("--names", f"{name!r} occurs twice."))
     runs = []
     for source, name in zip(sources, used, strict=False):
-        try:
+        with Collecting(problems):
             runs.append(_read_run(source, name))
-        except InputError as error:
-            problems += error.problems
     if problems:
         raise InputError(problems)
     return tuple(runs)
@@ -113,178 +133,256 @@ def comparable(
     Args:
         runs: two or more.
         metrics: only these columns or metrics; all by default.
-        directions: "higher" or "lower" by column or metric, for those that the menu of metrics does not know.
+        directions: "higher" or "lower" by column or metric, for those that are not on the menu of metrics.
 
     Raises:
-        InputError: the runs differ in cases, classes or folds, they share no column, or a case failed in one; all that
-            differs.
+        InputError: the runs differ in cases, classes or folds, share no column, or a case failed in one of them; all
+            problems at once.
     """
-    first = runs[0]
-    problems = [problem for run in runs for problem in _failures(run)]
-    for other in runs[1:]:
-        problems += _differences(first, other)
-    shared = [column for column in first.columns if all(column in run.columns for run in runs)]
-    columns, lower, findings = _chosen_columns(shared, metrics if shared else (), directions or {})
-    problems += findings
-    if not shared:
-        problems += [Problem(run.name, f"has {_some(run.columns, 'column')}, none of them common.") for run in runs]
+    shared = _shared_columns(runs)
+    problems = _incompatibilities(runs)
+    if shared:
+        chosen, findings = _choose_columns(shared, metrics)
+        lower, unknown = _lower_is_better(chosen, split_columns(shared), directions or {})
+        problems += [*findings, *unknown]
+    else:
+        chosen, lower = (), ()
+        for run in runs:
+            names = list_names(run.columns)
+            problems.append(Problem(run.name, f"has {_columns(run.columns)} {names}, none of them common."))
     if problems:
         raise InputError(problems)
-    ids = tuple(sorted(first.scores))
-    values = np.array([[[run.scores[one][column] for run in runs] for column in columns] for one in ids])
-    undefined = np.isnan(values)
-    if undefined.all():
-        raise InputError(Problem("results", "hold no value that could be compared."))
-    partly = undefined.any(axis=2) & ~undefined.all(axis=2)
-    if partly.any():
-        wrong = np.flatnonzero(partly.any(axis=0)).tolist()
-        raise InputError([_partly_undefined(columns[one], ids, undefined[:, one]) for one in wrong])
+    ids = runs[0].ids
+    values = np.stack([run.scores.loc[list(ids), list(chosen)].to_numpy(dtype=np.float64) for run in runs], axis=2)
+    _check_values(values, ids, chosen)
     return ComparableRuns(
         names=tuple(run.name for run in runs),
         ids=ids,
-        columns=columns,
+        columns=chosen,
         lower=lower,
         values=values,
         folds_known=sum(run.folds is not None for run in runs),
-        left_out=tuple(_left_out(run, shared) for run in runs if set(run.columns) - set(shared)),
+        left_out=_left_out_columns(runs, shared),
     )
 
 
-def _read_run(source: Path, name: str) -> Run:
-    if (source / "configs").is_dir():
-        table = work_dir_of(source) / RESULTS_CSV
-        if not table.is_file():
-            raise InputError(Problem(str(source), "has no results yet. Run evaluate and finalize on it first."))
-        folds = {str(entry[ID]): int(entry["fold"]) for entry in read_json(source / DATALIST_JSON)["training"]}
-        classes = read_json(source / PLAN_JSON)["final_classes"]
-        labels = {str(one): tuple(sorted(members)) for one, members in classes.items()}
-    else:
-        table, folds, labels = source, None, None
-    if table.suffix.lower() == ".json":
-        content = _read_content(table)
+def _read_run(source: RunSource, name: str) -> Run:
+    if source.table.suffix.lower() == ".json":
+        content = _read_content(source.table)
         rows = content["cases"]
     else:
-        rows = read_table_of_results(table)
-        beside = table.with_suffix(".json")
-        content = _read_content(beside) if beside.is_file() else {}
-        if {str(row[ID]) for row in content.get("cases", rows)} != {str(row[ID]) for row in rows}:
-            content = {}  # of other results
-    scores = {str(row[ID]): {key: _number(value) for key, value in row.items() if key != ID} for row in rows}
-    if not scores or not next(iter(scores.values())):
-        raise InputError(Problem(str(table), "holds no scores."))
-    failed = {str(one[ID]): str(one.get("message", "")) for one in content.get("failed", [])}
-    return Run(name=name, scores=scores, failed=failed, folds=folds, labels=labels)
+        rows = read_table_of_results(source.table)
+        content = _content_beside(source.table, rows)
+    scores = pd.DataFrame(rows)
+    if scores.empty or scores.columns.tolist() == [ID]:
+        raise InputError(Problem(str(source.table), "holds no scores."))
+    scores[ID] = scores[ID].astype(str)
+    failed = {}
+    for entry in content.get("failed", []):
+        failed[str(entry[ID])] = str(entry.get("message", ""))
+    return Run(
+        name=name,
+        scores=scores.set_index(ID).astype(np.float64),
+        failed=failed,
+        folds=source.folds,
+        labels=source.labels,
+    )
+
+
+def _content_beside(table: Path, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The JSON file beside a results.csv; empty where there is none or where it is about other cases."""
+    beside = table.with_suffix(".json")
+    if not beside.is_file():
+        return {}
+    content = _read_content(beside)
+    return content if _ids(content["cases"]) == _ids(rows) else {}
+
+
+def _ids(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {str(row[ID]) for row in rows}
 
 
 def _read_content(path: Path) -> dict[str, Any]:
+    """A results.json.
+
+    Raises:
+        InputError: it has no list of cases, an id occurs twice, or a score is not a number.
+    """
     content = read_json(path)
-    cases = content.get("cases") if isinstance(content, dict) else None
-    if not isinstance(cases, list) or not all(isinstance(row, dict) and ID in row for row in cases):
-        raise InputError(Problem(str(path), 'is no JSON file of results: it has no list of "cases".'))
-    ids = [str(row[ID]) for row in cases]
-    if repeated := sorted({one for one in ids if ids.count(one) > 1}):
+    rows = content.get("cases") if isinstance(content, dict) else None
+    if not isinstance(rows, list):
+        raise InputError(Problem(str(path), 'is not a JSON file of results: it has no list of "cases".'))
+    counts: dict[str, int] = {}
+    for row in rows:
+        if not isinstance(row, dict) or ID not in row:
+            raise InputError(Problem(str(path), f'is not a JSON file of results: an entry of "cases" has no {ID!r}.'))
+        counts[str(row[ID])] = counts.get(str(row[ID]), 0) + 1
+        for column, value in row.items():
+            if column != ID and not isinstance(value, int | float | None):
+                raise InputError(Problem(str(path), f"holds a score that is no number: {column} of case {row[ID]}."))
+    repeated = sorted(name for name, count in counts.items() if count > 1)
+    if repeated:
         raise InputError(Problem(str(path), f"holds the ids {repeated} more than once."))
-    if any(not isinstance(value, int | float | None) for row in cases for key, value in row.items() if key != ID):
-        raise InputError(Problem(str(path), "holds a score that is no number."))
     return dict(content)
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _default_names(sources: Sequence[Path]) -> list[str]:
-    """The files' own names where they tell the runs apart, else those of their folders, else both."""
-    plain = [source.absolute() for source in sources]
-    for names in (
-        [path.name if path.is_dir() else path.stem for path in plain],
-        [path.name if path.is_dir() else path.parent.name for path in plain],
-        [path.name if path.is_dir() else f"{path.parent.name}/{path.stem}" for path in plain],
-    ):
+def _default_names(paths: Sequence[Path]) -> list[str]:
+    """The files' own names where they differ, else those of their folders, else both."""
+    own, parents, both = [], [], []
+    for path in paths:
+        path = path.absolute()
+        if path.is_dir():  # a bundle
+            own.append(path.name)
+            parents.append(path.name)
+            both.append(path.name)
+        else:
+            own.append(path.stem)
+            parents.append(path.parent.name)
+            both.append(f"{path.parent.name}/{path.stem}")
+    for names in (own, parents, both):
         if len(set(names)) == len(names):
             return names
-    return [str(source) for source in sources]
+    return [str(path) for path in paths]
 
 
-def _failures(run: Run) -> list[Problem]:
-    return [Problem(f"{run.name}: {name}", f"was not scored: {message}") for name, message in run.failed.items()]
+def _shared_columns(runs: Sequence[Run]) -> list[str]:
+    """The columns of all runs, in the order of the first."""
+    shared = runs[0].scores.columns
+    for run in runs[1:]:
+        shared = shared[shared.isin(run.scores.columns)]
+    return [str(column) for column in shared]
 
 
-def _left_out(run: Run, shared: Sequence[str]) -> Problem:
-    names = [column for column in run.columns if column not in shared]
-    return Problem(run.name, f"has {_some(names, 'column')}, which not every run has; left out of the comparison.")
+def _left_out_columns(runs: Sequence[Run], shared: Sequence[str]) -> tuple[Problem, ...]:
+    left_out = []
+    for run in runs:
+        names = [column for column in run.columns if column not in shared]
+        if names:
+            message = f"has {_columns(names)} {list_names(names)}, which not every run has; left out of the comparison."
+            left_out.append(Problem(run.name, message))
+    return tuple(left_out)
 
 
-def _differences(first: Run, other: Run) -> list[Problem]:
-    """What keeps two runs from being compared."""
+def _incompatibilities(runs: Sequence[Run]) -> list[Problem]:
+    """Failed cases, and whatever distinguishes a run from the first so that they cannot be compared."""
     problems = []
-    for one, two in ((first, other), (other, first)):
-        lacking = sorted(set(one.scores) - set(two.scores) - set(two.failed))
-        if lacking:
-            problems.append(Problem(two.name, f"lacks {_some(lacking, 'case')}, which {one.name} has."))
-    for name in first.labels or {}:
-        others = (other.labels or {}).get(name)
-        if others is not None and first.labels is not None and others != first.labels[name]:
-            found = f"{list(others)}, in {first.name} of {list(first.labels[name])}"
-            problems.append(Problem(other.name, f"the class {name} consists of the labels {found}."))
-    return problems + _other_folds(first, other)
+    for run in runs:
+        for case, reason in run.failed.items():
+            problems.append(Problem(f"{run.name}: {case}", f"was not scored: {reason}"))
+    first = runs[0]
+    for other in runs[1:]:
+        problems += _missing_cases(first, other)
+        problems += _missing_cases(other, first)
+        problems += _different_labels(first, other)
+        problems += _different_folds(first, other)
+    return problems
 
 
-def _other_folds(first: Run, other: Run) -> list[Problem]:
+def _missing_cases(run: Run, other: Run) -> list[Problem]:
+    """Cases of a run that the other run neither scored nor reports as failed."""
+    missing = sorted(set(run.ids) - set(other.ids) - set(other.failed))
+    if not missing:
+        return []
+    return [Problem(other.name, f"lacks the {_cases(missing)} {list_names(missing)}, which {run.name} has.")]
+
+
+def _different_labels(first: Run, other: Run) -> list[Problem]:
+    problems = []
+    for name, labels in (first.labels or {}).items():
+        others = (other.labels or {}).get(name, labels)
+        if others != labels:
+            message = f"the class {name} consists of the labels {list(others)}, in {first.name} of {list(labels)}."
+            problems.append(Problem(other.name, message))
+    return problems
+
+
+def _different_folds(first: Run, other: Run) -> list[Problem]:
     if first.folds is None or other.folds is None:
         return []
-    mates = [_fold_mates(run.folds or {}, set(first.scores) & set(other.scores)) for run in (first, other)]
-    moved = sorted(name for name, together in mates[0].items() if mates[1].get(name) != together)
+    common = set(first.ids) & set(other.ids)
+    groups = _fold_mates(first.folds, common)
+    other_groups = _fold_mates(other.folds, common)
+    moved = sorted(case for case, group in groups.items() if other_groups.get(case) != group)
     if not moved:
         return []
-    return [Problem(other.name, f"holds out {_some(moved, 'case')} with other cases than {first.name}: other folds.")]
+    held_out = f"holds out the {_cases(moved)} {list_names(moved)}"
+    return [Problem(other.name, f"{held_out} with other cases than {first.name}: other folds.")]
 
 
 def _fold_mates(folds: Mapping[str, int], cases: set[str]) -> dict[str, frozenset[str]]:
-    """The cases that are held out together with each case; the numbers of the folds mean nothing."""
+    """For each case all cases of its fold. The numbers of the folds do not matter."""
     members: dict[int, set[str]] = {}
-    for name in cases & set(folds):
-        members.setdefault(folds[name], set()).add(name)
-    return {name: frozenset(together) for together in members.values() for name in together}
+    for case in cases & set(folds):
+        members.setdefault(folds[case], set()).add(case)
+    return {case: frozenset(members[folds[case]]) for case in cases & set(folds)}
 
 
-def _chosen_columns(
-    known: Sequence[str], wanted: Sequence[str], directions: Mapping[str, str]
-) -> tuple[tuple[str, ...], tuple[bool, ...], list[Problem]]:
-    """The columns that are named or whose metric is (all where nothing is named), and whether lower is better."""
-    metrics = {column: metric for column, (_, metric) in split_columns(known).items()}
-    problems = [
-        Problem("--directions", f"{name} is {value!r}; expected higher or lower.")
-        for name, value in directions.items()
-        if value not in ("higher", LOWER)
-    ]
-    problems += [
-        Problem("--metrics", f"{name!r} is no column and no metric of all these results; known: {', '.join(known)}.")
-        for name in wanted
-        if name not in known and name not in metrics.values()
-    ]
-    chosen = tuple(one for one in known if not wanted or one in wanted or metrics.get(one) in wanted)
+def _choose_columns(columns: Sequence[str], metrics: Sequence[str]) -> tuple[tuple[str, ...], list[Problem]]:
+    """The columns that are named or whose metric is named; all of them where `metrics` is empty."""
+    metric_of = {column: metric for column, (_, metric) in split_columns(columns).items()}
+    problems = []
+    for name in metrics:
+        if name not in columns and name not in metric_of.values():
+            known = ", ".join(columns)
+            message = f"{name!r} is not a column or metric that all of these results have; known: {known}."
+            problems.append(Problem("--metrics", message))
+    chosen = []
+    for column in columns:
+        if not metrics or column in metrics or metric_of.get(column) in metrics:
+            chosen.append(column)
+    return tuple(chosen), problems
+
+
+def _lower_is_better(
+    columns: Sequence[str], split: Mapping[str, tuple[str, str]], directions: Mapping[str, str]
+) -> tuple[tuple[bool, ...], list[Problem]]:
+    """Whether lower values are better in each column, and a Problem for each column where that is unknown."""
+    problems = []
+    for name, direction in directions.items():
+        if direction not in (HIGHER, LOWER):
+            problems.append(Problem("--directions", f"{name} is {direction!r}; expected {HIGHER} or {LOWER}."))
     lower = []
-    for column in chosen:
-        metric = metrics.get(column)
-        given = directions.get(column, directions.get(metric or ""))
-        if given is None and metric is None:
-            message = f'is no metric on the menu; say with --directions whether higher or lower is better, like \
-{{"{column}": "higher"}}.'
+    for column in columns:
+        _, metric = split.get(column, ("", ""))
+        direction = directions.get(column) or directions.get(metric, "")
+        if not direction and metric:
+            direction = METRICS[metric].better
+        elif not direction:
+            example = f'{{"{column}": "{HIGHER}"}}'
+            message = (
+                f"is not a metric on the menu; say with --directions whether higher or lower is better, like {example}."
+            )
             problems.append(Problem(column, message))
-        lower.append((given or (METRICS[metric].better if metric else "")) == LOWER)
-    return chosen, tuple(lower), problems
+        lower.append(direction == LOWER)
+    return tuple(lower), problems
 
 
-def _partly_undefined(column: str, ids: Sequence[str], undefined: NDArray[np.bool_]) -> Problem:
-    partly = undefined.any(axis=1) & ~undefined.all(axis=1)
-    cases = [ids[index] for index in np.flatnonzero(partly).tolist()]
-    message = (
-        f"has a value in some runs and none in others for {_some(cases, 'case')}. Score all runs by the same rule "
-    )
-    return Problem(column, message + "for empty masks (both_empty=best, one_empty=worst never leave one out).")
+def _check_values(values: NDArray[np.float64], ids: Sequence[str], columns: Sequence[str]) -> None:
+    """Refuse scores without any value, and columns with values of a case in some runs only.
+
+    Raises:
+        InputError: naming the columns and cases.
+    """
+    undefined = np.isnan(values)
+    if undefined.all():
+        raise InputError(Problem("results", "hold no value that could be compared."))
+    partly = np.asarray(undefined.any(axis=2) & ~undefined.all(axis=2))
+    problems = []
+    for index, column in enumerate(columns):
+        cases = [ids[case] for case in np.flatnonzero(partly[:, index]).tolist()]
+        if cases:
+            message = (
+                f"has a value in some runs but not in others for the {_cases(cases)} {list_names(cases)}. Score all "
+                "runs by the same rule for empty masks (both_empty=best, one_empty=worst give every case a value)."
+            )
+            problems.append(Problem(column, message))
+    if problems:
+        raise InputError(problems)
 
 
-def _some(names: Sequence[str], what: str) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return f"the {what}{'s' if len(names) > 1 else ''} {', '.join(names[:_MOST_NAMED])}{more}"
+def _cases(names: Sequence[str]) -> str:
+    return "case" if len(names) == 1 else "cases"
+
+
+def _columns(names: Sequence[str]) -> str:
+    return "the column" if len(names) == 1 else "the columns"

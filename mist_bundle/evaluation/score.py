@@ -1,6 +1,6 @@
-"""Score any predictions against their references.
+"""Score predictions against their references.
 
-Headers are checked, failed cases are named and counted, and what could be scored is written.
+Headers are checked, cases that fail are named and counted, and the scores of the others are written.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mist_bundle.catalog.metrics import DEFAULT_METRICS, metric_name, unknown_metrics
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.volumes import Volume, read_volume
-from mist_bundle.errors import Collecting, InputError, Problem
-from mist_bundle.evaluation.label_files import read_named
-from mist_bundle.evaluation.pairs import Classes, FoundPairs, Pair
+from mist_bundle.errors import InputError, Problem, list_names
+from mist_bundle.evaluation.label_files import read_all
+from mist_bundle.evaluation.pairs import Classes, Pair, Pairing
 from mist_bundle.parallel import map_cases
 from mist_bundle.runtime.metrics.case import (
     EmptyRule,
@@ -27,20 +25,19 @@ from mist_bundle.runtime.metrics.case import (
     present_labels,
     score_case,
 )
-from mist_bundle.runtime.metrics.table import Summary, undefined_values, write_results
-
-_MOST_NAMED = 8
+from mist_bundle.runtime.metrics.table import ID, Summary, undefined_values, write_results
+from mist_bundle.runtime.numerics.grid import spacing_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreSettings:
-    """What is scored, and how.
+    """How predictions are scored.
 
     Attributes:
         final_classes: name of each class to its label values.
         metrics: names on the menu.
         options: of metrics, such as {"surface_dice": {"tolerance_mm": 2}}.
-        empty: what a class counts that one label map or both have not.
+        empty: the score of a class that is missing from the prediction, the reference or both.
         labels: all values that may occur; None allows any whole number.
         ignore_label: value in the reference of voxels that do not count.
     """
@@ -59,9 +56,9 @@ class Scored:
 
     Attributes:
         id: of the case.
-        scores: by column (see runtime/metrics/columns.py).
-        diagonal_mm: of its image, the scale of its distances.
-        warnings: oddities of its files that did not forbid scoring them.
+        scores: column (see runtime/metrics/columns.py) -> value.
+        diagonal_mm: diagonal of its image, the scale of its distances.
+        warnings: irregularities of its files that do not prevent scoring them.
     """
 
     id: str
@@ -72,55 +69,49 @@ class Scored:
     @property
     def row(self) -> dict[str, Any]:
         """The row of the table of results."""
-        return {"id": self.id, **self.scores}
+        return {ID: self.id, **self.scores}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoredCases:
-    """The scored cases in the order of their ids, and a Problem for each of the others."""
+    """The scored cases, sorted by id, and a Problem for each case that failed."""
 
     cases: tuple[Scored, ...]
     problems: tuple[Problem, ...]
 
     @property
     def num_cases(self) -> int:
-        """All cases."""
+        """Scored and failed cases."""
         return len(self.cases) + len(self.problems)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """What is odd: of the cases, and values that the statistics leave out."""
-        cases_by_warning: dict[str, list[str]] = {}
+        """Irregularities of the cases, and values that the statistics leave out."""
+        ids_by_warning: dict[str, list[str]] = {}
         for case in self.cases:
             for warning in case.warnings:
-                cases_by_warning.setdefault(warning, []).append(case.id)
-        of_cases = [Problem(_some(ids), warning) for warning, ids in cases_by_warning.items()]
-        undefined = undefined_values([case.row for case in self.cases])
-        left_out = [
-            Problem(
-                column, f"has no value in {len(ids)} of {len(self.cases)} cases; the statistics leave out {_some(ids)}."
-            )
-            for column, ids in undefined.items()
-        ]
-        return (*of_cases, *left_out)
+                ids_by_warning.setdefault(warning, []).append(case.id)
+        problems = [Problem(list_names(ids), warning) for warning, ids in ids_by_warning.items()]
+        for column, ids in undefined_values(self._rows).items():
+            share = f"has no value in {len(ids)} of {len(self.cases)} cases"
+            problems.append(Problem(column, f"{share}; the statistics leave out {list_names(ids)}."))
+        return tuple(problems)
 
     def write(self, output: Path) -> Summary:
-        """Write results.csv, and a JSON file of the same name beside it which names the failed cases too.
+        """Write results.csv and, beside it, a JSON file of the same name that also names the failed cases.
 
         Returns:
             Column -> statistic -> value over the scored cases.
         """
-        failed: dict[str, str] = {}
+        reasons: dict[str, list[str]] = {}
         for problem in self.problems:
-            failed[problem.path] = (
-                f"{failed[problem.path]}; {problem.message}" if problem.path in failed else problem.message
-            )
-        return write_results(output, [case.row for case in self.cases], failed)
+            reasons.setdefault(problem.path, []).append(problem.message)
+        failed = {case: "; ".join(messages) for case, messages in reasons.items()}
+        return write_results(output, self._rows, failed)
 
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
+    @property
+    def _rows(self) -> list[dict[str, Any]]:
+        return [case.row for case in self.cases]
 
 
 def settings_from(
@@ -129,20 +120,24 @@ def settings_from(
     options: Mapping[str, Mapping[str, float]] | None = None,
     empty: EmptyRule | None = None,
 ) -> ScoreSettings:
-    """Checked settings; metrics and options may be called by their aliases.
+    """Checked settings. Aliases of metrics are replaced by their names.
 
     Raises:
-        InputError: naming everything that is wrong.
+        InputError: listing all problems.
     """
-    problems = [Problem("--metrics", finding) for finding in unknown_metrics(metrics)]
-    names = tuple(dict.fromkeys(metric_name(name) for name in metrics))
+    names = tuple(dict.fromkeys(map(metric_name, metrics)))
     chosen = {metric_name(name): dict(values) for name, values in (options or {}).items()}
+    rule = empty or EmptyRule()
+    problems = []
+    for finding in unknown_metrics(metrics):
+        problems.append(Problem("--metrics", finding))
     if not names:
         problems.append(Problem("--metrics", "names no metric."))
     if not problems:
-        problems += [Problem("--metric_options", finding) for finding in check_metrics(names, chosen)]
-    rule = empty or EmptyRule()
-    problems += [Problem("--both_empty, --one_empty", finding) for finding in rule.findings()]
+        for finding in check_metrics(names, chosen):
+            problems.append(Problem("--metric_options", finding))
+    for finding in rule.findings():
+        problems.append(Problem("--both_empty, --one_empty", finding))
     if problems:
         raise InputError(problems)
     return ScoreSettings(
@@ -155,22 +150,22 @@ def settings_from(
     )
 
 
-def score_files(found: FoundPairs, settings: ScoreSettings, workers: int | str = 1) -> ScoredCases:
-    """Score pairs of files, several at the same time.
+def score_files(pairing: Pairing, settings: ScoreSettings, workers: int | str = 1) -> ScoredCases:
+    """Score pairs of files in parallel.
 
     Raises:
-        InputError: not one case could be scored; holds the problems of all of them.
+        InputError: no case could be scored; lists the problems of all cases.
     """
     score = partial(score_pair, settings=settings)
-    done = map_cases(score, found.pairs, name=lambda pair: pair.id, workers=workers, description="evaluate")
-    problems = (*found.problems, *done.problems)
+    done = map_cases(score, pairing.pairs, name=lambda pair: pair.id, workers=workers, description="evaluate")
+    problems = (*pairing.problems, *done.problems)
     if not done.results:
-        raise InputError(problems or Problem("evaluate", "found no case."))
+        raise InputError(problems or Problem("evaluate", "there is no case to score."))
     return ScoredCases(cases=tuple(sorted(done.results, key=lambda case: case.id)), problems=problems)
 
 
 def score_pair(pair: Pair, settings: ScoreSettings) -> Scored:
-    """Read and score one pair.
+    """Read and score a pair.
 
     Raises:
         InputError: a file is damaged, the headers disagree, or a label is not allowed.
@@ -183,19 +178,12 @@ def score_pair(pair: Pair, settings: ScoreSettings) -> Scored:
 
 
 def read_pair(pair: Pair) -> tuple[Volume, Volume]:
-    """Reference and prediction, which lie on the same grid.
+    """Read reference and prediction, which lie on the same grid.
 
     Raises:
         InputError: a file is damaged, or the headers disagree.
     """
-    volumes: list[Volume] = []
-    damaged: list[Problem] = []
-    for path in (pair.reference, pair.prediction):
-        with Collecting(damaged):
-            volumes.append(read_named(read_volume, path))
-    if damaged:
-        raise InputError(damaged)
-    reference, prediction = volumes
+    reference, prediction = read_all(read_volume, (pair.reference, pair.prediction))
     reference = reference.on_grid_of(prediction)
     findings = check_headers(reference, prediction)
     if findings:
@@ -207,9 +195,9 @@ def score_arrays(identity: str, prediction: Any, reference: Volume, settings: Sc
     """Score a label map that lies on the grid of its reference.
 
     Raises:
-        ValueError: a label is no whole number or not allowed.
+        ValueError: a label is not a whole number or not allowed.
     """
-    spacing_mm = [float(size) for size in np.linalg.norm(reference.affine[:3, :3], axis=0)]
+    spacing_mm = spacing_of(reference.affine).tolist()
     scores = score_case(
         prediction,
         reference.array,
@@ -221,19 +209,25 @@ def score_arrays(identity: str, prediction: Any, reference: Volume, settings: Sc
         labels=settings.labels,
         ignore_label=settings.ignore_label,
     )
-    warnings = [] if settings.labels is not None else _unscored(prediction, reference.array, settings)
+    warnings: list[str] = []
+    if settings.labels is None:  # otherwise score_case has refused labels of no class
+        warnings = _unscored(prediction, reference.array, settings)
     diagonal_mm = image_diagonal_mm(reference.shape, spacing_mm)
     return Scored(id=identity, scores=scores, diagonal_mm=diagonal_mm, warnings=tuple(warnings))
 
 
 def _unscored(prediction: Any, reference: Any, settings: ScoreSettings) -> list[str]:
-    """A sentence for each label map with labels that are in no class."""
-    known = {0, settings.ignore_label, *(label for members in settings.final_classes.values() for label in members)}
+    """A sentence for each label map with labels that belong to no class."""
+    known = {0, settings.ignore_label}
+    for labels in settings.final_classes.values():
+        known.update(labels)
     warnings = []
     for role, array in (("prediction", prediction), ("reference", reference)):
-        unscored = [label for label in present_labels(array) if label not in known]
+        unscored = [str(label) for label in present_labels(array) if label not in known]
         if unscored:
-            names = _some([str(label) for label in unscored])
-            what = f"label{'s' if len(unscored) > 1 else ''} {names}"
-            warnings.append(f"the {role} holds the {what}, in no class and not scored. --labels refuses such cases.")
+            noun = "label" if len(unscored) == 1 else "labels"
+            names = list_names(unscored)
+            warnings.append(
+                f"the {role} holds the {noun} {names}, in no class and not scored. --labels refuses such cases."
+            )
     return warnings

@@ -1,13 +1,13 @@
-"""STAPLE: what several label maps agree on, each weighed by how well it agrees with the consensus.
+"""STAPLE: the consensus of several label maps, each weighted by how well it agrees with the consensus.
 
-Expectation maximisation over the true label of every voxel and, for each map, the probability of its saying j where c
-is true (Warfield et al., TMI 2004, doi:10.1109/TMI.2004.828354; for several labels Rohlfing et al., IPMI 2003). The
-model is that of ITK's MultiLabelSTAPLE: labels are as frequent as in all maps together, and voxels do not know their
-neighbours. It begins with the majority vote, a voxel whose votes tie being shared by the tied labels (without their
-share such labels could never win, and two maps would have a consensus only where they agree).
+Expectation maximisation over the true label of every voxel and, for each map, the probability that it says j where c is
+true (Warfield et al., TMI 2004, doi:10.1109/TMI.2004.828354; for several labels Rohlfing et al., IPMI 2003). The model
+is that of ITK's MultiLabelSTAPLE: labels are as frequent as in all maps together, and voxels are independent of their
+neighbours. The iteration starts from the majority vote, in which tied labels share a voxel (otherwise they could never
+win, and two maps would only have a consensus where they agree).
 
-A voxel enters by its votes alone, and of those there are few different combinations: the iterations run over these, not
-over the voxels, which makes them a thousand times faster than ITK's on a brain.
+Voxels with the same votes are equivalent, and there are few different combinations of votes. Iterating over these
+combinations instead of voxels is a thousand times faster than ITK on a brain.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ def staple_labels(labels: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray
     """The most probable label of every voxel.
 
     Args:
-        labels: maps of whole numbers, all of one shape.
+        labels: maps of whole numbers, all of the same shape.
 
     Returns:
-        The labels, and where they are decided: where one label is more probable than all others.
+        The labels, and a mask of the voxels where a label is more probable than all others.
     """
-    values = np.unique(np.concatenate([np.unique(one) for one in labels]))
-    votes, counts, combination = _combinations([np.searchsorted(values, one) for one in labels], len(values))
+    values = np.unique(np.concatenate([np.unique(label_map) for label_map in labels]))
+    indices = [np.searchsorted(values, label_map) for label_map in labels]
+    votes, counts, combination = _combinations(indices, len(values))
     probabilities = _maximize(votes, counts.astype(np.float64), len(values))
     best = np.argmax(probabilities, axis=1)
     ordered = np.sort(probabilities, axis=1)
@@ -46,30 +47,37 @@ def staple_labels(labels: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray
 
 
 def _combinations(
-    numbers: Sequence[NDArray[np.intp]], num_labels: int
+    indices: Sequence[NDArray[np.intp]], num_labels: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """The different combinations of votes (n, maps), how many voxels have each, and which one each voxel has."""
-    codes = np.zeros(numbers[0].size, dtype=np.int64)
-    for one in numbers:
-        codes = codes * num_labels + one.ravel()
-    size = num_labels ** len(numbers)
-    if size <= _LARGEST_TABLE:
-        table = np.bincount(codes, minlength=size)
-        present = np.flatnonzero(table)
-        place = np.zeros(size, dtype=np.intp)
-        place[present] = np.arange(len(present))
-        combination, counts = place[codes], table[present]
-    else:
-        stacked = np.stack([one.ravel() for one in numbers], axis=1)
+    """The different combinations of votes.
+
+    Args:
+        indices: for each map the index of the label of every voxel.
+        num_labels: number of labels.
+
+    Returns:
+        The combinations (n, maps), the number of voxels with each (n,), and the combination of each voxel (voxels,).
+    """
+    num_codes = num_labels ** len(indices)
+    if num_codes > _LARGEST_TABLE:  # sorting is slower than counting, but needs no table of all combinations
+        stacked = np.stack([index.ravel() for index in indices], axis=1)
         votes, combination, counts = np.unique(stacked, axis=0, return_inverse=True, return_counts=True)
         return votes, counts, combination.ravel()
-    votes = np.stack(np.unravel_index(present, (num_labels,) * len(numbers)), axis=1)
-    return votes, counts, combination
+    codes = np.zeros(indices[0].size, dtype=np.int64)
+    for index in indices:
+        codes = codes * num_labels + index.ravel()
+    table = np.bincount(codes, minlength=num_codes)
+    present = np.flatnonzero(table)
+    position = np.zeros(num_codes, dtype=np.intp)
+    position[present] = np.arange(len(present))
+    votes = np.stack(np.unravel_index(present, (num_labels,) * len(indices)), axis=1)
+    return votes, table[present], position[codes]
 
 
 def _maximize(votes: NDArray[np.intp], counts: NDArray[np.float64], num_labels: int) -> NDArray[np.float64]:
-    """(combinations, labels) how probable each label is, up to a factor for each combination."""
+    """(combinations, labels) probability of each label, up to a factor per combination."""
     one_hot = np.eye(num_labels)[votes]  # (combinations, maps, labels)
+    num_maps = votes.shape[1]
     prior = (counts[:, None, None] * one_hot).sum(axis=(0, 1))
     prior /= prior.sum()
     agreement = one_hot.sum(axis=1)
@@ -78,11 +86,14 @@ def _maximize(votes: NDArray[np.intp], counts: NDArray[np.float64], num_labels: 
     confusion = _confusion(one_hot, counts, weights)
     likelihood = weights
     for _ in range(_MAX_ITERATIONS):
-        likelihood = prior * np.prod([confusion[place, votes[:, place]] for place in range(votes.shape[1])], axis=0)
+        said = [confusion[label_map, votes[:, label_map]] for label_map in range(num_maps)]
+        likelihood = prior * np.prod(said, axis=0)
         total = likelihood.sum(axis=1, keepdims=True)
         weights = np.divide(likelihood, total, out=np.zeros_like(likelihood), where=total > 0)
-        before, confusion = confusion, _confusion(one_hot, counts, weights)
-        if np.abs(confusion - before).max() < _SMALLEST_UPDATE:
+        updated = _confusion(one_hot, counts, weights)
+        change = np.abs(updated - confusion).max()
+        confusion = updated
+        if change < _SMALLEST_UPDATE:
             break
     return np.asarray(likelihood)
 
@@ -90,7 +101,7 @@ def _maximize(votes: NDArray[np.intp], counts: NDArray[np.float64], num_labels: 
 def _confusion(
     one_hot: NDArray[np.float64], counts: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(maps, said, true): the probability that a map says a label where another one is true."""
+    """(maps, said, true) probability that a map says a label where another is true."""
     sums: NDArray[np.float64] = np.einsum("nkj,nc->kjc", one_hot, counts[:, None] * weights)
     total = sums.sum(axis=1, keepdims=True)
     return np.asarray(np.divide(sums, total, out=np.zeros_like(sums), where=total > 0), dtype=np.float64)

@@ -6,6 +6,7 @@ Each takes plain values, raises InputError or CaseFailure, returns what was made
 from mist_bundle.bundle.placement import Hardware
 from mist_bundle.files import work_dir_of
 from mist_bundle.pipeline.asked_again import refuse_other_options
+from mist_bundle.pipeline.comparison import comparable_runs
 from mist_bundle.pipeline.configure import Analyzed, Configured, analyze_dataset, autoconfig
 from mist_bundle.pipeline.finetune import FineTuned, average_weights, finetune
 from mist_bundle.pipeline.predict import predict, predict_test_set
@@ -28,6 +29,7 @@ __all__ = [
     "autoconfig",
     "average_weights",
     "choose_postprocessing",
+    "comparable_runs",
     "data_warnings",
     "evaluate_folds",
     "evaluated_folds",

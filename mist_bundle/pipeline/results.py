@@ -22,7 +22,7 @@ from mist_bundle.runtime.folds.files import sha256_of
 
 if TYPE_CHECKING:
     from mist_bundle.evaluation.change import Change
-    from mist_bundle.evaluation.choose_postprocessing import Choice
+    from mist_bundle.evaluation.choose_postprocessing import Choice, HeldOut
     from mist_bundle.evaluation.ensemble import Channels
     from mist_bundle.evaluation.pairs import Classes
     from mist_bundle.evaluation.score import ScoreSettings
@@ -146,12 +146,11 @@ def choose_postprocessing(
     from mist_bundle.bundle.launch import configured_dataset_dir
     from mist_bundle.evaluation.change import check_weights, measure_change
     from mist_bundle.evaluation.choose_postprocessing import ScoreTable, choose, default_candidates
-    from mist_bundle.evaluation.out_of_fold import held_out_cases
     from mist_bundle.evaluation.postprocess import write_change
 
     checked = check_weights(settings, weights)
     digests = scored_weights(Bundle(bundle))
-    cases = held_out_cases(bundle, work_dir_of(bundle), dataset_dir or configured_dataset_dir(bundle))
+    cases = held_out_cases(Bundle(bundle), dataset_dir or configured_dataset_dir(bundle))
     foreground = [label for label in scored_classes(bundle).labels or () if label]
     pairs = [case.pair for case in cases]
     grid = tuple(candidates) if candidates else default_candidates(pairs, foreground, workers)
@@ -166,6 +165,36 @@ def choose_postprocessing(
     write_json(folder / "choice.json", {**content, "candidates": list(chosen.candidates)})
     publish_files(bundle, {POSTPROCESSING_JSON: dump_json(content).encode("utf-8")}, renew=True)
     return chosen, change, folder
+
+
+def held_out_cases(bundle: Bundle, dataset_dir: Path) -> list[HeldOut]:
+    """The training cases of a bundle with their out-of-fold predictions, each by the fold that held the case out.
+
+    Args:
+        bundle: its folds were trained and evaluated.
+        dataset_dir: folder of the cases.
+
+    Raises:
+        InputError: naming every case without prediction or reference.
+    """
+    from mist_bundle.evaluation.choose_postprocessing import HeldOut
+    from mist_bundle.evaluation.pairs import Pair
+
+    cases = []
+    problems = []
+    for case in bundle.datalist.training:
+        if case.fold is None or case.label is None:
+            continue
+        reference = dataset_dir / case.label
+        prediction = bundle.fold(case.fold).prediction(case.id)
+        if not prediction.is_file():
+            problems.append(Problem(case.id, f"has no prediction at {prediction}. Train and evaluate its fold first."))
+        if not reference.is_file():
+            problems.append(Problem(case.id, f"has no reference at {reference}. Name the folder with --dataset_dir."))
+        cases.append(HeldOut(fold=case.fold, pair=Pair(id=case.id, reference=reference, prediction=prediction)))
+    if problems:
+        raise InputError(problems)
+    return cases
 
 
 def report(

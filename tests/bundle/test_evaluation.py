@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from mist_bundle import cli, pipeline
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK
-from mist_bundle.evaluation.out_of_fold import held_out_cases
 from mist_bundle.files import read_json, work_dir_of
+from mist_bundle.pipeline.results import held_out_cases
 from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.runtime.metrics.case import METRICS
 from mist_bundle.runtime.metrics.table import read_results
@@ -47,7 +48,7 @@ def test_bundle_scores_as_files_are_scored(
     settings = {"metrics": names, "metric_options": options, "dataset_dir": str(_data(phantom_json))}
     pipeline.evaluate_folds(evaluated, [0], {**settings, "empty_distance_mm": 50.0})
     fold = work_dir_of(evaluated) / "fold_0"
-    cases = [one for one in held_out_cases(evaluated, work_dir_of(evaluated), _data(phantom_json)) if one.fold == 0]
+    cases = [case for case in held_out_cases(Bundle(evaluated), _data(phantom_json)) if case.fold == 0]
     assert len(cases) == 3
     rows = [f"{one.pair.id},{one.pair.reference},{one.pair.prediction}" for one in cases]
     (tmp_path / "pairs.csv").write_text("\n".join(["id,mask,prediction", *rows]) + "\n")
@@ -80,7 +81,7 @@ def test_choice_is_written_into_the_bundle_and_applied_by_inference(
 ) -> None:
     work, data = work_dir_of(evaluated), _data(phantom_json)
     values = [label for label in read_json(evaluated / "configs/plan.json")["labels"] if label]
-    cases = held_out_cases(evaluated, work, data)
+    cases = held_out_cases(Bundle(evaluated), data)
     assert {one.fold for one in cases} == {0, 1}
     for one in cases:
         _with_islands(one.pair.prediction, one.pair.reference, values)
@@ -129,8 +130,8 @@ def test_choice_is_written_into_the_bundle_and_applied_by_inference(
 def test_choice_needs_the_predictions_of_every_fold(
     capsys: pytest.CaptureFixture[str], evaluated: Path, phantom_json: Path
 ) -> None:
-    work, before = work_dir_of(evaluated), (evaluated / "configs/postprocessing.json").read_bytes()
-    cases = held_out_cases(evaluated, work, _data(phantom_json))
+    before = (evaluated / "configs/postprocessing.json").read_bytes()
+    cases = held_out_cases(Bundle(evaluated), _data(phantom_json))
     cases[0].pair.prediction.unlink()
     words = ["choose_postprocessing", str(evaluated), "--dataset_dir", str(_data(phantom_json))]
     assert cli.main(words) == EXIT_INPUT_REFUSED

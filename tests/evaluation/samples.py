@@ -1,4 +1,4 @@
-"""Label maps on the disk."""
+"""Label maps on the disk, and runs in memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
+
+from mist_bundle.evaluation.runs import Run
 
 
 def save_label(path: Path, label: np.ndarray, affine: np.ndarray | None = None) -> Path:
@@ -15,6 +18,11 @@ def save_label(path: Path, label: np.ndarray, affine: np.ndarray | None = None) 
     array = label.astype(np.uint8 if whole else np.float32)
     nib.save(nib.Nifti1Image(array, np.eye(4) if affine is None else affine), path)
     return path
+
+
+def make_run(name: str, scores: dict[str, dict[str, float]], **more) -> Run:
+    """A run from id -> column -> value."""
+    return Run(name=name, scores=pd.DataFrame.from_dict(scores, orient="index"), **more)
 
 
 HEADERS = ("both codes", "qform only", "sform only", "no code", "oblique", "micrometres", "scaled")

@@ -165,7 +165,7 @@ def test_verb_averages_probability_maps(capsys: pytest.CaptureFixture[str], tmp_
     ):
         assert cli.main([*words, *more, "--overwrite"]) == EXIT_INPUT_REFUSED
         assert said in capsys.readouterr().err
-    for wrong, said in ((maps[0] * 0.5, "miss a sum of 1"), (maps[0] * 40, "expected probabilities")):
+    for wrong, said in ((maps[0] * 0.5, "sum differs from 1"), (maps[0] * 40, "expected probabilities")):
         _save_probabilities(tmp_path / "b" / "001.nii.gz", wrong)
         assert cli.main([*words, "--labels", "0,1,3", "--overwrite"]) == EXIT_INPUT_REFUSED
         assert said in capsys.readouterr().err
@@ -210,8 +210,8 @@ def test_requests_that_make_no_sense_are_refused(
     output = ["--output", str(tmp_path / "out")]
     (tmp_path / "empty").mkdir()
     for words, said in (
-        (folders[:1], "1 folders were given; expected at least two"),
-        ([folders[0], folders[0]], "is given more than once"),
+        (folders[:1], "names 1 folder; expected at least two"),
+        ([folders[0], folders[0]], "is listed 2 times"),
         ([folders[0], str(tmp_path / "nothing")], "is not a folder"),
         ([*folders, "--method", "median"], "there is no method called 'median'"),
         ([*folders, "--ties", "coin"], "'coin'"),

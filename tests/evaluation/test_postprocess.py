@@ -88,7 +88,7 @@ def test_bad_cases_are_named_and_the_others_go_on(capsys: pytest.CaptureFixture[
         ("alone", "has no prediction"),
         ("cut", "is cut short"),
         ("moved", "does not lie on the grid"),
-        ("half", "no whole numbers"),
+        ("half", "not whole numbers"),
     ):
         assert any(line.startswith(f"{case}: ") and said in line for line in errors.splitlines()), errors
     failed = json.loads((folders / "out/results.json").read_text())["failed"]

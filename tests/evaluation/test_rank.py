@@ -12,14 +12,16 @@ import pytest
 from mist_bundle import cli
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK
 from mist_bundle.evaluation.rank import Ranking, rank_runs
-from mist_bundle.evaluation.runs import Run, comparable
+from mist_bundle.evaluation.runs import comparable
 from mist_bundle.runtime.metrics.table import write_results
+from tests.evaluation.samples import make_run
 
 Table = dict[str, dict[str, float]]
 
 
 def _rank(runs: dict[str, Table]) -> Ranking:
-    return rank_runs(comparable([Run(name=name, scores=scores) for name, scores in runs.items()]), resamples=2000)
+    tables = [make_run(name, scores) for name, scores in runs.items()]
+    return rank_runs(comparable(tables), resamples=2000)
 
 
 def test_ranks_by_hand() -> None:
@@ -49,7 +51,7 @@ def test_ranks_of_every_case_sum_to_the_same() -> None:
         name: {str(case): dict(zip(columns, generator.random(3).round(1), strict=True)) for case in range(12)}
         for name in "abcd"
     }
-    assert _rank(runs).by_case.sum(axis=1) == pytest.approx(np.full(12, 1 + 2 + 3 + 4))
+    assert _rank(runs).by_case.to_numpy().sum(axis=1) == pytest.approx(np.full(12, 1 + 2 + 3 + 4))
 
 
 def test_equal_runs_share_the_place_and_differ_by_nothing() -> None:
@@ -89,7 +91,7 @@ def test_value_that_no_run_has_is_left_out() -> None:
         }
     )
     assert ranking.ids == ("1",)
-    assert ranking.by_case.tolist() == [[1.0, 2.0]]
+    assert ranking.by_case.to_numpy().tolist() == [[1.0, 2.0]]
     assert ranking.standings[0].by_column == {"x_dice": 1.0}
 
 
@@ -127,10 +129,10 @@ def test_verb_refuses(capsys: pytest.CaptureFixture[str], tables: Path) -> None:
     both = [str(tables / "a/results.csv"), str(tables / "b/results.csv")]
     output = ["--output", str(tables / "ranking")]
     for words, said in (
-        (both[:1], "1 were given; expected at least two"),
+        (both[:1], "results: 1 given; expected at least two"),
         ([*both, "--names", "a"], "gives 1 names for 2 results"),
         ([*both, "--names", "a,a"], "--names: is ['a', 'a']"),
-        ([*both, "--metrics", "iou"], "'iou' is no column and no metric of all these results"),
+        ([*both, "--metrics", "iou"], "'iou' is not a column or metric that all of these results have"),
         ([*both, "--resamples", "0"], "--resamples: is 0"),
         ([*both, "--directions", '{"x_dice": "up"}'], "expected higher or lower"),
         ([both[0], str(tables / "nothing.csv")], "nothing.csv: cannot be read"),

@@ -171,7 +171,7 @@ def test_a_file_is_not_scored_against_itself(capsys: pytest.CaptureFixture[str],
     code, errors = _evaluate(capsys, folders, "--paths", str(folders / "pairs.csv"))
     assert code == EXIT_SOME_CASES_FAILED
     assert "2: " in errors
-    assert "002.nii.gz is given as reference and as prediction" in errors
+    assert "002.nii.gz is both reference and prediction" in errors
 
 
 def test_prediction_in_another_storage_order_has_the_same_scores(
@@ -211,7 +211,7 @@ def test_files_with_any_header_are_scored_in_millimetres(
     ("content", "said"),
     [
         (b"", "is empty"),
-        (b"id,mask,prediction\n", "holds no cases: there is nothing below its header line"),
+        (b"id,mask,prediction\n", "holds no cases: nothing follows its header line"),
         (b"id,mask\na,b\n", "has no column ['prediction']"),
         ("id,mask,prediction\n\u00e4,b,c\n".encode("latin-1"), "is not UTF-8 text"),
         ("id,mask,prediction\na,b,c\n".encode("utf-16"), "is not UTF-8 text"),

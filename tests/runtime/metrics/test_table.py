@@ -9,8 +9,6 @@ import pandas as pd
 import pytest
 
 from mist_bundle.dataset.names import SUMMARY_ROWS
-from mist_bundle.errors import InputError
-from mist_bundle.evaluation.gather import gather_folds
 from mist_bundle.runtime.metrics.table import STATISTICS, write_results
 
 ROWS = [{"id": "010", "a_dice": 0.5}, {"id": "001", "a_dice": 0.9}, {"id": "2", "a_dice": float("nan")}]
@@ -25,22 +23,6 @@ def test_rows_are_sorted_and_statistics_are_pandas(tmp_path: Path) -> None:
     expected = [values.mean(), values.std(ddof=0), values.median(), values.quantile(0.25), values.quantile(0.75)]
     np.testing.assert_allclose(table["a_dice"][-5:], expected)
     assert summary["a_dice"]["Mean"] == pytest.approx(0.7)
-
-
-def test_folds_are_gathered_without_their_statistics(tmp_path: Path) -> None:
-    write_results(tmp_path / "0.csv", ROWS[:2])
-    write_results(tmp_path / "1.csv", [{"id": "003", "a_dice": 0.1}])
-    rows = gather_folds([tmp_path / "0.csv", tmp_path / "1.csv"])
-    assert {row["id"]: row["a_dice"] for row in rows} == {"001": 0.9, "010": 0.5, "003": 0.1}
-
-
-def test_missing_and_overlapping_folds_are_refused(tmp_path: Path) -> None:
-    write_results(tmp_path / "0.csv", ROWS)
-    with pytest.raises(InputError, match="Train and evaluate this fold first"):
-        gather_folds([tmp_path / "0.csv", tmp_path / "1.csv"])
-    write_results(tmp_path / "1.csv", ROWS[:1])
-    with pytest.raises(InputError, match="case 010 is in another fold too"):
-        gather_folds([tmp_path / "0.csv", tmp_path / "1.csv"])
 
 
 def test_ids_that_are_refused_are_the_names_of_the_statistics() -> None:
