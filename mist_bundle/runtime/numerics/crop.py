@@ -1,4 +1,4 @@
-"""The box around the part of an image that is worth training on, found from one channel alone.
+"""The box around the part of an image that is worth training on, computed from a single channel.
 
 The analysis measures this box to decide whether cropping pays; the transforms crop to the very same box.
 Boxes are half-open voxel ranges ((x0, y0, z0), (x1, y1, z1)).
@@ -17,6 +17,8 @@ from .grid import Shape, as_shape
 from .window import percentile_window
 
 Box = tuple[Shape, Shape]
+Slices = tuple[slice, slice, slice]
+NO_BOX: Box = ((0, 0, 0), (0, 0, 0))  # holds no voxel
 
 # Paper, section 2.1.1: the image is clipped to these percentiles before Otsu's threshold is taken.
 _CLIP_PERCENTILES = (33.0, 99.5)
@@ -61,11 +63,14 @@ def otsu_threshold(values: NDArray[Any], num_bins: int = _OTSU_BINS) -> float:
 def bounding_box(mask: NDArray[np.bool_]) -> Box | None:
     """Smallest box around the true voxels of an (X, Y, Z) mask; None where there are none."""
     columns: NDArray[np.bool_] = np.asarray(mask.any(axis=2))
-    profiles = (columns.any(axis=1), columns.any(axis=0), mask.any(axis=(0, 1)))
-    used = [np.flatnonzero(profile) for profile in profiles]
-    if used[0].size == 0:
+    x = np.flatnonzero(columns.any(axis=1))
+    if x.size == 0:
         return None
-    return as_shape([axis[0] for axis in used]), as_shape([axis[-1] + 1 for axis in used])
+    y = np.flatnonzero(columns.any(axis=0))
+    z = np.flatnonzero(mask.any(axis=(0, 1)))
+    start = as_shape((x[0], y[0], z[0]))
+    stop = as_shape((x[-1] + 1, y[-1] + 1, z[-1] + 1))
+    return start, stop
 
 
 def whole_box(shape: Sequence[int]) -> Box:
@@ -81,21 +86,31 @@ def as_box(box: Any, shape: Sequence[int]) -> Box:
     """
     if box is None:
         return whole_box(shape)
-    start, stop = (as_shape([int(corner) for corner in corners]) for corners in box)
-    inside = all(0 <= first < last <= length for first, last, length in zip(start, stop, as_shape(shape), strict=True))
-    if not inside:
-        msg = f"The crop box {start} to {stop} does not lie inside an image of shape {as_shape(shape)}."
-        raise ValueError(msg)
+    start, stop = as_shape(box[0]), as_shape(box[1])
+    for first, last, length in zip(start, stop, as_shape(shape), strict=True):
+        if not 0 <= first < last <= length:
+            msg = f"The crop box {start} to {stop} does not lie inside an image of shape {as_shape(shape)}."
+            raise ValueError(msg)
     return start, stop
 
 
-def box_slices(box: Box) -> tuple[slice, slice, slice]:
+def box_slices(box: Box) -> Slices:
     """The box as an index for an (X, Y, Z) array."""
-    x, y, z = (slice(start, stop) for start, stop in zip(*box, strict=True))
-    return x, y, z
+    start, stop = box
+    return slice(start[0], stop[0]), slice(start[1], stop[1]), slice(start[2], stop[2])
+
+
+def union(boxes: Sequence[Slices]) -> Slices:
+    """The smallest box around boxes, of which there must be any; all as indices."""
+    starts, stops = [], []
+    for x, y, z in boxes:
+        starts.append((x.start, y.start, z.start))
+        stops.append((x.stop, y.stop, z.stop))
+    return box_slices((as_shape(np.min(starts, axis=0)), as_shape(np.max(stops, axis=0))))
 
 
 def box_volume_reduction(box: Box, shape: Sequence[int]) -> float:
     """Share of the voxels that cropping to the box takes away, in [0, 1)."""
-    kept = math.prod(stop - start for start, stop in zip(*box, strict=True))
+    start, stop = np.asarray(box)
+    kept = int(np.prod(stop - start))
     return 1 - kept / math.prod(as_shape(shape))

@@ -25,7 +25,7 @@ def scan_digest(array: NDArray[Any], affine: Any) -> str:
         return ""
     turned = reorient(array[None], affine, "LPS")[0][0]
     with np.errstate(over="ignore"):
-        # x fastest, as NIfTI files lie in memory; adding 0 makes -0 and 0 one
+        # x varies fastest, as in NIfTI files; adding 0 turns -0 into 0
         values = np.ascontiguousarray(turned.T, dtype=np.float32) + np.float32(0)
     digest = hashlib.sha1(str(values.shape).encode(), usedforsecurity=False)
     digest.update(values.data)

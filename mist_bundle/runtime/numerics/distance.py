@@ -21,13 +21,13 @@ def signed_distance(mask: NDArray[Any], spacing_mm: Sequence[float] | None = Non
 
     Args:
         mask: (X, Y, Z), true or non-zero inside the object.
-        spacing_mm: distances are in millimetres where given, else in voxels.
+        spacing_mm: voxel spacing; with it, distances are in millimetres, else in voxels.
 
     Returns:
         (X, Y, Z) float32. Without an object the image's diagonal everywhere; with nothing but the object, minus that.
     """
     inside = np.asarray(mask) != 0
-    spacing = (1.0, 1.0, 1.0) if spacing_mm is None else tuple(float(value) for value in spacing_mm)
+    spacing = (1.0, 1.0, 1.0) if spacing_mm is None else tuple(map(float, spacing_mm))
     diagonal = image_diagonal(inside.shape, spacing)
     if not inside.any():
         return np.full(inside.shape, diagonal, dtype=np.float32)
@@ -47,22 +47,22 @@ def distance_maps(
     spacing_mm: Sequence[float] | None = None,
     regions: Sequence[Sequence[int]] | None = None,
 ) -> NDArray[np.float32]:
-    """One signed distance map a class, background included, or one a region.
+    """Signed distance maps of all classes, background included, or of regions.
 
     Args:
         label: (X, Y, Z) class indices.
         num_classes: including the background.
         normalize: divide the outside by its largest value and the inside by its smallest: both then reach to 1 and -1.
-        spacing_mm: distances are in millimetres where given, else in voxels.
-        regions: class indices of each region, whose maps are wanted instead of the classes'.
+        spacing_mm: voxel spacing; with it, distances are in millimetres, else in voxels.
+        regions: class indices of each region; the maps are then of the regions instead of the classes.
 
     Returns:
         (C, X, Y, Z) float32. An absent class is as far away as can be: the image's diagonal, or 1 when normalised.
     """
     members = [[index] for index in range(num_classes)] if regions is None else regions
     result = np.empty((len(members), *label.shape), dtype=np.float32)
-    for index, indices in enumerate(members):
-        distance = signed_distance(np.isin(label, indices), spacing_mm)
+    for index, classes in enumerate(members):
+        distance = signed_distance(np.isin(label, classes), spacing_mm)
         result[index] = _normalized(distance) if normalize else distance
     return result
 

@@ -1,7 +1,7 @@
 """The geometry of voxel grids: spacing, orientation, and what both become when a volume is resampled.
 
-Arrays are (C, X, Y, Z) or (X, Y, Z); affines are 4x4 float64 from voxel index to RAS+ millimetres, as nibabel gives
-them. Nothing here touches a voxel value, so that a plan can be made from headers alone.
+Arrays are (C, X, Y, Z) or (X, Y, Z); affines are 4x4 float64 from voxel index to RAS+ millimetres, as in nibabel.
+Nothing here touches a voxel value, so planning needs the headers alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def as_affine(affine: Any) -> Affine:
     """
     result = np.array(affine, dtype=np.float64)
     if result.shape != (4, 4):
-        msg = f"An affine must be a 4x4 matrix, but this one has shape {result.shape}."
+        msg = f"An affine must be a 4x4 matrix, but its shape is {result.shape}."
         raise ValueError(msg)
     if not np.isfinite(result).all() or np.linalg.det(result[:3, :3]) == 0:
         msg = f"This affine does not describe a voxel grid (it has no inverse):\n{result}"
@@ -42,8 +42,8 @@ def as_affine(affine: Any) -> Affine:
 
 def as_shape(shape: Sequence[int]) -> Shape:
     """Exactly three axis lengths as plain ints."""
-    x, y, z = (int(length) for length in shape)
-    return x, y, z
+    x, y, z = shape
+    return int(x), int(y), int(z)
 
 
 def spacing_of(affine: Any) -> NDArray[np.float64]:
@@ -87,15 +87,20 @@ def orientation_to(affine: Any, shape: Sequence[int], axcodes: str = "LPS") -> O
         (permutation, flips): axis k of the result is axis permutation[k] of the source, reversed where flips[k].
     """
     as_shape(shape)
-    if sorted(_LETTERS[letter][0] if letter in _LETTERS else -1 for letter in axcodes) != [0, 1, 2]:
-        msg = f"An orientation needs one letter each of L/R, P/A and I/S, such as 'LPS', but got {axcodes!r}."
+    source_axis = {}  # world axis -> (array axis that follows it, direction)
+    for axis, letter in enumerate(axis_letters(affine)):
+        world, sign = _LETTERS[letter]
+        source_axis[world] = axis, sign
+    permutation, flips = [], []
+    for letter in axcodes:
+        world, sign = _LETTERS.get(letter, (-1, 0))
+        axis, source_sign = source_axis.pop(world, (-1, 0))
+        permutation.append(axis)
+        flips.append(sign != source_sign)
+    if sorted(permutation) != [0, 1, 2]:
+        msg = f"An orientation needs a letter each of L/R, P/A and I/S, such as 'LPS', but got {axcodes!r}."
         raise ValueError(msg)
-    source = [_LETTERS[letter] for letter in axis_letters(affine)]
-    worlds = [world for world, _ in source]
-    wanted = [_LETTERS[letter] for letter in axcodes]
-    permutation = tuple(worlds.index(world) for world, _ in wanted)
-    flips = tuple(source[axis][1] != sign for axis, (_, sign) in zip(permutation, wanted, strict=True))
-    return (permutation[0], permutation[1], permutation[2]), (flips[0], flips[1], flips[2])
+    return as_shape(permutation), (flips[0], flips[1], flips[2])
 
 
 def reorient(array: NDArray[Any], affine: Any, axcodes: str = "LPS") -> tuple[NDArray[Any], Affine]:
@@ -121,14 +126,20 @@ def turn(
     Returns:
         A view of the array (no copy; strides may be negative) and its affine.
     """
-    index_map_ = np.zeros((4, 4))
-    index_map_[3, 3] = 1
+    to_source = np.zeros((4, 4))
+    to_source[3, 3] = 1
+    steps = [slice(None)]
     for axis, (from_axis, flip) in enumerate(zip(permutation, flips, strict=True)):
-        index_map_[from_axis, axis] = -1 if flip else 1
-        index_map_[from_axis, 3] = array.shape[1 + from_axis] - 1 if flip else 0
-    turned = array.transpose(0, *(1 + axis for axis in permutation))
-    steps = tuple(slice(None, None, -1 if flip else 1) for flip in flips)
-    return turned[(slice(None), *steps)], as_affine(affine) @ index_map_
+        to_source[from_axis, axis] = -1 if flip else 1
+        to_source[from_axis, 3] = array.shape[1 + from_axis] - 1 if flip else 0
+        steps.append(slice(None, None, -1 if flip else 1))
+    return permute_axes(array, permutation)[tuple(steps)], as_affine(affine) @ to_source
+
+
+def permute_axes(array: NDArray[Any], permutation: Sequence[int]) -> NDArray[Any]:
+    """A view of a (C, X, Y, Z) array whose spatial axis k is spatial axis permutation[k] of the array."""
+    x, y, z = permutation
+    return array.transpose(0, 1 + x, 1 + y, 1 + z)
 
 
 def resampled_length(length: int, spacing_mm: float, target_spacing_mm: float) -> int:
@@ -140,9 +151,8 @@ def resampled_length(length: int, spacing_mm: float, target_spacing_mm: float) -
 
 
 def resampled_shape(shape: Sequence[int], spacing_mm: Sequence[float], target_spacing_mm: Sequence[float]) -> Shape:
-    """(X, Y, Z) after resampling from one spacing to another."""
-    lengths = (resampled_length(*axis) for axis in zip(as_shape(shape), spacing_mm, target_spacing_mm, strict=True))
-    return as_shape(tuple(lengths))
+    """(X, Y, Z) after resampling to another spacing."""
+    return as_shape(list(map(resampled_length, as_shape(shape), spacing_mm, target_spacing_mm)))
 
 
 def axis_map(length: int, new_length: int, spacing_mm: float, target_spacing_mm: float) -> tuple[float, float]:
@@ -217,5 +227,7 @@ def largest_distance(affine: NDArray[Any], other: NDArray[Any], shape: Sequence[
 
     Two linear maps differ most in a corner.
     """
-    corners = np.array([[*corner, 1] for corner in np.ndindex(2, 2, 2)]) * [*(length - 1 for length in shape), 1]
-    return float(np.linalg.norm(((np.asarray(affine) - np.asarray(other)) @ corners.T)[:3], axis=0).max())
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.asarray(shape) - 1)
+    difference = np.asarray(affine) - np.asarray(other)
+    offsets = corners @ difference[:3, :3].T + difference[:3, 3]
+    return float(np.linalg.norm(offsets, axis=1).max())

@@ -1,4 +1,4 @@
-"""When a stored number is a label, and which one: the same rule for analysis, training and scoring."""
+"""When a stored number is a label, and which label: the same rule for analysis, training and scoring."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Scaled files hold 2.9999998 for 3, or 1.0000153 under a slope that is nearly one; what is further off was interpolated
+# Scaled files hold 2.9999998 for 3, or 1.0000153 under a slope of nearly 1; what is further off was interpolated
 _ABSOLUTE, _RELATIVE, _AT_MOST = 1e-3, 1e-4, 0.05
 _BEYOND_INT64 = 2.0**63
 # Voxels handled at a time: what fits into a processor's cache is done several times faster.

@@ -1,4 +1,4 @@
-"""How much memory a process may take: the machine's, or less where a container is given less. Standard library only."""
+"""How much memory a process may take: the machine's, or the container's limit. Standard library only."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ _CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.
 
 def total_memory() -> float:
     """Bytes of the machine, or of the container; infinity where the system does not say."""
-    limits = [_physical(), *(_container_limit(Path(path)) for path in _CONTAINER_LIMITS)]
-    return min(limits)
+    limit = _physical()
+    for path in _CONTAINER_LIMITS:
+        limit = min(limit, _container_limit(Path(path)))
+    return limit
 
 
 def _physical() -> float:

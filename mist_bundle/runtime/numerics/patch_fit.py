@@ -1,11 +1,11 @@
-"""Which patch sizes a network can take: multiples of its strides' product, with more than one voxel at the bottom."""
+"""Which patch sizes a network can take: multiples of its strides' product, with at least two voxels at the bottom."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, prod
+from math import prod
 
-Triple = tuple[int, int, int]
+from .triples import Triple, triple
 
 
 def nearest_patches(patch_size: Sequence[int], divisor: Sequence[int]) -> tuple[Triple, Triple]:
@@ -15,29 +15,27 @@ def nearest_patches(patch_size: Sequence[int], divisor: Sequence[int]) -> tuple[
         patch_size: X, Y, Z, at least 1 each.
         divisor: what each axis must be a multiple of.
     """
-    below = with_deep_bottom(
-        [max(1, size // part) * part for size, part in zip(patch_size, divisor, strict=True)], divisor
-    )
-    above = with_deep_bottom(
-        [ceil(size / part) * part for size, part in zip(patch_size, divisor, strict=True)], divisor
-    )
-    return below, above
+    below, above = [], []
+    for size, step in zip(patch_size, divisor, strict=True):
+        below.append(max(1, size // step) * step)
+        above.append(-(-size // step) * step)
+    return with_deep_bottom(below, divisor), with_deep_bottom(above, divisor)
 
 
 def with_deep_bottom(patch_size: Sequence[int], divisor: Sequence[int]) -> Triple:
-    """The same size if more than one voxel is left of it at the coarsest level, else with its first axis doubled.
+    """The same size if at least two voxels are left at the coarsest level, else with its first axis doubled.
 
     Instance and group normalisation of a single voxel give zero, or an error.
     """
-    first, second, third = (int(size) for size in patch_size)
-    if prod(size // part for size, part in zip(patch_size, divisor, strict=True)) > 1:
-        return first, second, third
-    return 2 * first, second, third
+    x, y, z = triple(patch_size)
+    bottom = prod((x // divisor[0], y // divisor[1], z // divisor[2]))
+    return (x, y, z) if bottom > 1 else (2 * x, y, z)
 
 
 def patch_problem(patch_size: Sequence[int], divisor: Sequence[int]) -> str:
     """What is wrong with a patch size, naming the nearest that fit; empty if nothing is."""
-    if len(patch_size) != 3 or any(int(size) != size or size < 1 for size in patch_size):
+    whole = [size for size in patch_size if int(size) == size and size >= 1]
+    if len(patch_size) != 3 or len(whole) != 3:
         return f"is {list(patch_size)}; expected three whole numbers above 0."
     below, above = nearest_patches(patch_size, divisor)
     if tuple(patch_size) in (below, above):
@@ -47,4 +45,4 @@ def patch_problem(patch_size: Sequence[int], divisor: Sequence[int]) -> str:
 
 
 def _text(values: Sequence[int]) -> str:
-    return ",".join(str(int(value)) for value in values)
+    return "{},{},{}".format(*triple(values))

@@ -1,6 +1,6 @@
 """Images, label maps and masks at another voxel spacing, along the array axes and with the field of view's centre kept.
 
-Images follow a cubic B-spline, labels are interpolated one class at a time, masks take the nearest voxel. Beyond the
+Images follow a cubic B-spline, labels are interpolated class by class, masks take the nearest voxel. Beyond the
 outermost voxel centres the edge voxel counts. When the spacing is very uneven (above 3 to 1) the coarse axis takes the
 nearest voxel instead, as the paper does: a spline across thick slices invents structure. Equal spacing changes nothing.
 """
@@ -62,7 +62,10 @@ def resample_nearest(
     operators = _operators(array.shape[1:], spacing_mm, target_spacing_mm, None)
     if _nothing_to_do(operators):
         return array
-    return np.stack([apply_separable(volume, operators) for volume in array])
+    result = np.empty((len(array), *_result_shape(array.shape[1:], operators)), dtype=array.dtype)
+    for channel, volume in enumerate(array):
+        result[channel] = apply_separable(volume, operators)
+    return result
 
 
 def resample_label(
@@ -70,7 +73,7 @@ def resample_label(
 ) -> NDArray[IntegerT]:
     """Resample a label map: each class is interpolated linearly, and every voxel goes to the class with most of it.
 
-    Each class is worked on inside its own bounding box only, so many classes cost little more time and memory than one.
+    Each class is worked on inside its own bounding box only, so many classes cost little more time and memory than few.
 
     Args:
         array: (X, Y, Z) class indices 0 ... num_classes - 1; 0 is the background.
@@ -108,7 +111,7 @@ def resample_label(
 
 def _check_classes(array: NDArray[Any], num_classes: int) -> None:
     if not np.issubdtype(array.dtype, np.integer):
-        msg = f"A label map must hold integer class indices, but this one is {array.dtype}."
+        msg = f"A label map must hold integer class indices, but its type is {array.dtype}."
         raise ValueError(msg)
     low, high = int(array.min()), int(array.max())
     if low < 0 or high >= num_classes:
@@ -122,7 +125,7 @@ def _operators(
     target_spacing_mm: Sequence[float],
     interpolation: Callable[[int, NDArray[np.float64]], NDArray[np.float32]] | None,
 ) -> list[AxisOperator]:
-    """One operator an axis. Where `interpolation` is None, and along the coarse axis, the nearest voxel is taken."""
+    """The operator of each axis: the nearest voxel without an `interpolation`, and along the coarse axis."""
     coarse = coarse_axis(spacing_mm)
     operators: list[AxisOperator] = []
     for axis, (length, spacing, target) in enumerate(zip(shape, spacing_mm, target_spacing_mm, strict=True)):
@@ -143,6 +146,8 @@ def _nothing_to_do(operators: Sequence[AxisOperator]) -> bool:
 
 
 def _result_shape(shape: Sequence[int], operators: Sequence[AxisOperator]) -> tuple[int, ...]:
-    return tuple(
-        length if operator is None else len(operator) for length, operator in zip(shape, operators, strict=True)
-    )
+    lengths = list(shape)
+    for axis, operator in enumerate(operators):
+        if operator is not None:
+            lengths[axis] = len(operator)
+    return tuple(lengths)

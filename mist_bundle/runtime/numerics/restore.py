@@ -1,7 +1,8 @@
 """Network scores from the prepared grid back to the grid of the file that the user gave.
 
 Everything follows from the two affines: together they say which axis of the prepared grid runs along which axis of the
-file, in which direction and how fast. One class is handled at a time: memory does not grow with the number of classes.
+file, in which direction and how fast. Classes are handled one after the other, so memory does not grow with their
+number.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .crop import Box, as_box, bounding_box, box_slices
-from .grid import Shape, as_shape, index_map, is_signed_permutation
+from .grid import Shape, as_shape, index_map, is_signed_permutation, permute_axes
 from .spline import AxisOperator, apply_separable, linear_matrix, nearest_indices, restrict
 
 # Affines from float32 headers leave noise of this size (in voxels) where the grids in truth coincide.
@@ -29,10 +30,10 @@ _ALL = slice(None)
 
 
 class Volumes(Protocol):
-    """An array (C, X, Y, Z), or what makes a part of it when it is asked for."""
+    """An array (C, X, Y, Z), or an object that computes parts of it on request."""
 
     def __getitem__(self, key: tuple[int, slice, slice, slice], /) -> NDArray[Any]:
-        """A part (x, y, z) of one channel."""
+        """A part (x, y, z) of a channel."""
 
 
 def restore_label_from_scores(
@@ -58,17 +59,16 @@ def restore_label_from_scores(
         first.
 
     Raises:
-        ValueError: not one label a class, or the grids are tilted against each other.
+        ValueError: scores and labels differ in number, or the grids are tilted against each other.
     """
     if len(scores) != len(labels):
-        msg = f"There are {len(scores)} score maps for {len(labels)} labels {list(labels)}; there must be one for each."
+        text = f"{len(labels)} labels {list(labels)}"
+        msg = f"There are {len(scores)} score maps for {text}; expected a map for each label."
         raise ValueError(msg)
     shape = as_shape(reference_shape)
-    box = as_box(crop_box, shape)
-    axes, operators = restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
-    turned = np.asarray(scores).transpose(0, *(1 + axis for axis in axes))
+    inside, turned, operators = _along_reference(scores, affine, reference_affine, shape, crop_box)
     result = np.full(shape, labels[0], dtype=label_dtype(labels))
-    paint_classes(result[box_slices(box)], turned, operators, labels)
+    paint_classes(result[inside], turned, operators, labels)
     return result
 
 
@@ -78,8 +78,8 @@ def paint_classes(
     """Write the label of the class with the largest interpolated score.
 
     Args:
-        chosen: (x, y, z) label map, or a part of one, that is written to; it holds the first label everywhere.
-        scores: (C, …) with the axes in the order of the label map, or what gives parts of such an array.
+        chosen: (x, y, z) label map, or a view of its part, that is written to; it holds the first label everywhere.
+        scores: (C, …) with the axes in the order of the label map, or an object that computes parts of such an array.
         operators: from the axes of the scores to those of `chosen`.
         labels: of the classes.
     """
@@ -131,7 +131,7 @@ def restore_label_from_regions(
     """Label map in the user's grid, of regions that may overlap: each is written over those before it.
 
     Args:
-        scores: (R, X, Y, Z) probability of each region on the prepared grid; a voxel is in a region above one half.
+        scores: (R, X, Y, Z) probability of each region on the prepared grid; above 0.5 a voxel is in the region.
         affine: of the prepared grid.
         reference_affine: of the user's file.
         reference_shape: (X, Y, Z) of the user's file.
@@ -143,17 +143,15 @@ def restore_label_from_regions(
         (X, Y, Z) of the smallest integer type that holds the labels; 0 where there is no region.
 
     Raises:
-        ValueError: not one label and place a region, or the grids are tilted against each other.
+        ValueError: a region lacks a label or a place in the order, or the grids are tilted against each other.
     """
     if len(scores) != len(labels) or sorted(order) != list(range(len(scores))):
         msg = f"There are {len(scores)} regions, but their labels are {list(labels)} and their order {list(order)}."
         raise ValueError(msg)
     shape = as_shape(reference_shape)
-    box = as_box(crop_box, shape)
-    axes, operators = restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
-    turned = np.asarray(scores).transpose(0, *(1 + axis for axis in axes))
+    inside, turned, operators = _along_reference(scores, affine, reference_affine, shape, crop_box)
     result = np.zeros(shape, dtype=label_dtype([0, *labels]))
-    paint_regions(result[box_slices(box)], turned, operators, labels, order)
+    paint_regions(result[inside], turned, operators, labels, order)
     return result
 
 
@@ -164,18 +162,18 @@ def paint_regions(
     labels: Sequence[int],
     order: Sequence[int],
 ) -> None:
-    """Write regions over each other, each where its interpolated probability is above one half.
+    """Write regions over each other, each where its interpolated probability is above 0.5.
 
     Args:
-        chosen: (x, y, z) label map, or a part of one, that is written to; it holds 0 everywhere.
-        scores: (R, …) with the axes in the order of the label map, or what gives parts of such an array.
+        chosen: (x, y, z) label map, or a view of its part, that is written to; it holds 0 everywhere.
+        scores: (R, …) with the axes in the order of the label map, or an object that computes parts of such an array.
         operators: from the axes of the scores to those of `chosen`.
         labels: that the regions write.
         order: in which they are written.
     """
     for index in order:
         volume = scores[index, _ALL, _ALL, _ALL]
-        # Interpolation averages over neighbours: far from every voxel above one half there is none.
+        # Interpolation averages over neighbours: only near a voxel above 0.5 can the result be above 0.5.
         candidates = bounding_box(volume > _HALF)
         region = None if candidates is None else restrict(operators, box_slices(candidates), volume.shape)
         if region is not None:
@@ -210,14 +208,12 @@ def restore_scores(
         ValueError: the grids are tilted against each other, or the scores are not probabilities.
     """
     shape = as_shape(reference_shape)
-    box = as_box(crop_box, shape)
-    axes, operators = restoring_operators(scores.shape[1:], affine, reference_affine, shape, box)
     probabilities = _as_probabilities(scores) if exclusive else np.asarray(scores, dtype=np.float32)
-    turned = probabilities.transpose(0, *(1 + axis for axis in axes))
+    inside, turned, operators = _along_reference(probabilities, affine, reference_affine, shape, crop_box)
     result = np.zeros((len(scores), *shape), dtype=np.float32)
     result[0] = float(exclusive)
     for target, volume in zip(result, turned, strict=True):
-        target[box_slices(box)] = _interpolate(volume, operators)
+        target[inside] = _interpolate(volume, operators)
     return result
 
 
@@ -246,16 +242,15 @@ def restore_maps(
         ValueError: the grids are tilted against each other.
     """
     shape = as_shape(reference_shape)
-    box = as_box(crop_box, shape)
-    axes, operators = restoring_operators(maps.shape[1:], affine, reference_affine, shape, box)
+    inside, turned, operators = _along_reference(maps, affine, reference_affine, shape, crop_box)
     result = np.full((len(maps), *shape), outside, dtype=np.float32)
-    for target, volume in zip(result, np.asarray(maps).transpose(0, *(1 + axis for axis in axes)), strict=True):
-        target[box_slices(box)] = _interpolate(volume, operators)
+    for target, volume in zip(result, turned, strict=True):
+        target[inside] = _interpolate(volume, operators)
     return result
 
 
 def label_dtype(labels: Sequence[int]) -> np.dtype[Any]:
-    """The smallest integer type that holds all labels; unsigned unless one is negative."""
+    """The smallest integer type that holds all labels; unsigned unless there are negative labels."""
     low, high = min(labels), max(labels)
     candidates = (np.uint8, np.uint16, np.uint32) if low >= 0 else (np.int16, np.int32, np.int64)
     for candidate in candidates:
@@ -287,6 +282,20 @@ def restoring_operators(
     return axes, operators
 
 
+def _along_reference(
+    maps: NDArray[Any], affine: Any, reference_affine: Any, reference_shape: Shape, crop_box: Any
+) -> tuple[tuple[slice, slice, slice], NDArray[Any], list[AxisOperator]]:
+    """What all restoring starts with.
+
+    Returns:
+        The part of the reference that was prepared, a view of the maps with their axes in the order of the reference,
+        and the operator along each of these axes.
+    """
+    box = as_box(crop_box, reference_shape)
+    axes, operators = restoring_operators(maps.shape[1:], affine, reference_affine, reference_shape, box)
+    return box_slices(box), permute_axes(np.asarray(maps), axes), operators
+
+
 def _operator(length: int, coordinates: NDArray[np.float64]) -> AxisOperator:
     whole = np.rint(coordinates)
     position = np.clip(np.where(np.abs(coordinates - whole) < _SNAP_VOXELS, whole, coordinates), 0, length - 1)
@@ -305,13 +314,13 @@ def _interpolate_part(
     volume: NDArray[Any], operators: Sequence[AxisOperator], where: Sequence[slice]
 ) -> NDArray[np.float32]:
     """The part `where` of the interpolated volume, reading only the voxels that it needs."""
-    parts: list[slice] = []
-    wanted: list[AxisOperator] = []
+    source: list[slice] = []
+    parts: list[AxisOperator] = []
     for operator, rows in zip(operators, where, strict=True):
-        columns, chosen = _columns(operator, rows)
-        parts.append(columns)
-        wanted.append(chosen)
-    return _interpolate(volume[tuple(parts)], wanted)
+        columns, part = _columns(operator, rows)
+        source.append(columns)
+        parts.append(part)
+    return _interpolate(volume[tuple(source)], parts)
 
 
 def _as_probabilities(scores: NDArray[Any]) -> NDArray[np.float32]:

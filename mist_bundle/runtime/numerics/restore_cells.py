@@ -1,7 +1,7 @@
-"""Network scores to a label map in the user's grid, cell by cell as a stream gives them.
+"""Network scores to a label map in the user's grid, cell by cell as they come from a stream.
 
-Linear interpolation between two cells needs the last voxels of the one before. So the faces of a cell are kept until
-all its neighbours have come, and each cell is interpolated with one voxel more on its low sides.
+Linear interpolation between two cells needs the last voxels of the earlier cell. So the faces of a cell are kept until
+all its neighbours have come, and each cell is interpolated together with the layer of voxels before its low sides.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from .spline import AxisOperator
 
 Index = tuple[int, int, int]
 _NONE = slice(0, 0)
-_STEPS: list[Index] = [(x, y, z) for x, y, z in itertools.product((0, 1), repeat=3) if x or y or z]
+# To the seven neighbours on the low sides; the first of the eight combinations is the cell itself.
+_STEPS: list[Index] = list(np.ndindex(2, 2, 2))[1:]
 
 
 class LabelMapFromCells:
@@ -72,11 +73,11 @@ class LabelMapFromCells:
             scores: (C, x, y, z).
 
         Raises:
-            ValueError: not one score a label.
+            ValueError: scores and labels differ in number.
         """
         if len(scores) != len(self._labels):
-            message = f"There are {len(scores)} score maps for {len(self._labels)} labels {self._labels}; there must be"
-            raise ValueError(f"{message} one for each.")
+            labels = f"{len(self._labels)} labels {self._labels}"
+            raise ValueError(f"There are {len(scores)} score maps for {labels}; expected a map for each label.")
         # where an axis is interpolated, the last voxel of the neighbour is needed too
         lows = []
         for part, interpolated in zip(box, self._interpolated, strict=True):
@@ -97,13 +98,13 @@ class LabelMapFromCells:
         self._keep_faces(cell, box, scores)
 
     def _neighbours(self, cell: Index, lows: Sequence[int]) -> dict[Index, NDArray[np.float32]]:
-        """The faces of the cells next to this one on its low sides, by the step to them."""
+        """The faces of the neighbours on the low sides, by the step to them."""
         faces: dict[Index, NDArray[np.float32]] = {}
         for step in _STEPS:
-            if any(one > low for one, low in zip(step, lows, strict=True)):
+            if np.greater(step, lows).any():  # no neighbour there, or it is not needed
                 continue
-            x, y, z = (number - one for number, one in zip(cell, step, strict=True))
-            faces[step] = self._faces[x, y, z][step.index(1)]
+            neighbour = (cell[0] - step[0], cell[1] - step[1], cell[2] - step[2])
+            faces[step] = self._faces[neighbour][step.index(1)]
         return faces
 
     def _keep_faces(self, cell: Index, box: Sequence[slice], scores: NDArray[np.float32]) -> None:
@@ -125,7 +126,7 @@ class LabelMapFromCells:
 
 
 class _Block:
-    """A cell with the voxels before it, its axes in the order of the label map; made a channel and a part at a time.
+    """A cell with the voxels before it, its axes in the order of the label map; parts of a channel come on request.
 
     Args:
         scores: (C, x, y, z) of the cell.
@@ -147,12 +148,12 @@ class _Block:
         self._faces = faces
 
     def __getitem__(self, key: tuple[int, slice, slice, slice]) -> NDArray[np.float32]:
-        """A part (x, y, z) of one channel."""
-        channel, wanted = key[0], key[1:]
+        """A part (x, y, z) of a channel."""
+        channel, *parts = key
         sizes, at_low = [0] * 3, [False] * 3
         inside: list[slice] = [_NONE] * 3
         places: list[slice] = [_NONE] * 3
-        for axis, part in zip(self._axes, wanted, strict=True):
+        for axis, part in zip(self._axes, parts, strict=True):
             low = self._lows[axis]
             start, stop, _ = part.indices(self._scores.shape[1 + axis] + low)
             sizes[axis] = stop - start
@@ -179,7 +180,7 @@ def _as_large(place: Sequence[slice]) -> tuple[slice, ...]:
 
 
 def _share(operator: AxisOperator, start: int, stop: int, low: int) -> tuple[slice, AxisOperator]:
-    """The rows of an operator whose last voxel lies in start … stop, and how they read from there less `low`."""
+    """The rows whose last source voxel lies in start … stop, and their operator on the voxels start - low … stop."""
     if operator is None:
         return slice(start, stop), None
     last = operator if operator.ndim == 1 else operator.shape[1] - 1 - (operator[:, ::-1] != 0).argmax(axis=1)

@@ -1,4 +1,4 @@
-"""Whether two files lie on one grid, by one tolerance for analysis, training, prediction and scoring.
+"""Whether two files lie on the same grid, by the same tolerance for analysis, training, prediction and scoring.
 
 The same voxels can be stored in another order (a mask in LPS beside an image in RAS); such a file is turned, not
 refused. Findings are sentences that name the fields of the header that differ, and by how much.
@@ -42,8 +42,8 @@ def onto_grid(
         tolerance_voxels: how far apart the same voxel may lie, in units of the smallest voxel side.
 
     Returns:
-        A view with its axes permuted and flipped, and its affine; the array itself where no such turn makes the two
-        grids one.
+        A view with its axes permuted and flipped, and its affine; the array itself where no such turn brings it onto
+        the grid.
     """
     order = _storage_order(index_map(affine, reference_affine))
     if order is None or order == ((0, 1, 2), (False, False, False)):
@@ -74,7 +74,7 @@ def grid_finding(
     both = f"{name} does not lie on the grid of {reference_name}"
     shape, reference_shape = tuple(shape), tuple(reference_shape)
     if shape != reference_shape:
-        return f"{both}: its shape is {shape}, expected {reference_shape}. Resample one onto the other."
+        return f"{both}: its shape is {shape}, expected {reference_shape}. Resample it onto that grid."
     apart = largest_distance(reference_affine, affine, shape)
     tolerance = largest_offset(reference_affine, tolerance_voxels)
     if apart <= tolerance:
@@ -101,16 +101,17 @@ def _differing_fields(
     reference: NDArray[np.float64], other: NDArray[np.float64], shape: Sequence[int], tolerance: float
 ) -> list[str]:
     """The parts of the affine that matter, each with both values or the difference."""
-    spacings = [np.linalg.norm(affine[:3, :3], axis=0) for affine in (reference, other)]
+    spacing = np.linalg.norm(other[:3, :3], axis=0)
+    expected_spacing = np.linalg.norm(reference[:3, :3], axis=0)
+    turned = other[:3, :3] / spacing - reference[:3, :3] / expected_spacing
     shift = other[:3, 3] - reference[:3, 3]
-    directions = [affine[:3, :3] / spacing for affine, spacing in zip((reference, other), spacings, strict=True)]
     extent = max(shape)
     fields = []
-    if np.abs(spacings[0] - spacings[1]).max() * extent > tolerance / 2:
-        fields.append(f"its spacing is {_vector(spacings[1])} mm, expected {_vector(spacings[0])} mm")
-    if np.abs(directions[0] - directions[1]).max() * extent * float(spacings[0].max()) > tolerance / 2:
+    if np.abs(spacing - expected_spacing).max() * extent > tolerance / 2:
+        fields.append(f"its spacing is {_vector(spacing)} mm, expected {_vector(expected_spacing)} mm")
+    if np.abs(turned).max() * extent * float(expected_spacing.max()) > tolerance / 2:
         # the chord between two unit vectors, which stays exact where the arc cosine of their product does not
-        chord = np.linalg.norm(directions[0] - directions[1], axis=0).max()
+        chord = np.linalg.norm(turned, axis=0).max()
         angle = 2 * np.degrees(np.arcsin(min(1.0, chord / 2)))
         fields.append(f"its direction is turned by {angle:.3g} degrees")
     if np.abs(shift).max() > tolerance / 2 or not fields:
@@ -119,4 +120,4 @@ def _differing_fields(
 
 
 def _vector(values: NDArray[np.float64]) -> str:
-    return "(" + ", ".join(f"{value:.6g}" for value in values) + ")"
+    return "({:.6g}, {:.6g}, {:.6g})".format(*values)

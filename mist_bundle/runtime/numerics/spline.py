@@ -1,7 +1,7 @@
-"""Interpolation along one axis as a matrix, and a volume times three of them.
+"""Interpolation along an axis as a matrix, and a volume times three of them.
 
-On an axis-aligned grid, linear and cubic B-spline interpolation are separable: one small matrix an axis gives the same
-values as a general resampler, several times faster, because all the work is matrix products. The matrices are nearly
+On an axis-aligned grid, linear and cubic B-spline interpolation are separable: a small matrix for each axis gives the
+values of a general resampler several times faster, because all the work is matrix products. The matrices are nearly
 banded, so long axes are cut into blocks of rows and each block reads only the voxels it needs.
 """
 
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_banded
 
 Matrix = NDArray[np.float32]
-#: What happens along one axis: nothing, take these indices (1D integers), or a matrix (n_out, n_in).
+#: What happens along an axis: nothing (None), indices to take (1D integers), or a matrix (n_out, n_in).
 AxisOperator = NDArray[Any] | None
 
 # A voxel's influence on a cubic B-spline falls to 0.27 of itself with each voxel of distance; float32 cannot see less.
 _NEGLIGIBLE_WEIGHT = 1e-9
-# Coordinates this close to half a voxel are ties, whatever float64 made of them.
+# Coordinates this close to half a voxel are ties, despite float64 rounding.
 _TIE_TOLERANCE = 1e-9
 # Rows handled at a time: large enough for an efficient product, small enough to skip most of the zeros.
 _BLOCK_ROWS = 64
@@ -52,7 +52,7 @@ def cubic_matrix(n_in: int, coordinates: NDArray[np.float64]) -> Matrix:
     """
     position = np.clip(np.asarray(coordinates, dtype=np.float64), 0, n_in - 1)
     if n_in == 1:
-        return np.ones((len(position), 1), dtype=np.float32)
+        return np.full((len(position), 1), 1, dtype=np.float32)
     lower = np.floor(position)
     fraction = position - lower
     weights = (
@@ -83,7 +83,7 @@ def _times_prefilter(basis: NDArray[np.float64]) -> NDArray[np.float64]:
     diagonal = np.full(length, 4 / 6)
     above = np.full(length - 1, 1 / 6)  # B[i, i + 1]
     below = np.full(length - 1, 1 / 6)  # B[i + 1, i]
-    above[0] = below[-1] = 2 / 6  # the mirror counts one neighbour twice
+    above[0] = below[-1] = 2 / 6  # at the mirror a neighbour counts twice
     # scipy's band storage, of the transpose of B.
     bands = np.zeros((3, length))
     bands[0, 1:], bands[1], bands[2, :-1] = below, diagonal, above
@@ -96,8 +96,8 @@ def restrict(
     """The part of a separable operation that reads from a box.
 
     Args:
-        operators: one an axis, as in `apply_separable`; each must read in order, forwards or backwards.
-        box: the box in the source, one slice an axis.
+        operators: for each axis, as in `apply_separable`; each must read in order, forwards or backwards.
+        box: the box in the source, a slice for each axis.
         shape: (X, Y, Z) of the source.
 
     Returns:
@@ -125,7 +125,7 @@ def restrict(
 
 
 def apply_separable(array: NDArray[Any], operators: Sequence[AxisOperator]) -> NDArray[Any]:
-    """Apply one operator along each axis of a volume.
+    """Apply an operator along each axis of a volume.
 
     Args:
         array: (X, Y, Z) of any memory layout, and float32 where any operator is a matrix.
@@ -137,17 +137,19 @@ def apply_separable(array: NDArray[Any], operators: Sequence[AxisOperator]) -> N
     # Run along memory: the operators commute, so the axes may be handled in the order in which they are stored.
     axes = sorted(range(3), key=lambda axis: -abs(array.strides[axis]))
     volume = array.transpose(axes)
-    takes = {axis: operator for axis, operator in enumerate(operators) if operator is not None and operator.ndim == 1}
-    matrices = {
-        axis: operator for axis, operator in enumerate(operators) if operator is not None and operator.ndim == 2
-    }
-    for axis, indices in takes.items():
-        if len(indices) <= array.shape[axis]:
-            volume = np.take(volume, indices, axis=axes.index(axis))
+    matrices, enlarging = {}, {}
+    for axis, operator in enumerate(operators):
+        if operator is None:
+            continue
+        if operator.ndim == 2:
+            matrices[axis] = operator
+        elif len(operator) > array.shape[axis]:
+            enlarging[axis] = operator  # comes after the products, which are then smaller
+        else:
+            volume = np.take(volume, operator, axis=axes.index(axis))
     volume, axes = _multiply(volume, axes, matrices)
-    for axis, indices in takes.items():
-        if len(indices) > array.shape[axis]:
-            volume = np.take(volume, indices, axis=axes.index(axis))
+    for axis, indices in enlarging.items():
+        volume = np.take(volume, indices, axis=axes.index(axis))
     return volume.transpose(np.argsort(axes))
 
 
@@ -163,7 +165,7 @@ def _multiply(volume: NDArray[Any], axes: list[int], matrices: Mapping[int, Matr
         if not outer:
             volume, axes = volume.transpose(1, 0, 2), [axes[1], axes[0], axes[2]]
             continue
-        # What shrinks the volume most goes first. Its axis changes ends where that brings the middle one to an end.
+        # What shrinks the volume most goes first. Its axis changes ends where that brings the middle axis to an end.
         axis = min(outer, key=lambda k: remaining[k].shape[0] / remaining[k].shape[1])
         matrix, middle_next = remaining.pop(axis), axes[1] in remaining
         at_front = axis == axes[0]

@@ -1,18 +1,18 @@
-"""The rule for a warm-up of the learning rate that does not fit its run; planning and the schedule share it."""
+"""The rule for a learning-rate warm-up that is longer than the run; shared by planning and the schedule."""
 
 from __future__ import annotations
 
-WARMUP_SHARE = 10  # such a warm-up takes this part of the run: one tenth
+WARMUP_SHARE = 10  # a warm-up that does not fit takes a tenth of the run
 
 
 def fitting_warmup(warmup_steps: int, total_steps: int) -> int:
-    """Steps of the warm-up.
+    """Number of warm-up steps that fits the run.
 
     Args:
-        warmup_steps: as they were chosen.
+        warmup_steps: the configured number.
         total_steps: optimizer steps of the whole run.
 
     Returns:
-        `warmup_steps` where they are fewer than the run has, else a tenth of the run.
+        `warmup_steps` if the run is longer than that, else a tenth of the run.
     """
     return warmup_steps if warmup_steps < total_steps else total_steps // WARMUP_SHARE

@@ -1,6 +1,6 @@
 """Intensity windowing and z-scores, by the paper's rule: clip first, then take mean and standard deviation.
 
-Percentiles are exact (those of `numpy.percentile`), found by partitioning instead of sorting.
+Percentiles are exact (those of `numpy.percentile`), computed by partitioning instead of sorting.
 """
 
 from __future__ import annotations
@@ -27,14 +27,17 @@ def percentile_window(
     if values.size == 0:
         msg = "An empty array has no percentiles."
         raise ValueError(msg)
-    ranks = [percentile / 100 * (values.size - 1) for percentile in (low, high)]
-    needed = sorted({index for rank in ranks for index in (math.floor(rank), math.ceil(rank))})
-    ordered = np.partition(values, needed, axis=None)
-    found = []
-    for rank in ranks:
-        below, above = float(ordered[math.floor(rank)]), float(ordered[math.ceil(rank)])
-        found.append(below + (above - below) * (rank - math.floor(rank)))
-    return found[0], found[1]
+    low_rank = low / 100 * (values.size - 1)
+    high_rank = high / 100 * (values.size - 1)
+    neighbours = {math.floor(low_rank), math.ceil(low_rank), math.floor(high_rank), math.ceil(high_rank)}
+    ordered = np.partition(values, sorted(neighbours), axis=None)
+    return _between_ranks(ordered, low_rank), _between_ranks(ordered, high_rank)
+
+
+def _between_ranks(ordered: NDArray[Any], rank: float) -> float:
+    """Linear interpolation between the two values next to a fractional rank."""
+    below, above = float(ordered[math.floor(rank)]), float(ordered[math.ceil(rank)])
+    return below + (above - below) * (rank - math.floor(rank))
 
 
 def window_and_normalize(
@@ -48,7 +51,7 @@ def window_and_normalize(
 
     Args:
         array: (C, X, Y, Z).
-        low: lower end of the window; one number, or one for each channel. So are the others.
+        low: lower end of the window; a number, or a number for each channel, as all the following.
         high: upper end of the window.
         mean: what becomes 0.
         std: what becomes 1; a channel with 0 here becomes all zeros.
@@ -56,24 +59,25 @@ def window_and_normalize(
     Returns:
         (C, X, Y, Z) float32, a new array.
     """
-    low, high, mean, std = (_per_channel(value, len(array)) for value in (low, high, mean, std))
+    lows, highs = _per_channel(low, len(array)), _per_channel(high, len(array))
+    means, stds = _per_channel(mean, len(array)), _per_channel(std, len(array))
     result = np.empty(array.shape, dtype=np.float32)
-    for channel, (lower, upper, centre, width) in enumerate(zip(low, high, mean, std, strict=True)):
-        if width == 0:
+    for channel, values in enumerate(array):
+        if stds[channel] == 0:
             result[channel] = 0
             continue
-        np.clip(array[channel], lower, upper, out=result[channel], casting="unsafe")
-        result[channel] -= np.float32(centre)
-        result[channel] *= np.float32(1 / width)
+        np.clip(values, lows[channel], highs[channel], out=result[channel], casting="unsafe")
+        result[channel] -= np.float32(means[channel])
+        result[channel] *= np.float32(1 / stds[channel])
     return result
 
 
 def normalize_channel(channel: NDArray[Any], mask: NDArray[Any] | None = None) -> NDArray[np.float32]:
-    """Window and normalise one volume by its own statistics.
+    """Window and normalise a volume by its own statistics.
 
     Args:
         channel: (X, Y, Z) intensities.
-        mask: (X, Y, Z); where given, statistics come from its non-zero voxels only and the others become 0.
+        mask: (X, Y, Z); with it, statistics come from its non-zero voxels only and the others become 0.
 
     Returns:
         (X, Y, Z) float32 with mean 0 and standard deviation 1 inside the mask. All zeros for a constant image or an
@@ -99,6 +103,6 @@ def _per_channel(value: float | Sequence[float], num_channels: int) -> list[floa
     if isinstance(value, (int, float, np.number)):
         return [float(value)] * num_channels
     if len(value) != num_channels:
-        msg = f"Got {len(value)} window values for {num_channels} channels; give one number, or one for each channel."
+        msg = f"Got {len(value)} window values for {num_channels} channels; expected 1 or {num_channels}."
         raise ValueError(msg)
-    return [float(item) for item in value]
+    return list(map(float, value))

@@ -40,7 +40,7 @@ def test_reorient_takes_any_axis_codes_and_copies_nothing():
 
 @pytest.mark.parametrize("axcodes", ["LP", "LPX", "LRS", "LPSA", "lps"])
 def test_an_orientation_that_is_none_is_refused(axcodes):
-    with pytest.raises(ValueError, match="one letter each"):
+    with pytest.raises(ValueError, match="a letter each"):
         grid.orientation_to(np.eye(4), (2, 3, 4), axcodes)
 
 
