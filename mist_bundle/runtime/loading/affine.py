@@ -1,4 +1,4 @@
-"""Rotation and scaling of a patch as one affine map, and the box of the volume that the map needs.
+"""Rotation and scaling of a patch as a single affine map, and the box of the volume that the map needs.
 
 Pure numpy and scipy. Positions are voxel indices (X, Y, Z); a map takes an index of the patch to an index of the volume
 or of the box read from it. Rotations are rigid in millimetres, whatever the spacing.
@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import affine_transform
 
-from ..numerics.triples import triple
-from .volumes import Triple
+from ..numerics.triples import Triple, triple
 
 Matrix = NDArray[np.float64]
 Map = tuple[tuple[float, float, float, float], ...]  # three rows [A | offset]
@@ -26,7 +25,7 @@ MARGIN = 1  # voxels read beyond the corners, so that rounding never makes the i
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box of a volume, and the map from the patch into it; None where the patch is the box or an enlarged one."""
+    """A box of a volume, and the map from the patch into it; None where the patch is the (enlarged) box itself."""
 
     start: Triple
     extent: Triple
@@ -38,10 +37,10 @@ def rotation(degrees: Sequence[float]) -> Matrix:
     result = np.eye(3)
     for axis, angle in enumerate(degrees):
         sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
-        one, two = (axis + 1) % 3, (axis + 2) % 3
+        first, second = (axis + 1) % 3, (axis + 2) % 3
         turn = np.eye(3)
-        turn[one, one] = turn[two, two] = cosine
-        turn[one, two], turn[two, one] = -sine, sine
+        turn[first, first] = turn[second, second] = cosine
+        turn[first, second], turn[second, first] = -sine, sine
         result = turn @ result
     return result
 
@@ -84,15 +83,15 @@ def place(linear: Matrix, patch_size: Triple, shape: Triple, anchor: Triple | No
     if anchor is None:
         centre = np.where(high < low, image_centre, low + u * (high - low))
     else:
-        wanted = np.asarray(anchor) - linear @ (np.floor(u * size) - middle)
-        centre = np.where(high < low, image_centre, np.clip(wanted, low, np.maximum(low, high)))
+        drawn = np.asarray(anchor) - linear @ (np.floor(u * size) - middle)
+        centre = np.where(high < low, image_centre, np.clip(drawn, low, np.maximum(low, high)))
         if not _holds(linear, patch_size, centre, anchor):
-            centre = wanted  # the voxel matters more than what lies around the volume
+            centre = drawn  # holding the voxel matters more than staying within the volume
     start = np.floor(centre - reach).astype(int) - MARGIN
     stop = np.ceil(centre + reach).astype(int) + MARGIN + 1
     offset = centre - start - linear @ middle
     rows = np.column_stack([linear, offset]).tolist()
-    return Box(triple(start), triple(stop - start), tuple(tuple(row) for row in rows))
+    return Box(triple(start), triple(stop - start), tuple(map(tuple, rows)))
 
 
 def _holds(linear: Matrix, patch_size: Triple, centre: Matrix, voxel: Triple) -> bool:

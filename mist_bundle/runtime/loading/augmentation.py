@@ -1,7 +1,7 @@
 """The augmentation settings of the training loaders: a flat, plain-JSON dictionary that a user edits in train.json.
 
-Probabilities and ranges are MIST's defaults, with what MIST has not got switched off; every one of them can be changed,
-and a misspelt key is refused.
+Probabilities and ranges are MIST's defaults; what MIST does not have is switched off. All of them can be changed, and a
+misspelt key is refused.
 The settings say only what may be drawn; `patches.py` draws, and the loaders apply what was drawn.
 """
 
@@ -38,8 +38,8 @@ class Augmentation:
         contrast_range: factor on the intensities, clamped to the patch's own minimum and maximum.
         contrast_about_mean: the factor stretches each channel about its mean, which it so preserves (nnU-Net); False
             multiplies the intensities themselves (MIST).
-        low_resolution_range: share of the voxels per axis that is kept (the nearest ones) before the patch is enlarged
-            again (cubic).
+        low_resolution_range: share of the voxels per axis that is kept (nearest neighbours) before the patch is
+            enlarged again (cubic).
         low_resolution_axes: the axes that lose voxels.
         gamma_range: exponent on intensities that are scaled to [0, 1] per channel; mean and standard deviation are
             restored.
@@ -78,17 +78,19 @@ class Augmentation:
         """Read the JSON dictionary; settings that it leaves out keep their default.
 
         Raises:
-            ValueError: naming every unknown key (with the nearest known one) and every value out of bounds.
+            ValueError: naming every unknown key (with the nearest known key) and every value out of bounds.
         """
-        given = dict(config or {})
         known = [field.name for field in fields(cls)]
-        problems = [_unknown(key, known) for key in given if key not in known]
-        problems += [text for key, value in given.items() if key in known for text in _check(key, value)]
+        problems: list[str] = []
+        settings: dict[str, Any] = {}
+        for key, value in (config or {}).items():
+            if key not in known:
+                problems.append(_unknown(key, known))
+                continue
+            problems += _check(key, value)
+            settings[key] = tuple(value) if isinstance(value, (list, tuple)) else value
         if problems:
             raise ValueError("augmentation: " + " ".join(problems))
-        settings: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, (list, tuple)) else value for key, value in given.items()
-        }
         return cls(**settings)
 
     @property
@@ -115,31 +117,37 @@ def _check(key: str, value: Any) -> list[str]:
 
 
 def _check_axes(key: str, value: Any) -> list[str]:
-    valid = isinstance(value, (list, tuple)) and all(
-        isinstance(axis, int) and not isinstance(axis, bool) and axis in SPATIAL_AXES for axis in value
-    )
-    if valid and len(set(value)) == len(value):
-        return []
-    return [f"'{key}' must list array axes out of {list(SPATIAL_AXES)}, each at most once, not {value!r}."]
+    message = f"'{key}' must list array axes out of {list(SPATIAL_AXES)}, each at most once, not {value!r}."
+    if not isinstance(value, (list, tuple)):
+        return [message]
+    for axis in value:
+        is_axis = isinstance(axis, int) and not isinstance(axis, bool) and axis in SPATIAL_AXES
+        if not is_axis or value.count(axis) > 1:
+            return [message]
+    return []
 
 
 def _check_range(key: str, value: Any) -> list[str]:
-    if not (isinstance(value, (list, tuple)) and len(value) == 2 and all(_is_number(bound) for bound in value)):
+    if not _is_pair_of_numbers(value):
         return [f"'{key}' must be two numbers [low, high], not {value!r}."]
     low, high = value
     if low > high:
         return [f"'{key}' must be [low, high] with low <= high, not {value!r}."]
     if key == "rotation_range":
-        return (
-            [] if low >= -180 and high <= 180 else [f"'{key}' must lie within -180 to 180 degrees, but is {value!r}."]
-        )
-    if key == "noise_sd_range":
-        return [] if low >= 0 else [f"'{key}' must not be negative, but is {value!r}."]
-    if low <= 0:
-        return [f"'{key}' must be positive, but is {value!r}."]
-    if key in ("zoom_range", "low_resolution_range") and high > 1:
-        return [f"'{key}' must lie within (0, 1] (a share of the patch that is enlarged), but is {value!r}."]
-    return []
+        lowest, highest, bounds = -180, 180, "lie within -180 to 180 degrees"
+    elif key == "noise_sd_range":
+        lowest, highest, bounds = 0, math.inf, "not be negative"
+    else:
+        lowest, highest, bounds = math.ulp(0), math.inf, "be positive"
+        if key in ("zoom_range", "low_resolution_range") and low > 0:
+            highest, bounds = 1, "lie within (0, 1] (a share of the patch that is enlarged)"
+    return [] if lowest <= low and high <= highest else [f"'{key}' must {bounds}, but is {value!r}."]
+
+
+def _is_pair_of_numbers(value: Any) -> bool:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        return False
+    return _is_number(value[0]) and _is_number(value[1])
 
 
 def _is_number(value: Any) -> bool:

@@ -11,7 +11,7 @@ import torch
 class BatchWithMaps:
     """Image for the network; label and distance maps together for the loss.
 
-    MONAI's default takes image and label only. To be given to a SupervisedTrainer as `prepare_batch`.
+    MONAI's default takes image and label only. Use it as `prepare_batch` of a SupervisedTrainer.
     """
 
     def __call__(
@@ -22,8 +22,8 @@ class BatchWithMaps:
         **kwargs: Any,
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """(image, {"label": class indices, "dtm": distance maps}), all on `device`."""
-        placed = {
-            key: batchdata[key].to(device=device, non_blocking=non_blocking, **kwargs)
-            for key in ("image", "label", "dtm")
-        }
-        return placed["image"], {"label": placed["label"], "dtm": placed["dtm"]}
+        placement = {"device": device, "non_blocking": non_blocking, **kwargs}
+        image = batchdata["image"].to(**placement)
+        label = batchdata["label"].to(**placement)
+        maps = batchdata["dtm"].to(**placement)
+        return image, {"label": label, "dtm": maps}

@@ -1,4 +1,4 @@
-"""Preprocessed cases on disk, found by what they were made from.
+"""Preprocessed cases on disk, looked up by their input files and their preprocessing.
 
 An entry's name is a hash of the input files' identity and of the recipe: changed data or changed preprocessing simply
 have another name. Entries appear complete or not at all, so several processes may build the same cache at once.
@@ -38,9 +38,11 @@ class CacheBuildError(RuntimeError):
 
     def __init__(self, failures: Sequence[tuple[str, str]], total: int) -> None:
         self.failures = tuple(sorted(failures))
-        lines = "\n".join(f"  {name}: {reason}" for name, reason in self.failures)
         self.total = total
-        super().__init__(f"{len(self.failures)} of {total} cases could not be preprocessed:\n{lines}")
+        lines = [f"{len(self.failures)} of {total} cases could not be preprocessed:"]
+        for name, reason in self.failures:
+            lines.append(f"  {name}: {reason}")
+        super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Make it travel between processes, as it must from a DataLoader's worker."""
@@ -68,8 +70,8 @@ class CacheFolderError(OSError):
 class ArrayCache:
     """A folder of preprocessed cases.
 
-    Items are dictionaries {"id": str, "image": path or [paths], "label": path} with the raw files' paths. Making a
-    cache touches nothing; entries are built by `build`, or one by one by `get`.
+    Items are dictionaries {"id": str, "image": path or [paths], "label": path} with the raw files' paths. Creating a
+    cache touches nothing; entries are built by `build`, or singly by `get`.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class ArrayCache:
         """Take the settings.
 
         Args:
-            folder: where the entries lie; made when first needed.
+            folder: where the entries lie; created when first needed.
             transform: the preprocessing (a MONAI Compose) from item to {"image": (C, X, Y, Z), "label": (1, X, Y, Z)
                 class indices, ["dtm": (K, X, Y, Z)]}. Its settings are part of an entry's name.
             recipe: further plain JSON that shall be part of the name.
@@ -101,8 +103,10 @@ class ArrayCache:
         self.workers = available_threads() if workers is None else max(1, workers)
         self.progress = progress
         self.ignore_index = ignore_index
-        # taken now, before a transform that keeps notes has run
-        self._recipe = [recipe, describe(transform), own_code(), *([] if ignore_index is None else [ignore_index])]
+        # described now, before a transform has run: some keep notes in their attributes
+        self._recipe = [recipe, describe(transform), own_code()]
+        if ignore_index is not None:
+            self._recipe.append(ignore_index)
 
     def key(self, item: Item) -> str:
         """The name of the item's entry."""
@@ -147,13 +151,18 @@ class ArrayCache:
             CacheFolderError: nothing can be written.
         """
         failed: _Failures = []
-        named = [(_attempt(failed, item, self.key), item) for item in items]
-        missing = {name: item for name, item in named if name is not None and not self._complete(name)}
+        names = []
+        missing = {}
+        for item in items:
+            name = _attempt(failed, item, self.key)
+            names.append(name)
+            if name is not None and not self._complete(name):
+                missing[name] = item
         if missing:
             self._build_missing(missing, failed, progress, max(1, workers or self.workers))
         failures = dict(failed)
         entries = []
-        for name, item in named:
+        for name, item in zip(names, items, strict=True):
             if item_id(item) not in failures:
                 entries.append(CacheEntry.read(self.folder / name))
         return entries, failures
@@ -206,11 +215,12 @@ class ArrayCache:
             return busy
         pool = ThreadPoolExecutor(workers)
         try:
-            for future in as_completed([pool.submit(work, name) for name in missing]):
+            futures = [pool.submit(work, name) for name in missing]
+            for future in as_completed(futures):
                 future.result()
         finally:
             pool.shutdown(cancel_futures=True)  # an interrupt ends after the cases in hand
-        return {name: item for name, item in missing.items() if name in busy}
+        return busy
 
     def _ensure(self, name: str, item: Item, *, wait: bool) -> bool:
         """Build an entry; False when another process is at it (and `wait` is False)."""
@@ -227,7 +237,7 @@ class ArrayCache:
         if not folder.exists():
             return
         logger.warning(
-            "%s: its prepared arrays were damaged (%s); they are made anew.", item_id(item), self._damage(name)
+            "%s: its prepared arrays were damaged (%s); they are prepared again.", item_id(item), self._damage(name)
         )
         try:
             aside = self.folder / f".{name}.{uuid4().hex}.damaged"
@@ -240,18 +250,17 @@ class ArrayCache:
         # a copy for each case: MONAI's readers keep the file names of the case they are at, which threads would mix up
         result = copy.deepcopy(self.transform)(dict(item))
         if not isinstance(result, Mapping):
-            message = f"the preprocessing must return one dictionary a case, but returned {type(result).__name__}."
+            message = f"the preprocessing must return a dictionary for each case, but returned {type(result).__name__}."
             raise TypeError(message)
         arrays = prepared_arrays(result, self.keys)
         temporary = self.folder / f".{name}.{uuid4().hex}.partial"
         try:
             temporary.mkdir()
             content = write_arrays(temporary, arrays, ignore_index=self.ignore_index, seed=int(name[:8], 16))
-            content |= {
-                "id": item_id(item),
-                "affine": affine_rows(result.get("image")),
-                "files": {key: str(value) for key, value in sorted(item.items())},
-            }
+            files = {}
+            for key in sorted(item):
+                files[key] = str(item[key])
+            content |= {"id": item_id(item), "affine": affine_rows(result.get("image")), "files": files}
             (temporary / ENTRY_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
             _publish(temporary, self.folder / name)
         except OSError as error:
@@ -296,14 +305,16 @@ def _attempt(failures: _Failures, item: Item, function: Callable[[Item], Any]) -
 
 
 def _with_files(reason: str, item: Item) -> str:
-    """A reason together with the case's files, unless it names one of them already."""
+    """A reason together with the case's files, unless it names any of them already."""
     files: list[str] = []
     for key in ("image", "label"):
         value = item.get(key) or []
-        files += [str(path) for path in value] if isinstance(value, (list, tuple)) else [str(value)]
-    if not files or any(file in reason for file in files):
-        return reason
-    return f"{reason} [{', '.join(files)}]"
+        paths = value if isinstance(value, (list, tuple)) else [value]
+        files += map(str, paths)
+    for file in files:
+        if file in reason:
+            return reason
+    return f"{reason} [{', '.join(files)}]" if files else reason
 
 
 def _reason(error: BaseException) -> str:
@@ -318,7 +329,7 @@ def _publish(temporary: Path, final: Path) -> None:
     try:
         temporary.rename(final)
     except OSError:
-        # another process was faster, and its entry is as good as this one
+        # another process was faster, and its entry is as good as ours
         if not (final / ENTRY_FILE).is_file():
             raise
 

@@ -45,16 +45,15 @@ def load_items(
         raise ValueError(message)
     content: dict[str, Any] = json.loads(Path(datalist_path).read_text(encoding="utf-8"))
     root = Path(dataset_dir).absolute()
-    if split == "testing":
-        return [_item(case, root) for case in content.get("testing", [])]
-    cases = content["training"]
-    if split == "all":
-        return [_item(case, root) for case in cases]
-    folds = sorted({case["fold"] for case in cases})
-    if fold is None or fold not in folds:
-        message = f"{datalist_path} has the folds {folds}, but fold {fold!r} was asked for."
-        raise ValueError(message)
-    return [_item(case, root) for case in cases if _CHOICES[split](case, fold)]
+    cases = content.get("testing", []) if split == "testing" else content["training"]
+    if split in _CHOICES:
+        folds = sorted({case["fold"] for case in cases})
+        if fold is None or fold not in folds:
+            message = f"{datalist_path} has the folds {folds}; there is no fold {fold!r}."
+            raise ValueError(message)
+        is_chosen = _CHOICES[split]
+        cases = [case for case in cases if is_chosen(case, fold)]
+    return [_item(case, root) for case in cases]
 
 
 def _item(case: Mapping[str, Any], root: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class CachedDataset(Dataset[dict[str, Any]]):
     def __init__(
         self, data: Sequence[Mapping[str, Any]], cache: ArrayCache, keys: Sequence[str] = ("image", "label")
     ) -> None:
-        """Take the list; nothing is read before the first item is asked for.
+        """Take the list; nothing is read before the first item is requested.
 
         Args:
             data: items {"id", "image", "label"} with the raw files' paths.
@@ -55,8 +55,8 @@ class CachedDataset(Dataset[dict[str, Any]]):
         item = self.data[index]
         entry = self.cache.get(item)
         affine = torch.tensor(entry.affine, dtype=torch.float64)
-        result: dict[str, Any] = {
-            key: MetaTensor(torch.from_numpy(np.array(entry.array(key))), affine=affine) for key in self.keys
-        }
-        result["id"] = item_id(item)
+        result: dict[str, Any] = {"id": item_id(item)}
+        for key in self.keys:
+            array = np.array(entry.array(key))  # a copy: the mapped array is read-only
+            result[key] = MetaTensor(torch.from_numpy(array), affine=affine)
         return result

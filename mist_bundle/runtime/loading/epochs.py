@@ -9,8 +9,8 @@ from typing import Any
 class EpochCounter:
     """The number of the epoch under way, and of the next.
 
-    An epoch counts as done when its last batch is handed out, not when the consumer asks for one more (Ignite saves
-    before it asks). Until then the state names the epoch under way, which a resumed run begins anew.
+    An epoch counts as done when its last batch is handed out, not when the consumer requests the next batch: Ignite
+    saves before that. Until then the state names the epoch under way, which a resumed run begins again.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class EpochCounter:
         return epoch
 
     def finish(self, epoch: int) -> None:
-        """Note that the last batch of an epoch was handed out, or that its iteration was given up."""
+        """Note that the last batch of an epoch was handed out, or that its iteration was broken off."""
         if self._under_way == epoch:
             self._under_way = None
 
@@ -40,5 +40,5 @@ class EpochCounter:
         return {"epoch": self._next if self._under_way is None else self._under_way}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` gave."""
+        """Restore the position from `state_dict`."""
         self.set(int(state["epoch"]))

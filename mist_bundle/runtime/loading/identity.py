@@ -47,14 +47,16 @@ def _describe_scalar(value: Any) -> Any:
 
 def _describe_collection(value: Any, depth: int) -> Any:
     if isinstance(value, Mapping):
-        return ["mapping", sorted(([str(key), describe(item, depth)] for key, item in value.items()), key=json.dumps)]
+        pairs = [[str(key), describe(item, depth)] for key, item in value.items()]
+        return ["mapping", sorted(pairs, key=json.dumps)]
     items = [describe(item, depth) for item in value]
     return ["set", sorted(items, key=json.dumps)] if isinstance(value, (set, frozenset)) else items
 
 
 def _describe_object(value: Any, depth: int) -> Any:
     if isinstance(value, partial):
-        return ["partial", *(describe(part, depth) for part in (value.func, value.args, value.keywords))]
+        function, arguments = describe(value.func, depth), describe(value.args, depth)
+        return ["partial", function, arguments, describe(value.keywords, depth)]
     if hasattr(value, "detach"):
         return describe(value.detach().cpu().numpy(), depth)
     if depth > _MAX_DEPTH or hasattr(value, "__qualname__") or not hasattr(value, "__dict__"):
@@ -94,12 +96,13 @@ def input_files(item: Mapping[str, Any]) -> list[list[Any]]:
     if not item.get("image"):
         message = f"the case has no 'image'; its entries are {sorted(item)}."
         raise ValueError(message)
-    found: list[list[Any]] = []
+    files: list[list[Any]] = []
     for key in sorted(item):
-        if key != "id" and item[key] is not None:
-            values = item[key] if isinstance(item[key], (list, tuple)) else [item[key]]
-            found.extend(_identify(key, value) for value in values)
-    return found
+        if key == "id" or item[key] is None:
+            continue
+        values = item[key] if isinstance(item[key], (list, tuple)) else [item[key]]
+        files += [_identify(key, value) for value in values]
+    return files
 
 
 def _identify(key: str, value: Any) -> list[Any]:

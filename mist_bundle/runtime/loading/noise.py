@@ -1,4 +1,4 @@
-"""Gaussian noise for patches, out of one table of random numbers: a look-up is much cheaper than drawing anew.
+"""Gaussian noise for patches, from a table of random numbers: a look-up is much cheaper than drawing for each patch.
 
 A patch's noise is a piece of the table that begins at a random place. Two patches agree nowhere unless they happen to
 begin at the same of 65,536 places. On a GPU the table lies on the device, and so does the noise.

@@ -69,19 +69,25 @@ def _change_intensities(image: Image, draw: PatchDraw, noise: Image | None) -> I
 def _contrast(image: Image, factor: float, *, about_mean: bool) -> Image:
     if not about_mean:
         return _within(image * np.float32(factor), image)
-    mean, low, high = (reduce(image, axis=SPACE, keepdims=True) for reduce in (np.mean, np.min, np.max))
+    mean = image.mean(axis=SPACE, keepdims=True)
+    low, high = image.min(axis=SPACE, keepdims=True), image.max(axis=SPACE, keepdims=True)
     changed: Image = np.clip((image - mean) * np.float32(factor) + mean, low, high)
     return changed
 
 
 def gamma(image: Image, exponent: float) -> Image:
-    """Raise each channel, scaled to [0, 1], to a power, and give it back its mean and standard deviation (nnU-Net)."""
-    low, mean, spread = (reduce(image, axis=SPACE, keepdims=True) for reduce in (np.min, np.mean, np.std))
+    """Raise each channel, scaled to [0, 1], to a power, and restore its mean and standard deviation (nnU-Net)."""
+    low = image.min(axis=SPACE, keepdims=True)
     span = image.max(axis=SPACE, keepdims=True) - low
     changed = ((image - low) / (span + EPSILON)) ** np.float32(exponent)
-    own_mean, own_spread = (reduce(changed, axis=SPACE, keepdims=True) for reduce in (np.mean, np.std))
-    result: Image = (changed - own_mean) / (own_spread + EPSILON) * spread + mean
+    mean, spread = _moments(image)
+    changed_mean, changed_spread = _moments(changed)
+    result: Image = (changed - changed_mean) / (changed_spread + EPSILON) * spread + mean
     return result
+
+
+def _moments(image: Image) -> tuple[Image, Image]:
+    return image.mean(axis=SPACE, keepdims=True), image.std(axis=SPACE, keepdims=True)
 
 
 def _within(changed: Image, image: Image) -> Image:
@@ -92,11 +98,12 @@ def _within(changed: Image, image: Image) -> Image:
 
 def resize_cubic(array: Image, size: Sequence[int]) -> Image:
     """Enlarge (C, X, Y, Z) to (C, *size)."""
-    x, y, z = (_keys_matrix(length, new) for length, new in zip(array.shape[1:], size, strict=True))
-    along_z = np.matmul(array, z.T)
-    along_y = np.matmul(y, along_z)
-    flat = along_y.reshape(array.shape[0], array.shape[1], -1)
-    result: Image = np.matmul(x, flat).reshape(array.shape[0], *size)
+    channels, length_x, length_y, length_z = array.shape
+    size_x, size_y, size_z = size
+    along_z = np.matmul(array, _keys_matrix(length_z, size_z).T)
+    along_y = np.matmul(_keys_matrix(length_y, size_y), along_z)
+    flat = along_y.reshape(channels, length_x, -1)
+    result: Image = np.matmul(_keys_matrix(length_x, size_x), flat).reshape(channels, *size)
     return result
 
 

@@ -36,7 +36,7 @@ class PatchLoader(ABC):
         device: torch.device | str = "cpu",
         num_threads: int | None = None,
     ) -> None:
-        """Take the settings; data is touched only when the first batch is asked for.
+        """Take the settings; data is touched only when the first batch is requested.
 
         Args:
             data: items {"id", "image", "label"} with the raw files' paths.
@@ -71,13 +71,14 @@ class PatchLoader(ABC):
 
     @property
     def passes(self) -> int:
-        """Batches whose gradients make one optimizer step."""
+        """Batches whose gradients are accumulated for an optimizer step."""
         return self.settings.passes
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The arrays of a patch, "image" first."""
-        return ("image", "label", *(key for key in self.cache.keys if key not in ("image", "label")))
+        others = [key for key in self.cache.keys if key not in ("image", "label")]
+        return ("image", "label", *others)
 
     def sampler(self) -> PatchSampler:
         """The sampler over the preprocessed cases; the first call builds what the cache lacks.
@@ -102,7 +103,11 @@ class PatchLoader(ABC):
     def case_names(self, epoch: int, number: int) -> list[str]:
         """The cases that this process's batch `number` of an epoch was cut from."""
         sampler = self.sampler()
-        return [sampler.cases[sampler.draw(epoch, at).case].id for at in self.settings.positions(number)]
+        names = []
+        for position in self.settings.positions(number):
+            case = sampler.draw(epoch, position).case
+            names.append(sampler.cases[case].id)
+        return names
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration yield this epoch (counted from 0). Not needed otherwise: epochs follow each other."""

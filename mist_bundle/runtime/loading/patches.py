@@ -1,4 +1,4 @@
-"""Which patch is cut next, and what is done to it: the one place where the training loaders' randomness is drawn.
+"""Which patch is cut next, and what is done to it: all randomness of the training loaders is drawn here.
 
 Pure numpy, without state: the patch at a position of an epoch's row is a function of (seed, epoch, position) alone.
 Hence a resumed run continues exactly, every loader cuts the same patches, and the result depends neither on threads or
@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numerics.triples import Triple, triple
 from .affine import Box, Map, Matrix, linear_map, place
 from .noise import OFFSETS, noise_piece, noise_table
 from .settings import PatchSettings
-from .volumes import CacheEntry, Triple, read_region
+from .volumes import CacheEntry, read_region
 
-# distinguish the streams that grow from one seed
+# distinguish the streams that grow from the same seed
 _CASES, _PATCHES, _NOISE = 1, 2, 3
 
 # What a patch draws, by name, and how many numbers in [0, 1) that takes: an event (whether it happens) comes first.
-# Every patch draws all of them, so changing one setting never moves the draws of another. New ones go to the end.
+# Every patch draws all of them, so changing a setting never moves the draws of another. New names go to the end.
 STREAMS: Mapping[str, int] = {
     "zoom": 2,  # event, size
     "foreground": 3,  # event, class, voxel
@@ -44,7 +45,7 @@ STREAMS: Mapping[str, int] = {
 
 
 class RandomNumbers:
-    """The numbers that one patch draws, by the name of what they decide."""
+    """The numbers that a patch draws, by the name of what they decide."""
 
     __slots__ = ("_row",)
 
@@ -69,7 +70,7 @@ _ROW_LENGTH = sum(STREAMS.values())
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PatchDraw:
-    """Everything random about one patch.
+    """Everything random about a patch.
 
     Attributes:
         case: which case.
@@ -109,20 +110,20 @@ class PatchDraw:
 class PatchSampler:
     """Draws the patches of a training.
 
-    Cases: an epoch is one row of patches, shared out over the processes, and the cases take turns in a shuffled order,
+    Cases: an epoch is a row of patches, shared out over the processes, and the cases take turns in a shuffled order,
     so that no case comes twice before all have come once. An epoch with at least as many patches as cases begins a new
-    order and shows every case; shorter epochs continue the order where the one before stopped.
+    order and shows every case; shorter epochs continue the order where the last epoch stopped.
 
     Place: with `foreground_probability` a class is chosen (uniformly among those present, background excepted), then
-    one of its voxels, and the box is laid at random around it; otherwise the box is anywhere. The zoom takes part in
-    this, so that an enlarged patch still holds the voxel chosen.
+    a voxel of that class, and the box is laid at random around it; otherwise the box is anywhere. The zoom takes part
+    in this, so that an enlarged patch still holds the chosen voxel.
     """
 
     def __init__(self, cases: Sequence[CacheEntry], settings: PatchSettings, *, allow_resampling: bool = True) -> None:
         """Take the settings.
 
         Args:
-            cases: at least one.
+            cases: preprocessed cases, not empty.
             settings: with `steps_per_epoch`.
             allow_resampling: False where distance maps travel along, whose values zoom, rotation and scaling would
                 falsify.
@@ -179,8 +180,8 @@ class PatchSampler:
         if not (settings.enabled and self.allow_resampling and event < settings.zoom_probability):
             return self.patch_size
         scale = _between(settings.zoom_range, value)
-        x, y, z = (max(1, int(size * scale + 0.5)) for size in self.patch_size)
-        return x, y, z
+        x, y, z = self.patch_size
+        return _scaled(x, scale), _scaled(y, scale), _scaled(z, scale)
 
     def _anchor(self, case: CacheEntry, numbers: Sequence[float]) -> Triple | None:
         event, class_number, voxel_number = numbers
@@ -190,7 +191,7 @@ class PatchSampler:
         return case.voxel(stored, int(voxel_number * stored.num_rows))
 
     def _linear(self, case: CacheEntry, extent: Triple, flips: Sequence[bool], numbers: RandomNumbers) -> Matrix | None:
-        """The map of a rotated or scaled patch, its zoom and flips included; None for one that is neither."""
+        """The map of a rotated or scaled patch, its zoom and flips included; None for a patch that is neither."""
         settings = self.augmentation
         allowed = settings.enabled and self.allow_resampling
         rotation_event, *angles = numbers["rotation"]
@@ -198,14 +199,14 @@ class PatchSampler:
         turned, scaled = rotation_event < settings.rotation_probability, scaling_event < settings.scaling_probability
         if not (allowed and (turned or scaled)):
             return None
-        degrees = [
-            _between(settings.rotation_range, value) if turned and axis in settings.rotation_axes else 0.0
-            for axis, value in enumerate(angles)
-        ]
+        degrees = [0.0, 0.0, 0.0]
+        if turned:
+            for axis in settings.rotation_axes:
+                degrees[axis] = _between(settings.rotation_range, angles[axis])
         scale = _between(settings.scaling_range, scaling_value) if scaled else 1.0
-        scales = [scale * part / whole for part, whole in zip(extent, self.patch_size, strict=True)]
+        scales = scale * np.asarray(extent) / np.asarray(self.patch_size)
         spacing = np.linalg.norm(np.asarray(case.affine)[:3, :3], axis=0)
-        return linear_map(degrees, scales, flips, spacing)
+        return linear_map(degrees, scales.tolist(), flips, spacing)
 
     def _low_resolution(self, numbers: Sequence[float]) -> Triple | None:
         settings = self.augmentation
@@ -213,19 +214,18 @@ class PatchSampler:
         if not (settings.enabled and event < settings.low_resolution_probability):
             return None
         share = _between(settings.low_resolution_range, value)
-        x, y, z = (
-            max(1, int(size * share + 0.5)) if axis in settings.low_resolution_axes else size
-            for axis, size in enumerate(self.patch_size)
-        )
-        return x, y, z
+        reduced = list(self.patch_size)
+        for axis in settings.low_resolution_axes:
+            reduced[axis] = _scaled(reduced[axis], share)
+        return triple(reduced)
 
-    def _flips(self, numbers: Sequence[float]) -> tuple[bool, bool, bool]:
+    def _flips(self, events: Sequence[float]) -> tuple[bool, bool, bool]:
         settings = self.augmentation
-        x, y, z = (
-            settings.enabled and axis in settings.flip_axes and event < settings.flip_probability
-            for axis, event in enumerate(numbers)
-        )
-        return x, y, z
+        flips = [False, False, False]
+        if settings.enabled:
+            for axis in settings.flip_axes:
+                flips[axis] = events[axis] < settings.flip_probability
+        return flips[0], flips[1], flips[2]
 
     def _intensities(self, numbers: RandomNumbers) -> dict[str, Any]:
         settings = self.augmentation
@@ -248,7 +248,10 @@ class PatchSampler:
         """Cut the box out of each array: (C, *draw.extent), mirrored, not yet interpolated, intensities untouched."""
         case = self.cases[draw.case]
         flips = draw.flips if draw.box_map is None else (False, False, False)  # the map mirrors
-        return {key: read_region(case.array(key), draw.start, draw.extent, flips) for key in keys}
+        arrays = {}
+        for key in keys:
+            arrays[key] = read_region(case.array(key), draw.start, draw.extent, flips)
+        return arrays
 
     def noise_table(self) -> NDArray[np.float32]:
         """The random numbers that all noise is taken from; see noise.py."""
@@ -273,7 +276,12 @@ def _start(case: CacheEntry, extent: Triple, anchor: Triple | None, u_place: Seq
             starts.append(int(u * (room + 1)))
         else:
             starts.append(min(max(anchor[axis] - int(u * size), 0), room))
-    return starts[0], starts[1], starts[2]
+    return triple(starts)
+
+
+def _scaled(size: int, share: float) -> int:
+    """A share of an axis: at least 1 voxel, halves rounded up."""
+    return max(1, int(size * share + 0.5))
 
 
 def _between(bounds: tuple[float, float], u: float) -> float:

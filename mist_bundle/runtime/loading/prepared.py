@@ -21,10 +21,16 @@ def prepared_arrays(result: Mapping[str, Any], keys: Sequence[str]) -> dict[str,
     """The arrays (C, X, Y, Z) of a preprocessed case: labels as small integers, everything else as float32.
 
     Raises:
-        ValueError: one is missing, is not of that shape, or holds values that nothing can be learned from.
+        ValueError: an array is missing, is not of that shape, or holds values that nothing can be learned from.
     """
-    arrays = {key: _array(result, key) for key in keys}
-    _check_shapes(arrays)
+    arrays = {}
+    shapes = {}
+    for key in keys:
+        arrays[key] = _array(result, key)
+        shapes[key] = arrays[key].shape[1:]
+    if len(set(shapes.values())) > 1:
+        message = f"the preprocessed arrays differ in shape: {shapes}."
+        raise ValueError(message)
     return arrays
 
 
@@ -39,18 +45,20 @@ def write_arrays(
         ignore_index: class index of voxels that no patch shall be laid around.
         seed: of the choice among very many voxels of a class.
     """
-    stored = {f"{key}.npy": save_array(folder / f"{key}.npy", array) for key, array in arrays.items()}
+    stored = {}
+    for key, array in arrays.items():
+        stored[f"{key}.npy"] = save_array(folder / f"{key}.npy", array)
     voxels = _NO_VOXELS
-    classes: list[Any] = []
+    classes: list[StoredClass] = []
     label = arrays.get("label")
     if label is not None:
-        sought = label if ignore_index is None else label * (label != ignore_index)
-        voxels, classes = _find_classes(sought, seed)
+        labelled = label if ignore_index is None else label * (label != ignore_index)
+        voxels, classes = _locate_classes(labelled, seed)
     stored[VOXELS_FILE] = save_array(folder / VOXELS_FILE, voxels)
     first = next(iter(arrays.values()))
     return {
         "shape": list(first.shape[1:]),
-        "classes": [asdict(one) for one in classes],
+        "classes": list(map(asdict, classes)),
         "stored": stored,
     }
 
@@ -74,7 +82,7 @@ def _array(result: Mapping[str, Any], key: str) -> NDArray[Any]:
 
 def _label_array(array: NDArray[Any]) -> NDArray[Any]:
     if array.shape[0] != 1:
-        message = f"'label' must have one channel of class indices, but has {array.shape[0]} channels."
+        message = f"'label' must have a single channel of class indices, but has {array.shape[0]} channels."
         raise ValueError(message)
     low, high = array.min(), array.max()
     if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
@@ -85,14 +93,7 @@ def _label_array(array: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(array, dtype=np.uint8 if high <= np.iinfo(np.uint8).max else np.int16)
 
 
-def _check_shapes(arrays: Mapping[str, NDArray[Any]]) -> None:
-    shapes = {key: array.shape[1:] for key, array in arrays.items()}
-    if len(set(shapes.values())) > 1:
-        message = f"the preprocessed arrays differ in shape: {shapes}."
-        raise ValueError(message)
-
-
-def _find_classes(label: NDArray[Any], seed: int) -> tuple[NDArray[Any], list[StoredClass]]:
+def _locate_classes(label: NDArray[Any], seed: int) -> tuple[NDArray[Any], list[StoredClass]]:
     """Positions of (at most MAX_VOXELS_PER_CLASS, chosen at random) voxels of each class, and a table of them."""
     flat = label[0].ravel()
     positions = np.flatnonzero(flat)
@@ -119,7 +120,8 @@ def affine_rows(image: Any) -> list[list[float]]:
     """The 4x4 affine of a MetaTensor, row by row; that of voxels where it carries none."""
     affine = getattr(image, "affine", None)
     matrix = np.eye(4) if affine is None else _numpy(affine).astype(np.float64)
-    return [[float(value) for value in row] for row in matrix]
+    rows: list[list[float]] = matrix.tolist()
+    return rows
 
 
 def _numpy(value: Any) -> NDArray[Any]:

@@ -42,7 +42,7 @@ def patch_loader(
 
     Raises:
         ValueError: a setting is out of bounds, or `loader` is unknown.
-        ModuleNotFoundError: "dali" was asked for and is not installed.
+        ModuleNotFoundError: `loader` is "dali", but DALI is not installed.
     """
     if loader not in ("auto", "dali", "torch"):
         message = f"loader must be 'auto', 'dali' or 'torch', not {loader!r}."
@@ -66,7 +66,7 @@ def patch_loader(
 
 
 def dali_installed() -> bool:
-    """Whether DALI can be found; it is not imported, which takes seconds."""
+    """Whether DALI is there; it is not imported, which takes seconds."""
     try:
         return find_spec("nvidia.dali") is not None
     except ModuleNotFoundError:

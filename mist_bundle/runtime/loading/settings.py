@@ -9,27 +9,27 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ..numerics.sharing import sharing_problem
+from ..numerics.triples import Triple
 from ..values import did_you_mean
 from .augmentation import Augmentation
-from .volumes import Triple
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PatchSettings:
     """Which patches a training sees, and which of them this process computes.
 
-    One step of the optimizer sees `batch_size` patches, however many processes train together. Patch i of step s is the
+    A step of the optimizer sees `batch_size` patches, however many processes train together. Patch i of step s is the
     same patch whichever process draws it: rank r takes the r-th of `world_size` equal shares, so a run on 8 processes
-    sees what a run on one sees. A process computes its share in one pass, or in several equal ones whose gradients are
-    accumulated.
+    sees what a single process sees. A process computes its share in a single pass, or in several equal passes whose
+    gradients are accumulated.
 
     Attributes:
         patch_size: X, Y, Z in voxels.
-        batch_size: patches of one optimizer step over all processes.
-        batch_size_per_process: patches of one optimizer step on each process, in place of `batch_size`: the step then
+        batch_size: patches of an optimizer step over all processes.
+        batch_size_per_process: patches of an optimizer step on each process, in place of `batch_size`: the step then
             grows with the number of processes.
         accumulation_steps: passes that a single process needs for a step. No pass of any process is larger than a pass
-            of that single process, so eight processes may need only one each.
+            of that single process, so eight processes may need only a single pass each.
         steps_per_epoch: optimizer steps in an epoch; None for as many as show every case once (see `for_cases`).
         seed: the same on all ranks.
         rank: number of this process, 0 to world_size - 1.
@@ -83,7 +83,7 @@ class PatchSettings:
 
     @property
     def share(self) -> int:
-        """Patches of one optimizer step that this process computes."""
+        """Patches of an optimizer step that this process computes."""
         return self.batch_size // self.world_size
 
     @property
@@ -119,8 +119,9 @@ class PatchSettings:
 
 
 def _problems(settings: PatchSettings) -> Iterator[str]:
-    sizes = cast("Sequence[float]", settings.patch_size)  # as configurations hand it over
-    if len(sizes) != 3 or any(int(size) != size or size < 1 for size in sizes):
+    sizes = cast("Sequence[float]", settings.patch_size)  # configurations may hold anything
+    whole = [size for size in sizes if int(size) == size and size >= 1]
+    if len(sizes) != 3 or len(whole) != 3:
         yield f"patch_size must be three positive whole numbers, not {list(sizes)}."
     counts = ("batch_size", "batch_size_per_process", "accumulation_steps", "steps_per_epoch", "world_size")
     too_small = False

@@ -10,8 +10,8 @@ from torch.utils.data import Sampler
 class ShardSampler(Sampler[int]):
     """Every `world_size`-th case, beginning at `rank`.
 
-    The shards are uneven where the cases do not divide; only a process that would have none repeats one, since metrics
-    that are gathered from all processes need a value from each.
+    The shards are uneven where the cases do not divide evenly. Only a process that would have none repeats a case:
+    metrics that are gathered from all processes need a value from each.
 
     Args:
         dataset: whose length counts.

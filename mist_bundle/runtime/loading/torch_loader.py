@@ -18,7 +18,7 @@ from .settings import PatchSettings
 class TorchPatchLoader(PatchLoader):
     """`PatchLoader` over torch's DataLoader; `num_threads` are its worker processes, None or 0 for none.
 
-    The workers live as long as the loader: forking anew each epoch costs more than short epochs do.
+    The workers live as long as the loader: starting them for each epoch costs more than short epochs do.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -27,7 +27,7 @@ class TorchPatchLoader(PatchLoader):
         self._loader: DataLoader[Batch] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
-        # a generator: nothing happens before the first batch is asked for
+        # a generator: nothing happens before the first batch is requested
         loader = self._torch_loader()
         epoch = self.epochs.start()
         self._numbers.epoch = epoch
@@ -86,4 +86,7 @@ class _Patches(Dataset[Batch]):
         draw = sampler.draw(*divmod(number, sampler.settings.patches_per_epoch))
         arrays = sampler.read(draw, self._keys)
         patch = apply_draw(arrays, draw, sampler.patch_size, sampler.noise(draw))
-        return {key: torch.from_numpy(np.ascontiguousarray(patch[key])) for key in self._keys}
+        tensors = {}
+        for key in self._keys:
+            tensors[key] = torch.from_numpy(np.ascontiguousarray(patch[key]))
+        return tensors

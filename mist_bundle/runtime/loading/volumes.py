@@ -1,4 +1,4 @@
-"""One preprocessed case as it lies in the cache, and the reading of a part of it.
+"""A preprocessed case as it lies in the cache, and the reading of a part of it.
 
 Arrays are (C, X, Y, Z) `.npy` files that are mapped into memory, so that a patch costs the bytes of that patch, not
 those of the volume. The positions of each class's voxels lie beside them: no label map is searched while training.
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numerics.triples import Triple, triple
+
 ENTRY_FILE = "entry.json"
 VOXELS_FILE = "voxels.npy"
-
-Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,17 +54,17 @@ class CacheEntry:
     def read(cls, folder: Path) -> CacheEntry:
         """Read the description of a complete entry."""
         content: dict[str, Any] = json.loads((folder / ENTRY_FILE).read_text(encoding="utf-8"))
-        x, y, z = content["shape"]
+        classes = [StoredClass(**stored) for stored in content["classes"]]
         return cls(
             folder=folder,
             id=content["id"],
-            shape=(x, y, z),
-            affine=tuple(tuple(row) for row in content["affine"]),
-            classes=tuple(StoredClass(**stored) for stored in content["classes"]),
+            shape=triple(content["shape"]),
+            affine=tuple(map(tuple, content["affine"])),
+            classes=tuple(classes),
         )
 
     def path(self, key: str) -> Path:
-        """The file of one array: "image", "label" or "dtm"."""
+        """The file of an array: "image", "label" or "dtm"."""
         return self.folder / f"{key}.npy"
 
     def array(self, key: str) -> NDArray[Any]:
@@ -73,8 +73,7 @@ class CacheEntry:
 
     def voxel(self, stored: StoredClass, number: int) -> Triple:
         """The position of the `number`-th stored voxel of a class."""
-        x, y, z = open_array(self.folder / VOXELS_FILE)[stored.first_row + number].tolist()
-        return x, y, z
+        return triple(open_array(self.folder / VOXELS_FILE)[stored.first_row + number].tolist())
 
 
 # A mapped file holds a file descriptor; common limits are 256 (macOS) and 1024 (Linux) in a process.
@@ -98,15 +97,18 @@ def read_region(
     Returns:
         A new C-contiguous array (C, *extent) of the same dtype.
     """
-    inner, outer, covers = [slice(None)], [slice(None)], True
-    for first, size, length in zip(start, extent, array.shape[1:], strict=True):
-        low, high = max(first, 0), max(min(first + size, length), max(first, 0))
-        inner.append(slice(low, high))
-        outer.append(slice(low - first, high - first))
+    everything = slice(None)
+    source, target, steps = [everything], [everything], [everything]
+    covers = True
+    for first, size, length, flip in zip(start, extent, array.shape[1:], flips, strict=True):
+        low = max(first, 0)
+        high = max(min(first + size, length), low)
+        source.append(slice(low, high))
+        target.append(slice(low - first, high - first))
+        steps.append(slice(None, None, -1 if flip else 1))
         covers = covers and high - low == size
     shape = (array.shape[0], *extent)
     result = np.empty(shape, array.dtype) if covers else np.zeros(shape, array.dtype)
-    # writing through a mirrored view flips for free
-    mirrored = result[(slice(None), *(slice(None, None, -1 if flip else 1) for flip in flips))]
-    mirrored[tuple(outer)] = array[tuple(inner)]
+    mirrored = result[tuple(steps)]  # writing through a mirrored view flips for free
+    mirrored[tuple(target)] = array[tuple(source)]
     return result

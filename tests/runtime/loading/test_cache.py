@@ -129,7 +129,7 @@ def test_arrays_that_training_could_not_use_are_refused(
 
 def test_a_transform_that_gives_something_else_is_refused(tmp_path: Path) -> None:
     (item,) = items_of(tmp_path, 1)
-    with pytest.raises(CacheBuildError, match="must return one dictionary a case, but returned list"):
+    with pytest.raises(CacheBuildError, match="must return a dictionary for each case, but returned list"):
         ArrayCache(tmp_path / "cache", lambda item: [item]).get(item)
     with pytest.raises(CacheBuildError, match="the preprocessed case has no 'label'"):
         ArrayCache(tmp_path / "cache", lambda item: {"image": np.zeros((1, 2, 2, 2))}).get(item)

@@ -72,7 +72,7 @@ def test_paths_are_absolute_and_images_a_list(datalist: Path, tmp_path: Path, mo
 def test_what_is_wrong_is_said(datalist: Path) -> None:
     with pytest.raises(ValueError, match=r"split 'train' is unknown\. Did you mean 'training'"):
         load_items(datalist, "d", "train", 0)
-    with pytest.raises(ValueError, match=r"has the folds \[0, 1, 2\], but fold 5 was asked for"):
+    with pytest.raises(ValueError, match=r"has the folds \[0, 1, 2\]; there is no fold 5"):
         load_items(datalist, "d", "training", 5)
     with pytest.raises(ValueError, match="fold None"):
         load_items(datalist, "d", "validation")

@@ -40,8 +40,8 @@ def patch_batches(
     """An endless iterator over [{"image": tensor, ...}].
 
     Args:
-        feed: gives, a call, the arrays of a batch in the order of `keys`, then `SCALARS`, `VECTORS`. DALI does not copy
-            what lies in host memory: the arrays have to live until their batch was handed out.
+        feed: each call returns the arrays of a batch in the order of `keys`, then `SCALARS`, `VECTORS`. DALI does not
+            copy what lies in host memory: the arrays have to live until their batch was handed out.
         keys: "image", "label" and what else a patch holds.
         channels: of the image.
         patch_size: X, Y, Z.
@@ -85,43 +85,43 @@ def _graph(
         no_copy=True,
         layout=[LAYOUT] * len(keys) + [""] * (len(names) - len(keys)),
     )
-    given: Any = dict(zip(names, inputs))  # noqa: B905  DALI rewrites this function and knows zip without keywords only
+    nodes: Any = dict(zip(names, inputs))  # noqa: B905  DALI rewrites this function and knows zip without keywords only
     if on_gpu:
-        given = {name: node.gpu() if name in keys else node for name, node in given.items()}
+        nodes = {name: node.gpu() if name in keys else node for name, node in nodes.items()}
     device = "gpu" if on_gpu else "cpu"
-    given["noise_table"] = fn.external_source(name=NOISE, device=device, repeat_last=True, no_copy=True)
-    image, label = _move(given, patch_size)
-    image = _change_intensities(image, given, [channels, *patch_size], on_gpu, about_mean)
-    return image, label, *(given[key] for key in keys[2:])
+    nodes["noise_table"] = fn.external_source(name=NOISE, device=device, repeat_last=True, no_copy=True)
+    image, label = _move(nodes, patch_size)
+    image = _change_intensities(image, nodes, [channels, *patch_size], on_gpu, about_mean)
+    return image, label, *(nodes[key] for key in keys[2:])
 
 
-def _move(given: Any, patch_size: list[int]) -> tuple[Any, Any]:
-    image, label = given["image"], given["label"]
-    if given["warped"]:
-        image = _warp(image, given["matrix"], patch_size, types.DALIInterpType.INTERP_LINEAR)
-        label = _warp(label, given["matrix"], patch_size, types.DALIInterpType.INTERP_NN)
-    if given["zoomed"]:
+def _move(nodes: Any, patch_size: list[int]) -> tuple[Any, Any]:
+    image, label = nodes["image"], nodes["label"]
+    if nodes["warped"]:
+        image = _warp(image, nodes["matrix"], patch_size, types.DALIInterpType.INTERP_LINEAR)
+        label = _warp(label, nodes["matrix"], patch_size, types.DALIInterpType.INTERP_NN)
+    if nodes["zoomed"]:
         image = fn.resize(image, size=patch_size, interp_type=types.DALIInterpType.INTERP_CUBIC, antialias=False)
         label = fn.resize(label, size=patch_size, interp_type=types.DALIInterpType.INTERP_NN, antialias=False)
     return image, label
 
 
-def _change_intensities(image: Any, given: Any, shape: list[int], on_gpu: bool, about_mean: bool) -> Any:
-    if given["noise_sd"] > 0:
-        noise = _noise(given["noise_table"], given["noise_offset"], shape) * _factor(given["noise_sd"], on_gpu)
+def _change_intensities(image: Any, nodes: Any, shape: list[int], on_gpu: bool, about_mean: bool) -> Any:
+    if nodes["noise_sd"] > 0:
+        noise = _noise(nodes["noise_table"], nodes["noise_offset"], shape) * _factor(nodes["noise_sd"], on_gpu)
         image = _within(image + noise, image)
-    if given["blur_sigma"] > 0:
-        image = fn.gaussian_blur(image, sigma=given["blur_sigma"])
-    if given["brightness"] != 1:
-        image = image * _factor(given["brightness"], on_gpu)
-    if given["contrast"] != 1:
-        image = _contrast(image, _factor(given["contrast"], on_gpu), about_mean)
-    if given["reduced"]:
-        image = _reduce(image, given["low_resolution"], shape[1:])
-    if given["inverted_gamma"] != 1:
-        image = -_gamma(-image, _factor(given["inverted_gamma"], on_gpu))
-    if given["gamma"] != 1:
-        image = _gamma(image, _factor(given["gamma"], on_gpu))
+    if nodes["blur_sigma"] > 0:
+        image = fn.gaussian_blur(image, sigma=nodes["blur_sigma"])
+    if nodes["brightness"] != 1:
+        image = image * _factor(nodes["brightness"], on_gpu)
+    if nodes["contrast"] != 1:
+        image = _contrast(image, _factor(nodes["contrast"], on_gpu), about_mean)
+    if nodes["reduced"]:
+        image = _reduce(image, nodes["low_resolution"], shape[1:])
+    if nodes["inverted_gamma"] != 1:
+        image = -_gamma(-image, _factor(nodes["inverted_gamma"], on_gpu))
+    if nodes["gamma"] != 1:
+        image = _gamma(image, _factor(nodes["gamma"], on_gpu))
     return image
 
 

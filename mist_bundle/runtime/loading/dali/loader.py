@@ -1,8 +1,8 @@
-"""Training patches by NVIDIA DALI, on a GPU or without one, as the dictionaries that MONAI's trainers expect.
+"""Training patches by NVIDIA DALI, on GPU or CPU, as the dictionaries that MONAI's trainers expect.
 
 A few threads cut patches out of the mapped arrays ahead of time; DALI enlarges, blurs and shades them, asynchronously
-to the training step. One pipeline serves the whole training and computes ahead across the borders of epochs; what is
-fed into it depends on epoch and batch number only, so it can begin anywhere.
+to the training step. The same pipeline serves the whole training and computes ahead across the borders of epochs; its
+input depends on epoch and batch number only, so it can begin anywhere.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .inputs import drawn_inputs
 
 # Batches that are cut ahead; with DALI's own queue of 2 enough to bridge a slow read.
 READ_AHEAD = 3
-# Batches whose arrays DALI may still read: those it computes ahead, the one handed out, and one in between.
+# Batches whose arrays DALI may still read: two that it computes ahead, the batch handed out, and the next to hand out.
 IN_USE = 4
 
 Sample = tuple[NDArray[Any], ...]
@@ -39,7 +39,7 @@ class DaliPatchLoader(PatchLoader):
         self._pipeline: _Pipeline | None = None
 
     def __iter__(self) -> Iterator[Batch]:
-        # a generator: nothing happens before the first batch is asked for
+        # a generator: nothing happens before the first batch is requested
         epoch = self.epochs.start()
         pipeline = self._at(epoch)
         try:
@@ -53,7 +53,7 @@ class DaliPatchLoader(PatchLoader):
             self.epochs.finish(epoch)
 
     def _at(self, epoch: int) -> _Pipeline:
-        """A pipeline whose next batch is the first of an epoch: the one that runs, or else a new one."""
+        """A pipeline whose next batch is the first of an epoch: the running pipeline if that is so, else a new one."""
         if self._pipeline is None or self._pipeline.position != (epoch, 0):
             self.close()
             self._pipeline = _Pipeline(
@@ -132,7 +132,7 @@ class _Feed:
             self._next += 1
         samples = [future.result() for future in self._pending.popleft()]
         self._in_use.append(samples)  # DALI reads the arrays where they are
-        return tuple(list(column) for column in zip(*samples, strict=True))
+        return tuple(map(list, zip(*samples, strict=True)))
 
     def _begin(self, batch: int) -> list[Future[Sample]]:
         settings = self._sampler.settings
@@ -143,7 +143,7 @@ class _Feed:
         sampler = self._sampler
         draw = sampler.draw(epoch, position)
         arrays = sampler.read(draw, self._keys)
-        return (*(arrays[key] for key in self._keys), *drawn_inputs(draw, sampler.patch_size))
+        return (*arrays.values(), *drawn_inputs(draw, sampler.patch_size))
 
     def close(self) -> None:
         self._pending.clear()
