@@ -74,7 +74,7 @@ def evaluate(
     from mist_bundle.evaluation.score import settings_from
     from mist_bundle.runtime.metrics.case import EmptyRule
 
-    rule = EmptyRule(both=both_empty, one=one_empty, distance_mm=empty_distance_mm)
+    rule = EmptyRule(both_empty=both_empty, one_empty=one_empty, distance_mm=empty_distance_mm)
     how = (metrics, metric_options, rule)
     if bundle is not None:
         settings = {"device": device, "dataset_dir": absolute(dataset_dir), **overrides}
@@ -220,8 +220,8 @@ def _evaluate_bundle(bundle: Path, fold: Any, how: ScoreSettings, settings: Mapp
     scoring = {
         "metrics": list(how.metrics),
         "metric_options": {name: dict(values) for name, values in how.options.items()} or None,
-        "both_empty": how.empty.both,
-        "one_empty": how.empty.one,
+        "both_empty": how.empty.both_empty,
+        "one_empty": how.empty.one_empty,
         "empty_distance_mm": how.empty.distance_mm,
     }
     evaluated = pipeline.evaluate_folds(bundle, wanted, {**scoring, **settings}, trust=trust, announce=heading)

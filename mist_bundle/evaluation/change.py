@@ -73,7 +73,7 @@ def check_weights(settings: ScoreSettings, weights: Mapping[str, float] | None) 
             problems.append(Problem("--weights", f"names {metric!r}, which is not among {list(settings.metrics)}."))
         if not weight >= 0:  # also true of NaN
             problems.append(Problem("--weights", f"gives {metric} the weight {weight}; expected at least 0."))
-    if "nan" in (settings.empty.both, settings.empty.one):
+    if "nan" in (settings.empty.both_empty, settings.empty.one_empty):
         problems.append(Problem("--both_empty, --one_empty", "are nan, so a class that vanishes would cost nothing."))
     if not problems and not sum(weights.values()) > 0:
         problems.append(Problem("--weights", "are all 0."))

@@ -54,7 +54,7 @@ def test_weights_are_checked() -> None:
     assert check_weights(SETTINGS, None) == {"dice": 1.0, "hd95": 1.0}
     assert check_weights(SETTINGS, {"dice": 2}) == {"dice": 2.0, "hd95": 0.0}
     unbounded = ScoreSettings(final_classes=CLASSES, metrics=("dice", "volume_difference"))
-    undefined = ScoreSettings(final_classes=CLASSES, empty=EmptyRule(one="nan"))
+    undefined = ScoreSettings(final_classes=CLASSES, empty=EmptyRule(one_empty="nan"))
     for settings, weights, said in (
         (SETTINGS, {"iou": 1.0}, "names 'iou', which is not among"),
         (SETTINGS, {"dice": -1.0}, "gives dice the weight -1.0"),

@@ -70,7 +70,7 @@ class ScoreCases:
         self.final_classes = {name: tuple(members) for name, members in final_classes.items()}
         self.metrics = tuple(metrics)
         self.options = dict(options or {})
-        self.empty = EmptyRule(both=both_empty, one=one_empty, distance_mm=empty_distance_mm)
+        self.empty = EmptyRule(both_empty=both_empty, one_empty=one_empty, distance_mm=empty_distance_mm)
         self.labels = labels
         self.key = key
         self.reference_key = reference_key
@@ -162,8 +162,8 @@ class ScoreCases:
             "weights": self.digest,
             "metrics": list(self.metrics),
             "metric_options": {name: dict(values) for name, values in self.options.items()},
-            "both_empty": self.empty.both,
-            "one_empty": self.empty.one,
+            "both_empty": self.empty.both_empty,
+            "one_empty": self.empty.one_empty,
             "empty_distance_mm": self.empty.distance_mm,
         }
         write_results(self.output_path, rows, failed, derived_from)

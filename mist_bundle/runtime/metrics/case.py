@@ -1,16 +1,17 @@
-"""All metrics of one case: a predicted and a reference label map become one row of results.
+"""All metrics of a case: a predicted and a reference label map become a row of results.
 
 Everything is cut to the box around the labels first, and what several metrics need is computed once per class.
 
-Empty masks, unless told otherwise (MIST's rule): a class that is in neither label map has the best value (1, or 0 mm);
-a class that is in only one of them has the worst (0, or the diagonal of the whole image in mm). Metrics that are
-defined for empty masks keep their definition: the volume difference is a plain number of millilitres, and the
-lesion-wise metrics count missed and invented lesions.
+Empty masks follow MIST's rule by default: a class that is in neither label map has the best value (1, or 0 mm); a class
+that is in only one of them has the worst (0, or the diagonal of the whole image in mm). Metrics that are defined for
+empty masks keep their definition: the volume difference is a plain number of millilitres, and the lesion-wise metrics
+count missed lesions and false positives.
 """
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..numerics.crop import bounding_box
+from ..numerics.crop import NO_BOX, Box, Slices, bounding_box, box_slices, union, whole_box
 from ..numerics.labels import as_labels, not_labels
 from . import lesions, overlap, surface
 from .columns import column_names
@@ -31,11 +32,11 @@ _MODULES = {"overlap": overlap, "surface": surface, "lesions": lesions}
 
 
 def check_metrics(metrics: Sequence[str], options: Mapping[str, Mapping[str, float]] | None = None) -> list[str]:
-    """What is wrong with names of metrics and their options: one sentence each, none when all is well."""
+    """What is wrong with names of metrics and their options: a sentence each, none when all is well."""
     findings = unknown_metrics(metrics)
     for name, values in (options or {}).items():
         if name not in metrics:
-            findings.append(f"options are given for {name!r}, which is not among the metrics {list(metrics)}.")
+            findings.append(f"options are set for {name!r}, which is not among the metrics {list(metrics)}.")
         elif name in METRICS:
             findings += _option_findings(name, values)
     return findings
@@ -43,10 +44,11 @@ def check_metrics(metrics: Sequence[str], options: Mapping[str, Mapping[str, flo
 
 def _option_findings(name: str, values: Mapping[str, Any]) -> list[str]:
     known = METRICS[name].options
-    if unknown := [key for key in values if key not in known]:
-        return [f"{name} has no option {unknown}; known: {list(known)}."]
     findings = []
     for key, value in values.items():
+        if key not in known:
+            findings.append(f"{name} has no option {key!r}; known: {', '.join(known) or 'none'}.")
+            continue
         fits, expected = _EXPECTED_OPTIONS[key]
         if not fits(value):
             findings.append(f"{name}: {key} is {value!r}; expected {expected}.")
@@ -67,7 +69,7 @@ _SWITCH = (lambda value: isinstance(value, bool), "true or false")
 _EXPECTED_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "tolerance_mm": _MILLIMETRES,
     "symmetric": _SWITCH,
-    "protocol": (lambda value: value in lesions.PROTOCOLS, f"one of {', '.join(lesions.PROTOCOLS)}"),
+    "protocol": (lambda value: value in lesions.PROTOCOLS, f"any of {', '.join(lesions.PROTOCOLS)}"),
     "min_volume_mm3": _MILLIMETRES,
     "dilation": _VOXELS,
     "consolidation": _VOXELS,
@@ -78,27 +80,27 @@ _EXPECTED_OPTIONS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmptyRule:
-    """What a class counts that is missing in one label map, or in both.
+    """The value of a class that is missing in a label map, or in both.
 
     Metrics that are defined for empty masks, such as the volume difference, keep their value under any rule.
 
     Attributes:
-        both: "best" or "nan": the value of a class that is in neither label map. NaN is left out of statistics.
-        one: "worst" or "nan": the value of a class that is in only one of them.
+        both_empty: "best" or "nan": the value of a class that is in neither label map. NaN is left out of statistics.
+        one_empty: "worst" or "nan": the value of a class that is in only one of them.
         distance_mm: the worst distance (BraTS takes 374); None takes the diagonal of the whole image.
     """
 
-    both: str = BEST
-    one: str = WORST
+    both_empty: str = BEST
+    one_empty: str = WORST
     distance_mm: float | None = None
 
     def findings(self) -> list[str]:
-        """What is wrong with it: one sentence each."""
+        """What is wrong with the rule: a sentence for each setting out of bounds."""
         findings = []
-        if self.both not in (BEST, MISSING):
-            findings.append(f"both_empty is {self.both!r}; expected {BEST} or {MISSING}.")
-        if self.one not in (WORST, MISSING):
-            findings.append(f"one_empty is {self.one!r}; expected {WORST} or {MISSING}.")
+        if self.both_empty not in (BEST, MISSING):
+            findings.append(f"both_empty is {self.both_empty!r}; expected {BEST} or {MISSING}.")
+        if self.one_empty not in (WORST, MISSING):
+            findings.append(f"one_empty is {self.one_empty!r}; expected {WORST} or {MISSING}.")
         if self.distance_mm is not None and not 0 < self.distance_mm < math.inf:
             findings.append(f"empty_distance_mm is {self.distance_mm!r}; expected millimetres above 0.")
         return findings
@@ -121,7 +123,7 @@ def score_case(
     labels: Sequence[int] | None = None,
     ignore_label: int | None = None,
 ) -> dict[str, float]:
-    """Score one predicted label map.
+    """Score a predicted label map.
 
     Args:
         prediction_xyz: (X, Y, Z) label values.
@@ -130,7 +132,7 @@ def score_case(
         final_classes: name of each class to the label values that form it.
         metrics: names from METRICS.
         options: of a metric, such as {"surface_dice": {"tolerance_mm": 2}}.
-        empty: what a class counts that one label map or both have not; MIST's rule by default.
+        empty: the values of classes that are missing in a label map or in both; MIST's rule by default.
         labels: all values that may occur; None allows any whole number.
         ignore_label: value in the reference of voxels that count as background in both.
 
@@ -153,15 +155,15 @@ def score_case(
         known = reference_xyz != ignore_label
         reference_xyz, prediction_xyz = reference_xyz * known, prediction_xyz * known
     worst_mm = empty.distance_mm or image_diagonal_mm(reference_xyz.shape, spacing_mm)
-    whole = any(0 in members for members in final_classes.values())
-    prediction, reference = _cut_to_labels(prediction_xyz, reference_xyz, whole=whole)
+    with_background = any(0 in members for members in final_classes.values())
+    prediction, reference = _cut_to_labels(prediction_xyz, reference_xyz, whole=with_background)
     if labels is not None:
         _check_labels(prediction, labels, "prediction")
         _check_labels(reference, labels, "reference")
     scores = {}
     columns = column_names(final_classes, metrics)
-    many = len(final_classes) > _FEW_CLASSES  # for few the search for their boxes costs more than it saves
-    boxes = (_label_boxes(prediction), _label_boxes(reference)) if many else (None, None)
+    # for few classes the search for their boxes costs more than it saves
+    boxes = _label_boxes(prediction, reference) if len(final_classes) > _FEW_CLASSES else None
     for class_name, members in final_classes.items():
         part = _class_part(boxes, members)
         pair = MaskPair(_mask(prediction[part], members), _mask(reference[part], members), spacing_mm, worst_mm)
@@ -172,12 +174,12 @@ def score_case(
 
 def _score(metric: MetricRow, pair: MaskPair, empty: EmptyRule, options: Mapping[str, Any]) -> float:
     num_empty = (pair.counts.prediction == 0) + (pair.counts.reference == 0)
-    best_or_missing = metric.best if empty.both == BEST else math.nan
+    best_or_missing = metric.best if empty.both_empty == BEST else math.nan
     if num_empty == 2 and not metric.defined_for_both_empty:
         return best_or_missing
     if num_empty == 1 and not metric.defined_for_one_empty:
         worst = metric.worst_value(pair.worst_mm)
-        return math.nan if empty.one == MISSING or worst is None else worst
+        return math.nan if empty.one_empty == MISSING or worst is None else worst
     value = metric_function(metric)(getattr(pair, metric.of), **options)
     # lesion by lesion there may be nothing to score although there are voxels
     return best_or_missing if math.isnan(value) else value
@@ -194,10 +196,10 @@ def _cut_to_labels(
     prediction: NDArray[Any], reference: NDArray[Any], *, whole: bool
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Both label maps inside the box around all labels (or whole), as whole numbers in the same memory order."""
-    box = None if whole else bounding_box((prediction != 0) | (reference != 0))
-    if box is None:
-        box = ((0, 0, 0), prediction.shape if whole else (0, 0, 0))
-    part = tuple(slice(start, stop) for start, stop in zip(*box, strict=True))
+    box: Box | None = whole_box(prediction.shape)
+    if not whole:
+        box = bounding_box((prediction != 0) | (reference != 0))
+    part = box_slices(box or NO_BOX)
     return _whole_numbers(prediction[part], "prediction"), _whole_numbers(reference[part], "reference")
 
 
@@ -208,27 +210,28 @@ def _whole_numbers(array: NDArray[Any], role: str) -> NDArray[Any]:
     return np.ascontiguousarray(numbers)
 
 
-def _label_boxes(labels: NDArray[Any]) -> list[tuple[slice, ...] | None] | None:
-    """The box around each label from 1 on, None where it is absent; None where labels are not numbered that way."""
+def _label_boxes(*label_maps: NDArray[Any]) -> dict[int, list[Slices]] | None:
+    """The boxes around each label in the label maps that hold it; None where their labels cannot serve as indices."""
     from scipy import ndimage
 
-    if labels.size == 0 or labels.dtype.kind == "b" or labels.min() < 0 or labels.max() > _MAX_BOXES:
-        return None
-    found: list[tuple[slice, ...] | None] = ndimage.find_objects(labels)
-    return found
+    boxes: dict[int, list[Slices]] = defaultdict(list)
+    for labels in label_maps:
+        if labels.size == 0 or labels.dtype.kind == "b" or labels.min() < 0 or labels.max() > _MAX_BOXES:
+            return None
+        for label, box in enumerate(ndimage.find_objects(labels), start=1):
+            if box is not None:
+                boxes[label].append(box)
+    return boxes
 
 
-def _class_part(boxes: tuple[list[tuple[slice, ...] | None] | None, ...], values: Sequence[int]) -> tuple[slice, ...]:
-    """The part of both label maps that holds all voxels with these labels."""
-    if 0 in values or any(one is None for one in boxes):
+def _class_part(boxes: Mapping[int, list[Slices]] | None, labels: Sequence[int]) -> Slices:
+    """The part of both label maps that holds all voxels with these labels; the whole where boxes are not known."""
+    if boxes is None or 0 in labels:
         return (slice(None),) * 3
-    used = [one[value - 1] for one in boxes if one is not None for value in values if 0 < value <= len(one)]
-    given = [box for box in used if box is not None]
-    if not given:
-        return (slice(0),) * 3
-    return tuple(
-        slice(min(one.start for one in axis), max(one.stop for one in axis)) for axis in zip(*given, strict=True)
-    )
+    parts: list[Slices] = []
+    for label in labels:
+        parts += boxes.get(label, [])
+    return union(parts) if parts else box_slices(NO_BOX)
 
 
 def _mask(labels: NDArray[Any], values: Sequence[int]) -> NDArray[np.bool_]:
@@ -243,12 +246,14 @@ def present_labels(array: NDArray[Any]) -> list[int]:
     if array.dtype.kind in "ub" and array.dtype.itemsize <= 2:
         seen = np.zeros(np.iinfo(np.uint16).max + 1, dtype=bool)
         seen[array.ravel(order="K")] = True
-        return [int(label) for label in np.flatnonzero(seen)]
-    return [int(label) for label in np.unique(array)]
+        present = np.flatnonzero(seen)
+    else:
+        present = np.unique(array)
+    return list(map(int, present))
 
 
 def _check_labels(array: NDArray[Any], labels: Sequence[int], role: str) -> None:
-    unknown = [label for label in present_labels(array) if label not in (0, *labels)]
+    unknown = sorted(set(present_labels(array)) - {0, *labels})
     if unknown:
-        found = ", ".join(f"{value} ({np.count_nonzero(array == value)} voxels)" for value in unknown[:8])
-        raise ValueError(f"The {role} holds the label {found}; expected only {list(labels)}.")
+        counts = [f"{label} ({np.count_nonzero(array == label)} voxels)" for label in unknown[:8]]
+        raise ValueError(f"The {role} holds the label {', '.join(counts)}; expected only {list(labels)}.")

@@ -7,6 +7,7 @@ called `<class>:<metric>`; no metric's name has a colon.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -18,15 +19,17 @@ _PLAIN, _CLEAR = "_", ":"
 
 def column_names(classes: Iterable[str], metrics: Sequence[str]) -> dict[Column, str]:
     """(class, metric) -> the name of its column, class by class; no two are the same."""
-    columns = [(one, metric) for one in classes for metric in metrics]
-    plain = [_PLAIN.join(column) for column in columns]
-    shared = {name for name, number in Counter(plain).items() if number > 1}
-    names = {
-        column: _CLEAR.join(column) if name in shared else name for column, name in zip(columns, plain, strict=True)
-    }
-    if len(set(names.values())) < len(names):  # a class whose own name has a colon
-        return {column: _CLEAR.join(column) for column in columns}
-    return names
+    plain, clear = {}, {}
+    for column in itertools.product(classes, metrics):
+        plain[column] = _PLAIN.join(column)
+        clear[column] = _CLEAR.join(column)
+    occurrences = Counter(plain.values())
+    names = dict(plain)
+    for column, name in plain.items():
+        if occurrences[name] > 1:
+            names[column] = clear[column]
+    clash = len(set(names.values())) < len(names)  # possible where a class name has a colon itself
+    return clear if clash else names
 
 
 def split_columns(names: Sequence[str], classes: Iterable[str] | None = None) -> dict[str, Column]:
@@ -36,14 +39,16 @@ def split_columns(names: Sequence[str], classes: Iterable[str] | None = None) ->
     metric where that does not decide.
 
     Args:
-        names: of the columns of one table.
-        classes: the names of all classes, where they are known. What follows such a name is a metric then, even one
-            that is not on the menu.
+        names: of the columns of a table.
+        classes: the names of all classes, where they are known. What follows such a name is then a metric, even if it
+            is not on the menu.
     """
     known = None if classes is None else set(classes)
-    splits = {name: _splits(name, known) for name in names}
-    longest = {name: ways[0] for name, ways in splits.items() if ways}
-    shortest = {name: ways[-1] for name, ways in splits.items() if ways}
+    longest, shortest = {}, {}
+    for name in names:
+        ways = _splits(name, known)
+        if ways:
+            longest[name], shortest[name] = ways[0], ways[-1]
     return shortest if _is_complete(shortest, known) and not _is_complete(longest, known) else longest
 
 
@@ -55,15 +60,19 @@ def _splits(name: str, known: set[str] | None) -> list[Column]:
             class_name = name.removesuffix(f"{separator}{metric}")
             if class_name and class_name != name and (known is None or class_name in known):
                 ways.append((class_name, metric_name(metric)))
-    if not ways and known is not None:
-        prefixes = [one for one in known if name.startswith(f"{one}{_PLAIN}")]
-        ways = [(one, name[len(one) + 1 :]) for one in sorted(prefixes, key=len, reverse=True)]
+    if not ways:  # a metric that is not on the menu
+        for class_name in known or ():
+            metric = name.removeprefix(f"{class_name}{_PLAIN}")
+            if metric != name:
+                ways.append((class_name, metric))
     return sorted(ways, key=lambda way: len(way[0]))
 
 
 def _is_complete(columns: Mapping[str, Column], known: set[str] | None) -> bool:
-    """Whether every class has every metric, each in one column."""
-    classes = {class_name for class_name, _ in columns.values()}
-    metrics = {metric for _, metric in columns.values()}
+    """Whether every class has every metric, each in a column of its own."""
+    classes, metrics = set(), set()
+    for class_name, metric in columns.values():
+        classes.add(class_name)
+        metrics.add(metric)
     all_different = len(set(columns.values())) == len(columns)
     return all_different and len(columns) == len(classes) * len(metrics) and (known is None or classes == known)

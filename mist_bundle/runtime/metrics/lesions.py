@@ -3,13 +3,13 @@
 The definition is that of the BraTS challenges from 2023 on (https://github.com/rachitsaluja/BraTS-2023-Metrics):
 
 1. Lesions are the connected components of the reference, 26 neighbours. Lesions that meet when each grows by
-   `consolidation` voxels are one lesion. Growing takes the 18 neighbours that share a face or an edge.
+   `consolidation` voxels are joined. Growing takes the 18 neighbours that share a face or an edge.
 2. A predicted component (26 neighbours) belongs to every lesion that it touches once the lesion has grown by `dilation`
    voxels; the lesion is scored against all components that belong to it.
 3. A lesion without any component is missed and has the worst value; so has each component without a lesion, a false
    positive, however small it is.
-4. Reference lesions of at most `min_volume_mm3` do not count, found or missed. What touches them is no false positive,
-   so a perfect prediction always has the best value.
+4. Reference lesions of at most `min_volume_mm3` do not count, detected or missed. What touches them is no false
+   positive, so a perfect prediction always has the best value.
 
        score = sum over lesions / (lesions + false positives)
 
@@ -20,7 +20,7 @@ case.py treats the class as empty.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numerics.crop import Slices, union
 from .overlap import count_overlap, dice
 from .surface import SurfaceDistances, hd95, surface_dice
 
@@ -35,17 +36,15 @@ _TOLERANCE_MM = 1.0
 _GROWTH_AXES = 2  # axes along which a neighbour may differ: faces and edges
 _AXES_OF_NEIGHBOURS = {6: 1, 18: 2, 26: 3}
 
-Slices = tuple[slice, ...]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Protocol:
-    """How lesions are found and matched.
+    """How lesions are delimited and matched.
 
     Attributes:
         min_volume_mm3: reference lesions of at most this volume do not count.
         dilation: voxels by which a lesion grows before components are looked for.
-        consolidation: reference lesions that meet when grown by so many voxels are one lesion; None takes `dilation`.
+        consolidation: reference lesions that meet when grown by so many voxels are joined; None takes `dilation`.
         connectivity: 6, 18 or 26 neighbours of a voxel belong to its component.
         small_false_positives: components of at most `min_volume_mm3` that belong to no lesion count as false positives.
     """
@@ -58,7 +57,7 @@ class Protocol:
 
     @property
     def joined_within(self) -> int:
-        """Voxels by which lesions grow before those that meet are taken for one."""
+        """Voxels by which lesions grow before those that meet are joined."""
         return self.dilation if self.consolidation is None else self.consolidation
 
 
@@ -72,8 +71,8 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "brats2023-ped": _GLIOMA,
     "brats2023-men": _MENINGIOMA,
     "brats2023-met": _METASTASES,
-    # no challenge's: mist-medical 2.3.0's numbers, without small false positives (MIST counts those even of lesions
-    # that it found, so that a perfect prediction with a small lesion has a Dice of 0.5)
+    # not of a challenge: the numbers of mist-medical 2.3.0, without small false positives (MIST counts even those that
+    # lie on small lesions, so that a perfect prediction of a small lesion has a Dice of 0.5)
     "mist": Protocol(min_volume_mm3=10, dilation=3, consolidation=0, connectivity=18, small_false_positives=False),
 }
 
@@ -116,7 +115,8 @@ class LesionMatch:
     @property
     def num_false_negatives(self) -> int:
         """Lesions without any predicted component."""
-        return sum(not lesion.detected for lesion in self.lesions)
+        detected = [lesion for lesion in self.lesions if lesion.detected]
+        return len(self.lesions) - len(detected)
 
     @property
     def num_scored(self) -> int:
@@ -175,7 +175,8 @@ class Lesions:
             touching = _touching(reference, number, box, predicted, protocol.dilation)
             explained[touching] = True
             if reference_mm3[number] > protocol.min_volume_mm3:
-                part = _union([box, *(predicted_boxes[index - 1] for index in touching)])
+                boxes = [predicted_boxes[index - 1] or box for index in touching]
+                part = union([box, *boxes])
                 mask = np.isin(predicted[part], touching)
                 lesions.append(Lesion(mask, reference[part] == number, self.spacing_mm))
         return LesionMatch(lesions=tuple(lesions), num_false_positives=int((~explained[1:]).sum()))
@@ -183,30 +184,27 @@ class Lesions:
 
 def lesion_dice(lesions: Lesions, **matching: Any) -> float:
     """Dice, lesion by lesion: 0 to 1."""
-    match = lesions.match(**matching)
-    return _per_lesion([lesion.dice for lesion in match.lesions], match, worst=0.0)
+    return _mean_over_lesions(lesions.match(**matching), lambda lesion: lesion.dice, worst=0.0)
 
 
 def lesion_surface_dice(lesions: Lesions, tolerance_mm: float = _TOLERANCE_MM, **matching: Any) -> float:
     """Surface Dice, lesion by lesion: 0 to 1."""
     match = lesions.match(**matching)
-    values = [surface_dice(one.distances, tolerance_mm) if one.detected else 0.0 for one in match.lesions]
-    return _per_lesion(values, match, worst=0.0)
+    return _mean_over_lesions(match, lambda lesion: surface_dice(lesion.distances, tolerance_mm), worst=0.0)
 
 
 def lesion_hd95(lesions: Lesions, **matching: Any) -> float:
-    """HD95 in mm, lesion by lesion; missed and invented lesions count with the diagonal of the whole image."""
+    """HD95 in mm, lesion by lesion; missed lesions and false positives count with the diagonal of the whole image."""
     match = lesions.match(**matching)
-    values = [hd95(one.distances) if one.detected else lesions.worst_mm for one in match.lesions]
-    return _per_lesion(values, match, worst=lesions.worst_mm)
+    return _mean_over_lesions(match, lambda lesion: hd95(lesion.distances), worst=lesions.worst_mm)
 
 
 def lesion_f1(lesions: Lesions, **matching: Any) -> float:
     """How well lesions are detected, whatever their outline: 2 TP / (2 TP + FP + FN)."""
     match = lesions.match(**matching)
     wrong = match.num_false_positives + match.num_false_negatives
-    found = len(match.lesions) - match.num_false_negatives
-    return 2 * found / (2 * found + wrong) if found + wrong else math.nan
+    detected = len(match.lesions) - match.num_false_negatives
+    return 2 * detected / (2 * detected + wrong) if detected + wrong else math.nan
 
 
 def lesion_false_positives(lesions: Lesions, **matching: Any) -> float:
@@ -219,11 +217,14 @@ def lesion_false_negatives(lesions: Lesions, **matching: Any) -> float:
     return float(lesions.match(**matching).num_false_negatives)
 
 
-def _per_lesion(values: Sequence[float], match: LesionMatch, *, worst: float) -> float:
+def _mean_over_lesions(match: LesionMatch, score: Callable[[Lesion], float], *, worst: float) -> float:
+    """Mean score of all lesions and false positives; missed lesions and false positives have the worst score."""
     if not match.num_scored:
         return math.nan
-    penalty = match.num_false_positives * worst if match.num_false_positives else 0.0
-    return (sum(values) + penalty) / match.num_scored
+    total = match.num_false_positives * worst if match.num_false_positives else 0.0
+    for lesion in match.lesions:
+        total += score(lesion) if lesion.detected else worst
+    return total / match.num_scored
 
 
 def _components(
@@ -253,8 +254,9 @@ def _touching(
     """Numbers of the predicted components that the dilated lesion touches."""
     from scipy import ndimage
 
-    wide = tuple(slice(max(0, one.start - dilation), one.stop + dilation) for one in box)
-    lesion, near = reference[wide] == number, predicted[wide]
+    x, y, z = box
+    around = (_widened(x, dilation), _widened(y, dilation), _widened(z, dilation))
+    lesion, near = reference[around] == number, predicted[around]
     inside = np.unique(near[lesion])
     if dilation and np.setdiff1d(np.unique(near), inside).any():
         growth = ndimage.generate_binary_structure(3, _GROWTH_AXES)
@@ -262,7 +264,5 @@ def _touching(
     return inside[inside > 0].astype(np.intp)
 
 
-def _union(boxes: Sequence[Slices | None]) -> Slices:
-    given = [box for box in boxes if box is not None]
-    axes = zip(*given, strict=True)
-    return tuple(slice(min(one.start for one in axis), max(one.stop for one in axis)) for axis in axes)
+def _widened(part: slice, margin: int) -> slice:
+    return slice(max(0, part.start - margin), part.stop + margin)

@@ -1,4 +1,4 @@
-"""The metrics: one row for each holds all that is known of it, for people and for the program.
+"""The metrics: a row for each holds all that is known about it, for people and for the program.
 
 The table needs nothing but the standard library, so a command that lists metrics or checks their names starts at once.
 The functions stand in overlap.py, surface.py and lesions.py; a new metric is a row here and a function there.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..values import nearest
 
@@ -28,20 +28,20 @@ _LESIONS = "Moawad et al., BraTS-METS 2023, arXiv:2306.00838"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MetricRow:
-    """One metric.
+    """A metric.
 
     Attributes:
         function: module and name of the function in this package, such as "overlap.dice".
         of: what the function takes: "counts" of voxels, "distances" between surfaces, or "lesions".
-        about: one line for people.
+        about: a line for people.
         best: value of a perfect prediction.
-        worst: value of a useless one; infinity stands for the image's diagonal in mm, None for a value without a bound.
+        worst: value of a useless prediction; infinity stands for the image's diagonal in mm, None for no bound.
         unit: of the value; empty for a ratio.
         cite: where it comes from.
         aliases: other names that are understood.
         options: names of the keyword arguments of the function that may be set.
-        defined_for_one_empty: whether the function has a value where only one of the masks has voxels.
-        defined_for_both_empty: whether it has one where neither has.
+        defined_for_one_empty: whether the function has a value where a single mask is empty.
+        defined_for_both_empty: whether it has a value where both masks are empty.
     """
 
     function: str
@@ -66,74 +66,39 @@ class MetricRow:
         return diagonal_mm if self.worst == DIAGONAL else self.worst
 
 
-def _distance(function: str, about: str, cite: str, *aliases: str, options: tuple[str, ...] = ()) -> MetricRow:
-    return MetricRow(
-        function=f"surface.{function}",
-        of=DISTANCES,
-        about=about,
-        best=0.0,
-        worst=DIAGONAL,
-        unit="mm",
-        cite=cite,
-        aliases=aliases,
-        options=options,
-    )
-
-
-def _lesion_score(function: str, about: str, *aliases: str, options: tuple[str, ...] = ()) -> MetricRow:
-    return MetricRow(
-        function=f"lesions.{function}",
-        of=LESIONS,
-        about=about,
-        cite=_LESIONS,
-        aliases=aliases,
-        options=(*options, *_MATCHING),
-        defined_for_one_empty=True,
-    )
-
-
-def _lesion_count(function: str, about: str) -> MetricRow:
-    return MetricRow(
-        function=f"lesions.{function}",
-        of=LESIONS,
-        about=about,
-        best=0.0,
-        worst=None,
-        unit="lesions",
-        cite=_LESIONS,
-        options=_MATCHING,
-        defined_for_one_empty=True,
-        defined_for_both_empty=True,
-    )
-
+# What rows have in common; each row below names its function and what else is its own.
+_OVERLAP = MetricRow(function="", of=COUNTS, about="", cite=_RELOADED)
+_DISTANCE = MetricRow(function="", of=DISTANCES, about="", best=0.0, worst=DIAGONAL, unit="mm", cite=_HAUSDORFF)
+_SURFACE_SHARE = MetricRow(function="surface.surface_dice", of=DISTANCES, about="", options=("tolerance_mm",))
+_LESION_SCORE = MetricRow(
+    function="", of=LESIONS, about="", cite=_LESIONS, options=_MATCHING, defined_for_one_empty=True
+)
+_LESION_COUNT = replace(_LESION_SCORE, best=0.0, worst=None, unit="lesions", defined_for_both_empty=True)
 
 METRICS: Mapping[str, MetricRow] = {
-    "dice": MetricRow(
+    "dice": replace(
+        _OVERLAP,
         function="overlap.dice",
-        of=COUNTS,
         about="Twice the shared volume over the sum of both (default).",
         cite=_DICE,
     ),
-    "iou": MetricRow(
+    "iou": replace(
+        _OVERLAP,
         function="overlap.iou",
-        of=COUNTS,
         about="Shared volume over the volume of either.",
         cite="Jaccard, New Phytologist 1912, doi:10.1111/j.1469-8137.1912.tb05611.x",
         aliases=("jaccard",),
     ),
-    "sensitivity": MetricRow(
+    "sensitivity": replace(
+        _OVERLAP,
         function="overlap.sensitivity",
-        of=COUNTS,
-        about="The part of the reference that was found.",
-        cite=_RELOADED,
+        about="The part of the reference that is covered by the prediction.",
         aliases=("recall",),
     ),
-    "precision": MetricRow(
-        function="overlap.precision", of=COUNTS, about="The part of the prediction that is right.", cite=_RELOADED
-    ),
-    "volume_difference": MetricRow(
+    "precision": replace(_OVERLAP, function="overlap.precision", about="The part of the prediction that is right."),
+    "volume_difference": replace(
+        _OVERLAP,
         function="overlap.volume_difference",
-        of=COUNTS,
         about="How much the volume is off, too large or too small.",
         best=0.0,
         worst=None,
@@ -142,61 +107,89 @@ METRICS: Mapping[str, MetricRow] = {
         defined_for_one_empty=True,
         defined_for_both_empty=True,
     ),
-    "hd95": _distance("hd95", "95th percentile of the surface distances (default).", _HAUSDORFF, "haus95"),
-    "hausdorff": _distance("hausdorff", "The largest surface distance.", _HAUSDORFF, "hd"),
-    "surface_dice": MetricRow(
-        function="surface.surface_dice",
-        of=DISTANCES,
+    "hd95": replace(
+        _DISTANCE,
+        function="surface.hd95",
+        about="95th percentile of the surface distances (default).",
+        aliases=("haus95",),
+    ),
+    "hausdorff": replace(
+        _DISTANCE, function="surface.hausdorff", about="The largest surface distance.", aliases=("hd",)
+    ),
+    "surface_dice": replace(
+        _SURFACE_SHARE,
         about="The part of both surfaces within a tolerance (1 mm) of the other.",
         cite=_SURFACE_DICE,
         aliases=("surf_dice",),
-        options=("tolerance_mm",),
     ),
-    "normalized_surface_distance": MetricRow(
-        function="surface.surface_dice",
-        of=DISTANCES,
+    "normalized_surface_distance": replace(
+        _SURFACE_SHARE,
         about="The Decathlon's name of the surface Dice; its tolerance can be set apart.",
         cite="Antonelli et al., Nature Communications 2022, doi:10.1038/s41467-022-30695-9",
         aliases=("nsd", "normalised_surface_distance"),
-        options=("tolerance_mm",),
     ),
-    "average_surface_distance": _distance(
-        "average_surface_distance",
-        "Mean distance of both surfaces; with symmetric=false from the prediction to the reference.",
-        _ASSD,
-        *("asd", "avg_surf"),
+    "average_surface_distance": replace(
+        _DISTANCE,
+        function="surface.average_surface_distance",
+        about="Mean distance of both surfaces; with symmetric=false from the prediction to the reference.",
+        cite=_ASSD,
+        aliases=("asd", "avg_surf"),
         options=("symmetric",),
     ),
-    "average_symmetric_surface_distance": _distance(
-        "average_surface_distance", "Mean distance of both surfaces.", _ASSD, "assd"
+    "average_symmetric_surface_distance": replace(
+        _DISTANCE,
+        function="surface.average_surface_distance",
+        about="Mean distance of both surfaces.",
+        cite=_ASSD,
+        aliases=("assd",),
     ),
-    "lesion_dice": _lesion_score(
-        "lesion_dice", "Dice, lesion by lesion; missed and invented lesions count 0.", "lesion_wise_dice"
+    "lesion_dice": replace(
+        _LESION_SCORE,
+        function="lesions.lesion_dice",
+        about="Dice, lesion by lesion; missed lesions and false positives count 0.",
+        aliases=("lesion_wise_dice",),
     ),
-    "lesion_hd95": MetricRow(
+    "lesion_hd95": replace(
+        _LESION_SCORE,
         function="lesions.lesion_hd95",
-        of=LESIONS,
-        about="HD95, lesion by lesion; missed and invented lesions count the image's diagonal.",
+        about="HD95, lesion by lesion; missed lesions and false positives count the image's diagonal.",
         best=0.0,
         worst=DIAGONAL,
         unit="mm",
-        cite=_LESIONS,
         aliases=("lesion_wise_haus95",),
-        options=_MATCHING,
-        defined_for_one_empty=True,
     ),
-    "lesion_surface_dice": _lesion_score(
-        "lesion_surface_dice",
-        "Surface Dice, lesion by lesion.",
-        "lesion_wise_surf_dice",
-        options=("tolerance_mm",),
+    "lesion_surface_dice": replace(
+        _LESION_SCORE,
+        function="lesions.lesion_surface_dice",
+        about="Surface Dice, lesion by lesion.",
+        aliases=("lesion_wise_surf_dice",),
+        options=("tolerance_mm", *_MATCHING),
     ),
-    "lesion_f1": _lesion_score("lesion_f1", "How well lesions are detected, whatever their outline.", "lesion_wise_f1"),
-    "lesion_false_positives": _lesion_count("lesion_false_positives", "Predicted lesions that are none."),
-    "lesion_false_negatives": _lesion_count("lesion_false_negatives", "Lesions that were missed."),
+    "lesion_f1": replace(
+        _LESION_SCORE,
+        function="lesions.lesion_f1",
+        about="How well lesions are detected, whatever their outline.",
+        aliases=("lesion_wise_f1",),
+    ),
+    "lesion_false_positives": replace(
+        _LESION_COUNT, function="lesions.lesion_false_positives", about="Predicted lesions that are none."
+    ),
+    "lesion_false_negatives": replace(
+        _LESION_COUNT, function="lesions.lesion_false_negatives", about="Lesions that were missed."
+    ),
 }
 DEFAULT_METRICS = ("dice", "hd95")
-ALIASES = {alias: name for name, row in METRICS.items() for alias in row.aliases}
+
+
+def _aliases() -> dict[str, str]:
+    names = {}
+    for name, row in METRICS.items():
+        for alias in row.aliases:
+            names[alias] = name
+    return names
+
+
+ALIASES = _aliases()
 
 
 def metric_name(name: str) -> str:
@@ -205,7 +198,7 @@ def metric_name(name: str) -> str:
 
 
 def unknown_metrics(names: Sequence[str]) -> list[str]:
-    """One sentence for each name that is no metric, with the nearest that is."""
+    """A sentence for each name that is no metric, with the nearest metric."""
     findings = []
     for name in names:
         if metric_name(name) not in METRICS:

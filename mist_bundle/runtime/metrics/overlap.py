@@ -1,6 +1,6 @@
 """Metrics that count voxels: how much of two masks is shared.
 
-Each takes the counts of one case and class, so that the voxels are read once for all of them.
+Each takes the counts of a case and class, so that the voxels are read once for all of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class OverlapCounts:
         prediction: voxels of the predicted mask.
         reference: voxels of the reference mask.
         both: voxels of both.
-        voxel_volume_mm3: volume of one voxel.
+        voxel_volume_mm3: volume of a voxel.
     """
 
     prediction: int
@@ -43,17 +43,17 @@ def count_overlap(
 
 
 def dice(counts: OverlapCounts) -> float:
-    """Twice the shared voxels over the voxels of both masks: 0 to 1. At least one mask must have voxels."""
+    """Twice the shared voxels over the voxels of both masks: 0 to 1. The masks must not both be empty."""
     return 2 * counts.both / (counts.prediction + counts.reference)
 
 
 def iou(counts: OverlapCounts) -> float:
-    """Shared voxels over the voxels of either mask (Jaccard index): 0 to 1. At least one mask must have voxels."""
+    """Shared voxels over the voxels of either mask (Jaccard index): 0 to 1. The masks must not both be empty."""
     return counts.both / (counts.prediction + counts.reference - counts.both)
 
 
 def sensitivity(counts: OverlapCounts) -> float:
-    """The part of the reference that was found (recall): 0 to 1. The reference must have voxels."""
+    """The part of the reference that is covered by the prediction (recall): 0 to 1. The reference must have voxels."""
     return counts.both / counts.reference
 
 

@@ -1,4 +1,4 @@
-"""The two masks of one class, and what several metrics want to know about them, computed once."""
+"""The two masks of a class, and what several metrics need to know about them, computed once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..numerics.crop import bounding_box
+from ..numerics.crop import NO_BOX, bounding_box, box_slices
 from .lesions import Lesions
 from .overlap import OverlapCounts, count_overlap
 from .surface import SurfaceDistances
@@ -18,13 +18,13 @@ from .surface import SurfaceDistances
 class MaskPair:
     """A predicted and a reference mask, cut to the box around both.
 
-    Counts, surface distances and lesions are computed when first asked for, and kept.
+    Counts, surface distances and lesions are computed when first needed, and kept.
 
     Args:
         prediction: (X, Y, Z) mask.
         reference: (X, Y, Z) mask.
         spacing_mm: size of a voxel along each axis.
-        worst_mm: the distance that a lesion counts for which only one of the masks has.
+        worst_mm: the distance that counts for missed lesions and false positives.
     """
 
     def __init__(
@@ -34,8 +34,7 @@ class MaskPair:
         spacing_mm: Sequence[float],
         worst_mm: float = math.inf,
     ) -> None:
-        box = bounding_box(prediction | reference) or ((0, 0, 0), (0, 0, 0))
-        part = tuple(slice(start, stop) for start, stop in zip(*box, strict=True))
+        part = box_slices(bounding_box(prediction | reference) or NO_BOX)
         self.prediction = prediction[part]
         self.reference = reference[part]
         self.spacing_mm = tuple(spacing_mm)

@@ -1,26 +1,27 @@
 """Distances between the surfaces of two masks, computed once and shared by all metrics that need them.
 
 Both surfaces are taken at voxel corners and weighted by area (see surfels.py), as in google-deepmind/surface-distance
-and MIST: a metric of a finely and of a coarsely sampled surface then means the same. Both masks must have voxels; what
-an empty one is worth is decided in case.py.
+and MIST: a metric of a finely and of a coarsely sampled surface then means the same. Both masks must have voxels; the
+values of empty masks are decided in case.py.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numerics.crop import box_slices
+from ..numerics.grid import as_shape
 from .surfels import EMPTY_CODE, FULL_CODE, neighbour_codes, surface_areas
 
 _ROBUST_FRACTION = 0.95
 _DEFAULT_TOLERANCE_MM = 1.0  # MIST's
 # Spacings read from float32 headers are off by up to 1e-7: a surface that lies exactly at the tolerance still counts.
 _ROUNDING = 1e-6
-# How many neighbours are looked up before a search tree is asked. Predictions lie mostly within a few voxels of the
+# How many neighbours are looked up before a search tree is used. Predictions lie mostly within a few voxels of the
 # reference; on the tumours of BraTS this is five times faster than the tree alone and twenty times than a distance map.
 _NUM_NEIGHBOURS = 250
 # For so few points a look at all others is faster than to build a tree of them.
@@ -28,7 +29,7 @@ _FEW_POINTS = 64
 
 
 class SurfaceDistances:
-    """From each surface element of one mask to the nearest of the other, in both directions.
+    """From each surface element of a mask to the nearest of the other, in both directions.
 
     Args:
         prediction: (X, Y, Z) mask, not empty.
@@ -46,14 +47,14 @@ class SurfaceDistances:
             raise ValueError(f"The masks have the shapes {prediction.shape} and {reference.shape}; expected the same.")
         if not prediction.any() or not reference.any():
             raise ValueError("An empty mask has no surface, and so no distance to it.")
-        spacing = tuple(float(size) for size in spacing_mm)
-        surfaces = [_Surface(mask, spacing) for mask in (prediction, reference)]
-        self.prediction = SortedDistances(surfaces[0].distances_to(surfaces[1]), surfaces[0].areas_mm2)
-        self.reference = SortedDistances(surfaces[1].distances_to(surfaces[0]), surfaces[1].areas_mm2)
+        spacing = tuple(map(float, spacing_mm))
+        predicted, true = _Surface(prediction, spacing), _Surface(reference, spacing)
+        self.prediction = SortedDistances(predicted.distances_to(true), predicted.areas_mm2)
+        self.reference = SortedDistances(true.distances_to(predicted), true.areas_mm2)
 
 
 class SortedDistances:
-    """The distances of one surface's elements to the other surface, ascending, with the elements' areas.
+    """The distances of a surface's elements to the other surface, ascending, with the elements' areas.
 
     Attributes:
         distances_mm: (n,) ascending.
@@ -81,10 +82,9 @@ class SortedDistances:
 
     def quantile_mm(self, fraction: float) -> float:
         """The smallest distance within which at least this fraction of the surface's area lies."""
-        wanted = (
-            fraction * self.area_mm2 * (1 - 1e-9)
-        )  # an exact tie counts as reached, whatever the rounding of the sum
-        return float(self.distances_mm[int(np.searchsorted(self._area_up_to_mm2, wanted))])
+        # an exact tie counts as reached, whatever the rounding of the sum
+        area_mm2 = fraction * self.area_mm2 * (1 - 1e-9)
+        return float(self.distances_mm[int(np.searchsorted(self._area_up_to_mm2, area_mm2))])
 
     def area_within_mm2(self, tolerance_mm: float) -> float:
         """Area of the part of the surface that is at most this far away."""
@@ -94,18 +94,21 @@ class SortedDistances:
 
 def hd95(distances: SurfaceDistances) -> float:
     """95th percentile of the Hausdorff distance in mm: the larger of both directions, by area."""
-    return max(side.quantile_mm(_ROBUST_FRACTION) for side in (distances.prediction, distances.reference))
+    prediction_mm = distances.prediction.quantile_mm(_ROBUST_FRACTION)
+    reference_mm = distances.reference.quantile_mm(_ROBUST_FRACTION)
+    return max(prediction_mm, reference_mm)
 
 
 def hausdorff(distances: SurfaceDistances) -> float:
     """Hausdorff distance in mm: how far the furthest point of either surface is from the other surface."""
-    return max(float(side.distances_mm[-1]) for side in (distances.prediction, distances.reference))
+    return float(max(distances.prediction.distances_mm[-1], distances.reference.distances_mm[-1]))
 
 
 def surface_dice(distances: SurfaceDistances, tolerance_mm: float = _DEFAULT_TOLERANCE_MM) -> float:
-    """The part of both surfaces, by area, that lies within the tolerance of the other one: 0 to 1."""
-    sides = (distances.prediction, distances.reference)
-    return sum(side.area_within_mm2(tolerance_mm) for side in sides) / sum(side.area_mm2 for side in sides)
+    """The part of both surfaces, by area, that lies within the tolerance of the other surface: 0 to 1."""
+    prediction, reference = distances.prediction, distances.reference
+    area_within_mm2 = prediction.area_within_mm2(tolerance_mm) + reference.area_within_mm2(tolerance_mm)
+    return area_within_mm2 / (prediction.area_mm2 + reference.area_mm2)
 
 
 def average_surface_distance(distances: SurfaceDistances, symmetric: bool = True) -> float:
@@ -115,12 +118,14 @@ def average_surface_distance(distances: SurfaceDistances, symmetric: bool = True
         distances: of both surfaces.
         symmetric: average over both surfaces together, as MIST does; otherwise from the prediction to the reference.
     """
-    sides = (distances.prediction, distances.reference) if symmetric else (distances.prediction,)
-    return sum(side.weighted_sum for side in sides) / sum(side.area_mm2 for side in sides)
+    prediction, reference = distances.prediction, distances.reference
+    if not symmetric:
+        return prediction.weighted_sum / prediction.area_mm2
+    return (prediction.weighted_sum + reference.weighted_sum) / (prediction.area_mm2 + reference.area_mm2)
 
 
 class _Surface:
-    """The surface elements of one mask, in an array with a margin as wide as the ball that is looked through.
+    """The surface elements of a mask, in an array with a margin as wide as the ball that is looked through.
 
     Attributes:
         present: (X, Y, Z) where there is surface.
@@ -132,15 +137,15 @@ class _Surface:
         codes = neighbour_codes(mask)
         self.spacing_mm = spacing_mm
         margin = np.abs(_near_offsets(spacing_mm)[0]).max(axis=0)
-        inside = tuple(slice(width, width + size) for width, size in zip(margin, codes.shape, strict=True))
-        self.present = np.zeros(tuple(codes.shape + 2 * margin), dtype=bool)
+        inside = box_slices((as_shape(margin), as_shape(margin + codes.shape)))
+        self.present = np.zeros(as_shape(codes.shape + 2 * margin), dtype=bool)
         # neither empty nor full; below 0 comes the largest number
         self.present[inside] = codes - np.uint8(EMPTY_CODE + 1) < FULL_CODE - 1
         self.places = np.flatnonzero(self.present)
         self.areas_mm2 = surface_areas(spacing_mm)[codes[self.present[inside]]]
 
     def distances_to(self, other: _Surface) -> NDArray[np.float64]:
-        """The exact distance in mm from each element to the nearest one of the other surface."""
+        """The exact distance in mm from each element to the nearest element of the other surface."""
         offsets, lengths_mm = _near_offsets(self.spacing_mm)
         strides = np.array((self.present.shape[1] * self.present.shape[2], self.present.shape[2], 1))
         flat = other.present.ravel()
@@ -153,8 +158,7 @@ class _Surface:
                 left, places = left[~hit], places[~hit]
                 if left.size == 0:
                     return distances_mm
-        points, targets = (self._in_mm(flat_places) for flat_places in (places, other.places))
-        distances_mm[left] = _nearest_distances(points, targets)
+        distances_mm[left] = _nearest_distances(self._in_mm(places), self._in_mm(other.places))
         return distances_mm
 
     def _in_mm(self, places: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -178,12 +182,12 @@ def _nearest_distances(points_mm: NDArray[np.float64], targets_mm: NDArray[np.fl
 def _near_offsets(spacing_mm: tuple[float, ...]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """The whole-voxel steps of a ball around the origin, nearest first, and their lengths in mm.
 
-    A ball and not a box: whatever is not found in it is certainly further away than all that is.
+    A ball and not a box: whatever lies outside is certainly further away than everything inside.
     """
     sizes = np.array(spacing_mm)
     radius_mm = (_NUM_NEIGHBOURS * sizes.prod() * 3 / (4 * np.pi)) ** (1 / 3)
-    reach = [int(radius_mm // size) for size in spacing_mm]
-    steps = np.array(list(itertools.product(*(range(-width, width + 1) for width in reach))), dtype=np.intp)
+    reach = (radius_mm // sizes).astype(np.intp)
+    steps = np.array(list(np.ndindex(*(2 * reach + 1)))) - reach
     lengths_mm = np.sqrt(((steps * sizes) ** 2).sum(axis=1))
     order = np.argsort(lengths_mm, kind="stable")
     order = order[lengths_mm[order] <= radius_mm]

@@ -14,7 +14,8 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-Corner = tuple[int, int, int]
+from ..numerics.triples import Triple as Corner
+from ..numerics.triples import triple
 
 # How marching cubes cuts a connected group of cube corners off from the others: the corners, and the area vectors
 # (half the cross product of two sides, absolute values, in voxels) of the triangles between the midpoints of the cut
@@ -51,17 +52,23 @@ def neighbour_codes(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
 
 def surface_areas(spacing_mm: Sequence[float]) -> NDArray[np.float64]:
     """The area in mm² of the surface inside a neighbourhood, for each of the 256 codes; not to be changed."""
-    return _areas(*(float(size) for size in spacing_mm))
+    return _areas(*map(float, spacing_mm))
 
 
 @lru_cache(maxsize=32)
 def _areas(x: float, y: float, z: float) -> NDArray[np.float64]:
     to_mm2 = np.array((y * z, x * z, x * y))
-    return np.array([float(np.linalg.norm(vectors * to_mm2, axis=1).sum()) for vectors in _area_vectors()])
+    areas = np.zeros(FULL_CODE + 1)
+    for code, vectors in enumerate(_area_vectors()):
+        areas[code] = np.linalg.norm(vectors * to_mm2, axis=1).sum()
+    return areas
 
 
 def _code(corners: frozenset[Corner]) -> int:
-    return sum(1 << (4 * x + 2 * y + z) for x, y, z in corners)
+    code = 0
+    for x, y, z in corners:
+        code |= 1 << (4 * x + 2 * y + z)
+    return code
 
 
 def _turned_shapes() -> dict[frozenset[Corner], NDArray[np.float64]]:
@@ -69,13 +76,11 @@ def _turned_shapes() -> dict[frozenset[Corner], NDArray[np.float64]]:
     groups = {}
     for corners, vectors in _SHAPES:
         for axes in itertools.permutations(range(3)):
-            turned = np.array(vectors)[:, axes]
+            turned_vectors = np.array(vectors)[:, axes]
             for flips in itertools.product((0, 1), repeat=3):
-                places = [
-                    tuple(corner[axis] ^ flip for axis, flip in zip(axes, flips, strict=True)) for corner in corners
-                ]
-                groups[frozenset(places)] = turned
-    return groups  # type: ignore[return-value]
+                turned_corners = np.array(corners)[:, axes] ^ flips
+                groups[frozenset(map(triple, turned_corners))] = turned_vectors
+    return groups
 
 
 def _connected_groups(corners: frozenset[Corner]) -> list[frozenset[Corner]]:
@@ -83,12 +88,22 @@ def _connected_groups(corners: frozenset[Corner]) -> list[frozenset[Corner]]:
     left = set(corners)
     groups = []
     while left:
-        group = {left.pop()}
-        while grown := {one for one in left if any(sum(map(abs, np.subtract(one, two))) == 1 for two in group)}:
-            group |= grown
-            left -= grown
+        group: set[Corner] = set()
+        edge = [left.pop()]  # corners whose neighbours are still to be looked at
+        while edge:
+            corner = edge.pop()
+            group.add(corner)
+            neighbours = left.intersection(_neighbours(corner))
+            left -= neighbours
+            edge += neighbours
         groups.append(frozenset(group))
     return groups
+
+
+def _neighbours(corner: Corner) -> list[Corner]:
+    """The three corners that share an edge of the cube with a corner."""
+    x, y, z = corner
+    return [(1 - x, y, z), (x, 1 - y, z), (x, y, 1 - z)]
 
 
 @cache
@@ -99,7 +114,7 @@ def _area_vectors() -> list[NDArray[np.float64]]:
     for number in range(5):
         for chosen in itertools.combinations(_CORNERS, number):
             corners = frozenset(chosen)
-            parts = [np.zeros((0, 3))] + [shapes[group] for group in _connected_groups(corners)]
+            parts = [shapes[group] for group in _connected_groups(corners)]
             code = _code(corners)
-            vectors[code] = vectors[FULL_CODE - code] = np.concatenate(parts)
+            vectors[code] = vectors[FULL_CODE - code] = np.concatenate([np.zeros((0, 3)), *parts])
     return vectors

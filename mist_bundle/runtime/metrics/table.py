@@ -1,4 +1,4 @@
-"""The table of results: one row a case, sorted by id, and five rows of statistics at its end.
+"""The table of results: a row for each case, sorted by id, and five rows of statistics at its end.
 
 The columns are `id` and then `<class>_<metric>`. A value that is not defined is written `nan` and left out of the
 statistics. results.csv is for spreadsheets and MIST's tools; results.json beside it holds the same and the failed
@@ -31,33 +31,60 @@ def sorted_rows(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     Raises:
         ValueError: an id stands there twice; the rows would be taken for different cases.
     """
-    ids = [str(row[ID]) for row in rows]
-    if repeated := sorted({one for one in ids if ids.count(one) > 1}):
-        raise ValueError(f"The ids {repeated} stand in the results more than once.")
-    columns = list(dict.fromkeys(column for row in rows for column in row if column != ID))
-    filled = [{ID: str(row[ID]), **{name: float(row.get(name, math.nan)) for name in columns}} for row in rows]
-    return sorted(filled, key=lambda row: str(row[ID]))
+    columns = _columns(rows)
+    by_id: dict[str, Row] = {}
+    repeated = set()
+    for row in rows:
+        case = str(row[ID])
+        if case in by_id:
+            repeated.add(case)
+        by_id[case] = {ID: case}
+        for column in columns:
+            by_id[case][column] = float(row.get(column, math.nan))
+    if repeated:
+        raise ValueError(f"The ids {sorted(repeated)} stand in the results more than once.")
+    return [by_id[case] for case in sorted(by_id)]
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns of all rows except the id, in the order of their first row."""
+    columns: dict[str, None] = {}  # a set that keeps its order
+    for row in rows:
+        columns |= dict.fromkeys(row)
+    columns.pop(ID, None)
+    return list(columns)
 
 
 def summarize(rows: Sequence[Mapping[str, Any]]) -> Summary:
     """Column -> statistic -> value over all cases, without NaN (NaN where no case has a value); Std with ddof 0."""
-    columns = list(dict.fromkeys(column for row in rows for column in row if column != ID))
-    return {name: _statistics([float(row.get(name, math.nan)) for row in rows]) for name in columns}
+    summary = {}
+    for column in _columns(rows):
+        values = [float(row.get(column, math.nan)) for row in rows]
+        summary[column] = _statistics(values)
+    return summary
 
 
 def undefined_values(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Column -> ids of the cases without a value, which the statistics leave out; columns without such are left out."""
     cases = sorted_rows(rows)
-    columns = [column for column in (cases[0] if cases else {}) if column != ID]
-    found = {column: [str(row[ID]) for row in cases if math.isnan(row[column])] for column in columns}
-    return {column: ids for column, ids in found.items() if ids}
+    undefined = {}
+    for column in _columns(cases):
+        ids = [str(row[ID]) for row in cases if math.isnan(row[column])]
+        if ids:
+            undefined[column] = ids
+    return undefined
 
 
 def results_table(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """The rows sorted by id, followed by one row for each of STATISTICS."""
-    cases = sorted_rows(rows)
-    summary = summarize(cases)
-    return cases + [{ID: name, **{column: summary[column][name] for column in summary}} for name in STATISTICS]
+    """The rows sorted by id, followed by a row for each of STATISTICS."""
+    table = sorted_rows(rows)
+    summary = summarize(table)
+    for statistic in STATISTICS:
+        row: Row = {ID: statistic}
+        for column, values in summary.items():
+            row[column] = values[statistic]
+        table.append(row)
+    return table
 
 
 def write_results(
@@ -70,13 +97,13 @@ def write_results(
 
     Args:
         path: of the CSV file.
-        rows: one for each scored case, with its `id`.
+        rows: a row for each scored case, with its `id`.
         failed: id of each case that could not be scored, and why. They stand in the JSON file only: an invented value
             would falsify the statistics.
         derived_from: what the scores hold for, such as the hash of the weights; in the JSON file only.
 
     Returns:
-        What `summarize` gives.
+        The summary, see `summarize`.
     """
     table = results_table(rows)
     cases = table[: -len(STATISTICS)]
@@ -86,10 +113,11 @@ def write_results(
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
+    failures = [{ID: name, "message": message} for name, message in sorted((failed or {}).items())]
     content: dict[str, Any] = {
         "num_cases": len(cases),
-        "num_failed": len(failed or {}),
-        "failed": [{ID: name, "message": message} for name, message in sorted((failed or {}).items())],
+        "num_failed": len(failures),
+        "failed": failures,
         "undefined": undefined_values(cases),
         "summary": summary,
         "cases": cases,
@@ -113,10 +141,16 @@ def read_results(path: Path) -> list[Row]:
         read = list(csv.DictReader(stream))
     if not read or ID not in read[0]:
         raise ValueError(f"{path} is no table of results: it has no column {ID!r} or no rows.")
-    # MIST writes the same statistics in another order
-    if {row[ID] for row in read[-len(STATISTICS) :]} == set(STATISTICS):
+    last_ids = {row[ID] for row in read[-len(STATISTICS) :]}
+    if last_ids == set(STATISTICS):  # in any order: MIST writes the same statistics in another
         read = read[: -len(STATISTICS)]
-    return sorted_rows([{name: _cell(path, row, name) for name in row} for row in read])
+    rows = []
+    for row in read:
+        cells = {}
+        for name in row:
+            cells[name] = _cell(path, row, name)
+        rows.append(cells)
+    return sorted_rows(rows)
 
 
 def _cell(path: Path, row: Mapping[str, str | None], name: str) -> str | float:
@@ -136,13 +170,13 @@ def _statistics(column: Sequence[float]) -> dict[str, float]:
         return dict.fromkeys(STATISTICS, math.nan)
     low, median, high = np.percentile(values, (25, 50, 75))
     numbers = (values.mean(), values.std(), median, low, high)
-    return {name: float(number) for name, number in zip(STATISTICS, numbers, strict=True)}
+    return dict(zip(STATISTICS, map(float, numbers), strict=True))
 
 
 def _without_nan(value: Any) -> Any:
     """JSON has no NaN; null says the same."""
     if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
+        return {key: _without_nan(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_nan(one) for one in value]
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -87,13 +87,13 @@ def test_empty_rule_is_settable() -> None:
     empty, full = np.zeros((4, 5, 6), dtype=np.uint8), np.full((4, 5, 6), 2, dtype=np.uint8)
     names = [name for name, row in METRICS.items() if not row.defined_for_one_empty]
     assert len(names) > 8
-    rule = EmptyRule(both="nan", one="nan")
+    rule = EmptyRule(both_empty="nan", one_empty="nan")
     for pair in ((empty, empty), (empty, full), (full, empty)):
         assert all(math.isnan(value) for value in score_case(*pair, (1, 1, 1), CLASSES, names, empty=rule).values())
     limited = score_case(empty, full, (1, 1, 1), CLASSES, ["hd95", "dice"], empty=EmptyRule(distance_mm=374.0))
     assert limited == {"all_hd95": 374.0, "all_dice": 0.0, "two_hd95": 374.0, "two_dice": 0.0}
     with pytest.raises(ValueError, match="both_empty is 'zero'"):
-        score_case(empty, full, (1, 1, 1), CLASSES, names, empty=EmptyRule(both="zero"))
+        score_case(empty, full, (1, 1, 1), CLASSES, names, empty=EmptyRule(both_empty="zero"))
 
 
 def test_every_metric_is_defined_for_empty_masks() -> None:

@@ -133,7 +133,7 @@ def test_penalty_and_emptiness_follow_the_rule() -> None:
     scores = score_case(empty, label, (1, 1, 1), {"x": (1,)}, metrics, empty=EmptyRule(distance_mm=374))
     assert scores == {"x_hd95": 374, "x_lesion_hd95": 374, "x_lesion_f1": 0}
     # a lesion that was missed is defined under any rule; the distance to nothing is not
-    scores = score_case(empty, label, (1, 1, 1), {"x": (1,)}, metrics, empty=EmptyRule(one="nan"))
+    scores = score_case(empty, label, (1, 1, 1), {"x": (1,)}, metrics, empty=EmptyRule(one_empty="nan"))
     assert math.isnan(scores.pop("x_hd95"))
     assert scores == {"x_lesion_hd95": pytest.approx(DIAGONAL), "x_lesion_f1": 0}
 
@@ -141,7 +141,7 @@ def test_penalty_and_emptiness_follow_the_rule() -> None:
 def test_nothing_to_score_follows_the_rule_for_empty_masks() -> None:
     empty, small = np.zeros(SHAPE, np.uint8), _with_small_lesion()
     for pair in ((empty, empty), (empty, small)):
-        scores = score_case(*pair, (1, 1, 1), {"x": (1,)}, LESION_METRICS, empty=EmptyRule(both="nan"))
+        scores = score_case(*pair, (1, 1, 1), {"x": (1,)}, LESION_METRICS, empty=EmptyRule(both_empty="nan"))
         counts = {name: scores.pop(f"x_lesion_{name}") for name in ("false_positives", "false_negatives")}
         assert counts == {"false_positives": 0, "false_negatives": 0}
         assert all(math.isnan(value) for value in scores.values())

@@ -45,7 +45,7 @@ def test_best_and_worst_are_what_a_perfect_and_a_missing_prediction_have(name: s
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_metric_that_is_defined_has_its_value_under_any_rule(name: str) -> None:
-    row, rule = METRICS[name], EmptyRule(both="nan", one="nan")
+    row, rule = METRICS[name], EmptyRule(both_empty="nan", one_empty="nan")
     one = score_case(EMPTY, FULL, (1, 1, 1), {"x": (1,)}, [name], empty=rule)[f"x_{name}"]
     both = score_case(EMPTY, EMPTY, (1, 1, 1), {"x": (1,)}, [name], empty=rule)[f"x_{name}"]
     assert math.isnan(one) != row.defined_for_one_empty
@@ -53,7 +53,7 @@ def test_a_metric_that_is_defined_has_its_value_under_any_rule(name: str) -> Non
 
 
 def test_a_missed_class_keeps_its_volume_when_its_distance_is_left_out() -> None:
-    rule = EmptyRule(one="nan")
+    rule = EmptyRule(one_empty="nan")
     metrics = ["dice", "volume_difference", "lesion_false_negatives"]
     scores = score_case(EMPTY, FULL, (10, 10, 10), {"x": (1,)}, metrics, empty=rule)
     assert math.isnan(scores["x_dice"])
@@ -77,7 +77,7 @@ def test_names_and_aliases() -> None:
         ("average_surface_distance", {"symmetric": "false"}, "symmetric is 'false'; expected true or false"),
         ("surface_dice", {"tolerance_mm": -1}, "tolerance_mm is -1; expected a number of at least 0"),
         ("surface_dice", {"tolerance_mm": "2"}, "tolerance_mm is '2'"),
-        ("lesion_dice", {"protocol": "brats2021"}, "expected one of brats2023-gli"),
+        ("lesion_dice", {"protocol": "brats2021"}, "expected any of brats2023-gli"),
         ("lesion_f1", {"connectivity": 8}, "connectivity is 8; expected 6, 18 or 26"),
         ("lesion_f1", {"dilation": 1.5}, "dilation is 1.5; expected a whole number"),
         ("dice", {"tolerance_mm": 1}, "dice has no option"),

@@ -11,7 +11,6 @@ from scipy import ndimage
 from mist_bundle.runtime.metrics.case import metric_function
 from mist_bundle.runtime.metrics.menu import METRICS
 from mist_bundle.runtime.metrics.surface import SurfaceDistances, average_surface_distance, surface_dice
-from mist_bundle.runtime.metrics.surfels import surface_areas
 
 from .independent import surface_metrics
 
@@ -56,15 +55,6 @@ def test_surface_dice_is_monais_with_subvoxels(spacing_mm) -> None:
     )
     distances = SurfaceDistances(prediction, reference, spacing_mm)
     assert surface_dice(distances, 1.31) == pytest.approx(float(theirs), abs=1e-6)
-
-
-def test_area_of_a_flat_face_is_the_voxels_own() -> None:
-    areas = surface_areas((2.0, 3.0, 5.0))
-    # four corners at the low end of one axis: bits x * 4 + y * 2 + z
-    assert areas[0b00001111] == pytest.approx(3 * 5)
-    assert areas[0b00110011] == pytest.approx(2 * 5)
-    assert areas[0b01010101] == pytest.approx(2 * 3)
-    assert areas[0] == areas[255] == 0
 
 
 def test_surface_at_the_tolerance_counts() -> None:
