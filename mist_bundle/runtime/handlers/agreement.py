@@ -1,7 +1,7 @@
 """Processes agree on the state that a training goes on from, where not all of them see the same files.
 
-Machines that train together may have no common disk: the state then lies on one of them, and after an elastic restart
-the first process may be on another.
+Machines that train together may have no common disk: the state then lies on a single machine, and after an elastic
+restart the first process may be on another.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import torch.distributed as dist
 State = dict[str, Any]
 
 
-def anyone(answer: bool) -> bool:
-    """Whether one process at least says yes; all get the same answer."""
+def any_process(answer: bool) -> bool:
+    """Whether at least a single process says yes; all processes get the same answer."""
     if not dist.is_initialized():
         return answer
     answers: list[Any] = [None] * dist.get_world_size()

@@ -35,7 +35,7 @@ class AverageWeights:
         engine.add_event_handler(optimizer_stepped(), self)
 
     def __call__(self, engine: Engine) -> None:
-        """Move the average a step towards the weights: all parameters at once, where ignite takes one by one."""
+        """Move the average a step towards the weights: all parameters at once, where ignite loops over them."""
         momentum = warmed_up(self.handler.momentum, optimizer_steps(engine))
         averaged: Any = self.handler.ema_model
         network: Any = self.handler.model

@@ -3,10 +3,10 @@
 `best_N.pt` is a plain state dict of the best weights, which were those of epoch N. `last.pt` holds network, optimizer,
 schedule, averaged weights, random states, the loader's position, the best score, the settings that the training was
 started with, and which file the best weights are in, so that a run that was stopped at any moment ends with the same
-weights as one that was not. MONAI's CheckpointSaver restores neither the best score nor the random states, and its
+weights as an undisturbed run. MONAI's CheckpointSaver restores neither the best score nor the random states, and its
 first validation after a resume overwrites the best weights.
 
-The bundle changes only when the training ends, in one step (see ../folds/publication.py).
+The bundle changes only when the training ends, all at once (see ../folds/publication.py).
 """
 
 from __future__ import annotations
@@ -14,17 +14,10 @@ from __future__ import annotations
 import logging
 import math
 import os
-import random
-import shlex
-import signal
-import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
 import torch
 from ignite.engine import Engine, Events
 
@@ -46,13 +39,16 @@ from ..folds.state import (
     plain,
 )
 from ..values import truth
-from .agreement import anyone, latest_state
+from .agreement import any_process, latest_state
+from .interruption import Interruption
+from .training_state import random_state, read_state, restore_scaler, save_whole, set_random_state
+from .unwrap import unwrap
 
 logger = logging.getLogger(__name__)
 
 
 class TrainingRefusedError(ValueError):
-    """A training cannot begin, or go on, as it was asked for; the message says what to do."""
+    """A training cannot begin, or go on, with these settings; the message says what to do."""
 
 
 class CheckpointKeeper:
@@ -64,18 +60,18 @@ class CheckpointKeeper:
         lr_scheduler: its learning-rate schedule.
         loader: the training loader; its `state_dict()` is kept and `set_epoch()` is called before each epoch.
         fold_dir: folder in the work folder for the state.
-        best_paths: the fold's weights in the bundle, models/fold_K.pt; further ones follow from it.
-        averaged_network: the moving average of the weights, if there is one: it is what is validated and kept as best.
+        best_paths: the fold's weights in the bundle, models/fold_K.pt; the other weight files follow from it.
+        averaged_network: the moving average of the weights, if it is used: it is what is validated and kept as best.
         metric: name of the evaluator's metric, the greater the better. Without validation the last weights are best.
         training_only_keys: parts of parameter names that only training needs (auxiliary heads), left out of the
             best weights.
         early_stopping: validations without a better score after which the training ends; 0 for never.
-        resume: go on from last.pt where there is one.
+        resume: go on from last.pt where it exists.
         rank: only rank 0 writes.
         settings: what the weights follow from, by name; a training goes on only with those that it was started with.
         plan: identity of the plan that the settings belong to.
-        datalist_path: the list of cases; another one is another training.
-        overrides: further ids that were given on the command line, with what tells their values apart.
+        datalist_path: the list of cases; another list is another training.
+        overrides: further ids that the command line sets, with what tells their values apart.
     """
 
     def __init__(
@@ -123,14 +119,14 @@ class CheckpointKeeper:
         self._kept_epoch = 0  # of last.pt
         self._kept_best: set[int] = set()  # epochs of the best weights that last.pt and previous.pt name
         self._last_is_damaged = False
-        self._former_handlers: dict[int, Any] = {}
+        self._interruption: Interruption | None = None
 
     def attach(self, trainer: Engine, evaluator: Engine | None = None) -> None:
-        """Register with trainer and evaluator and, if asked to, restore the last state.
+        """Register with trainer and evaluator and, with `resume`, restore the last state.
 
         Args:
             trainer: the SupervisedTrainer, built but not yet run.
-            evaluator: the SupervisedEvaluator whose metric chooses the best weights; None keeps the last ones.
+            evaluator: the SupervisedEvaluator whose metric chooses the best weights; None keeps the last weights.
 
         Raises:
             TrainingRefusedError: the fold is being trained by another process, the run to be resumed is complete or was
@@ -139,17 +135,18 @@ class CheckpointKeeper:
         if evaluator is None and self.early_stopping > 0:
             raise TrainingRefusedError(
                 f"early_stopping is {self.early_stopping}, but no case is held back to watch (the fold has no inner "
-                "validation). Pass --early_stopping 0, or make the bundle with a --val_fraction above 0."
+                "validation). Pass --early_stopping 0, or configure the bundle with a --val_fraction above 0."
             )
         self._watched = "last epoch" if evaluator is None else self.metric
         if self.rank == 0:
             self._take_lock()
-        if self.resume and anyone(has_state(self.fold_dir)):
+        if self.resume and any_process(has_state(self.fold_dir)):
             self._restore(trainer)
         elif self.rank == 0 and has_state(self.fold_dir):
             earlier = move_aside(self.fold_dir)
             logger.warning("A new training; what was trained before lies in %s. --resume true would go on.", earlier)
-        trainer.add_event_handler(Events.STARTED, self._on_signals)
+        self._interruption = Interruption(lambda: self._kept_text(trainer), silent=self.rank != 0)
+        trainer.add_event_handler(Events.STARTED, self._interruption.begin)
         trainer.add_event_handler(Events.EPOCH_STARTED, self._before_epoch)
         if evaluator is not None:
             evaluator.add_event_handler(Events.COMPLETED, self._after_validation, trainer)
@@ -163,31 +160,10 @@ class CheckpointKeeper:
             message = f"{self.fold_dir.name} is being trained by {error.holder}; two trainings would mix their states."
             raise TrainingRefusedError(f"{message} Wait for it to end, or train another fold.") from error
 
-    def _on_signals(self, trainer: Engine) -> None:
-        """End with one line when asked to; a program around this one that does so by itself is left alone."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-                handler = signal.signal(number, lambda *arguments: self._interrupted(trainer, *arguments))
-                self._former_handlers[number] = handler
-
-    def _interrupted(self, trainer: Engine, number: int, frame: FrameType | None) -> None:
-        del frame
-        for one in self._former_handlers:
-            signal.signal(one, signal.SIG_IGN)
-        if self.rank == 0:
-            command = shlex.join(["python", "-m", "monai.bundle", *_without_resume(sys.argv[1:]), "--resume", "true"])
-            kept = f"Epoch {self._kept_epoch} of {trainer.state.max_epochs} is kept" if self._kept_epoch else "No epoch"
-            kept += "." if self._kept_epoch else " had ended."
-            sys.stderr.write(f"\nInterrupted. {kept} Go on with: {command}\n")
-            sys.stderr.flush()
-        raise SystemExit(128 + number)
-
-    def _off_signals(self) -> None:
-        for number, handler in self._former_handlers.items():
-            signal.signal(number, handler)
-        self._former_handlers = {}
+    def _kept_text(self, trainer: Engine) -> str:
+        if not self._kept_epoch:
+            return "No epoch had ended."
+        return f"Epoch {self._kept_epoch} of {trainer.state.max_epochs} is kept."
 
     def _before_epoch(self, trainer: Engine) -> None:
         self.loader.set_epoch(trainer.state.epoch - 1)
@@ -237,7 +213,7 @@ class CheckpointKeeper:
             )
             raise FloatingPointError(
                 f"the network after epoch {epoch} {problem}. {kept}. Train this fold anew with a lower --learning_rate "
-                "(with mist_bundle train, pass --overwrite)."
+                "(with mist-bundle train, pass --overwrite)."
             )
 
     def _write_status(self, epoch: int, epochs: int) -> None:
@@ -260,18 +236,17 @@ class CheckpointKeeper:
         if self.rank != 0:
             return
         source = self.averaged_network if self.averaged_network is not None else self.network
-        weights = {
-            name: value.detach().cpu().contiguous()
-            for name, value in unwrap(source).state_dict().items()
-            if not any(part in name for part in self.training_only_keys)
-        }
+        weights = {}
+        for name, value in unwrap(source).state_dict().items():
+            if not any(part in name for part in self.training_only_keys):
+                weights[name] = value.detach().cpu().contiguous()
         path = self.fold_dir / best_name(epoch)
         save_whole(weights, path)
         self.best_digest = sha256_of(path)
 
     def _remove_former_best(self) -> None:
-        """Keep the best weights of this state and of the one before, which a training may have to go on from."""
-        kept = {best_name(epoch) for epoch in (*self._kept_best, self.best_epoch)}
+        """Keep the best weights of this state and of the state before, which a training may have to go on from."""
+        kept = [best_name(epoch) for epoch in (*self._kept_best, self.best_epoch)]
         for path in self.fold_dir.glob(BEST_PATTERN):
             if path.name not in kept:
                 path.unlink()
@@ -279,7 +254,8 @@ class CheckpointKeeper:
 
     def _publish(self, trainer: Engine) -> None:
         del trainer
-        self._off_signals()
+        if self._interruption is not None:
+            self._interruption.end()
         if self.rank == 0:
             publish_fold(self.fold_dir, self.weights_path)
             self._lock.release()
@@ -323,8 +299,8 @@ class CheckpointKeeper:
         set_random_state(state["random"])
         trainer.state.epoch, trainer.state.iteration = state["epoch"], state["iteration"]
         if state["scaler"]:
-            # MONAI makes the scaler when the trainer starts to run
-            trainer.add_event_handler(Events.STARTED, _restore_scaler, state["scaler"])
+            # MONAI creates the scaler when the trainer starts to run
+            trainer.add_event_handler(Events.STARTED, restore_scaler, state["scaler"])
         logger.info("Going on after epoch %d of %d from %s.", state["epoch"], max_epochs, path)
 
     def _agreed_state(self) -> tuple[Path, dict[str, Any]]:
@@ -346,7 +322,7 @@ class CheckpointKeeper:
         """
         damaged: list[Path] = []
         for path in (self.fold_dir / LAST, self.fold_dir / PREVIOUS):
-            state = _load(path) if path.is_file() else None
+            state = read_state(path) if path.is_file() else None
             if state is not None and self._has_best(state):
                 if damaged:
                     self._last_is_damaged = True
@@ -355,7 +331,7 @@ class CheckpointKeeper:
             damaged.append(path)
         raise TrainingRefusedError(
             f"{self.fold_dir / LAST} is damaged, and there is no state of the epoch before to go on from. Train this "
-            "fold anew: leave --resume out (with mist_bundle train, pass --overwrite)."
+            "fold anew: leave --resume out (with mist-bundle train, pass --overwrite)."
         )
 
     def _has_best(self, state: Mapping[str, Any]) -> bool:
@@ -366,14 +342,14 @@ class CheckpointKeeper:
     def _check_settings(self, state: Mapping[str, Any], max_epochs: int) -> None:
         started = state.get("settings", {})
         before = state.get("epochs", max_epochs)
-        found = list(differences(started, self.settings, extended=max_epochs != before))
+        changed = list(differences(started, self.settings, extended=max_epochs != before))
         if max_epochs < before:
-            found.append(("epochs", before, max_epochs))
-        if found:
+            changed.append(("epochs", before, max_epochs))
+        if changed:
             raise TrainingRefusedError(
-                f"{self.fold_dir.name} was begun with other settings: {differences_text(found)}. Go on with those that "
-                "it was begun with, or train it anew with these: leave --resume out (with mist_bundle train, pass "
-                "--overwrite)."
+                f"{self.fold_dir.name} was begun with other settings: {differences_text(changed)}. Go on with the "
+                "former settings, or train it from the start with these: leave --resume out (with mist-bundle train, "
+                "pass --overwrite)."
             )
         if max_epochs > before:
             logger.info("Extended from %d to %d epochs; the learning rate follows the longer run.", before, max_epochs)
@@ -381,7 +357,7 @@ class CheckpointKeeper:
     def _refuse_complete(self, state: Mapping[str, Any], max_epochs: int) -> None:
         """Raise the answer to a run with nothing left to do; weights that were not published yet are, before that."""
         if self.rank == 0:
-            self._write_status(state["epoch"], max_epochs)  # a kill may have left that of the epoch before
+            self._write_status(state["epoch"], max_epochs)  # a kill may have left the status of the epoch before
         if self.rank == 0 and self.best_digest and publish_fold(self.fold_dir, self.weights_path):
             logger.info("%s is complete; its best weights are published now.", self.fold_dir.name)
             raise SystemExit(0)
@@ -406,102 +382,3 @@ def _all_settings(
     if datalist_path and cases.is_file():
         identity["cases"] = sha256_of_bytes(cases.read_bytes())[:16]
     return {**plain(settings or {}), **identity, "overrides": plain(overrides or {})}
-
-
-def _load(path: Path) -> dict[str, Any] | None:
-    """A state; None where the file is damaged."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return state if isinstance(state, dict) and "epoch" in state and "network" in state else None
-    except Exception as error:  # noqa: BLE001 - a damaged archive raises what its damage leads to
-        logger.warning("%s cannot be read (%s).", path, str(error).splitlines()[0] if str(error) else type(error))
-        return None
-
-
-def _without_resume(words: Sequence[str]) -> list[str]:
-    """The words of a command line, less `--resume` and its value."""
-    kept, skip = [], False
-    for word in words:
-        is_option = word.startswith("--")
-        skip = word == "--resume" if is_option else skip
-        if not skip and not word.startswith("--resume="):
-            kept.append(word)
-        skip = skip and is_option
-    return kept
-
-
-def _restore_scaler(trainer: Engine, state: dict[str, Any]) -> None:
-    scaler = getattr(trainer, "scaler", None)
-    if scaler is not None:
-        scaler.load_state_dict(state)
-
-
-def unwrap(network: torch.nn.Module) -> torch.nn.Module:
-    """The network itself, out of DistributedDataParallel."""
-    inner = getattr(network, "module", network)
-    return inner if isinstance(inner, torch.nn.Module) else network
-
-
-def random_state() -> dict[str, Any]:
-    """State of all generators that training may draw from, as tensors and plain numbers (weights_only loadable)."""
-    version, numbers, cached = random.getstate()
-    name, keys, position, has_gauss, gauss = np.random.get_state()
-    return {
-        "python": [version, list(numbers), cached],
-        "numpy": [
-            name,
-            torch.from_numpy(np.asarray(keys).astype(np.int64)),
-            int(position),
-            int(has_gauss),
-            float(gauss),
-        ],
-        "torch": torch.get_rng_state(),
-        "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_available() else [],
-    }
-
-
-def set_random_state(state: dict[str, Any]) -> None:
-    """Put back what `random_state` gave; the states of GPUs that are no longer there are left out."""
-    version, numbers, cached = state["python"]
-    random.setstate((version, tuple(numbers), cached))
-    name, keys, position, has_gauss, gauss = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
-    torch.set_rng_state(state["torch"])
-    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda"])
-
-
-def save_whole(value: Any, path: Path) -> None:
-    """torch.save to a temporary file in the same folder, flushed, then renamed."""
-    write_whole(path, lambda stream: _save(value, stream))
-
-
-def _save(value: Any, stream: IO[bytes]) -> None:
-    """torch.save, whose own error about a file that could not be written hides why."""
-    watched = _Watched(stream)
-    try:
-        torch.save(value, watched)  # type: ignore[arg-type]
-    except RuntimeError:
-        if watched.error is not None:
-            raise watched.error from None
-        raise
-
-
-class _Watched:
-    """A stream that remembers why it could not be written to."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        """Write, as the stream does."""
-        try:
-            return self._stream.write(data)
-        except OSError as error:
-            self.error = error
-            raise
-
-    def flush(self) -> None:
-        """Flush, as the stream does."""
-        self._stream.flush()

@@ -13,8 +13,8 @@ from monai.engines import Evaluator
 class FinalValidation:
     """Run the evaluator once more when the last epoch of a run was not validated.
 
-    Stands behind the ValidationHandler in the list of handlers. The last epoch is the one that reaches the trainer's
-    `max_epochs` as it is then (federated rounds and resumed runs move it), or in which the trainer was told to stop.
+    Stands behind the ValidationHandler in the list of handlers. The last epoch is that which reaches the trainer's
+    current `max_epochs` (federated rounds and resumed runs move it), or in which the trainer was terminated.
 
     Args:
         validator: the same SupervisedEvaluator as the ValidationHandler's.

@@ -11,7 +11,7 @@ from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 from torch import nn
 
-from .checkpoints import unwrap
+from .unwrap import unwrap
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 class FreezeParts:
     """No gradient reaches the named parts before epoch `epochs` + 1, and their batch statistics stand still too.
 
-    What is frozen follows from the epoch alone, so a resumed training goes on as one that was never stopped. Its place
+    What is frozen follows from the epoch alone, so a resumed training goes on like an undisturbed training. Its place
     is before the clipping of gradients: frozen parts then do not count in the norm.
 
     Args:
@@ -35,16 +35,19 @@ class FreezeParts:
         self.network = network
         self.epochs = epochs
         own = unwrap(network)
-        named = dict(own.named_parameters())
-        unknown = [part for part in parts if not any(_within(name, part) for name in named)]
+        self.parameters: list[nn.Parameter] = []
+        unknown = set(parts)
+        for name, parameter in own.named_parameters():
+            own_parts = _parts_of(name, parts)
+            unknown.difference_update(own_parts)
+            if own_parts:
+                self.parameters.append(parameter)
         if unknown:
-            raise ValueError(f"the network has no {', '.join(unknown)} to freeze.")
-        self.parameters = [value for name, value in named.items() if any(_within(name, part) for part in parts)]
-        self.norms = [
-            module
-            for name, module in own.named_modules()
-            if isinstance(module, nn.modules.batchnorm._BatchNorm) and any(_within(name, part) for part in parts)
-        ]
+            raise ValueError(f"the network has no {', '.join(sorted(unknown))} to freeze.")
+        self.norms: list[nn.Module] = []
+        for name, module in own.named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and _parts_of(name, parts):
+                self.norms.append(module)
         self.frozen = False
         for norm in self.norms:
             norm.register_forward_pre_hook(self._hold_statistics)
@@ -57,20 +60,19 @@ class FreezeParts:
     def _epoch_started(self, engine: Engine) -> None:
         frozen = engine.state.epoch <= self.epochs
         if frozen != self.frozen:
-            count = sum(value.numel() for value in self.parameters)
-            logger.info(
-                "%s %d parameters from epoch %d.", "Freezing" if frozen else "Training", count, engine.state.epoch
-            )
+            count = sum(parameter.numel() for parameter in self.parameters)
+            action = "Freezing" if frozen else "Training"
+            logger.info("%s %d parameters from epoch %d.", action, count, engine.state.epoch)
         self.frozen = frozen
         if unwrap(self.network) is self.network:
             # saves their part of the backward pass; a network spread over processes has to announce its gradients once
-            for value in self.parameters:
-                value.requires_grad_(not frozen)
+            for parameter in self.parameters:
+                parameter.requires_grad_(not frozen)
 
     def _drop_gradients(self) -> None:
         if self.frozen:
-            for value in self.parameters:
-                value.grad = None
+            for parameter in self.parameters:
+                parameter.grad = None
 
     def _hold_statistics(self, norm: Any, inputs: Any) -> None:
         del inputs
@@ -78,5 +80,6 @@ class FreezeParts:
             norm.training = False
 
 
-def _within(name: str, part: str) -> bool:
-    return name == part or name.startswith(f"{part}.")
+def _parts_of(name: str, parts: Sequence[str]) -> list[str]:
+    """The parts that a module or parameter belongs to."""
+    return [part for part in parts if name == part or name.startswith(f"{part}.")]

@@ -46,15 +46,12 @@ class GradientRules:
         scaler = getattr(engine, "scaler", None)
         if scaler is not None:
             scaler.unscale_(engine.optimizer)  # type: ignore[attr-defined]
-        parameters = [
-            parameter
-            for parameter in engine.network.parameters()  # type: ignore[attr-defined]
-            if parameter.grad is not None
-        ]
+        network: torch.nn.Module = engine.network  # type: ignore[attr-defined]
+        parameters = [parameter for parameter in network.parameters() if parameter.grad is not None]
         if self.l1_penalty > 0:
             with torch.no_grad():
                 for parameter in parameters:
-                    parameter.grad.add_(parameter.sign(), alpha=self.l1_penalty)
+                    parameter.grad.add_(parameter.sign(), alpha=self.l1_penalty)  # type: ignore[union-attr]
         if self.max_norm > 0:
             torch.nn.utils.clip_grad_norm_(parameters, self.max_norm)
 
@@ -88,7 +85,7 @@ class FiniteLossGuard:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.check)
 
     def __call__(self, engine: Engine) -> None:
-        """Check the loss of the last iteration and remember this one's; on a CPU, check it too."""
+        """Check the loss of the last iteration and remember the current loss; on a CPU, check it too."""
         self.check()
         output: Any = engine.state.output
         loss = output["loss"].detach()

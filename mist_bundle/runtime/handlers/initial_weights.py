@@ -10,7 +10,7 @@ import torch
 from ignite.engine import Engine
 
 from ..values import truth
-from .checkpoints import unwrap
+from .unwrap import unwrap
 
 logger = logging.getLogger(__name__)
 
@@ -19,12 +19,12 @@ class InitialWeights:
     """Copy a file of weights into networks before training begins, unless a training is resumed.
 
     Args:
-        path: safetensors with every parameter and buffer of the network; one that is shared stands once.
-        networks: what takes them: the network and, where there is one, its moving average; may be wrapped for several
+        path: safetensors with every parameter and buffer of the network; a shared tensor stands once.
+        networks: what takes them: the network and, if it is used, its moving average; may be wrapped for several
             processes.
         last: state of an earlier training. When it is there and `resume` is set, nothing is copied.
         resume: whether the training goes on from `last`.
-        new_parts: modules that only training has, which the file need not hold: they begin as they were made.
+        new_parts: modules that only training has, which the file need not hold: they keep their initialisation.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class InitialWeights:
         self.networks = list(networks)
         self.last = Path(last) if last else None
         self.resume = truth(resume)
-        self.new_parts = tuple(f"{part}." for part in new_parts)
+        self.new_parts = tuple(new_parts)
 
     def attach(self, engine: Engine) -> None:
         """Copy now, before the trainer `engine` runs.
 
         Raises:
             FileNotFoundError: the file is not there.
-            ValueError: a tensor is missing, or one does not fit.
+            ValueError: a tensor is missing or does not fit.
         """
         del engine
         if self.resume and self.last is not None and self.last.is_file():
@@ -66,26 +66,31 @@ class InitialWeights:
         return dict(load_file(self.path))
 
 
-def copy_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], new_parts: tuple[str, ...] = ()) -> None:
+def copy_weights(network: torch.nn.Module, weights: dict[str, torch.Tensor], new_parts: Sequence[str] = ()) -> None:
     """Copy tensors by name into a network; each of its parameters and persistent buffers must be there.
 
-    Names that begin with one of `new_parts` are left as they are.
+    The modules `new_parts` are left as they are.
 
     Raises:
         ValueError: naming every tensor that is missing, unknown or of another shape.
     """
-    kept = network.state_dict()
-    own = {name: value for name, value in [*network.named_parameters(), *network.named_buffers()] if name in kept}
-    own = {name: value for name, value in own.items() if not name.startswith(new_parts)}
-    wrong = [f"{name} is missing" for name in own if name not in weights]
-    wrong += [f"{name} is unknown" for name in weights if name not in kept]
-    wrong += [
-        f"{name} has shape {tuple(weights[name].shape)} instead of {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in weights and weights[name].shape != value.shape
-    ]
-    if wrong:
-        raise ValueError(f"the initial weights do not fit the network: {'; '.join(wrong)}.")
+    new_prefixes = tuple(f"{part}." for part in new_parts)
+    state = network.state_dict()
+    # without names of tensors that are shared, as the file has them once
+    unshared = dict([*network.named_parameters(), *network.named_buffers()])
+    problems = [f"{name} is unknown" for name in weights if name not in state]
+    copies = []
+    for name, value in unshared.items():
+        if name not in state or name.startswith(new_prefixes):
+            continue
+        if name not in weights:
+            problems.append(f"{name} is missing")
+        elif weights[name].shape != value.shape:
+            problems.append(f"{name} has shape {tuple(weights[name].shape)} instead of {tuple(value.shape)}")
+        else:
+            copies.append((value, weights[name]))
+    if problems:
+        raise ValueError(f"the initial weights do not fit the network: {'; '.join(problems)}.")
     with torch.no_grad():
-        for name, value in own.items():
-            value.copy_(weights[name])
+        for value, weight in copies:
+            value.copy_(weight)

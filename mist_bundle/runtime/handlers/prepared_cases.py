@@ -13,14 +13,14 @@ from ..loading.patch_loader import PatchLoader
 class PreparedCases:
     """Fill the cache for training and validation when the training starts.
 
-    One file that cannot be read must not end a training of many cases, and least of all at the first validation, after
-    hours. Such cases are named in a warning and left out of both.
+    A single file that cannot be read must not end a training of many cases, and least of all at the first validation,
+    after hours. Such cases are named in a warning and left out of both.
 
     Args:
         loader: of the training patches.
         dataset: the validation cases.
         evaluator: runs over them; its number of iterations follows.
-        rank: of this process; the first one warns.
+        rank: of this process; only rank 0 warns.
     """
 
     def __init__(self, loader: PatchLoader, dataset: CachedDataset, evaluator: Any, rank: int = 0) -> None:

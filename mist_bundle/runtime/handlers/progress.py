@@ -1,9 +1,10 @@
-"""What a person sees of a training: a bar in each epoch, one line after it, curves in TensorBoard and history.jsonl."""
+"""What a person sees of a training: a bar in each epoch, a line after it, curves in TensorBoard and history.jsonl."""
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -124,22 +125,24 @@ class TrainingProgress:
         if details is None:
             return {}
         means = torch.nanmean(torch.as_tensor(details).float(), dim=0).tolist()
-        return {
-            name: None if mean != mean else round(mean, 5) for name, mean in zip(self.class_names, means, strict=False)
-        }
+        dice: dict[str, float | None] = {}
+        for name, mean in zip(self.class_names, means, strict=False):
+            dice[name] = None if math.isnan(mean) else round(mean, 5)
+        return dice
 
     def _line(self, record: dict[str, Any], engine: Engine) -> str:
         max_epochs = engine.state.max_epochs or 0
         done = engine.state.epoch - self._first_epoch
         left = (time.monotonic() - self._run_start) / max(1, done) * (max_epochs - engine.state.epoch)
-        dice = "  ".join(
-            f"{name} {'-' if value is None else format(value, '.3f')}" for name, value in record.get("dice", {}).items()
-        )
-        return (
-            f"epoch {record['epoch']}/{max_epochs}  loss {record['loss']:.4f}  "
-            + (f"dice {dice}  " if dice else "")
-            + f"lr {record['learning_rate']:.2e}  {record['steps_per_second']:.2f} steps/s  {_clock(left)} left"
-        )
+        parts = [f"epoch {record['epoch']}/{max_epochs}", f"loss {record['loss']:.4f}"]
+        dice = []
+        for name, value in record.get("dice", {}).items():
+            dice.append(f"{name} -" if value is None else f"{name} {value:.3f}")
+        if dice:
+            parts.append(f"dice {'  '.join(dice)}")
+        parts += [f"lr {record['learning_rate']:.2e}", f"{record['steps_per_second']:.2f} steps/s"]
+        parts.append(f"{_clock(left)} left")
+        return "  ".join(parts)
 
     def _write(self, record: dict[str, Any]) -> None:
         with (self.log_dir / HISTORY).open("a", encoding="utf-8") as stream:
@@ -162,7 +165,7 @@ class TrainingProgress:
 
 
 class EvaluationProgress:
-    """A bar over the cases of an evaluator; one line at the end where nobody watches a terminal."""
+    """A bar over the cases of an evaluator; a line at the end where there is no terminal."""
 
     def __init__(self, description: str, rank: int = 0) -> None:
         self.description = description
@@ -214,8 +217,9 @@ def _drop_later_epochs(path: Path, epoch: int) -> None:
     """Keep the records up to `epoch`, so that a resumed or repeated run does not report an epoch twice."""
     if not path.is_file():
         return
-    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _epoch_of(line) <= epoch]
-    write_bytes(path, "".join(f"{line}\n" for line in kept).encode("utf-8"))
+    lines = path.read_text(encoding="utf-8").splitlines()
+    kept = [f"{line}\n" for line in lines if _epoch_of(line) <= epoch]
+    write_bytes(path, "".join(kept).encode("utf-8"))
 
 
 def _epoch_of(line: str) -> float:

@@ -51,7 +51,7 @@ class WarmupSchedule(LambdaLR):
         self, optimizer: Optimizer, shape: str, total_steps: int, warmup_steps: float = 0, power: float = 0.9
     ) -> None:
         if shape not in SHAPES:
-            raise ValueError(f"shape is {shape!r}; expected one of {', '.join(SHAPES)}.")
+            raise ValueError(f"shape is {shape!r}; expected {', '.join(SHAPES[:-1])} or {SHAPES[-1]}.")
         if warmup_steps < 0:
             raise ValueError(f"warmup_steps is {warmup_steps}; expected 0 or more.")
         chosen = int(warmup_steps)
@@ -71,24 +71,27 @@ class WarmupSchedule(LambdaLR):
 
     @property
     def is_over(self) -> bool:
-        """Whether all steps that the schedule was made for have been taken."""
+        """Whether all steps of the schedule have been taken."""
         return int(self.last_epoch) - self.first_step >= self.total_steps
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on at a saved step, over the steps of this run: a run that is resumed may have been given more epochs."""
-        planned = {name: getattr(self, name) for name in ("shape", "power", "total_steps", "warmup_steps")}
+        """Go on at a saved step, over the steps of this run: a resumed run may have more epochs than before."""
+        shape, power = self.shape, self.power
+        total_steps, warmup_steps = self.total_steps, self.warmup_steps
         super().load_state_dict(state_dict)
         if self.first_step == 0:  # else it was restarted, over steps that no configuration knows
-            vars(self).update(planned)
+            self.shape, self.power = shape, power
+            self.total_steps, self.warmup_steps = total_steps, warmup_steps
 
     def restart(self, total_steps: int) -> None:
         """Begin the shape again at the full rate, for `total_steps` more steps and without a second warm-up."""
         self.first_step = int(self.last_epoch)
         self.total_steps = total_steps
         self.warmup_steps = 0
+        self._last_lr = []
         for group, base_rate in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
             group["lr"] = base_rate * self._factor(self.first_step)
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+            self._last_lr.append(group["lr"])
 
 
 class ScheduleStepper:

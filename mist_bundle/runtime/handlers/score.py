@@ -24,7 +24,7 @@ from ..transforms.volume import affine_of, to_ras
 
 
 class ScoreCases:
-    """Collect one row per case, from all processes, and write the table.
+    """Collect a row per case, from all processes, and write the table.
 
     Args:
         output_path: the results.csv; a JSON file of the same name goes beside it.
@@ -40,9 +40,9 @@ class ScoreCases:
         rank: only rank 0 writes.
         ignore_label: value in the reference of voxels that do not count.
         scored_weights: file of the weights that predict; results.json names its hash, so that scores of weights that
-            were replaced since can be told.
-        cases: knows the cases that could not be predicted, and is told of those that cannot be scored; without it
-            the run ends with an error when a case cannot be scored.
+            were replaced since can be recognised.
+        cases: knows the cases that could not be predicted, and collects those that cannot be scored; without it the
+            run ends with an error when a case cannot be scored.
 
     Raises:
         ValueError: a metric, an option or a rule is unknown; everything that is wrong is named.
@@ -67,7 +67,7 @@ class ScoreCases:
     ) -> None:
         self.cases = cases
         self.output_path = Path(output_path)
-        self.final_classes = {name: tuple(members) for name, members in final_classes.items()}
+        self.final_classes = dict(final_classes)
         self.metrics = tuple(metrics)
         self.options = dict(options or {})
         self.empty = EmptyRule(both_empty=both_empty, one_empty=one_empty, distance_mm=empty_distance_mm)
@@ -139,21 +139,17 @@ class ScoreCases:
         if self.cases is not None:
             for case, message in self.failed.items():
                 self.cases.fail(case, message)
-        rows, failed = self.rows, self.failed if self.cases is None else dict(self.cases.failures)
-        if dist.is_available() and dist.is_initialized():
-            gathered: list[tuple[list[dict[str, Any]], dict[str, str]]] = [([], {})] * dist.get_world_size()
-            dist.all_gather_object(gathered, (rows, failed))
-            rows = [row for part, _ in gathered for row in part]
-            failed = {name: message for _, part in gathered for name, message in part.items()}
-        rows = list({row["id"]: row for row in rows}.values())  # uneven shards may repeat a case
+        rows, failed = _gather(self.rows, self.failed if self.cases is None else dict(self.cases.failures))
         for name, values in summarize(rows).items():
             if not math.isnan(values["Mean"]):
                 engine.state.metrics[name] = values["Mean"]
         if self.rank == 0:
             self._write(rows, failed)
         if failed and self.cases is None:
-            named = "\n".join(f"{name}: {message}" for name, message in sorted(failed.items()))
-            raise ValueError(f"{len(failed)} of {len(rows) + len(failed)} cases could not be scored:\n{named}")
+            lines = [f"{len(failed)} of {len(rows) + len(failed)} cases could not be scored:"]
+            for name in sorted(failed):
+                lines.append(f"{name}: {failed[name]}")
+            raise ValueError("\n".join(lines))
 
     def _write(self, rows: list[dict[str, Any]], failed: dict[str, str]) -> None:
         if self.digest != self._digest():
@@ -161,9 +157,24 @@ class ScoreCases:
         derived_from = {
             "weights": self.digest,
             "metrics": list(self.metrics),
-            "metric_options": {name: dict(values) for name, values in self.options.items()},
+            "metric_options": self.options,
             "both_empty": self.empty.both_empty,
             "one_empty": self.empty.one_empty,
             "empty_distance_mm": self.empty.distance_mm,
         }
         write_results(self.output_path, rows, failed, derived_from)
+
+
+def _gather(rows: list[dict[str, Any]], failed: dict[str, str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The rows and failures of all processes; uneven shards may repeat a case, which counts once."""
+    gathered: list[Any] = [(rows, failed)]
+    if dist.is_available() and dist.is_initialized():
+        gathered *= dist.get_world_size()
+        dist.all_gather_object(gathered, (rows, failed))
+    by_id: dict[str, dict[str, Any]] = {}
+    all_failed: dict[str, str] = {}
+    for process_rows, process_failed in gathered:
+        all_failed |= process_failed
+        for row in process_rows:
+            by_id[row["id"]] = row
+    return list(by_id.values()), all_failed

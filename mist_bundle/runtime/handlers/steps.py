@@ -1,6 +1,6 @@
 """When the optimizer steps: in every iteration, or in every n-th where gradients are accumulated.
 
-One iteration of the trainer is one batch through the network. What belongs to a step of the optimizer (clipping, the
+An iteration of the trainer is a batch through the network. What belongs to a step of the optimizer (clipping, the
 learning rate, the average of the weights) has to follow the optimizer, not the iterations.
 """
 
@@ -12,7 +12,7 @@ from ignite.engine import Engine, Events
 
 
 def steps_optimizer(engine: Engine) -> bool:
-    """Whether the optimizer steps in the iteration under way (MONAI's rule: in the last one of an epoch always)."""
+    """Whether the optimizer steps in the iteration under way (MONAI's rule: always in the last of an epoch)."""
     every = getattr(engine, "accumulation_steps", 1)
     length = engine.state.epoch_length or 0
     done = (engine.state.iteration - 1) % length + 1 if length else engine.state.iteration

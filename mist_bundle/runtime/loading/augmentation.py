@@ -134,13 +134,13 @@ def _check_range(key: str, value: Any) -> list[str]:
     if low > high:
         return [f"'{key}' must be [low, high] with low <= high, not {value!r}."]
     if key == "rotation_range":
-        lowest, highest, bounds = -180, 180, "lie within -180 to 180 degrees"
+        lowest, highest, bounds = -180.0, 180.0, "lie within -180 to 180 degrees"
     elif key == "noise_sd_range":
-        lowest, highest, bounds = 0, math.inf, "not be negative"
+        lowest, highest, bounds = 0.0, math.inf, "not be negative"
     else:
-        lowest, highest, bounds = math.ulp(0), math.inf, "be positive"
+        lowest, highest, bounds = math.ulp(0.0), math.inf, "be positive"
         if key in ("zoom_range", "low_resolution_range") and low > 0:
-            highest, bounds = 1, "lie within (0, 1] (a share of the patch that is enlarged)"
+            highest, bounds = 1.0, "lie within (0, 1] (a share of the patch that is enlarged)"
     return [] if lowest <= low and high <= highest else [f"'{key}' must {bounds}, but is {value!r}."]
 
 

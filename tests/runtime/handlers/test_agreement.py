@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mist_bundle.runtime.handlers import agreement
-from mist_bundle.runtime.handlers.agreement import anyone, latest_state
+from mist_bundle.runtime.handlers.agreement import any_process, latest_state
 
 
 class _Machines:
@@ -37,7 +37,7 @@ class _Machines:
 
 
 def test_alone_there_is_nothing_to_agree_on() -> None:
-    assert (anyone(True), anyone(False)) == (True, False)
+    assert (any_process(True), any_process(False)) == (True, False)
     assert latest_state({"epoch": 3}, None) == ({"epoch": 3}, None)
     assert latest_state(None, None) == (None, None)
 
@@ -54,7 +54,7 @@ def test_a_machine_without_files_takes_the_state_of_the_one_that_has_them(
     monkeypatch.setattr(agreement, "dist", _Machines(0, [-1, 5], sent))
     assert latest_state(None, None) == ({"epoch": 5}, b"weights")
     monkeypatch.setattr(agreement, "dist", _Machines(0, [False, True], sent))
-    assert anyone(False)
+    assert any_process(False)
 
 
 def test_the_latest_of_several_states_wins_and_equal_ones_are_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import random
@@ -23,7 +22,7 @@ from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.runtime.folds.manifest import file_hashes, read_manifest, write_manifest_content
 from mist_bundle.runtime.folds.publication import PublicationError
 from mist_bundle.runtime.folds.publish_weights import RESULTS_END, RESULTS_START, publish_fold
-from mist_bundle.runtime.handlers import checkpoints
+from mist_bundle.runtime.handlers import checkpoints, training_state
 from mist_bundle.runtime.handlers.checkpoints import CheckpointKeeper, TrainingRefusedError
 
 EPOCHS, STEPS = 4, 3
@@ -176,6 +175,7 @@ def _killed_after(monkeypatch: pytest.MonkeyPatch, count: int) -> Callable[[], i
     monkeypatch.setattr(os, "fsync", counted(os.fsync))
     monkeypatch.setattr(files_module, "write_whole", counted(files_module.write_whole))
     monkeypatch.setattr(checkpoints, "write_whole", counted(checkpoints.write_whole))
+    monkeypatch.setattr(training_state, "write_whole", counted(training_state.write_whole))
     return lambda: done[0]
 
 
@@ -369,28 +369,6 @@ def test_what_was_chosen_for_former_weights_is_taken_back(bundle: Path, caplog: 
     Training(bundle, epochs=1).run()
     assert json.loads((bundle / "configs/postprocessing.json").read_text())["strategy"] == []
     assert "The post-processing was chosen for other weights" in caplog.text
-
-
-FULL = """
-import resource, signal, sys, torch
-from pathlib import Path
-from mist_bundle.runtime.handlers.checkpoints import save_whole
-resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-try:
-    save_whole({"weights": torch.zeros(100_000)}, Path(sys.argv[1]))
-except OSError as error:
-    print(error.errno, error.filename)
-"""
-
-
-def test_a_full_disk_is_what_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "last.pt"
-    path.write_bytes(b"the state before")
-    done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=False)
-    assert done.stdout.split() == [str(errno.EFBIG), str(path)], done.stderr[-1000:]
-    assert path.read_bytes() == b"the state before"
-    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
 
 
 def test_weights_that_became_nan_are_never_saved(bundle: Path) -> None:

@@ -71,7 +71,7 @@ def test_rate_stays_defined_beyond_the_end() -> None:
 
 
 def test_unknown_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected one of constant, cosine, polynomial"):
+    with pytest.raises(ValueError, match="expected constant, cosine or polynomial"):
         _rates(lambda optimizer: WarmupSchedule(optimizer, "cosinus", 5), 1)
 
 

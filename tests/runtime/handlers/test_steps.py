@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from ignite.engine import Events
 from ignite.handlers import EMAHandler
 from monai.engines import SupervisedTrainer
 
-from mist_bundle.runtime.handlers.average import AverageWeights, warmed_up
+from mist_bundle.runtime.handlers.average import AverageWeights
 from mist_bundle.runtime.handlers.schedule import ScheduleStepper, WarmupSchedule
 from mist_bundle.runtime.handlers.steps import optimizer_stepped
 
@@ -59,12 +57,6 @@ def test_rate_average_and_event_follow_the_optimizer(batches: int, accumulation:
         share = min(decay, (1 + updates) / (10 + updates))  # TensorFlow's rule
         expected = share * expected + (1 - share) * weight
     torch.testing.assert_close(average.ema_model.weight, expected)
-
-
-def test_a_short_average_forgets_the_initial_weights() -> None:
-    for decay, updates in ((0.99, 100), (0.999, 1000)):
-        left = math.prod(1 - warmed_up(1 - decay, count) for count in range(1, updates + 1))
-        assert left < 1e-6 < decay**updates
 
 
 def test_without_accumulation_every_iteration_steps() -> None:

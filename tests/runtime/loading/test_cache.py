@@ -116,7 +116,7 @@ def test_the_transform_that_failed_is_named_without_its_address(tmp_path: Path) 
         (np.zeros((1, 3, 3, 3)), np.full((1, 3, 3, 3), 0.5), "'label' holds values that are no integers"),
         (np.zeros((1, 3, 3, 3)), np.full((1, 3, 3, 3), -1), "'label' must hold class indices .* from -1 to -1"),
         (np.zeros((1, 3, 3, 3)), np.full((1, 3, 3, 3), 40_000), "from 40000 to 40000"),
-        (np.zeros((1, 3, 3, 3)), np.zeros((2, 3, 3, 3)), "'label' must have one channel .* has 2 channels"),
+        (np.zeros((1, 3, 3, 3)), np.zeros((2, 3, 3, 3)), "'label' must have a single channel .* has 2 channels"),
     ],
 )
 def test_arrays_that_training_could_not_use_are_refused(
