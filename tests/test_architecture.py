@@ -57,7 +57,15 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"yaml", "numpy", "nibabel", "torch", "monai", *OPTIONAL},
     ),
     "evaluation": (
-        {*BASE, "dataset", "catalog", "runtime.metrics", "runtime.numerics", "runtime.postprocessing"},
+        {
+            *BASE,
+            "dataset",
+            "catalog",
+            "runtime.metrics",
+            "runtime.numerics",
+            "runtime.postprocessing",
+            "runtime.reading",
+        },
         {*NUMERIC, "nibabel", "pandas", "SimpleITK"},
     ),
     "report": (

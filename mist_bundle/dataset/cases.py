@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from mist_bundle.dataset.file_roles import match_files
 from mist_bundle.dataset.names import id_problem, is_image, is_text, nearest_hint, shown
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import ID_COLUMN, read_table
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.reading.file_roles import match_files
 
 Split = Literal["train", "test"]
 

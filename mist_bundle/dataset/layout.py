@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from mist_bundle.dataset.names import IMAGE_SUFFIXES, image_suffix, slug
+from mist_bundle.dataset.names import IMAGE_SUFFIXES, slug
 from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import CaseFailure, InputError, Problem
 from mist_bundle.parallel import map_cases
+from mist_bundle.runtime.reading.formats import image_suffix
 
 MASK_NAME = "mask"
 

@@ -21,10 +21,10 @@ from mist_bundle.dataset.layout import (
     raise_failures,
     split_channels,
 )
-from mist_bundle.dataset.names import image_stem
 from mist_bundle.dataset.volumes import read_affine
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import DATASET_JSON, new_folder, read_json, write_json
+from mist_bundle.runtime.reading.formats import image_stem
 
 
 def convert_msd(

@@ -107,17 +107,3 @@ def shown(name: str) -> str:
 def is_image(path: Path) -> bool:
     """Return whether the file is not hidden and has a suffix that can be read (.nii.gz, .nrrd …)."""
     return not path.name.startswith(".") and path.name.lower().endswith(IMAGE_SUFFIXES)
-
-
-def image_stem(path: Path) -> str:
-    """Return the file's own name without its image suffix."""
-    return path.name[: len(path.name) - len(image_suffix(path))]
-
-
-def image_suffix(path: Path) -> str:
-    """Return the image suffix of a file in lower case, such as .nii.gz, or "" if it has none."""
-    name = path.name.lower()
-    for suffix in IMAGE_SUFFIXES:
-        if name.endswith(suffix):
-            return suffix
-    return ""

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mist_bundle.dataset.cases import MASK_COLUMN, Case, CaseList, search_case_folders
-from mist_bundle.dataset.file_roles import match_files
-from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, RESERVED_COLUMNS, image_stem, is_image, nearest_hint
+from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, RESERVED_COLUMNS, is_image, nearest_hint
 from mist_bundle.dataset.tables import ID_COLUMN, Row, Table, read_table
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.reading.file_roles import match_files
+from mist_bundle.runtime.reading.formats import image_stem
 
 
 def match_prediction_inputs(

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.dataset.cases import find_cases
-from mist_bundle.dataset.names import SUMMARY_ROWS, class_name_problem, image_stem, is_image
+from mist_bundle.dataset.names import SUMMARY_ROWS, class_name_problem, is_image
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import read_json
+from mist_bundle.runtime.reading.formats import image_stem
 
 MASK, PREDICTION = "mask", "prediction"
 

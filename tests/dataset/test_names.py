@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mist_bundle.dataset.names import file_name_problem, image_stem, image_suffix, is_image, nearest_hint
+from mist_bundle.dataset.names import file_name_problem, is_image, nearest_hint
+from mist_bundle.runtime.reading.formats import image_stem, image_suffix
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def _data(plan: Plan) -> Config:
         "preprocessing": parts.compose("@deterministic_transforms"),
         "dataset": {
             "_target_": "Dataset",
-            "data": parts.items("@split"),
+            "data": parts.items("@split", channel_names=list(plan.channel_names)),
             "transform": "@preprocessing",
         },
         "dataloader": script("predictions.loader.CaseLoader", dataset="@dataset", predictions="@predictions"),

@@ -150,10 +150,15 @@ def compose(reference: str) -> Config:
     return {"_target_": "Compose", "_requires_": "@scripts_path", "transforms": reference}
 
 
-def items(split: str, datalist: str = "@datalist") -> Config:
+def items(split: str, datalist: str = "@datalist", **further: Any) -> Config:
     """The list of cases of a split: the only source of file names."""
     return script(
-        "loading.datalist.load_items", datalist_path=datalist, dataset_dir="@dataset_dir", split=split, fold="@fold"
+        "loading.datalist.load_items",
+        datalist_path=datalist,
+        dataset_dir="@dataset_dir",
+        split=split,
+        fold="@fold",
+        **further,
     )
 
 

@@ -33,7 +33,8 @@ class RequiredCheckpointLoader(CheckpointLoader):
         others: Sequence[str] = (),
         map_location: str | None = None,
     ) -> None:
-        super().__init__(load_path=load_path, load_dict=dict(load_dict), map_location=map_location)
+        # MONAI declares a dict and hands whatever it is to torch.load
+        super().__init__(load_path=load_path, load_dict=dict(load_dict), map_location=map_location)  # type: ignore[arg-type]
         self.others = list(others)
 
     def __call__(self, engine: Engine) -> None:

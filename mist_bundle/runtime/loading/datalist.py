@@ -7,11 +7,12 @@ inner validation; paths are relative to the data folder, so that the list is val
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..values import did_you_mean
+from .folder_cases import cases_of_folder
 
 _CHOICES: dict[str, Callable[[Mapping[str, Any], int], bool]] = {
     "training": lambda case, fold: case["fold"] != fold and fold not in case.get("validates", ()),
@@ -22,7 +23,11 @@ SPLITS = (*_CHOICES, "all", "testing")
 
 
 def load_items(
-    datalist_path: str | Path, dataset_dir: str | Path, split: str, fold: int | None = None
+    datalist_path: str | Path,
+    dataset_dir: str | Path,
+    split: str,
+    fold: int | None = None,
+    channel_names: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """The items of a split.
 
@@ -32,6 +37,8 @@ def load_items(
         split: "training" (neither in the fold nor its inner validation), "validation" (inner validation of the fold),
             "test" (the fold itself: out-of-fold cases), "all" (every labelled case), "testing" (cases without label).
         fold: needed for the first three.
+        channel_names: channels of the model. With them "testing" lists the cases of another folder: where
+            `dataset_dir` holds neither the test cases nor the training cases of the list, its own cases are taken.
 
     Returns:
         {"id": str, "image": [absolute paths], "label": absolute path} each, in the list's order; a case of "testing"
@@ -45,7 +52,9 @@ def load_items(
         raise ValueError(message)
     content: dict[str, Any] = json.loads(Path(datalist_path).read_text(encoding="utf-8"))
     root = Path(dataset_dir).absolute()
-    cases = content.get("testing", []) if split == "testing" else content["training"]
+    if split == "testing":
+        return _cases_to_predict(content, root, channel_names)
+    cases = content["training"]
     if split in _CHOICES:
         folds = sorted({case["fold"] for case in cases})
         if fold is None or fold not in folds:
@@ -54,6 +63,19 @@ def load_items(
         is_chosen = _CHOICES[split]
         cases = [case for case in cases if is_chosen(case, fold)]
     return [_item(case, root) for case in cases]
+
+
+def _cases_to_predict(content: Mapping[str, Any], root: Path, channel_names: Sequence[str]) -> list[dict[str, Any]]:
+    listed = [_item(case, root) for case in content.get("testing", [])]
+    if not channel_names or not root.is_dir() or _any_exists(listed):
+        return listed
+    if _any_exists([_item(case, root) for case in content.get("training", [])]):
+        return listed  # the bundle's own data: nobody asked for predictions of training cases
+    return cases_of_folder(root, channel_names) or listed
+
+
+def _any_exists(items: Sequence[Mapping[str, Any]]) -> bool:
+    return any(Path(item["image"][0]).exists() for item in items)
 
 
 def _item(case: Mapping[str, Any], root: Path) -> dict[str, Any]:

@@ -25,6 +25,10 @@ RECORDS = "records"
 _VERSION = 1
 # what a label map depends on, and how messages call it
 _PARTS = {"weights": "weights", "settings": "settings", "code": "code of the bundle", "images": "images"}
+_NOTHING = (
+    "Nothing to predict: configs/datalist.json lists no such cases. Give --dataset_dir FOLDER, with a folder for each "
+    "case that holds a file for each channel (CHANNEL.nii.gz), or with the images of a single channel."
+)
 _ADVICE = "Give another output folder, or --overwrite to replace it."
 
 
@@ -97,6 +101,9 @@ class Predictions:
         The first step of a bundle's run list. It ends the program with exit code 2 where a label map may not be
         replaced: sentences tell a user more than a traceback.
         """
+        if not items:
+            say(_NOTHING)
+            raise SystemExit(2)
         for item in items:
             self.clear_failure(str(item["id"]))
         problems = [] if self.overwrite else self.problems(items)

@@ -49,6 +49,20 @@ def is_readable_name(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS)
 
 
+def image_stem(path: Path) -> str:
+    """Return the file's own name without its image suffix."""
+    return path.name[: len(path.name) - len(image_suffix(path))]
+
+
+def image_suffix(path: Path) -> str:
+    """Return the image suffix of a file in lower case, such as .nii.gz, or "" if it has none."""
+    name = path.name.lower()
+    for suffix in ENDINGS:
+        if name.endswith(suffix):
+            return suffix
+    return ""
+
+
 def read_volume(path: Path) -> Volume:
     """Read a 3D image.
 

@@ -77,3 +77,32 @@ def test_what_is_wrong_is_said(datalist: Path) -> None:
     with pytest.raises(ValueError, match="fold None"):
         load_items(datalist, "d", "validation")
     assert SPLITS == ("training", "validation", "test", "all", "testing")
+
+
+def test_cases_of_another_folder(datalist: Path, tmp_path: Path) -> None:
+    case = tmp_path / "new" / "y"
+    case.mkdir(parents=True)
+    images = [case / "t1.nii.gz", case / "t2.nii.gz"]
+    for image in images:
+        image.touch()
+    items = load_items(datalist, tmp_path / "new", "testing", channel_names=["t1", "t2"])
+    assert items == [{"id": "y", "image": [str(image) for image in images]}]
+
+
+def test_training_cases_are_not_predicted_unasked(tmp_path: Path) -> None:
+    path = tmp_path / "datalist.json"
+    path.write_text(json.dumps({**CONTENT, "testing": []}), encoding="utf-8")
+    case = tmp_path / "train" / "a"
+    case.mkdir(parents=True)
+    (case / "t1.nii.gz").touch()
+    assert load_items(path, tmp_path / "train", "testing", channel_names=["t1", "t2"]) == []
+
+
+def test_test_cases_that_are_there_come_first(tmp_path: Path) -> None:
+    path = tmp_path / "datalist.json"
+    path.write_text(json.dumps({**CONTENT, "testing": [{"id": "x", "image": ["x/t1.nii.gz"]}]}), encoding="utf-8")
+    for case in ("x", "y"):
+        (tmp_path / "cases" / case).mkdir(parents=True)
+        (tmp_path / "cases" / case / "t1.nii.gz").touch()
+    items = load_items(path, tmp_path / "cases", "testing", channel_names=["t1"])
+    assert [item["id"] for item in items] == ["x"]

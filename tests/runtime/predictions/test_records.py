@@ -140,3 +140,9 @@ def test_a_damaged_record_is_no_record(tmp_path: Path, item: dict[str, Any]) -> 
 def test_ids_that_are_no_file_names(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="must not contain a path separator"):
         _predictions(tmp_path).path(name)
+
+
+def test_no_cases_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        _predictions(tmp_path).begin([])
+    assert "Nothing to predict" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mist_bundle.dataset.names import image_stem
+from .formats import image_stem
 
 
 def match_files(

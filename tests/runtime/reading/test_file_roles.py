@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mist_bundle.dataset.file_roles import match_files
+from mist_bundle.runtime.reading.file_roles import match_files
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,45 @@
+"""The cases of a folder of images that no datalist describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..predictions.say import say
+from ..reading.file_roles import match_files
+from ..reading.formats import ENDINGS, image_stem, is_readable_name
+
+
+def cases_of_folder(folder: Path, channel_names: Sequence[str]) -> list[dict[str, Any]]:
+    """List the cases of a folder of case folders or, for a single channel, of a folder of images.
+
+    A case folder holds a file for each channel whose name ends with the channel, such as `t1.nii.gz` or
+    `patient_7_t1.nrrd`.
+
+    Args:
+        folder: where the cases lie.
+        channel_names: channels of the model, in its order.
+
+    Returns:
+        Items {"id": str, "image": [absolute paths]}, sorted by id. A case whose files are missing or ambiguous is
+        listed with the file that it should have, so that reading it fails under its name; the terminal says why.
+    """
+    items: list[dict[str, Any]] = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            items.append({"id": entry.name, "image": _images_of_case(entry, channel_names)})
+        elif len(channel_names) == 1 and is_readable_name(entry):
+            items.append({"id": image_stem(entry), "image": [str(entry)]})
+    return items
+
+
+def _images_of_case(folder: Path, channel_names: Sequence[str]) -> list[str]:
+    files = [file for file in sorted(folder.iterdir()) if is_readable_name(file) and not file.name.startswith(".")]
+    endings = {channel: [f"{channel}{ending}" for ending in ENDINGS] for channel in channel_names}
+    chosen, findings = match_files(files, endings)
+    for finding in findings:
+        say(f"warning: {folder.name}: {finding}")
+    return [str(chosen.get(channel, folder / endings[channel][0])) for channel in channel_names]
