@@ -180,7 +180,7 @@ UNNAMED: dict[str, str] = {
     ),
     "runtime/predictions": "say",
     "runtime/reading": "formats volume",
-    "runtime/transforms": "ignore_voxels label_to_regions postprocess uncertainty",
+    "runtime/transforms": "postprocess uncertainty",
     "sharing": "export_worker",
     "trust/audit": "code configs known_classes weight_files",
     "verify": "consumers probe",

@@ -47,7 +47,7 @@ READ: dict[str, Callable[[Config, Config], Any]] = {
     "normalization": _argument("WindowNormalized", "mode"),
     "intensity_windows": lambda train, inference: (_transform(train, "WindowNormalized") or {}).get("window") or (),
     "distance_maps": _there("DistanceMapsd"),
-    "regions": lambda train, inference: train["validate"]["key_metric"]["val_mean_dice"]["include_background"],
+    "regions": lambda train, inference: "regions" in train["validate"]["key_metric"]["val_mean_dice"]["metric_fn"],
     "vae": lambda train, inference: "with_vae" in _text(train),
     "flip_axes": lambda train, inference: train["train"]["augmentation"]["flip_axes"],
     "sigma_scale": lambda train, inference: inference["inferer"]["inferer"]["ensemble"]["inferer"]["sigma_scale"],

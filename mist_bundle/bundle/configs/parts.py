@@ -218,26 +218,6 @@ def with_penalty(plan: Plan, loss: Config) -> Config:
     return script("losses.regularized.RegularizedLoss", loss=loss) if plan.vae.value else loss
 
 
-def discretize(plan: Plan) -> list[Config]:
-    """From scores and class indices of a validation case to the masks that are compared."""
-    steps: list[Config] = []
-    if plan.ignore_index is not None:
-        target = "ignore_voxels.IgnoreVoxelsd"
-        steps.append(_transform(target, ignore_index=plan.ignore_index, exclusive=not plan.regions.value))
-    if plan.regions.value:
-        return [
-            *steps,
-            _transform("label_to_regions.LabelToRegionsd", keys="label", regions=plan.region_indices),
-            {"_target_": "Activationsd", "keys": "pred", "sigmoid": True},
-            {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.5},
-        ]
-    return [
-        *steps,
-        {"_target_": "AsDiscreted", "keys": "pred", "argmax": True, "to_onehot": plan.num_classes},
-        {"_target_": "AsDiscreted", "keys": "label", "to_onehot": plan.num_classes},
-    ]
-
-
 def predictions(**arguments: Any) -> Config:
     """The label maps of a folder with what they were made from; `arguments` name the weights and settings."""
     common = {"bundle_id": "@bundle_id", "patch_size": "@patch_size", "overlap": "@overlap", "precision": "@amp"}
@@ -267,12 +247,6 @@ def checkpoint_loader(**others: str) -> Config:
 def case_by_case() -> Config:
     """What runs an evaluator over cases of which some may fail."""
     return script("predictions.case_by_case.CaseByCase", predictions="@predictions")
-
-
-def compose_list(transforms: list[Config]) -> Config:
-    """A MONAI Compose of transforms, which finds the bundle's scripts where it needs them."""
-    own = any(step["_target_"].startswith("scripts.") for step in transforms)
-    return {"_target_": "Compose", **({"_requires_": "@scripts_path"} if own else {}), "transforms": transforms}
 
 
 def ensemble(plan: Plan, **arguments: Any) -> Config:

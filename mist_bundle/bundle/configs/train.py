@@ -16,7 +16,7 @@ METRIC = "val_mean_dice"
 OF_THE_MACHINE = frozenset(
     {
         *("fold_dir", "output_dir", "models_dir", "fold", "epochs", "early_stopping", "sw_batch_size", "patch_divisor"),
-        *("device", "resume", "workers", "rank", "world_size", "compile", "batch_size_per_process"),
+        *("memory", "device", "resume", "workers", "rank", "world_size", "compile", "batch_size_per_process"),
     }
 )
 
@@ -71,6 +71,7 @@ def _settings(plan: Plan) -> Config:
         "val_interval": plan.val_interval.value,
         "overlap": plan.overlap.value,
         "sw_batch_size": 2 * plan.patches_per_pass,
+        "memory": parts.MEMORY_GB,
         "seed": plan.seed,
         "device": expressions.DEVICE,
         "resume": False,
@@ -305,12 +306,16 @@ def _validate(plan: Plan) -> Config:
             "sampler": "@validate#sampler",
             "num_workers": 0,
         },
-        "inferer": script("inferers.autocast.AutocastInferer", inferer=parts.sliding_window(plan), enabled="@amp"),
-        "postprocessing": parts.compose_list(parts.discretize(plan)),
+        "inferer": script(
+            "inferers.autocast.AutocastInferer",
+            inferer=script("inferers.classify.ClassifyInferer", ensemble=parts.ensemble(plan)),
+            enabled="@amp",
+        ),
+        "postprocessing": None,
         "key_metric": {
             METRIC: {
-                "_target_": "MeanDice",
-                "include_background": plan.regions.value,
+                "_target_": "IgniteMetricHandler",
+                "metric_fn": script("metrics.dice_of_indices.DiceOfIndices", **_compared(plan)),
                 "output_transform": expressions.METRIC_INPUTS,
             }
         },
@@ -327,6 +332,15 @@ def _validate(plan: Plan) -> Config:
             "val_handlers": "@validate#handlers",
         },
     }
+
+
+def _compared(plan: Plan) -> Config:
+    compared: Config = {"num_classes": plan.num_classes}
+    if plan.regions.value:
+        compared["regions"] = plan.region_indices
+    if plan.ignore_index is not None:
+        compared["ignore_index"] = plan.ignore_index
+    return compared
 
 
 def multi_gpu_train_config(plan: Plan) -> Config:

@@ -114,8 +114,16 @@ class EnsembleInferer:
             yield box, cell
 
     @torch.no_grad()
-    def cells(self, image: torch.Tensor, network: Callable[..., Any]) -> Iterator[tuple[Index, Box, torch.Tensor]]:
-        """The same with the number of each cell along the axes."""
+    def cells(
+        self, image: torch.Tensor, network: Callable[..., Any], *, activate: bool = True
+    ) -> Iterator[tuple[Index, Box, torch.Tensor]]:
+        """The same with the number of each cell along the axes.
+
+        Args:
+            image: (channels, X, Y, Z).
+            network: what predicts a batch of windows.
+            activate: give probabilities; or else what was blended, which are logits, without uncertainty.
+        """
         windows = self.windows(image.shape[1:])
         weights = self._weights(image.device)
         store = CellStore(self.cells_gb * 1e9)
@@ -132,7 +140,7 @@ class EnsembleInferer:
                         sums = store.take(cell)
                         if sums is None:  # pragma: no cover - its last window has just reached it
                             raise RuntimeError("a cell was completed that no window reached")
-                        yield cell, windows.box(cell), self._finish(sums)
+                        yield cell, windows.box(cell), self._finish(sums, activate=activate)
                         del sums
         finally:
             store.close()
@@ -175,8 +183,10 @@ class EnsembleInferer:
                 sums[-1].add_(weight)
             store.put(cell, sums)
 
-    def _finish(self, sums: torch.Tensor) -> torch.Tensor:
+    def _finish(self, sums: torch.Tensor, *, activate: bool) -> torch.Tensor:
         blended = sums[:-1].div_(sums[-1:])
+        if not activate:
+            return blended[:-1] if self.uncertainty else blended
         if not self.uncertainty:
             return self._activate(blended[None])[0]
         probabilities = self._activate(blended[None, :-1])

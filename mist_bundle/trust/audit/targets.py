@@ -32,6 +32,7 @@ SHORT_NAMES = frozenset({
     "Dataset",
     "EnsureChannelFirstd",
     "EnsureTyped",
+    "IgniteMetricHandler",
     "LoadImaged",
     "LrScheduleHandler",
     "MeanDice",

@@ -60,3 +60,12 @@ def test_normalised_maps_reach_to_one_on_either_side():
         outside = plain[index] > 0
         np.testing.assert_allclose(maps[index][outside], plain[index][outside] / plain[index].max(), rtol=1e-6)
         np.testing.assert_allclose(maps[index][~outside], plain[index][~outside] / -plain[index].min(), rtol=1e-6)
+
+
+def test_maps_of_regions_are_the_distances_from_their_union() -> None:
+    label = np.zeros((12, 10, 8), np.uint8)
+    label[2:6, 2:6, 2:6], label[6:9, 2:6, 2:6] = 1, 2
+    maps = distance_maps(label, 3, normalize=False, regions=[[1, 2], [2]])
+    assert maps.shape == (2, 12, 10, 8)
+    np.testing.assert_allclose(maps[0], signed_distance(label > 0), atol=1e-6)
+    np.testing.assert_allclose(maps[1], signed_distance(label == 2), atol=1e-6)
