@@ -101,7 +101,8 @@ def _parameters_at_128(name: str) -> int:
     from monai.bundle import ConfigParser
 
     from mist_bundle.catalog.networks import NETWORKS
-    from mist_bundle.planning.networks import SizeRequest, size_network
+    from mist_bundle.planning.network_size import SizeRequest
+    from mist_bundle.planning.networks import size_network
     from mist_bundle.planning.recipes import RECIPES
 
     row, recipe = NETWORKS[name], RECIPES["paper"]

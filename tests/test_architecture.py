@@ -171,7 +171,6 @@ UNNAMED: dict[str, str] = {
     "catalog": "precisions",
     "cli": "comparison configure data evaluation finetune help kinds menu report sharing trust words workflows",
     "pipeline": "asked_again results trained_work training_state",
-    "planning": "decision finetune plan",
     "report": "case_pictures data_part reproduce_part results_part sources",
     "runtime/folds": "files state",
     "runtime/losses": (

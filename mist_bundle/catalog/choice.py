@@ -25,7 +25,7 @@ class Choice:
         extended: for losses whose target knows neither regions, nor ignored voxels, nor class weights: the same loss
             with them.
         base: for losses that are one term of a composite: the name of the loss for the other term.
-        sizing: for networks, the name of the rule in planning/networks.py that turns patch and spacing into arguments.
+        sizing: for networks, the name of the rule in planning/sizing_rules.py.
         takes: for networks, the options of autoconfig that mean something to it.
         patch_voxels: for networks that are made for a certain memory: voxels of a patch in a batch of two, which decide
             the patch in place of the recipe's rule.

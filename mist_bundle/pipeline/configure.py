@@ -39,9 +39,9 @@ from mist_bundle.files import (
 from mist_bundle.parallel import map_cases
 from mist_bundle.pipeline.trained_work import forget, refuse_to_lose
 from mist_bundle.planning.checks import check_data_options, check_options
-from mist_bundle.planning.doubts import plan_doubts
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.plan import Plan, make_plan
+from mist_bundle.planning.plan_warnings import plan_warnings
 
 FOLD_COLUMN = "fold"
 # A last word on a plan, and files to add to its bundle
@@ -108,7 +108,7 @@ def autoconfig(
         options = replace(options, folds=max(folds.values()) + 1)
     plan = make_plan(spec, fingerprint, options)
     plan, extra_files = (plan, {}) if adapt is None else adapt(plan)
-    doubts += plan_doubts(spec, fingerprint, plan, folds)
+    doubts += plan_warnings(spec, fingerprint, plan, folds)
     doubts += [Problem(f"test case {name}", text) for name, one in examined.items() for text in one.oddities]
     plan = replace(plan, warnings=tuple((doubt.path, doubt.message) for doubt in doubts) or None)
     given = BundleInput(

@@ -1,7 +1,7 @@
-"""Everything that can be wrong with what was asked for, in the order in which it can be known.
+"""Checks of the user's options, in the order in which their mistakes can be known.
 
-`check_options` looks at the options alone, `check_data_options` at the options beside the data set's description; both
-come before any image is read. Each names all problems at once.
+`check_options` looks at the options alone, `check_data_options` at the options and the dataset description. Both come
+before any image is read, and each reports all problems at once.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.networks import head_weights_problem
 from mist_bundle.planning.objective import Members, crossing, decide_regions
 from mist_bundle.planning.options import OPTIONS, PlanOptions
-from mist_bundle.planning.recipes import RECIPES, asked_or_recipe
+from mist_bundle.planning.recipes import RECIPES, resolve_option
 from mist_bundle.runtime.values import did_you_mean
 
 if TYPE_CHECKING:
     from mist_bundle.dataset.spec import DatasetSpec
 
 # arguments of a network or a loss that follow from the data or belong to another option
-_NETWORK_SETTLED = {
+_SETTLED_FOR_NETWORKS = {
     "in_channels": "the data",
     "out_channels": "the data",
     "deep_supervision": "--deep_supervision_heads",
 }
-_LOSS_SETTLED = {
+_SETTLED_FOR_LOSSES = {
     "regions": "--regions",
     "ignore_index": "--ignore_label",
     "class_weights": "--class_weights",
     "spacing_mm": "the data",
 }
-_USERS_NETWORK_TAKES = frozenset({"patch_divisor"})
-# options without effect where the files are read as they are
+_TAKEN_BY_USER_NETWORKS = frozenset({"patch_divisor"})
+# options without effect if the files are read as they are
 _OF_PREPROCESSING = ("bias_correction", "target_spacing")
 
 
 def check_options(options: PlanOptions) -> None:
     """Raise InputError naming every option that cannot be met."""
-    problems = [*value_problems(options)]
-    if not any(problem.path in ("--network", "--loss", "--recipe") for problem in problems):
+    problems = list(value_problems(options))
+    if not {"--network", "--loss", "--recipe"} & {problem.path for problem in problems}:
         problems += network_problems(options)
         problems += loss_problems(options)
-    problems += argument_problems("--network_arguments", options.network_arguments, _NETWORK_SETTLED)
-    problems += argument_problems("--loss_arguments", options.loss_arguments, _LOSS_SETTLED)
+    problems += argument_problems("--network_arguments", options.network_arguments, _SETTLED_FOR_NETWORKS)
+    problems += argument_problems("--loss_arguments", options.loss_arguments, _SETTLED_FOR_LOSSES)
     if not problems:
         problems += contradictions(options)
     if problems:
@@ -54,16 +54,16 @@ def check_options(options: PlanOptions) -> None:
 
 
 def check_data_options(spec: DatasetSpec, options: PlanOptions) -> None:
-    """Raise InputError naming every option that does not fit the data set, as far as its description tells.
+    """Raise InputError naming every option that does not fit the dataset, as far as its description shows.
 
-    An unknown recipe is the other check's to report; this one then looks at what does not depend on it.
+    An unknown recipe is reported by `check_options`; this function then checks what does not depend on it.
     """
     problems: list[Problem] = []
     if options.bias_correction and spec.modality != "mr":
-        message = f"corrects the bias field of MR images; the data set's modality is {spec.modality!r}. Leave it out."
+        message = f"corrects the bias field of MR images; the dataset's modality is {spec.modality!r}. Leave it out."
         problems.append(Problem("--bias_correction", message))
-    of_recipe = RECIPES[options.recipe].options.regions if options.recipe in RECIPES else None
-    regions = decide_regions(spec.final_classes, spec.labels, options.regions, of_recipe).value
+    by_recipe = RECIPES[options.recipe].options.regions if options.recipe in RECIPES else None
+    regions = decide_regions(spec.final_classes, spec.labels, options.regions, by_recipe).value
     if regions:
         problems += _crossing_problems(spec.final_classes)
     if options.region_labels is not None:
@@ -78,60 +78,68 @@ def check_data_options(spec: DatasetSpec, options: PlanOptions) -> None:
 
 
 def value_problems(options: PlanOptions) -> Iterator[Problem]:
-    """A Problem for each value that is not of its option's kind; those left to the recipe (None) are passed over."""
+    """Report values that are not of their option's kind; options left to the recipe (None) are skipped."""
     if options.recipe not in RECIPES:
         message = f"there is no recipe called {options.recipe!r}. {did_you_mean(str(options.recipe), RECIPES)}"
         yield Problem("--recipe", message)
     for name, option in OPTIONS.items():
         value = getattr(options, name)
-        sentence = None if value is None else option.kind.problem(value)
+        if value is None:
+            continue
+        sentence = option.kind.problem(value)
         if sentence is not None:
             yield Problem(f"--{name}", sentence)
 
 
 def network_problems(options: PlanOptions) -> Iterator[Problem]:
-    """A Problem for each option that means nothing to the network."""
-    network = asked_or_recipe("network", options).value
-    takes = NETWORKS[network].takes if network in NETWORKS else _USERS_NETWORK_TAKES
-    asked = [name for name, option in OPTIONS.items() if option.of_network and getattr(options, name) is not None]
-    for name in asked:
-        taken_as = "deep_supervision_heads" if name == "deep_supervision_weights" else name
-        if taken_as not in takes:
-            able = ", ".join(other for other, row in NETWORKS.items() if taken_as in row.takes) or "your own networks"
-            yield Problem(f"--{name}", f"means nothing to the network {network}. It does to: {able}.")
+    """Report options that the network does not know."""
+    network = resolve_option("network", options).value
+    known = NETWORKS[network].takes if network in NETWORKS else _TAKEN_BY_USER_NETWORKS
+    for name, option in OPTIONS.items():
+        if not option.of_network or getattr(options, name) is None:
+            continue
+        requirement = "deep_supervision_heads" if name == "deep_supervision_weights" else name
+        if requirement not in known:
+            able = [other for other, row in NETWORKS.items() if requirement in row.takes]
+            names = ", ".join(able) or "your own networks"
+            yield Problem(f"--{name}", f"means nothing to the network {network}. It does to: {names}.")
     weights, heads = options.deep_supervision_weights, options.deep_supervision_heads
     if weights is not None and heads is not None and len(weights) != heads + 1:
         yield Problem("--deep_supervision_weights", head_weights_problem(len(weights), heads))
 
 
 def loss_problems(options: PlanOptions) -> Iterator[Problem]:
-    """A Problem for each option that means nothing to the loss."""
-    name = asked_or_recipe("loss", options).value
+    """Report options that have no effect on the loss."""
+    name = resolve_option("loss", options).value
     row = find_choice(LOSSES, name)
     if options.composite_weighting is not None and not row.base:
-        composites = ", ".join(other for other, its in LOSSES.items() if its.base)
-        message = f"weighs the two terms of a composite loss, and {name} has one term. Composite are {composites}."
+        composites = ", ".join(other for other, choice in LOSSES.items() if choice.base)
+        message = f"weighs the two terms of a composite loss, and {name} has a single term. Composite are {composites}."
         yield Problem("--composite_weighting", message)
     if "distance_maps" in row.needs or options.distance_maps:
         return
-    users = ", ".join(other for other, its in LOSSES.items() if "distance_maps" in its.needs)
+    users = ", ".join(other for other, choice in LOSSES.items() if "distance_maps" in choice.needs)
     for option in ("normalize_distance_maps", "distance_maps_in_mm"):
         if getattr(options, option) != OPTIONS[option].default:
             message = f"has no effect with the loss {name}, which uses no distance maps. Those that do: {users}."
             yield Problem(f"--{option}", message)
 
 
-def argument_problems(option: str, given: Mapping[str, Any] | None, settled: Mapping[str, str]) -> Iterator[Problem]:
-    """What is wrong with further arguments of a network or a loss, as far as their names tell.
+def argument_problems(
+    option: str, arguments: Mapping[str, Any] | None, settled: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Report further arguments of a network or a loss whose names are invalid or cannot be set.
 
-    The rest shows when the network or the loss is built.
+    Wrong values show when the network or the loss is built.
 
     Args:
-        option: "--network_arguments", say.
-        given: names and values.
-        settled: name of an argument that cannot be chosen here -> what it follows from.
+        option: "--network_arguments", for example.
+        arguments: names and values.
+        settled: argument that cannot be chosen here -> what it follows from.
     """
-    for name in given if isinstance(given, Mapping) else {}:
+    if not isinstance(arguments, Mapping):
+        return
+    for name in arguments:
         if not str(name).isidentifier() or name.startswith("_"):
             yield Problem(option, f"holds {name!r}; expected names of arguments.")
         elif name in settled:
@@ -139,13 +147,14 @@ def argument_problems(option: str, given: Mapping[str, Any] | None, settled: Map
 
 
 def contradictions(options: PlanOptions) -> Iterator[Problem]:
-    """A Problem for each option that another one leaves without effect."""
-    if options.early_stopping and asked_or_recipe("val_fraction", options).value == 0:
+    """Report options that another option leaves without effect."""
+    if options.early_stopping and resolve_option("val_fraction", options).value == 0:
         message = (
             "needs an inner validation split to watch, but --val_fraction is 0. Raise it, or leave early stopping out."
         )
         yield Problem("--early_stopping", message)
-    passes, batch = options.accumulation_steps, asked_or_recipe("batch_size", options).value
+    passes = options.accumulation_steps
+    batch = resolve_option("batch_size", options).value
     if passes is not None and passes > batch:
         message = (
             f"is {passes} passes for a batch of {batch} patches. --batch_size counts all patches of an optimizer step, "
@@ -154,50 +163,49 @@ def contradictions(options: PlanOptions) -> Iterator[Problem]:
         yield Problem("--accumulation_steps", message)
     for name in _OF_PREPROCESSING:
         if options.skip_preprocessing and getattr(options, name):
-            message = (
-                "has no effect with --skip_preprocessing, which reads the files as they are. Leave one of them out."
-            )
+            message = "has no effect with --skip_preprocessing, which reads the files as they are. Leave either out."
             yield Problem(f"--{name}", message)
-    if options.patch_size is not None and options.max_patch_size is not None:
-        axes = zip(options.patch_size, options.max_patch_size, strict=True)
-        if any(size > limit for size, limit in axes):
-            message = f"is {list(options.patch_size)}, larger than --max_patch_size {list(options.max_patch_size)}."
-            yield Problem("--patch_size", message)
+    patch, limit = options.patch_size, options.max_patch_size
+    if patch is not None and limit is not None and _exceeds(patch, limit):
+        yield Problem("--patch_size", f"is {list(patch)}, larger than --max_patch_size {list(limit)}.")
     if options.regions is False and options.region_labels is not None:
         yield Problem("--region_labels", "contradicts --noregions: without regions the labels themselves are written.")
 
 
-def region_label_problems(given: Sequence[int], members: Members, *, regions: bool) -> list[Problem]:
-    """What is wrong with the labels that regions are to write.
+def _exceeds(patch_size: Sequence[int], max_patch_size: Sequence[int]) -> bool:
+    return any(size > limit for size, limit in zip(patch_size, max_patch_size, strict=True))
+
+
+def region_label_problems(region_labels: Sequence[int], members: Members, *, regions: bool) -> list[Problem]:
+    """Check the labels that the user wants regions to write.
 
     Args:
-        given: a label for each region.
-        members: labels that each region is made of.
+        region_labels: a label for each region.
+        members: labels of each region.
         regions: whether regions are trained at all.
     """
+    option = "--region_labels"
     if not regions:
-        return [Problem("--region_labels", "needs --regions: classes that exclude each other write their own labels.")]
-    if len(given) != len(members):
-        return [Problem("--region_labels", f"holds {len(given)} labels for {len(members)} regions {list(members)}.")]
-    problems = [
-        Problem("--region_labels", f"writes {label} for {name}, which is made of {list(labels)}.")
-        for label, (name, labels) in zip(given, members.items(), strict=True)
-        if label not in labels
-    ]
+        return [Problem(option, "needs --regions: classes that exclude each other write their own labels.")]
+    if len(region_labels) != len(members):
+        return [Problem(option, f"holds {len(region_labels)} labels for {len(members)} regions {list(members)}.")]
+    problems: list[Problem] = []
     writers: dict[int, list[str]] = {}
-    for label, name in zip(given, members, strict=True):
+    for label, (name, labels) in zip(region_labels, members.items(), strict=True):
         writers.setdefault(label, []).append(name)
+        if label not in labels:
+            problems.append(Problem(option, f"writes {label} for {name}, which consists of {list(labels)}."))
     for label, names in writers.items():
         if len(names) > 1:
             message = f"writes {label} for {' and '.join(names)}; a label map could not tell them apart."
-            problems.append(Problem("--region_labels", message))
+            problems.append(Problem(option, message))
     return problems
 
 
 def _crossing_problems(members: Members) -> Iterator[Problem]:
-    for (one, first), (other, second) in crossing(members):
+    for (name, labels), (other, other_labels) in crossing(members):
         message = (
-            f"asks for overlapping outputs, but neither of {one} {list(first)} and {other} {list(second)} contains the "
-            "other: no label map can hold both. Nest them, part them, or leave --regions out."
+            f"needs outputs that nest, but {name} {list(labels)} and {other} {list(other_labels)} overlap and neither "
+            "contains the other: no label map can hold both. Nest them, part them, or leave --regions out."
         )
         yield Problem("--regions", message)

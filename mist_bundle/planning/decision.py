@@ -1,4 +1,4 @@
-"""A decided value together with its reason."""
+"""A decided value with the reason for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[Value]):
-    """A decided value and the sentence that says why."""
+    """A decided value and a sentence that explains it."""
 
     value: Value
     because: str

@@ -1,21 +1,21 @@
-"""Where the images are cut, on what grid they are laid, and how large a patch the network sees. Pure."""
+"""Decisions about space: whether images are cropped, the grid they are resampled to, and the size of a patch. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import prod
+from collections.abc import Mapping
+from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 from mist_bundle.catalog.choice import find_choice
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
+from mist_bundle.planning.data_checks import refuse_degenerate
 from mist_bundle.planning.decision import Decision
-from mist_bundle.planning.doubts import refuse_degenerate
 from mist_bundle.planning.networks import fit_network_patch
 from mist_bundle.planning.patch_budget import decide_patch_budget
-from mist_bundle.planning.recipes import ASKED, Recipe, asked_or_recipe
-from mist_bundle.runtime.numerics.triples import Spacing, Triple
+from mist_bundle.planning.recipes import CHOSEN, Recipe, resolve_option
+from mist_bundle.runtime.numerics.triples import Spacing, Triple, triple
 
 if TYPE_CHECKING:
     from mist_bundle.analysis.fingerprint import Fingerprint
@@ -28,23 +28,25 @@ MAX_GRID_VOXELS = 2**30  # 4 GB of a channel
 def decide_geometry(
     spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe
 ) -> dict[str, Any]:
-    """The fields of a Plan that this module decides."""
-    cases = fingerprint.typical_cases  # one wrong header must not decide for all
+    """Decide crop, target spacing and patch size; the result holds these fields of a Plan by name."""
+    cases = fingerprint.typical_cases  # a wrong header must not decide for all cases
     crop = rules.decide_crop([case.crop_reduction for case in cases])
     if options.skip_preprocessing:
-        crop = Decision(False, "Preprocessing is skipped, as asked.")
-    shapes = [case.cropped_shape if crop.value else case.shape for case in cases]
+        crop = Decision(False, "The user skips preprocessing.")
+    shapes = {case.id: triple(case.cropped_shape if crop.value else case.shape) for case in cases}
     spacings = [case.spacing_mm for case in cases]
-    spacing = rules.decide_target_spacing(spacings, shapes, spec.num_channels)
+    spacing = rules.decide_target_spacing(spacings, list(shapes.values()), spec.num_channels)
     if options.target_spacing is not None:
-        spacing = Decision(options.target_spacing, f"Asked for; the rule gives {rules.joined(spacing.value)} mm.")
-    pairs = zip(shapes, spacings, strict=True)
-    resampled = [rules.resampled_shape(shape, own, spacing.value) for shape, own in pairs]
-    if options.target_spacing is not None and not options.skip_preprocessing:
-        _check_grid(resampled, [case.id for case in cases])
-    median = rules.median_shape([(s[0], s[1], s[2]) for s in shapes] if options.skip_preprocessing else resampled)
+        because = f"Chosen by the user; the rule gives {rules.joined(spacing.value)} mm."
+        spacing = Decision(options.target_spacing, because)
     if not options.skip_preprocessing:
-        refuse_degenerate(fingerprint, median, spacing.value, options.target_spacing is not None)
+        for case in cases:
+            shapes[case.id] = rules.resampled_shape(shapes[case.id], case.spacing_mm, spacing.value)
+        if options.target_spacing is not None:
+            _check_grid(shapes)
+    median = rules.median_shape(list(shapes.values()))
+    if not options.skip_preprocessing:
+        refuse_degenerate(fingerprint, median, spacing.value, by_user=options.target_spacing is not None)
     return {
         "crop_to_foreground": crop,
         "target_spacing_mm": spacing,
@@ -53,32 +55,37 @@ def decide_geometry(
     }
 
 
-def _check_grid(shapes: Sequence[Triple], ids: Sequence[str]) -> None:
-    """Refuse a spacing that was asked for where it makes images that no machine can hold."""
-    largest = max(range(len(shapes)), key=lambda index: prod(shapes[index]))
-    if prod(shapes[largest]) > MAX_GRID_VOXELS:
-        grid = rules.joined(shapes[largest])
-        message = f"makes an image of {grid} voxels of case {ids[largest]}; expected at most {MAX_GRID_VOXELS} voxels."
+def _check_grid(shapes: Mapping[str, Triple]) -> None:
+    """Refuse a user's spacing that produces images too large for any machine.
+
+    Args:
+        shapes: case id -> shape of the resampled image.
+    """
+    case_id = max(shapes, key=lambda name: prod(shapes[name]))
+    if prod(shapes[case_id]) > MAX_GRID_VOXELS:
+        grid = rules.joined(shapes[case_id])
+        message = f"makes an image of {grid} voxels of case {case_id}; expected at most {MAX_GRID_VOXELS} voxels."
         raise InputError(Problem("--target_spacing", message))
 
 
 def _decide_patch(median: Triple, spacing_mm: Spacing, options: PlanOptions, recipe: Recipe) -> Decision[Triple]:
-    limit = asked_or_recipe("max_patch_size", options).value
-    row = find_choice(NETWORKS, asked_or_recipe("network", options).value)
+    limit = resolve_option("max_patch_size", options).value
+    row = find_choice(NETWORKS, resolve_option("network", options).value)
     if options.patch_size is not None:
-        asked = Decision(options.patch_size, ASKED)
+        patch = Decision(options.patch_size, CHOSEN)
     elif row.patch_voxels:
-        asked = decide_patch_budget(median, spacing_mm, limit, row.patch_voxels, _patches_at_once(options))
+        patch = decide_patch_budget(median, spacing_mm, limit, row.patch_voxels, _patches_per_pass(options))
     elif recipe.patch_rule == "cover":
-        asked = rules.decide_patch_cover(median, limit, recipe.max_patch_voxels)
+        patch = rules.decide_patch_cover(median, limit, recipe.max_patch_voxels)
     elif recipe.patch_rule == "budget":
-        asked = decide_patch_budget(median, spacing_mm, limit, recipe.max_patch_voxels, _patches_at_once(options))
+        patch = decide_patch_budget(median, spacing_mm, limit, recipe.max_patch_voxels, _patches_per_pass(options))
     else:
-        asked = rules.decide_patch_power_of_two(median, limit)
-    fitted, reason = fit_network_patch(row, asked.value, spacing_mm, options.patch_divisor)
-    return Decision(fitted, f"{asked.because} {reason}") if reason else asked
+        patch = rules.decide_patch_power_of_two(median, limit)
+    fitted, reason = fit_network_patch(row, patch.value, spacing_mm, options.patch_divisor)
+    return Decision(fitted, f"{patch.because} {reason}") if reason else patch
 
 
-def _patches_at_once(options: PlanOptions) -> int:
-    passes: int = asked_or_recipe("accumulation_steps", options).value
-    return -(-int(asked_or_recipe("batch_size", options).value) // passes)
+def _patches_per_pass(options: PlanOptions) -> int:
+    passes: int = resolve_option("accumulation_steps", options).value
+    batch_size: int = resolve_option("batch_size", options).value
+    return ceil(batch_size / passes)

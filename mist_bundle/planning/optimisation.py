@@ -1,11 +1,11 @@
-"""How the weights are found: optimizer, rate and its schedule, penalties, precision. Asked for, or from the recipe."""
+"""Decisions about training: optimizer, learning rate and schedule, penalties, precision; by the user or the recipe."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from mist_bundle.planning.decision import Decision
-from mist_bundle.planning.recipes import ASKED, Recipe, asked_or_recipe, by_recipe
+from mist_bundle.planning.recipes import CHOSEN, Recipe, by_recipe, resolve_option
 from mist_bundle.runtime.numerics.warmup import fitting_warmup
 
 if TYPE_CHECKING:
@@ -29,33 +29,33 @@ SETTINGS = (
 
 
 def decide_optimisation(options: PlanOptions, recipe: Recipe, total_steps: int) -> dict[str, Any]:
-    """The decisions of `SETTINGS`, and the warm-up.
+    """Decide `SETTINGS` and the warm-up; the result holds these fields of a Plan by name.
 
     Args:
-        options: what was asked for.
-        recipe: decides the rest.
-        total_steps: optimizer steps of a whole training.
+        options: the user's options.
+        recipe: decides what the user leaves open.
+        total_steps: optimizer steps of the whole training.
     """
-    decided: dict[str, Any] = {name: asked_or_recipe(name, options) for name in SETTINGS}
-    if decided["accumulation_steps"].value > 1:
-        count = decided["accumulation_steps"]
-        text = f"{count.because} One process computes the patches of a step in {count.value} passes; several, in fewer."
-        decided["accumulation_steps"] = Decision(count.value, text)
-    fraction = recipe.warmup_fraction if options.warmup_steps is None else None
-    return {**decided, "warmup_fraction": fraction, "warmup_steps": _warmup(options, recipe, total_steps)}
+    decided: dict[str, Any] = {name: resolve_option(name, options) for name in SETTINGS}
+    passes = decided["accumulation_steps"]
+    if passes.value > 1:
+        because = f"{passes.because} A single process computes a step in {passes.value} passes; several need fewer."
+        decided["accumulation_steps"] = Decision(passes.value, because)
+    decided["warmup_fraction"] = recipe.warmup_fraction if options.warmup_steps is None else None
+    decided["warmup_steps"] = _decide_warmup(options, recipe, total_steps)
+    return decided
 
 
-def _warmup(options: PlanOptions, recipe: Recipe, total_steps: int) -> Decision[int]:
-    asked = options.warmup_steps
-    if asked is None:
-        return Decision(int(total_steps * recipe.warmup_fraction), _recipes_warmup(options.recipe, recipe))
-    fitting = fitting_warmup(int(asked), total_steps)
-    if asked > 0 and fitting != asked:
-        return Decision(fitting, f"Asked for {asked}, but the run has {total_steps} steps; a tenth of them instead.")
-    return Decision(int(asked), ASKED)
-
-
-def _recipes_warmup(name: str, recipe: Recipe) -> str:
-    if recipe.warmup_fraction == 0:
-        return by_recipe(name)
-    return f"{by_recipe(name)} It is {recipe.warmup_fraction:.0%} of all steps, however long the run is."
+def _decide_warmup(options: PlanOptions, recipe: Recipe, total_steps: int) -> Decision[int]:
+    if options.warmup_steps is None:
+        steps = int(total_steps * recipe.warmup_fraction)
+        because = by_recipe(options.recipe)
+        if recipe.warmup_fraction > 0:
+            because += f" It is {recipe.warmup_fraction:.0%} of all steps, however long the run is."
+        return Decision(steps, because)
+    steps = int(options.warmup_steps)
+    fitting = fitting_warmup(steps, total_steps)
+    if fitting != steps and steps > 0:
+        because = f"Chosen by the user: {steps}, but the run has {total_steps} steps; a tenth of them instead."
+        return Decision(fitting, because)
+    return Decision(steps, CHOSEN)

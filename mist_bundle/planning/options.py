@@ -1,7 +1,7 @@
-"""What the user may ask for, before anything is decided: each option is declared here and nowhere else.
+"""The user's options: each is declared here and nowhere else.
 
-A field of `PlanOptions` says of which kind its values are (type and bounds), what --help writes about it, and whether
-recipes set it. The command line, its help, the checks and the recipes all read these fields.
+A field of `PlanOptions` declares the kind of its values (type and bounds), its text in --help, and whether recipes set
+it. The command line, its help, the checks and the recipes all read these fields.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ AUTO = "auto"
 
 
 class ClassWeights(Several):
-    """`auto`, or one number for each output of the network."""
+    """`auto`, or a number for each output of the network."""
 
     def read(self, text: str) -> Any:
         return text.strip() if text.strip() == AUTO else super().read(text)
@@ -37,7 +37,7 @@ class ClassWeights(Several):
 
     @property
     def expected(self) -> str:
-        return "auto, or numbers of 0 or more, one of them above 0, like 0.5,1,2"
+        return "auto, or numbers of 0 or more, not all 0, like 0.5,1,2"
 
 
 class HeadWeights(Several):
@@ -66,16 +66,16 @@ class KernelSize(Whole):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Option:
-    """One declared option.
+    """A declared option.
 
     Attributes:
-        name: as it is typed, without the dashes.
-        kind: what its values may be.
-        about: what --help says.
-        default: None leaves the decision to the recipe or the data.
-        by_recipe: every recipe has a value for it.
-        of_network: it means something to some networks only (`takes` in the catalogue).
-        public: it can be typed; the others are set by the package itself.
+        name: name on the command line, without the dashes.
+        kind: kind of its values.
+        about: text in --help.
+        default: default value; None leaves the decision to the recipe or the data.
+        by_recipe: whether every recipe has a value for it.
+        of_network: whether only some networks have it (`takes` in the catalogue).
+        public: whether users can set it; the package itself sets the others.
     """
 
     name: str
@@ -102,7 +102,7 @@ def _option(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanOptions:
-    """What the user may ask for; None leaves the decision to the recipe or the data."""
+    """Options of a plan; None leaves the decision to the recipe or the data."""
 
     network: str | None = _option(
         Word(choices=NETWORKS, what="network", own=True),
@@ -130,7 +130,7 @@ class PlanOptions:
     )
     residual: bool | None = _option(
         Switch(),
-        "blocks with a shortcut (--residual) or plain ones (--noresidual).",
+        "blocks with a shortcut (--residual) or without (--noresidual).",
         by_recipe=True,
         of_network=True,
     )
@@ -156,13 +156,13 @@ class PlanOptions:
     )
     val_fraction: float | None = _option(
         Number(low=0, high=1, open_high=True),
-        "part of each training set held back to choose the best weights.",
+        "share of each training set held back to choose the best weights.",
         by_recipe=True,
     )
     epochs: int | None = _option(SETTINGS["epochs"], "of each training.", by_recipe=True)
     steps_per_epoch: int | None = _option(SETTINGS["steps_per_epoch"], "optimizer steps of an epoch.")
     batch_size: int | None = _option(
-        SETTINGS["batch_size"], "patches of one optimizer step, over all GPUs together.", by_recipe=True
+        SETTINGS["batch_size"], "patches of an optimizer step, over all GPUs together.", by_recipe=True
     )
     patch_size: Triple | None = _option(
         SETTINGS["patch_size"], "voxels, for example 64,64,32; changed to what the network takes."
@@ -177,7 +177,7 @@ class PlanOptions:
         Word(choices=OPTIMIZERS, what="optimizer"), "name from `mist-bundle optimizers`.", by_recipe=True
     )
     learning_rate: float | None = _option(
-        SETTINGS["learning_rate"], "the initial one, after the warm-up.", by_recipe=True
+        SETTINGS["learning_rate"], "the initial rate, after the warm-up.", by_recipe=True
     )
     schedule: str | None = _option(
         Word(choices=SCHEDULES, what="schedule"),
@@ -185,7 +185,7 @@ class PlanOptions:
         by_recipe=True,
     )
     warmup_steps: int | None = _option(
-        SETTINGS["warmup_steps"], "optimizer steps in which the rate rises; cut where it would not fit the run."
+        SETTINGS["warmup_steps"], "optimizer steps in which the rate rises; shortened if the run is too short."
     )
     weight_decay: float | None = _option(
         SETTINGS["weight_decay"], "L2 penalty (decoupled with adamw), 0 for none.", by_recipe=True
@@ -196,7 +196,7 @@ class PlanOptions:
     )
     accumulation_steps: int | None = _option(
         SETTINGS["accumulation_steps"],
-        "passes in which one GPU computes the patches of a step, where it cannot hold all at once.",
+        "passes in which a GPU computes the patches of a step, if its memory cannot hold all at once.",
         by_recipe=True,
     )
     ema_decay: float | None = _option(
@@ -220,25 +220,23 @@ class PlanOptions:
     )
     composite_weighting: str | None = _option(
         Word(choices=COMPOSITE_WEIGHTINGS, what="composite weighting"),
-        "share of Dice + CE in a composite loss: constant (one half), linear or cosine (from all of the loss down to "
+        "share of Dice + CE in a composite loss: constant (0.5), linear or cosine (from all of the loss down to "
         "nothing at the last epoch).",
     )
     class_weights: tuple[float, ...] | str | None = _option(
         ClassWeights(of=Number(low=0), least=1),
-        "auto, or one number for each output of the network, the background first.",
+        "auto, or a number for each output of the network, the background first.",
     )
-    ignore_label: int | None = _option(
-        Whole(), "label value of voxels that nobody has labelled: they neither train nor count."
-    )
+    ignore_label: int | None = _option(Whole(), "value of unlabelled voxels, which neither train nor count.")
     regions: bool | None = _option(
         Switch(),
         "train the final classes themselves, which may overlap, each with a sigmoid; --noregions trains the labels. By "
-        "default regions, where the final classes overlap and some label is none of them by itself.",
+        "default regions, if the final classes overlap and some label is not a class by itself.",
         by_recipe=True,
     )
     region_labels: tuple[int, ...] | None = _option(
         Several(of=Whole(), least=1, distinct=True),
-        "the label that each region writes into the label map; by default its own most frequent one.",
+        "the label that each region writes into the label map; by default its most frequent label of its own.",
     )
     normalize_distance_maps: bool = _option(
         Switch(),
@@ -257,7 +255,7 @@ class PlanOptions:
     )
     seed: int = _option(SETTINGS["seed"], "of the folds and of the training.", default=42)
     distance_maps: bool = _option(
-        Switch(), "the user's own loss says that it needs distance maps.", default=False, public=False
+        Switch(), "the user's own loss declares that it needs distance maps.", default=False, public=False
     )
 
 
@@ -267,14 +265,14 @@ FREEZABLE = ("none", "encoder")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TransferOptions:
-    """How another bundle's weights are carried over and trained on."""
+    """Options of a training that starts from another bundle's weights."""
 
     replan: bool = _option(
         Switch(), "plan spacing and patch for the new data; by default the source's are kept.", default=False
     )
     channels: str | None = _option(
         Word(choices=CHANNEL_STRATEGIES),
-        "what an image channel without a namesake in the source begins from: average, first or skip.",
+        "initial weights of an image channel without a namesake in the source: average, first or skip.",
     )
     freeze: str = _option(
         Word(choices=FREEZABLE), "none, or encoder to keep the source's encoder as it is.", default="none"
@@ -285,14 +283,17 @@ class TransferOptions:
     )
     layer_decay: float = _option(
         Number(low=0, open_low=True, high=1),
-        "each stage, seen from the output, learns at this factor of the next one's rate (0.8, say).",
+        "each stage, seen from the output, learns at this factor of the next stage's rate (0.8, say).",
         default=1.0,
     )
 
 
 def _declared(kind: type[PlanOptions] | type[TransferOptions]) -> dict[str, Option]:
     """The options of a class, in the order in which --help lists them."""
-    return {one.name: Option(name=one.name, default=one.default, **one.metadata) for one in fields(kind)}
+    options = {}
+    for declared in fields(kind):
+        options[declared.name] = Option(name=declared.name, default=declared.default, **declared.metadata)
+    return options
 
 
 OPTIONS = _declared(PlanOptions)

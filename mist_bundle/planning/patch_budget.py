@@ -1,4 +1,4 @@
-"""The patch rule of mist-medical 2.3.0: so many voxels to spend, near-cubic in millimetres, or thin across slices.
+"""The patch rule of mist-medical 2.3.0: a budget of voxels, near-cubic in millimetres, or thin across slices.
 
 Axes are (X, Y, Z) in LPS. Pure arithmetic.
 """
@@ -21,16 +21,16 @@ REFERENCE_BATCH = 2  # the batch for which the budget is stated; larger batches 
 def decide_patch_budget(
     median: Triple, spacing_mm: Sequence[float], max_patch_size: Triple, max_voxels: int, batch_size: int
 ) -> Decision[Triple]:
-    """As many voxels as the memory has room for, without an edge beyond the median image.
+    """Choose the largest patch that the memory allows, with no edge beyond the median image.
 
-    Spacing ratios up to 3: edges of the same length in millimetres; what an axis cannot use goes to the others.
-    Above 3, quasi-2D: the whole plane first, and as many slices as are left, at least 5. 2.3.0 makes no edge shorter
-    than 32 voxels, even where the image is; here the image's edge is taken then.
+    Spacing ratios up to 3: edges of equal length in millimetres; voxels that an axis cannot use go to the others.
+    Above 3, quasi-2D: the whole plane first, and as many slices as remain, at least 5. 2.3.0 allows no edge shorter
+    than 32 voxels, even if the image is; here such an edge has the length of the image.
 
     Args:
         median: voxels of the median image, resampled.
-        spacing_mm: of the prepared grid.
-        max_patch_size: voxels per axis that no patch exceeds.
+        spacing_mm: spacing of the prepared grid.
+        max_patch_size: upper limit per axis, in voxels.
         max_voxels: the budget with a batch of two.
         batch_size: patches that a device computes at once.
     """
@@ -41,37 +41,48 @@ def decide_patch_budget(
     else:
         patch = _isotropic(median, spacing_mm, budget)
         form = "as near to a cube in millimetres as the image allows"
-    capped = triple([min(size, limit) for size, limit in zip(patch, max_patch_size, strict=True)])
+    capped = triple(map(min, patch, max_patch_size))
     because = f"MIST 2.3: {budget} voxels (for a batch of {batch_size}), {form}; median image {joined(median)}."
     return Decision(capped, because)
 
 
 def _isotropic(median: Triple, spacing_mm: Sequence[float], budget: int) -> Triple:
-    patch = {axis: 0 for axis in range(3)}
-    free, left = [0, 1, 2], float(budget)
+    """Edges of equal length in millimetres; where the image is shorter, the other axes grow instead."""
+    patch = [0, 0, 0]
+    free = [0, 1, 2]  # axes that the image does not limit
+    voxels = float(budget)  # for the free axes together
     while free:
-        edge_mm = (left * prod(spacing_mm[axis] for axis in free)) ** (1 / len(free))
-        full = [axis for axis in free if edge_mm / spacing_mm[axis] >= median[axis]]
-        for axis in full or free:
+        voxel_mm = prod(spacing_mm[axis] for axis in free)
+        edge_mm = (voxels * voxel_mm) ** (1 / len(free))
+        limited = [axis for axis in free if edge_mm / spacing_mm[axis] >= median[axis]]
+        for axis in limited or free:
             patch[axis] = _floor(min(round(edge_mm / spacing_mm[axis]), median[axis]))
-        left /= prod(patch[axis] for axis in full)
-        free = [axis for axis in free if axis not in full] if full else []
-    return triple([patch[axis] for axis in range(3)])
+        if not limited:
+            break
+        voxels /= prod(patch[axis] for axis in limited)
+        for axis in limited:
+            free.remove(axis)
+    return triple(patch)
 
 
 def _quasi_2d(median: Triple, spacing_mm: Sequence[float], budget: int) -> Triple:
-    coarse = max(range(3), key=lambda axis: spacing_mm[axis])
-    plane = min(median[axis] for axis in range(3) if axis != coarse)
-    slices = int(min(max(budget / plane**2, min(MIN_SLICES, median[coarse])), median[coarse]))
+    coarse = list(spacing_mm).index(max(spacing_mm))
+    plane = min(median[:coarse] + median[coarse + 1 :])  # the shorter edge of the image in the plane of a slice
+    fewest = min(MIN_SLICES, median[coarse])
+    slices = int(min(max(budget / plane**2, fewest), median[coarse]))
 
     def with_slices(count: int) -> Triple:
         edge = _floor(min(round(sqrt(budget / count)), plane))
-        return triple([count if axis == coarse else edge for axis in range(3)])
+        patch = [edge, edge, edge]
+        patch[coarse] = count
+        return triple(patch)
 
     # a number of slices that the network's strides divide, rather more than fewer
-    candidates = [*range(slices, median[coarse] + 1), *range(slices - 1, 0, -1)]
-    fitting = (count for count in candidates if fit_patch(with_slices(count), spacing_mm)[coarse] == count)
-    return with_slices(next(fitting, slices))
+    for count in [*range(slices, median[coarse] + 1), *range(slices - 1, 0, -1)]:
+        patch = with_slices(count)
+        if fit_patch(patch, spacing_mm)[coarse] == count:
+            return patch
+    return with_slices(slices)
 
 
 def _floor(size: int) -> int:

@@ -1,4 +1,4 @@
-"""Read a plan back from plan.json: every value by the type that its field in `Plan` declares."""
+"""Reading a plan from plan.json: every value is checked against the type of its field in `Plan`."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 
 
 class _Misfit(Exception):
-    """A value is not of the type of its field; the message says what was expected."""
+    """A value is not of the type of its field; the message says which type was expected."""
 
 
 def read_fields(plan_class: type, content: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """The arguments of `plan_class` that were written as `content`; the inverse of `Plan.to_json`.
+    """Return the arguments of `plan_class` that `content` holds; the inverse of `Plan.to_json`.
 
     Args:
         plan_class: a dataclass whose annotations say what each field holds.
-        content: facts by name, and decisions as {"value", "because"} under "decisions"; other entries must be gone.
+        content: facts by name, and decisions as {"value", "because"} under "decisions", with no other entries.
         place: the file, for messages.
 
     Raises:
-        InputError: naming every field that is missing, unknown or of another type.
+        InputError: fields are missing, unknown or of another type; names all of them.
     """
     decisions = content.get("decisions")
     if not isinstance(decisions, Mapping):
         raise InputError(Problem(f"{place}, decisions", f"is {_shown(decisions)}; expected an object."))
     hints = typing.get_type_hints(plan_class)
-    written = {name: (name, value) for name, value in content.items() if name != "decisions"}
-    written |= {name: (f"decisions#{name}", value) for name, value in decisions.items()}
-    problems = [
-        Problem(f"{place}, {key}", "is not known here; a newer version of mist-bundle may have written it.")
-        for name, (key, _) in written.items()
-        if name not in hints
-    ]
-    values = {}
+    written = {**content, **decisions}
+    del written["decisions"]
+    problems: list[Problem] = []
+    values: dict[str, Any] = {}
+    for name, value in written.items():
+        key = f"decisions#{name}" if name in decisions else name
+        if name not in hints:
+            message = "is not known here; a newer version of mist-bundle may have written it."
+            problems.append(Problem(f"{place}, {key}", message))
+            continue
+        try:
+            values[name] = _read(value, hints[name])
+        except _Misfit as misfit:
+            problems.append(Problem(f"{place}, {key}", f"is {_shown(value)}; expected {misfit}."))
     for field in dataclasses.fields(plan_class):
-        if field.name in written:
-            key, value = written[field.name]
-            try:
-                values[field.name] = _read(value, hints[field.name])
-            except _Misfit as misfit:
-                problems.append(Problem(f"{place}, {key}", f"is {_shown(value)}; expected {misfit}."))
-        elif field.default is dataclasses.MISSING:
+        if field.name not in written and field.default is dataclasses.MISSING:
             problems.append(Problem(f"{place}, {field.name}", "is missing."))
     if problems:
         raise InputError(problems)
@@ -56,7 +56,7 @@ def read_fields(plan_class: type, content: Mapping[str, Any], place: str) -> dic
 
 
 def _read(value: Any, hint: Any) -> Any:
-    """`value` as JSON has it, as an instance of the annotated type `hint`."""
+    """Convert a JSON value to the annotated type `hint`."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value

@@ -1,4 +1,4 @@
-"""What the training images are like, so that a bundle can say when it is given something else to predict."""
+"""Ranges of the training images, so that a bundle can warn about images unlike those it was trained on."""
 
 from __future__ import annotations
 
@@ -13,20 +13,31 @@ _DIGITS = 6
 
 
 def training_ranges(fingerprint: Fingerprint) -> Mapping[str, tuple[Range, ...]]:
-    """Smallest and largest value over the training cases, those of implausible size left out.
+    """Return the smallest and largest value over the training cases, except cases of implausible size.
 
     Returns:
         spacing_mm, extent_mm: along L, P, S. low, high: 0.5 and 99.5 percentile of an image, for each channel.
     """
-    cases = fingerprint.typical_cases
-    extents = [[length * side for length, side in zip(case.shape, case.spacing_mm, strict=True)] for case in cases]
+    spacings: list[Sequence[float]] = []
+    extents: list[Sequence[float]] = []
+    lows: list[Sequence[float]] = []
+    highs: list[Sequence[float]] = []
+    for case in fingerprint.typical_cases:
+        spacings.append(case.spacing_mm)
+        extents.append([length * side for length, side in zip(case.shape, case.spacing_mm, strict=True)])
+        lows.append([channel.low for channel in case.channels])
+        highs.append([channel.high for channel in case.channels])
     return {
-        "spacing_mm": _ranges([case.spacing_mm for case in cases]),
+        "spacing_mm": _ranges(spacings),
         "extent_mm": _ranges(extents),
-        "low": _ranges([[channel.low for channel in case.channels] for case in cases]),
-        "high": _ranges([[channel.high for channel in case.channels] for case in cases]),
+        "low": _ranges(lows),
+        "high": _ranges(highs),
     }
 
 
 def _ranges(rows: Sequence[Sequence[float]]) -> tuple[Range, ...]:
-    return tuple((round(min(column), _DIGITS), round(max(column), _DIGITS)) for column in zip(*rows, strict=True))
+    """Smallest and largest value of each column."""
+    ranges = []
+    for column in zip(*rows, strict=True):
+        ranges.append((round(min(column), _DIGITS), round(max(column), _DIGITS)))
+    return tuple(ranges)

@@ -1,7 +1,7 @@
 """Recipes: every value that no dataset decides, as rows of data.
 
-`paper` is the default and follows arXiv 2407.21343; `mist2` gives the values of mist-medical 2.3.0; `brats2024` is the
-paper's section 2.3; `quick` is made for a short training on a laptop. A new recipe is one more row.
+`paper` is the default and follows arXiv 2407.21343; `mist2` has the values of mist-medical 2.3.0; `brats2024` is the
+paper's section 2.3; `quick` is for a short training on a laptop. A new recipe is a new row.
 """
 
 from __future__ import annotations
@@ -12,29 +12,30 @@ from typing import Any
 from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.options import PlanOptions
 
-ASKED = "Asked for."
-NOT_ASKED = "Not asked for."
+# reasons of decisions that follow from no rule
+CHOSEN = "Chosen by the user."
+OFF = "Off by default."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """What is decided before any data is seen.
+    """Decisions that need no data.
 
     Attributes:
-        about: one line for people.
-        cite: where the values come from.
-        options: values for those options that recipes set (`by_recipe`), which win where the user asks for nothing.
-        filters: widths of a U-Net's levels, full resolution first; the last one serves all deeper levels.
+        about: a line for people.
+        cite: source of the values.
+        options: values of the options that recipes set (`by_recipe`), for those that the user leaves open.
+        filters: widths of a U-Net's levels, full resolution first; the last number serves all deeper levels.
         patch_rule: "power_of_two" (paper), "budget" (2.3.0: voxels for the memory, quasi-2D where slices are far apart)
             or "cover" (the median image, as far as the voxel budget goes).
-        max_patch_voxels: voxels of one patch that "cover" does not exceed, nor "budget" in a batch of two.
-        nonzero_ratio: per-image statistics use non-zero voxels when non-zero/zero is below it (None: MIST 2.3.0's rule,
+        max_patch_voxels: voxels of a patch that "cover" does not exceed, nor "budget" in a batch of two.
+        nonzero_ratio: per-image statistics use non-zero voxels if non-zero/zero is below it (None: MIST 2.3.0's rule,
             a mean non-zero fraction of at most 0.8).
-        batch_because: what else is to be said about the batch size.
-        warmup_fraction: part of all steps in which the rate rises linearly.
+        batch_because: further explanation of the batch size.
+        warmup_fraction: share of all steps in which the rate rises linearly.
         min_steps_per_epoch: an epoch is max(this, training cases / batch size) steps.
-        val_interval: epochs from one validation to the next.
-        test_time_flips: whether the axes that are flipped in training are flipped in inference too.
+        val_interval: epochs between validations.
+        test_time_flips: whether inference flips the axes that training flips.
     """
 
     about: str
@@ -100,7 +101,7 @@ RECIPES: dict[str, Recipe] = {
             max_patch_size=(128, 128, 128),
             regions=False,
         ),
-        batch_because="Four patches at once: in eight passes on one GPU, in one pass on each of eight.",
+        batch_because="Four patches at once: in eight passes on a single GPU, in a single pass on each of eight.",
     ),
     "mist2": replace(
         _PAPER,
@@ -167,14 +168,19 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
+def is_chosen(because: str) -> bool:
+    """Return whether the reason of a decision says that the user chose the value."""
+    return because.startswith((CHOSEN.rstrip("."), "Asked for"))  # the second in plans written before 0.3
+
+
 def by_recipe(recipe: str) -> str:
-    """The reason of what a recipe decides."""
+    """Return the reason of a decision that a recipe makes."""
     return f"Default of recipe {recipe!r}."
 
 
-def asked_or_recipe(name: str, options: PlanOptions) -> Decision[Any]:
-    """The value of an option: what was asked for, or else what the recipe has."""
-    asked = getattr(options, name)
-    if asked is not None:
-        return Decision(asked, ASKED)
+def resolve_option(name: str, options: PlanOptions) -> Decision[Any]:
+    """Return the user's value of an option, or the recipe's if the user left it open."""
+    value = getattr(options, name)
+    if value is not None:
+        return Decision(value, CHOSEN)
     return Decision(getattr(RECIPES[options.recipe].options, name), by_recipe(options.recipe))

@@ -1,4 +1,4 @@
-"""One function a decision: measurements in, a Decision (value and reason) out. Pure: no files, no torch.
+"""A function for each decision: measurements in, a Decision (value and reason) out. Pure: no files, no torch.
 
 Axes are (X, Y, Z) in LPS, spacings in millimetres. Every rule names its source; `MIST` is arXiv 2407.21343, `2.3.0` the
 code of mist-medical.
@@ -12,9 +12,9 @@ from math import ceil, floor, log2, prod
 import numpy as np
 
 from mist_bundle.planning.decision import Decision
-from mist_bundle.runtime.numerics.triples import Spacing, Triple, triple
+from mist_bundle.runtime.numerics.triples import Spacing, Triple, spacing, triple
 
-CROP_MIN_REDUCTION = 0.20  # MIST 2.2: crop when it saves at least a fifth of the volume on average
+CROP_MIN_REDUCTION = 0.20  # MIST 2.2: crop if that saves at least a fifth of the volume on average
 ANISOTROPY_RATIO = 3.0  # MIST 2.2
 COARSE_AXIS_PERCENTILE = 10.0  # MIST 2.2
 MAX_IMAGE_BYTES = 2 * 10**9  # MIST 2.2, read as 2.3.0 does: 2e9 bytes of float32
@@ -25,7 +25,7 @@ SPARSE_FRACTION_2_3_0 = 0.8  # what 2.3.0 tests instead of the paper's ratio
 
 
 def decide_crop(volume_reductions: Sequence[float]) -> Decision[bool]:
-    """Crop to the foreground when that removes at least 20 % of the volume on average (MIST 2.2)."""
+    """Crop to the foreground if that removes at least 20 % of the volume on average (MIST 2.2)."""
     mean = float(np.mean(volume_reductions))
     relation = "at least" if mean >= CROP_MIN_REDUCTION else "less than"
     because = f"The foreground box saves {mean:.1%} of the volume on average, {relation} {CROP_MIN_REDUCTION:.0%}."
@@ -35,11 +35,13 @@ def decide_crop(volume_reductions: Sequence[float]) -> Decision[bool]:
 def decide_target_spacing(
     spacings_mm: Sequence[Sequence[float]], shapes: Sequence[Sequence[int]], num_channels: int
 ) -> Decision[Spacing]:
-    """Median spacing; 10th percentile on a coarse axis; times 1.25 until no resampled image exceeds 2 GB (MIST 2.2).
+    """Choose the median spacing, or the 10th percentile on a coarse axis, enlarged while images exceed 2 GB.
+
+    The rule is that of MIST 2.2: the spacing grows by 25 % until the largest resampled image takes less than 2 GB.
 
     Args:
-        spacings_mm: of each case.
-        shapes: of each case, after the crop where there is one.
+        spacings_mm: spacing of each case.
+        shapes: shape of each case, after cropping if cases are cropped.
         num_channels: images of a case that are resampled together.
     """
     spacings = np.asarray(spacings_mm, dtype=np.float64)
@@ -50,8 +52,10 @@ def decide_target_spacing(
         target[axis] = np.percentile(spacings[:, axis], COARSE_AXIS_PERCENTILE)
         reasons.append(f"{COARSE_AXIS_PERCENTILE:.0f}th percentile on the coarse axis {'XYZ'[axis]} (ratio above 3)")
     steps = 0
-    while (largest := _largest_image_bytes(spacings, shapes, target, num_channels)) > MAX_IMAGE_BYTES:
+    largest = _largest_image_bytes(spacings, shapes, target, num_channels)
+    while largest > MAX_IMAGE_BYTES:
         target = target * SPACING_GROWTH
+        largest = _largest_image_bytes(spacings, shapes, target, num_channels)
         steps += 1
     if steps:
         reasons.append(f"enlarged {steps} times by 25 % until the largest image took {largest / 1e9:.2f} GB (limit 2)")
@@ -61,51 +65,56 @@ def decide_target_spacing(
 def _largest_image_bytes(
     spacings: np.ndarray, shapes: Sequence[Sequence[int]], target: np.ndarray, num_channels: int
 ) -> int:
-    resampled = (resampled_shape(shape, spacing, target) for shape, spacing in zip(shapes, spacings, strict=True))
-    return max(4 * num_channels * prod(shape) for shape in resampled)
+    largest = 0
+    for shape, own in zip(shapes, spacings, strict=True):
+        largest = max(largest, 4 * num_channels * prod(resampled_shape(shape, own, target)))
+    return largest
 
 
 def resampled_shape(shape: Sequence[int], spacing_mm: Iterable[float], target_mm: Iterable[float]) -> Triple:
-    """Shape after resampling: extent over target spacing, rounded half up, at least one voxel."""
-    sizes = [
-        max(1, floor(size * own / target + 0.5)) for size, own, target in zip(shape, spacing_mm, target_mm, strict=True)
-    ]
+    """Return the shape after resampling: extent over target spacing, rounded half up, at least 1 voxel."""
+    sizes = []
+    for size, own, target in zip(shape, spacing_mm, target_mm, strict=True):
+        sizes.append(max(1, floor(size * own / target + 0.5)))
     return triple(sizes)
 
 
 def median_shape(shapes: Sequence[Triple]) -> Triple:
-    """Median per axis, as a whole number of voxels."""
-    median = np.median(np.asarray(shapes), axis=0)
-    return triple(median)
+    """Return the median per axis, as a whole number of voxels."""
+    return triple(np.median(np.asarray(shapes), axis=0))
 
 
 def decide_patch_power_of_two(median: Triple, max_patch_size: Triple) -> Decision[Triple]:
-    """The largest power of two that is at most the median image size and the maximum, per axis (MIST 2.2)."""
-    patch = tuple(
-        2 ** floor(log2(max(1, min(size, limit)))) for size, limit in zip(median, max_patch_size, strict=True)
-    )
+    """Choose the largest power of two within the median image and the maximum, per axis (MIST 2.2)."""
+    patch = []
+    for size, limit in zip(median, max_patch_size, strict=True):
+        patch.append(2 ** floor(log2(max(1, min(size, limit)))))
     because = f"Largest power of two within the median image {joined(median)} and the maximum {joined(max_patch_size)}."
     return Decision(triple(patch), because)
 
 
 def decide_patch_cover(median: Triple, max_patch_size: Triple, max_voxels: int) -> Decision[Triple]:
-    """The median image itself where it fits the voxel budget; else all axes shrunk alike until it does."""
-    patch = [min(size, limit) for size, limit in zip(median, max_patch_size, strict=True)]
+    """Choose the median image if it fits the voxel budget, otherwise shrink all axes alike until it does."""
+    patch = list(map(min, median, max_patch_size))
     while prod(patch) > max_voxels and max(patch) > 1:
-        # the axis that has lost the least so far; one of a single voxel has nothing to lose
-        left = [size / whole if size > 1 else 0.0 for size, whole in zip(patch, median, strict=True)]
-        axis = int(np.argmax(left))
-        patch[axis] -= 1
-    shrunk = tuple(patch) != tuple(median)
-    because = f"Median image {joined(median)}" + (f" shrunk to {max_voxels} voxels." if shrunk else ", whole.")
-    return Decision(triple(patch), because)
+        patch[_least_shrunk_axis(patch, median)] -= 1
+    if tuple(patch) == tuple(median):
+        return Decision(triple(patch), f"Median image {joined(median)}, whole.")
+    return Decision(triple(patch), f"Median image {joined(median)} shrunk to {max_voxels} voxels.")
+
+
+def _least_shrunk_axis(patch: Sequence[int], median: Triple) -> int:
+    shares = []
+    for size, whole in zip(patch, median, strict=True):
+        shares.append(size / whole if size > 1 else 0.0)  # an axis of a single voxel cannot shrink
+    return int(np.argmax(shares))
 
 
 def decide_nonzero(nonzero_fractions: Sequence[float], nonzero_ratio: float | None) -> Decision[bool]:
-    """Whether per-image statistics use only non-zero voxels.
+    """Decide whether per-image statistics use only non-zero voxels.
 
-    The paper: when the mean ratio of non-zero to zero voxels is below 0.2. mist-medical 2.3.0 (`nonzero_ratio` None):
-    when the mean non-zero fraction is at most 0.8, which is a different test.
+    The paper: if the mean ratio of non-zero to zero voxels is below 0.2. mist-medical 2.3.0 (`nonzero_ratio` None):
+    if the mean non-zero fraction is at most 0.8, which is a different test.
     """
     fractions = np.asarray(nonzero_fractions, dtype=np.float64)
     if nonzero_ratio is None:
@@ -129,17 +138,17 @@ def _normalised_voxels(only_nonzero: bool, measured: str) -> str:
 
 
 def decide_class_weights(voxels_per_class: Sequence[int]) -> Decision[tuple[float, ...]]:
-    """Weights that give every class the same share: total / (classes * voxels of the class); 0 for an absent class."""
+    """Balance the classes: total / (classes * voxels of the class), or 0 for an absent class."""
     counts = np.asarray(voxels_per_class, dtype=np.float64)
     present = counts > 0
     weights = np.zeros_like(counts)
     weights[present] = counts.sum() / (present.sum() * counts[present])
     because = "Inverse share of the voxels of each class over all cases; the loss uses them with --class_weights auto."
-    return Decision(tuple(round(float(weight), 6) for weight in weights), because)
+    return Decision(tuple(weights.round(6).tolist()), because)
 
 
 def sliding_windows(shape: Triple, patch_size: Triple, overlap: float) -> int:
-    """Windows that inference lays over an image; as MONAI counts them."""
+    """Count the windows of sliding-window inference over an image, as MONAI does."""
     count = 1
     for length, size in zip(shape, patch_size, strict=True):
         step = max(1, int(size * (1 - overlap)))
@@ -148,28 +157,28 @@ def sliding_windows(shape: Triple, patch_size: Triple, overlap: float) -> int:
 
 
 def decide_val_interval(of_recipe: Decision[int], *, windows: int, patches: int, epochs: int) -> Decision[int]:
-    """Epochs between validations: the recipe's, or more where validating would cost over a tenth of the training.
+    """Use the recipe's validation interval, or a longer interval if validation took over a tenth of the training.
 
-    A window costs a pass forward; a patch costs that and a pass backward, about three times as much in all.
+    A window costs a forward pass; a patch costs a forward and a backward pass, about three times as much.
 
     Args:
-        of_recipe: the recipe's interval.
-        windows: of all validation cases together.
-        patches: of an epoch.
-        epochs: of the whole training, which the interval does not exceed.
+        of_recipe: the recipe's interval, in epochs.
+        windows: windows of all validation cases together.
+        patches: patches of an epoch.
+        epochs: length of the training, which the interval does not exceed.
     """
     cheap = ceil(windows / (PASSES_OF_A_STEP * patches * VALIDATION_SHARE))
     if cheap <= of_recipe.value:
         return Decision(min(of_recipe.value, epochs), of_recipe.because)
     because = (
-        f"A validation is {windows} windows forward, an epoch {patches} patches forward and backward: so validating "
-        f"takes at most a tenth of the training."
+        f"A validation is {windows} forward passes, an epoch {patches} forward and backward passes: at this interval "
+        "validation takes at most a tenth of the training."
     )
     return Decision(min(cheap, epochs), because)
 
 
 def decide_steps_per_epoch(num_training: int, batch_size: int, minimum: int) -> Decision[int]:
-    """At least `minimum` steps, and every training case once (MIST 2.3.0)."""
+    """Visit every training case once, with at least `minimum` steps (MIST 2.3.0)."""
     once = -(-num_training // batch_size)
     because = f"{num_training} training cases of the largest fold / batch {batch_size} = {once}; at least {minimum}."
     return Decision(max(minimum, once), because)
@@ -177,9 +186,9 @@ def decide_steps_per_epoch(num_training: int, batch_size: int, minimum: int) -> 
 
 def _spacing(values: np.ndarray) -> Spacing:
     # six digits: nanometres; what a float32 header adds beyond that is noise
-    return (round(float(values[0]), 6), round(float(values[1]), 6), round(float(values[2]), 6))
+    return spacing(values.round(6))
 
 
 def joined(values: Sequence[float]) -> str:
-    """Three sizes as people write them."""
-    return " x ".join(str(value) for value in values)
+    """Write sizes as "a x b x c"."""
+    return " x ".join(map(str, values))

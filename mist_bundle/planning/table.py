@@ -8,48 +8,62 @@ from collections.abc import Iterable
 from typing import Any
 
 from mist_bundle.planning.plan import Plan
-from mist_bundle.planning.recipes import NOT_ASKED, RECIPES, by_recipe
+from mist_bundle.planning.recipes import OFF, RECIPES, by_recipe
 
 Row = tuple[str, str, str]
 _BY_RECIPE = frozenset(by_recipe(name) for name in RECIPES)
 _MAX_WIDTH = 120
 _SILENT_WHEN_OFF = ("distance maps", "composite weighting", "intensity windows", "regions", "loss class weights")
-_FIRST = ("network", "loss", "epochs", "batch size", "learning rate")  # what everybody asks for
+_FIRST = ("network", "loss", "epochs", "batch size", "learning rate")  # of interest to everybody
 
 
 def decision_rows(plan: Plan) -> list[Row]:
-    """(name, value, because) of every decision."""
-    return [(name.replace("_", " "), value_text(name, one.value), one.because) for name, one in plan.decisions()]
+    """Return (name, value, because) of every decision."""
+    rows = []
+    for name, decision in plan.decisions():
+        rows.append((name.replace("_", " "), value_text(name, decision.value), decision.because))
+    return rows
 
 
 def is_plain(name: str, because: str) -> bool:
-    """Whether a decision deserves no row of its own: nobody asked for anything else, and it is not one of the first."""
-    first = name.replace("_", " ") in _FIRST
-    return not first and (because == NOT_ASKED or because in _BY_RECIPE)
+    """Return whether a decision needs no row: it is the recipe's default and not among the most important."""
+    if name.replace("_", " ") in _FIRST:
+        return False
+    return because == OFF or because in _BY_RECIPE
 
 
 def decisions_text(plan: Plan, width: int | None = None) -> str:
-    """The decisions for a terminal: those with a reason of their own as a table, then the recipe's in a few lines.
+    """Format the decisions for a terminal: those with a reason as a table, then the recipe's defaults in a few lines.
 
     Args:
-        plan: what was decided.
-        width: characters of a line; by default those of the terminal.
+        plan: the plan.
+        width: characters of a line; by default the width of the terminal.
     """
-    width = width or max(60, min(_MAX_WIDTH, shutil.get_terminal_size((_MAX_WIDTH, 24)).columns))
-    rows = [row for row in decision_rows(plan) if not _is_off(plan, row)]
-    plain = ", ".join(f"{name} {value}" for name, value, because in rows if is_plain(name, because))
-    text = text_table((row for row in rows if not is_plain(row[0], row[2])), width)
-    if not plain:
+    if width is None:
+        columns = shutil.get_terminal_size((_MAX_WIDTH, 24)).columns
+        width = max(60, min(_MAX_WIDTH, columns))
+    rows: list[Row] = []
+    defaults: list[str] = []
+    for row in decision_rows(plan):
+        name, value, because = row
+        if _is_off(plan, row):
+            continue
+        if is_plain(name, because):
+            defaults.append(f"{name} {value}")
+        else:
+            rows.append(row)
+    text = text_table(rows, width)
+    if not defaults:
         return text
-    head = f"The rest by recipe {plan.recipe.value!r}: "
-    return f"{text}\n\n{textwrap.fill(f'{head}{plain}.', width, break_on_hyphens=False)}"
+    rest = f"The rest by recipe {plan.recipe.value!r}: {', '.join(defaults)}."
+    return f"{text}\n\n{textwrap.fill(rest, width, break_on_hyphens=False)}"
 
 
 def _is_off(plan: Plan, row: Row) -> bool:
-    """Whether a decision only says that something is not done; nobody needs to read its value."""
+    """Whether a decision only says that something is not done, so that nobody needs to read its value."""
     name, value, because = row
     if name == "class weights":
-        return not plan.loss_class_weights.value  # measured, and used by nothing
+        return not plan.loss_class_weights.value  # measured but not used
     return value in ("no", "none", "0") and (name in _SILENT_WHEN_OFF or is_plain(name, because))
 
 
@@ -58,25 +72,32 @@ def _separator(name: str) -> str:
 
 
 def text_table(rows: Iterable[Row], width: int = 120) -> str:
-    """Three aligned columns; the reason wraps within `width` characters."""
+    """Format rows as three aligned columns; the reason wraps within `width` characters."""
     rows = list(rows)
-    first = max(len(row[0]) for row in rows)
-    second = min(36 if width > 100 else 20, max(len(row[1]) for row in rows))
+    first = max(len(name) for name, _, _ in rows)
+    second = max(len(value) for _, value, _ in rows)
+    second = min(second, 36 if width > 100 else 20)
     indent = " " * (first + second + 4)
     lines = []
     for name, value, because in rows:
         head = f"{name:<{first}}  {value:<{second}}  "
-        body = textwrap.wrap(because, max(30, width - len(indent))) or [""]
-        # a value longer than its column pushes the reason to the next line
-        lines.append(head + body[0] if len(value) <= second else f"{head.rstrip()}\n{indent}{body[0]}")
-        lines += [indent + line for line in body[1:]]
+        if len(value) > second:  # a value longer than its column pushes the reason to the next line
+            lines.append(head.rstrip())
+            head = indent
+        reason = textwrap.wrap(because, max(30, width - len(indent))) or [""]
+        for line in reason:
+            lines.append(head + line)
+            head = indent
     return "\n".join(lines)
 
 
 def markdown_table(rows: Iterable[Row]) -> str:
-    """The same as Markdown."""
-    head = ["| decision | value | because |", "|---|---|---|"]
-    return "\n".join(head + [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows])
+    """Format rows as a Markdown table."""
+    lines = ["| decision | value | because |", "|---|---|---|"]
+    for row in rows:
+        name, value, because = (cell.replace("|", "\\|") for cell in row)
+        lines.append(f"| {name} | {value} | {because} |")
+    return "\n".join(lines)
 
 
 def _value(value: Any, separator: str = ", ") -> str:
@@ -85,12 +106,12 @@ def _value(value: Any, separator: str = ", ") -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_value(one)}" for key, one in value.items())
+        return ", ".join(f"{key} {_value(entry)}" for key, entry in value.items())
     if isinstance(value, (tuple, list)):
-        return separator.join(_value(one) for one in value) or "none"
+        return separator.join(map(_value, value)) or "none"
     return str(value)
 
 
 def value_text(name: str, value: Any) -> str:
-    """The value of a decision as these tables show it; also for values that came out of plan.json."""
+    """Format the value of a decision as these tables show it; also works for values read from plan.json."""
     return _value(value, _separator(name))

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, prod
+from math import ceil
 
 from mist_bundle.runtime.numerics.triples import Triple, triple
 
 MAX_DOWNSAMPLINGS = 5
+MIN_LEVELS = 3  # DynUNet needs a level between input and bottleneck
 # An axis is halved while it has at least eight voxels: the bottleneck keeps four (MIST 2.3.0, MONAI's DynUNet tutorial)
 MIN_SIZE_TO_HALVE = 8
-# Coarse axes are left alone until the others have caught up with them
+# Coarse axes are not halved until the others have caught up with them
 MAX_SPACING_RATIO = 2.0
 
 
@@ -27,43 +28,69 @@ class Topology:
 
     @property
     def divisor(self) -> Triple:
-        """What every patch axis must be a multiple of."""
-        return triple(prod(stride[axis] for stride in self.strides) for axis in range(3))
+        """The number of voxels that each patch axis must be a multiple of."""
+        return strides_product(self.strides)
 
 
 def unet_topology(patch_size: Sequence[int], spacing_mm: Sequence[float]) -> Topology:
-    """Levels of a U-Net for a patch.
+    """Choose the levels of a U-Net for a patch.
 
-    An axis is halved while its spacing is at most twice the finest one and it has at least eight voxels; axes that are
-    coarser than that get a kernel of one. There are at most five halvings (six levels) and at least two.
+    An axis is halved while its spacing is at most twice the finest spacing and it has at least eight voxels; coarser
+    axes have a kernel size of 1. There are at most five halvings (six levels) and at least two.
     """
-    size = [float(value) for value in patch_size]
-    spacing = [float(value) for value in spacing_mm]
+    size = list(patch_size)
+    spacing = list(spacing_mm)
     kernels: list[Triple] = []
     strides: list[Triple] = [(1, 1, 1)]
-    while True:
-        fine = [value / min(spacing) <= MAX_SPACING_RATIO for value in spacing]
-        stride = triple(2 if fine[axis] and size[axis] >= MIN_SIZE_TO_HALVE else 1 for axis in range(3))
-        if stride == (1, 1, 1) or len(strides) > MAX_DOWNSAMPLINGS:
+    while len(strides) <= MAX_DOWNSAMPLINGS:
+        kernel, stride = _level(size, spacing)
+        if stride == (1, 1, 1):
             break
-        kernels.append(triple(3 if is_fine else 1 for is_fine in fine))
+        kernels.append(kernel)
         strides.append(stride)
-        size = [ceil(size[axis] / stride[axis]) for axis in range(3)]
-        spacing = [spacing[axis] * stride[axis] for axis in range(3)]
+        for axis in range(3):
+            size[axis] = ceil(size[axis] / stride[axis])
+            spacing[axis] *= stride[axis]
     kernels.append((3, 3, 3))
-    while len(strides) < 3:  # DynUNet wants at least one level between input and bottleneck
+    while len(strides) < MIN_LEVELS:
         strides.append((1, 1, 1))
         kernels.append((3, 3, 3))
     return Topology(kernels=tuple(kernels), strides=tuple(strides))
 
 
+def _level(size: Sequence[int], spacing_mm: Sequence[float]) -> tuple[Triple, Triple]:
+    """Kernel of a level and the stride to the next level."""
+    kernel = [1, 1, 1]
+    stride = [1, 1, 1]
+    for axis in range(3):
+        if spacing_mm[axis] / min(spacing_mm) <= MAX_SPACING_RATIO:
+            kernel[axis] = 3
+            if size[axis] >= MIN_SIZE_TO_HALVE:
+                stride[axis] = 2
+    return triple(kernel), triple(stride)
+
+
 def fit_patch(patch_size: Sequence[int], spacing_mm: Sequence[float]) -> Triple:
-    """The smallest patch that is no smaller than the given one and that its own topology divides evenly."""
-    patch = triple(max(1, int(value)) for value in patch_size)
-    for _ in range(8):  # rounding up can only make the topology deeper, and its depth is bounded
-        divisor = unet_topology(patch, spacing_mm).divisor
-        fitted = triple(ceil(size / part) * part for size, part in zip(patch, divisor, strict=True))
+    """Return the smallest patch, not smaller than `patch_size`, that its own topology divides evenly."""
+    patch = triple(patch_size)
+    patch = (max(1, patch[0]), max(1, patch[1]), max(1, patch[2]))
+    for _ in range(8):  # rounding up can only deepen the topology, and its depth is bounded
+        fitted = round_up(patch, unet_topology(patch, spacing_mm).divisor)
         if fitted == patch:
             return patch
         patch = fitted
     raise AssertionError(f"no patch near {tuple(patch_size)} fits its own topology")
+
+
+def round_up(patch_size: Sequence[int], divisor: Triple) -> Triple:
+    """Round each axis up to a multiple of its divisor."""
+    return triple(ceil(size / part) * part for size, part in zip(patch_size, divisor, strict=True))
+
+
+def strides_product(strides: Sequence[Sequence[int]]) -> Triple:
+    """Multiply the strides of all levels, axis by axis."""
+    product = [1, 1, 1]
+    for stride in strides:
+        for axis in range(3):
+            product[axis] *= int(stride[axis])
+    return triple(product)

@@ -16,6 +16,7 @@ from mist_bundle.catalog.choice import is_user_code
 from mist_bundle.files import MANIFEST_JSON, METADATA_JSON, read_json
 from mist_bundle.planning.networks import DEFAULT_KERNEL_SIZE
 from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.recipes import is_chosen
 from mist_bundle.report.html import Html, commands, el, section, table
 
 _OPTIONS = {"target_spacing_mm": "target_spacing", "loss_class_weights": "class_weights"}  # decision -> option
@@ -67,7 +68,7 @@ def asked_options(plan: Mapping[str, Any]) -> str:
     words = ["--recipe", decided["recipe"]["value"], "--folds", str(plan["num_folds"]), "--seed", str(plan["seed"])]
     for name, one in decided.items():
         option = _OPTIONS.get(name, name)
-        if option in _KNOWN and one["because"].startswith("Asked for"):
+        if option in _KNOWN and is_chosen(one["because"]):
             words += _typed(option, one["value"])
     return " ".join([*words, *_facts(plan)])
 

@@ -83,13 +83,13 @@ def test_options_reach_the_configuration(measured: tuple[DatasetSpec, Any]) -> N
     assert config["loss"]["_target_"] == "scripts.losses.regularized.RegularizedLoss"
     keeper = config["checkpoints"]["training_only_keys"]
     assert {"auxiliary_heads.", "vae_branch."} <= set(keeper)
-    assert plan.vae.because == "Asked for."
+    assert plan.vae.because == "Chosen by the user."
 
 
 def test_heads_that_do_not_fit_are_fewer_and_it_says_so(measured: tuple[DatasetSpec, Any]) -> None:
     plan = _plan(measured, network="nnunet", deep_supervision_heads=9)
     assert plan.deep_supervision_heads.value == len(plan.network_arguments["strides"]) - 2
-    assert "9 wanted; the network has room for fewer" in plan.deep_supervision_heads.because
+    assert "The network has no room for 9" in plan.deep_supervision_heads.because
 
 
 def test_further_arguments_of_a_network(measured: tuple[DatasetSpec, Any]) -> None:

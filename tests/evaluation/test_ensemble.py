@@ -176,7 +176,11 @@ def test_bundle_says_what_its_channels_are(capsys: pytest.CaptureFixture[str], t
     plans = {
         "classes": replace(plan, labels=(0, 1, 3)),
         "regions": replace(
-            plan, labels=(0, 1, 2), region_labels=(2, 1), region_order=(0, 1), regions=Decision(True, "Asked for.")
+            plan,
+            labels=(0, 1, 2),
+            region_labels=(2, 1),
+            region_order=(0, 1),
+            regions=Decision(True, "Chosen by the user."),
         ),
     }
     maps = {"classes": np.array([[[[0.2, 0.1, 0.7]]]]), "regions": np.array([[[[0.9, 0.2]]]])}

@@ -1,4 +1,4 @@
-"""A plan for tests of what comes after planning, made by the rules from a few invented cases."""
+"""Plans and networks for tests, decided by the rules from a few invented cases."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from mist_bundle.catalog.choice import Choice
+from mist_bundle.planning.network_size import NetworkSize, SizeRequest
+from mist_bundle.planning.networks import size_network
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.plan import Plan, make_plan
+
+SMALL_DATASET_OPTIONS = PlanOptions(recipe="quick", folds=2, patch_size=(8, 8, 8))
 
 
 def small_plan(
@@ -40,10 +45,28 @@ def small_plan(
         nonzero_fraction=[1.0] * len(channels),
         channels=[SimpleNamespace(low=-10.0, high=10.0)] * len(channels),
     )
+    cases = [case, SimpleNamespace(**{**vars(case), "id": "other_case"})]
     fingerprint: Any = SimpleNamespace(
-        cases=[case, case],
-        typical_cases=[case, case],
+        cases=cases,
+        typical_cases=cases,
         class_voxels={label: 100 for label in labels},
         intensity_properties=lambda channel: {"low": -10.0, "high": 10.0 + channel, "mean": 0.0, "std": 2.0},
     )
     return make_plan(spec, fingerprint, PlanOptions(**{"folds": 2, "recipe": "quick", **options}))
+
+
+def sized(
+    row: Choice, patch: tuple[int, int, int], spacing: Sequence[float] = (1, 1, 1), heads: int = 0
+) -> NetworkSize:
+    """Apply the sizing rule of a row with two classes and widths of 4 and 8."""
+    request = SizeRequest(
+        patch_size=patch,
+        spacing_mm=spacing,
+        in_channels=1,
+        out_channels=2,
+        filters=(4, 8),
+        residual=True,
+        kernel_size=3,
+        heads=heads,
+    )
+    return size_network(row, request)

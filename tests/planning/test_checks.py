@@ -89,7 +89,7 @@ def test_every_option_that_a_network_takes_is_accepted() -> None:
     [
         ((4, 3, 4), "writes 4 for WT and ET; a label map could not tell them apart."),
         ((2, 3), "holds 2 labels for 3 regions"),
-        ((2, 3, 1), "writes 1 for ET, which is made of [4]"),
+        ((2, 3, 1), "writes 1 for ET, which consists of [4]"),
     ],
 )
 def test_labels_of_regions(given: tuple[int, ...], message: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,22 +10,11 @@ from hypothesis import strategies as st
 
 from mist_bundle.catalog.choice import Choice
 from mist_bundle.catalog.networks import NETWORKS
-from mist_bundle.planning.networks import (
-    NetworkSize,
-    SizeRequest,
-    fit_network_patch,
-    full_multigrid_heights,
-    size_network,
-    w_cycle_heights,
-)
+from mist_bundle.planning.networks import fit_network_patch
 from mist_bundle.planning.topology import unet_topology
+from tests.planning.plans import sized
 
 Triple = tuple[int, int, int]
-
-
-def sized(row: Choice, patch: Triple, spacing: tuple[float, ...] = (1, 1, 1), heads: int = 0) -> NetworkSize:
-    request: dict[str, Any] = {"in_channels": 1, "out_channels": 2, "filters": (4, 8), "residual": True}
-    return size_network(row, SizeRequest(patch_size=patch, spacing_mm=spacing, kernel_size=3, heads=heads, **request))
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -76,24 +64,3 @@ def test_coarse_axis_is_halved_only_when_the_others_are_as_coarse(name: str) -> 
     size = sized(NETWORKS[name], (64, 64, 16), (1, 1, 5))
     assert size.strides[1] == (2, 2, 1)
     assert size.strides == unet_topology((64, 64, 16), (1, 1, 5)).strides
-
-
-def test_climbs_of_the_multigrid_networks() -> None:
-    # at five levels above the bottleneck, as mist-medical 2.3.0 lists them
-    assert full_multigrid_heights(5) == [1, 2, 3, 4, 5]
-    assert w_cycle_heights(5) == [1, 2, 1, 3, 1, 4, 1, 5, 1, 4, 1, 3, 1, 2, 1]
-    assert w_cycle_heights(2) == [1, 2, 1]
-    assert w_cycle_heights(1) == [1]
-
-
-@pytest.mark.parametrize("name", sorted(NETWORKS))
-def test_heads_never_exceed_what_the_depth_allows(name: str) -> None:
-    size = sized(NETWORKS[name], fit_network_patch(NETWORKS[name], (8, 8, 8), (1, 1, 1), None)[0], heads=9)
-    assert 1 <= size.max_heads <= len(size.strides) - 1
-    assert len(size.head_modules) == len(size.head_channels)
-
-
-def test_pocket_networks_have_one_width() -> None:
-    for name, row in NETWORKS.items():
-        widths = set(sized(row, (64, 64, 64)).widths)
-        assert (len(widths) == 1) == (name.endswith("-pocket") or name in ("fmgnet", "wnet")), name

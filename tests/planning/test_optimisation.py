@@ -40,7 +40,7 @@ def test_what_was_asked_for_wins(name: str, value: object) -> None:
     options = replace(PlanOptions(recipe="quick"), **{name: value})  # type: ignore[arg-type]
     decided = decide_optimisation(options, RECIPES["quick"], total_steps=100)[name]
     assert decided.value == value
-    assert decided.because.startswith("Asked for.")
+    assert decided.because.startswith("Chosen by the user.")
 
 
 @pytest.mark.parametrize(("asked", "decided"), [(0, 0), (1, 1), (99, 99), (100, 10), (5000, 10)])

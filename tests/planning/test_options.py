@@ -34,7 +34,7 @@ from mist_bundle.planning.options import OPTIONS, TRANSFER_OPTIONS, PlanOptions,
         (
             "class_weights",
             "autos",
-            "is 'autos'; expected auto, or numbers of 0 or more, one of them above 0, like 0.5,1,2.",
+            "is 'autos'; expected auto, or numbers of 0 or more, not all 0, like 0.5,1,2.",
         ),
     ],
 )
@@ -52,7 +52,7 @@ def test_sizes_and_axes(name: str, value: object) -> None:
 @pytest.mark.parametrize("weights", [(), (1.0, -1.0), (0.0, 0.0), (math.nan, 1.0), (math.inf, 1.0), "autos"])
 def test_weights_of_classes(weights: tuple[float, ...] | str) -> None:
     (problem,) = value_problems(PlanOptions(class_weights=weights))
-    assert "expected auto, or numbers of 0 or more, one of them above 0" in str(problem)
+    assert "expected auto, or numbers of 0 or more, not all 0" in str(problem)
 
 
 @pytest.mark.parametrize(

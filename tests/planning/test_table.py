@@ -36,8 +36,8 @@ def test_the_table_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_was_asked_for_has_a_row() -> None:
     assert is_plain("weight_decay", "Default of recipe 'quick'.")
-    assert is_plain("vae", "Not asked for.")
-    assert not is_plain("weight_decay", "Asked for.")
+    assert is_plain("vae", "Off by default.")
+    assert not is_plain("weight_decay", "Chosen by the user.")
     assert not is_plain("network", "Default of recipe 'quick'.")
     assert not is_plain("warmup_steps", "Default of recipe 'quick'. It is 5% of all steps, however long the run is.")
 

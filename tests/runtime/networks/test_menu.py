@@ -11,7 +11,8 @@ from torch import nn
 
 from mist_bundle.bundle.configs.parts import TRAINING_CLASSES
 from mist_bundle.catalog.networks import NETWORKS
-from mist_bundle.planning.networks import NetworkSize, SizeRequest, fit_network_patch, size_network
+from mist_bundle.planning.network_size import NetworkSize, SizeRequest
+from mist_bundle.planning.networks import fit_network_patch, size_network
 from mist_bundle.runtime.networks.heads import with_heads
 from mist_bundle.runtime.networks.vae import with_vae
 from tests.runtime.networks.reference import PARAMETERS_OF_MIST

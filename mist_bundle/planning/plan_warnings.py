@@ -1,0 +1,150 @@
+"""Warnings about the data and what a plan does with them, to be read before training. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+from mist_bundle.errors import Problem
+from mist_bundle.planning import rules
+from mist_bundle.planning.data_checks import MAX_GRID_BYTES
+
+if TYPE_CHECKING:
+    from mist_bundle.analysis.case_stats import CaseStats
+    from mist_bundle.analysis.fingerprint import Fingerprint
+    from mist_bundle.dataset.spec import DatasetSpec
+    from mist_bundle.planning.plan import Plan
+
+_NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?")
+_MANY_ALIKE = 4  # cases with the same warning that share a line
+_MANY_NAMED = 3  # cases that a warning names
+_LEFT_RIGHT_AXIS = 0  # of L, P, S
+_SIDES = {
+    "left": "left",
+    "l": "left",
+    "lt": "left",
+    "lh": "left",
+    "right": "right",
+    "r": "right",
+    "rt": "right",
+    "rh": "right",
+}
+
+
+def plan_warnings(
+    spec: DatasetSpec, fingerprint: Fingerprint, plan: Plan, folds: Mapping[str, int]
+) -> tuple[Problem, ...]:
+    """Collect all warnings about the data and the plan; equal warnings about many cases share a line."""
+    warnings = [
+        *fingerprint.findings(spec.channel_names, spec.modality),
+        *_lost_in_resampling(fingerprint.cases, plan),
+        *_missing_in_folds(fingerprint.cases, plan, folds),
+        *_mirrored_classes(spec, plan),
+    ]
+    distinct = list(dict.fromkeys(warnings))
+    return tuple(group_alike(distinct, fingerprint.case_ids))
+
+
+def group_alike(problems: Sequence[Problem], case_ids: Sequence[str]) -> list[Problem]:
+    """Merge warnings of four cases or more that are equal except for numbers: "12 cases (a, b, c …): …"."""
+    groups: dict[str, list[Problem]] = {}
+    for problem in problems:
+        if problem.path in case_ids:
+            key = _NUMBER.sub("#", problem.message.replace(problem.path, "*"))
+        else:
+            key = f"{problem.path}: "  # no message begins so: never grouped with warnings of cases
+        groups.setdefault(key, []).append(problem)
+    merged: list[Problem] = []
+    for members in groups.values():
+        if len(members) < _MANY_ALIKE or members[0].path not in case_ids:
+            merged += members
+        else:
+            merged.append(_merge(members))
+    return merged
+
+
+def _merge(problems: Sequence[Problem]) -> Problem:
+    first = problems[0]
+    named = ", ".join(problem.path for problem in problems[:_MANY_NAMED])
+    message = first.message
+    if any(problem.message != first.message for problem in problems):
+        message += f" The numbers are those of {first.path}."
+    return Problem(f"{len(problems)} cases ({named} …)", message)
+
+
+def _lost_in_resampling(cases: Sequence[CaseStats], plan: Plan) -> Iterator[Problem]:
+    """Labels of which no voxel may be left on the plan's grid, and images too large for it."""
+    if plan.skip_preprocessing:
+        return
+    spacing_mm = plan.target_spacing_mm.value
+    grid = f"on the plan's grid of {rules.joined(spacing_mm)} mm"
+    for case in cases:
+        shape = rules.resampled_shape(case.shape, case.spacing_mm, spacing_mm)
+        if 4 * prod(shape) > MAX_GRID_BYTES:
+            message = f"would have {rules.joined(shape)} voxels {grid} and cannot be prepared. "
+            yield Problem(case.id, message + "Repair the spacing in its header, or take the case out.")
+            continue
+        share = prod(case.spacing_mm) / prod(spacing_mm)  # voxels of the grid for each voxel of the file
+        lost = _lost_labels(case, plan, share)
+        if lost:
+            advice = "A finer --target_spacing would keep it." if share > 1e-3 else "Look at the spacing in its header."
+            yield Problem(case.id, f"loses {', '.join(lost)}: less than 1 voxel is left {grid}. {advice}")
+
+
+def _lost_labels(case: CaseStats, plan: Plan, share: float) -> list[str]:
+    names = dict(zip(plan.labels, plan.label_names, strict=True))
+    lost = []
+    for label, count in case.label_voxels.items():
+        if label != 0 and 0 < count * share < 1:
+            voxels = "1 voxel" if count == 1 else f"{count} voxels"
+            lost.append(f"{names[label]} ({voxels})")
+    return lost
+
+
+def _missing_in_folds(cases: Sequence[CaseStats], plan: Plan, folds: Mapping[str, int]) -> Iterator[Problem]:
+    """Labels that only the test cases of a fold hold, so that its network cannot learn them."""
+    for label, name in zip(plan.labels, plan.label_names, strict=True):
+        holders = [case.id for case in cases if case.label_voxels.get(label)]
+        holding_folds = {folds[case_id] for case_id in holders}
+        if label == 0 or len(holding_folds) != 1:
+            continue
+        (fold,) = holding_folds
+        ids = ", ".join(holders[:_MANY_NAMED])
+        if len(holders) > _MANY_NAMED:
+            ids += " …"
+        verb = "holds" if len(holders) == 1 else "hold"
+        message = f"is in no training case of fold {fold}: only {ids} {verb} it. It cannot be learnt there"
+        yield Problem(f"label {label} ({name})", f"{message}; add cases, or choose the folds with --fold_file.")
+
+
+def _mirrored_classes(spec: DatasetSpec, plan: Plan) -> Iterator[Problem]:
+    """Classes that differ by their side only, while images are mirrored from left to right."""
+    axes = {*plan.flip_axes.value, *plan.test_time_flip_axes.value}
+    if _LEFT_RIGHT_AXIS not in axes:
+        return
+    sides: dict[str, dict[str, str]] = {}  # structure -> side -> name of the class
+    for name in [*spec.final_classes, *spec.label_names.values()]:
+        structure, side = _split_side(name)
+        if side:
+            sides.setdefault(structure, {}).setdefault(side, name)
+    pairs = []
+    for by_side in sides.values():
+        if len(by_side) > 1:
+            pairs.append(f"{by_side['left']} and {by_side['right']}")
+    if pairs:
+        others = ",".join(map(str, sorted(axes - {_LEFT_RIGHT_AXIS}))) or "[]"
+        message = f"{'; '.join(pairs)} differ by their side only, but images are flipped from left to right. "
+        yield Problem("classes", f"{message}Keep left and right apart with --flip_axes {others}.")
+
+
+def _split_side(name: str) -> tuple[str, str]:
+    """Structure and side of a class: ("kidney", "left") of "Kidney_L". The side is "" if the name has none."""
+    separated = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
+    words = re.findall(r"[a-z]+|[0-9]+", separated.lower())
+    for index, word in enumerate(words):
+        if word in _SIDES:
+            del words[index]
+            return " ".join(words), _SIDES[word]
+    return name, ""
