@@ -158,6 +158,7 @@ def _parse(path: Path, head: bytes) -> Any:
             header.get_data_dtype()
             header.get_data_shape()
             header.get_slope_inter()
+            header.get_data_offset()
         except _damage() as error:
             raise UnreadableFileError(path.name, f"has a damaged NIfTI header ({error}).") from error
         magic = bytes(header["magic"].item())

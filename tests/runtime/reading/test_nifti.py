@@ -134,6 +134,10 @@ def test_a_header_that_promises_terabytes_takes_no_memory(tmp_path, name):
     tracemalloc.stop()
 
 
+def test_voxels_that_begin_at_no_number_are_a_damaged_header(tmp_path):
+    assert "damaged NIfTI header" in refusal(patched(write(tmp_path / "a.nii.gz"), 108, "<f", float("nan")))
+
+
 def test_a_pair_in_one_file_is_refused(tmp_path):
     assert "another file" in refusal(patched(write(tmp_path / "a.nii.gz"), 344, "4s", b"ni1\0"))
 
