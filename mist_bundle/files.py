@@ -6,6 +6,7 @@ bundles). The same holds for folders (`new_folder`), so that an interrupted comm
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import stat
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,7 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         InputError: something lies at `path` and `overwrite` is False.
     """
     refuse_existing(path, overwrite=overwrite)
+    new_parents = _missing_parents(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED))
     try:
@@ -164,7 +166,15 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         _replace_folder(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        for parent in new_parents:
+            with suppress(OSError):  # somebody else uses it by now
+                parent.rmdir()
         raise
+
+
+def _missing_parents(path: Path) -> list[Path]:
+    """The folders above a path that are not there yet, the innermost first."""
+    return [parent for parent in path.absolute().parents if not parent.exists()]
 
 
 def check_can_write(folder: Path) -> None:
@@ -174,16 +184,29 @@ def check_can_write(folder: Path) -> None:
         InputError: something else lies there or above it, or the place is read-only or full.
     """
     nearest = folder.absolute()
-    while not (nearest.exists() or nearest.is_symlink()):
-        nearest = nearest.parent
-    if not nearest.is_dir():
-        message = f"cannot be made: {nearest} is no folder. Choose another place."
-        raise InputError(Problem(str(folder), message))
     try:
+        while not _is_there(nearest):
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            message = f"cannot be made: {nearest} is no folder. Choose another place."
+            raise InputError(Problem(str(folder), message))
         Path(tempfile.mkdtemp(dir=nearest, prefix=".mist_bundle.", suffix=UNFINISHED)).rmdir()
     except OSError as error:
         message = f"cannot be written ({error.strerror or error}). Choose another place."
         raise InputError(Problem(str(folder), message)) from error
+
+
+def _is_there(path: Path) -> bool:
+    """Whether anything lies at a path, a link that leads nowhere too; a name that is too long raises OSError."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False
+        raise
+    return True
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

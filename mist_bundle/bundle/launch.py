@@ -23,7 +23,9 @@ from mist_bundle.bundle.expressions import DATASET_DIR, slot_value
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.overrides import checked_overrides, load_configs, override_word
 from mist_bundle.bundle.placement import Hardware, Placement
-from mist_bundle.errors import InputError, Interrupted, MistBundleError, Problem
+from mist_bundle.errors import Collecting, InputError, Interrupted, MistBundleError, Problem
+from mist_bundle.files import check_can_write
+from mist_bundle.runtime.settings import is_expression
 
 CHILD = "mist_bundle.bundle.child"
 # what MONAI says about every configuration; those that are run here passed the audit, or their user vouches for them
@@ -143,6 +145,7 @@ def workflow_command(
     folder = Bundle(bundle)
     files = [folder.config_path(stem) for stem in stems]
     given = checked_overrides(load_configs(files), overrides)
+    _check_places(given)
     config = str(files[0]) if len(files) == 1 else json.dumps([str(file) for file in files])
     start = [sys.executable, "-m", CHILD]
     if placement.distributed:
@@ -157,6 +160,21 @@ def workflow_command(
         config,
         *(word for key, value in given.items() for word in (f"--{key}", override_word(value))),
     ]
+
+
+def _check_places(given: Mapping[str, Any]) -> None:
+    """Refuse folders that cannot be read from or written to before a process is started for them."""
+    problems: list[Problem] = []
+    dataset_dir, work_dir = given.get("dataset_dir"), given.get("work_dir")
+    if isinstance(dataset_dir, str) and not is_expression(dataset_dir) and not Path(dataset_dir).is_dir():
+        problems.append(
+            Problem("--dataset_dir", f"is {dataset_dir}, which is no folder. Name the folder of the cases.")
+        )
+    if isinstance(work_dir, str) and not is_expression(work_dir):
+        with Collecting(problems):
+            check_can_write(Path(work_dir))
+    if problems:
+        raise InputError(problems)
 
 
 def place_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], hardware: Hardware) -> Placement:

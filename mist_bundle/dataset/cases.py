@@ -20,6 +20,7 @@ from mist_bundle.runtime.reading.file_roles import match_files
 Split = Literal["train", "test"]
 
 MASK_COLUMN = "mask"
+_LONGEST_FILE_NAME = 255  # bytes, on every usual file system
 CASE_TABLE_CSV = "cases.csv"  # optional, beside dataset.json: an id column and any others (site, fold …)
 
 
@@ -93,7 +94,7 @@ def case_column(cases: Sequence[Case], column: str) -> dict[str, str]:
     for case in cases:
         columns.update(dict.fromkeys(case.extra))
     if column not in columns:
-        state = f"there is no {CASE_TABLE_CSV}."
+        state = f"there is no {CASE_TABLE_CSV} that can be read."
         if columns:
             state = f"its columns are {list(columns)}. {nearest_hint(column, columns)}".rstrip()
         message = f'is no column of {CASE_TABLE_CSV} beside dataset.json; {state} Add the columns "id" and "{column}".'
@@ -144,11 +145,21 @@ def search_case_folders(
         if findings:
             problems.append(Problem(shown(entry.name), " ".join(findings)))
             continue
+        warnings += _warn_of_long_id(entry.name)
         label = chosen.pop(MASK_COLUMN, None)
         cases.append(Case(id=entry.name, images=chosen, label=label))
     if not cases:
         raise InputError([*problems, Problem(str(folder), "no usable case is left in this folder.")])
     return CaseList(cases=tuple(cases), problems=tuple(problems), warnings=tuple(warnings))
+
+
+def _warn_of_long_id(case_id: str) -> list[Problem]:
+    """A warning about an id after which no label map can be named."""
+    length = len(f"{case_id}.nii.gz".encode())
+    if length <= _LONGEST_FILE_NAME:
+        return []
+    message = f"is too long for the name of a label map ({length} bytes; file systems take {_LONGEST_FILE_NAME})."
+    return [Problem(case_id, f"{message} Rename its folder, or it can be trained on, but not predicted.")]
 
 
 def _files_of_case(

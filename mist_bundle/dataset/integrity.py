@@ -144,7 +144,11 @@ def check_label_values(counts: Mapping[float, int], labels: Sequence[int], name:
 
 def _listed(values: Sequence[float], counts: Mapping[float, int]) -> str:
     """Values with their numbers of voxels, as a list of limited length."""
-    text = ", ".join(f"{value:.6g} ({counts[value]} voxels)" for value in values[:_MAX_NAMED_VALUES])
+    parts: list[str] = []
+    for value in values[:_MAX_NAMED_VALUES]:
+        number = str(value) if isinstance(value, int) else f"{value:.6g}"
+        parts.append(f"{number} ({counts[value]} voxels)")
+    text = ", ".join(parts)
     if len(values) > _MAX_NAMED_VALUES:
         text += f" and {len(values) - _MAX_NAMED_VALUES} other values"
     return text

@@ -9,12 +9,13 @@ from types import TracebackType
 from typing import Any
 
 from mist_bundle.analysis.fingerprint import Fingerprint, analyze
+from mist_bundle.bundle.folder import is_bundle
 from mist_bundle.bundle.generate import BundleInput, bundle_name, generate_bundle
 from mist_bundle.bundle.user_code import UserCode, find_user_code
 from mist_bundle.catalog.choice import is_user_code
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
-from mist_bundle.dataset.cases import Case, CaseList, find_cases
+from mist_bundle.dataset.cases import CASE_TABLE_CSV, Case, CaseList, case_column, find_cases
 from mist_bundle.dataset.folds import assign_folds
 from mist_bundle.dataset.leakage import (
     Digests,
@@ -39,7 +40,7 @@ from mist_bundle.files import (
 from mist_bundle.parallel import map_cases
 from mist_bundle.pipeline.trained_work import forget, refuse_to_lose
 from mist_bundle.planning.checks import check_data_options, check_options
-from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.options import OPTIONS, PlanOptions
 from mist_bundle.planning.plan import Plan, make_plan
 from mist_bundle.planning.plan_warnings import plan_warnings
 
@@ -93,6 +94,7 @@ def autoconfig(
     options, spec, found = checked.options, checked.spec, checked.found
     target = output / bundle_name(spec)
     refuse_existing(target, overwrite=overwrite)
+    _refuse_no_bundle(target)
     refuse_to_lose(target, overwrite_weights=overwrite_weights)
     fingerprint = analyze(spec, found.cases, workers=workers, excluded=found.problems)
     excluded = fingerprint.excluded
@@ -118,7 +120,7 @@ def autoconfig(
         test_cases=tests.cases,
         folds=folds,
         excluded=excluded,
-        groups=None if fold_by is None else {case.id: case.extra[fold_by] for case in cases},
+        groups=None if fold_by is None else case_column(cases, fold_by),
         user_code=checked.user_code,
         extra_files=extra_files,
         untried=_untried(options),
@@ -133,6 +135,15 @@ def autoconfig(
         excluded=(*excluded, *tests.problems),
         warnings=(*found.warnings, *tests.warnings, *doubts),
     )
+
+
+def _refuse_no_bundle(target: Path) -> None:
+    """Refuse to replace what is no bundle: --overwrite speaks of bundles, and what lies there may be the user's own."""
+    if target.is_dir() and any(target.iterdir()) and not is_bundle(target):
+        message = (
+            "is no bundle (it has no configs/), and only a bundle is replaced. Move it away, or choose another place."
+        )
+        raise InputError(Problem(str(target), message))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,8 +166,10 @@ def _checked(
     with Collecting(problems):
         check_options(options)
     spec, found, tests = None, None, CaseList(cases=())
+    can_write = False
     with Collecting(problems):
         check_can_write(output)
+        can_write = True
     with Collecting(problems):
         spec = DatasetSpec.from_json(dataset_json)
         if options.ignore_label is not None:
@@ -164,12 +177,14 @@ def _checked(
                 spec = spec.with_ignore_label(options.ignore_label)
         with Collecting(problems):
             check_data_options(spec, options)
-        problems += output_within_data(output, spec)
+        if can_write:
+            problems += output_within_data(output, spec)
         found = find_cases(spec, "train")
         if spec.test_dir is not None:
             tests = find_cases(spec, "test")
     if found is not None and not any(problem.path == "--folds" for problem in problems):
-        with Collecting(problems), _Because(found.problems):
+        unread = [] if fold_by is None else [warning for warning in found.warnings if CASE_TABLE_CSV in warning.path]
+        with Collecting(problems), _Because([*found.problems, *unread]):
             _folds(found.cases, options, fold_by, fold_file)
     if problems or spec is None or found is None:
         raise InputError(problems)
@@ -254,18 +269,14 @@ def _folds(cases: Sequence[Case], options: PlanOptions, fold_by: str | None, fol
     ids = [case.id for case in cases]
     if fold_file is not None:
         given = _read_fold_file(fold_file)
-        return assign_folds(ids, max(given.values(), default=1) + 1, options.seed, fold_file=given)
+        count = max(given.values(), default=1) + 1
+        if options.folds not in (count, OPTIONS["folds"].default):
+            message = f"is {options.folds}, but {fold_file} has the folds 0 to {count - 1}. Leave --folds out."
+            raise InputError(Problem("--folds", message))
+        return assign_folds(ids, count, options.seed, fold_file=given)
     if fold_by is None:
         return assign_folds(ids, options.folds, options.seed)
-    without = [
-        Problem(case.id, f"has no {fold_by!r}; known: {sorted(case.extra)}.")
-        for case in cases
-        if fold_by not in case.extra
-    ]
-    if without:
-        raise InputError(without)
-    groups = {case.id: case.extra[fold_by] for case in cases}
-    return assign_folds(ids, options.folds, options.seed, groups=groups)
+    return assign_folds(ids, options.folds, options.seed, groups=case_column(cases, fold_by))
 
 
 def _read_fold_file(path: Path) -> dict[str, int]:

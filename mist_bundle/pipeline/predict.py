@@ -54,8 +54,10 @@ def predict(
         InputError: nothing can be predicted, or label maps are in the way.
         CaseFailure: some cases could not be read or predicted, each named with the reason; the others were.
     """
-    open_to_run(bundle, trust=trust)
-    plan = Bundle(bundle).plan
+    opened = open_to_run(bundle, trust=trust)
+    if "ckpt_path" not in (overrides or {}):
+        _require_weights(opened)
+    plan = opened.plan
     found = match_prediction_inputs(source, plan.channel_names)
     if not found.cases:
         raise InputError(found.problems or (Problem(str(source), "holds no case."),))
@@ -77,6 +79,13 @@ def predict(
     if problems:
         raise CaseFailure(problems, len(found.cases) + len(found.problems))
     return [volume_path(output, name) for name in names], found.warnings
+
+
+def _require_weights(bundle: Bundle) -> None:
+    weights = bundle.models / "model.pt"
+    if not weights.is_file():
+        message = f"is not there. Train the bundle first: mist-bundle train {bundle.root}."
+        raise InputError(Problem(str(weights), message))
 
 
 def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> int:

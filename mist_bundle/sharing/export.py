@@ -17,8 +17,8 @@ from typing import Any
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.publish import finish_publication, publish_files
 from mist_bundle.bundle.worker import run_worker
-from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import MODEL_PT, dump_json, read_json, write_json
+from mist_bundle.errors import Collecting, InputError, Problem
+from mist_bundle.files import MODEL_PT, check_can_write, dump_json, read_json, write_json
 from mist_bundle.runtime.folds.files import copy_whole
 from mist_bundle.runtime.folds.publication import Content
 from mist_bundle.runtime.values import did_you_mean
@@ -157,6 +157,8 @@ def _check(bundle: Path, names: Sequence[str], folder: Path, *, overwrite: bool)
         own = target.parent == weights.parent and name in OWN_WEIGHTS  # written from model.pt, and renewed with it
         if target.exists() and not own and not overwrite:
             problems.append(Problem(str(target), "exists already. Choose another --output or pass --overwrite."))
+    with Collecting(problems):
+        check_can_write(folder)
     if problems:
         raise InputError(problems)
     Bundle(bundle).config_path("inference")

@@ -27,6 +27,7 @@ from mist_bundle.files import (
     METADATA_JSON,
     SIGNATURE,
     adopt_file,
+    check_can_write,
     dump_json,
     refuse_existing,
 )
@@ -102,7 +103,11 @@ def pack_bundle(
     if output.suffix.lower() != ".zip":
         raise InputError(Problem("--output", f"is {output.name!r}; expected a name that ends in .zip."))
     refuse_existing(output, overwrite=overwrite)
+    check_can_write(output.parent)
     bundle = bundle.absolute()
+    if bundle.resolve() in output.resolve().parents:
+        message = f"is {output}, within the bundle, whose manifest would not fit it any more. Choose a place outside."
+        raise InputError(Problem("--output", message))
     if not (bundle / METADATA_JSON).is_file():
         raise InputError(Problem(str(bundle), f"is not a bundle: there is no {METADATA_JSON} in it."))
     if not TOP_FOLDER.fullmatch(bundle.name):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 UNFINISHED = ".partial"  # how the names of files end that are still being written
+_SHOWN_OF_NAME = 50  # characters of a name, of four bytes at most; a name may have 255 bytes
 
 
 def write_whole(
@@ -28,7 +29,9 @@ def write_whole(
         OSError: the disk is full, the folder is read-only …; what was at `path` is still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
+    # cut, so that a file whose own name is as long as names may be can be written too
+    prefix = f".{path.name[:_SHOWN_OF_NAME]}."
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as stream:
             write(stream)

@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 
 from tests.reliability.inputs.judge import Answer, BrokenInput
-from tests.reliability.inputs.site import CASE, Site, edit_json
+from tests.reliability.inputs.site import Site, edit_json
 
 JSON = "dataset.json as a file"
 KEYS = "keys of dataset.json"
@@ -34,7 +34,7 @@ TEXTS: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "a number of 5000 digits": (b"[" + b"9" * 5000 + b"]", ("too long",)),
     "a key that stands twice": (b'{"task": "a", "task": "b"}', ("task", "more than once")),
     "NaN, which JSON does not have": (b'{"task": NaN}', ("NaN",)),
-    "infinity, which JSON does not have": (b'{"labels": [0, Infinity]}', ("Infinity",)),
+    "infinity, which JSON does not have": (b'{"labels": [0, Infinity]}', ("$.labels", "inf")),
     "two objects": (b'{"task": "a"}{"task": "b"}', ("dataset.json", "line 1")),
 }
 # keys that are changed (None takes one away), and what the refusal says
@@ -170,7 +170,7 @@ REFUSED_FOLDERS: dict[str, tuple[Callable[[Site], object], tuple[str, ...]]] = {
     "the same scan under two ids": (_same_scan, ("mr2_001, mr2_002", "same scan", "--fold_by")),
 }
 # names that a case cannot have; the others are taken
-NAMES = ("$x", "@x", "%x", "new\nline", 'a"b', "a,b", "Mean", "Std", "-rf", os.fsdecode(b"caf\xe9"))
+NAMES = ("$x", "@x", "%x", "new\nline", 'a"b', "Mean", "Std", "a:b", "a\tb", os.fsdecode(b"caf\xe9"))
 
 
 def _renamed(name: str) -> Callable[[Site], list[str]]:
@@ -206,8 +206,9 @@ REFUSED_TABLES: dict[str, tuple[Callable[[Site], list[str]], tuple[str, ...]]] =
     "negative folds": (_fold_file(ALTERNATING.replace(",1\n", ",-1\n")), ("-1",)),
     "folds that are words": (_fold_file(ALTERNATING.replace(",1\n", ",b\n")), ("b",)),
     "folds that are fractions": (_fold_file(ALTERNATING.replace(",1\n", ",0.5\n")), ("0.5",)),
-    "more folds than were asked for": (_fold_file(ALTERNATING.replace(",1\n", ",4\n")), ("fold 4",)),
-    "a fold without a case": (_fold_file(ALTERNATING.replace(",1\n", ",0\n")), ("no case is in fold",)),
+    "other folds than --folds says": (_fold_file(ALTERNATING.replace(",1\n", ",2\n")), ("--folds", "0 to 2")),
+    "a fold without a case": (_fold_file(ALTERNATING.replace(",1\n", ",4\n"), "--folds", "5"), ("no case is in fold",)),
+    "a single fold": (_fold_file(ALTERNATING.replace(",1\n", ",0\n"), "--folds", "5"), ("at least 2 folds",)),
     "a case twice": (_fold_file(ALTERNATING + "mr2_001,1\n"), ("mr2_001", "again")),
     "an empty fold file": (_fold_file(""), ("folds.csv",)),
     "no table of groups": (lambda s: s.autoconfig("--fold_by", "site"), ("site",)),
@@ -320,11 +321,25 @@ def inputs() -> list[BrokenInput]:
     odd = (
         (JSON, "a byte order mark", _with_mark, Answer.ACCEPTED, ()),
         (FOLDERS, "stray files among the cases", _stray_files, Answer.ACCEPTED, ()),
-        (FOLDERS, "an empty folder among the cases", lambda s: (s.data / "train/new").mkdir(), Answer.CASE_NAMED, ("new",)),
+        (
+            FOLDERS,
+            "an empty folder among the cases",
+            lambda s: (s.data / "train/new").mkdir(),
+            Answer.CASE_NAMED,
+            ("new",),
+        ),
         (FOLDERS, "a link to the folder above", lambda s: (s.case / "up").symlink_to(".."), Answer.ACCEPTED, ()),
         (FOLDERS, "a case's folder that is a link to itself", _loop, Answer.CASE_NAMED, ("loop",)),
         (FOLDERS, "a case of the training set in the test set", _same_ids_in_the_test_set, Answer.WARNED, ("mr2_001",)),
-        (FOLDERS, "an id of 250 letters", lambda s: s.case.rename(s.case.with_name("x" * 250)), Answer.CASE_NAMED, ("xxx",)),
+        (
+            FOLDERS,
+            "an id of 250 letters",
+            lambda s: s.case.rename(s.case.with_name("x" * 250)),
+            Answer.WARNED,
+            ("xxx", "too long"),
+        ),
+        (FOLDERS, "an id with a comma", lambda s: s.case.rename(s.case.with_name("a,b")), Answer.ACCEPTED, ()),
+        (FOLDERS, "an id like an option", lambda s: s.case.rename(s.case.with_name("-rf")), Answer.ACCEPTED, ()),
         (KEYS, "a label that no mask holds", _unseen_label, Answer.WARNED, ("9",)),
     )
     for kind, name, harm, answer, says in odd:

@@ -155,7 +155,10 @@ LEFT_OUT: dict[str, dict[str, tuple[Harm, str]]] = {
         "an empty image": (lambda s: _content(s.image, b""), "empty"),
         "an empty mask": (lambda s: _content(s.mask, b""), "empty"),
         "text under the name of an image": (lambda s: _content(s.image, b"patient 4\n" * 50), "t1.nii.gz"),
-        "gzipped text under the name of an image": (lambda s: _content(s.image, gzip.compress(b"hello" * 200)), "NIfTI"),
+        "gzipped text under the name of an image": (
+            lambda s: _content(s.image, gzip.compress(b"hello" * 200)),
+            "NIfTI",
+        ),
         "a zip file under the name of an image": (lambda s: _content(s.image, b"PK\x03\x04" + bytes(600)), "t1.nii.gz"),
         "an image that is a folder": (lambda s: _folder(s.image), "t1.nii.gz"),
         "an image that is a pipe": (lambda s: _pipe(s.image), "no regular file"),
@@ -308,9 +311,7 @@ def inputs() -> list[BrokenInput]:
     for kind, rows in WARNED.items():
         for name, (harm, says) in rows.items():
             found.append(
-                BrokenInput(
-                    kind=kind, name=name, command=_autoconfig(harm), answer=Answer.WARNED, says=(CASE, says)
-                )
+                BrokenInput(kind=kind, name=name, command=_autoconfig(harm), answer=Answer.WARNED, says=(CASE, says))
             )
     for kind, accepted in ACCEPTED.items():
         for name, harm in accepted.items():

@@ -1,7 +1,7 @@
 """Run broken inputs and write how each was answered.
 
-`python -m tests.reliability.inputs.run --output FILE` writes a record for each input; `--only WORD` runs those whose kind
-or name holds a word. The exit code is 1 where an answer is not the expected one.
+`python -m tests.reliability.inputs.run --output FILE` writes a record for each input; `--only WORD` runs those whose
+kind or name holds a word. The exit code is 1 where an answer is not the expected one.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.reliability.inputs import datasets, images
+from tests.reliability.inputs import datasets, images, options
 from tests.reliability.inputs.judge import BrokenInput, Record, judge, remove
 from tests.reliability.inputs.site import Bench
 
-MODULES = (images, datasets)
+MODULES = (images, datasets, options)
 
 
 def all_inputs() -> list[BrokenInput]:
