@@ -105,11 +105,11 @@ def pack_bundle(
     refuse_existing(output, overwrite=overwrite)
     check_can_write(output.parent)
     bundle = bundle.absolute()
+    if not (bundle / METADATA_JSON).is_file():
+        raise InputError(Problem(str(bundle), f"is not a bundle: there is no {METADATA_JSON} in it."))
     if bundle.resolve() in output.resolve().parents:
         message = f"is {output}, within the bundle, whose manifest would not fit it any more. Choose a place outside."
         raise InputError(Problem("--output", message))
-    if not (bundle / METADATA_JSON).is_file():
-        raise InputError(Problem(str(bundle), f"is not a bundle: there is no {METADATA_JSON} in it."))
     if not TOP_FOLDER.fullmatch(bundle.name):
         raise InputError(Problem(bundle.name, "expected a folder named with letters, digits, '.', '_' and '-'."))
     finish_publication(bundle)

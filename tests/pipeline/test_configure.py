@@ -49,7 +49,7 @@ def test_every_wrong_line_of_a_fold_file_is_named_and_nothing_is_written(data: P
 
 
 def test_folds_by_a_column_that_no_case_has(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has no 'site'"):
+    with pytest.raises(InputError, match="that can be read"):
         pipeline.autoconfig(data, tmp_path / "out", OPTIONS, fold_by="site")
     assert not (tmp_path / "out").exists()
 

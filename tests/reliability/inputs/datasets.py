@@ -207,7 +207,7 @@ REFUSED_TABLES: dict[str, tuple[Callable[[Site], list[str]], tuple[str, ...]]] =
     "folds that are words": (_fold_file(ALTERNATING.replace(",1\n", ",b\n")), ("b",)),
     "folds that are fractions": (_fold_file(ALTERNATING.replace(",1\n", ",0.5\n")), ("0.5",)),
     "other folds than --folds says": (_fold_file(ALTERNATING.replace(",1\n", ",2\n")), ("--folds", "0 to 2")),
-    "a fold without a case": (_fold_file(ALTERNATING.replace(",1\n", ",4\n"), "--folds", "5"), ("no case is in fold",)),
+    "a fold without a case": (_fold_file(ALTERNATING.replace(",1\n", ",4\n"), "--folds", "5"), ("no case in fold",)),
     "a single fold": (_fold_file(ALTERNATING.replace(",1\n", ",0\n"), "--folds", "5"), ("at least 2 folds",)),
     "a case twice": (_fold_file(ALTERNATING + "mr2_001,1\n"), ("mr2_001", "again")),
     "an empty fold file": (_fold_file(""), ("folds.csv",)),

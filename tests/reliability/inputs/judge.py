@@ -51,6 +51,7 @@ class BrokenInput:
         state: what the site holds before it is spoilt; see `Bench`.
         left: counts what came through, where cases are named; None where that is not counted.
         num_left: how many must come through.
+        starts: the command starts processes, which takes seconds.
     """
 
     kind: str
@@ -61,6 +62,7 @@ class BrokenInput:
     state: str = "data"
     left: Callable[[Site], int] | None = None
     num_left: int = 5
+    starts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +82,11 @@ class Hung(BaseException):
     """No answer within the time that a person would wait."""
 
 
-def judge(broken: BrokenInput, site: Site) -> Record:
+def judge(broken: BrokenInput, site: Site, run: Callable[[Sequence[str]], tuple[int, str]] | None = None) -> Record:
     """Spoil a site, run the command, and say what is wrong with its answer."""
     words = list(broken.command(site))
     before = listing(site.folder)
-    code, said = run_command(words)
+    code, said = (run or run_command)(words)
     lines = said.splitlines()
     message = told(lines, broken)
     wrong = fault(broken, site, code, said)

@@ -260,7 +260,14 @@ def inputs() -> list[BrokenInput]:
     """All of them."""
     found = []
     for line, says in PLANNED:
-        row = BrokenInput(kind=PLANNER, name=line, command=_planned(line), answer=Answer.REFUSED, says=says)
+        row = BrokenInput(
+            kind=PLANNER,
+            name=line,
+            command=_planned(line),
+            answer=Answer.REFUSED,
+            says=says,
+            starts="no_such_argument" in line,  # which is found out by trying
+        )
         found.append(row)
     for kind, rows in ((RUNS, SET_UP), (OTHERS, ELSEWHERE)):
         for state, line, says in rows:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mist_bundle import pipeline
-from mist_bundle.artifacts import work_dir_of
 from mist_bundle.dataset.phantom import make_phantom
+from mist_bundle.files import work_dir_of
 from mist_bundle.planning.options import PlanOptions
 
 NUM_CASES = 6
