@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
+import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -20,6 +23,7 @@ from typing import Any
 
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.folds.files import UNFINISHED, umask, write_whole
+from mist_bundle.runtime.folds.locks import Lock, is_held
 
 DATASET_JSON = "dataset.json"
 FINGERPRINT_JSON = "fingerprint.json"
@@ -41,6 +45,10 @@ DATA_LICENSE = "docs/data_license.txt"
 SOURCE_LICENSE = "docs/source_license.txt"  # of what a bundle's first weights were trained on
 SCRIPTS_FOLDER = "scripts"
 
+logger = logging.getLogger(__name__)
+
+_LOCK, _OLD = ".lock", ".old"
+_LOCK_SECONDS = 5.0
 _MAX_TEXT_BYTES = 256 * 10**6
 
 
@@ -156,20 +164,55 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         InputError: something lies at `path` and `overwrite` is False.
     """
-    refuse_existing(path, overwrite=overwrite)
     new_parents = _missing_parents(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED))
+    remove_leavings(path)
+    refuse_existing(path, overwrite=overwrite)
+    name = f".{path.name}.{secrets.token_hex(4)}"
+    temporary = path.with_name(f"{name}{UNFINISHED}")
+    lock = Lock(path.with_name(f"{name}{_LOCK}"))  # as long as it is held, the folder is none of an ended command
+    lock.acquire(_LOCK_SECONDS)
     try:
-        temporary.chmod(0o777 & ~umask())
+        temporary.mkdir()
         yield temporary
         _replace_folder(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
+        lock.release(remove=True)
         for parent in new_parents:
             with suppress(OSError):  # somebody else uses it by now
                 parent.rmdir()
         raise
+    finally:
+        lock.release(remove=True)
+
+
+def remove_leavings(path: Path) -> None:
+    """Put right what commands left behind that were killed while they made the folder `path`, and say so.
+
+    Their unfinished folders are removed, but for those of a command that still runs. A folder that had just been moved
+    away to be replaced comes back.
+    """
+    for old in _left(path, _OLD):
+        kept = old / path.name
+        if kept.is_dir() and not path.exists():
+            os.replace(kept, path)
+            logger.warning("warning: %s: a command was killed while it replaced this folder; it is back.", path)
+        shutil.rmtree(old, ignore_errors=True)
+    for unfinished in _left(path, UNFINISHED):
+        shutil.rmtree(unfinished, ignore_errors=True)
+        logger.warning("warning: %s: removed; a command that was killed had left it unfinished.", unfinished)
+    for lock in _left(path, _LOCK):
+        lock.unlink(missing_ok=True)
+
+
+def _left(path: Path, suffix: str) -> list[Path]:
+    """What `new_folder` made for `path` in commands that have ended, by the end of its name."""
+    if not path.parent.is_dir():
+        return []
+    name = re.compile(rf"\.{re.escape(path.name)}\.\w{{8}}{re.escape(suffix)}")
+    found = [other for other in path.parent.iterdir() if name.fullmatch(other.name)]
+    return sorted(other for other in found if not is_held(other.with_suffix(_LOCK)))
 
 
 def _missing_parents(path: Path) -> list[Path]:
@@ -221,7 +264,8 @@ def _replace_folder(temporary: Path, path: Path) -> None:
     if not path.exists():
         os.replace(temporary, path)
         return
-    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".old"))
+    old = temporary.with_suffix(_OLD)
+    old.mkdir()
     os.replace(path, old / path.name)
     os.replace(temporary, path)
     shutil.rmtree(old, ignore_errors=True)

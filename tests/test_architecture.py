@@ -20,7 +20,7 @@ OPTIONAL = {"safetensors", "cryptography", "onnx", "onnxruntime", "huggingface_h
 # part of the package -> parts it may import (itself apart), and packages beyond the standard library
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
-    "files": ({"errors", "runtime.folds.files"}, set()),
+    "files": ({"errors", "runtime.folds.files", "runtime.folds.locks"}, set()),
     "resources": ({"errors"}, set()),
     "parallel": ({"errors"}, {"tqdm", "dask", "distributed"}),
     "catalog": ({"runtime.metrics.menu", "runtime.values"}, set()),

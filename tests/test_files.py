@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from mist_bundle.files import (
     read_json,
     read_text,
     refuse_existing,
+    remove_leavings,
     write_bytes,
     write_json,
 )
@@ -118,3 +121,66 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     for name in ("file", "dangling"):
         with pytest.raises(InputError, match="exists already"):
             refuse_existing(tmp_path / name, overwrite=False)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import mist_bundle.files as files
+step = sys.argv[2]
+real = os.replace
+def replace(source, target):
+    real(source, target)
+    if step == "replaced" and Path(target).parent.suffix == ".old":
+        os.kill(os.getpid(), 9)
+os.replace = replace
+with files.new_folder(Path(sys.argv[1]), overwrite=True) as folder:
+    (folder / "new").write_text("new")
+    if step == "filled":
+        os.kill(os.getpid(), 9)
+    if step == "running":
+        print("ready", flush=True)
+        sys.stdin.readline()
+"""
+
+
+def _killed(target: Path, step: str) -> None:
+    words = [sys.executable, "-c", KILLED, str(target), step]
+    assert subprocess.run(words, check=False).returncode == -9
+    assert len(list(target.parent.glob(".*"))) > 0
+
+
+def test_what_a_killed_command_left_is_removed_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    target = tmp_path / "bundle"
+    _killed(target, "filled")
+    (tmp_path / ".bundle.other.partial").mkdir()  # of somebody else
+    with new_folder(target) as folder:
+        (folder / "x").write_text("whole")
+    assert "a command that was killed had left it unfinished" in caplog.text
+    assert {path.name for path in tmp_path.iterdir()} == {"bundle", ".bundle.other.partial"}
+
+
+def test_a_folder_that_was_being_replaced_comes_back(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    target = tmp_path / "bundle"
+    target.mkdir()
+    (target / "old").write_text("precious")
+    _killed(target, "replaced")
+    assert not target.exists()
+    with pytest.raises(InputError, match="exists already"), new_folder(target):
+        pass
+    assert (target / "old").read_text() == "precious"
+    assert "it is back" in caplog.text
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_folder_of_a_running_command_is_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "bundle"
+    words = [sys.executable, "-c", KILLED, str(target), "running"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        remove_leavings(target)
+        other.communicate("go on\n")
+    assert other.returncode == 0
+    assert (target / "new").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]

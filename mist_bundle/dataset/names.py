@@ -12,6 +12,9 @@ from mist_bundle.runtime.values import nearest
 IMAGE_SUFFIXES = ENDINGS
 READABLE = ", ".join(IMAGE_SUFFIXES)  # for messages
 
+# Systems allow 255 bytes. What is added: an ending, and the name of the unfinished file beside it.
+MAX_NAME_BYTES = 200
+
 # columns of the user's tables that are never image channels
 RESERVED_COLUMNS = ("id", "mask", "fold")
 # rows of statistics at the end of results.csv, in lower case
@@ -32,6 +35,9 @@ def file_name_problem(name: str) -> str:
         return "is empty or begins or ends with a space"
     if name.startswith("."):
         return "begins with a dot"
+    length = len(name.encode("utf-8", "surrogateescape"))
+    if length > MAX_NAME_BYTES:
+        return f"is too long: {length} bytes, at most {MAX_NAME_BYTES} are allowed, since files are named after it"
     for character in sorted(name):
         if character in _FORBIDDEN_IN_FILE_NAMES or not character.isprintable():
             return f"holds the character {character!r}, which file names cannot have"

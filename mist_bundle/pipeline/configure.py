@@ -34,6 +34,7 @@ from mist_bundle.files import (
     FINGERPRINT_JSON,
     check_can_write,
     refuse_existing,
+    remove_leavings,
     work_dir_of,
     write_json,
 )
@@ -93,6 +94,7 @@ def autoconfig(
     checked = _checked(dataset_json, options, output, fold_by, fold_file)
     options, spec, found = checked.options, checked.spec, checked.found
     target = output / bundle_name(spec)
+    remove_leavings(target)
     refuse_existing(target, overwrite=overwrite)
     _refuse_no_bundle(target)
     refuse_to_lose(target, overwrite_weights=overwrite_weights)
