@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import enum
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from mist_bundle.bundle.folder import Bundle, Fold
-from mist_bundle.bundle.overrides import has_id, load_configs
+from mist_bundle.bundle.overrides import load_configs, override_word
 from mist_bundle.errors import Problem
 from mist_bundle.files import DATALIST_JSON
 from mist_bundle.runtime.folds.files import sha256_of
-from mist_bundle.runtime.folds.state import differences, differences_text, is_complete, plain
+from mist_bundle.runtime.folds.state import (
+    ABSENT,
+    COMPONENTS,
+    differences,
+    differences_text,
+    is_complete,
+    plain,
+)
 
 # what tells trainings apart and is given by no option of that name
-_NO_OPTIONS = frozenset({"plan", "cases", "overrides"})
-_OVERRIDES_ID = "checkpoints#overrides"
+_NO_OPTIONS = frozenset({"plan", "cases"})
 
 
 class Resumed(enum.Enum):
@@ -58,7 +63,7 @@ def check_fold(
     epochs = _number(given.get("epochs", load_configs([bundle.config_path("train")]).get("epochs")))
     found = _differences(bundle, status, given, epochs)
     if found:
-        options = " ".join(f"--{name} {_word(was)}" for name, was, _ in found if name not in _NO_OPTIONS)
+        options = " ".join(f"--{name} {_word(was)}" for name, was, _ in found if _is_option(name, was))
         message = (
             f"was begun with other settings: {differences_text(found)}. Go on with those that it was begun with"
             f"{f' ({options})' if options else ''}, or pass --overwrite instead of --resume to lose it and start over."
@@ -68,17 +73,18 @@ def check_fold(
     return (Resumed.COMPLETE if done else Resumed.STARTED), []
 
 
-def settings_overrides(bundle: Bundle, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What tells the training of overrides deep inside train.json, which it does not see by itself."""
-    config = load_configs([bundle.config_path("train")])
-    deep = _deep_overrides(config, given)
-    return {_OVERRIDES_ID: deep} if deep and has_id(config, _OVERRIDES_ID) else {}
+def _components(bundle: Bundle, given: Mapping[str, Any]) -> dict[str, str]:
+    """The values inside of the components of a training with these ids, as the training itself finds them."""
+    from fire.parser import DefaultParseValue  # what MONAI reads its command line with
+    from monai.bundle import ConfigParser
 
+    from mist_bundle.runtime.components import component_values
 
-def _deep_overrides(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
-    """Overrides of what is no setting of its own, such as `loss#smooth_nr`, with what tells their values apart."""
-    deep = {key: value for key, value in given.items() if key not in config and key != "resume"}
-    return {key.replace("#", ".").replace("::", "."): _fingerprint(value) for key, value in deep.items()}
+    parser = ConfigParser()
+    parser.read_config(str(bundle.config_path("train")))
+    parser.update({name: DefaultParseValue(override_word(value)) for name, value in given.items()})
+    parser.resolve_macro_and_relative_ids()
+    return component_values(parser.config, str(bundle.root))
 
 
 def _differences(
@@ -89,7 +95,7 @@ def _differences(
     config = load_configs([bundle.config_path("train")])
     now = {name: plain(given.get(name, config.get(name))) for name in started if name in config}
     now = {name: value for name, value in now.items() if not (isinstance(value, str) and value[:1] in ("$", "@", "%"))}
-    now |= {"plan": bundle.identity, "overrides": _deep_overrides(config, given)}
+    now |= {"plan": bundle.identity, COMPONENTS: _components(bundle, given)}
     if "datalist" not in given:
         now["cases"] = sha256_of(bundle.root / DATALIST_JSON)[:16]
     extended = epochs is not None and epochs != status["epochs"]
@@ -119,6 +125,11 @@ def _score(status: Mapping[str, Any]) -> str:
     )
 
 
+def _is_option(name: str, was: Any) -> bool:
+    """Whether `--name was` on a command line brings a setting back."""
+    return name not in _NO_OPTIONS and was != ABSENT
+
+
 def _word(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
@@ -128,7 +139,3 @@ def _number(value: Any) -> int | None:
         return None if value is None else int(value)
     except (TypeError, ValueError):
         return None
-
-
-def _fingerprint(value: Any) -> str:
-    return hashlib.sha256(repr(value).encode()).hexdigest()[:12]

@@ -23,7 +23,7 @@ from mist_bundle.bundle.publish import finish_publication, publish_weights
 from mist_bundle.errors import CaseFailure, InputError, Interrupted, Problem
 from mist_bundle.pipeline.headings import Announce, fold_headings, silent
 from mist_bundle.pipeline.side_by_side import train_side_by_side
-from mist_bundle.pipeline.training_state import Resumed, check_fold, settings_overrides
+from mist_bundle.pipeline.training_state import Resumed, check_fold
 from mist_bundle.runtime.folds.state import discard
 from mist_bundle.runtime.predictions.records import read_failure
 from mist_bundle.trust.audit import require_audited
@@ -96,7 +96,6 @@ def train(
     if problems:
         raise InputError(problems)
     _announce(bundle, placement, folds, given)
-    settings = settings_overrides(opened, given)
     left = []
     for number in folds:
         fold = opened.fold(number)
@@ -107,12 +106,12 @@ def train(
             discard(fold.folder)
         left.append(number)
     if parallel > 1 and len(left) > 1:
-        train_side_by_side(bundle, left, {**given, **settings}, placement, parallel)
+        train_side_by_side(bundle, left, given, placement, parallel)
         return
     for number, heading in zip(left, fold_headings(left), strict=False):
         announce(heading)
         try:
-            run_workflow(bundle, TRAINING, {"fold": number, **given, **settings}, placement)
+            run_workflow(bundle, TRAINING, {"fold": number, **given}, placement)
         except Interrupted as interruption:
             message = f"{interruption} {_go_on(opened, number, given, placement.processes)}"
             raise Interrupted(interruption.number, message) from interruption

@@ -21,7 +21,7 @@ def test_nearest_hint(word, expected):
     assert nearest_hint(word, ["train-data", "labels", "final_classes"]) == expected
 
 
-@pytest.mark.parametrize("name", ["", " a", "a ", ".hidden", "a/b", "a\\b", "a:b", "a\nb", "..", "a*", "x" * 201, "ä" * 101])
+@pytest.mark.parametrize("name", ["", " a", "a ", ".hidden", "a/b", "a\\b", "a:b", "a\nb", "..", "x" * 201, "ä" * 101])
 def test_names_that_no_file_can_have(name):
     assert file_name_problem(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from mist_bundle.files import read_json, work_dir_of, write_json
 from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.runtime.folds.manifest import file_hashes, read_manifest, write_manifest_content
 from mist_bundle.trust.audit import require_audited
+from tests.bundle.run_monai import run_monai
 from tests.conftest import TINY
 
 # as the folds of the trained bundle were begun
@@ -88,7 +90,7 @@ def test_weights_without_their_training_are_not_replaced_unasked(bundle: Path) -
         ("steps_per_epoch", 3, "steps_per_epoch was 2 and is 3 now"),
         ("patch_size", [32, 32, 16], r"patch_size was \[16, 16, 16\] and is \[32, 32, 16\] now"),
         ("epochs", 1, "epochs was 2 and is 1 now"),
-        ("train#dataloader#foreground_probability", 0.1, r"overrides was \{\} and is \{'train.dataloader.foreground"),
+        ("train#dataloader#foreground_probability", 0.1, r"train#dataloader#foreground_probability was .* and is 0\.1"),
     ],
 )
 def test_going_on_with_other_settings_is_refused(bundle: Path, name: str, value: object, said: str) -> None:
@@ -103,12 +105,30 @@ def test_going_on_with_an_edited_configuration_is_refused(bundle: Path) -> None:
     write_json(bundle / "configs/train.json", {**train, "learning_rate": 0.5})
     with pytest.raises(InputError, match=r"learning_rate was 0\.004 and is 0\.5 now"):
         pipeline.train(bundle, [0], GO_ON)
+    train["loss"]["loss"]["smooth_nr"] = 0.25
+    write_json(bundle / "configs/train.json", train)
+    with pytest.raises(InputError, match=r"loss#loss#smooth_nr was .* and is 0\.25 now"):
+        pipeline.train(bundle, [0], GO_ON)
+    del train["loss"]["loss"]["smooth_nr"]
     write_json(bundle / "configs/train.json", train)
     datalist = read_json(bundle / "configs/datalist.json")
     datalist["training"].pop()
     write_json(bundle / "configs/datalist.json", datalist)
     with pytest.raises(InputError, match="cases was "):
         pipeline.train(bundle, [0], GO_ON)
+
+
+@pytest.mark.slow
+def test_what_monai_bundle_is_told_deep_inside_is_compared_too(bundle: Path) -> None:
+    config = bundle / "configs/train.json"
+    words = ("--resume", "true", "--val_interval", "1", "--epochs", "3")
+    before = file_hashes(bundle), sha256_of(work_dir_of(bundle) / "fold_0/last.pt")
+    deep = ("--train#dataloader#foreground_probability", "0.25")
+    said = run_monai("training", config, *words, *deep, cwd=bundle.parent, exit_code=1)
+    assert re.search(r"train#dataloader#foreground_probability was 0\.\d+ and is 0\.25 now", said)
+    assert (file_hashes(bundle), sha256_of(work_dir_of(bundle) / "fold_0/last.pt")) == before
+    run_monai("training", config, *words, cwd=bundle.parent)
+    assert read_json(work_dir_of(bundle) / "fold_0/status.json")["epoch"] == 3
 
 
 def test_a_complete_fold_is_passed_over_and_published_where_it_was_not(bundle: Path) -> None:

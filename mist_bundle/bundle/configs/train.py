@@ -176,7 +176,7 @@ def _checkpoints(settings: Config) -> Config:
         settings={name: f"@{name}" for name in settings if name not in OF_THE_MACHINE},
         plan="@bundle_id",
         datalist_path="@datalist",
-        overrides={},
+        bundle_root="@bundle_root",
     )
 
 

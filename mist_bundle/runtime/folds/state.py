@@ -21,6 +21,8 @@ LOCK = "training.lock"
 EARLIER = "earlier_training"  # where a training goes that another one replaces
 BEST_PATTERN = "best_*.pt"
 
+COMPONENTS = "components"  # among the settings of a training: every value inside of its components
+ABSENT = "not there"
 # a training may be extended in these; what follows from them changes with them
 EXTENDABLE = ("epochs", "early_stopping")
 FOLLOWS_FROM_EPOCHS = ("warmup_steps",)
@@ -115,8 +117,19 @@ def differences(
     """
     for name, value in now.items():
         may_differ = name in EXTENDABLE or (extended and name in FOLLOWS_FROM_EPOCHS)
-        if name in started and not may_differ and started[name] != value:
+        if name == COMPONENTS:
+            yield from _differing_components(started.get(name), value)
+        elif name in started and not may_differ and started[name] != value:
             yield name, started[name], value
+
+
+def _differing_components(started: Mapping[str, str] | None, now: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    if started is None:  # a state that was written before they were compared
+        return
+    for name in sorted(started.keys() | now.keys()):
+        was, value = started.get(name, ABSENT), now.get(name, ABSENT)
+        if was != value:
+            yield name, was, value
 
 
 def differences_text(found: Sequence[tuple[str, Any, Any]]) -> str:

@@ -21,12 +21,15 @@ from typing import Any
 import torch
 from ignite.engine import Engine, Events
 
+from ..check_settings import running_configuration
+from ..components import component_values
 from ..folds.files import sha256_of, sha256_of_bytes, write_json, write_whole
 from ..folds.finite import not_finite_text
 from ..folds.locks import Lock, LockedError
 from ..folds.publish_weights import publish_fold
 from ..folds.state import (
     BEST_PATTERN,
+    COMPONENTS,
     LAST,
     LOCK,
     PREVIOUS,
@@ -71,7 +74,8 @@ class CheckpointKeeper:
         settings: what the weights follow from, by name; a training goes on only with those that it was started with.
         plan: identity of the plan that the settings belong to.
         datalist_path: the list of cases; another list is another training.
-        overrides: further ids that the command line sets, with what tells their values apart.
+        bundle_root: the bundle's folder; with it, the values inside of the running configuration's components are
+            settings too.
     """
 
     def __init__(
@@ -91,7 +95,7 @@ class CheckpointKeeper:
         settings: Mapping[str, Any] | None = None,
         plan: str = "",
         datalist_path: str = "",
-        overrides: Mapping[str, str] | None = None,
+        bundle_root: str = "",
     ) -> None:
         self.network = network
         self.optimizer = optimizer
@@ -109,7 +113,7 @@ class CheckpointKeeper:
         self.restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
         self.resume = truth(resume) or self.restarted
         self.rank = rank
-        self.settings = _all_settings(settings, plan, datalist_path, overrides)
+        self.settings = _all_settings(settings, plan, datalist_path, bundle_root)
         self.best_score = float("-inf")
         self.best_epoch = 0
         self.best_digest = ""
@@ -375,10 +379,12 @@ class CheckpointKeeper:
 
 
 def _all_settings(
-    settings: Mapping[str, Any] | None, plan: str, datalist_path: str, overrides: Mapping[str, str] | None
+    settings: Mapping[str, Any] | None, plan: str, datalist_path: str, bundle_root: str
 ) -> dict[str, Any]:
     cases = Path(datalist_path)
     identity = {"plan": plan} if plan else {}
     if datalist_path and cases.is_file():
         identity["cases"] = sha256_of_bytes(cases.read_bytes())[:16]
-    return {**plain(settings or {}), **identity, "overrides": plain(overrides or {})}
+    config = running_configuration() if bundle_root else None
+    components = {COMPONENTS: component_values(config, bundle_root)} if config else {}
+    return {**plain(settings or {}), **identity, **components}

@@ -262,12 +262,13 @@ def test_best_weights_that_were_replaced_do_not_belong_to_a_state(bundle: Path) 
     [
         ({"settings": {"learning_rate": 0.2}}, "learning_rate was 0.1 and is 0.2 now"),
         ({"settings": {"learning_rate": 0.1}, "plan": "another"}, "plan was plan and is another now"),
-        ({"overrides": {"loss.smooth": "ab"}}, "overrides was {} and is {'loss.smooth': 'ab'} now"),
+        ({"settings": {"components": {"loss#a": "2"}}}, "loss#a was 1 and is 2 now"),
+        ({"settings": {"components": {}}}, "loss#a was 1 and is not there now"),
         ({"epochs": 2}, "epochs was 4 and is 2 now"),
     ],
 )
 def test_other_settings_are_refused_and_named(bundle: Path, changed: dict[str, Any], said: str) -> None:
-    training = Training(bundle)
+    training = Training(bundle, settings={"learning_rate": 0.1, "components": {"loss#a": "1"}})
     training.trainer.add_event_handler(Events.EPOCH_STARTED(once=3), _kill)
     with pytest.raises(Killed):
         training.run()
