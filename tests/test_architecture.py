@@ -179,7 +179,7 @@ UNNAMED: dict[str, str] = {
     ),
     "runtime/predictions": "say",
     "runtime/reading": "formats volume",
-    "runtime/transforms": "postprocess uncertainty",
+    "runtime/transforms": "postprocess",
     "sharing": "export_worker",
     "trust/audit": "code configs known_classes weight_files",
     "verify": "consumers probe",

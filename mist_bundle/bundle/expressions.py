@@ -124,8 +124,6 @@ FOLD_PREDICTIONS = _path("os.path.join(@fold_dir, 'predictions')", "output_dir")
 FOLD_RESULTS = _path("os.path.join(@fold_dir, 'results.csv')", "*#output_path")
 LAST_CHECKPOINT = _path("os.path.join(@fold_dir, 'last.pt')", "*#last")
 PREDICTIONS = _path("os.path.join(@work_dir, 'predictions')", "output_dir")
-PROBABILITIES = _path("os.path.join(@output_dir, 'probabilities')", "*#output_dir")
-UNCERTAINTY = _path("os.path.join(@output_dir, 'uncertainty')", "*#output_dir")
 
 # references to the paths above, where a component reads or writes
 REFERENCES: Mapping[str, frozenset[str]] = {
@@ -182,18 +180,13 @@ NEEDS_SCALER = _expression("@train#inferer.needs_scaler(@device)", "*#amp")
 COMPILE = _expression(f"not {_is_off('compile')}", "*#compile")
 METRIC_INPUTS = _expression("monai.handlers.from_engine(['pred', 'label'])", "*#output_transform")
 FOLD_TITLE = _expression("'fold ' + str(@fold)", "*#description")
-PROBABILITIES_KEY = _expression(f"None if {_is_off('save_probabilities')} else 'probabilities'", "*#probabilities_key")
 
 # --- when a component is left out ---------------------------------------------------------------------------------
 
 NO_AVERAGE = _expression("@ema_decay == 0", "*#_disabled_")
 NO_VALIDATION_CASES = _expression("not @validate#dataset#data", "*#_disabled_")
 NO_POSTPROCESSING = _expression(_is_off("postprocess"), "*#_disabled_")
-NO_PROBABILITIES = _expression(_is_off("save_probabilities"), "*#_disabled_")
-_NO_SCORES = f"{_is_off('save_probabilities')} and {_is_off('save_uncertainty')}"
-NO_SCORES = _expression(_NO_SCORES, "*#_disabled_")
-WANTS_SCORES = _expression(f"not ({_NO_SCORES})", "*#keep_scores")
-NO_UNCERTAINTY = _expression(_is_off("save_uncertainty"), "*#_disabled_")
+NO_MAPS = _expression(f"{_is_off('save_probabilities')} and {_is_off('save_uncertainty')}", "*#_disabled_")
 
 # --- what is run --------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ def evaluate_config(plan: Plan) -> Config:
         # in the work folder: what was made from other weights is made again
         "overwrite": True,
         "predictions": parts.predictions(weight_files=["@ckpt_path"]),
+        "maps": parts.maps(),
         "case_by_case": parts.case_by_case(),
         "metrics": list(DEFAULT_METRICS),
         "metric_options": {},

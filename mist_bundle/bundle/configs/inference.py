@@ -21,7 +21,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         **_data(plan),
         # for programs that bring a network with its weights, such as MONAI Label: nothing is loaded into it
         "inferer": _inferer(plan),
-        "ensemble_inferer": _inferer(plan, checkpoints=expressions.ENSEMBLE_MODELS, uncertainty="@save_uncertainty"),
+        "ensemble_inferer": _inferer(plan, checkpoints=expressions.ENSEMBLE_MODELS),
         "postprocessing": {
             "_target_": "Compose",
             "_requires_": "@scripts_path",
@@ -32,6 +32,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
             setting_files=["@postprocessing_path"],
             settings={"ensemble": "@ensemble", "postprocess": "@postprocess"},
         ),
+        "maps": parts.maps(),
         "case_by_case": parts.case_by_case(),
         **_evaluator(),
         "initialize": initialize(),
@@ -41,7 +42,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
 
 
 def _inferer(plan: Plan, **arguments: Any) -> Config:
-    members = parts.segment(plan, flip_axes="@test_time_flip_axes", **arguments)
+    members = parts.segment(plan, flip_axes="@test_time_flip_axes", uncertainty="@save_uncertainty", **arguments)
     return script("inferers.autocast.AutocastInferer", inferer=members, enabled="@amp")
 
 

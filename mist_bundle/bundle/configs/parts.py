@@ -244,6 +244,16 @@ def checkpoint_loader(**others: str) -> Config:
     )
 
 
+def maps() -> Config:
+    """The maps beside the label maps of a folder."""
+    return script(
+        "predictions.maps.ScoreMaps",
+        folder="@output_dir",
+        probabilities="@save_probabilities",
+        uncertainty="@save_uncertainty",
+    )
+
+
 def case_by_case() -> Config:
     """What runs an evaluator over cases of which some may fail."""
     return script("predictions.case_by_case.CaseByCase", predictions="@predictions")
@@ -268,7 +278,7 @@ def segment(plan: Plan, **arguments: Any) -> Config:
         "inferers.segment.SegmentInferer",
         ensemble=ensemble(plan, **arguments),
         **_restored_labels(plan),
-        keep_scores=expressions.WANTS_SCORES,
+        maps="@maps",
     )
 
 
@@ -281,7 +291,7 @@ def _restored_labels(plan: Plan) -> Config:
 def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
     """From what the inferer gives to a label map in the file of the user's own grid.
 
-    That is the label map already, or scores on the prepared grid where maps of them are to be saved.
+    That is the label map already; the scores that it was made from wait on the disk where maps of them are wanted.
 
     Args:
         plan: what was decided.
@@ -293,46 +303,19 @@ def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
         "_disabled_": expressions.NO_POSTPROCESSING,
     }
     return [
-        {
-            **_transform("uncertainty.RestoreUncertaintyd", keys="pred", num_classes=len(plan.output_names)),
-            "_disabled_": expressions.NO_UNCERTAINTY,
-        },
-        {
-            **_transform(
-                "restore.RestoreSegmentationd",
-                keys="pred",
-                reference_key="image",
-                **_restored_labels(plan),
-                probabilities_key=expressions.PROBABILITIES_KEY,
-            ),
-            "_disabled_": expressions.NO_SCORES,
-        },
         *([steps] if postprocess else []),
-        *(_save_uncertainty(name) for name in ("entropy", "disagreement")),
         {
             **_transform(
-                "save.SaveImaged",
-                keys="probabilities",
-                output_dir=expressions.PROBABILITIES,
+                "save_maps.SaveMapsd",
+                maps="@maps",
+                num_classes=len(plan.output_names),
+                exclusive=not plan.regions.value,
                 reference_key="image",
             ),
-            "_disabled_": expressions.NO_PROBABILITIES,
+            "_disabled_": expressions.NO_MAPS,
         },
         # last: a case with a label map is complete
         _transform(
             "save.SaveImaged", keys="pred", output_dir="@output_dir", reference_key="image", predictions="@predictions"
         ),
     ]
-
-
-def _save_uncertainty(name: str) -> Config:
-    return {
-        **_transform(
-            "save.SaveImaged",
-            keys=name,
-            output_dir=expressions.UNCERTAINTY,
-            reference_key="image",
-            suffix=f"_{name}",
-        ),
-        "_disabled_": expressions.NO_UNCERTAINTY,
-    }

@@ -10,9 +10,9 @@ import torch
 from monai.data import MetaTensor, decollate_batch, list_data_collate
 
 from ..numerics.restore_cells import LabelMapFromCells
+from ..predictions.maps import ScoreMaps
 from ..transforms.restore import on_original_grid, torch_friendly
 from ..transforms.volume import CROP_BOX, affine_of, meta_of, original_grid
-from ..values import truth
 from .ensemble import EnsembleInferer
 
 
@@ -23,7 +23,7 @@ class SegmentInferer:
         ensemble: gives the scores.
         labels: label value of each class, background first; with `region_order`, the label that each region writes.
         region_order: for regions that may overlap: the order in which they are written over each other.
-        keep_scores: give the scores (B, C, X, Y, Z) on the prepared grid instead, for transforms that write them.
+        maps: keeps the scores of a case for the maps that are written of them.
     """
 
     def __init__(
@@ -31,12 +31,12 @@ class SegmentInferer:
         ensemble: EnsembleInferer,
         labels: Sequence[int],
         region_order: Sequence[int] | None = None,
-        keep_scores: bool = False,
+        maps: ScoreMaps | None = None,
     ) -> None:
         self.ensemble = ensemble
         self.labels = [int(label) for label in labels]
         self.region_order = None if region_order is None else [int(index) for index in region_order]
-        self.keep_scores = truth(keep_scores)
+        self.maps = maps
 
     def __call__(self, inputs: torch.Tensor, network: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Segment a batch of prepared images whose meta dictionaries tell the grids of their files.
@@ -44,8 +44,6 @@ class SegmentInferer:
         Raises:
             ValueError: the images of a batch come from files of different shapes.
         """
-        if self.keep_scores:
-            return self.ensemble(inputs, network, *args, **kwargs)
         maps = [self._segment(image, network) for image in _images(inputs)]
         if len({tuple(one.shape) for one in maps}) > 1:
             raise ValueError("The files of a batch differ in shape; predict them one by one.")
@@ -57,17 +55,15 @@ class SegmentInferer:
     def _segment(self, image: torch.Tensor, network: Any) -> MetaTensor:
         reference = image if isinstance(image, MetaTensor) else MetaTensor(image)
         affine, shape = _grid_of_file(reference)
-        label_map = LabelMapFromCells(
-            reference.shape[1:],
-            affine_of(reference),
-            affine,
-            shape,
-            meta_of(reference).get(CROP_BOX),
-            self.labels,
-            self.region_order,
-        )
-        for cell, box, scores in self.ensemble.cells(reference.as_tensor(), network):
-            label_map.add(cell, box, scores.cpu().numpy())
+        crop = meta_of(reference).get(CROP_BOX)
+        grids = (reference.shape[1:], affine_of(reference), affine, shape, crop)
+        label_map = LabelMapFromCells(*grids, self.labels, self.region_order)
+        kept = None if self.maps is None else self.maps.begin(*grids)
+        for cell, box, channels in self.ensemble.cells(reference.as_tensor(), network):
+            scores = channels.cpu().numpy()
+            label_map.add(cell, box, scores[: len(self.labels)])
+            if self.maps is not None and kept is not None:
+                kept.add(box, scores[self.maps.kept(len(self.labels))])
         return on_original_grid(torch_friendly(label_map.label_map)[None], reference, affine)
 
 

@@ -86,7 +86,7 @@ def paint_classes(
     # a slab at a time stays in the processor's cache while the classes go by
     rows = max(1, _SLAB_VOXELS // max(1, math.prod(chosen.shape[1:])))
     for start in range(0, len(chosen), rows):
-        source, operator = _columns(operators[0], slice(start, min(start + rows, len(chosen))))
+        source, operator = columns_of(operators[0], slice(start, min(start + rows, len(chosen))))
         _paint_slab(chosen[start : start + rows], scores, source, [operator, *operators[1:]], labels)
 
 
@@ -109,7 +109,7 @@ def _paint_slab(
         chosen[where][won] = labels[index]
 
 
-def _columns(operator: AxisOperator, rows: slice) -> tuple[slice, AxisOperator]:
+def columns_of(operator: AxisOperator, rows: slice) -> tuple[slice, AxisOperator]:
     """The voxels that some rows of an operator read, and the operator from these alone."""
     if operator is None:
         return rows, None
@@ -217,38 +217,6 @@ def restore_scores(
     return result
 
 
-def restore_maps(
-    maps: NDArray[Any],
-    affine: Any,
-    reference_affine: Any,
-    reference_shape: Sequence[int],
-    crop_box: Any = None,
-    outside: float = 0.0,
-) -> NDArray[np.float32]:
-    """Scalar maps, of uncertainty say, in the user's grid: interpolated linearly, `outside` beyond the box.
-
-    Args:
-        maps: (N, X, Y, Z) on the prepared grid.
-        affine: of the prepared grid.
-        reference_affine: of the user's file.
-        reference_shape: (X, Y, Z) of the user's file.
-        crop_box: half-open box in the user's grid that was prepared, or None for the whole image.
-        outside: value where nothing was predicted.
-
-    Returns:
-        (N, X, Y, Z) float32.
-
-    Raises:
-        ValueError: the grids are tilted against each other.
-    """
-    shape = as_shape(reference_shape)
-    inside, turned, operators = _along_reference(maps, affine, reference_affine, shape, crop_box)
-    result = np.full((len(maps), *shape), outside, dtype=np.float32)
-    for target, volume in zip(result, turned, strict=True):
-        target[inside] = _interpolate(volume, operators)
-    return result
-
-
 def label_dtype(labels: Sequence[int]) -> np.dtype[Any]:
     """The smallest integer type that holds all labels; unsigned unless there are negative labels."""
     low, high = min(labels), max(labels)
@@ -317,7 +285,7 @@ def _interpolate_part(
     source: list[slice] = []
     parts: list[AxisOperator] = []
     for operator, rows in zip(operators, where, strict=True):
-        columns, part = _columns(operator, rows)
+        columns, part = columns_of(operator, rows)
         source.append(columns)
         parts.append(part)
     return _interpolate(volume[tuple(source)], parts)

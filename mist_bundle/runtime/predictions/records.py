@@ -22,6 +22,7 @@ from .say import say
 
 FRESH, MISSING, STALE, UNKNOWN = "fresh", "missing", "stale", "unknown"
 RECORDS = "records"
+UNCERTAINTY_MAPS = ("entropy", "disagreement")
 _VERSION = 1
 # what a label map depends on, and how messages call it
 _PARTS = {"weights": "weights", "settings": "settings", "code": "code of the bundle", "images": "images"}
@@ -41,6 +42,16 @@ def volume_path(folder: Path, case: str, suffix: str = "") -> Path:
     if Path(case).name != case or case in ("", ".", ".."):
         raise ValueError(f"The id {case!r} cannot name a file; ids must not contain a path separator.")
     return folder / f"{case}{suffix}.nii.gz"
+
+
+def probabilities_path(folder: Path, case: str) -> Path:
+    """Where the class probabilities of a case lie, beside its label map."""
+    return volume_path(folder / "probabilities", case)
+
+
+def uncertainty_path(folder: Path, case: str, name: str) -> Path:
+    """Where a map of uncertainty of a case lies; `name` is one of UNCERTAINTY_MAPS."""
+    return volume_path(folder / "uncertainty", case, f"_{name}")
 
 
 def record_path(folder: Path, case: str) -> Path:
@@ -174,10 +185,9 @@ class Predictions:
     def _wanted(self, case: str) -> list[Path]:
         wanted = [self.path(case)]
         if self.probabilities:
-            wanted.append(volume_path(self.folder / "probabilities", case))
+            wanted.append(probabilities_path(self.folder, case))
         if self.uncertainty:
-            folder = self.folder / "uncertainty"
-            wanted += [volume_path(folder, case, "_entropy"), volume_path(folder, case, "_disagreement")]
+            wanted += [uncertainty_path(self.folder, case, name) for name in UNCERTAINTY_MAPS]
         return wanted
 
     def _made_from(self, case: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -77,20 +77,12 @@ class SaveImaged(monai.transforms.SaveImaged):
         for key in self.key_iterator(dict(data)):
             volume = data[key]
             image = nifti_image(_file_array(as_volume(volume, key)), volume, meta_of(data[self.reference_key]))
-            self._write(image, self._case(data))
+            self._write(image, case_name(data, self.id_key, data[self.reference_key]))
         return dict(data)
-
-    def _case(self, data: Mapping[Hashable, Any]) -> str:
-        name = data.get(self.id_key)
-        if name is None:
-            file_name = Path(str(meta_of(data[self.reference_key]).get(FILE_NAME, "prediction"))).name
-            name = file_name.removesuffix(".gz").removesuffix(".nii")
-        return str(name)
 
     def _write(self, image: Any, case: str) -> None:
         def write(stream: IO[bytes]) -> None:
-            # neither name nor time go into the file: the same prediction is the same bytes
-            with gzip.GzipFile("", "wb", _COMPRESSION, stream, mtime=0) as packed:
+            with compressed(stream) as packed:
                 image.to_stream(packed)
 
         def ready(path: Path) -> None:
@@ -98,6 +90,39 @@ class SaveImaged(monai.transforms.SaveImaged):
                 self.predictions.commit(case, path)
 
         write_whole(volume_path(self.output_dir, case, self.suffix), write, ready)
+
+
+def case_name(data: Mapping[Hashable, Any], id_key: str, reference: Any) -> str:
+    """The id of a case; without one, the name of the file of its image."""
+    name = data.get(id_key)
+    if name is None:
+        file_name = Path(str(meta_of(reference).get(FILE_NAME, "prediction"))).name
+        name = file_name.removesuffix(".gz").removesuffix(".nii")
+    return str(name)
+
+
+def compressed(stream: IO[bytes]) -> gzip.GzipFile:
+    """A gzip file; neither name nor time go into it, so that the same prediction is the same bytes."""
+    return gzip.GzipFile("", "wb", _COMPRESSION, stream, mtime=0)
+
+
+def nifti_header(
+    shape: Sequence[int], dtype: np.dtype[Any], affine: NDArray[np.float64], like: Any, meta: Mapping[Any, Any]
+) -> Any:
+    """The header of `nifti_image` for voxels that are yet to come; its `write_to` writes all that stands before them.
+
+    Args:
+        shape: (X, Y, Z) or (X, Y, Z, C).
+        dtype: of the voxels.
+        affine: that places them.
+        like: volume whose world axes the affine has.
+        meta: dictionary of the original image.
+    """
+    empty = np.broadcast_to(np.zeros((), dtype), tuple(shape))  # of one voxel's memory
+    image = _image(empty, to_ras(affine, like), meta)
+    image.update_header()
+    image.header.set_slope_inter(1.0, 0.0)
+    return image.header
 
 
 def nifti_image(array: NDArray[Any], volume: Any, meta: Mapping[Any, Any]) -> Any:
@@ -108,9 +133,12 @@ def nifti_image(array: NDArray[Any], volume: Any, meta: Mapping[Any, Any]) -> An
         volume: whose affine places it.
         meta: dictionary of the original image, as MONAI's NibabelReader leaves it.
     """
+    return _image(array, to_ras(affine_of(volume), volume), meta)
+
+
+def _image(array: NDArray[Any], affine: NDArray[np.float64], meta: Mapping[Any, Any]) -> Any:
     import nibabel as nib
 
-    affine = to_ras(affine_of(volume), volume)
     header = nib.Nifti1Header()
     if all(field in meta for field in _GEOMETRY_FIELDS):
         unit = 1 / float(meta.get(UNIT_IN_MM, 1.0))

@@ -90,9 +90,3 @@ def test_an_image_that_knows_no_file_is_segmented_on_its_own_grid() -> None:
     network, image = _network(2), torch.randn(1, 1, 9, 20, 11)
     expected = _ensemble()(image, network).argmax(1, keepdim=True)
     np.testing.assert_array_equal(SegmentInferer(_ensemble(), [0, 1])(image, network).numpy(), expected.numpy())
-
-
-def test_scores_are_kept_where_they_are_wanted() -> None:
-    network, image = _network(2), torch.randn(1, 1, 9, 20, 11)
-    scores = SegmentInferer(_ensemble(), [0, 1], keep_scores=True)(image, network)
-    torch.testing.assert_close(scores, _ensemble()(image, network))
