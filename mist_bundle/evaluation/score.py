@@ -6,7 +6,7 @@ Headers are checked, cases that fail are named and counted, and the scores of th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -172,9 +172,11 @@ def score_pair(pair: Pair, settings: ScoreSettings) -> Scored:
     """
     reference, prediction = read_pair(pair)
     try:
-        return score_arrays(pair.id, prediction.array, reference, settings)
+        scored = score_arrays(pair.id, prediction.array, reference, settings)
     except ValueError as error:
         raise InputError(Problem(f"{pair.prediction} against {pair.reference}", str(error))) from error
+    header_warnings = dict.fromkeys((*reference.warnings, *prediction.warnings))
+    return replace(scored, warnings=(*header_warnings, *scored.warnings))
 
 
 def read_pair(pair: Pair) -> tuple[Volume, Volume]:

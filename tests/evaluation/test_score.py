@@ -207,6 +207,18 @@ def test_files_with_any_header_are_scored_in_millimetres(
     assert hausdorff == pytest.approx(2, rel=1e-5), "one voxel of 2 mm, whatever the unit of the header"
 
 
+def test_an_odd_header_is_told_at_scoring_too(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    label = np.zeros((12, 13, 14), np.uint8)
+    label[3:8, 2:8, 3:9] = 1
+    for part in ("reference", "prediction"):
+        image = nib.Nifti1Image(label, np.diag([1.0, 1.0, 2.0, 1.0]))
+        image.set_qform(None, 0)
+        image.set_sform(None, 0)
+        nib.save(image, folders / part / "004.nii.gz")
+    _, said = _evaluate(capsys, folders, *_folders(folders))
+    assert said.count("warning: 004: 004.nii.gz has no orientation in its header") == 1
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -18,6 +18,7 @@ from ..metrics.case import EmptyRule, check_metrics, score_case
 from ..metrics.table import summarize, write_results
 from ..numerics.grid import spacing_of
 from ..predictions.case_by_case import CaseByCase
+from ..predictions.say import say
 from ..reading.formats import read_volume
 from ..reading.volume import Volume
 from ..transforms.volume import affine_of, to_ras
@@ -120,6 +121,8 @@ class ScoreCases:
         affine = to_ras(affine_of(predicted), predicted)
         prediction = Volume(path=Path("the prediction"), array=predicted[0].cpu().numpy(), affine=affine)
         reference = read_volume(path).on_grid_of(prediction)
+        for warning in reference.warnings:
+            say(f"warning: {item['id']}: {warning}")
         finding = reference.grid_finding(prediction)
         if finding:
             raise ValueError(finding)

@@ -11,7 +11,7 @@ from monai.transforms import Transform
 from numpy.typing import NDArray
 
 from ..numerics.grid import orientation_to, spacing_of
-from .volume import affine_of, as_volume, describe, to_ras
+from .volume import HEADER_WARNINGS, affine_of, as_volume, describe, meta_of, to_ras
 
 Ranges = Sequence[Sequence[float]]
 
@@ -64,7 +64,8 @@ class CheckImaged(Transform):
         warnings += self._grid(to_ras(affine_of(image), image), array.shape[1:])
         if self.same_units and not warnings:
             warnings += self._intensities(names, array)
-        return {**data, self.warnings_key: "\n".join(warnings)}
+        header = str(meta_of(image).get(HEADER_WARNINGS, "")).splitlines()
+        return {**data, self.warnings_key: "\n".join([*header, *warnings])}
 
     def _grid(self, affine: NDArray[np.float64], shape: Sequence[int]) -> list[str]:
         axes, _ = orientation_to(affine, shape, "LPS")

@@ -16,7 +16,7 @@ from ..numerics.same_grid import TOLERANCE_VOXELS
 from ..reading.formats import is_readable_name, read_volume
 from ..reading.nifti import unit_in_mm
 from ..reading.volume import UnreadableFileError, Volume
-from .volume import UNIT_IN_MM
+from .volume import HEADER_WARNINGS, UNIT_IN_MM
 
 # whole numbers that torch does not calculate with -> those that hold the same values
 _TORCH_KINDS = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64}
@@ -59,7 +59,7 @@ class NiftiReader(NibabelReader):
         volumes = [read_volume(path) for path in ensure_tuple(img)]
         first = volumes[0]
         if len(volumes) == 1:
-            return _for_torch(first.array), _meta(first, float("nan"))
+            return _for_torch(first.array), _meta(volumes, float("nan"))
         channels = [first.array]
         for volume in volumes[1:]:
             other = volume.on_grid_of(first, self.tolerance_voxels)
@@ -67,15 +67,19 @@ class NiftiReader(NibabelReader):
             if finding:
                 raise ValueError(f"The channels of a case must share one grid, but {finding}")
             channels.append(other.array)
-        return np.stack([_for_torch(array) for array in channels]), _meta(first, 0)
+        return np.stack([_for_torch(array) for array in channels]), _meta(volumes, 0)
 
 
 def _for_torch(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(_TORCH_KINDS.get(array.dtype, array.dtype), copy=False)
 
 
-def _meta(volume: Volume, channel_dim: float) -> dict[Any, Any]:
-    """The entries that MONAI's own reader leaves, under its names, and the unit of the header's fields."""
+def _meta(volumes: Sequence[Volume], channel_dim: float) -> dict[Any, Any]:
+    """The entries of the first volume that MONAI's own reader leaves, under its names, and what only this one knows."""
+    volume = volumes[0]
+    warnings = []
+    for read in volumes:
+        warnings += read.warnings
     pixdim = {"original_pixdim": np.array(volume.header["pixdim"])} if "pixdim" in volume.header else {}
     return {
         **volume.header,
@@ -86,5 +90,6 @@ def _meta(volume: Volume, channel_dim: float) -> dict[Any, Any]:
         "spatial_shape": np.asarray(volume.shape),
         "space": "RAS",
         "original_channel_dim": channel_dim,
+        HEADER_WARNINGS: "\n".join(dict.fromkeys(warnings)),
         UNIT_IN_MM: unit_in_mm(volume.header) if "xyzt_units" in volume.header else 1.0,
     }

@@ -20,6 +20,7 @@ ORIGINAL_AFFINE = "original_affine"
 SPATIAL_SHAPE = "spatial_shape"
 CROP_BOX = "crop_box"
 FILE_NAME = "filename_or_obj"
+HEADER_WARNINGS = "header_warnings"  # what is odd in the headers of a case's files, one oddity a line
 UNIT_IN_MM = "unit_in_mm"  # millimetres in the unit of the header's own fields; the affine is in millimetres
 
 # World axes of an LPS affine against those of a RAS one.

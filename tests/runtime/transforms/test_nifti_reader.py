@@ -5,6 +5,8 @@ import pytest
 from monai.bundle import ConfigParser
 from monai.transforms import LoadImaged
 
+from mist_bundle.runtime.reading.formats import read_volume
+from mist_bundle.runtime.transforms.check_image import CheckImaged
 from mist_bundle.runtime.transforms.nifti_reader import NiftiReader
 from tests.runtime.geometry import ORIENTATIONS, make_affine
 from tests.runtime.transforms.nifti import write_nifti
@@ -51,7 +53,7 @@ def test_one_file_is_read_as_monai_reads_it(tmp_path):
     paths, _ = write_pair(tmp_path, AFFINE)
     ours, theirs = load(paths[0]), LoadImaged("image", ensure_channel_first=True)({"image": paths[0]})["image"]
     np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
-    assert ours.meta.keys() - {"unit_in_mm"} == theirs.meta.keys()
+    assert ours.meta.keys() - {"unit_in_mm", "header_warnings"} == theirs.meta.keys()
 
 
 @pytest.mark.parametrize(
@@ -73,3 +75,14 @@ def test_the_tolerance_is_settable(tmp_path):
     paths, _ = write_pair(tmp_path, shifted(0.2))
     image = LoadImaged("image", reader=NiftiReader(tolerance_voxels=0.5))({"image": paths})["image"]
     assert image.shape == (2, 4, 5, 6)
+
+
+def test_what_is_odd_in_headers_reaches_the_prediction_in_the_readers_own_words(tmp_path):
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])
+    array = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+    paths = [write_nifti(tmp_path / f"{name}.nii.gz", array, affine, qform=0, sform=0) for name in ("a", "b")]
+    image = LoadImaged("image", reader=NiftiReader())({"image": [str(path) for path in paths]})["image"]
+    said = CheckImaged(channel_names=["a", "b"])({"image": image})["warnings"].splitlines()
+    assert said == [*read_volume(paths[0]).warnings, *read_volume(paths[1]).warnings]
+    assert len(said) == 2
+    assert "b.nii.gz has no orientation in its header" in said[1]
