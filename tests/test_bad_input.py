@@ -294,4 +294,4 @@ def test_copies_in_one_fold_and_in_the_test_set(data: Path, capsys: pytest.Captu
     assert cli.main(words) == EXIT_OK
     errors = capsys.readouterr().err.splitlines()
     assert any(line.startswith(f"warning: {ids[0]}, {ids[1]}: hold the same scan") for line in errors)
-    assert any(line.startswith("warning: test case new: is a test case that holds the scan of") for line in errors)
+    assert any(line.startswith("warning: test set, new: holds the scan of") for line in errors)

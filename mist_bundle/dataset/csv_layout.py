@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mist_bundle.dataset.cases import CASE_TABLE_CSV, MASK_COLUMN
 from mist_bundle.dataset.channels import modality_of
-from mist_bundle.dataset.integrity import count_labels
+from mist_bundle.dataset.integrity import check_headers, count_labels
 from mist_bundle.dataset.layout import MASK_NAME, description, place_file, raise_failures
 from mist_bundle.dataset.names import (
     IMAGE_SUFFIXES,
@@ -26,7 +26,7 @@ from mist_bundle.dataset.names import (
     nearest_hint,
 )
 from mist_bundle.dataset.tables import ID_COLUMN, Row, Table, read_table
-from mist_bundle.dataset.volumes import read_volume
+from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import DATASET_JSON, new_folder, write_json, write_text
 from mist_bundle.parallel import CaseResults, map_cases
@@ -158,9 +158,9 @@ def _place_case(row: Row, table: Table, folder: Path, channels: Sequence[str], c
     if is_training or MASK_COLUMN in row.cells:
         columns.append(MASK_COLUMN)
     paths = _files_of_row(row, table, columns)
-    labels = _mask_labels(paths[MASK_COLUMN]) if is_training else ()
-    # the first channel decides about CT; reading it also detects damaged files early
-    minimum = float(read_volume(paths[channels[0]]).array.min())
+    volumes = _read_on_one_grid(paths)
+    labels = _mask_labels(volumes[MASK_COLUMN]) if is_training else ()
+    minimum = float(volumes[channels[0]].array.min())  # the first channel decides about CT
     for column, path in paths.items():
         name = MASK_NAME if column == MASK_COLUMN else column
         place_file(path, folder / row.id, name, copy=copy)
@@ -190,17 +190,40 @@ def _files_of_row(row: Row, table: Table, columns: Sequence[str]) -> dict[str, P
     return paths
 
 
-def _mask_labels(path: Path) -> tuple[int, ...]:
+def _read_on_one_grid(paths: Mapping[str, Path]) -> dict[str, Volume]:
+    """The volumes of a row by column.
+
+    Raises:
+        InputError: naming every file that cannot be read, or does not lie on the grid of the first.
+    """
+    volumes: dict[str, Volume] = {}
+    problems: list[Problem] = []
+    for column, path in paths.items():
+        try:
+            volumes[column] = read_volume(path)
+        except InputError as error:
+            problems += error.problems
+    first = next(iter(volumes.values()), None)
+    for column, volume in volumes.items():
+        if first is not None:
+            for finding in check_headers(first, volume.on_grid_of(first)):
+                problems.append(Problem(f'"{column}"', finding))
+    if problems:
+        raise InputError(problems)
+    return volumes
+
+
+def _mask_labels(mask: Volume) -> tuple[int, ...]:
     labels: list[int] = []
     broken: list[float] = []
-    for value in count_labels(read_volume(path).array):
+    for value in count_labels(mask.array):
         if isinstance(value, int) and value >= 0:
             labels.append(value)
         else:
             broken.append(value)
     if broken:
         message = f"holds {broken[:_MANY]}; labels must be whole numbers, 0 or larger."
-        raise InputError(Problem(path.name, message))
+        raise InputError(Problem(mask.name, message))
     return tuple(labels)
 
 

@@ -105,8 +105,8 @@ def seen_in_training(tests: Digests, training: Digests) -> list[Problem]:
         same = sorted({owner[digest] for digest in tests[case_id] if digest in owner})
         if same:
             message = (
-                f"is a test case that holds the scan of the training case {', '.join(same)}; its prediction says "
-                "nothing about new images. Remove it from the training or the test set."
+                f"holds the scan of {', '.join(same)}, which is trained on; its prediction says nothing about new "
+                "images. Remove it from the training or the test set."
             )
-            problems.append(Problem(f"test case {case_id}", message))
+            problems.append(Problem(f"test set, {case_id}", message))
     return problems

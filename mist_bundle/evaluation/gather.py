@@ -33,7 +33,7 @@ def gather_folds(tables: Sequence[Path]) -> list[dict[str, Any]]:
         for row in read_table_of_results(path):
             case = str(row[ID])
             if case in rows:
-                problems.append(Problem(str(path), f"case {case} is in another fold too."))
+                problems.append(Problem(str(path), f"{case} is in another fold too."))
             rows[case] = row
     if problems:
         raise InputError(problems)

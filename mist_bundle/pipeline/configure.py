@@ -113,7 +113,7 @@ def autoconfig(
     plan = make_plan(spec, fingerprint, options)
     plan, extra_files = (plan, {}) if adapt is None else adapt(plan)
     doubts += plan_warnings(spec, fingerprint, plan, folds)
-    doubts += [Problem(f"test case {name}", text) for name, one in examined.items() for text in one.oddities]
+    doubts += [Problem(f"test set, {name}", text) for name, one in examined.items() for text in one.oddities]
     plan = replace(plan, warnings=tuple((doubt.path, doubt.message) for doubt in doubts) or None)
     given = BundleInput(
         spec=spec,

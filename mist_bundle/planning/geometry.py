@@ -64,7 +64,7 @@ def _check_grid(shapes: Mapping[str, Triple]) -> None:
     case_id = max(shapes, key=lambda name: prod(shapes[name]))
     if prod(shapes[case_id]) > MAX_GRID_VOXELS:
         grid = rules.joined(shapes[case_id])
-        message = f"makes an image of {grid} voxels of case {case_id}; expected at most {MAX_GRID_VOXELS} voxels."
+        message = f"makes an image of {grid} voxels of {case_id}; expected at most {MAX_GRID_VOXELS} voxels."
         raise InputError(Problem("--target_spacing", message))
 
 

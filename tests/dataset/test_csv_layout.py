@@ -116,3 +116,27 @@ def test_tables_that_are_refused_leave_nothing_behind(tmp_path, text, words):
     with pytest.raises(InputError, match=words):
         convert_csv(table(tmp_path, text), tmp_path / "out")
     assert [entry.name for entry in tmp_path.iterdir()] == ["train.csv"]
+
+
+def test_images_and_mask_on_different_grids_are_all_named_and_the_others_written(source):
+    shifted = np.diag([1.0, 1.0, 1.0, 1.0])
+    shifted[0, 3] = 2.0
+    save_volume(source / "raw" / "pre0.nii", np.zeros((5, 4, 3), np.int16), shifted)
+    save_volume(source / "raw" / "label 0.nii.gz", np.zeros((5, 4, 2), np.uint8))
+    with pytest.raises(CaseFailure) as failed:
+        convert_csv(table(source, ROWS), source / "out")
+    assert [problem.path for problem in failed.value.problems] == ["001"]
+    text = str(failed.value)
+    assert "pre0.nii does not lie on the grid of post0.nii" in text
+    assert "label 0.nii.gz does not lie on the grid of post0.nii: its shape is (5, 4, 2)" in text
+    spec = DatasetSpec.from_json(source / "out" / "dataset.json")
+    assert [case.id for case in find_cases(spec).cases] == ["002"]
+
+
+def test_a_mask_stored_in_another_order_is_on_the_same_grid(source):
+    flipped = np.diag([-1.0, 1.0, 1.0, 1.0])
+    flipped[0, 3] = 4.0
+    label = np.zeros((5, 4, 3), np.uint8)
+    label[1] = 2
+    save_volume(source / "raw" / "label 0.nii.gz", label, flipped)
+    convert_csv(table(source, ROWS), source / "out")

@@ -20,5 +20,5 @@ def test_only_what_lies_in_several_folds_leaks():
 def test_copies_in_and_with_the_test_set():
     assert [one.path for one in copies_in_test_set({"a": ["1"], "b": ["1"], "c": ["2"]})] == ["a, b"]
     (problem,) = seen_in_training({"new": ["9", "7"], "other": [""]}, {"old": ["7", ""]})
-    assert problem.path == "test case new"
-    assert "training case old" in problem.message
+    assert problem.path == "test set, new"
+    assert "holds the scan of old, which is trained on" in problem.message

@@ -160,7 +160,7 @@ def _cell(path: Path, row: Mapping[str, str | None], name: str) -> str | float:
     try:
         return float(text or math.nan)
     except (TypeError, ValueError):
-        raise ValueError(f"{path}: case {row[ID]} has {text!r} in the column {name!r}; expected a number.") from None
+        raise ValueError(f"{path}: {row[ID]} has {text!r} in the column {name!r}; expected a number.") from None
 
 
 def _statistics(column: Sequence[float]) -> dict[str, float]:
