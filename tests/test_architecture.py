@@ -173,10 +173,6 @@ UNNAMED: dict[str, str] = {
     "pipeline": "asked_again results trained_work training_state",
     "report": "case_pictures data_part reproduce_part results_part sources",
     "runtime/folds": "files state",
-    "runtime/losses": (
-        "boundary centerline_dice dice dice_cross_entropy dice_focal "
-        "generalized_dice generalized_surface hausdorff hausdorff_one_sided"
-    ),
     "runtime/predictions": "say",
     "runtime/reading": "formats volume",
     "runtime/transforms": "postprocess",

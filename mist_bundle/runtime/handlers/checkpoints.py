@@ -41,11 +41,11 @@ from ..folds.state import (
     move_aside,
     plain,
 )
+from ..networks.parts import unwrap
 from ..values import truth
 from .agreement import any_process, latest_state
 from .interruption import Interruption
 from .training_state import random_state, read_state, restore_scaler, save_whole, set_random_state
-from .unwrap import unwrap
 
 logger = logging.getLogger(__name__)
 

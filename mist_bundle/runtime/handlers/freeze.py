@@ -11,7 +11,7 @@ from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 from torch import nn
 
-from .unwrap import unwrap
+from ..networks.parts import parts_of, unwrap
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class FreezeParts:
         self.parameters: list[nn.Parameter] = []
         unknown = set(parts)
         for name, parameter in own.named_parameters():
-            own_parts = _parts_of(name, parts)
+            own_parts = parts_of(name, parts)
             unknown.difference_update(own_parts)
             if own_parts:
                 self.parameters.append(parameter)
@@ -46,7 +46,7 @@ class FreezeParts:
             raise ValueError(f"the network has no {', '.join(sorted(unknown))} to freeze.")
         self.norms: list[nn.Module] = []
         for name, module in own.named_modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm) and _parts_of(name, parts):
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and parts_of(name, parts):
                 self.norms.append(module)
         self.frozen = False
         for norm in self.norms:
@@ -78,8 +78,3 @@ class FreezeParts:
         del inputs
         if self.frozen and torch.is_grad_enabled():
             norm.training = False
-
-
-def _parts_of(name: str, parts: Sequence[str]) -> list[str]:
-    """The parts that a module or parameter belongs to."""
-    return [part for part in parts if name == part or name.startswith(f"{part}.")]

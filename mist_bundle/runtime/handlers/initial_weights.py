@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from ignite.engine import Engine
 
+from ..networks.parts import unwrap
 from ..values import truth
-from .unwrap import unwrap
 
 logger = logging.getLogger(__name__)
 

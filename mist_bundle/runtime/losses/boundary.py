@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import nn
 
-from .channels import Channels, Target, distance_maps_of, label_of, spatial_mean
+from .channels import ChannelLoss, Target, distance_maps_of, label_of, spatial_mean
 
 
-class BoundaryLoss(nn.Module):
+class BoundaryLoss(ChannelLoss):
     """Mean of D p over the foreground classes, D the signed distance map (Kervadec et al., MedIA 2021).
 
-    Args:
-        regions, ignore_index, class_weights: see `Channels`.
+    Arguments as for `ChannelLoss`.
     """
-
-    def __init__(
-        self,
-        regions: Sequence[Sequence[int]] | None = None,
-        ignore_index: int | None = None,
-        class_weights: Sequence[float] | None = None,
-    ) -> None:
-        super().__init__()
-        self.channels = Channels(regions, ignore_index, class_weights)
 
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
         """Loss of logits (B, C, X, Y, Z) against {"label": (B, 1, X, Y, Z), "dtm": (B, C, X, Y, Z)}."""

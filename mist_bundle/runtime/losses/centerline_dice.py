@@ -6,21 +6,20 @@ from collections.abc import Sequence
 
 import torch
 from monai.losses.cldice import soft_skel
-from torch import nn
 
-from .channels import Channels, Target, label_of
+from .channels import ChannelLoss, Target, label_of
 
 _SMOOTH = 1.0
 
 
-class CenterlineDiceLoss(nn.Module):
-    """1 - 2 P S / (P + S), P and S the parts of one soft skeleton inside the other mask (Shit et al., CVPR 2021).
+class CenterlineDiceLoss(ChannelLoss):
+    """1 - 2 P S / (P + S), P and S the parts of each soft skeleton inside the other mask (Shit et al., CVPR 2021).
 
     Computed for each foreground class and sample, then averaged (MIST); MONAI's SoftclDiceLoss adds all classes up
     first, so that the largest decides. The skeletons are MONAI's.
 
     Args:
-        regions, ignore_index, class_weights: see `Channels`.
+        regions, ignore_index, class_weights: as for `ChannelLoss`.
         iterations: erosions of the soft skeleton: half the width, in voxels, of the thickest structure.
     """
 
@@ -31,14 +30,13 @@ class CenterlineDiceLoss(nn.Module):
         class_weights: Sequence[float] | None = None,
         iterations: int = 10,
     ) -> None:
-        super().__init__()
-        self.channels = Channels(regions, ignore_index, class_weights)
+        super().__init__(regions, ignore_index, class_weights)
         self.iterations = iterations
 
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
         """Loss of logits (B, C, X, Y, Z) against class indices (B, 1, X, Y, Z)."""
-        compared = self.channels.compare(logits, label_of(target))
-        scores, truth = (self.channels.foreground(channels) for channels in compared)
+        scores, truth = self.channels.compare(logits, label_of(target))
+        scores, truth = self.channels.foreground(scores), self.channels.foreground(truth)
         precision = _share(soft_skel(scores, self.iterations), truth)
         sensitivity = _share(soft_skel(truth, self.iterations), scores)
         losses = 1 - 2 * precision * sensitivity / (precision + sensitivity)

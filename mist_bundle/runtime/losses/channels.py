@@ -1,7 +1,7 @@
 """What every loss compares: the channels of the network's scores with the channels of the truth.
 
 Two forms, decided once for a bundle. *Classes* exclude each other: softmax scores, the background is channel 0, and the
-terms that look at surfaces leave it out. *Regions* overlap: one sigmoid channel each, and none of them is a background.
+terms that look at surfaces leave it out. *Regions* overlap: a sigmoid channel each, and none of them is a background.
 Voxels that nobody has labelled (`ignore_index`) are zero in both scores and truth, get no gradient and are not counted.
 """
 
@@ -10,18 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import nn
 
 Target = torch.Tensor | Mapping[str, torch.Tensor]
 
 
 class Channels:
-    """How scores and class indices become comparable.
-
-    Args:
-        regions: class indices of each region; None where the classes exclude each other.
-        ignore_index: the index of voxels that do not count.
-        class_weights: one factor a channel (background included), which the channel's loss is multiplied by.
-    """
+    """How scores and class indices become comparable; arguments as for `ChannelLoss`."""
 
     def __init__(
         self,
@@ -29,9 +24,9 @@ class Channels:
         ignore_index: int | None = None,
         class_weights: Sequence[float] | None = None,
     ) -> None:
-        self.regions = None if regions is None else [[int(index) for index in region] for region in regions]
+        self.regions = None if regions is None else [list(map(int, region)) for region in regions]
         self.ignore_index = ignore_index
-        self.class_weights = None if class_weights is None else [float(weight) for weight in class_weights]
+        self.class_weights = None if class_weights is None else list(map(float, class_weights))
         self._tensors: dict[tuple[str, int, torch.dtype, torch.device], torch.Tensor] = {}
         if self.class_weights is not None and (min(self.class_weights) < 0 or max(self.class_weights) == 0):
             raise ValueError(f"class_weights are {self.class_weights}; expected numbers of 0 or more, not all 0.")
@@ -95,7 +90,7 @@ class Channels:
         """Mean over samples and channels of (B, C) losses, each channel times its weight.
 
         Args:
-            losses: one value a sample and channel.
+            losses: a value for each sample and channel.
             foreground: the background's channel has been left out.
         """
         weights = self.weights(losses)
@@ -107,6 +102,25 @@ class Channels:
         return (losses * weights).mean()
 
 
+class ChannelLoss(nn.Module):
+    """A loss over the channels of scores and truth.
+
+    Args:
+        regions: class indices of each region; None where the classes exclude each other.
+        ignore_index: the index of voxels that do not count.
+        class_weights: a factor for each channel (background included), which its loss is multiplied by.
+    """
+
+    def __init__(
+        self,
+        regions: Sequence[Sequence[int]] | None = None,
+        ignore_index: int | None = None,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.channels = Channels(regions, ignore_index, class_weights)
+
+
 def label_of(target: Target) -> torch.Tensor:
     """The class indices (B, 1, X, Y, Z) of a target, whether or not distance maps come with it."""
     return target["label"] if isinstance(target, Mapping) else target
@@ -116,10 +130,12 @@ def distance_maps_of(target: Target, logits: torch.Tensor) -> torch.Tensor:
     """The signed distance maps (B, C, X, Y, Z) of a target.
 
     Raises:
-        ValueError: there are none, or not one a channel.
+        ValueError: there are no maps, or channels without a map.
     """
     if not isinstance(target, Mapping) or "dtm" not in target:
-        raise ValueError("this loss needs distance maps ('dtm'), but the loader gives none. Make the bundle for it.")
+        raise ValueError(
+            "this loss needs distance maps ('dtm'), but the loader yields none. Configure the bundle for it."
+        )
     maps = target["dtm"]
     if maps.shape != logits.shape:
         raise ValueError(f"there are distance maps {tuple(maps.shape)} for scores {tuple(logits.shape)}.")

@@ -13,7 +13,7 @@ _SHORTEST_WITH_PAUSE = 4 * PAUSE_EPOCHS
 
 
 def region_share(epoch: int, epochs: int, shape: str) -> float:
-    """The share of the region term in an epoch (0 is the first): one half, or from 1 down to 0 at the last epoch.
+    """The share of the region term in an epoch (0 is the first): 0.5, or from 1 down to 0 at the last epoch.
 
     A falling schedule holds 1 for the first 6 epochs (mist-medical 2.3.0). A run of less than 20 epochs, of which that
     would be too large a part, holds it for a quarter. Beyond the last epoch, as in federated rounds, it stays at 0.
@@ -35,7 +35,7 @@ class CompositeWeighting:
 
     def __init__(self, shape: str = "constant", epochs: int = 1) -> None:
         if shape not in SHAPES:
-            raise ValueError(f"shape is {shape!r}; expected one of {', '.join(SHAPES)}.")
+            raise ValueError(f"shape is {shape!r}; expected {', '.join(SHAPES[:-1])} or {SHAPES[-1]}.")
         self.shape = shape
         self.epochs = epochs
         self.share = region_share(0, epochs, shape)

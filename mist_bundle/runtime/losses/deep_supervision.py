@@ -1,7 +1,7 @@
-"""Deep supervision: one loss over all the outputs that a network gives while training.
+"""Deep supervision: a single loss over all outputs that a network has in training.
 
-Unless others are asked for, the weights halve from head to head (MIST, nnU-Net). They are divided by their sum, so the
-loss stays on the scale of the plain one.
+By default, the weights halve from head to head (MIST, nnU-Net). They are divided by their sum, so the loss stays on the
+scale of the loss of a single output.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ class DeepSupervisionLoss(nn.Module):
 
     Args:
         loss: takes logits (B, C, X, Y, Z) and the target as it came.
-        weights: of the outputs, the main one first, with which it begins where there are fewer; None halves them.
+        weights: of the outputs, the main output first; the first of them if there are fewer outputs. None: 1, 0.5, …
     """
 
     def __init__(self, loss: nn.Module, weights: Sequence[float] | None = None) -> None:
         super().__init__()
         self.loss = loss
-        self.weights = None if weights is None else tuple(float(weight) for weight in weights)
+        self.weights = None if weights is None else tuple(map(float, weights))
 
     def forward(self, prediction: torch.Tensor | list[torch.Tensor], target: Target) -> torch.Tensor:
-        """Loss of one output (B, C, X, Y, Z), of stacked heads (B, heads, C, X, Y, Z), or of a list of outputs.
+        """Loss of an output (B, C, X, Y, Z), of stacked heads (B, heads, C, X, Y, Z), or of a list of outputs.
 
-        The first head is the main output. Heads of lower resolution are enlarged to the target's shape, one at a time,
-        by the nearest voxel (MIST, DynUNet): labels and distance maps, which would lose small structures, are never
-        made smaller.
+        The first head is the main output. Heads of lower resolution are enlarged to the target's shape, each in turn,
+        by the nearest voxel (MIST, DynUNet): labels and distance maps are never reduced, which would lose small
+        structures.
         """
         label = label_of(target)
         if isinstance(prediction, torch.Tensor):

@@ -6,19 +6,17 @@ from collections.abc import Sequence
 
 import monai.losses
 import torch
-from torch import nn
 
-from .channels import Channels, Target, label_of
+from .channels import ChannelLoss, Target, label_of
 
 
-class DiceLoss(nn.Module):
+class DiceLoss(ChannelLoss):
     """MONAI's Dice with squared terms, sum (y - p)^2 / (sum y^2 + sum p^2 + 1e-6), for classes or regions.
 
     After Milletari et al., 3DV 2016, in the form of MIST. Without any argument it is what
     `monai.losses.DiceLoss(softmax=True, to_onehot_y=True, squared_pred=True, smooth_nr=1e-6, smooth_dr=1e-6)` computes.
 
-    Args:
-        regions, ignore_index, class_weights: see `Channels`.
+    Arguments as for `ChannelLoss`.
     """
 
     def __init__(
@@ -27,8 +25,7 @@ class DiceLoss(nn.Module):
         ignore_index: int | None = None,
         class_weights: Sequence[float] | None = None,
     ) -> None:
-        super().__init__()
-        self.channels = Channels(regions, ignore_index, class_weights)
+        super().__init__(regions, ignore_index, class_weights)
         self.dice = monai.losses.DiceLoss(squared_pred=True, smooth_nr=1e-6, smooth_dr=1e-6, reduction="none")
 
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:

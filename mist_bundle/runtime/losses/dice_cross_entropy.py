@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import nn
 from torch.nn import functional
 
 from .channels import Channels, Target, label_of, spatial_mean
 from .dice import DiceLoss
 
 
-class DiceCrossEntropyLoss(nn.Module):
+class DiceCrossEntropyLoss(DiceLoss):
     """Half Dice, half cross-entropy (MIST's default), for classes or regions.
 
     Classes: torch's cross-entropy, weighted as torch does (a mean that the weights of the voxels' classes add up to).
     Regions: binary cross-entropy of each region, which a softmax would get wrong.
 
-    Args:
-        regions, ignore_index, class_weights: see `Channels`.
+    Arguments as for `ChannelLoss`.
     """
-
-    def __init__(
-        self,
-        regions: Sequence[Sequence[int]] | None = None,
-        ignore_index: int | None = None,
-        class_weights: Sequence[float] | None = None,
-    ) -> None:
-        super().__init__()
-        self.dice = DiceLoss(regions, ignore_index, class_weights)
 
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
         """Loss of logits (B, C, X, Y, Z) against class indices (B, 1, X, Y, Z)."""
         label = label_of(target)
-        dice: torch.Tensor = self.dice(logits, label)
-        return 0.5 * (dice + cross_entropy(self.dice.channels, logits, label))
+        return 0.5 * (super().forward(logits, label) + cross_entropy(self.channels, logits, label))
 
 
 def cross_entropy(channels: Channels, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from .channels import Channels, Target, label_of, spatial_mean
 from .dice import DiceLoss
 
 
-class DiceFocalLoss(nn.Module):
+class DiceFocalLoss(DiceLoss):
     """Half Dice, half focal loss -(1 - p)^gamma log p (Lin et al., ICCV 2017), for classes or regions.
 
     Classes: p is the softmax probability of the voxel's class. (MONAI's DiceFocalLoss takes sigmoids there, which a
-    network with softmax outputs is never asked for.) Regions: p is the sigmoid probability of what is true.
+    network with softmax outputs does not have.) Regions: p is the sigmoid probability of what is true.
 
     Args:
-        regions, ignore_index, class_weights: see `Channels`.
+        regions, ignore_index, class_weights: as for `ChannelLoss`.
         gamma: how much voxels that are right already are faded out.
     """
 
@@ -30,19 +29,17 @@ class DiceFocalLoss(nn.Module):
         class_weights: Sequence[float] | None = None,
         gamma: float = 2.0,
     ) -> None:
-        super().__init__()
-        self.dice = DiceLoss(regions, ignore_index, class_weights)
+        super().__init__(regions, ignore_index, class_weights)
         self.gamma = gamma
 
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
         """Loss of logits (B, C, X, Y, Z) against class indices (B, 1, X, Y, Z)."""
         label = label_of(target)
-        dice: torch.Tensor = self.dice(logits, label)
-        return 0.5 * (dice + focal(self.dice.channels, logits, label, self.gamma))
+        return 0.5 * (super().forward(logits, label) + focal(self.channels, logits, label, self.gamma))
 
 
 def focal(channels: Channels, logits: torch.Tensor, label: torch.Tensor, gamma: float) -> torch.Tensor:
-    """Focal loss: over voxels a mean, over classes a sum (only one of them is true) and over regions a mean."""
+    """Focal loss: over voxels a mean, over classes a sum (a single class is true) and over regions a mean."""
     truth, valid = channels.truth(label, logits), channels.valid(label)
     if channels.exclusive:
         log_scores = functional.log_softmax(logits, dim=1)

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import nn
 
-from .channels import Channels, Target, label_of
+from .channels import ChannelLoss, Target, label_of
 
 _SMOOTH = 1e-5  # MONAI's
 
 
-class GeneralizedDiceLoss(nn.Module):
+class GeneralizedDiceLoss(ChannelLoss):
     """1 - 2 sum_k w_k sum y p / sum_k w_k sum (y + p) with w_k = 1 / (sum y)^2 (Sudre et al., DLMIA 2017).
 
     A class that a sample lacks takes the largest weight of the sample. Without any argument it is what
-    `monai.losses.GeneralizedDiceLoss(softmax=True, to_onehot_y=True)` computes; class weights, which that one does not
-    know, multiply w_k.
+    `monai.losses.GeneralizedDiceLoss(softmax=True, to_onehot_y=True)` computes; class weights, which MONAI
+    does not know, multiply w_k.
 
-    Args:
-        regions, ignore_index, class_weights: see `Channels`.
+    Arguments as for `ChannelLoss`.
     """
-
-    def __init__(
-        self,
-        regions: Sequence[Sequence[int]] | None = None,
-        ignore_index: int | None = None,
-        class_weights: Sequence[float] | None = None,
-    ) -> None:
-        super().__init__()
-        self.channels = Channels(regions, ignore_index, class_weights)
 
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
         """Loss of logits (B, C, X, Y, Z) against class indices (B, 1, X, Y, Z)."""

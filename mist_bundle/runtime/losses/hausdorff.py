@@ -6,19 +6,17 @@ from collections.abc import Sequence
 
 import torch
 from monai.losses import HausdorffDTLoss
-from torch import nn
 
-from .channels import Channels, Target, label_of
+from .channels import ChannelLoss, Target, label_of
 
 
-class HausdorffLoss(nn.Module):
+class HausdorffLoss(ChannelLoss):
     """Mean of (y - p)^2 (D_y^2 + D_p^2) over the foreground classes (Karimi et al., TMI 2019, eq. 8), by MONAI.
 
-    D_p follows the prediction, so it is computed anew for each class and sample, on the CPU: with large patches this
-    is the slowest loss of all. `HausdorffOneSidedLoss` uses prepared maps instead.
+    D_p follows the prediction, so it is computed in each step for each class and sample, on the CPU: with large patches
+    this is the slowest loss of all. `HausdorffOneSidedLoss` uses prepared maps instead.
 
-    Args:
-        regions, ignore_index, class_weights: see `Channels`.
+    Arguments as for `ChannelLoss`.
     """
 
     def __init__(
@@ -27,16 +25,14 @@ class HausdorffLoss(nn.Module):
         ignore_index: int | None = None,
         class_weights: Sequence[float] | None = None,
     ) -> None:
-        super().__init__()
-        self.channels = Channels(regions, ignore_index, class_weights)
+        super().__init__(regions, ignore_index, class_weights)
         self.hausdorff = HausdorffDTLoss(alpha=2.0, include_background=True, reduction="none")
 
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
         """Loss of logits (B, C, X, Y, Z) against class indices (B, 1, X, Y, Z)."""
         label, channels = label_of(target), self.channels
-        compared = channels.compare(logits, label)
-        scores, truth = (channels.foreground(one) for one in compared)
-        losses = self.hausdorff(scores, truth).flatten(1)
+        scores, truth = channels.compare(logits, label)
+        losses = self.hausdorff(channels.foreground(scores), channels.foreground(truth)).flatten(1)
         valid = channels.valid(label)
         if valid is not None:  # MONAI's mean is over all voxels of a patch
             counted = valid.flatten(1).sum(dim=1, keepdim=True)

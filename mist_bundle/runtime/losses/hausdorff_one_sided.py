@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import nn
 
-from .channels import Channels, Target, distance_maps_of, label_of, spatial_mean
+from .channels import ChannelLoss, Target, distance_maps_of, label_of, spatial_mean
 
 
-class HausdorffOneSidedLoss(nn.Module):
+class HausdorffOneSidedLoss(ChannelLoss):
     """Mean of (y - p)^2 D^2 over the foreground classes, D the truth's distance map (Karimi et al., TMI 2019).
 
     The maps come with the data, so it costs nothing while training, unlike `HausdorffLoss`.
 
-    Args:
-        regions, ignore_index, class_weights: see `Channels`.
+    Arguments as for `ChannelLoss`.
     """
-
-    def __init__(
-        self,
-        regions: Sequence[Sequence[int]] | None = None,
-        ignore_index: int | None = None,
-        class_weights: Sequence[float] | None = None,
-    ) -> None:
-        super().__init__()
-        self.channels = Channels(regions, ignore_index, class_weights)
 
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
         """Loss of logits (B, C, X, Y, Z) against {"label": (B, 1, X, Y, Z), "dtm": (B, C, X, Y, Z)}."""

@@ -6,16 +6,15 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 from torch.nn import functional
 
-from .channels import Channels, Target, label_of
+from .channels import ChannelLoss, Target, label_of
 
 _SMALL = 1e-6
 _TOLERANCE_IN_VOXELS = 1.25  # of the coarsest axis: then the tolerance reaches the next voxel along every axis (MIST)
 
 
-class SurfaceDilationLoss(nn.Module):
+class SurfaceDilationLoss(ChannelLoss):
     """1 - Dice of the dilated soft surfaces of truth and prediction, for each foreground class (mist-medical 2.3.0).
 
     The soft surface is p minus its erosion by 3 x 3 x 3 voxels; it is widened along each axis by the voxels that cover
@@ -23,7 +22,7 @@ class SurfaceDilationLoss(nn.Module):
 
     Args:
         spacing_mm: voxel size along X, Y, Z, the axes of the tensors.
-        regions, ignore_index, class_weights: see `Channels`.
+        regions, ignore_index, class_weights: as for `ChannelLoss`.
         tolerance_mm: None for 1.25 times the coarsest spacing.
     """
 
@@ -35,18 +34,18 @@ class SurfaceDilationLoss(nn.Module):
         class_weights: Sequence[float] | None = None,
         tolerance_mm: float | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(regions, ignore_index, class_weights)
         if len(spacing_mm) != 3 or min(spacing_mm) <= 0:
             raise ValueError(f"spacing_mm is {list(spacing_mm)}; expected three numbers above 0.")
-        self.channels = Channels(regions, ignore_index, class_weights)
         tolerance = _TOLERANCE_IN_VOXELS * max(spacing_mm) if tolerance_mm is None else tolerance_mm
         self.radii = tuple(math.ceil(tolerance / spacing) for spacing in spacing_mm)
 
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
         """Loss of logits (B, C, X, Y, Z) against class indices (B, 1, X, Y, Z)."""
         label, channels = label_of(target), self.channels
-        compared = channels.compare(logits, label)
-        scores, truth = (dilate(_surface(channels.foreground(one)), self.radii) for one in compared)
+        scores, truth = channels.compare(logits, label)
+        scores = dilate(_surface(channels.foreground(scores)), self.radii)
+        truth = dilate(_surface(channels.foreground(truth)), self.radii)
         valid = channels.valid(label)
         if valid is not None:
             scores, truth = scores * valid, truth * valid

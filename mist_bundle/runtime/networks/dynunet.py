@@ -1,7 +1,7 @@
 """MONAI's DynUNet with auxiliary heads that stay at their own resolution until the loss looks at them.
 
 MONAI enlarges every head to the size of the image and stacks them: with many classes that is the largest tensor of a
-training step, copied once more. Here the heads are returned as they are; `DeepSupervisionLoss` enlarges one at a time.
+training step, copied once more. Here the heads are returned as they are; `DeepSupervisionLoss` enlarges each in turn.
 """
 
 from __future__ import annotations

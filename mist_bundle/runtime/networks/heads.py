@@ -17,7 +17,7 @@ ATTRIBUTE = "auxiliary_heads"
 def with_heads(network: nn.Module, modules: Sequence[str], channels: Sequence[int], out_channels: int) -> nn.Module:
     """Add an output to some of a network's modules; returns the network.
 
-    In training it then returns a list: its own output, and one of each module's, brought to the same size. In
+    In training it then returns a list: its own output, and an output of each module, brought to the same size. In
     evaluation it returns its own output alone. After Wang et al., "Training deeper convolutional networks with deep
     supervision", arXiv 1505.02496.
 
@@ -27,10 +27,11 @@ def with_heads(network: nn.Module, modules: Sequence[str], channels: Sequence[in
         channels: what each of them puts out.
         out_channels: classes.
     """
-    row = [AuxiliaryHead(width, out_channels) for width in channels]
-    for name, head in zip(modules, row, strict=True):
+    heads = AuxiliaryHeads()
+    for name, width in zip(modules, channels, strict=True):
+        head = AuxiliaryHead(width, out_channels)
         network.get_submodule(name).register_forward_hook(head.capture)
-    heads = AuxiliaryHeads(row)
+        heads.append(head)
     network.register_forward_hook(heads.collect)
     network.add_module(ATTRIBUTE, heads)
     return network
@@ -68,4 +69,7 @@ class AuxiliaryHeads(nn.ModuleList):
     ) -> list[torch.Tensor] | None:
         """Forward hook of the network: in training its output and those of the heads."""
         del module, inputs
-        return [output, *(head(output.shape[2:]) for head in self)] if self.training else None
+        if not self.training:
+            return None
+        outputs = [head(output.shape[2:]) for head in self]
+        return [output, *outputs]

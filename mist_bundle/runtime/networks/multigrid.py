@@ -1,7 +1,7 @@
 """FMG-Net and W-Net: U-Nets that climb from the bottleneck several times, as a multigrid solver cycles over its grids.
 
 Celaya, Riviere, Fuentes: "FMG-Net and W-Net: Multigrid Inspired Deep Learning Architectures for Medical Imaging
-Segmentation", arXiv 2304.02725. Kernels and strides follow patch and spacing as in nnU-Net; all levels have one width.
+Segmentation", arXiv 2304.02725. Kernels and strides follow patch and spacing as in nnU-Net; the width is constant.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ SLOPE = 0.01
 class MultigridNet(nn.Module):
     """A grid of blocks: levels are resolutions, and a path says in which order they are visited.
 
-    The path goes down to the bottleneck, climbs to each of the given heights and comes back, and climbs to the top. A
-    block that is reached from above takes the block before it. One that is reached from below takes three things, as
-    far as they exist: the block before it, up-sampled; what was last seen on the way down at its level; and the summit
-    of an earlier climb that turned round at its level and was not passed since.
+    The path goes down to the bottleneck, climbs to each of the heights and comes back, and climbs to the top. A block
+    that is reached from above takes the block before it. A block that is reached from below takes three inputs, as far
+    as they exist: the block before it, up-sampled; what was last seen on the way down at its level; and the summit of
+    an earlier climb that turned round at its level and was not passed since.
 
     Args:
         in_channels: of the image.
         out_channels: classes.
         kernel_size: of the blocks of each level, full resolution first, three numbers each.
         strides: from the level above to each level, the first is 1, 1, 1.
-        heights: levels above the bottleneck that each climb reaches before the last one; FMG-Net: 1, 2, 3 …,
+        heights: levels above the bottleneck that each climb but the last reaches; FMG-Net: 1, 2, 3 …,
             W-Net: 1, 2, 1, 3, 1 …
         filters: width of every level.
-        res_block: residual blocks instead of plain ones.
+        res_block: residual blocks instead of plain convolutions.
 
-    With one climb, the last, it is a plain U-Net of constant width.
+    Without `heights` it is a plain U-Net of constant width.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class MultigridNet(nn.Module):
             raise ValueError(
                 f"kernel_size names {len(kernel_size)} levels and strides {len(strides)}; expected as many."
             )
-        if any(not 1 <= height <= bottom for height in heights):
+        if heights and (min(heights) < 1 or max(heights) > bottom):
             raise ValueError(f"heights are {list(heights)}; expected 1 to {bottom}, the levels above the bottleneck.")
         self.path = multigrid_path(bottom, heights)
         kind = UnetResBlock if res_block else UnetBasicBlock

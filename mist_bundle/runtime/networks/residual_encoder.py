@@ -1,7 +1,7 @@
 """nnU-Net's U-Net with a deep residual encoder and a light decoder (the ResEnc presets).
 
 Isensee et al., "nnU-Net Revisited", MICCAI 2024, arXiv 2404.09556. The layers of `ResidualEncoderUNet` in
-dynamic-network-architectures 0.4, as nnU-Net plans it: ResNet-D blocks, instance normalisation, leaky ReLU, one
+dynamic-network-architectures 0.4, as nnU-Net plans it: ResNet-D blocks, instance normalisation, leaky ReLU, a single
 convolution in each stage of the decoder.
 """
 
@@ -68,9 +68,9 @@ class ResidualEncoderUNet(nn.Module):
         self.decoder = nn.ModuleList(decoder)
         self.output = nn.Conv3d(filters[0], out_channels, 1)
         self.heads = deep_supr_num if deep_supervision else 0
-        self.deep_supervision_heads = nn.ModuleList(
-            nn.Conv3d(filters[level], out_channels, 1) for level in range(1, self.heads + 1)
-        )
+        self.deep_supervision_heads = nn.ModuleList()
+        for level in range(1, self.heads + 1):
+            self.deep_supervision_heads.append(nn.Conv3d(filters[level], out_channels, 1))
         self.apply(_initialise)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -108,7 +108,7 @@ class SupervisedResidualEncoderUNet(ResidualEncoderUNet):
 
 
 class ConvNormAct(nn.Module):
-    """Convolution, instance normalisation and, if asked for, leaky ReLU."""
+    """Convolution, instance normalisation and, with `activation`, leaky ReLU."""
 
     def __init__(
         self,
@@ -121,8 +121,8 @@ class ConvNormAct(nn.Module):
         activation: bool = True,
     ) -> None:
         super().__init__()
-        kernel = triple(kernel_size)
-        padding = triple([(size - 1) // 2 for size in kernel])
+        x, y, z = kernel = triple(kernel_size)
+        padding = ((x - 1) // 2, (y - 1) // 2, (z - 1) // 2)
         self.conv = nn.Conv3d(in_channels, out_channels, kernel, triple(stride), padding, bias=bias)
         self.norm = nn.InstanceNorm3d(out_channels, eps=1e-5, affine=True)
         self.act = nn.LeakyReLU(SLOPE, inplace=True) if activation else nn.Identity()
@@ -144,7 +144,7 @@ class ResidualBlock(nn.Module):
         self.conv2 = ConvNormAct(out_channels, out_channels, kernel_size, (1, 1, 1), activation=False)
         self.shortcut = shortcut
         skip: list[nn.Module] = []
-        if shortcut and any(step != 1 for step in stride):
+        if shortcut and triple(stride) != (1, 1, 1):
             skip.append(nn.AvgPool3d(triple(stride), triple(stride)))
         if shortcut and in_channels != out_channels:
             skip.append(ConvNormAct(in_channels, out_channels, (1, 1, 1), (1, 1, 1), bias=False, activation=False))

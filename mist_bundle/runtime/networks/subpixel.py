@@ -1,6 +1,6 @@
 """nnU-Net at half resolution inside, full resolution outside: blocks of voxels become channels, and back.
 
-Few channels at full resolution are what a CPU computes worst: on one, the convolutions of nnU-Net's first level take
+Few channels at full resolution are what a CPU computes worst: there, the convolutions of nnU-Net's first level take
 more time than all other levels together. Folding each block of 2 x 2 x 2 voxels into eight channels loses nothing of
 the image, and unfolding the output (sub-pixel convolution: Shi et al., CVPR 2016, arXiv 1609.05158) gives logits at
 full resolution again.
@@ -8,12 +8,15 @@ full resolution again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from monai.networks.nets import DynUNet
 from torch import nn
+
+from ..numerics.triples import triple
 
 
 class SubpixelUNet(nn.Module):
@@ -31,9 +34,8 @@ class SubpixelUNet(nn.Module):
         self, in_channels: int, out_channels: int, fold: Sequence[int], equal_start: bool = True, **arguments: Any
     ) -> None:
         super().__init__()
-        a, b, c = (int(size) for size in fold)
-        self.fold = (a, b, c)
-        block = a * b * c
+        self.fold = triple(fold)
+        block = math.prod(self.fold)
         self.body = DynUNet(in_channels=in_channels * block, out_channels=out_channels * block, **arguments)
         if equal_start:
             for layer in [self.body.output_block, *getattr(self.body, "deep_supervision_heads", [])]:
@@ -47,11 +49,12 @@ class SubpixelUNet(nn.Module):
         logits = self.body(blocks)
         if logits.ndim == blocks.ndim:
             return unfold_blocks(logits, self.fold)
-        return torch.stack([unfold_blocks(head, self.fold) for head in logits.unbind(dim=1)], dim=1)
+        heads = [unfold_blocks(head, self.fold) for head in logits.unbind(dim=1)]
+        return torch.stack(heads, dim=1)
 
 
 def start_equal(layer: nn.Conv3d, block: int) -> None:
-    """Give the output channels that become the voxels of one block the weights of the first of them.
+    """Set the weights of all output channels that become the voxels of a block to those of the first.
 
     Else each place in a block begins with a threshold of its own, and short trainings draw a dotted lattice along the
     borders of what they segment. After Aitken et al., "Checkerboard artifact free sub-pixel convolution",

@@ -41,7 +41,7 @@ def with_vae(
         in_channels: of the image.
         patch_size: of the training patches, X, Y, Z.
         strides: from level to level of the network, full resolution first, three numbers each.
-        widths: of the branch at each level; the last one is what the bottleneck puts out.
+        widths: of the branch at each level; the last is what the bottleneck puts out.
         latent_size: length of the drawn vector.
         reconstruction_weight: of the mean squared error.
         kl_weight: of the divergence from the normal distribution.
@@ -82,7 +82,7 @@ class VAEBranch(nn.Module):
         self.kl_weight = kl_weight
         self.sizes = _level_sizes(patch_size, strides)
         bottom, width = self.sizes[-1], widths[-1]
-        self.reduced_size = [math.ceil(size / 2) for size in bottom]
+        self.reduced_size = _strided(bottom, (2, 2, 2))
         reduced_length = REDUCED_CHANNELS * math.prod(self.reduced_size)
         self.reduce = nn.Sequential(
             nn.GroupNorm(math.gcd(8, width), width),
@@ -92,11 +92,14 @@ class VAEBranch(nn.Module):
         self.distribution = nn.Linear(reduced_length, 2 * latent_size)
         self.expand = nn.Sequential(nn.Linear(latent_size, reduced_length), nn.ReLU())
         self.widen = nn.Conv3d(REDUCED_CHANNELS, width, kernel_size=1)
-        pairs = list(zip(widths[1:], widths[:-1], strict=True))[::-1]
-        self.narrow = nn.ModuleList(nn.Conv3d(coarse, fine, kernel_size=1) for coarse, fine in pairs)
-        self.refine = nn.ModuleList(
-            ResBlock(3, fine, norm=("GROUP", {"num_groups": math.gcd(8, fine)})) for _, fine in pairs
-        )
+        upwards = range(len(widths) - 1, 0, -1)  # from the bottleneck to full resolution
+        self.narrow = nn.ModuleList()
+        for level in upwards:
+            self.narrow.append(nn.Conv3d(widths[level], widths[level - 1], kernel_size=1))
+        self.refine = nn.ModuleList()
+        for level in upwards:
+            width = widths[level - 1]
+            self.refine.append(ResBlock(3, width, norm=("GROUP", {"num_groups": math.gcd(8, width)})))
         self.image = nn.Conv3d(widths[0], in_channels, kernel_size=1)
         self._features: torch.Tensor | None = None
 
@@ -121,12 +124,11 @@ class VAEBranch(nn.Module):
 
     def encode(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and logarithm of the variance, (B, latent) each, of bottleneck features (B, C, X, Y, Z)."""
-        if list(features.shape[2:]) != self.sizes[-1]:
-            message = (
-                f"the VAE branch was built for patches of {self.sizes[0]}, whose bottleneck is {self.sizes[-1]}, not "
-            )
+        size = list(features.shape[2:])
+        if size != self.sizes[-1]:
+            expected = f"patches of {self.sizes[0]}, whose bottleneck is {self.sizes[-1]}, not {size}"
             raise ValueError(
-                f"{message}{list(features.shape[2:])}. Give patch_size in train.json the size you train with."
+                f"the VAE branch was built for {expected}. Set patch_size in train.json to the size you train with."
             )
         mean, log_variance = self.distribution(self.reduce(features).flatten(1)).float().chunk(2, dim=1)
         return mean, log_variance
@@ -150,11 +152,17 @@ class VAEBranch(nn.Module):
 
 
 def _level_sizes(patch_size: Sequence[int], strides: Sequence[Sequence[int]]) -> list[list[int]]:
-    sizes, size = [], [int(axis) for axis in patch_size]
+    sizes = []
+    size = list(map(int, patch_size))
     for stride in strides:
-        size = [math.ceil(axis / step) for axis, step in zip(size, stride, strict=True)]
+        size = _strided(size, stride)
         sizes.append(size)
     return sizes
+
+
+def _strided(size: Sequence[int], stride: Sequence[int]) -> list[int]:
+    """The size after a strided convolution, rounded up."""
+    return [math.ceil(axis / step) for axis, step in zip(size, stride, strict=True)]
 
 
 def _resize(features: torch.Tensor, size: Sequence[int]) -> torch.Tensor:

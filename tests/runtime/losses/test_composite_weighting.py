@@ -57,5 +57,5 @@ def test_resumed_run_goes_on_with_the_share_it_had() -> None:
 
 
 def test_unknown_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected one of constant, linear, cosine"):
+    with pytest.raises(ValueError, match="expected constant, linear or cosine"):
         CompositeWeighting("square")
