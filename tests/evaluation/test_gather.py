@@ -25,7 +25,7 @@ def test_missing_and_overlapping_folds_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Train and evaluate this fold first"):
         gather_folds([tmp_path / "0.csv", tmp_path / "1.csv"])
     write_results(tmp_path / "1.csv", ROWS[:1])
-    with pytest.raises(InputError, match="case 010 is in another fold too"):
+    with pytest.raises(InputError, match="010 is in another fold too"):
         gather_folds([tmp_path / "0.csv", tmp_path / "1.csv"])
 
 
