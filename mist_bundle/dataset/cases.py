@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from mist_bundle.dataset.names import id_problem, is_image, is_text, nearest_hint, shown
+from mist_bundle.dataset.names import id_problem, is_image, is_text, long_id_problem, nearest_hint, shown
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import ID_COLUMN, read_table
 from mist_bundle.errors import InputError, Problem
@@ -20,7 +20,6 @@ from mist_bundle.runtime.reading.file_roles import match_files
 Split = Literal["train", "test"]
 
 MASK_COLUMN = "mask"
-_LONGEST_FILE_NAME = 255  # bytes, on every usual file system
 CASE_TABLE_CSV = "cases.csv"  # optional, beside dataset.json: an id column and any others (site, fold …)
 
 
@@ -155,11 +154,10 @@ def search_case_folders(
 
 def _warn_of_long_id(case_id: str) -> list[Problem]:
     """A warning about an id after which no label map can be named."""
-    length = len(f"{case_id}.nii.gz".encode())
-    if length <= _LONGEST_FILE_NAME:
+    wrong = long_id_problem(case_id)
+    if not wrong:
         return []
-    message = f"is too long for the name of a label map ({length} bytes; file systems take {_LONGEST_FILE_NAME})."
-    return [Problem(case_id, f"{message} Rename its folder, or it can be trained on, but not predicted.")]
+    return [Problem(case_id, f"{wrong}. Rename its folder, or it can be trained on, but not predicted or evaluated.")]
 
 
 def _files_of_case(

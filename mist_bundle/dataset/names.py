@@ -12,8 +12,9 @@ from mist_bundle.runtime.values import nearest
 IMAGE_SUFFIXES = ENDINGS
 READABLE = ", ".join(IMAGE_SUFFIXES)  # for messages
 
-# Systems allow 255 bytes. What is added: an ending, and the name of the unfinished file beside it.
-MAX_NAME_BYTES = 200
+MAX_NAME_BYTES = 255  # of a file or folder, on every usual system
+# of an id after which a label map is named: `.ID.nii.gz.xxxxxxxx.partial` is its name while it is written
+MAX_ID_BYTES = MAX_NAME_BYTES - 25
 
 # columns of the user's tables that are never image channels
 RESERVED_COLUMNS = ("id", "mask", "fold")
@@ -37,7 +38,7 @@ def file_name_problem(name: str) -> str:
         return "begins with a dot"
     length = len(name.encode("utf-8", "surrogateescape"))
     if length > MAX_NAME_BYTES:
-        return f"is too long: {length} bytes, at most {MAX_NAME_BYTES} are allowed, since files are named after it"
+        return f"is too long: it has {length} bytes, and names of files have at most {MAX_NAME_BYTES}"
     for character in sorted(name):
         if character in _FORBIDDEN_IN_FILE_NAMES or not character.isprintable():
             return f"holds the character {character!r}, which file names cannot have"
@@ -56,6 +57,14 @@ def id_problem(name: str) -> str:
     if name.casefold() in SUMMARY_ROWS:
         return "is the name of a row of statistics in the tables of results"
     return _expression_problem(name)
+
+
+def long_id_problem(name: str) -> str:
+    """Why no label map can be named after an id, or "" when it can."""
+    length = len(name.encode("utf-8", "surrogateescape"))
+    if length <= MAX_ID_BYTES:
+        return ""
+    return f"is too long for the name of a label map ({length} bytes; at most {MAX_ID_BYTES} fit)"
 
 
 def class_name_problem(name: str) -> str:

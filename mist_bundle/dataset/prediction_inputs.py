@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mist_bundle.dataset.cases import MASK_COLUMN, Case, CaseList, search_case_folders
-from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, RESERVED_COLUMNS, is_image, nearest_hint
+from mist_bundle.dataset.names import (
+    IMAGE_SUFFIXES,
+    READABLE,
+    RESERVED_COLUMNS,
+    id_problem,
+    is_image,
+    long_id_problem,
+    nearest_hint,
+)
 from mist_bundle.dataset.tables import ID_COLUMN, Row, Table, read_table
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.file_roles import match_files
@@ -31,7 +39,21 @@ def match_prediction_inputs(
     Raises:
         InputError: the source cannot be read, a channel has no column, or no case is usable.
     """
-    source = Path(source).absolute()
+    found = _matched(Path(source).absolute(), channel_names, images)
+    cases: list[Case] = []
+    problems = list(found.problems)
+    for case in found.cases:
+        wrong = id_problem(case.id) or long_id_problem(case.id)
+        if wrong:
+            problems.append(Problem(case.id, f"cannot be predicted under this name: it {wrong}. Rename it."))
+        else:
+            cases.append(case)
+    if not cases:
+        raise InputError(problems)
+    return CaseList(cases=tuple(cases), problems=tuple(problems), warnings=found.warnings)
+
+
+def _matched(source: Path, channel_names: Sequence[str], images: Mapping[str, Sequence[str]] | None) -> CaseList:
     if source.is_dir():
         return _search_folder(source, _file_patterns(channel_names, images or {}))
     if not source.exists():

@@ -112,3 +112,13 @@ def test_a_flat_folder_with_the_same_stem_twice(tmp_path):
     touch(tmp_path / "flat", "a.nii.gz", "a.nii")
     with pytest.raises(InputError, match=r"a\.nii and a\.nii\.gz"):
         match_prediction_inputs(tmp_path / "flat", ["ct"])
+
+
+@pytest.mark.parametrize("name", ["$x", "new\nline", "a:b", "x" * 231])
+def test_names_that_no_label_map_can_have_are_refused_however_they_are_given(tmp_path, name):
+    touch(tmp_path / "folder", f"{name}.nii.gz", "good.nii.gz")
+    found = match_prediction_inputs(tmp_path / "folder", ["t1"])
+    assert [case.id for case in found.cases] == ["good"]
+    assert [problem.path for problem in found.problems] == [name]
+    with pytest.raises(InputError, match="cannot be predicted under this name: it "):
+        match_prediction_inputs(tmp_path / "folder" / f"{name}.nii.gz", ["t1"])
