@@ -70,12 +70,15 @@ class Bundle(folder.Bundle):
         Args:
             dataset_dir: folder of the cases, where it is not the one that the bundle was made from.
             trust: run a bundle that does not pass the audit.
-            **settings: ids of preprocess.json, such as workers.
+            **settings: ids of preprocess.json, such as workers: threads, or here the address of a Dask scheduler.
 
         Returns:
             The folder of the prepared arrays.
         """
-        pipeline.preprocess(self.root, {"dataset_dir": _absolute(dataset_dir), **settings}, trust=trust)
+        workers = settings.pop("workers", None)
+        cluster, threads = (workers, None) if isinstance(workers, str) else (None, workers)
+        given = {"dataset_dir": _absolute(dataset_dir), "workers": threads, **settings}
+        pipeline.preprocess(self.root, given, cluster=cluster, trust=trust)
         return self.work_dir / "cache"
 
     def train(
@@ -182,6 +185,7 @@ class Bundle(folder.Bundle):
         probabilities: bool = False,
         uncertainty: bool = False,
         device: str | None = None,
+        workers: int | str | None = None,
         overwrite: bool = False,
         trust: bool = False,
         **settings: Any,
@@ -195,6 +199,7 @@ class Bundle(folder.Bundle):
             probabilities: write the probability of each class too.
             uncertainty: write maps of entropy and of disagreement too.
             device: "cpu", "cuda" or "cuda:1".
+            workers: processes that share the cases, or the address of a Dask scheduler; None for a single process.
             overwrite: replace label maps that are there.
             trust: run a bundle that does not pass the audit.
             **settings: ids of inference.json: overlap, ensemble …
@@ -213,6 +218,7 @@ class Bundle(folder.Bundle):
             probabilities=probabilities,
             uncertainty=uncertainty,
             device=device,
+            workers=workers,
             overwrite=overwrite,
             overrides=settings,
             trust=trust,
@@ -277,7 +283,7 @@ def configure(
     fold_by: str | None = None,
     fold_file: AnyPath | None = None,
     config_format: str = "json",
-    workers: int | str = 1,
+    workers: int | str | None = None,
     overwrite: bool = False,
     overwrite_weights: bool = False,
     **options: Any,
@@ -367,7 +373,7 @@ def evaluate(
     *,
     metrics: Sequence[str] = ("dice", "hd95"),
     metric_options: Mapping[str, Mapping[str, Any]] | None = None,
-    workers: int | str = 1,
+    workers: int | str | None = None,
 ) -> ScoredCases:
     """Score any label maps against their references.
 

@@ -1,28 +1,35 @@
 """The one pool, the one progress bar and the one failure policy of all per-case work.
 
 A case that raises becomes a named Problem and the others go on; who calls decides what that means for the exit code.
+A process that dies takes no other case with it: what it had not finished is done again.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import socket
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
 
 from mist_bundle.errors import InputError, InstallationError, Problem
 
-_ANSWER_SECONDS = 2.0  # in which a Dask scheduler has to accept a connection
+START_SECONDS = 2.0  # until a new process has imported what a case needs
+WORKER_BYTES = 2**30  # that have to be free for one process more
+TRIAL_CASES = 2  # that are timed before it is decided whether processes are worth their start
+DIED = "the process that worked on it died twice (killed for the memory it took, perhaps); the other cases went on."
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Workers = int | str | None
 
 
 @dataclass(slots=True)
@@ -33,12 +40,21 @@ class CaseResults(Generic[Result]):
     problems: list[Problem] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Job(Generic[Item]):
+    """An item, its place among the others, and how it is called."""
+
+    index: int
+    item: Item
+    name: str
+
+
 def map_cases(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     *,
     name: Callable[[Item], str] = str,
-    workers: int | str = 1,
+    workers: Workers = None,
     description: str = "",
     progress: bool | None = None,
 ) -> CaseResults[Result]:
@@ -48,12 +64,14 @@ def map_cases(
         function: a picklable function of one item. An exception it raises fails that item only.
         items: what to work on.
         name: how an item is called in a Problem.
-        workers: number of local processes (1 = in this process), or the address of a Dask scheduler ("tcp://host:port").
+        workers: number of local processes (1 = in this process), the address of a Dask scheduler ("tcp://host:port"),
+            or None for as many processes as cores and memory allow, once they are worth their start.
         description: the label of the progress bar.
         progress: show the bar; None shows it when stderr is a terminal or there is much to do.
     """
-    outcomes: list[Result | Problem] = [_PENDING] * len(items)
-    for index, outcome in _bar(_outcomes(function, items, name, workers), len(items), description, progress):
+    jobs = [Job(index=index, item=item, name=name(item)) for index, item in enumerate(items)]
+    outcomes: list[Result | Problem] = [_PENDING] * len(jobs)
+    for index, outcome in _bar(_outcomes(function, jobs, workers), len(jobs), description, progress):
         outcomes[index] = outcome
     return CaseResults(
         results=[outcome for outcome in outcomes if not isinstance(outcome, Problem)],
@@ -61,55 +79,121 @@ def map_cases(
     )
 
 
-_PENDING = Problem("case", "was never run")
+def local_workers() -> int:
+    """Processes that this machine has cores and free memory for."""
+    return max(1, min(_cores(), _free_bytes() // WORKER_BYTES))
 
 
-def _outcomes(
-    function: Callable[[Item], Result], items: Sequence[Item], name: Callable[[Item], str], workers: int | str
-) -> Iterator[tuple[int, Result | Problem]]:
-    if isinstance(workers, int) and (workers <= 1 or len(items) <= 1):
-        for index, item in enumerate(items):
-            yield index, _attempt(function, item, name(item))
-        return
-    with _executor(workers) as executor:
-        futures: dict[Future[Result | Problem], int] = {
-            executor.submit(_attempt, function, item, name(item)): index for index, item in enumerate(items)
-        }
-        for future in as_completed(futures):
-            index = futures[future]
-            error = future.exception()  # a worker that died (killed for memory, say) raises here, not in _attempt
-            if isinstance(error, InstallationError):
-                raise error
-            yield index, future.result() if error is None else _problem(name(items[index]), error)
-
-
-def _attempt(function: Callable[[Item], Result], item: Item, name: str) -> Result | Problem:
+def attempt(function: Callable[[Item], Result], job: Job[Item]) -> tuple[int, Result | Problem]:
+    """The job's place, and what came of it: the result, or its failure by name."""
     try:
-        return function(item)
+        return job.index, function(job.item)
     except InstallationError:
         raise  # no case can be blamed for it
     except Exception as error:  # noqa: BLE001  the one place where any failure of a case is turned into its name
-        return _problem(name, error)
+        return job.index, as_problem(job.name, error)
 
 
-def _problem(name: str, error: BaseException) -> Problem:
+def as_problem(name: str, error: BaseException) -> Problem:
+    """A failure under the name of its case."""
     if isinstance(error, InputError):
         return Problem(name, "; ".join(str(problem) for problem in error.problems))
     return Problem(name, f"{type(error).__name__}: {error}")
 
 
-@contextmanager
-def _executor(workers: int | str) -> Iterator[Executor]:
+_PENDING = Problem("case", "was never run")
+_DIED = Problem("case", "ended its process")
+_Outcome = tuple[int, Any]
+
+
+def _outcomes(function: Callable[[Any], Any], jobs: Sequence[Job[Any]], workers: Workers) -> Iterator[_Outcome]:
+    attempting = partial(attempt, function)
     if isinstance(workers, str):
-        with _dask_executor(workers) as executor:
-            yield executor
+        from mist_bundle.cluster import run_on_cluster
+
+        yield from run_on_cluster(attempting, jobs, workers)
         return
+    count = local_workers() if workers is None else workers
+    left = list(jobs)
+    if workers is None:
+        yield from _while_processes_do_not_pay(attempting, left, count)
+    if count <= 1 or len(left) <= 1:
+        yield from map(attempting, left)
+        return
+    yield from _in_processes(attempting, left, min(count, len(left)))
+
+
+def _while_processes_do_not_pay(
+    attempting: Callable[[Job[Any]], _Outcome], left: list[Job[Any]], processes: int
+) -> Iterator[_Outcome]:
+    """Outcomes of jobs done in this process, and taken from those that are left, until processes would be faster."""
+    seconds: list[float] = []
+    while left:
+        # the first case is slower than the others: it imports what they find there
+        if len(seconds) >= TRIAL_CASES and _pays(min(seconds[1:]), len(left), processes):
+            return
+        begun = time.perf_counter()
+        yield attempting(left.pop(0))
+        seconds.append(time.perf_counter() - begun)
+
+
+def _pays(seconds: float, cases: int, processes: int) -> bool:
+    """Whether processes that have to be started first are done sooner than this one."""
+    return START_SECONDS + cases * seconds / processes < cases * seconds
+
+
+def _in_processes(
+    attempting: Callable[[Job[Any]], _Outcome], jobs: Sequence[Job[Any]], workers: int
+) -> Iterator[_Outcome]:
+    """All outcomes, whatever dies: the second time with half the processes, the third time one job after the other."""
+    left = {job.index: job for job in jobs}
+    for count in (workers, -(-workers // 2)):
+        for outcome in _finished(attempting, list(left.values()), count):
+            del left[outcome[0]]
+            yield outcome
+        if not left:
+            return
+    suspects: set[int] = set()
+    while left:
+        for index, outcome in _one_at_a_time(attempting, list(left.values())):
+            if outcome is _DIED and index not in suspects:
+                suspects.add(index)  # something else may have killed the process
+                continue
+            name = left.pop(index).name
+            yield index, Problem(name, DIED) if outcome is _DIED else outcome
+
+
+def _finished(attempting: Callable[[Job[Any]], _Outcome], jobs: Sequence[Job[Any]], workers: int) -> Iterator[_Outcome]:
+    """The outcomes of the jobs that were finished when a process died; of all, where none did."""
+    with _pool(workers) as executor:
+        futures: dict[Future[_Outcome], Job[Any]] = {executor.submit(attempting, job): job for job in jobs}
+        for future in as_completed(futures):
+            error = future.exception()
+            if error is None:
+                yield future.result()
+            elif isinstance(error, InstallationError):
+                raise error
+            elif not isinstance(error, BrokenProcessPool):  # the result could not be handed over
+                yield futures[future].index, as_problem(futures[future].name, error)
+
+
+def _one_at_a_time(attempting: Callable[[Job[Any]], _Outcome], jobs: Sequence[Job[Any]]) -> Iterator[_Outcome]:
+    """The outcomes up to the first job that its process dies of, which is the last one then."""
+    with _pool(1) as executor:
+        for job in jobs:
+            try:
+                yield executor.submit(attempting, job).result()
+            except BrokenProcessPool:
+                yield job.index, _DIED
+                return
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
     # forkserver: neither the threads of torch or DALI nor their locks are inherited, unlike with fork
     method = "forkserver" if sys.platform.startswith("linux") else "spawn"
     context = multiprocessing.get_context(method)
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_limit_threads, initargs=(threads,)) as executor:
-        yield executor
+    threads = str(max(1, _cores() // workers))
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_limit_threads, initargs=(threads,))
 
 
 def _limit_threads(threads: str) -> None:
@@ -118,26 +202,23 @@ def _limit_threads(threads: str) -> None:
         os.environ.setdefault(variable, threads)
 
 
-@contextmanager
-def _dask_executor(address: str) -> Iterator[Executor]:
-    try:
-        from dask.distributed import Client
-    except ImportError as error:
-        message = f"--workers {address} names a Dask scheduler; install it with: pip install distributed"
-        raise InputError(Problem("--workers", message)) from error
-    _check_reachable(address)
-    with Client(address) as client:
-        yield client.get_executor()
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def _check_reachable(address: str) -> None:
-    """Refuse the address of a scheduler that nobody answers at; Dask itself would try for half a minute."""
-    host, _, port = address.removeprefix("tcp://").rpartition(":")
+def _free_bytes() -> int:
+    """Memory that is available; very much where the system does not say."""
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
-    except (OSError, ValueError, OverflowError) as error:
-        message = f"is {address!r}, but no scheduler answers there ({error}). Start one with `dask scheduler`."
-        raise InputError(Problem("--workers", message)) from error
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 2**60
+    for line in lines:
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 2**60
 
 
 def _bar(outcomes: Iterable[Result], total: int, description: str, progress: bool | None) -> Iterator[Result]:

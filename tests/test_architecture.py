@@ -22,12 +22,13 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "files": ({"errors", "runtime.folds.files", "runtime.folds.locks"}, set()),
     "resources": ({"errors"}, set()),
-    "parallel": ({"errors"}, {"tqdm", "dask", "distributed"}),
+    "parallel": ({"errors", "cluster"}, {"tqdm"}),
+    "cluster": ({"errors"}, {"distributed"}),
     "catalog": ({"runtime.metrics.menu", "runtime.values"}, set()),
     "dataset": ({*BASE, "runtime.numerics", "runtime.reading", "runtime.values"}, {"numpy", "nibabel"}),
     "analysis": ({*BASE, "dataset", "runtime.numerics"}, {*NUMERIC, "nibabel"}),
     "planning": (
-        {"errors", "dataset", "analysis", "catalog", "runtime.numerics", *VALUES},
+        {"errors", "resources", "dataset", "analysis", "catalog", "runtime.numerics", *VALUES},
         {"numpy"},
     ),
     "bundle": (

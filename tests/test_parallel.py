@@ -1,26 +1,83 @@
-"""The pool of workers: what cannot be reached is said at once."""
+"""The pool of local processes: same results in the same order, and a death costs no other case."""
 
 from __future__ import annotations
 
-import socket
+import os
+import signal
+import time
+from pathlib import Path
 
 import pytest
 
-from mist_bundle.errors import InputError
+from mist_bundle import parallel
+from mist_bundle.errors import InputError, Problem
 from mist_bundle.parallel import map_cases
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "tcp://127.0.0.1:abc", "tcp://", "tcp://127.0.0.1:99999999"])
-def test_a_scheduler_that_is_not_there(address: str) -> None:
-    pytest.importorskip("distributed")
-    with pytest.raises(InputError, match=r"--workers: is .* no scheduler answers"):
-        map_cases(str, ["a", "b"], workers=address)
+def _square(number: int) -> int:
+    if number == 7:
+        raise InputError(Problem("seven", "is not squared."))
+    return number * number
 
 
-def test_a_port_that_was_closed_again() -> None:
-    pytest.importorskip("distributed")
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
-    with pytest.raises(InputError, match="dask scheduler"):
-        map_cases(str, ["a", "b"], workers=f"tcp://127.0.0.1:{port}")
+def _die_once(path: Path) -> str:
+    """Kills its own process at the first visit of a path that is not there."""
+    if path.name.startswith("deadly") and not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return path.name
+
+
+def _die_always(name: str) -> str:
+    if name == "deadly":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return name
+
+
+def _slow_pid(number: int) -> int:
+    time.sleep(0.4)
+    return os.getpid()
+
+
+@pytest.mark.parametrize("workers", [None, 1, 2])
+def test_results_are_in_order_and_failures_have_names(workers: int | None) -> None:
+    done = map_cases(_square, range(12), workers=workers)
+    assert done.results == [number * number for number in range(12) if number != 7]
+    assert [str(problem) for problem in done.problems] == ["7: seven: is not squared."]
+
+
+def test_a_process_that_dies_costs_a_retry(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{kind}{number}" for number in range(3) for kind in ("deadly", "calm")]
+    done = map_cases(_die_once, paths, workers=2)
+    assert done.results == [path.name for path in paths]
+    assert done.problems == []
+
+
+def test_a_case_that_kills_every_process_is_named_and_the_others_go_on() -> None:
+    done = map_cases(_die_always, ["a", "deadly", "b", "c"], workers=2)
+    assert done.results == ["a", "b", "c"]
+    assert [(problem.path, problem.message) for problem in done.problems] == [("deadly", parallel.DIED)]
+
+
+def test_quick_cases_start_no_process() -> None:
+    done = map_cases(_square, [1, 2, 3])
+    assert done.results == [1, 4, 9]
+    assert set(map_cases(_pid, range(50)).results) == {os.getpid()}
+
+
+def _pid(number: int) -> int:
+    del number
+    return os.getpid()
+
+
+def test_slow_cases_start_as_many_as_there_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "local_workers", lambda: 2)
+    used = map_cases(_slow_pid, range(14)).results
+    assert used[:2] == [os.getpid()] * 2, "the first ones are timed here"
+    assert len(set(used[2:]) - {os.getpid()}) == 2
+
+
+def test_no_more_processes_than_there_is_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_cores", lambda: 64)
+    monkeypatch.setattr(parallel, "_free_bytes", lambda: 3 * parallel.WORKER_BYTES)
+    assert parallel.local_workers() == 3

@@ -152,7 +152,7 @@ class Fingerprint:
 def analyze(
     spec: DatasetSpec,
     cases: Sequence[Case],
-    workers: int | str = 1,
+    workers: int | str | None = None,
     progress: bool | None = None,
     excluded: Sequence[Problem] = (),
 ) -> Fingerprint:
@@ -180,7 +180,7 @@ def analyze(
 
 
 def analyze_in_detail(
-    spec: DatasetSpec, cases: Sequence[Case], workers: int | str = 1, excluded: Sequence[Problem] = ()
+    spec: DatasetSpec, cases: Sequence[Case], workers: int | str | None = None, excluded: Sequence[Problem] = ()
 ) -> tuple[Fingerprint, list[CaseDetails]]:
     """The same, with shapes, lesions and intensities of each structure, which take longer; files are read once."""
     measured = map_cases(

@@ -99,7 +99,7 @@ def ensemble(
     ties: Annotated[str, Word(choices=("first", "background"), what="rule")] = "first",
     labels: Labels | None = None,
     bundle: FileName | None = None,
-    workers: Workers = 1,
+    workers: Workers | None = None,
     overwrite: bool = False,
 ) -> None:
     """Combine the predictions of several models, folders of <id>.nii.gz, into one label map for each case.
@@ -112,7 +112,7 @@ def ensemble(
         ties: where votes tie: first takes the tied label of the folder that was named first, background takes 0.
         labels: with mean: the label of each channel, like 0,1,2.
         bundle: with mean: the bundle that predicted, whose labels (or regions) the channels are.
-        workers: cases at the same time.
+        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
         overwrite: replace a folder that is there already.
     """
     from mist_bundle.evaluation.ensemble import EnsembleSettings, ensemble_folders

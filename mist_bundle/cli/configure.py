@@ -25,7 +25,7 @@ def autoconfig(
     *,
     fold_by: str | None = None,
     fold_file: FileName | None = None,
-    workers: Workers = 1,
+    workers: Workers | None = None,
     format: BundleFormat = "json",
     overwrite: bool = False,
     overwrite_weights: bool = False,
@@ -38,7 +38,7 @@ def autoconfig(
         output: folder in which <task>_segmentation/ is made.
         fold_by: column of the cases' table that is kept together in a fold (leave-one-site-out, say).
         fold_file: CSV or JSON with the columns id and fold.
-        workers: processes of the analysis, or tcp://host:port of a Dask scheduler.
+        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
         format: json, which every consumer reads, or yaml.
         overwrite: replace a bundle that is there already.
         overwrite_weights: with --overwrite: lose what was trained of that bundle, too.
@@ -68,7 +68,7 @@ def autoconfig(
 def analyze(
     dataset_json: FileName,
     output: FileName = ".",
-    workers: Workers = 1,
+    workers: Workers | None = None,
     pictures: CountOrNone = 6,
     overwrite: bool = False,
 ) -> None:
@@ -77,7 +77,7 @@ def analyze(
     Args:
         dataset_json: the data set's description.
         output: folder for data_report.html, data_report.md, data_report.json and fingerprint.json.
-        workers: processes, or tcp://host:port of a Dask scheduler.
+        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
         pictures: how many cases the page shows, from the smallest to the largest labelled volume.
         overwrite: replace files that are there already.
     """
@@ -106,7 +106,7 @@ def run_all(
     parallel: Processes = 1,
     fold_by: str | None = None,
     fold_file: FileName | None = None,
-    workers: Workers = 1,
+    workers: Workers | None = None,
     format: BundleFormat = "json",
     overwrite: bool = False,
     overwrite_weights: bool = False,
@@ -124,7 +124,7 @@ def run_all(
         parallel: folds that are trained side by side.
         fold_by: column of the cases' table that is kept together in a fold (leave-one-site-out, say).
         fold_file: CSV or JSON with the columns id and fold.
-        workers: processes of the analysis, or tcp://host:port of a Dask scheduler.
+        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
         format: json, which every consumer reads, or yaml.
         overwrite: replace a bundle that is there already.
         overwrite_weights: with --overwrite: lose what was trained of that bundle, too.

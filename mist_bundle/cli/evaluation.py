@@ -38,7 +38,7 @@ def evaluate(
     one_empty: Annotated[str, SETTINGS["one_empty"]] = "worst",
     empty_distance_mm: Annotated[float, SETTINGS["empty_distance_mm"]] | None = None,
     output: FileName = "results.csv",
-    workers: Workers = 1,
+    workers: Workers | None = None,
     device: Device | None = None,
     overwrite: bool = False,
     dataset_dir: FileName | None = None,
@@ -63,7 +63,7 @@ def evaluate(
         one_empty: worst or nan: what a class counts that is in only one of them.
         empty_distance_mm: the worst distance; by default the diagonal of each image.
         output: the table to write when files are scored.
-        workers: cases scored at the same time.
+        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
         device: with a bundle: cpu, cuda …
         overwrite: replace a table that is there already.
         dataset_dir: with a bundle: folder of the cases.
@@ -107,7 +107,7 @@ def postprocess(
     metrics: Words = ("dice", "hd95"),
     metric_options: MetricOptions | None = None,
     weights: Weights | None = None,
-    workers: Workers = 1,
+    workers: Workers | None = None,
     overwrite: bool = False,
 ) -> None:
     """Post-process label maps; with references, score them before and after and weigh the change.
@@ -123,7 +123,7 @@ def postprocess(
         metrics: comma-separated names of the metrics that are weighed.
         metric_options: JSON, or a file of it, such as {"surface_dice": {"tolerance_mm": 2}}.
         weights: JSON: metric to weight, such as {"dice": 2, "hd95": 1}; all the same by default.
-        workers: cases at the same time.
+        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
         overwrite: replace a folder that is there already.
     """
     from mist_bundle.evaluation.pairs import find_pairs
@@ -162,7 +162,7 @@ def choose_postprocessing(
     metric_options: MetricOptions | None = None,
     weights: Weights | None = None,
     min_gain: Fraction = 0.001,
-    workers: Workers = 1,
+    workers: Workers | None = None,
     dataset_dir: FileName | None = None,
 ) -> None:
     """Choose the post-processing that helps in every fold of a cross-validation, and write it into the bundle.
@@ -174,7 +174,7 @@ def choose_postprocessing(
         metric_options: JSON, or a file of it, such as {"surface_dice": {"tolerance_mm": 2}}.
         weights: JSON: metric to weight, such as {"dice": 2, "hd95": 1}; all the same by default.
         min_gain: what a step must add to the quality (worst 0, best 1), on average over all cases.
-        workers: cases at the same time.
+        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
         dataset_dir: folder of the cases, where it is not the one the bundle was made from.
     """
     from mist_bundle import pipeline

@@ -29,7 +29,7 @@ def finetune(
     trust: bool = False,
     fold_by: str | None = None,
     fold_file: FileName | None = None,
-    workers: Workers = 1,
+    workers: Workers | None = None,
     format: BundleFormat = "json",
     overwrite: bool = False,
     overwrite_weights: bool = False,
@@ -44,7 +44,7 @@ def finetune(
         trust: go on with a source that does not pass the audit.
         fold_by: column of the cases' table that is kept together in a fold.
         fold_file: CSV or JSON with the columns id and fold.
-        workers: processes of the analysis, or tcp://host:port of a Dask scheduler.
+        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
         format: json, which every consumer reads, or yaml.
         overwrite: replace a bundle that is there already.
         overwrite_weights: with --overwrite: lose what was trained of that bundle, too.

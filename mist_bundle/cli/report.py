@@ -13,7 +13,7 @@ def report(
     pictures: CountOrNone = 6,
     viewer: bool = True,
     viewer_cases: CountOrNone = 3,
-    workers: Workers = 1,
+    workers: Workers | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write one HTML page about a bundle: data, plan, training, results, pictures of cases, and how to do it again.
@@ -25,7 +25,7 @@ def report(
         pictures: how many cases are shown in the part about the data.
         viewer: also write an interactive viewer beside the page (--noviewer for none).
         viewer_cases: how many cases the viewer holds.
-        workers: processes that read the predictions.
+        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
         overwrite: replace a page that is there already.
     """
     from mist_bundle import pipeline

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from mist_bundle.cli.kinds import ALL, CountOrNone, Device, Devices, FileName, Folds, Processes
+from mist_bundle.cli.kinds import ALL, CountOrNone, Device, Devices, FileName, Folds, Processes, Workers
 from mist_bundle.cli.scores import score_lines
 from mist_bundle.cli.words import absolute, bundle_folder, fold_numbers, heading, optional_path, warn
-from mist_bundle.runtime.settings import SETTINGS
 from mist_bundle.runtime.values import Text
 
 # Heavy imports stand inside the verbs, so that --help answers at once.
@@ -17,7 +16,7 @@ from mist_bundle.runtime.values import Text
 def preprocess(
     bundle: FileName,
     dataset_dir: FileName | None = None,
-    workers: Annotated[int, SETTINGS["workers"]] | None = None,
+    workers: Workers | None = None,
     trust: bool = False,
     **overrides: Any,
 ) -> None:
@@ -26,14 +25,16 @@ def preprocess(
     Args:
         bundle: the bundle's folder.
         dataset_dir: folder of the cases, where it is not the one the bundle was made from.
-        workers: cases prepared at the same time.
+        workers: cases prepared at the same time, by default as many as there are cores (at most 8); or
+            tcp://HOST:PORT of a Dask cluster.
         trust: run a bundle that does not pass `audit`.
         **overrides: any other id of preprocess.json.
     """
     from mist_bundle import pipeline
 
-    settings = {"dataset_dir": absolute(dataset_dir), "workers": workers, **overrides}
-    pipeline.preprocess(bundle_folder(bundle), settings, trust=trust)
+    cluster, threads = (workers, None) if isinstance(workers, str) else (None, workers)
+    settings = {"dataset_dir": absolute(dataset_dir), "workers": threads, **overrides}
+    pipeline.preprocess(bundle_folder(bundle), settings, cluster=cluster, trust=trust)
     print(f"Prepared arrays: {pipeline.work_dir_of(bundle_folder(bundle)) / 'cache'}")
 
 
@@ -137,6 +138,7 @@ def predict(
     probabilities: bool = False,
     uncertainty: bool = False,
     device: Device | None = None,
+    workers: Workers | None = None,
     overwrite: bool = False,
     trust: bool = False,
     **overrides: Any,
@@ -153,6 +155,8 @@ def predict(
         probabilities: write the probability of each class too.
         uncertainty: write maps of entropy and of disagreement between folds and flips too (output/uncertainty).
         device: cpu, cuda or cuda:1.
+        workers: processes that share the cases, or tcp://HOST:PORT of a Dask cluster; by default one process, which
+            uses all cores.
         overwrite: replace label maps that were made with other weights or settings, or by something else.
         trust: run a bundle that does not pass `audit`.
         **overrides: any id of inference.json: overlap, sw_batch_size, ensemble …
@@ -167,6 +171,7 @@ def predict(
         probabilities=probabilities,
         uncertainty=uncertainty,
         device=device,
+        workers=workers,
         overwrite=overwrite,
         overrides=overrides,
         trust=trust,

@@ -51,7 +51,7 @@ def convert_csv(
     copy: bool = False,
     overwrite: bool = False,
     task: str | None = None,
-    workers: int | str = 1,
+    workers: int | str | None = None,
     modality: str | None = None,
 ) -> Path:
     """Convert the cases of a table to the layout that `DatasetSpec.from_json` reads.

@@ -44,7 +44,7 @@ def convert_cases(
     *,
     training: Sequence[SourceCase],
     testing: Sequence[SourceCase],
-    workers: int | str,
+    workers: int | str | None,
 ) -> list[Problem]:
     """Write the case folders below `folder/train` and `folder/test`.
 

@@ -34,7 +34,7 @@ def convert_msd(
     overwrite: bool = False,
     limit: int | None = None,
     start: int = 0,
-    workers: int | str = 1,
+    workers: int | str | None = None,
 ) -> Path:
     """Convert a Decathlon task to the layout that `DatasetSpec.from_json` reads.
 

@@ -33,7 +33,7 @@ def convert_nnunet(
     splits: Path | None = None,
     copy: bool = False,
     overwrite: bool = False,
-    workers: int | str = 1,
+    workers: int | str | None = None,
 ) -> Path:
     """Convert an nnU-Net raw dataset to the layout that `DatasetSpec.from_json` reads.
 

@@ -85,7 +85,7 @@ class ScoreTable:
     held_out: Sequence[HeldOut]
     settings: ScoreSettings
     weights: Mapping[str, float]
-    workers: int | str = 1
+    workers: int | str | None = None
     _scores: dict[str, list[Scored]] = field(default_factory=dict)
 
     def compute(self, strategies: Sequence[Steps]) -> None:
@@ -118,7 +118,7 @@ class ScoreTable:
         return np.array([quality(scored, self.settings, self.weights) for scored in self.scores(steps)])
 
 
-def default_candidates(pairs: Sequence[Pair], labels: Sequence[int], workers: int | str = 1) -> Steps:
+def default_candidates(pairs: Sequence[Pair], labels: Sequence[int], workers: int | str | None = None) -> Steps:
     """The default grid: largest component, small objects and holes, for each label and for all of them together.
 
     Raises:

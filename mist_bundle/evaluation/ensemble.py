@@ -78,7 +78,7 @@ def ensemble_folders(
     folders: Sequence[Path],
     output: Path,
     settings: EnsembleSettings,
-    workers: int | str = 1,
+    workers: int | str | None = None,
     *,
     overwrite: bool = False,
 ) -> Ensembled:

@@ -59,7 +59,7 @@ def load_strategy(path: Path) -> tuple[Step, ...]:
 
 
 def postprocess_folder(
-    predictions: Path, steps: Sequence[Step], output: Path, workers: int | str = 1, *, overwrite: bool = False
+    predictions: Path, steps: Sequence[Step], output: Path, workers: int | str | None = None, *, overwrite: bool = False
 ) -> Postprocessed:
     """Write `output`/predictions/<id>.nii.gz and the strategy, without scores.
 
@@ -89,7 +89,7 @@ def postprocess_and_score(
     output: Path,
     settings: ScoreSettings,
     weights: Mapping[str, float] | None = None,
-    workers: int | str = 1,
+    workers: int | str | None = None,
     *,
     overwrite: bool = False,
 ) -> Postprocessed:

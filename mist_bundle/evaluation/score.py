@@ -150,7 +150,7 @@ def settings_from(
     )
 
 
-def score_files(pairing: Pairing, settings: ScoreSettings, workers: int | str = 1) -> ScoredCases:
+def score_files(pairing: Pairing, settings: ScoreSettings, workers: int | str | None = None) -> ScoredCases:
     """Score pairs of files in parallel.
 
     Raises:

@@ -69,7 +69,7 @@ def autoconfig(
     fold_by: str | None = None,
     fold_file: Path | None = None,
     config_format: str = "json",
-    workers: int | str = 1,
+    workers: int | str | None = None,
     overwrite: bool = False,
     overwrite_weights: bool = False,
     adapt: Adapt | None = None,
@@ -224,7 +224,7 @@ def _refuse_leaks(fingerprint: Fingerprint, folds: Mapping[str, int], tests: Dig
     return [*repeated_scans(same), *seen_in_training(tests, training)]
 
 
-def _examined_tests(tests: CaseList, workers: int | str) -> tuple[CaseList, dict[str, Examined]]:
+def _examined_tests(tests: CaseList, workers: int | str | None) -> tuple[CaseList, dict[str, Examined]]:
     """The test cases that can be predicted, the others as problems, and what was seen in them."""
     done = map_cases(examine, tests.cases, name=_case_id, workers=workers, description="test set")
     broken = {problem.path for problem in done.problems}
@@ -307,7 +307,7 @@ class Analyzed:
 
 
 def analyze_dataset(
-    dataset_json: Path, output: Path, *, workers: int | str = 1, pictures: int = 6, overwrite: bool = False
+    dataset_json: Path, output: Path, *, workers: int | str | None = None, pictures: int = 6, overwrite: bool = False
 ) -> Analyzed:
     """Measure a data set in detail and write fingerprint.json and data_report.json, .md and .html.
 

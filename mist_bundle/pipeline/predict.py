@@ -13,6 +13,7 @@ from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.prediction_inputs import match_prediction_inputs
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, Problem
 from mist_bundle.files import check_can_write, write_json
+from mist_bundle.pipeline.shares import SharedRun, run_in_shares
 from mist_bundle.pipeline.workflows import open_to_run
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.predictions.records import read_failure, record_path, volume_path
@@ -27,6 +28,7 @@ def predict(
     probabilities: bool = False,
     uncertainty: bool = False,
     device: str | None = None,
+    workers: int | str | None = None,
     overwrite: bool = False,
     overrides: Mapping[str, Any] | None = None,
     trust: bool = False,
@@ -43,6 +45,8 @@ def predict(
         probabilities: write the class probabilities too.
         uncertainty: write maps of entropy and of disagreement between folds and flips too.
         device: where to compute.
+        workers: processes that share the cases, or the address of a Dask scheduler; None for a single one, which uses
+            all cores.
         overwrite: replace label maps that were made from something else.
         overrides: further ids of inference.json.
         trust: run a bundle that does not pass the audit.
@@ -75,7 +79,7 @@ def predict(
         "test_time_flip_axes": None if tta is None else _flip_axes(plan, tta=tta),
         **(overrides or {}),
     }
-    problems = [*found.problems, *_predict_cases(bundle, found.cases, output, settings)]
+    problems = [*found.problems, *_predict_cases(bundle, found.cases, output, settings, workers)]
     if problems:
         raise CaseFailure(problems, len(found.cases) + len(found.problems))
     return [volume_path(output, name) for name in names], found.warnings
@@ -127,13 +131,27 @@ def _refuse_unknown(output: Path, names: Sequence[str]) -> None:
         raise InputError(problems)
 
 
-def _predict_cases(bundle: Path, cases: Sequence[Case], output: Path, settings: Mapping[str, Any]) -> list[Problem]:
-    entries = [{"id": case.id, "image": [str(path.absolute()) for path in case.images.values()]} for case in cases]
+def _predict_cases(
+    bundle: Path, cases: Sequence[Case], output: Path, settings: Mapping[str, Any], workers: int | str | None
+) -> list[Problem]:
+    entries = []
+    for case in cases:
+        images = [str(path.absolute()) for path in case.images.values()]
+        entries.append({"id": case.id, "image": images})
+    names = [case.id for case in cases]
+    if workers is not None:
+        shared = SharedRun(
+            bundle=bundle.absolute(),
+            workflow=INFERENCE,
+            part="testing",
+            settings={"dataset_dir": str(output.absolute()), **settings},
+        )
+        return _not_predicted(names, output, run_in_shares(shared, entries, workers))
     with tempfile.TemporaryDirectory() as folder:
         datalist = Path(folder) / "datalist.json"
         write_json(datalist, {"training": [], "testing": entries})
         places = {"datalist": str(datalist), "dataset_dir": folder}
-        return _run(bundle, [case.id for case in cases], output, {**places, **settings})
+        return _run(bundle, names, output, {**places, **settings})
 
 
 def _run(bundle: Path, names: Sequence[str], output: Path, settings: Mapping[str, Any]) -> list[Problem]:
@@ -146,15 +164,28 @@ def _run(bundle: Path, names: Sequence[str], output: Path, settings: Mapping[str
             message = "holds label maps of these cases that were made from something else; they are named above."
             raise InputError(Problem(str(output), message)) from error
         failure = error
+    problems = _not_predicted(names, output)
+    if failure is not None and not any(read_failure(output, name) for name in names):
+        raise failure  # it is not about single cases
+    return problems
+
+
+def _not_predicted(names: Sequence[str], output: Path, known: Sequence[Problem] = ()) -> list[Problem]:
+    """A Problem for each case without a label map, or with a record that it failed.
+
+    Args:
+        names: of all cases.
+        output: folder of the label maps.
+        known: why the runs that these cases were shares of failed.
+    """
+    reasons = {problem.path: problem.message for problem in known}
     problems = []
     for name in names:
         reason = read_failure(output, name)
         if not reason and not volume_path(output, name).is_file():
-            reason = "was not predicted."
+            reason = reasons.get(name, "was not predicted.")
         if reason:
             problems.append(Problem(name, reason))
-    if failure is not None and not any(read_failure(output, name) for name in names):
-        raise failure  # it is not about single cases
     return problems
 
 

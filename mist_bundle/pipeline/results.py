@@ -123,7 +123,7 @@ def choose_postprocessing(
     weights: Mapping[str, float] | None = None,
     candidates: Sequence[Step] | None = None,
     min_gain: float = 0.001,
-    workers: int | str = 1,
+    workers: int | str | None = None,
     dataset_dir: Path | None = None,
 ) -> tuple[Choice, Change, Path]:
     """Choose a post-processing by the out-of-fold predictions and write it into the bundle.
@@ -204,7 +204,7 @@ def report(
     dataset_dir: Path | None = None,
     pictures: int = 6,
     viewer_cases: int = 3,
-    workers: int | str = 1,
+    workers: int | str | None = None,
     overwrite: bool = False,
 ) -> Reported:
     """Write the page about a bundle, and a viewer of some cases beside it.

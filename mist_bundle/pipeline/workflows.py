@@ -21,7 +21,9 @@ from mist_bundle.bundle.launch import (
 from mist_bundle.bundle.placement import Hardware, Placement
 from mist_bundle.bundle.publish import finish_publication, publish_weights
 from mist_bundle.errors import CaseFailure, InputError, Interrupted, Problem
+from mist_bundle.files import DATALIST_JSON, read_json
 from mist_bundle.pipeline.headings import Announce, fold_headings, silent
+from mist_bundle.pipeline.shares import SharedRun, run_in_shares
 from mist_bundle.pipeline.side_by_side import train_side_by_side
 from mist_bundle.pipeline.training_state import Resumed, check_fold
 from mist_bundle.runtime.folds.state import discard
@@ -46,10 +48,28 @@ def data_warnings(bundle: Path) -> tuple[Problem, ...]:
     return tuple(Problem(*warning) for warning in Bundle(bundle).plan.warnings or ())
 
 
-def preprocess(bundle: Path, overrides: Mapping[str, Any], *, trust: bool = False) -> None:
-    """Fill the cache of prepared arrays. As all that runs a bundle: only what passes the audit, or with `trust`."""
-    open_to_run(bundle, trust=trust)
-    run_workflow(bundle, PREPROCESS, overrides)
+def preprocess(bundle: Path, overrides: Mapping[str, Any], *, cluster: str | None = None, trust: bool = False) -> None:
+    """Fill the cache of prepared arrays. As all that runs a bundle: only what passes the audit, or with `trust`.
+
+    Args:
+        bundle: its folder.
+        overrides: ids of preprocess.json.
+        cluster: address of a Dask scheduler whose workers share the cases; None for the bundle's own threads here.
+        trust: run a bundle that does not pass the audit.
+
+    Raises:
+        CaseFailure: workers of the cluster failed with some cases; the others were prepared.
+        WorkflowFailed: it failed here.
+    """
+    opened = open_to_run(bundle, trust=trust)
+    if cluster is None:
+        run_workflow(bundle, PREPROCESS, overrides)
+        return
+    entries = read_json(opened.root / DATALIST_JSON)["training"]
+    run = SharedRun(bundle=bundle.absolute(), workflow=PREPROCESS, part="training", settings=overrides)
+    problems = run_in_shares(run, entries, cluster)
+    if problems:
+        raise CaseFailure(problems, len(entries))
 
 
 def train(

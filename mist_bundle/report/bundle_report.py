@@ -59,7 +59,7 @@ class ReportRequest:
     pictures: int = 6
     each: int = 2
     viewer_cases: int = 3
-    workers: int | str = 1
+    workers: int | str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -166,7 +166,7 @@ def volumes_section(
     files: Sequence[CaseFiles],
     plan: Mapping[str, Any],
     bundle_name: str,
-    workers: int | str = 1,
+    workers: int | str | None = None,
 ) -> tuple[Html, list[Problem]]:
     """Reference against predicted volume of every class; predictions that cannot be read are given back."""
     predicted = [case for case in files if case.prediction is not None]
