@@ -1,4 +1,4 @@
-"""What a pass forward keeps for the pass backward, counted tensor by tensor on torch's meta device: no memory is used."""
+"""What a pass forward keeps for the pass backward, counted by tensors on the meta device, where none takes memory."""
 
 from __future__ import annotations
 
