@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mist_bundle import __version__
+
 DANGER = "danger"  # would run code, reach outside the bundle, or is designed to deceive
 UNPROVEN = "unproven"  # not among what this project generates: a person has to look
 NOTE = "note"  # worth knowing; the bundle passes
@@ -261,12 +263,26 @@ class Report:
         findings: gravest first.
         checked: how many files, targets, expressions … were looked at.
         signed_by: fingerprint of the key whose signature was checked, or empty.
+        earlier_version: the version of mist_bundle that says it wrote the bundle, where that is before this one; empty
+            otherwise.
     """
 
     bundle: str
     findings: tuple[Finding, ...]
     checked: dict[str, int]
     signed_by: str = ""
+    earlier_version: str = ""
+
+    @property
+    def advice(self) -> str:
+        """What can be done with a bundle that does not pass because an earlier version wrote it; "" for others."""
+        if self.passed or not self.earlier_version:
+            return ""
+        return (
+            f"It says that mist_bundle {self.earlier_version} wrote it; this is {__version__}, which knows only what "
+            "it writes itself. If you know where it comes from: --trust runs it as it is, and `mist-bundle finetune "
+            f"{self.bundle} dataset.json --trust` makes a bundle of this version that begins from its weights."
+        )
 
     @property
     def passed(self) -> bool:
@@ -295,7 +311,8 @@ class Report:
         tail = ", ".join(f"{counts[severity]} {severity}" for severity in SEVERITIES)
         looked = ", ".join(f"{number} {name}" for name, number in self.checked.items())
         signed = f"\nsigned with the key {self.signed_by}" if self.signed_by else ""
-        return "\n".join([*blocks, f"{verdict}: {self.bundle} ({tail}; looked at {looked}){signed}"])
+        advice = f"\n{self.advice}" if self.advice else ""
+        return "\n".join([*blocks, f"{verdict}: {self.bundle} ({tail}; looked at {looked}){signed}{advice}"])
 
     def _count(self) -> Counter[str]:
         return Counter(item.severity for item in self.findings)

@@ -44,4 +44,5 @@ def require_audited(bundle: Path, *, trust: bool = False) -> None:
     hidden = len(items) - len(problems)
     more = f" ({hidden} more findings are not shown here)" if hidden else ""
     hint = f"does not pass the audit and was not run{more}. `audit` explains each point; --trust runs it as it is."
+    hint = f"{hint} {report.advice}".rstrip()
     raise InputError([*problems, Problem(str(bundle), hint)])

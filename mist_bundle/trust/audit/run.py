@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mist_bundle import __version__
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import DATALIST_JSON, LOGGING_CONF, METADATA_JSON, PLAN_JSON
 from mist_bundle.runtime.folds.publication import published_name
@@ -19,6 +21,8 @@ from mist_bundle.trust.audit.logging_conf import check_logging
 from mist_bundle.trust.audit.weight_files import check_weights
 from mist_bundle.trust.signature import PublicKey
 
+WRITTEN_BY = "mist_bundle_version"  # in metadata.json
+_VERSION = re.compile(r"\d{1,4}(\.\d{1,4}){1,2}", re.ASCII)
 # descriptions and reasons in these are text for people, not paths
 PROSE = (METADATA_JSON, PLAN_JSON, DATALIST_JSON, "MANIFEST.json")
 
@@ -54,7 +58,26 @@ def audit_bundle(bundle: Path, public_key: Path | None = None) -> Report:
         findings=sort_findings(findings),
         checked=dict(checked),
         signed_by=key.fingerprint if key is not None and signed else "",
+        earlier_version=_earlier_version(files),
     )
+
+
+def _earlier_version(files: BundleFiles) -> str:
+    """The version of mist_bundle in a bundle's metadata, where it is before this one."""
+    if METADATA_JSON not in files.sizes:
+        return ""
+    try:
+        content, _ = parse_document(METADATA_JSON, files.read(METADATA_JSON, MAX_BYTES + 1))
+    except UnreadableFile:
+        return ""
+    written_by = content.get(WRITTEN_BY) if isinstance(content, Mapping) else None
+    if not isinstance(written_by, str) or not _VERSION.fullmatch(written_by):
+        return ""
+    return written_by if _numbers(written_by) < _numbers(__version__) else ""
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")[:3]]
 
 
 def _check(files: BundleFiles, checked: Counter[str], key: PublicKey | None) -> Iterator[Finding]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import py_compile
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mist_bundle import __version__, cli, pipeline
 from mist_bundle.bundle.manifest import write_manifest
 from mist_bundle.errors import InputError
 from mist_bundle.trust.audit import require_audited
@@ -57,3 +60,56 @@ def test_what_does_not_pass_is_refused_unless_it_is_trusted(linked_bundle: Path)
     with pytest.raises(InputError, match="script-changed"):
         require_audited(linked_bundle)
     require_audited(linked_bundle, trust=True)
+
+
+def test_a_bundle_of_an_earlier_version_is_told_as_such(own_bundle: Path) -> None:
+    metadata = json.loads((own_bundle / "configs/metadata.json").read_text())
+    (own_bundle / "configs/metadata.json").write_text(json.dumps({**metadata, "mist_bundle_version": "0.1.0"}))
+    inference = json.loads((own_bundle / "configs/inference.json").read_text())
+    (own_bundle / "configs/inference.json").write_text(json.dumps({**inference, "old": "$not @postprocess"}))
+    write_manifest(own_bundle)
+    with pytest.raises(InputError, match=r"mist_bundle 0\.1\.0 wrote it; this is .* --trust runs it as it is, and"):
+        require_audited(own_bundle)
+    assert "mist-bundle finetune" in str(audit_bundle(own_bundle))
+    require_audited(own_bundle, trust=True)
+
+
+@pytest.mark.parametrize("version", [__version__, "9.9.9", "0.1.x", "$(x)", None, ["0.1.0"]])
+def test_any_other_bundle_is_not(own_bundle: Path, version: object) -> None:
+    metadata = json.loads((own_bundle / "configs/metadata.json").read_text())
+    (own_bundle / "configs/metadata.json").write_text(json.dumps({**metadata, "mist_bundle_version": version}))
+    (own_bundle / "scripts/extra.py").write_text("x = 1")
+    report = audit_bundle(own_bundle)
+    assert not report.passed
+    assert report.advice == ""
+
+
+FIRST_STATE = "f07865ac60d30727f8c624c515fb5356778bc572"  # of version 0.1.0, in this repository
+
+
+@pytest.mark.slow
+def test_the_advice_for_a_bundle_of_0_1_works(phantom_json: Path, tmp_path: Path) -> None:
+    repository = Path(__file__).resolve().parents[3]
+    archive = subprocess.run(
+        ["git", "archive", FIRST_STATE, "mist_bundle"], cwd=repository, capture_output=True, check=False
+    )
+    if archive.returncode:
+        pytest.skip(f"this checkout has no commit {FIRST_STATE[:7]}")
+    subprocess.run(["tar", "-x", "-C", str(tmp_path)], input=archive.stdout, check=True)
+    old = [sys.executable, "-m", "mist_bundle"]
+    small = ["--recipe", "quick", "--folds", "2", "--epochs", "1", "--steps_per_epoch", "1", "--patch_size", "16,16,16"]
+    words = [*old, "autoconfig", str(phantom_json), "--output", str(tmp_path / "old"), *small]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    subprocess.run(words, cwd=tmp_path, env=environment, check=True)
+    bundle = next((tmp_path / "old").glob("*_segmentation"))
+    words = [*old, "train", str(bundle), "--fold", "0"]
+    subprocess.run(words, cwd=tmp_path, env=environment, check=True)
+    with pytest.raises(InputError, match=r"mist_bundle 0\.1\.0 wrote it"):
+        require_audited(bundle)
+    written, _ = pipeline.predict(bundle, phantom_json.parent / "test", tmp_path / "predicted", trust=True)
+    assert all(path.is_file() for path in written)
+    assert cli.main(["finetune", str(bundle), str(phantom_json), "--output", str(tmp_path / "renewed"), "--trust"]) in (
+        0,
+        None,
+    )
+    require_audited(next((tmp_path / "renewed").glob("*_segmentation")))
