@@ -49,7 +49,7 @@ OPTIONS = {
     "compare": "results output names metrics directions resamples seed overwrite",
     "ensemble": "predictions output method ties labels bundle workers overwrite",
     "report": "bundle output dataset_dir pictures viewer viewer_cases workers overwrite",
-    "audit": "bundle format public_key",
+    "audit": "bundle format public_key details",
     "verify": "bundle quick schema trust format",
     "sign": "bundle key",
     "make_key": "path",

@@ -35,11 +35,15 @@ _GRACE_SECONDS = 60.0  # for a workflow that was told to end
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workflow:
-    """A named run of a bundle: its id and the files that make its configuration, the overlay for several GPUs apart."""
+    """A named run of a bundle: its id and the files that make its configuration, the overlay for several GPUs apart.
+
+    `overlays` are further files outside the bundle, laid over it last.
+    """
 
     run_id: str
     files: tuple[str, ...]
     multi_gpu: str = ""
+    overlays: tuple[Path, ...] = ()
 
 
 PREPROCESS = Workflow(run_id="preprocess", files=("preprocess",))
@@ -143,7 +147,7 @@ def workflow_command(
     placement = placement or Placement()
     stems = [*workflow.files, *([workflow.multi_gpu] if placement.distributed else [])]
     folder = Bundle(bundle)
-    files = [folder.config_path(stem) for stem in stems]
+    files = [*(folder.config_path(stem) for stem in stems), *workflow.overlays]
     given = checked_overrides(load_configs(files), overrides)
     _check_places(given)
     config = str(files[0]) if len(files) == 1 else json.dumps([str(file) for file in files])

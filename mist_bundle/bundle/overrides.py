@@ -24,7 +24,11 @@ def load_configs(paths: Sequence[Path]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for path in paths:
         for key, value in read_config(path).items():
-            _set(merged, _parts(key), value)
+            try:
+                _set(merged, _parts(key), value)
+            except (AttributeError, IndexError, TypeError, ValueError) as error:
+                message = "leads nowhere in the files before it. Its parts are keys and positions that exist there."
+                raise InputError(Problem(f"{path} {key}", message)) from error
     return merged
 
 
@@ -123,9 +127,14 @@ def _exists(config: Any, parts: list[str]) -> bool:
 
 
 def _set(config: dict[str, Any], parts: list[str], value: Any) -> None:
+    """Set a value by its path of keys and, in lists, of positions."""
+    target: Any = config
     for part in parts[:-1]:
-        config = config.setdefault(part, {})
-    config[parts[-1]] = value
+        target = target[int(part)] if isinstance(target, list) else target.setdefault(part, {})
+    if isinstance(target, list):
+        target[int(parts[-1])] = value
+    else:
+        target[parts[-1]] = value
 
 
 def _ids(config: Any, prefix: str = "") -> Iterator[str]:

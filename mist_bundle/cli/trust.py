@@ -10,18 +10,32 @@ from mist_bundle.cli.words import optional_path
 from mist_bundle.errors import MistBundleError
 
 
-def audit(bundle: FileName, format: ReportFormat = "text", public_key: FileName | None = None) -> None:
+def audit(
+    bundle: FileName, format: ReportFormat = "text", public_key: FileName | None = None, details: bool = False
+) -> None:
     """Read a bundle, folder or zip, without running anything in it; ends with 1 when there is something to look at.
+
+    A bundle that was not generated here is told in groups: what it would run of MONAI itself, and what else.
 
     Args:
         bundle: the bundle's folder or zip.
         format: text for people, json for programs.
         public_key: file of the public key that must have signed the bundle.
+        details: every finding of a bundle that was not generated here.
     """
+    from mist_bundle.trust.audit.overview import overview_of, ungrouped
     from mist_bundle.trust.audit.run import audit_bundle
 
     report = audit_bundle(Path(bundle), optional_path(public_key))
-    print(json.dumps(report.to_json(), indent=2) if format == "json" else report)
+    overview = overview_of(Path(bundle))
+    if format == "json":
+        print(json.dumps(report.to_json(), indent=2))
+    elif overview is None or details:
+        print(report)
+    else:
+        for line in (*overview.sentences(), *ungrouped(report)):
+            print(line)
+        print(f"`mist-bundle audit {bundle} --details` lists all {len(report.findings)} findings.")
     if not report.passed:
         raise MistBundleError(f"{bundle} does not pass the audit.")
 

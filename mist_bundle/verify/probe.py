@@ -106,8 +106,9 @@ def load(bundle: Path, settings: dict[str, Any]) -> str:
     """monai.bundle.load from another working directory."""
     from monai.bundle import load as load_bundle
 
-    del settings
-    network: Any = load_bundle(bundle.name, bundle_dir=str(bundle.parent), workflow_type="inference")
+    # the workflow that MONAI takes by default, where a bundle of another origin has it
+    kind = "train" if "data" not in settings and "train" in settings["workflows"] else "inference"
+    network: Any = load_bundle(bundle.name, bundle_dir=str(bundle.parent), workflow_type=kind)
     return f"It gives a network of {sum(parameter.numel() for parameter in network.parameters())} parameters."
 
 

@@ -95,3 +95,13 @@ def test_any_path_arrives_as_it_is(name: str) -> None:
 
 def test_expressions_stay_expressions() -> None:
     assert _arrives("$[1, 2][1] * 3") == 6
+
+
+def test_a_later_file_changes_an_entry_of_a_list(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.json", tmp_path / "b.json"
+    first.write_text('{"handlers": [{"interval": 1}, {"interval": 2}]}')
+    second.write_text('{"handlers#1#interval": 3, "handlers::0": 4}')
+    assert load_configs([first, second]) == {"handlers": [4, {"interval": 3}]}
+    second.write_text('{"handlers#7#interval": 3}')
+    with pytest.raises(InputError, match="handlers#7#interval: leads nowhere"):
+        load_configs([first, second])

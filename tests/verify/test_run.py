@@ -17,6 +17,7 @@ from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAIL
 from mist_bundle.sharing.pack import pack_bundle
 from mist_bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, PASS, RUN, Verification
 from mist_bundle.verify.run import verify_bundle
+from tests.bundle.stock import write_stock_bundle
 from tests.trust.audit.hostile import edit
 
 INFERENCE, METADATA = "configs/inference.json", "configs/metadata.json"
@@ -177,3 +178,16 @@ def test_weights_of_another_network_are_seen(own_trained: Path) -> None:
     # monai.bundle.load copies what fits and is content with nothing: that step alone would not see it
     assert verdicts["targets import"] == PASS
     assert not result.passed
+
+
+def test_a_stock_bundle_is_read_without_trust(tmp_path: Path) -> None:
+    result = verify_bundle(write_stock_bundle(tmp_path), quick=True)
+    failed = [check.name for check in result.checks if check.verdict == "fail"]
+    assert failed == []
+
+
+@pytest.mark.slow
+def test_a_trusted_stock_bundle_runs(tmp_path: Path) -> None:
+    result = verify_bundle(write_stock_bundle(tmp_path), trust=True)
+    verdicts = {check.name: check.verdict for check in result.checks}
+    assert verdicts["forward pass"] == verdicts["weights load"] == verdicts["monai.bundle.load"] == "pass"

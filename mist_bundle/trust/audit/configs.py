@@ -27,7 +27,7 @@ def check_config(file: str, config: Any, checked: Counter[str], *, paths: bool) 
         checked: counts of targets, expressions and macros are added here.
         paths: whether its strings may be paths (descriptions in metadata are not).
     """
-    for place, key, value in _walk(config):
+    for place, key, value in walk(config):
         if paths and place in PATH_PLACES and not isinstance(value, str):
             yield finding("place", file, place, f"It is {shown(value)}.")
         if isinstance(value, Mapping):
@@ -57,7 +57,7 @@ def _location(file: str, place: str, value: str) -> Iterator[Finding]:
         yield from _path(file, place, value)
 
 
-def _walk(config: Any) -> Iterator[tuple[str, str, Any]]:
+def walk(config: Any) -> Iterator[tuple[str, str, Any]]:
     """Every value with its id and its key; shared parts of a YAML file are visited once for each argument they are.
 
     MONAI takes "a#b" and "a::b" as keys for b in a, and "+a" for more of a: so they are taken here.
@@ -149,7 +149,7 @@ def check_metadata(file: str, metadata: Any) -> Iterator[Finding]:
     if not isinstance(metadata, Mapping):
         yield finding("config-unreadable", file, "", "It is no JSON object.")
         return
-    for place, key, value in _walk(metadata.get("network_data_format")):
+    for place, key, value in walk(metadata.get("network_data_format")):
         parts = place.split("#")
         if "spatial_shape" in parts and isinstance(value, str) and not _is_shape(value):
             yield finding("spatial-shape", file, f"network_data_format#{place}", f"{key or 'it'} is {shown(value)}.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from mist_bundle.bundle.vendor import is_own_runtime, linked_runtime
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.trust.audit.finding import NOTE
+from mist_bundle.trust.audit.overview import overview_of
 from mist_bundle.trust.audit.run import audit_bundle
 from mist_bundle.trust.audit.tidy import remove_bytecode
 
@@ -36,6 +37,10 @@ def require_audited(bundle: Path, *, trust: bool = False) -> None:
     report = audit_bundle(bundle)
     if report.passed:
         return
+    overview = overview_of(bundle)
+    if overview is not None:
+        advice = "Nothing was run. `audit` says more; --trust runs it as it is."
+        raise InputError(Problem(str(bundle), "\n".join(["does not pass the audit.", *overview.sentences(), advice])))
     items = [item for item in report.findings if item.severity != NOTE]
     problems = [
         Problem(f"{item.file} {item.place}".rstrip(), f"[{item.code}] {item.what.splitlines()[0]} {item.why}")

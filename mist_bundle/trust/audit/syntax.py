@@ -73,7 +73,7 @@ def summary(expression: str) -> str:
     words = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            words.append(f"calls {_words(node.func)}")
+            words.append(f"calls {plain_text(node.func)[:80]}")
         elif isinstance(node, ast.Lambda):
             words.append("makes a function")
         elif isinstance(node, ast.Attribute) and node.attr.startswith("__"):
@@ -81,8 +81,9 @@ def summary(expression: str) -> str:
     return "it " + ", ".join(dict.fromkeys(words)) if words else "it is no known expression"
 
 
-def _words(node: ast.AST) -> str:
-    return re.sub(r"__reference_(\w+)", lambda match: _reference(match.group(1)), ast.unparse(node))[:80]
+def plain_text(node: ast.AST) -> str:
+    """A part of a parsed expression as it was written, with its references."""
+    return re.sub(r"__reference_(\w+)", lambda match: _reference(match.group(1)), ast.unparse(node))
 
 
 def _reference(codes: str) -> str:
