@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,14 @@ def bundle_name(spec: DatasetSpec) -> str:
     return f"{spec.slug}_segmentation"
 
 
-def generate_bundle(given: BundleInput, output: Path, *, config_format: str = "json", overwrite: bool = False) -> Path:
+def generate_bundle(
+    given: BundleInput,
+    output: Path,
+    *,
+    config_format: str = "json",
+    overwrite: bool = False,
+    ready: Callable[[Path], object] | None = None,
+) -> Path:
     """Write the bundle into `output`/<task>_segmentation.
 
     Args:
@@ -123,6 +130,8 @@ def generate_bundle(given: BundleInput, output: Path, *, config_format: str = "j
         output: folder that the bundle's folder is made in.
         config_format: "json", which every consumer reads, or "yaml".
         overwrite: replace a bundle that is there already, its trained weights included.
+        ready: called with the bundle's place just before it appears there; what belongs beside it is written then, so
+            that a bundle is never there without it.
 
     Returns:
         The bundle's folder.
@@ -143,6 +152,8 @@ def generate_bundle(given: BundleInput, output: Path, *, config_format: str = "j
         (folder / "models").mkdir()
         try_out(folder, given.untried)
         write_manifest(folder)
+        if ready is not None:
+            ready(bundle)
     return bundle
 
 

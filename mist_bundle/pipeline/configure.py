@@ -128,8 +128,12 @@ def autoconfig(
         untried=_untried(options),
     )
     forget(target)  # states of another plan are none of this one
-    bundle = generate_bundle(given, output, config_format=config_format, overwrite=overwrite)
-    write_json(work_dir_of(bundle) / FINGERPRINT_JSON, fingerprint.to_json())
+    measured = fingerprint.to_json()
+
+    def write_fingerprint(bundle: Path) -> None:
+        write_json(work_dir_of(bundle) / FINGERPRINT_JSON, measured)
+
+    bundle = generate_bundle(given, output, config_format=config_format, overwrite=overwrite, ready=write_fingerprint)
     return Configured(
         bundle=bundle,
         plan=plan,

@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 LOCK = f"models/.publishing{UNFINISHED}"
 WAIT_SECONDS = 600.0
 _STAGED = f".staged{UNFINISHED}"
+_BEING_WRITTEN = re.compile(rf"\.(.+)\.[a-z0-9_]{{8}}{re.escape(UNFINISHED)}")  # as `write_whole` names it
 # what a publication may write: a bundle from elsewhere, opened here, must not name other places
 _NAMES = re.compile(r"models/[\w-][\w.-]*|docs/(README\.md|export\.json)|configs/(metadata|postprocessing)\.json")
 
@@ -187,6 +188,13 @@ def published_name(name: str) -> str:
     if leaf.startswith(".") and leaf.endswith(_STAGED):
         return f"{folder}{slash}{leaf[1 : -len(_STAGED)]}"
     return name
+
+
+def written_name(name: str) -> str:
+    """The path that a file will have once it is written to its end, and published; any other path as it is."""
+    folder, slash, leaf = name.rpartition("/")
+    being_written = _BEING_WRITTEN.fullmatch(leaf)
+    return published_name(f"{folder}{slash}{being_written[1]}" if being_written else name)
 
 
 def _staged(target: Path) -> Path:

@@ -10,7 +10,8 @@ from pathlib import Path
 from mist_bundle import __version__
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import DATALIST_JSON, LOGGING_CONF, METADATA_JSON, PLAN_JSON
-from mist_bundle.runtime.folds.publication import published_name
+from mist_bundle.runtime.folds.files import UNFINISHED
+from mist_bundle.runtime.folds.publication import published_name, written_name
 from mist_bundle.trust.audit.bundle_files import BundleFiles, UnreadableFile, open_bundle
 from mist_bundle.trust.audit.code import check_code
 from mist_bundle.trust.audit.configs import check_config, check_datalist, check_large_files, check_metadata, check_plan
@@ -91,11 +92,18 @@ def _check(files: BundleFiles, checked: Counter[str], key: PublicKey | None) -> 
         elif lower.endswith((".conf", ".ini")):
             yield from check_logging(name, files.read(name, MAX_BYTES))
         else:
-            yield from check_weights(files, name)
+            yield from _weights(files, name)
     if LOGGING_CONF in files.sizes:
         checked["logging files"] += 1
     yield from check_code(files)
     yield from check_manifest(files, checked, key)
+
+
+def _weights(files: BundleFiles, name: str) -> Iterator[Finding]:
+    """Findings of a file of weights; one that a killed command left half-written is broken, and nobody opens it."""
+    for found in check_weights(files, name, written_name(name)):
+        if not (found.code == "weights-broken" and name.endswith(UNFINISHED)):
+            yield found
 
 
 def _document(name: str, text: bytes, checked: Counter[str]) -> Iterator[Finding]:

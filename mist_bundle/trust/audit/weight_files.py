@@ -32,9 +32,16 @@ _FILE_OPERATIONS = re.compile(
 )
 
 
-def check_weights(files: BundleFiles, name: str) -> Iterator[Finding]:
-    """Findings of a file of weights, by its content; none for other files."""
-    suffix = "." + name.rsplit(".", 1)[-1].lower() if "." in name else ""
+def check_weights(files: BundleFiles, name: str, final: str = "") -> Iterator[Finding]:
+    """Findings of a file of weights, by its content; none for other files.
+
+    Args:
+        files: of the bundle.
+        name: the file.
+        final: the name that it will have, where it is still being written or published.
+    """
+    final = final or name
+    suffix = "." + final.rsplit(".", 1)[-1].lower() if "." in final else ""
     head = files.read(name, 16)
     if suffix == ".safetensors":
         yield from _safetensors(files, name)

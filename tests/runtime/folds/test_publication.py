@@ -22,7 +22,7 @@ from mist_bundle.runtime.folds.manifest import (
     stored_as_model,
     write_manifest_content,
 )
-from mist_bundle.runtime.folds.publication import PublicationError, finish, publish, published_name
+from mist_bundle.runtime.folds.publication import PublicationError, finish, publish, published_name, written_name
 
 OLD = {
     "models/fold_0.pt": b"old fold",
@@ -209,6 +209,9 @@ def test_renewing_lists_what_was_edited_and_added(bundle: Path) -> None:
 
 def test_staged_names_are_known() -> None:
     assert published_name("models/.fold_0.pt.staged.partial") == "models/fold_0.pt"
+    assert written_name("models/..fold_0.pt.staged.partial.a_b3c4d5.partial") == "models/fold_0.pt"
+    assert written_name("models/.model.pt.a_b3c4d5.partial") == "models/model.pt"
+    assert written_name("models/.fold_0.pt.staged.partial") == "models/fold_0.pt"
     assert published_name("models/fold_0.pt") == "models/fold_0.pt"
     assert files_module.UNFINISHED == ".partial"
     assert sha256_of(Path(__file__)) == file_hashes(Path(__file__).parent)[Path(__file__).name]

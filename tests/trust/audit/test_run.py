@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from mist_bundle import cli, pipeline
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, InputError
@@ -55,6 +56,34 @@ def test_hostile_bundle_is_neither_verified_nor_trained_on(
         pipeline.finetune(str(given), phantom_json, tmp_path / "tuned", TINY, TransferOptions())
     assert not canary.exists(), "something was executed"
     assert not (tmp_path / "tuned").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "part"),
+    [
+        ("models/..fold_0.pt.staged.partial.a_b3c4d5.partial", "models/model.pt", 0.4),
+        ("models/.fold_0.pt.staged.partial", "models/model.pt", 1),
+        ("models/..model.safetensors.staged.partial.a_b3c4d5.partial", "models/model.safetensors", 0.4),
+        ("models/.model.ts.staged.partial", "model.ts", 1),
+        ("models/..model.ts.staged.partial.a_b3c4d5.partial", "model.ts", 1),
+        ("models/..model.ts.staged.partial.a_b3c4d5.partial", "model.ts", 0.4),
+        ("configs/..metadata.json.staged.partial.a_b3c4d5.partial", "configs/metadata.json", 0.4),
+    ],
+)
+def test_what_a_killed_publication_leaves_is_no_danger(
+    trained_bundle: Path, tmp_path: Path, name: str, source: str, part: float
+) -> None:
+    bundle = tmp_path / trained_bundle.name
+    shutil.copytree(trained_bundle, bundle)
+    torch.jit.save(torch.jit.script(torch.nn.ReLU()), tmp_path / "model.ts")
+    content = ((tmp_path if source == "model.ts" else bundle) / source).read_bytes()
+    (bundle / name).write_bytes(content[: int(len(content) * part)])
+    assert audit_bundle(bundle).passed
+
+
+def test_a_dangerous_file_is_one_under_an_unfinished_name_too(own_bundle: Path) -> None:
+    (own_bundle / "models/..fold_0.pt.staged.partial.a_b3c4d5.partial").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    assert not audit_bundle(own_bundle).passed
 
 
 def test_there_are_many_attacks_and_each_is_called_differently() -> None:
