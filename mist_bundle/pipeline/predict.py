@@ -115,7 +115,7 @@ def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any], *
     open_to_run(bundle, trust=trust)
     cases = Bundle(bundle).datalist.testing
     if cases:
-        # in the work folder: what was made from other weights is made again
+        # in the work folder: predictions of other weights are replaced
         settings = {"output_dir": str(output.absolute()), "overwrite": True, **overrides}
         problems = _run(bundle, [case.id for case in cases], output, settings)
         if problems:
@@ -139,7 +139,7 @@ def _refuse_unknown(output: Path, names: Sequence[str]) -> None:
     for name in names:
         target = volume_path(output, name)
         if (target.exists() or target.is_symlink()) and not record_path(output, name).exists():
-            message = "exists already and was not made by this command. Give another folder, or --overwrite."
+            message = "exists already and was not written by this command. Choose another folder, or pass --overwrite."
             problems.append(Problem(str(target), message))
     if problems:
         raise InputError(problems)

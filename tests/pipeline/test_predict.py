@@ -93,12 +93,12 @@ def test_cases_that_fail_are_named_and_the_same_again_does_only_what_is_missing(
     for name in ("huge", "nan", "shifted"):
         shutil.rmtree(source / name)
     assert cli.main([*words[:-1], "--tta"]) == EXIT_INPUT_REFUSED
-    assert "good.nii.gz: was made from other settings." in capfd.readouterr().err
+    assert "good.nii.gz: was predicted with other settings." in capfd.readouterr().err
     weights = torch.load(bundle / "models/model.pt", weights_only=True)
     torch.save({name: value * 1.5 for name, value in weights.items()}, bundle / "models/model.pt")
     trusted = [*words, "--trust", "--ensemble", "False"]
     assert cli.main(trusted) == EXIT_INPUT_REFUSED
-    assert "good.nii.gz: was made from other weights and settings." in capfd.readouterr().err
+    assert "good.nii.gz: was predicted with other weights and settings." in capfd.readouterr().err
     assert {name: (output / f"{name}.nii.gz").stat().st_mtime_ns for name in times} == times
     assert cli.main([*trusted, "--overwrite"]) == EXIT_OK
     assert (output / "good.nii.gz").stat().st_mtime_ns > times["good"]
@@ -111,7 +111,7 @@ def test_a_label_map_of_somebody_else_is_refused_before_anything_starts(
     (tmp_path / "out").mkdir()
     (tmp_path / "out/good.nii.gz").write_text("by hand")
     assert cli.main(["predict", str(bundle), str(source), str(tmp_path / "out")]) == EXIT_INPUT_REFUSED
-    assert "good.nii.gz: exists already and was not made by this command" in capfd.readouterr().err
+    assert "good.nii.gz: exists already and was not written by this command" in capfd.readouterr().err
     assert (tmp_path / "out/good.nii.gz").read_text() == "by hand"
 
 
@@ -133,7 +133,7 @@ def test_plain_monai_does_the_same(bundle: Path, phantom_json: Path, tmp_path: P
     assert _maps(tmp_path / "out") == ["good"]
     other = [*words, "--overlap", "0.25"]
     printed = run_monai("inference", config, *other, cwd=tmp_path, exit_code=EXIT_INPUT_REFUSED)
-    assert "was made from other settings" in printed
+    assert "was predicted with other settings" in printed
 
 
 def test_evaluation_goes_on_and_predicts_only_what_is_missing(

@@ -20,7 +20,7 @@ def evaluate_config(plan: Plan) -> Config:
         "save_probabilities": False,
         "save_uncertainty": False,
         "memory": parts.MEMORY_GB,
-        # in the work folder: what was made from other weights is made again
+        # in the work folder: predictions of other weights are replaced
         "overwrite": True,
         "predictions": parts.predictions(weight_files=["@ckpt_path"]),
         "maps": parts.maps(),

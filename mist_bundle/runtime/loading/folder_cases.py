@@ -38,8 +38,14 @@ def cases_of_folder(folder: Path, channel_names: Sequence[str]) -> list[dict[str
 
 def _images_of_case(folder: Path, channel_names: Sequence[str]) -> list[str]:
     files = [file for file in sorted(folder.iterdir()) if is_readable_name(file) and not file.name.startswith(".")]
-    endings = {channel: [f"{channel}{ending}" for ending in ENDINGS] for channel in channel_names}
-    chosen, findings = match_files(files, endings)
+    patterns = {}
+    for channel in channel_names:
+        patterns[channel] = [f"{channel}{ending}" for ending in ENDINGS]
+    chosen, findings = match_files(files, patterns)
     for finding in findings:
         say(f"warning: {folder.name}: {finding}")
-    return [str(chosen.get(channel, folder / endings[channel][0])) for channel in channel_names]
+    images = []
+    for channel in channel_names:
+        missing = folder / patterns[channel][0]
+        images.append(str(chosen.get(channel, missing)))
+    return images

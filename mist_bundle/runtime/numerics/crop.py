@@ -100,6 +100,12 @@ def box_slices(box: Box) -> Slices:
     return slice(start[0], stop[0]), slice(start[1], stop[1]), slice(start[2], stop[2])
 
 
+def widened(box: Box, margin: int, shape: Sequence[int]) -> Box:
+    """The box with `margin` more voxels on all sides, as far as the image reaches."""
+    start, stop = np.asarray(box)
+    return as_shape(np.maximum(start - margin, 0)), as_shape(np.minimum(stop + margin, shape))
+
+
 def union(boxes: Sequence[Slices]) -> Slices:
     """The smallest box around boxes, of which there must be any; all as indices."""
     starts, stops = [], []

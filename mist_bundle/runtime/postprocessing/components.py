@@ -1,7 +1,7 @@
 """Post-processing by connected components: remove, keep or relabel them by their size.
 
-Every operation takes a label map (X, Y, Z), the labels that it works on (their union is looked at as one mask), and the
-spacing, and gives a new label map. Voxels of other labels are never touched.
+Every operation takes a label map (X, Y, Z), the labels that it works on (as a single mask, their union), and the
+spacing, and returns a new label map. Voxels of other labels are never touched.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..numerics.crop import bounding_box, box_slices
+from ..numerics.crop import bounding_box, box_slices, widened
 
 VOXELS, MM3 = "voxels", "mm3"
 _DIRECTIONS = {6: 1, 18: 2, 26: 3}  # neighbours of a voxel -> axes along which a neighbour may differ
@@ -55,11 +55,11 @@ def keep_top_k_components(
     detach: int = 0,
     connectivity: int = 26,
 ) -> NDArray[Any]:
-    """Make all but the k largest components background; of equally large ones the first in the array stays.
+    """Make all but the k largest components background; of components of equal size the first in the array stays.
 
     Args:
         label: (X, Y, Z).
-        group: labels whose union is one mask.
+        group: labels whose union is the mask.
         spacing_mm: not needed here.
         k: how many stay.
         detach: erode the mask by so many voxels first, so that thin bridges do not hold components together, and grow
@@ -113,8 +113,8 @@ def cut_out(
     box = bounding_box(mask)
     if box is None:
         return None
-    x, y, z = (slice(max(0, one.start - margin), one.stop + margin) for one in box_slices(box))
-    return (x, y, z), mask[x, y, z]
+    part = box_slices(widened(box, margin, mask.shape))
+    return part, mask[part]
 
 
 def replaced(
@@ -147,5 +147,5 @@ def _relabel_small(
 
 
 def voxel_size(spacing_mm: Sequence[float], unit: str) -> float:
-    """What one voxel counts in this unit."""
+    """The size of a voxel in this unit."""
     return math.prod(spacing_mm) if unit == MM3 else 1.0

@@ -62,7 +62,7 @@ def fill_holes_with_label(
 
     Args:
         label: (X, Y, Z).
-        group: labels whose union is one mask.
+        group: labels whose union is the mask.
         spacing_mm: size of a voxel along each axis.
         fill_label: what the holes become; None takes the nearest label of the group.
         max_size: larger holes stay; None fills all.

@@ -3,7 +3,7 @@
     [{"transform": "keep_top_k_components", "apply_to_labels": [1, 2], "per_label": true, "kwargs": {"k": 1}}]
 
 `apply_to_labels` is a list of labels, or "all" (MIST's [-1] means the same). With `per_label` each label is treated for
-itself, otherwise their union is one object. The file may hold the list alone or {"strategy": [...]}.
+itself, otherwise their union as a whole. The file may hold the list alone or {"strategy": [...]}.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KEEP_TOP_K = "keep_top_k_components"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operation:
-    """One operation: its function, and what each of its options must be."""
+    """An operation: its function, and what each of its options must be."""
 
     function: Callable[..., NDArray[Any]]
     options: Mapping[str, str]
@@ -78,7 +78,7 @@ _EXPECTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One step.
+    """A step of a strategy.
 
     Attributes:
         transform: name of the operation.
@@ -121,10 +121,12 @@ def parse_strategy(content: Any) -> tuple[Step, ...]:
     entries = content.get("strategy") if isinstance(content, Mapping) else content
     if not isinstance(entries, Sequence) or isinstance(entries, str):
         raise ValueError('A strategy is a list of steps like [{"transform": …, "apply_to_labels": [1]}].')
-    findings = [f"Step {index}: {text}" for index, entry in enumerate(entries, 1) for text in _findings(entry)]
+    findings = []
+    for number, entry in enumerate(entries, start=1):
+        findings += [f"Step {number}: {text}" for text in _findings(entry)]
     if findings:
         raise ValueError(" ".join(findings))
-    return tuple(_step(entry) for entry in entries)
+    return tuple(map(_step, entries))
 
 
 def apply_strategy(label: NDArray[Any], spacing_mm: Sequence[float], steps: Sequence[Step]) -> NDArray[Any]:
@@ -139,11 +141,12 @@ def apply_strategy(label: NDArray[Any], spacing_mm: Sequence[float], steps: Sequ
         (X, Y, Z); the same array where no step changed anything.
     """
     for step in steps:
-        present = [int(value) for value in np.unique(label) if value]
+        operation = OPERATIONS[step.transform].function
+        present: list[int] = np.unique(label[label != 0]).tolist()
         labels = [value for value in step.labels or present if value in present]
         groups = [[value] for value in labels] if step.per_label else [labels]
         for group in groups:
-            label = OPERATIONS[step.transform].function(label, group, spacing_mm, **step.options)
+            label = operation(label, group, spacing_mm, **step.options)
     return label
 
 
@@ -159,7 +162,9 @@ def _step(entry: Mapping[str, Any]) -> Step:
 
 def _options(entry: Mapping[str, Any]) -> dict[str, Any]:
     """The options by our names; MIST's morphological cleaning becomes `detach`."""
-    options = {_OPTION_ALIASES.get(name, name): value for name, value in (entry.get("kwargs") or {}).items()}
+    options = {}
+    for name, value in (entry.get("kwargs") or {}).items():
+        options[_OPTION_ALIASES.get(name, name)] = value
     if _operation_name(entry) == _KEEP_TOP_K and (_CLEANING in options or _CLEANING_ITERATIONS in options):
         cleaned = options.pop(_CLEANING, False)
         iterations = options.pop(_CLEANING_ITERATIONS, _MIST_CLEANING_ITERATIONS)
@@ -168,8 +173,8 @@ def _options(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _operation_name(entry: Mapping[str, Any]) -> str:
-    given = str(entry.get("transform"))
-    return _ALIASES.get(given, given)
+    name = str(entry.get("transform"))
+    return _ALIASES.get(name, name)
 
 
 def _findings(entry: Any) -> list[str]:
@@ -180,8 +185,7 @@ def _findings(entry: Any) -> list[str]:
     if name not in OPERATIONS:
         return [*findings, f'"transform" is {name!r}; known: {", ".join(OPERATIONS)}.']
     labels = entry.get("apply_to_labels", ALL)
-    listed = isinstance(labels, list) and bool(labels) and all(_is_whole(one) and one > 0 for one in labels)
-    if not (listed or labels in (ALL, [-1])):
+    if labels not in (ALL, [-1]) and not _are_labels(labels):
         findings.append(f'"apply_to_labels" is {labels!r}; expected labels above 0, or "all".')
     if not isinstance(entry.get("per_label", True), bool):
         findings.append(f'"per_label" is {entry["per_label"]!r}; expected true or false.')
@@ -196,13 +200,13 @@ def _cleaning_findings(options: Mapping[str, Any]) -> list[str]:
     if not isinstance(options.get(_CLEANING, False), bool):
         findings.append(f"{_CLEANING} is {options[_CLEANING]!r}; expected true or false.")
     if "detach" in options and (_CLEANING in options or _CLEANING_ITERATIONS in options):
-        findings.append(f"detach and {_CLEANING} say the same; give one of them.")
+        findings.append(f"detach and {_CLEANING} say the same; leave either out.")
     return findings
 
 
 def _option_findings(name: str, options: Mapping[str, Any]) -> list[str]:
     known = OPERATIONS[name].options
-    findings = [f"{name} needs {one!r}." for one in OPERATIONS[name].required if one not in options]
+    findings = [f"{name} needs {option!r}." for option in OPERATIONS[name].required if option not in options]
     for option, value in options.items():
         if option not in known:
             findings.append(f"{name} has no option {option!r}; known: {', '.join(known)}.")
@@ -211,6 +215,13 @@ def _option_findings(name: str, options: Mapping[str, Any]) -> list[str]:
             if not fits(value):
                 findings.append(f"{option} is {value!r}; expected {expected}.")
     return findings
+
+
+def _are_labels(value: Any) -> bool:
+    """Whether a value is a list of labels above 0."""
+    if not isinstance(value, list) or not value:
+        return False
+    return all(_is_whole(label) and label > 0 for label in value)
 
 
 def _is_whole(value: Any) -> bool:

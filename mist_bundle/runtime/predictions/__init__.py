@@ -1,1 +1,1 @@
-"""Predicting many cases: each by itself, only those that are missing, with a record of what each was made from."""
+"""Predicting many cases: each by itself, only missing cases, with a record of what each prediction depends on."""

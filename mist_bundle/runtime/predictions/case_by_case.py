@@ -1,4 +1,4 @@
-"""Each case of an inference by itself: one that fails is named with its file and the reason, and the others go on."""
+"""Each case of an inference by itself: a case that fails is named with its file and reason, and the others go on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .say import say
 
 logger = logging.getLogger(__name__)
 
-WARNINGS = "warnings"  # key of a case's oddities, one a line
+WARNINGS = "warnings"  # key of a case's oddities, a line each
 # no later case would fare better
 _FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
@@ -38,7 +38,7 @@ class CaseByCase:
         self.num_cases = 0
 
     def __call__(self, engine: Any, batch: dict[str, Any]) -> Any:
-        """Run one case through the evaluator's own step.
+        """Run a case through the evaluator's own step.
 
         Returns:
             The decollated output of the evaluator; nothing for a case that failed.
@@ -77,8 +77,10 @@ class CaseByCase:
         """End the program with exit code 1 where cases failed; the last step of a bundle's run list."""
         if not self.failures:
             return
-        lines = [f"{case}: {reason}" for case, reason in sorted(self.failures.items())]
-        say("\n".join([f"{len(lines)} of {self.num_cases} cases failed:", *lines]))
+        lines = [f"{len(self.failures)} of {self.num_cases} cases failed:"]
+        for case in sorted(self.failures):
+            lines.append(f"{case}: {self.failures[case]}")
+        say("\n".join(lines))
         raise SystemExit(1)
 
     def _already_predicted(self, engine: Any, item: Mapping[str, Any]) -> Any:
@@ -104,8 +106,9 @@ def reason_of(error: BaseException, item: Mapping[str, Any]) -> str:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         reason = f"does not fit into memory ({type(error).__name__})."
     images = item["image"] if isinstance(item["image"], (list, tuple)) else [item["image"]]
-    if any(Path(path).name in reason for path in images):
-        return reason
+    for path in images:
+        if Path(path).name in reason:
+            return reason
     return f"{images[0]}: {reason}"
 
 

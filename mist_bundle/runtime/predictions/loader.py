@@ -1,7 +1,7 @@
-"""The cases of an inference, each in a batch of its own: the next is read while one is computed.
+"""The cases of an inference, each in a batch of its own: the next case is read while a case is computed.
 
-A case that cannot be read is handed on as its failure, and one that is predicted already as its label map, so that the
-number of batches is known beforehand and no case ends the others.
+A case that cannot be read is handed on as its failure, and a case that is predicted already as its label map, so that
+the number of batches is known beforehand and no case ends the others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .records import FRESH, Predictions
 
 FAILURE = "failure"  # key of the exception in the batch of a case that could not be read
 PREDICTED = "predicted"  # key of a case that needs no prediction
-REPLACED = "replaced"  # key of the sentence why a label map that is there is made anew; "" where none is
+REPLACED = "replaced"  # key of the sentence why an existing label map is replaced; "" where none exists
 ITEM = "item"  # key of the entry of the datalist that a batch was read from
 
 
@@ -29,7 +29,7 @@ class CaseLoader:
         dataset: MONAI's, of items {"id", "image": files …}.
         predictions: which cases are predicted already; None reads all.
         sampler: indices of the cases to take, such as a shard; None takes all.
-        ahead: cases that are read before they are asked for.
+        ahead: cases that are read in advance.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class CaseLoader:
         return len(self.dataset) if self.sampler is None else len(self.sampler)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Give {"item": entry of the datalist} with the collated case, FAILURE or PREDICTED."""
+        """Yield {"item": entry of the datalist} with the collated case, FAILURE or PREDICTED."""
         indices: Any = range(len(self.dataset)) if self.sampler is None else self.sampler
         waiting: deque[Future[dict[str, Any]]] = deque()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-case") as reader:
@@ -66,10 +66,10 @@ class CaseLoader:
         replaced = ""
         try:
             if self.predictions is not None:
-                found = self.predictions.look(item)
-                if found.state == FRESH:
+                status = self.predictions.status_of(item)
+                if status.state == FRESH:
                     return {ITEM: item, PREDICTED: True}
-                replaced = found.why
+                replaced = status.why
             batch: dict[str, Any] = list_data_collate([self.dataset[index]])
         except Exception as error:  # noqa: BLE001 - whatever a file does to its reader is this case's failure
             return {ITEM: item, FAILURE: error}

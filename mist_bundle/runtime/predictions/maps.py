@@ -1,4 +1,4 @@
-"""Maps that are written beside a label map when they are asked for: class probabilities and uncertainty."""
+"""Maps that can be written beside a label map: class probabilities and uncertainty."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class ScoreMaps:
 
     Args:
         folder: of the label maps; scores wait in it until they are written.
-        probabilities: maps of probabilities are wanted.
-        uncertainty: maps of uncertainty are wanted; the inferer then gives their channels behind the classes.
+        probabilities: write maps of probabilities.
+        uncertainty: write maps of uncertainty; the inferer then puts their channels behind the classes.
     """
 
     def __init__(self, folder: str | Path, probabilities: bool = False, uncertainty: bool = False) -> None:
@@ -27,7 +27,7 @@ class ScoreMaps:
         self._scores: ScoresOnDisk | None = None
 
     def begin(self, shape: Sequence[int], *grids: Any) -> ScoresOnDisk | None:
-        """A place for the scores of a case (arguments of ScoresOnDisk); None where no map is wanted."""
+        """A place for the scores of a case (arguments of ScoresOnDisk); None where no map is to be written."""
         if self._scores is not None:  # of a case that failed
             self._scores.close()
             self._scores = None

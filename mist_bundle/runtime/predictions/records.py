@@ -1,8 +1,8 @@
-"""What the label maps in a folder were made from, so that running again predicts only what is missing.
+"""What the label maps in a folder depend on, so that running again predicts only missing cases.
 
 Beside the label maps lies a record for each case, `records/<id>.json`, with hashes of the weights, the settings, the
-code and the images. A label map whose record fits is left alone. One that was made from something else, or that has no
-record, is never replaced unasked. Needs no torch, so that a command can look before it starts anything.
+code and the images. A label map whose record fits is left alone. A label map that depends on something else, or that
+has no record, is replaced only with `overwrite`. Needs no torch, so that a command can look before it starts anything.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NOTHING = (
     "Nothing to predict: configs/datalist.json lists no such cases. Give --dataset_dir FOLDER, with a folder for each "
     "case that holds a file for each channel (CHANNEL.nii.gz), or with the images of a single channel."
 )
-_ADVICE = "Give another output folder, or --overwrite to replace it."
+_ADVICE = "Choose another output folder, or pass --overwrite to replace it."
 
 
 def volume_path(folder: Path, case: str, suffix: str = "") -> Path:
@@ -50,7 +50,7 @@ def probabilities_path(folder: Path, case: str) -> Path:
 
 
 def uncertainty_path(folder: Path, case: str, name: str) -> Path:
-    """Where a map of uncertainty of a case lies; `name` is one of UNCERTAINTY_MAPS."""
+    """Where a map of uncertainty of a case lies; `name` is from UNCERTAINTY_MAPS."""
     return volume_path(folder / "uncertainty", case, f"_{name}")
 
 
@@ -60,11 +60,11 @@ def record_path(folder: Path, case: str) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """How a case stands.
+class CaseStatus:
+    """What there is of a case.
 
     Attributes:
-        state: FRESH, MISSING, STALE (made from something else) or UNKNOWN (made by somebody else).
+        state: FRESH, MISSING, STALE (depends on something else) or UNKNOWN (has no record).
         why: a sentence about a label map that is STALE or UNKNOWN.
     """
 
@@ -73,16 +73,16 @@ class Found:
 
 
 class Predictions:
-    """The label maps of a folder, and what they were made from.
+    """The label maps of a folder, and what they depend on.
 
     Args:
         folder: of the label maps.
         weight_files: those that exist are used.
         settings: whatever else decides what comes out, as plain values.
         setting_files: further files that decide, such as the post-processing; those that exist are used.
-        probabilities: maps of probabilities are wanted too.
-        uncertainty: maps of uncertainty are wanted too.
-        overwrite: replace label maps that were made from something else, or by somebody else.
+        probabilities: a case needs maps of probabilities too.
+        uncertainty: a case needs maps of uncertainty too.
+        overwrite: replace label maps that are STALE or UNKNOWN.
     """
 
     def __init__(
@@ -96,9 +96,9 @@ class Predictions:
         overwrite: bool | str = False,
     ) -> None:
         self.folder = Path(folder)
-        self.weight_files = [Path(path) for path in weight_files]
+        self.weight_files = list(map(Path, weight_files))
         self.settings = dict(settings or {})
-        self.setting_files = [Path(path) for path in setting_files]
+        self.setting_files = list(map(Path, setting_files))
         self.probabilities = probabilities
         self.uncertainty = uncertainty
         self.overwrite = truth(overwrite)
@@ -126,29 +126,32 @@ class Predictions:
         """A sentence for each label map that is in the way."""
         problems = []
         for item in items:
-            found = self.look(item)
-            if found.state in (STALE, UNKNOWN):
-                problems.append(f"{self.path(str(item['id']))}: {found.why} {_ADVICE}")
+            status = self.status_of(item)
+            if status.state in (STALE, UNKNOWN):
+                problems.append(f"{self.path(str(item['id']))}: {status.why} {_ADVICE}")
         return problems
 
-    def look(self, item: Mapping[str, Any]) -> Found:
-        """How a case {"id", "image": files} stands."""
+    def status_of(self, item: Mapping[str, Any]) -> CaseStatus:
+        """What there is of a case {"id", "image": files}."""
         case = str(item["id"])
-        self._images[case] = [Path(path) for path in _as_list(item["image"])]
+        self._images[case] = list(map(Path, _as_list(item["image"])))
         label_map = self.path(case)
         if not label_map.exists():
-            return Found(MISSING)
+            return CaseStatus(MISSING)
         record = _read(record_path(self.folder, case))
         content = sha256_of(label_map)
         if content == record.get("replaces"):  # killed between the record and the label map
-            return Found(MISSING)
+            return CaseStatus(MISSING)
         if content != record.get("label_map"):
-            return Found(UNKNOWN, "exists already and was not made by this command.")
-        made_from, now = record.get("made_from", {}), self._made_from(case)
-        differs = [words for part, words in _PARTS.items() if made_from.get(part) != now[part]]
-        if differs:
-            return Found(STALE, f"was made from other {' and '.join(differs)}.")
-        return Found(FRESH if all(path.exists() for path in self._wanted(case)) else MISSING)
+            return CaseStatus(UNKNOWN, "exists already and was not written by this command.")
+        before, now = record.get("made_from", {}), self._dependencies(case)
+        changed = [words for part, words in _PARTS.items() if before.get(part) != now[part]]
+        if changed:
+            return CaseStatus(STALE, f"was predicted with other {' and '.join(changed)}.")
+        for path in self._files_of(case):
+            if not path.exists():
+                return CaseStatus(MISSING)
+        return CaseStatus(FRESH)
 
     def path(self, case: str) -> Path:
         """The label map of a case."""
@@ -161,15 +164,13 @@ class Predictions:
     def commit(self, case: str, label_map: Path) -> None:
         """Write the record of a label map that is complete but not yet in its place.
 
-        Whoever dies before the file is in its place leaves a case that is missing, never one that looks foreign.
+        A kill before the file is in its place leaves a case that is missing, never a label map without a record.
         """
-        old = self.path(case)
-        content = {
-            "made_from": self._made_from(case),
-            "label_map": sha256_of(label_map),
-            **({"replaces": sha256_of(old)} if old.exists() else {}),
-            "warnings": self._warnings.get(case, []),
-        }
+        content: dict[str, Any] = {"made_from": self._dependencies(case), "label_map": sha256_of(label_map)}
+        former = self.path(case)
+        if former.exists():
+            content["replaces"] = sha256_of(former)
+        content["warnings"] = self._warnings.get(case, [])
         _write(self.folder, case, content)
 
     def failed(self, case: str, message: str) -> None:
@@ -182,27 +183,27 @@ class Predictions:
         if record.pop("failed", None) is not None:
             _write(self.folder, case, record)
 
-    def _wanted(self, case: str) -> list[Path]:
-        wanted = [self.path(case)]
+    def _files_of(self, case: str) -> list[Path]:
+        """All files that a predicted case has."""
+        files = [self.path(case)]
         if self.probabilities:
-            wanted.append(probabilities_path(self.folder, case))
+            files.append(probabilities_path(self.folder, case))
         if self.uncertainty:
-            wanted += [uncertainty_path(self.folder, case, name) for name in UNCERTAINTY_MAPS]
-        return wanted
+            files += [uncertainty_path(self.folder, case, name) for name in UNCERTAINTY_MAPS]
+        return files
 
-    def _made_from(self, case: str) -> dict[str, str]:
+    def _dependencies(self, case: str) -> dict[str, str]:
+        """Hashes of all that the prediction of a case depends on."""
         # by content: a copied or moved dataset is the same
         images = [sha256_of(path) for path in self._images.get(case, []) if path.is_file()]
-        with self._lock:  # the first to ask computes what all cases share
+        with self._lock:  # the first case computes what all cases share
             return {**self._common, "images": _sum_of(images)}
 
     @cached_property
     def _common(self) -> dict[str, str]:
-        weights = {path.name: sha256_of(path) for path in self.weight_files if path.is_file()}
-        files = {path.name: sha256_of(path) for path in self.setting_files if path.is_file()}
         return {
-            "weights": _sum_of(weights),
-            "settings": _sum_of([self.settings, files]),
+            "weights": _sum_of(_hashes(self.weight_files)),
+            "settings": _sum_of([self.settings, _hashes(self.setting_files)]),
             "code": _code(),
         }
 
@@ -222,6 +223,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _write(folder: Path, case: str, content: Mapping[str, Any]) -> None:
     write_json(record_path(folder, case), {"version": _VERSION, "id": case, **content})
+
+
+def _hashes(files: Sequence[Path]) -> dict[str, str]:
+    """The hash of each file that exists, by its name."""
+    return {path.name: sha256_of(path) for path in files if path.is_file()}
 
 
 def _sum_of(value: Any) -> str:

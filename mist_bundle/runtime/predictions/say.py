@@ -1,4 +1,4 @@
-"""Lines for the person in front of the terminal, on stderr, above a progress bar where one is shown."""
+"""Lines for the person in front of the terminal, on stderr, above the progress bar if there is any."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Files to arrays: the one reader that analysis, training, prediction and scoring share. Needs no torch."""
+"""Files to arrays: the reader that analysis, training, prediction and scoring share. Needs no torch."""

@@ -35,7 +35,7 @@ def match_files(
         elif role not in optional:
             findings.append(_unmatched(role, strings, files))
     for file in files:
-        roles = [role for role, match in chosen.items() if match == file]
+        roles = [role for role in chosen if chosen[role] == file]
         if len(roles) > 1:
             findings.append(
                 f"{file.name} matches {' and '.join(roles)}; each needs its own file. Make the strings more specific."
@@ -64,8 +64,7 @@ def _ambiguous(role: str, strings: Sequence[str], matches: Sequence[Path]) -> st
 
 
 def _unmatched(role: str, strings: Sequence[str], files: Sequence[Path]) -> str:
-    names = _names(files)
-    present = f"the folder holds {names}" if names else "the folder holds no image file"
+    present = f"the folder holds {_names(files)}" if files else "the folder holds no image file"
     return f'no file matches "{role}" {list(strings)}; {present}.'
 
 

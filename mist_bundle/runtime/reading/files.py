@@ -27,13 +27,13 @@ def require_file(path: Path) -> None:
         raise UnreadableFileError(path.name, "is empty (0 bytes). Copy the file again.")
 
 
-def check_memory(path: Path, wanted: int) -> None:
+def check_memory(path: Path, num_bytes: int) -> None:
     """Refuse voxels that this machine cannot hold.
 
     Raises:
         UnreadableFileError: they need more bytes than there is memory.
     """
     memory = total_memory()
-    if wanted > memory:
-        message = f"holds {wanted / 1e9:.0f} GB of voxels; the memory of this machine is {memory / 1e9:.0f} GB."
+    if num_bytes > memory:
+        message = f"holds {num_bytes / 1e9:.0f} GB of voxels; the memory of this machine is {memory / 1e9:.0f} GB."
         raise UnreadableFileError(path.name, message)

@@ -34,18 +34,18 @@ class Format:
 
 
 NIFTI = Format((".nii.gz", ".nii"), read_nifti, read_nifti_grid)
-# Another kind of file is one more row.
+# Support for another kind of file is another row.
 FORMATS: tuple[Format, ...] = (
     NIFTI,
     Format((".nrrd", ".nhdr"), read_nrrd, read_nrrd_grid),
     Format((".mha", ".mhd"), read_meta_image, read_meta_image_grid),
     Format((".hdr",), read_analyze, read_analyze_grid),
 )
-ENDINGS: tuple[str, ...] = tuple(ending for one in FORMATS for ending in one.endings)
+ENDINGS: tuple[str, ...] = sum((kind.endings for kind in FORMATS), ())
 
 
 def is_readable_name(path: Path) -> bool:
-    """Whether the file's name ends like one of a kind that can be read."""
+    """Whether the file's name ends like that of a kind of file that can be read."""
     return path.name.lower().endswith(ENDINGS)
 
 
@@ -91,5 +91,7 @@ def read_grid(path: Path) -> Grid:
 
 
 def _format_of(path: Path) -> Format:
-    # a file of another name is refused by what is in it
-    return next((one for one in FORMATS if path.name.lower().endswith(one.endings)), NIFTI)
+    for kind in FORMATS:
+        if path.name.lower().endswith(kind.endings):
+            return kind
+    return NIFTI  # which refuses the file by what is in it

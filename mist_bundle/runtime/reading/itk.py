@@ -6,6 +6,7 @@ ITK's physical points are LPS millimetres; affines here are RAS+ millimetres, as
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def read_analyze_grid(path: Path) -> Grid:
 
 
 def read_itk(path: Path, image_io: str, *, channels: bool = False) -> Volume:
-    """Read a file by one of ITK's readers.
+    """Read a file by a reader of ITK.
 
     Args:
         path: the file; for a pair, its header.
@@ -82,7 +83,7 @@ def read_itk_grid(path: Path, image_io: str) -> Grid:
         UnreadableFileError: the header cannot be read.
     """
     reader = _reader(path, image_io)
-    return tuple(int(length) for length in reader.GetSize()), _affine(path, reader)
+    return tuple(map(int, reader.GetSize())), _affine(path, reader)
 
 
 def _reader(path: Path, image_io: str) -> Any:
@@ -102,22 +103,23 @@ def _reader(path: Path, image_io: str) -> Any:
 
 def _damaged(path: Path, error: RuntimeError) -> UnreadableFileError:
     """ITK's message without the source file and line that stand before it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = lines[-1].rsplit(": ", 1)[-1].rstrip(".") if lines else "no reason known"
+    lines = str(error).strip().splitlines()
+    reason = lines[-1].rsplit(": ", 1)[-1].strip().rstrip(".") if lines else "no reason known"
     return UnreadableFileError(path.name, f"is damaged or of another kind ({reason}). Copy the file again.")
 
 
 def _shape(path: Path, reader: Any, *, channels: bool) -> tuple[int, ...]:
-    sizes = tuple(int(length) for length in reader.GetSize())
+    sizes = tuple(map(int, reader.GetSize()))
     while len(sizes) > 3 and sizes[-1] == 1:
         sizes = sizes[:-1]
     components = int(reader.GetNumberOfComponents())
     if len(sizes) == 4 and channels and components == 1:
         return sizes
     if len(sizes) != 3 or (components != 1 and not channels):
-        found = f"{len(sizes)} dimensions {sizes}" + (f" of {components} numbers each" if components != 1 else "")
+        components_text = f" of {components} numbers each" if components != 1 else ""
         hint = "Store each channel in a file of its own" if len(sizes) >= 3 else "Store the case as a volume"
-        raise UnreadableFileError(path.name, f"has {found}; expected 3. {hint}.")
+        message = f"has {len(sizes)} dimensions {sizes}{components_text}; expected 3. {hint}."
+        raise UnreadableFileError(path.name, message)
     if min(sizes) < 1:
         raise UnreadableFileError(path.name, f"has the shape {sizes}, which holds no voxels.")
     return (*sizes, components) if channels else sizes
@@ -127,10 +129,10 @@ def _bytes_of_a_number(path: Path, reader: Any) -> int:
     import SimpleITK as sitk
 
     name = str(sitk.GetPixelIDValueAsString(reader.GetPixelID()))
-    bits = [word for word in ("8", "16", "32", "64") if f"{word}-bit" in name]
-    if "complex" in name or "label" in name or not bits:
+    bits = re.search(r"(8|16|32|64)-bit", name)
+    if "complex" in name or "label" in name or bits is None:
         raise UnreadableFileError(path.name, f"stores {name} voxels; expected whole or floating-point numbers.")
-    return int(bits[0]) // 8
+    return int(bits[1]) // 8
 
 
 def _array(image: Any) -> NDArray[Any]:

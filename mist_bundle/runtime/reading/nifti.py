@@ -1,11 +1,11 @@
 """NIfTI files: a header is believed only as far as the file bears it out, and memory is taken only for what it holds.
 
 The compressed bytes are unpacked down to their checksum, so a file that was cut short or altered is always noticed
-(SimpleITK reads such files without a word). Rules, in one place for all who read:
+(SimpleITK reads such files silently). The rules, for all who read:
 
 - the sform where it has a code, else the qform, else the header's own default with a warning;
 - lengths in millimetres, also where the header's unit is metres or micrometres;
-- trailing axes of length one are no axes: (X, Y, Z, 1) is a volume.
+- trailing axes of length 1 are no axes: (X, Y, Z, 1) is a volume.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from ..numerics.grid import largest_distance
 from .files import check_memory, require_file
 from .volume import Grid, UnreadableFileError, Volume
 
-_HEADER_BYTES = 540  # of NIfTI-2, the longer one
+_HEADER_BYTES = 540  # of NIfTI-2; NIfTI-1 has fewer
 _SINGLE_FILE = (b"n+1", b"n+2")
-_SAME_GRID_VOXELS = 0.01  # difference between the two affines of one header that is worth a warning
+_SAME_GRID_VOXELS = 0.01  # difference between the two affines of a header that is worth a warning
 _SAME_PIXDIM = 0.01  # relative difference between the voxel sizes that a header gives twice
 # code of the header's spatial unit -> its name and millimetres; 0 is unknown, which everybody takes for millimetres
 _UNITS = {1: ("metres", 1000.0), 2: ("millimetres", 1.0), 3: ("micrometres", 0.001)}
 _BLOCK = 1 << 22  # bytes unpacked at a time
 _PACKED_BLOCK = 1 << 18  # bytes read at a time where they are compressed: what is left over is copied
-_MOST_COMPRESSED = 1100  # bytes that one byte of deflate can stand for (1032), and some for the frame
+_MOST_COMPRESSED = 1100  # bytes that a byte of deflate can stand for (1032), and some for the frame
 _MAX_SURPLUS = 1 << 30  # bytes behind the voxels; extensions stand before them
 
 
@@ -41,7 +41,7 @@ def read_nifti(path: Path, *, channels: bool = False) -> Volume:
 
     Args:
         path: a .nii or .nii.gz file.
-        channels: read (X, Y, Z, C) instead of (X, Y, Z); a volume then has one channel.
+        channels: read (X, Y, Z, C) instead of (X, Y, Z); a volume then has a single channel.
 
     Raises:
         UnreadableFileError: the file is absent, no regular file, empty, cut short, damaged or no NIfTI file; it has
@@ -74,7 +74,7 @@ def read_nifti_grid(path: Path) -> Grid:
     """
     with _opened(path) as stream:
         header = _parse(path, _first_bytes(_blocks(path, stream), _HEADER_BYTES))
-        return tuple(int(length) for length in header.get_data_shape()), _affine(path, header)
+        return tuple(map(int, header.get_data_shape())), _affine(path, header)
 
 
 def unit_in_mm(header: Any) -> float:
@@ -121,14 +121,14 @@ def _blocks(path: Path, stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _unpacked(stream: BinaryIO) -> Iterator[bytes]:
-    """The members of a gzip file one after the other, each down to its checksum."""
+    """The members of a gzip file in turn, each down to its checksum."""
     packed = stream.read(_PACKED_BLOCK)
-    wanted = _HEADER_BYTES  # little at first, so that nothing is unpacked for a header that is refused
+    length = _HEADER_BYTES  # little at first, so that nothing is unpacked for a header that is refused
     while packed:
         member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
         while not member.eof:
-            yield member.decompress(packed, wanted)
-            packed, wanted = member.unconsumed_tail, _BLOCK
+            yield member.decompress(packed, length)
+            packed, length = member.unconsumed_tail, _BLOCK
             if not packed and not member.eof:
                 packed = stream.read(_PACKED_BLOCK)
                 if not packed:
@@ -137,14 +137,14 @@ def _unpacked(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _first_bytes(blocks: Iterator[bytes], count: int) -> bytes:
-    """At least `count` bytes where there are as many, at most one block more."""
-    found = b""
-    while len(found) < count:
+    """At least `count` bytes where there are as many, and the rest of their block."""
+    first = b""
+    while len(first) < count:
         block = next(blocks, None)
         if block is None:
             break
-        found += block
-    return found
+        first += block
+    return first
 
 
 def _parse(path: Path, head: bytes) -> Any:
@@ -179,7 +179,7 @@ def _damage() -> tuple[type[Exception], ...]:
 
 
 def _shape(header: Any) -> tuple[int, ...]:
-    shape = tuple(int(length) for length in header.get_data_shape())
+    shape = tuple(map(int, header.get_data_shape()))
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     return shape
@@ -212,14 +212,17 @@ def _check_kind(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Non
         raise UnreadableFileError(path.name, message)
 
 
-def _check_size(path: Path, wanted: int) -> None:
+def _check_size(path: Path, promised: int) -> None:
     """Refuse what cannot be there before memory is taken for it."""
-    there = path.stat().st_size * (_MOST_COMPRESSED if _is_compressed(path) else 1)
-    if wanted > there:
-        found = f"{'at most ' if _is_compressed(path) else ''}{there}"
-        message = f"is cut short: the header promises {wanted} bytes, but there are {found}. Copy the file again."
+    largest = path.stat().st_size
+    there = str(largest)
+    if _is_compressed(path):
+        largest *= _MOST_COMPRESSED
+        there = f"at most {largest}"
+    if promised > largest:
+        message = f"is cut short: the header promises {promised} bytes, but there are {there}. Copy the file again."
         raise UnreadableFileError(path.name, message)
-    check_memory(path, wanted)
+    check_memory(path, promised)
 
 
 def _voxels(
@@ -284,31 +287,31 @@ def _affine(path: Path, header: Any) -> NDArray[np.float64]:
 
 
 def _fields(header: Any) -> dict[str, Any]:
-    """The numbers in little-endian order, as MONAI's readers give them: torch takes no other."""
+    """The numbers in little-endian order, as from MONAI's readers: torch takes no other."""
     native = header.as_byteswapped("<")
     return {name: value for name, value in native.items() if value.dtype.kind in "iuf"}
 
 
 def _header_warnings(path: Path, header: Any, shape: tuple[int, ...]) -> tuple[str, ...]:
-    found = []
+    warnings = []
     sform, sform_code = header.get_sform(coded=True)
     try:
         qform, qform_code = header.get_qform(coded=True)
     except _damage():  # the quaternion is none; only reached where the sform is used
-        found.append(f"{path.name} has a damaged qform; the sform is used.")
+        warnings.append(f"{path.name} has a damaged qform; the sform is used.")
         qform, qform_code = None, 0
     if not int(header["qform_code"]) and not sform_code:
         message = f"{path.name} has no orientation in its header (qform and sform code 0); left and right are a guess."
-        found.append(f"{message} Check them in a viewer.")
+        warnings.append(f"{message} Check them in a viewer.")
     if qform_code and sform_code:
         apart = largest_distance(sform, qform, shape)
         if not apart <= _SAME_GRID_VOXELS * min(np.linalg.norm(sform[:3, :3], axis=0)):
             apart *= unit_in_mm(header)
             message = f"{path.name} has a qform and an sform that lie up to {apart:.3g} mm apart; the sform is used."
-            found.append(f"{message} Check which is right.")
+            warnings.append(f"{message} Check which is right.")
     elif sform_code:
-        found += _pixdim_warnings(path, header, np.linalg.norm(sform[:3, :3], axis=0))
-    return tuple(found)
+        warnings += _pixdim_warnings(path, header, np.linalg.norm(sform[:3, :3], axis=0))
+    return tuple(warnings)
 
 
 def _pixdim_warnings(path: Path, header: Any, spacing: NDArray[np.float64]) -> list[str]:
@@ -320,4 +323,4 @@ def _pixdim_warnings(path: Path, header: Any, spacing: NDArray[np.float64]) -> l
 
 
 def _times(values: NDArray[np.float64]) -> str:
-    return " x ".join(f"{value:.4g}" for value in values)
+    return "{:.4g} x {:.4g} x {:.4g}".format(*values)

@@ -64,7 +64,7 @@ class Volume:
         return x, y, z
 
     def on_grid_of(self, other: Volume, tolerance_voxels: float = TOLERANCE_VOXELS) -> Volume:
-        """The same volume in the storage order of another, where that makes their grids one; else as it is.
+        """The same volume in the storage order of another, where they then share a grid; else as it is.
 
         What is turned keeps the header of its file.
         """

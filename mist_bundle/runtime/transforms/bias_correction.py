@@ -39,16 +39,19 @@ class BiasCorrectiond(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.shrink_factor = shrink_factor
-        self.iterations = [int(number) for number in iterations]
+        self.iterations = list(map(int, iterations))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to the dictionary of one case; what it does not name stays as it is."""
+        """Apply to the dictionary of a case; other entries stay as they are."""
         result = dict(data)
         for key in self.key_iterator(result):
             volume = result[key]
             spacing = spacing_of(affine_of(volume)).tolist()
-            channels = [self._correct(channel, spacing) for channel in as_volume(volume, key)]
-            result[key] = new_volume(np.stack(channels), volume)
+            array = as_volume(volume, key)
+            corrected = np.empty(array.shape, np.float32)
+            for index, channel in enumerate(array):
+                corrected[index] = self._correct(channel, spacing)
+            result[key] = new_volume(corrected, volume)
         return result
 
     def _correct(self, channel: NDArray[Any], spacing: Sequence[float]) -> NDArray[np.float32]:
@@ -61,7 +64,7 @@ class BiasCorrectiond(MapTransform):
         image = sitk.GetImageFromArray(values.T)
         image.SetSpacing(spacing[:3])
         mask = sitk.And(sitk.OtsuThreshold(image, 0, 1, 200), sitk.Cast(image > 0, sitk.sitkUInt8))
-        factors = [max(1, min(self.shrink_factor, size // _SMALLEST_SHRUNKEN_AXIS)) for size in image.GetSize()]
+        factors = np.clip(np.array(image.GetSize()) // _SMALLEST_SHRUNKEN_AXIS, 1, self.shrink_factor).tolist()
         small_mask = sitk.Shrink(mask, factors)
         if not sitk.GetArrayViewFromImage(small_mask).any():
             return values

@@ -26,7 +26,7 @@ class CheckImaged(Transform):
 
     Args:
         image_key: (C, X, Y, Z), as it was loaded.
-        warnings_key: where the warnings go, one a line.
+        warnings_key: where the warnings go, a line each.
         channel_names: of the image's channels.
         training_ranges: smallest and largest value over the training cases: "spacing_mm" and "extent_mm" along L, P, S,
             and "low" and "high" (0.5 and 99.5 percentile) for each channel; None where they are not known.
@@ -51,10 +51,10 @@ class CheckImaged(Transform):
         self.same_units = same_units
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to the dictionary of one case; the image stays as it is."""
+        """Apply to the dictionary of a case; the image stays as it is."""
         image = data[self.image_key]
         array = as_volume(image, self.image_key)
-        names = self.channel_names or tuple(str(channel) for channel in range(len(array)))
+        names = self.channel_names or tuple(map(str, range(len(array))))
         if len(array) != len(names):
             message = f"has {len(array)} channels; the model was trained with {len(names)} ({', '.join(names)})."
             raise ValueError(f"{describe(image, self.image_key)} {message}")
@@ -69,8 +69,9 @@ class CheckImaged(Transform):
 
     def _grid(self, affine: NDArray[np.float64], shape: Sequence[int]) -> list[str]:
         axes, _ = orientation_to(affine, shape, "LPS")
-        spacing = [float(spacing_of(affine)[axis]) for axis in axes]
-        extent = [shape[axis] * side for axis, side in zip(axes, spacing, strict=True)]
+        along_lps = list(axes)
+        spacing = spacing_of(affine)[along_lps]
+        extent = np.asarray(shape)[along_lps] * spacing
         warnings = []
         ranges = self.training_ranges.get("spacing_mm")
         if ranges is not None and _is_far_off(spacing, ranges):
@@ -82,7 +83,7 @@ class CheckImaged(Transform):
         if ranges is not None and _is_far_off(extent, ranges):
             warnings.append(
                 f"it covers {_sizes(extent)} mm, the training cases {_ranges(ranges)} mm; "
-                "give the same part of the body, or expect a poor prediction."
+                "use the same part of the body, or expect a poor prediction."
             )
         return warnings
 
@@ -91,7 +92,7 @@ class CheckImaged(Transform):
         lows, highs = self.training_ranges.get("low", ()), self.training_ranges.get("high", ())
         for name, channel, lowest, highest in zip(names, array, lows, highs, strict=False):
             sample = channel.ravel()[:: max(1, math.ceil(channel.size / _MAX_SAMPLE))]
-            low, high = (float(value) for value in np.percentile(sample, _PERCENTILES))
+            low, high = np.percentile(sample, _PERCENTILES).tolist()
             slack = _INTENSITY_SLACK * (highest[1] - lowest[0])
             if _is_inside(low, lowest, slack) and _is_inside(high, highest, slack):
                 continue
@@ -114,19 +115,21 @@ def _constant(name: str, low: float, high: float) -> list[str]:
     return [f"{name} is {low:.6g} everywhere; check that the file holds an image."] if low == high else []
 
 
-def _is_far_off(values: Sequence[float], ranges: Ranges) -> bool:
-    return any(
-        value < low / _FAR_OFF or value > high * _FAR_OFF for value, (low, high) in zip(values, ranges, strict=True)
-    )
+def _is_far_off(values: NDArray[np.float64], ranges: Ranges) -> bool:
+    low, high = np.transpose(ranges)
+    return bool(np.any((values < low / _FAR_OFF) | (values > high * _FAR_OFF)))
 
 
 def _is_inside(value: float, limits: Sequence[float], slack: float) -> bool:
     return limits[0] - slack <= value <= limits[1] + slack
 
 
-def _sizes(values: Sequence[float]) -> str:
-    return " × ".join(f"{value:.3g}" for value in values)
+def _sizes(values: NDArray[np.float64]) -> str:
+    return "{:.3g} × {:.3g} × {:.3g}".format(*values)
 
 
 def _ranges(ranges: Ranges) -> str:
-    return " × ".join(f"{low:.3g}" if low == high else f"{low:.3g}-{high:.3g}" for low, high in ranges)
+    texts = []
+    for low, high in ranges:
+        texts.append(f"{low:.3g}" if low == high else f"{low:.3g}-{high:.3g}")
+    return " × ".join(texts)

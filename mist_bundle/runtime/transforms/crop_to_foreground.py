@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import numpy as np
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
@@ -14,7 +15,7 @@ from .volume import affine_of, as_volume, check_same_shape, new_volume, remember
 
 
 class CropToForegroundd(MapTransform):
-    """Crop all volumes of a case to the foreground box of one channel of one of them.
+    """Crop all volumes of a case to a box around the foreground of a single channel.
 
     The affine moves with the crop, and ``meta["crop_box"]`` keeps the box ``[[x0, y0, z0], [x1, y1, z1]]`` (half-open,
     in voxels of the volume that comes in) so that a prediction can be put back. Hence this comes right after loading.
@@ -38,7 +39,7 @@ class CropToForegroundd(MapTransform):
         self.source_channel = source_channel
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to the dictionary of one case; what it does not name stays as it is."""
+        """Apply to the dictionary of a case; other entries stay as they are."""
         result = dict(data)
         present = list(self.key_iterator(result))
         check_same_shape(result, [*present, self.source_key])
@@ -50,6 +51,6 @@ class CropToForegroundd(MapTransform):
                 volume,
                 cropped_affine(affine_of(volume), box[0]),
                 **remember_original_grid(volume, key),
-                crop_box=[list(corner) for corner in box],
+                crop_box=np.array(box).tolist(),
             )
         return result

@@ -21,7 +21,7 @@ class DistanceMapsd(MapTransform):
         output_key: where the (C, X, Y, Z) float32 maps go.
         normalize: scale the outside to (0, 1] and the inside to [-1, 0).
         use_spacing: measure in millimetres instead of voxels.
-        regions: class indices of each region; maps of the regions are then made instead of the classes'.
+        regions: class indices of each region; the maps are then of the regions instead of the classes.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class DistanceMapsd(MapTransform):
         self.regions = regions
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to the dictionary of one case; what it does not name stays as it is."""
+        """Apply to the dictionary of a case; other entries stay as they are."""
         label = data[self.label_key]
         spacing = spacing_of(affine_of(label)).tolist() if self.use_spacing else None
         indices = as_volume(label, self.label_key)[0]

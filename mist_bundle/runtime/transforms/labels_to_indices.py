@@ -17,7 +17,7 @@ from ..numerics.labels import as_labels, not_labels
 from .volume import as_volume, describe, new_volume
 
 _NUM_SHOWN = 10
-_MAX_TABLE = 1 << 20  # label values up to here are looked up in a table, larger ones searched
+_MAX_TABLE = 1 << 20  # label values up to here are looked up in a table, larger values searched
 # Voxels handled at a time: what fits into a processor's cache is done several times faster.
 _CHUNK = 1 << 16
 
@@ -39,21 +39,21 @@ class LabelsToIndicesd(MapTransform):
     def __init__(self, keys: KeysCollection, labels: Sequence[int], allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
         if len(set(labels)) != len(labels) or not labels:
-            msg = f"Labels must be different from each other and at least one, but got {list(labels)}."
+            msg = f"Labels must be different from each other and not empty, but got {list(labels)}."
             raise ValueError(msg)
-        self.labels = [int(label) for label in labels]
+        self.labels = list(map(int, labels))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to the dictionary of one case; what it does not name stays as it is."""
+        """Apply to the dictionary of a case; other entries stay as they are."""
         result = dict(data)
         for key in self.key_iterator(result):
             array = as_volume(result[key], key)
             indices, unknown = _indices(array, self.labels)
             if unknown.size:
-                shown = ", ".join(f"{value:.10g}" for value in unknown[:_NUM_SHOWN])
+                values = [f"{value:.10g}" for value in unknown[:_NUM_SHOWN]]
                 more = f" and {unknown.size - _NUM_SHOWN} more" if unknown.size > _NUM_SHOWN else ""
                 msg = (
-                    f"{describe(result[key], key)} holds {shown}{more}, but the labels are {self.labels}. "
+                    f"{describe(result[key], key)} holds {', '.join(values)}{more}, but the labels are {self.labels}. "
                     "Add the value to the labels of the dataset, or correct the file."
                 )
                 raise ValueError(msg)
@@ -85,8 +85,8 @@ def _indices(array: NDArray[Any], labels: Sequence[int]) -> tuple[NDArray[Any], 
 
 
 def _by_table(values: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Position of each value among the known ones, -1 where it is not."""
-    # One more entry at either end catches all values beyond the labels.
+    """Position of each value among the known values, -1 where it is not."""
+    # An extra entry at either end catches all values beyond the labels.
     table = np.full(int(known[-1] - known[0]) + 3, -1, dtype=np.int64)
     table[known - known[0] + 1] = np.arange(len(known))
     return np.asarray(table[np.clip(values, known[0] - 1, known[-1] + 1) - (known[0] - 1)])

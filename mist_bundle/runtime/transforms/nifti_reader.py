@@ -1,4 +1,4 @@
-"""MONAI's door to the one reader: what analysis and scoring see is what training and prediction see."""
+"""MONAI's door to this package's reader: training and prediction see what analysis and scoring see."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _TORCH_KINDS = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64}
 
 
 class NiftiReader(NibabelReader):
-    """Reads volumes as `reading.read_volume` does, and several files as the channels of one when their voxels coincide.
+    """Reads volumes as `reading.read_volume` does, and several files as channels where their voxels coincide.
 
-    The first file gives the affine and all other meta entries; a channel that is stored in another order is turned.
+    Affine and all other meta entries are those of the first file; a channel that is stored in another order is turned.
     The affine is in millimetres whatever the header's unit; the header's own fields stay as they are.
 
     Args:
@@ -46,16 +46,16 @@ class NiftiReader(NibabelReader):
         """The paths: MONAI tries its other readers where this fails, which would read a damaged file by other rules.
 
         Raises:
-            UnreadableFileError: a file of another kind, which one of MONAI's readers may know.
+            UnreadableFileError: a file of another kind, which another of MONAI's readers may know.
         """
-        paths = [Path(name) for name in ensure_tuple(data)]
+        paths = list(map(Path, ensure_tuple(data)))
         for path in paths:
             if not is_readable_name(path):
                 raise UnreadableFileError(path.name, "is of a kind that this reader does not read.")
         return paths
 
     def get_data(self, img: Any) -> tuple[NDArray[Any], dict[Any, Any]]:
-        """Values and meta dictionary of one file, or of several as channels."""
+        """Values and meta dictionary of a file, or of several files as channels."""
         volumes = [read_volume(path) for path in ensure_tuple(img)]
         first = volumes[0]
         if len(volumes) == 1:
@@ -65,7 +65,7 @@ class NiftiReader(NibabelReader):
             other = volume.on_grid_of(first, self.tolerance_voxels)
             finding = other.grid_finding(first, self.tolerance_voxels)
             if finding:
-                raise ValueError(f"The channels of a case must share one grid, but {finding}")
+                raise ValueError(f"The channels of a case must share a grid, but {finding}")
             channels.append(other.array)
         return np.stack([_for_torch(array) for array in channels]), _meta(volumes, 0)
 

@@ -12,7 +12,7 @@ from .volume import as_volume, new_volume
 
 
 class NonzeroMaskd(MapTransform):
-    """Add the mask of voxels that are not zero, one channel for each channel of the image.
+    """Add the mask of voxels that are not zero, with a channel for each channel of the image.
 
     `ResampleToSpacingd` carries the mask along by nearest neighbour, `WindowNormalized` takes statistics inside it.
 
@@ -27,7 +27,7 @@ class NonzeroMaskd(MapTransform):
         self.mask_key = mask_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to the dictionary of one case; what it does not name stays as it is."""
+        """Apply to the dictionary of a case; other entries stay as they are."""
         image = data[self.source_key]
         mask = (as_volume(image, self.source_key) != 0).astype(np.uint8)
         return {**data, self.mask_key: new_volume(mask, image)}

@@ -43,14 +43,14 @@ class WindowNormalized(MapTransform):
             msg = f"The mode must be {PER_IMAGE!r} or {DATASET!r}, but got {mode!r}."
             raise ValueError(msg)
         if (mode == DATASET) != (window is not None):
-            msg = f"Give a window for mode {DATASET!r}, and for that mode only; got mode {mode!r} and window {window}."
+            msg = f"A window belongs to mode {DATASET!r}, and to that mode only; got mode {mode!r} and window {window}."
             raise ValueError(msg)
         self.mode = mode
-        self.window = [dict(channel) for channel in window or ()]
+        self.window = list(window or ())
         self.mask_key = mask_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to the dictionary of one case; what it does not name stays as it is."""
+        """Apply to the dictionary of a case; other entries stay as they are."""
         result = dict(data)
         mask = None if self.mask_key is None else as_volume(result[self.mask_key], self.mask_key)
         for key in self.key_iterator(result):
@@ -58,7 +58,7 @@ class WindowNormalized(MapTransform):
             if self.mode == DATASET and len(self.window) != len(array):
                 msg = (
                     f"{describe(result[key], key)} has {len(array)} channels, but the plan holds windows for "
-                    f"{len(self.window)}. Give the channels that the model was trained with, in that order."
+                    f"{len(self.window)}. Use the channels that the model was trained with, in that order."
                 )
                 raise ValueError(msg)
             masks = None if mask is None else np.broadcast_to(mask != 0, array.shape)
@@ -67,10 +67,12 @@ class WindowNormalized(MapTransform):
 
     def _normalize(self, array: NDArray[Any], masks: NDArray[np.bool_] | None) -> NDArray[np.float32]:
         if self.mode == PER_IMAGE:
-            chosen = [None] * len(array) if masks is None else list(masks)
-            return np.stack([normalize_channel(*pair) for pair in zip(array, chosen, strict=True)])
-        names = ("low", "high", "mean", "std")
-        normalized = window_and_normalize(array, *([channel[name] for channel in self.window] for name in names))
+            normalized = np.empty(array.shape, np.float32)
+            for index, channel in enumerate(array):
+                normalized[index] = normalize_channel(channel, None if masks is None else masks[index])
+            return normalized
+        statistics = np.array([[row["low"], row["high"], row["mean"], row["std"]] for row in self.window])
+        normalized = window_and_normalize(array, *statistics.T.tolist())
         if masks is not None:
             normalized *= masks
         return normalized

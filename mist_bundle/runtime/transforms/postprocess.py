@@ -16,7 +16,7 @@ from .volume import affine_of, as_volume, new_volume
 
 
 class ApplyPostprocessingd(MapTransform):
-    """Post-process label maps (1, X, Y, Z) of whole numbers, in place of the raw ones.
+    """Post-process label maps (1, X, Y, Z) of whole numbers, in place of the raw label maps.
 
     Args:
         keys: label maps, restored to the original grid: sizes in mm³ are those of the patient.
@@ -38,19 +38,22 @@ class ApplyPostprocessingd(MapTransform):
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         if (strategy_path is None) == (strategy is None):
-            msg = "Give either strategy_path or strategy."
+            msg = "Set either strategy_path or strategy."
             raise ValueError(msg)
         self.steps = parse_strategy(strategy) if strategy_path is None else read_strategy(strategy_path)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Give the case with its label maps post-processed."""
+        """The dictionary of the case with its label maps post-processed."""
         result = dict(data)
-        for key in self.key_iterator(result) if self.steps else ():
+        if not self.steps:
+            return result
+        for key in self.key_iterator(result):
             volume = result[key]
-            array = as_volume(volume, key)
-            changed = apply_strategy(array[0], spacing_of(affine_of(volume)).tolist(), self.steps)
-            if changed is not array[0]:
-                kind = array.dtype if changed.dtype.itemsize <= array.dtype.itemsize else np.dtype(np.int64)
-                made = new_volume(changed.astype(kind)[None], volume)
-                result[key] = made if isinstance(volume, torch.Tensor) else made.numpy()
+            label = as_volume(volume, key)[0]
+            changed = apply_strategy(label, spacing_of(affine_of(volume)).tolist(), self.steps)
+            if changed is label:
+                continue
+            kind = label.dtype if changed.dtype.itemsize <= label.dtype.itemsize else np.dtype(np.int64)
+            processed = new_volume(changed.astype(kind)[None], volume)
+            result[key] = processed if isinstance(volume, torch.Tensor) else processed.numpy()
         return result

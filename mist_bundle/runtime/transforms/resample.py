@@ -17,7 +17,7 @@ from .volume import affine_of, as_volume, check_same_shape, describe, new_volume
 
 
 class ResampleToSpacingd(MapTransform):
-    """Resample image (cubic B-spline), label (class by class) and non-zero mask (nearest voxel) to one spacing.
+    """Resample image (cubic B-spline), label (class by class) and non-zero mask (nearest voxel) to a spacing.
 
     Resampling runs along the array axes, the centre of the field of view stays, and the affine tells the new grid.
     Volumes that a case does not have are left out. A case that has the spacing already keeps its values untouched.
@@ -40,7 +40,7 @@ class ResampleToSpacingd(MapTransform):
     ) -> None:
         keys = [key for key in (image_key, label_key, mask_key) if key is not None]
         super().__init__(keys, allow_missing_keys=True)
-        self.target_spacing = tuple(float(spacing) for spacing in target_spacing)
+        self.target_spacing = tuple(map(float, target_spacing))
         if len(self.target_spacing) != 3 or min(self.target_spacing) <= 0:
             msg = f"The target spacing must be three positive numbers of millimetres, but got {list(target_spacing)}."
             raise ValueError(msg)
@@ -50,14 +50,14 @@ class ResampleToSpacingd(MapTransform):
         self.mask_key = mask_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to the dictionary of one case; what it does not name stays as it is."""
+        """Apply to the dictionary of a case; other entries stay as they are."""
         result = dict(data)
         present = list(self.key_iterator(result))
         if not present:
             return result
         shape = check_same_shape(result, present)
-        # One spacing for all volumes of the case, so that noise in a header cannot make their shapes differ.
-        spacing = tuple(float(value) for value in spacing_of(affine_of(result[present[0]])))
+        # The same spacing for all volumes of the case, so that noise in a header cannot make their shapes differ.
+        spacing = spacing_of(affine_of(result[present[0]])).tolist()
         new_shape = resampled_shape(shape, spacing, self.target_spacing)
         self._check_size(result, present, spacing, new_shape)
         for key in present:
@@ -70,15 +70,16 @@ class ResampleToSpacingd(MapTransform):
         self, data: Mapping[Hashable, Any], keys: Sequence[Hashable], spacing: Sequence[float], shape: Sequence[int]
     ) -> None:
         """Refuse a grid that no memory holds before any is taken: a header in another unit asks for terabytes."""
-        num_bytes = float(math.prod(shape)) * sum(len(data[key]) for key in keys) * np.dtype(np.float32).itemsize
+        num_channels = sum(len(data[key]) for key in keys)
+        num_bytes = float(math.prod(shape)) * num_channels * np.dtype(np.float32).itemsize
         if num_bytes <= total_memory():
             return
-        sides = " x ".join(f"{side:.4g}" for side in spacing)
-        wanted = " x ".join(f"{side:.4g}" for side in self.target_spacing)
+        sides = "{:.4g} x {:.4g} x {:.4g}"
         message = (
-            f"{describe(data[keys[0]], keys[0])} has voxels of {sides} mm; at the model's spacing of {wanted} mm it "
-            f"would be a grid of {' x '.join(map(str, shape))} voxels ({words(num_bytes)}), which does not fit into "
-            "the memory of this machine. Check the spacing and its unit in the header."
+            f"{describe(data[keys[0]], keys[0])} has voxels of {sides.format(*spacing)} mm; at the model's spacing of "
+            f"{sides.format(*self.target_spacing)} mm it would be a grid of {' x '.join(map(str, shape))} voxels "
+            f"({words(num_bytes)}), which does not fit into the memory of this machine. Check the spacing and its unit "
+            "in the header."
         )
         raise ValueError(message)
 

@@ -1,4 +1,4 @@
-"""Carry a prediction back to the file that the user gave: its grid, its affine, its label values."""
+"""Carry a prediction back to the user's file: its grid, its affine, its label values."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .volume import CROP_BOX, affine_of, as_volume, describe, meta_of, new_volum
 class RestoreSegmentationd(MapTransform):
     """Turn class scores on the prepared grid into a label map on the grid of the original file.
 
-    Crop, reorientation and resampling are undone in one step that follows from the affines. Each class is interpolated
-    linearly and the largest wins; outside the crop everything is background.
+    Crop, reorientation and resampling are undone at once, as the affines say. Each class is interpolated linearly and
+    the largest wins; outside the crop everything is background.
 
     Args:
         keys: scores (C, X, Y, Z) on the grid of the reference; each becomes a label map (1, X, Y, Z).
         labels: label value of each class, background first; with `region_order`, the label that each region writes.
         reference_key: the prepared image, whose meta dictionary tells the original grid and the crop.
         probabilities_key: also keep the restored probabilities (C, X, Y, Z) here. Scores must then be probabilities,
-            and `keys` a single one.
+            and `keys` a single key.
         region_order: for regions that may overlap: the order in which they are written over each other.
     """
 
@@ -40,15 +40,15 @@ class RestoreSegmentationd(MapTransform):
     ) -> None:
         super().__init__(keys)
         if probabilities_key is not None and len(self.keys) != 1:
-            msg = f"Probabilities can be kept for one key at a time, but the keys are {self.keys}."
+            msg = f"Probabilities can be kept for a single key, but the keys are {self.keys}."
             raise ValueError(msg)
-        self.labels = [int(label) for label in labels]
+        self.labels = list(map(int, labels))
         self.reference_key = reference_key
         self.probabilities_key = probabilities_key
-        self.region_order = None if region_order is None else [int(index) for index in region_order]
+        self.region_order = None if region_order is None else list(map(int, region_order))
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to the dictionary of one case; what it does not name stays as it is."""
+        """Apply to the dictionary of a case; other entries stay as they are."""
         result = dict(data)
         reference = result[self.reference_key]
         affine, shape = original_grid(reference, self.reference_key)

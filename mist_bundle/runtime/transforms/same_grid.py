@@ -1,4 +1,4 @@
-"""Bring the label of a case onto the storage order of its image, or refuse it: both must lie on one grid."""
+"""Bring the label of a case onto the storage order of its image, or refuse it: both must lie on the same grid."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ToGridOfd(MapTransform):
         self.tolerance_voxels = tolerance_voxels
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to the dictionary of one case; what it does not name stays as it is."""
+        """Apply to the dictionary of a case; other entries stay as they are."""
         result = dict(data)
         reference = result[self.reference_key]
         grid = to_ras(affine_of(reference), reference), as_volume(reference, self.reference_key).shape[1:]

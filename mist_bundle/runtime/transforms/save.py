@@ -39,9 +39,9 @@ class SaveImaged(monai.transforms.SaveImaged):
 
     Args:
         keys: volumes (C, X, Y, Z) on the original grid.
-        output_dir: folder to write to; made when it does not exist.
+        output_dir: folder to write to; created when it does not exist.
         reference_key: volume whose meta dictionary holds the header, as MONAI's NibabelReader leaves it.
-        id_key: entry of the case that gives the file its name; without one, the name of the reference's file.
+        id_key: entry of the case that names the file; without it, the name of the reference's file.
         suffix: put behind the id.
         allow_missing_keys: leave out what a case does not have.
         predictions: keeps the records of these label maps; they are its last file of a case.
@@ -65,7 +65,7 @@ class SaveImaged(monai.transforms.SaveImaged):
         self.predictions = predictions
 
     def set_options(self, *args: Any, **kwargs: Any) -> None:
-        """MONAI's savers hand options to a writer; this one has none.
+        """MONAI's savers hand options to a writer; this saver has none.
 
         Raises:
             NotImplementedError: always.
@@ -73,7 +73,7 @@ class SaveImaged(monai.transforms.SaveImaged):
         raise NotImplementedError("This saver takes its header from the image; there are no options to set.")
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Apply to the dictionary of one case; what it does not name stays as it is."""
+        """Apply to the dictionary of a case; other entries stay as they are."""
         for key in self.key_iterator(dict(data)):
             volume = data[key]
             image = nifti_image(_file_array(as_volume(volume, key)), volume, meta_of(data[self.reference_key]))
@@ -93,7 +93,7 @@ class SaveImaged(monai.transforms.SaveImaged):
 
 
 def case_name(data: Mapping[Hashable, Any], id_key: str, reference: Any) -> str:
-    """The id of a case; without one, the name of the file of its image."""
+    """The id of a case; without an id, the name of the file of its image."""
     name = data.get(id_key)
     if name is None:
         file_name = Path(str(meta_of(reference).get(FILE_NAME, "prediction"))).name
@@ -118,7 +118,7 @@ def nifti_header(
         like: volume whose world axes the affine has.
         meta: dictionary of the original image.
     """
-    empty = np.broadcast_to(np.zeros((), dtype), tuple(shape))  # of one voxel's memory
+    empty = np.broadcast_to(np.zeros((), dtype), tuple(shape))  # takes the memory of a single voxel
     image = _image(empty, to_ras(affine, like), meta)
     image.update_header()
     image.header.set_slope_inter(1.0, 0.0)
@@ -126,7 +126,7 @@ def nifti_header(
 
 
 def nifti_image(array: NDArray[Any], volume: Any, meta: Mapping[Any, Any]) -> Any:
-    """A NIfTI image that lies where a volume lies and whose header is that of the file it was made from.
+    """A NIfTI image that lies where a volume lies, with the header of the file that the volume comes from.
 
     Args:
         array: (X, Y, Z) or (X, Y, Z, C), in the type of the file.

@@ -18,7 +18,7 @@ from .volume import meta_of, original_grid
 
 
 class SaveMapsd(MapTransform):
-    """Write the maps that are wanted of the case that was predicted last.
+    """Write the maps of the case that was predicted last.
 
     Probabilities (X, Y, Z, C) go to `probabilities/<id>.nii.gz`, background first; outside of what was predicted the
     background is 1. Entropy and disagreement go to `uncertainty/<id>_entropy.nii.gz` and `…_disagreement.nii.gz`;

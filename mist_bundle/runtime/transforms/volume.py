@@ -1,6 +1,6 @@
 """The few steps that all transforms share: array and grid out of a MetaTensor, and a MetaTensor with a new grid back.
 
-Volumes are (C, X, Y, Z). The grid of the file that the user gave stays in the meta dictionary, under the keys that
+Volumes are (C, X, Y, Z). The grid of the user's file stays in the meta dictionary, under the keys that
 MONAI's readers fill ("original_affine", "spatial_shape") and under `CROP_BOX`, so that predictions find their way back.
 """
 
@@ -20,10 +20,10 @@ ORIGINAL_AFFINE = "original_affine"
 SPATIAL_SHAPE = "spatial_shape"
 CROP_BOX = "crop_box"
 FILE_NAME = "filename_or_obj"
-HEADER_WARNINGS = "header_warnings"  # what is odd in the headers of a case's files, one oddity a line
+HEADER_WARNINGS = "header_warnings"  # what is odd in the headers of a case's files, a line each
 UNIT_IN_MM = "unit_in_mm"  # millimetres in the unit of the header's own fields; the affine is in millimetres
 
-# World axes of an LPS affine against those of a RAS one.
+# From the world axes of an LPS affine to those of a RAS affine.
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -42,7 +42,7 @@ def as_volume(data: Any, name: Hashable) -> NDArray[Any]:
     if array.ndim != 4:
         msg = (
             f"{describe(data, name)} must have the axes (channel, x, y, z), but has shape {array.shape}. "
-            "Load it with ensure_channel_first, and give 3D volumes only."
+            "Load it with ensure_channel_first, and use 3D volumes only."
         )
         raise ValueError(msg)
     return array
@@ -59,7 +59,7 @@ def to_ras(affine: Affine, data: Any) -> Affine:
 
 
 def meta_of(data: Any) -> dict[Any, Any]:
-    """Meta dictionary of a MetaTensor; an empty one for anything else."""
+    """Meta dictionary of a MetaTensor; empty for anything else."""
     return dict(data.meta) if isinstance(data, MetaTensor) else {}
 
 
@@ -70,8 +70,8 @@ def new_volume(
 
     Args:
         array: (C, X, Y, Z).
-        like: the volume it was made from. MONAI's record of applied operations is left behind: these transforms are
-            undone by affine (see restore.py), and replaying part of a record would give a wrong grid without a word.
+        like: the volume that it is derived from. MONAI's record of applied operations is left behind: these transforms
+            are undone by affine (see restore.py), and replaying part of a record would silently end in a wrong grid.
         affine: where it differs from that of `like`.
         device: where the tensor goes; by default to where `like` is.
         meta: entries to add or replace.
@@ -96,7 +96,7 @@ def original_grid(data: Any, name: Hashable) -> tuple[Affine, Shape]:
             f"{SPATIAL_SHAPE!r}). Load it with MONAI's LoadImaged and keep it a MetaTensor."
         )
         raise ValueError(msg)
-    return as_affine(meta[ORIGINAL_AFFINE]), as_shape([int(length) for length in meta[SPATIAL_SHAPE]])
+    return as_affine(meta[ORIGINAL_AFFINE]), as_shape(meta[SPATIAL_SHAPE])
 
 
 def remember_original_grid(data: Any, name: Hashable) -> dict[str, Any]:
@@ -113,12 +113,12 @@ def check_same_shape(data: Mapping[Hashable, Any], keys: list[Hashable]) -> Shap
     Raises:
         ValueError: they do not.
     """
-    shapes = {key: as_shape(as_volume(data[key], key).shape[1:]) for key in keys}
-    if len(set(shapes.values())) != 1:
-        found = ", ".join(f"{describe(data[key], key)} has {shape}" for key, shape in shapes.items())
-        msg = f"All volumes of a case must share one grid, but {found}."
+    shapes = [as_shape(as_volume(data[key], key).shape[1:]) for key in keys]
+    if len(set(shapes)) != 1:
+        texts = [f"{describe(data[key], key)} has {shape}" for key, shape in zip(keys, shapes, strict=True)]
+        msg = f"All volumes of a case must share a grid, but {', '.join(texts)}."
         raise ValueError(msg)
-    return next(iter(shapes.values()))
+    return shapes[0]
 
 
 def describe(data: Any, name: Hashable) -> str:

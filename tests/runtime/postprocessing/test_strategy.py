@@ -67,7 +67,7 @@ def test_wrong_cleaning_is_named_by_the_names_that_were_written() -> None:
     with pytest.raises(ValueError, match="remove_small_objects has no option 'apply_morphological_cleaning'"):
         parse_strategy([step])
     step = {"transform": "keep_top_k_components", "kwargs": {"apply_morphological_cleaning": True, "detach": 1}}
-    with pytest.raises(ValueError, match="say the same; give one of them"):
+    with pytest.raises(ValueError, match="say the same; leave either out"):
         parse_strategy([step])
 
 

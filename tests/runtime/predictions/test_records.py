@@ -48,14 +48,14 @@ def _save(predictions: Predictions, content: bytes = b"labels") -> None:
 
 
 def _predict(predictions: Predictions, item: dict[str, Any]) -> None:
-    assert predictions.look(item).state != FRESH
+    assert predictions.status_of(item).state != FRESH
     _save(predictions)
 
 
 def test_what_was_predicted_is_fresh(tmp_path: Path, item: dict[str, Any]) -> None:
-    assert _predictions(tmp_path).look(item).state == MISSING
+    assert _predictions(tmp_path).status_of(item).state == MISSING
     _predict(_predictions(tmp_path), item)
-    assert _predictions(tmp_path).look(item).state == FRESH
+    assert _predictions(tmp_path).status_of(item).state == FRESH
     assert _predictions(tmp_path).problems([item]) == []
 
 
@@ -66,7 +66,7 @@ def test_a_moved_dataset_and_output_are_the_same(tmp_path: Path, item: dict[str,
     copied = Predictions(
         tmp_path / "copy", [str(tmp_path / "weights.pt")], {"overlap": 0.5}, [str(tmp_path / "postprocessing.json")]
     )
-    assert copied.look({"id": CASE, "image": [str(tmp_path / "elsewhere/t1.nii.gz")]}).state == FRESH
+    assert copied.status_of({"id": CASE, "image": [str(tmp_path / "elsewhere/t1.nii.gz")]}).state == FRESH
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_another_origin_is_told(tmp_path: Path, item: dict[str, Any], changed: s
     if changed:
         write_bytes(tmp_path / changed, b"other")
     later = _predictions(tmp_path) if changed else _predictions(tmp_path, settings={"overlap": 0.25})
-    found = later.look(item)
-    assert (found.state, found.why) == (STALE, f"was made from other {words}.")
+    found = later.status_of(item)
+    assert (found.state, found.why) == (STALE, f"was predicted with other {words}.")
     with pytest.raises(SystemExit) as ended:
         later.begin([item])
     assert ended.value.code == 2
@@ -90,13 +90,13 @@ def test_what_somebody_else_wrote_is_not_replaced(
     tmp_path: Path, item: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_bytes(tmp_path / "out/p0.nii.gz", b"by hand")
-    assert _predictions(tmp_path).look(item).state == UNKNOWN
+    assert _predictions(tmp_path).status_of(item).state == UNKNOWN
     with pytest.raises(SystemExit):
         _predictions(tmp_path).begin([item])
-    assert "p0.nii.gz: exists already and was not made by this command." in capsys.readouterr().err
+    assert "p0.nii.gz: exists already and was not written by this command." in capsys.readouterr().err
     _predict(_predictions(tmp_path), item)
     write_bytes(tmp_path / "out/p0.nii.gz", b"corrected by hand")
-    assert _predictions(tmp_path).look(item).state == UNKNOWN
+    assert _predictions(tmp_path).status_of(item).state == UNKNOWN
 
 
 @pytest.mark.parametrize("old", [False, True])
@@ -105,18 +105,18 @@ def test_killed_between_record_and_label_map(tmp_path: Path, item: dict[str, Any
         _predict(_predictions(tmp_path), item)
     write_bytes(tmp_path / "weights.pt", b"retrained")
     predictions = _predictions(tmp_path, overwrite=True)
-    predictions.look(item)
+    predictions.status_of(item)
     write_bytes(tmp_path / "temporary", b"new labels")
     predictions.commit(CASE, tmp_path / "temporary")
-    assert _predictions(tmp_path).look(item).state == MISSING
+    assert _predictions(tmp_path).status_of(item).state == MISSING
 
 
 def test_a_map_that_is_wanted_and_not_there_is_missing(tmp_path: Path, item: dict[str, Any]) -> None:
     _predict(_predictions(tmp_path), item)
-    assert _predictions(tmp_path, probabilities=True).look(item).state == MISSING
+    assert _predictions(tmp_path, probabilities=True).status_of(item).state == MISSING
     write_bytes(tmp_path / "out/probabilities/p0.nii.gz", b"map")
-    assert _predictions(tmp_path, probabilities=True).look(item).state == FRESH
-    assert _predictions(tmp_path, uncertainty=True).look(item).state == MISSING
+    assert _predictions(tmp_path, probabilities=True).status_of(item).state == FRESH
+    assert _predictions(tmp_path, uncertainty=True).status_of(item).state == MISSING
 
 
 def test_failures_are_kept_until_the_next_run(tmp_path: Path, item: dict[str, Any]) -> None:
@@ -127,13 +127,13 @@ def test_failures_are_kept_until_the_next_run(tmp_path: Path, item: dict[str, An
     assert read_failure(tmp_path / "out", CASE) == ""
     _predict(predictions, item)
     predictions.failed(CASE, "cannot be scored.")
-    assert _predictions(tmp_path).look(item).state == FRESH
+    assert _predictions(tmp_path).status_of(item).state == FRESH
 
 
 def test_a_damaged_record_is_no_record(tmp_path: Path, item: dict[str, Any]) -> None:
     _predict(_predictions(tmp_path), item)
     record_path(tmp_path / "out", CASE).write_text("{")
-    assert _predictions(tmp_path).look(item).state == UNKNOWN
+    assert _predictions(tmp_path).status_of(item).state == UNKNOWN
 
 
 @pytest.mark.parametrize("name", ["../p0", "a/b", "", "."])

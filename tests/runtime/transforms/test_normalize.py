@@ -56,7 +56,7 @@ def test_wrong_numbers_of_channels_and_wrong_modes_are_refused():
         WindowNormalized(mode="dataset", window=WINDOW)({"image": images()[:1]})
     with pytest.raises(ValueError, match="mode must be"):
         WindowNormalized(mode="ct")
-    with pytest.raises(ValueError, match="for that mode only"):
+    with pytest.raises(ValueError, match="to that mode only"):
         WindowNormalized(mode="per_image", window=WINDOW)
     with pytest.raises(KeyError):
         WindowNormalized(mask_key="nonzero")({"image": images()})

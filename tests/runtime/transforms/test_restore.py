@@ -136,7 +136,7 @@ def test_what_does_not_fit_is_refused_by_name():
         restore({"image": image, "pred": torch.zeros(2, 2, 2, 2)})
     with pytest.raises(ValueError, match="grid it was loaded from"):
         restore({"image": torch.zeros(1, 2, 2, 2), "pred": torch.zeros(3, 2, 2, 2)})
-    with pytest.raises(ValueError, match="one key at a time"):
+    with pytest.raises(ValueError, match="a single key"):
         RestoreSegmentationd(keys=["pred", "other"], probabilities_key="probabilities")
 
 
