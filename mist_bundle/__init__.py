@@ -16,48 +16,62 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mist_bundle.api import (
-        Bundle,
-        DataWarning,
+    from mist_bundle.api.bundle import Bundle
+    from mist_bundle.api.data import (
         analyze,
-        audit_bundle,
-        compare,
+        average_weights,
         configure,
-        evaluate,
+        convert_csv,
+        convert_msd,
+        convert_nnunet,
         finetune,
-        rank,
-        unpack,
-        verify_bundle,
+        phantom,
+        run_all,
     )
+    from mist_bundle.api.exchange import audit_bundle, make_key, unpack, verify_bundle
+    from mist_bundle.api.results import compare, ensemble, evaluate, postprocess, rank
+    from mist_bundle.api.warn import CaseLeftOut, DataWarning
     from mist_bundle.errors import CaseFailure, InputError, MistBundleError
 
 __version__ = "0.2.0"
 __all__ = [
     "Bundle",
     "CaseFailure",
+    "CaseLeftOut",
     "DataWarning",
     "InputError",
     "MistBundleError",
     "__version__",
     "analyze",
     "audit_bundle",
+    "average_weights",
     "compare",
     "configure",
+    "convert_csv",
+    "convert_msd",
+    "convert_nnunet",
+    "ensemble",
     "evaluate",
     "finetune",
+    "make_key",
+    "phantom",
+    "postprocess",
     "rank",
+    "run_all",
     "unpack",
     "verify_bundle",
 ]
-_OF_ERRORS = frozenset({"CaseFailure", "InputError", "MistBundleError"})
+_MODULES = ("errors", "api.warn", "api.bundle", "api.data", "api.results", "api.exchange")
 
 
 def __getattr__(name: str) -> Any:
     # public names are imported when they are used, so that `import mist_bundle` costs nothing
-    if name not in __all__:
-        raise AttributeError(f"module 'mist_bundle' has no attribute {name!r}")
-    module = importlib.import_module("mist_bundle.errors" if name in _OF_ERRORS else "mist_bundle.api")
-    return getattr(module, name)
+    if name in __all__:
+        for module_name in _MODULES:
+            module = importlib.import_module(f"mist_bundle.{module_name}")
+            if hasattr(module, name):
+                return getattr(module, name)
+    raise AttributeError(f"module 'mist_bundle' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -170,7 +170,7 @@ UNNAMED: dict[str, str] = {
     "bundle/configs": "evaluate loss parts preprocess train",
     "bundle": "finalize publish trial_worker worker",
     "catalog": "precisions",
-    "cli": "comparison configure data evaluation finetune help kinds menu report sharing trust words workflows",
+    "cli": "comparison configure data evaluation finetune help menu report sharing trust words workflows",
     "pipeline": "asked_again results trained_work training_state",
     "report": "case_pictures data_part reproduce_part results_part sources",
     "runtime/folds": "files state",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mist_bundle import cli
-from mist_bundle.cli.arguments import arguments_of
+from mist_bundle.api.arguments import arguments_of
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
 from mist_bundle.planning import options as planner

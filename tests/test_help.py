@@ -9,7 +9,8 @@ import pytest
 
 import mist_bundle
 from mist_bundle import cli
-from mist_bundle.cli.arguments import arguments_of, sort_words
+from mist_bundle.api.arguments import arguments_of
+from mist_bundle.cli.arguments import sort_words
 from mist_bundle.cli.help import EXAMPLES
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK
 

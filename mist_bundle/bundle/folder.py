@@ -10,9 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import (
@@ -25,10 +23,12 @@ from mist_bundle.files import (
     read_json,
     work_dir_of,
 )
-from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.folds.locks import is_held
 from mist_bundle.runtime.folds.manifest import stored_as_model
 from mist_bundle.runtime.folds.state import HISTORY, LOCK, STATUS, has_state
+
+if TYPE_CHECKING:
+    from mist_bundle.planning.plan import Plan
 
 CONFIG_SUFFIXES = (".json", ".yaml", ".yml")
 
@@ -189,6 +189,8 @@ class Bundle:
         Raises:
             InputError: plan.json is missing, damaged or of another version.
         """
+        from mist_bundle.planning.plan import Plan  # numpy comes with it
+
         return Plan.from_json(read_json(self.root / PLAN_JSON), str(self.root / PLAN_JSON))
 
     @property
@@ -294,6 +296,8 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     if path.suffix == ".json":
         return _object(path, read_json(path))
+    import yaml
+
     try:
         return _object(path, yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:

@@ -1,10 +1,11 @@
-"""The command line: one function a verb. It parses, calls, and says where the result lies; nothing else prints.
+"""The command line, a function for each verb: it calls the Python API and prints the result; nothing else prints.
 
 Exit codes: 0 all went well, 1 some cases failed (each is named), 2 the input was refused and nothing was written.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -43,7 +44,7 @@ from mist_bundle.errors import (
 )
 from mist_bundle.runtime.values import nearest
 
-# the overview shows them so: what one does first stands first
+# in the order of the overview: first steps first
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Data": (phantom, convert_msd, convert_nnunet, convert_csv, analyze),
     "From data to a trained bundle": (run_all, autoconfig, preprocess, train, publish, evaluate, finalize, report),
@@ -51,7 +52,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Results": (choose_postprocessing, postprocess, rank, compare, ensemble),
     "Trust": (audit, verify, sign, make_key),
     "Sharing": (pack, unpack, bump, push),
-    "What there is to choose from": (
+    "Menus": (
         networks,
         losses,
         optimizers,
@@ -62,7 +63,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         postprocessing,
     ),
 }
-VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verbs in GROUPS.values() for verb in verbs}
+VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in itertools.chain.from_iterable(GROUPS.values())}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -101,7 +102,7 @@ def run_verb(name: str, words: list[str]) -> int:
         if not words:
             print(f"`{PROGRAM} help {name}` explains its arguments.", file=sys.stderr)
         return EXIT_INPUT_REFUSED
-    except BrokenPipeError:  # whoever read the output has seen enough; nothing may be flushed into the pipe at the end
+    except BrokenPipeError:  # the reader of the output has seen enough; nothing may be flushed into the pipe at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except Interrupted as error:
@@ -111,15 +112,15 @@ def run_verb(name: str, words: list[str]) -> int:
         print("\nInterrupted.", file=sys.stderr)
         return EXIT_INTERRUPTED
     except OSError as error:
-        return _told(error)
+        return _report_os_error(error)
     except MistBundleError as error:  # some cases failed, or files of this package are missing
         print(str(error), file=sys.stderr)
         return EXIT_INPUT_REFUSED if isinstance(error, InstallationError) else EXIT_SOME_CASES_FAILED
     return EXIT_OK
 
 
-def _told(error: OSError) -> int:
-    """Say which file could not be read or written; an error that names none is one of ours, with its traceback."""
+def _report_os_error(error: OSError) -> int:
+    """Print which file could not be read or written; an error without a file is a fault of ours, with its traceback."""
     if error.errno is None or not isinstance(error.filename, str):
         raise error
     print(f"{error.filename}: {error.strerror}. What was finished before is intact.", file=sys.stderr)

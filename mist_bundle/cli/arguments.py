@@ -1,147 +1,44 @@
-"""What a verb takes, and how the words of a command line become it.
+"""How the words of a command line become the arguments of a verb.
 
-Fire guesses what a word means: `false` becomes a text that counts as true, `001` the number 1. Here Fire only deals the
-words out to the verb's arguments; each is then read as the kind that the verb's annotation names, and everything that
-is wrong is said at once, before the verb begins.
+Fire guesses the meaning of a word: `false` becomes a text that counts as true, `001` the number 1. Here Fire only deals
+the words out to the verb's arguments; each is then read as the kind that its declaration names (api/arguments.py), and
+everything that is wrong is reported at once, before the verb begins.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from mist_bundle.api.arguments import Argument, arguments_of
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.planning.options import Option
 from mist_bundle.runtime.settings import SETTINGS, is_expression
 from mist_bundle.runtime.values import (
     FALSE_WORDS,
     TRUE_WORDS,
     Kind,
-    Number,
     PathText,
     Switch,
-    Text,
-    Whole,
     did_you_mean,
     read_json_text,
     read_value,
 )
 
 Verb = Callable[..., None]
-AnyVerb = TypeVar("AnyVerb", bound=Verb)
-_KINDS: dict[Any, Kind] = {bool: Switch(), int: Whole(), float: Number(), str: Text()}
-_DECLARED = "_declared_options"
-_NOTHING = ("None", "null")  # as the value of an option: its default
+_DEFAULT = ("None", "null")  # the value of an option that stands for its default
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Argument:
-    """One thing that a verb takes.
+class _Typed(str):
+    """A word of the command line, as opposed to the default of an argument."""
 
-    Attributes:
-        name: as it is typed, without the dashes.
-        kind: what it may be.
-        default: where it is not given; `inspect.Parameter.empty` where it has to be.
-        about: what --help says.
-        passing: of `inspect.Parameter`: VAR_POSITIONAL takes all words that are left, VAR_KEYWORD all other options.
-    """
-
-    name: str
-    kind: Kind
-    default: Any = inspect.Parameter.empty
-    about: str = ""
-    passing: Any = inspect.Parameter.POSITIONAL_OR_KEYWORD
-
-    @property
-    def takes_more(self) -> bool:
-        """Whether it stands for any number of words or options."""
-        return self.passing in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-
-    @property
-    def required(self) -> bool:
-        """Whether it has to be given."""
-        return self.default is inspect.Parameter.empty and self.passing is not inspect.Parameter.VAR_KEYWORD
-
-
-def takes_options(options: Iterable[Option]) -> Callable[[AnyVerb], AnyVerb]:
-    """A verb whose `**options` are these."""
-
-    def mark(verb: AnyVerb) -> AnyVerb:
-        setattr(verb, _DECLARED, [option for option in options if option.public])
-        return verb
-
-    return mark
-
-
-def arguments_of(verb: Verb) -> list[Argument]:
-    """What a verb takes, in the order of its signature; declared options stand where its `**options` stands."""
-    hints = typing.get_type_hints(verb, include_extras=True)
-    _, explained = docstring_parts(verb)
-    arguments: list[Argument] = []
-    for parameter in inspect.signature(verb).parameters.values():
-        if parameter.kind is parameter.VAR_KEYWORD and hasattr(verb, _DECLARED):
-            arguments += [_declared_argument(option, explained) for option in getattr(verb, _DECLARED)]
-            continue
-        kind = Text() if parameter.kind is parameter.VAR_KEYWORD else _kind_of(hints[parameter.name])
-        arguments.append(
-            Argument(
-                name=parameter.name,
-                kind=kind,
-                default=parameter.default,
-                about=explained.get(parameter.name, ""),
-                # a word without a name is never meant for a switch
-                passing=parameter.KEYWORD_ONLY if isinstance(kind, Switch) else parameter.kind,
-            )
-        )
-    return arguments
-
-
-def _declared_argument(option: Option, explained: dict[str, str]) -> Argument:
-    own_words = option.name in explained  # then the verb has a default of its own too
-    return Argument(
-        name=option.name,
-        kind=option.kind,
-        default=None if own_words else option.default,
-        about=explained[option.name] if own_words else option.about,
-        passing=inspect.Parameter.KEYWORD_ONLY,
-    )
-
-
-def _kind_of(hint: Any) -> Kind:
-    """The kind that an annotation names: Annotated[..., Kind], bool, int, float or str, each also `| None`."""
-    for part in (hint, *typing.get_args(hint)):
-        for found in (part, *getattr(part, "__metadata__", ())):
-            if isinstance(found, Kind):
-                return found
-            if isinstance(found, type) and found in _KINDS:
-                return _KINDS[found]
-    raise TypeError(f"{hint} names no kind of value")
-
-
-def docstring_parts(verb: Verb) -> tuple[str, dict[str, str]]:
-    """What stands before "Args:" in a verb's docstring, and the explanation of each parameter."""
-    about, _, arguments = (inspect.getdoc(verb) or "").partition("\nArgs:\n")
-    explained: dict[str, str] = {}
-    name = ""
-    for line in arguments.splitlines():
-        start = re.match(r" {4}\*{0,2}(\w+): (.*)", line)
-        if start:
-            name = start[1]
-            explained[name] = start[2]
-        elif name and line.startswith(" " * 8):
-            explained[name] += f" {line.strip()}"
-        else:
-            break
-    return about.strip(), explained
+    __slots__ = ()
 
 
 def call(verb: Verb, words: Sequence[str]) -> None:
-    """Call a verb with what the words of a command line give; all else keeps its default.
+    """Call a verb with the words of a command line; arguments that they do not name keep their defaults.
 
     Raises:
         InputError: naming everything that is wrong with them; the verb was not called.
@@ -149,65 +46,66 @@ def call(verb: Verb, words: Sequence[str]) -> None:
     import fire
 
     arguments = arguments_of(verb)
-    options, positional, wrong = sort_words(arguments, words)
-    by_name = {argument.name: argument for argument in arguments if not argument.takes_more}
-    for name, value in options.items():
-        if name in by_name:
-            _read(by_name[name], _Typed(value), wrong)
-        else:
-            read_override(name, value, wrong)
-    if wrong:
-        raise InputError(wrong)
-    dealt = [*(f"--{name}={value}" for name, value in options.items()), *positional]
+    options, positional, problems = sort_words(arguments, words)
+    if problems:  # Fire would stop at the first of them
+        _read_options(arguments, options, problems)
+        raise InputError(problems)
 
-    def read(*positional: Any, **named: Any) -> None:
-        dealt = signature.bind(*positional, **named).arguments
-        problems: list[Problem] = []
+    signature = _signature(arguments)
+
+    def read(*dealt: Any, **named: Any) -> None:
+        bound = signature.bind(*dealt, **named).arguments
+        typed: dict[str, str] = {}
         files: tuple[str, ...] = ()
-        values: dict[str, Any] = {}
         for argument in arguments:
-            value = dealt.get(argument.name)
+            value = bound.get(argument.name)
             if argument.passing is inspect.Parameter.VAR_POSITIONAL:
-                files = tuple(str(word) for word in value or ())
+                files = tuple(map(str, value or ()))
             elif argument.passing is inspect.Parameter.VAR_KEYWORD:
-                values |= {name: read_override(name, str(text), problems) for name, text in (value or {}).items()}
-            elif isinstance(value, _Typed) and not (value in _NOTHING and not argument.required):
-                values[argument.name] = _read(argument, value, problems)
+                typed |= value or {}
+            elif isinstance(value, _Typed):
+                typed[argument.name] = value
+        values = _read_options(arguments, typed, problems)
         if problems:
             raise InputError(problems)
         verb(*files, **values)
 
-    signature = _signature(arguments)
-    read.__signature__ = signature  # type: ignore[attr-defined]  # what Fire deals the words out by
+    read.__signature__ = signature  # type: ignore[attr-defined]  # Fire deals the words out by it
+    dealt = [f"--{name}={value}" for name, value in options.items()] + positional
     fire.Fire(fire.decorators.SetParseFn(_Typed)(read), command=dealt, name=f"mist-bundle {verb.__name__}")
 
 
-class _Typed(str):
-    """A word of the command line, told apart from the default of an argument."""
-
-    __slots__ = ()
-
-
 def _signature(arguments: Sequence[Argument]) -> inspect.Signature:
-    parameters = [
-        inspect.Parameter(argument.name, argument.passing, default=argument.default) for argument in arguments
-    ]
-    # what stands behind keyword-only options in a verb of ours is one more of them
-    ordered = sorted(parameters, key=lambda parameter: parameter.kind)
-    return inspect.Signature(ordered)
+    parameters = []
+    for argument in arguments:
+        parameters.append(inspect.Parameter(argument.name, argument.passing, default=argument.default))
+    # parameters behind keyword-only options are keyword-only, too
+    return inspect.Signature(sorted(parameters, key=_place))
 
 
-def _read(argument: Argument, text: str, problems: list[Problem]) -> Any:
-    read, sentence = read_value(argument.kind, str(text))
-    if sentence is not None and not (text in _NOTHING and not argument.required):
-        problems.append(Problem(f"--{argument.name}", sentence))
-    return read
+def _place(parameter: inspect.Parameter) -> int:
+    return int(parameter.kind)
+
+
+def _read_options(arguments: Sequence[Argument], typed: Mapping[str, str], problems: list[Problem]) -> dict[str, Any]:
+    """The values of options as they were typed; further problems are added to the list."""
+    by_name = {argument.name: argument for argument in arguments if not argument.takes_more}
+    values: dict[str, Any] = {}
+    for name, text in typed.items():
+        argument = by_name.get(name)
+        if argument is None:
+            values[name] = read_override(name, str(text), problems)
+        elif argument.required or text not in _DEFAULT:
+            values[name], sentence = read_value(argument.kind, str(text))
+            if sentence is not None:
+                problems.append(Problem(f"--{name}", sentence))
+    return values
 
 
 def read_override(name: str, text: str, problems: list[Problem]) -> Any:
     """The value of an id of a bundle's configuration; paths become absolute, MONAI's expressions stay as they are."""
     kind = SETTINGS.get(name)
-    if is_expression(text) or text in _NOTHING:
+    if is_expression(text) or text in _DEFAULT:
         return text
     if kind is None:
         try:
@@ -224,10 +122,10 @@ def sort_words(arguments: Sequence[Argument], words: Sequence[str]) -> tuple[dic
     """Tell options from other words, so that no option takes a word that is meant for another.
 
     Returns:
-        The options with their values as they were typed; the other words; a Problem for each option that is unknown or
-        was given twice or without a value, and for words that are too many or missing.
+        The options with their values as they were typed; the other words; a Problem for each option that is unknown,
+        repeated or without a value, and for words that are too many or missing.
     """
-    takes_any_option = any(argument.passing is inspect.Parameter.VAR_KEYWORD for argument in arguments)
+    takes_any_option = _takes(arguments, inspect.Parameter.VAR_KEYWORD)
     known = {argument.name: argument for argument in arguments if not argument.takes_more}
     awaited = _required_words(arguments, words)
     problems: list[Problem] = []
@@ -246,12 +144,18 @@ def sort_words(arguments: Sequence[Argument], words: Sequence[str]) -> tuple[dic
             problems.append(Problem(f"--{name}", f"is not an option. {did_you_mean(name, known)}"))
         elif value is None:
             kind = _kind_of_option(name, known)
-            problems.append(Problem(f"--{name}", f"was given no value; expected {kind.expected if kind else 'one'}."))
+            expected = "a value" if kind is None else kind.expected
+            problems.append(Problem(f"--{name}", f"has no value; expected {expected}."))
         elif name in options:
-            problems.append(Problem(f"--{name}", f"was given twice: {options[name]} and {value}. Give it once."))
+            problems.append(Problem(f"--{name}", f"stands twice: {options[name]} and {value}. Keep only one of them."))
         else:
             options[name] = value
-    return options, positional, [*problems, *_count_problems(arguments, positional, options, words)]
+    problems += _count_problems(arguments, positional, options, words)
+    return options, positional, problems
+
+
+def _takes(arguments: Sequence[Argument], passing: Any) -> bool:
+    return passing in [argument.passing for argument in arguments]
 
 
 def _option_and_value(
@@ -279,22 +183,31 @@ def _is_option(word: str) -> bool:
 
 
 def _required_words(arguments: Sequence[Argument], words: Sequence[str]) -> int:
-    """How many arguments have to be given and are not given by name."""
-    return sum(argument.required and argument.name not in _named(words) for argument in arguments)
+    """The number of required arguments that the words do not name."""
+    named = _named(words)
+    count = 0
+    for argument in arguments:
+        if argument.required and argument.name not in named:
+            count += 1
+    return count
 
 
 def _named(words: Sequence[str]) -> set[str]:
     """Names of the options among the words."""
-    return {word.lstrip("-").partition("=")[0].replace("-", "_") for word in words if _is_option(word)}
+    names = set()
+    for word in words:
+        if _is_option(word):
+            names.add(word.lstrip("-").partition("=")[0].replace("-", "_"))
+    return names
 
 
 def _is_value(kind: Kind | None, word: str, *, is_awaited: bool) -> bool:
-    """Whether a word behind an option is its value.
+    """Whether the word behind an option is its value.
 
     Args:
         kind: of the option.
         word: the word behind it.
-        is_awaited: an argument that has to be given without a name has not come yet; a word behind a switch is that.
+        is_awaited: a required argument without a name has not come yet; then the word behind a switch is that.
     """
     if _is_option(word):
         return False
@@ -310,19 +223,18 @@ def _without_no(typed: str, known: dict[str, Argument]) -> tuple[str, bool]:
 def _count_problems(
     arguments: Sequence[Argument], positional: Sequence[str], options: Mapping[str, str], words: Sequence[str]
 ) -> Iterator[Problem]:
-    """What is missing, and which words are too many."""
-    unnamed = [
-        argument
-        for argument in arguments
-        if argument.passing is inspect.Parameter.POSITIONAL_OR_KEYWORD and argument.name not in options
-    ]
-    takes_any_word = any(argument.passing is inspect.Parameter.VAR_POSITIONAL for argument in arguments)
+    """Required arguments that are missing, and words that are too many."""
+    unnamed = []
+    for argument in arguments:
+        if argument.passing is inspect.Parameter.POSITIONAL_OR_KEYWORD and argument.name not in options:
+            unnamed.append(argument.name)
+    takes_any_word = _takes(arguments, inspect.Parameter.VAR_POSITIONAL)
     if len(positional) > len(unnamed) and not takes_any_word:
         extra = " ".join(positional[len(unnamed) :])
-        yield Problem("arguments", f"{extra!r} is left over; {len(unnamed)} can be given without a name here.")
-    filled = {argument.name for argument in unnamed[: len(positional)]} | _named(words)
+        yield Problem("arguments", f"{extra!r} is left over; at most {len(unnamed)} can stand here without a name.")
+    present = {*unnamed[: len(positional)], *_named(words)}
     for argument in arguments:
         if argument.passing is inspect.Parameter.VAR_POSITIONAL and positional:
             continue
-        if argument.required and argument.name not in filled:
+        if argument.required and argument.name not in present:
             yield Problem(argument.name.upper(), f"is missing; expected {argument.about}")

@@ -1,4 +1,4 @@
-"""What --help and the overview say, read from the verbs themselves: their signatures and docstrings."""
+"""The texts of --help and of the overview, read from the verbs themselves: their signatures and docstrings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from mist_bundle.cli.arguments import Argument, arguments_of, docstring_parts
+from mist_bundle.api.arguments import Argument, arguments_of, docstring_parts
 from mist_bundle.runtime.values import Switch
 
 PROGRAM = "mist-bundle"
@@ -31,14 +31,14 @@ _MARGIN = 28  # columns before an option's explanation
 
 
 def overview(groups: Mapping[str, Sequence[Callable[..., None]]]) -> str:
-    """All verbs by what they are for, and two commands to begin with."""
+    """All verbs by their purpose, and two commands to begin with."""
     width = _width()
     lines = [
-        "mist-bundle: from a data set of 3D medical images to a MONAI bundle that trains, evaluates and predicts.",
+        "mist-bundle: from a dataset of 3D medical images to a MONAI bundle that trains, evaluates and predicts.",
         "",
         f"usage: {PROGRAM} COMMAND …     ({PROGRAM} help COMMAND explains its options)",
         "",
-        "To see it work on made-up images, in some minutes:",
+        "To see it work on synthetic images, in a few minutes:",
         f"  {PROGRAM} phantom data",
         f"  {PROGRAM} run_all data/dataset.json --output out --recipe quick --folds 2 --epochs 3 --steps_per_epoch 40",
     ]
@@ -50,14 +50,18 @@ def overview(groups: Mapping[str, Sequence[Callable[..., None]]]) -> str:
 
 
 def help_text(verb: Callable[..., None]) -> str:
-    """Usage, what the verb does, an example, and its options with their defaults."""
+    """Usage, purpose, an example, and the options with their defaults."""
     width = _width()
     about, _ = docstring_parts(verb)
     arguments = arguments_of(verb)
-    required = [argument for argument in arguments if argument.required]
-    options = [argument for argument in arguments if not argument.required]
+    required: list[Argument] = []
+    options: list[Argument] = []
+    for argument in arguments:
+        (required if argument.required else options).append(argument)
     usage = [f"usage: {PROGRAM} {verb.__name__}", *map(_flag, required)]
-    paragraphs = [textwrap.fill(" ".join(one.split()), width) for one in about.split("\n\n")]
+    paragraphs = []
+    for paragraph in about.split("\n\n"):
+        paragraphs.append(textwrap.fill(" ".join(paragraph.split()), width))
     lines = [" ".join([*usage, "[OPTIONS]"] if options else usage), "", "\n\n".join(paragraphs)]
     if verb.__name__ in EXAMPLES:
         lines += ["", f"example: {PROGRAM} {verb.__name__} {EXAMPLES[verb.__name__]}"]
@@ -68,7 +72,7 @@ def help_text(verb: Callable[..., None]) -> str:
             lines += _columns(f"  {_flag(argument)}", f"{argument.about}{_default(argument)}", _MARGIN, width)
     named = [f"--{argument.name} …" for argument in required if not argument.takes_more]
     if named:
-        lines += ["", f"Arguments may also be given by name: {' '.join(named)}"]
+        lines += ["", f"Arguments may also be named: {' '.join(named)}"]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Verbs that list what there is to choose from: a verb for each table of the catalogue, and the recipes."""
+"""Verbs that list the menus: a verb for each table of the catalogue, and the recipes."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ def recipes() -> None:
 
 
 def _menu(rows: Mapping[str, Any]) -> None:
-    width = max(len(name) for name in rows)
+    width = max(map(len, rows))
     for name, row in rows.items():
-        print(f"{name:<{width}}  {row.about}" + (f" [{row.cite}]" if row.cite else ""))
+        citation = f" [{row.cite}]" if row.cite else ""
+        print(f"{name:<{width}}  {row.about}{citation}")

@@ -25,28 +25,32 @@ def score_lines(rows: Sequence[Mapping[str, Any]], width: int | None = None) -> 
     summary = summarize(rows)
     if not summary:
         return []
-    name_width = max(len(column) for column in summary)
-    cases = f"{len(rows)} case" + ("" if len(rows) == 1 else "s")
+    name_width = max(map(len, summary))
+    cases = "1 case" if len(rows) == 1 else f"{len(rows)} cases"
     lines = [f"{cases:<{name_width}}      mean    median  worst"]
-    metrics = {column: metric for column, (_, metric) in split_columns(list(summary)).items()}
+    metrics = split_columns(list(summary))
     for column, statistics in summary.items():
         head = f"{column:<{name_width}}  {_number(statistics['Mean'])}  {_number(statistics['Median'])}  "
-        values = [(str(row[ID]), float(row.get(column, math.nan))) for row in rows]
-        lines.append(head + _joined(_worst(metrics.get(column, ""), values), limit - len(head)))
+        values = {str(row[ID]): float(row.get(column, math.nan)) for row in rows}
+        _, metric = metrics.get(column, ("", ""))
+        lines.append(head + _joined(_worst(metric, values), limit - len(head)))
     return lines
 
 
-def _worst(metric: str, values: Sequence[tuple[str, float]]) -> list[str]:
+def _worst(metric: str, values: Mapping[str, float]) -> list[str]:
     from mist_bundle.catalog.metrics import HIGHER, METRICS
 
     lower_is_worse = metric not in METRICS or METRICS[metric].better == HIGHER
-    known = [(value, case) for case, value in values if not math.isnan(value)]
-    ordered = sorted(known, reverse=not lower_is_worse)
-    return [f"{case} {_number(value).strip()}" for value, case in ordered[:WORST]]
+    known = []
+    for case, value in values.items():
+        if not math.isnan(value):
+            known.append((value, case))
+    known.sort(reverse=not lower_is_worse)
+    return [f"{case} {_number(value).strip()}" for value, case in known[:WORST]]
 
 
 def _joined(words: Sequence[str], width: int) -> str:
-    """As many of the words as fit; one at least."""
+    """As many of the words as fit, but at least the first."""
     text = ""
     for word in words:
         longer = f"{text}, {word}" if text else word

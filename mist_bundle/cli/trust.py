@@ -1,32 +1,32 @@
-"""Verbs for bundles that come from somebody else, or go to somebody: audit, verify, sign, make_key."""
+"""Verbs for bundles that come from or go to somebody else: audit, verify, sign, make_key."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-from mist_bundle.cli.kinds import FileName, ReportFormat
-from mist_bundle.cli.words import optional_path
+import mist_bundle as mb
+from mist_bundle.api.arguments import takes
+from mist_bundle.api.kinds import FileName, ReportFormat
 from mist_bundle.errors import MistBundleError
+from mist_bundle.files import SIGNATURE
 
 
-def audit(
-    bundle: FileName, format: ReportFormat = "text", public_key: FileName | None = None, details: bool = False
-) -> None:
-    """Read a bundle, folder or zip, without running anything in it; ends with 1 when there is something to look at.
+@takes(mb.audit_bundle)
+def audit(bundle: FileName, format: ReportFormat = "text", details: bool = False, **arguments: Any) -> None:
+    """Read a bundle, folder or zip, without running anything in it; exits with 1 if something needs a look.
 
-    A bundle that was not generated here is told in groups: what it would run of MONAI itself, and what else.
+    Findings in a bundle that was not generated here are summed up in groups: what it would run of MONAI, and the rest.
 
     Args:
         bundle: the bundle's folder or zip.
         format: text for people, json for programs.
-        public_key: file of the public key that must have signed the bundle.
-        details: every finding of a bundle that was not generated here.
+        details: list every finding in a bundle that was not generated here.
     """
     from mist_bundle.trust.audit.overview import overview_of, ungrouped
-    from mist_bundle.trust.audit.run import audit_bundle
 
-    report = audit_bundle(Path(bundle), optional_path(public_key))
+    report = mb.audit_bundle(bundle, **arguments)
     overview = overview_of(Path(bundle))
     if format == "json":
         print(json.dumps(report.to_json(), indent=2))
@@ -40,50 +40,34 @@ def audit(
         raise MistBundleError(f"{bundle} does not pass the audit.")
 
 
-def verify(
-    bundle: FileName,
-    quick: bool = False,
-    schema: FileName | None = None,
-    trust: bool = False,
-    format: ReportFormat = "text",
-) -> None:
+@takes(mb.verify_bundle)
+def verify(bundle: FileName, format: ReportFormat = "text", **arguments: Any) -> None:
     """Check that a bundle works, and which programs can use it: read it, then run a copy on synthetic data.
 
     Args:
         bundle: the bundle's folder or zip.
-        quick: only read, run nothing.
-        schema: MONAI's JSON schema of metadata.json, where you have it; nothing is downloaded.
-        trust: run a bundle that does not pass `audit`.
         format: text for people, json for programs.
     """
-    from mist_bundle.verify.run import verify_bundle
-
-    result = verify_bundle(Path(bundle), quick=quick, schema=optional_path(schema), trust=trust)
+    result = mb.verify_bundle(bundle, **arguments)
     print(json.dumps(result.to_json(), indent=2) if format == "json" else result)
     if not result.passed:
         raise MistBundleError(f"{bundle} does not pass the verification.")
 
 
-def sign(bundle: FileName, key: FileName) -> None:
-    """Sign a bundle's manifest, so that receivers who have your public key know the bundle is yours and unchanged.
+@takes(mb.Bundle.sign)
+def sign(bundle: FileName, **arguments: Any) -> None:
+    """Sign a bundle's manifest: whoever has your public key can tell that the bundle is yours and unchanged.
 
     Args:
         bundle: the bundle's folder.
-        key: your private key, as made by make_key.
     """
-    from mist_bundle.files import SIGNATURE
-    from mist_bundle.trust.signature import sign_bundle
-
-    fingerprint = sign_bundle(Path(bundle), Path(key))
-    print(f"Signed with the key {fingerprint}: {Path(bundle) / SIGNATURE}")
+    opened = mb.Bundle(bundle)
+    fingerprint = opened.sign(**arguments)
+    print(f"Signed with the key {fingerprint}: {opened.root / SIGNATURE}")
 
 
-def make_key(path: FileName) -> None:
-    """Make a key pair to sign bundles with.
-
-    Args:
-        path: file for the private key, which stays with you; the public key goes to the same name with .pub.
-    """
-    from mist_bundle.trust.signature import make_key as make
-
-    print(f"Private key: {path}\nPublic key, for those who receive your bundles: {make(Path(path))}")
+@takes(mb.make_key)
+def make_key(**arguments: Any) -> None:
+    """Create a key pair to sign bundles with."""
+    public_key = mb.make_key(**arguments)
+    print(f"Private key: {arguments['path']}\nPublic key, for those who receive your bundles: {public_key}")

@@ -1,68 +1,68 @@
-"""What the verbs share: paths, folds, and how warnings and failures are told."""
+"""What the verbs share: how warnings, failures and headings are printed, and the commands that are suggested."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
-from mist_bundle.cli.kinds import ALL
+from mist_bundle.api.bundle import Bundle
+from mist_bundle.api.warn import CaseLeftOut, DataWarning
 from mist_bundle.errors import CaseFailure, Problem
 
-if TYPE_CHECKING:
-    from mist_bundle.planning.plan import Plan
 
+@contextmanager
+def printed_warnings() -> Iterator[list[Problem]]:
+    """Print the API's warnings on stderr, a line each; cases that were left out are collected instead."""
+    left_out: list[Problem] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        print_other = warnings.showwarning
 
-def warn(warnings: Sequence[Problem]) -> None:
-    """Say on stderr what deserves a look but stops nothing, one line each."""
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        def show(message: Any, *where: Any, **how: Any) -> None:
+            if isinstance(message, CaseLeftOut):
+                left_out.append(message.problem)
+            elif isinstance(message, DataWarning):
+                print(f"warning: {message}", file=sys.stderr)
+            else:
+                print_other(message, *where, **how)
+
+        warnings.showwarning = show
+        yield left_out
 
 
 def fail_for(problems: Sequence[Problem], total: int, what: str) -> None:
-    """Say how many cases failed and raise CaseFailure, where any did."""
+    """If cases failed, print how many and raise CaseFailure."""
     if problems:
-        print(f"{len(problems)} of {total} cases were {what}.", file=sys.stderr)
+        print_count(problems, total, what)
         raise CaseFailure(problems, total)
 
 
-def span(ids: Sequence[str]) -> str:
-    """The first and the last of many."""
-    return ", ".join(ids) if len(ids) <= 3 else f"{ids[0]}, {ids[1]} … {ids[-1]}"
+def print_count(problems: Sequence[Problem], total: int, what: str) -> None:
+    """Print how many cases failed."""
+    print(f"{len(problems)} of {total} cases were {what}.", file=sys.stderr)
 
 
-def fold_numbers(fold: Any, count: int) -> list[int]:
-    """The folds meant by a list of numbers or "all"."""
-    return list(range(count)) if fold == ALL else list(fold)
+def print_bundle(bundle: Bundle) -> None:
+    """Print the cases of a new bundle, its place, and the command that trains it."""
+    ids = [case.id for case in bundle.datalist.training]
+    span = ", ".join(ids) if len(ids) <= 3 else f"{ids[0]}, {ids[1]} … {ids[-1]}"
+    print(f"\nBundle of {bundle.plan.num_cases} cases ({span}): {bundle.root}")
+    print(f"Train it: {train_command(bundle)}")
 
 
-def train_command(bundle: Path, plan: Plan) -> str:
-    """The command that trains a new bundle; with --trust, where the audit cannot vouch for the user's own code."""
+def train_command(bundle: Bundle) -> str:
+    """The command that trains a new bundle; with --trust if it holds the user's own code, which no audit accepts."""
     from mist_bundle.catalog.choice import is_user_code
 
+    plan = bundle.plan
     trust = " --trust" if is_user_code(plan.network.value) or is_user_code(plan.loss.value) else ""
-    return f"mist-bundle train {shlex.quote(str(bundle))} --fold all{trust}"
+    return f"mist-bundle train {shlex.quote(str(bundle.root))} --fold all{trust}"
 
 
 def heading(text: str) -> None:
-    """Say what comes next, before a process of its own writes to the same terminal."""
+    """Print what comes next, before a process of its own writes to the same terminal."""
     print(f"\n{text}" if sys.stdout.isatty() else text, flush=True)
-
-
-def bundle_folder(bundle: str) -> Path:
-    """The bundle's folder; refuses what is none."""
-    from mist_bundle.bundle.folder import Bundle
-
-    return Bundle(str(bundle)).root
-
-
-def absolute(value: str | None) -> str | None:
-    """An absolute path, so that it means the same in another working directory."""
-    return None if value is None else str(Path(str(value)).absolute())
-
-
-def optional_path(value: str | None) -> Path | None:
-    """A Path, or None."""
-    return None if value is None else Path(str(value))

@@ -8,7 +8,8 @@ from mist_bundle.files import work_dir_of
 from mist_bundle.pipeline.asked_again import refuse_other_options
 from mist_bundle.pipeline.comparison import comparable_runs
 from mist_bundle.pipeline.configure import Analyzed, Configured, analyze_dataset, autoconfig
-from mist_bundle.pipeline.finetune import FineTuned, average_weights, finetune
+from mist_bundle.pipeline.finetune import average_weights, finetune
+from mist_bundle.pipeline.headings import silent
 from mist_bundle.pipeline.predict import predict, predict_test_set
 from mist_bundle.pipeline.results import (
     choose_postprocessing,
@@ -18,12 +19,13 @@ from mist_bundle.pipeline.results import (
     report,
     scored_classes,
 )
+from mist_bundle.pipeline.run_all import Finished, train_to_the_end
 from mist_bundle.pipeline.workflows import data_warnings, evaluate_folds, num_folds, preprocess, publish, train
 
 __all__ = [
     "Analyzed",
     "Configured",
-    "FineTuned",
+    "Finished",
     "Hardware",
     "analyze_dataset",
     "autoconfig",
@@ -44,6 +46,8 @@ __all__ = [
     "refuse_other_options",
     "report",
     "scored_classes",
+    "silent",
     "train",
+    "train_to_the_end",
     "work_dir_of",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,6 @@ from mist_bundle.planning.options import PlanOptions, TransferOptions
 from mist_bundle.planning.plan import Plan
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FineTuned:
-    """What finetune made: the new bundle, and the account of the weights as rows for people."""
-
-    configured: Configured
-    rows: tuple[tuple[str, str, str], ...]
-
-
 def finetune(
     source: str,
     dataset_json: Path,
@@ -36,23 +27,24 @@ def finetune(
     asked: frozenset[str] = frozenset(),
     trust: bool = False,
     **how: Any,
-) -> FineTuned:
+) -> Configured:
     """A new bundle for new data whose training begins from another bundle's weights; the source is only read.
 
     Args:
         source: a bundle's folder, a zip file, or a Hugging Face repository (see `open_source`).
         dataset_json: the new data's description.
-        output: folder that the new bundle is made in.
+        output: folder in which the new bundle is created.
         options: as for `autoconfig`; the recipe is the source's unless "recipe" is among `asked`.
         transfer: how weights are carried over and trained on.
-        asked: names of plan options that were given explicitly: these win over what the source had.
-        trust: go on with a source that does not pass the audit.
+        asked: names of plan options that the user chose explicitly: these win over the source's.
+        trust: use a source that does not pass the audit.
         how: fold_by, fold_file, config_format, workers, overwrite of `autoconfig`.
 
     Raises:
         InputError: everything that is wrong, before anything is written.
     """
-    from mist_bundle.transfer import match as carrying
+    from mist_bundle.transfer.account import initial_files
+    from mist_bundle.transfer.match import transfer_weights
     from mist_bundle.transfer.open_source import open_source
     from mist_bundle.transfer.stages import with_stages
 
@@ -68,18 +60,15 @@ def finetune(
         message = "is the source itself, which is never changed. Choose another --output."
         raise InputError(Problem(str(target), message))
     refuse_existing(target, overwrite=bool(how.get("overwrite")))
-    rows: list[tuple[str, str, str]] = []
     with open_source(source, trust=trust) as opened:
         options = source_options(options, opened.model, transfer, asked)
 
         def adapt(plan: Plan) -> tuple[Plan, Mapping[str, bytes]]:
             plan = with_stages(adapt_plan(plan, opened.model, transfer, asked), opened.model.target)
-            carried = carrying.transfer_weights(opened, plan, transfer.channels)
-            rows.extend(carrying.report_rows(carried))
-            return plan, carrying.initial_files(carried, opened, transfer.channels)
+            carried = transfer_weights(opened, plan, transfer.channels)
+            return plan, initial_files(carried, opened, transfer.channels)
 
-        configured = autoconfig(dataset_json, output, options, adapt=adapt, **how)
-    return FineTuned(configured=configured, rows=tuple(rows))
+        return autoconfig(dataset_json, output, options, adapt=adapt, **how)
 
 
 def average_weights(sources: Sequence[Path], output: Path, *, overwrite: bool = False) -> tuple[Path, ...]:
@@ -105,7 +94,10 @@ def average_weights(sources: Sequence[Path], output: Path, *, overwrite: bool = 
     files: list[Path] = []
     for source in sources:
         files += fold_files(source) if source.is_dir() else [source]
-    missing = [Problem(str(file), "is not there.") for file in files if not file.is_file()]
+    missing = []
+    for file in files:
+        if not file.is_file():
+            missing.append(Problem(str(file), "is not there."))
     if missing:
         raise InputError(missing)
     weights.write_weights(output, weights.average_weights(files), overwrite=overwrite)

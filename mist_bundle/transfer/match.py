@@ -1,94 +1,25 @@
-"""Carry weights over from one network to another, by name and shape, and account for every tensor.
-
-Which axis of which tensor counts image channels or classes is found by building the network with more of each and
-comparing shapes, so it holds for any network, its auxiliary heads included.
-"""
+"""Carry weights over from one network to another, by name and shape, and account for every tensor."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.planning.finetune import INPUT_ARGUMENTS, OUTPUT_ARGUMENTS, same_name
+from mist_bundle.planning.finetune import same_name
 from mist_bundle.planning.plan import Plan
+from mist_bundle.transfer.account import ADAPTED, LOADED, NEW, SKIPPED, UNUSED, Match, Row, Transfer
+from mist_bundle.transfer.axes import Axes, build_network, find_axes
 from mist_bundle.transfer.open_source import SourceBundle
 from mist_bundle.transfer.tensors import read_weights
-from mist_bundle.trust.audit.targets import MONAI_NETWORKS
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-INITIAL_WEIGHTS = "transfer/initial.safetensors"
-TRANSFER_JSON = "configs/transfer.json"
-
 AUXILIARY_HEADS = "auxiliary_heads"  # what runtime/networks/heads.py adds to a network while it is trained
-LOADED, ADAPTED, NEW, SKIPPED, UNUSED = "loaded", "adapted", "new", "skipped", "unused"
-STATUSES = (LOADED, ADAPTED, NEW, SKIPPED, UNUSED)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """How a single tensor was carried over."""
-
-    name: str
-    status: str
-    shape: tuple[int, ...]
-    detail: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Match:
-    """The source of a channel or class of the new network.
-
-    Attributes:
-        name: of the new channel or class.
-        source: indices in the source whose mean it begins from; empty for newly initialised.
-        how: a sentence for the report.
-    """
-
-    name: str
-    source: tuple[int, ...]
-    how: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Transfer:
-    """The initial weights of a new network and the account of them.
-
-    Attributes:
-        weights: every parameter and buffer of the new network, shared tensors once.
-        rows: a row for each tensor of either network.
-        channels: of the new network, in order.
-        classes: of the new network, in order.
-        channel_factor: what kernels over image channels were multiplied by, so that activations keep their scale.
-        source_sha256: of the file that the weights came from.
-    """
-
-    weights: Mapping[str, torch.Tensor]
-    rows: tuple[Row, ...]
-    channels: tuple[Match, ...]
-    classes: tuple[Match, ...]
-    channel_factor: float
-    source_sha256: str
-
-    def count(self, status: str) -> int:
-        """How many tensors have a status."""
-        return sum(row.status == status for row in self.rows)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Axes:
-    """Axes of a tensor that count image channels and classes, `block` entries for each, channel by channel."""
-
-    channels: tuple[int, ...]
-    classes: tuple[int, ...]
-    block: int = 1
 
 
 def transfer_weights(source: SourceBundle, plan: Plan, strategy: str | None) -> Transfer:
@@ -112,23 +43,14 @@ def transfer_weights(source: SourceBundle, plan: Plan, strategy: str | None) -> 
         torch.manual_seed(plan.seed)
         network = build_network(plan.network_arguments, source.model.target)
     axes = find_axes(source.model.target, plan.network_arguments, network)
-    fresh = _own_tensors(network)
     carrier = _Carrier(channels=channels, factor=factor, classes=classes, source=source)
     weights: dict[str, torch.Tensor] = {}
     rows: list[Row] = []
-    for name, value in fresh.items():
-        weights[name], row = carrier.carry(name, value, tensors.get(name), axes[name])
+    for name, fresh in _own_tensors(network).items():
+        weights[name], row = carrier.carry(name, fresh, tensors.get(name), axes[name])
         rows.append(row)
-    rows += [
-        Row(name=f"{AUXILIARY_HEADS}.{index}", status=NEW, shape=(), detail="in training only: no bundle has it")
-        for index, _ in enumerate(plan.network_branches["head_modules"])
-    ]
-    known = set(network.state_dict())
-    rows += [
-        Row(name=name, status=UNUSED, shape=tuple(value.shape), detail="the new network has no such tensor")
-        for name, value in tensors.items()
-        if name not in known
-    ]
+    rows += _head_rows(plan)
+    rows += _unused_rows(tensors, network)
     transfer = Transfer(
         weights=weights,
         rows=tuple(rows),
@@ -138,51 +60,40 @@ def transfer_weights(source: SourceBundle, plan: Plan, strategy: str | None) -> 
         source_sha256=hashlib.sha256(source.weights.read_bytes()).hexdigest(),
     )
     if transfer.count(LOADED) + transfer.count(ADAPTED) == 0:
-        raise InputError(
-            Problem(source.origin, f"none of its {len(tensors)} tensors fits the network {_short(source)}.")
-        )
+        network_name = source.model.target.rpartition(".")[2]
+        message = f"none of its {len(tensors)} tensors fits the network {network_name}."
+        raise InputError(Problem(source.origin, message))
     return transfer
 
 
-def build_network(arguments: Mapping[str, Any], target: str) -> nn.Module:
-    """Build a network of MONAI's or of the runtime.
-
-    Raises:
-        InputError: there is no such network, or it does not take these arguments.
-    """
-    module, _, name = target.replace("scripts.", "mist_bundle.runtime.", 1).rpartition(".")
-    module = MONAI_NETWORKS.rstrip(".") if target.startswith(MONAI_NETWORKS) else module
-    try:
-        network: nn.Module = getattr(importlib.import_module(module), name)(**arguments)
-    except AttributeError as error:
-        raise InputError(Problem(target, f"is not a network of the installed MONAI ({error}).")) from error
-    except (TypeError, ValueError, AssertionError, KeyError) as error:
-        raise InputError(Problem(target, f"cannot be built with {dict(arguments)}: {error}")) from error
-    return network
+def _own_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and persistent buffers, a shared tensor under its first name only."""
+    kept = network.state_dict()
+    tensors = {}
+    for name, value in (*network.named_parameters(), *network.named_buffers()):
+        if name in kept:
+            tensors[name] = value.detach()
+    return tensors
 
 
-def find_axes(target: str, arguments: Mapping[str, Any], network: nn.Module) -> dict[str, _Axes]:
-    """For each tensor, the axes that grow with the number of image channels, and those that grow with the classes."""
-    block = prod(getattr(network, "fold", ()))  # runtime/networks/subpixel.py: a block of voxels for each channel
-    channels, classes = (
-        _growing(target, arguments, network, names, block) for names in (INPUT_ARGUMENTS, OUTPUT_ARGUMENTS)
-    )
-    return {name: _Axes(channels=channels[name], classes=classes[name], block=block) for name in channels}
+def _head_rows(plan: Plan) -> list[Row]:
+    """Rows of the heads that only a training adds."""
+    rows = []
+    for index, _ in enumerate(plan.network_branches["head_modules"]):
+        name = f"{AUXILIARY_HEADS}.{index}"
+        rows.append(Row(name=name, status=NEW, shape=(), detail="in training only: no bundle has it"))
+    return rows
 
 
-def _growing(
-    target: str, arguments: Mapping[str, Any], network: nn.Module, names: Sequence[str], block: int
-) -> dict[str, tuple[int, ...]]:
-    # one more or two: a network may lose a tensor by chance, as a residual block without change of width does
-    grown: dict[str, tuple[int, ...]] = {name: () for name in network.state_dict()}
-    for more in (2, 1):
-        larger = {**arguments, **{name: arguments[name] + more for name in names if name in arguments}}
-        shapes = {name: value.shape for name, value in build_network(larger, target).state_dict().items()}
-        for name, value in network.state_dict().items():
-            if name in shapes:
-                pairs = enumerate(zip(value.shape, shapes[name], strict=True))
-                grown[name] = tuple(axis for axis, (size, grown_size) in pairs if grown_size == size + more * block)
-    return grown
+def _unused_rows(tensors: Mapping[str, torch.Tensor], network: nn.Module) -> list[Row]:
+    """Rows of the source's tensors that the network lacks."""
+    known = set(network.state_dict())
+    rows = []
+    for name, value in tensors.items():
+        if name not in known:
+            detail = "the new network has no such tensor"
+            rows.append(Row(name=name, status=UNUSED, shape=tuple(value.shape), detail=detail))
+    return rows
 
 
 def match_channels(source: Sequence[str], new: Sequence[str], strategy: str | None) -> tuple[tuple[Match, ...], float]:
@@ -190,29 +101,35 @@ def match_channels(source: Sequence[str], new: Sequence[str], strategy: str | No
 
     A channel takes the slice of its namesake. A channel without a namesake takes the mean of the source's channels that
     have none either (of all channels, if each has), the first channel, or a new slice. Slices are multiplied by
-    source channels / new channels, so that
-    the same image in every channel excites the network as it did the source.
+    source channels / new channels, so that the same image in every channel excites the network as it did the source.
     """
-    own = {index: _index(name, source) for index, name in enumerate(new)}
-    if strategy is None and len(source) == len(new) and all(index is None for index in own.values()):
-        how = "in order, since as many channels and no name agrees: {}"
-        return tuple(
-            Match(name=name, source=(index,), how=how.format(source[index])) for index, name in enumerate(new)
-        ), 1.0
-    free = [index for index in range(len(source)) if index not in own.values()] or list(range(len(source)))
+    namesakes = [_index(name, source) for name in new]
+    if strategy is None and len(source) == len(new) and set(namesakes) == {None}:
+        return _in_order(source, new), 1.0
+    free = [index for index in range(len(source)) if index not in namesakes]
+    averaged = tuple(free or range(len(source)))
+    matches = []
+    for name, namesake in zip(new, namesakes, strict=True):
+        if namesake is not None:
+            match = Match(name=name, source=(namesake,), how=f"its namesake {source[namesake]}")
+        elif strategy == "skip":
+            match = Match(name=name, source=(), how="newly initialised")
+        elif strategy == "first":
+            match = Match(name=name, source=(0,), how=f"the first channel, {source[0]}")
+        else:
+            names = ", ".join(source[index] for index in averaged)
+            match = Match(name=name, source=averaged, how=f"the mean of {names}")
+        matches.append(match)
+    factor = 1.0 if strategy == "skip" else len(source) / len(new)
+    return tuple(matches), factor
+
+
+def _in_order(source: Sequence[str], new: Sequence[str]) -> tuple[Match, ...]:
     matches = []
     for index, name in enumerate(new):
-        namesake = own[index]
-        if namesake is not None:
-            matches.append(Match(name=name, source=(namesake,), how=f"its namesake {source[namesake]}"))
-        elif strategy == "skip":
-            matches.append(Match(name=name, source=(), how="newly initialised"))
-        elif strategy == "first":
-            matches.append(Match(name=name, source=(0,), how=f"the first channel, {source[0]}"))
-        else:
-            how = f"the mean of {', '.join(source[one] for one in free)}"
-            matches.append(Match(name=name, source=tuple(free), how=how))
-    return tuple(matches), 1.0 if strategy == "skip" else len(source) / len(new)
+        how = f"in order, since as many channels and no name agrees: {source[index]}"
+        matches.append(Match(name=name, source=(index,), how=how))
+    return tuple(matches)
 
 
 def match_classes(source: Sequence[str], new: Sequence[str]) -> tuple[Match, ...]:
@@ -220,17 +137,19 @@ def match_classes(source: Sequence[str], new: Sequence[str]) -> tuple[Match, ...
     matches = []
     for name in new:
         index = _index(name, source)
-        how = (
-            "newly initialised: the source has no class of this name"
-            if index is None
-            else f"its namesake {source[index]}"
-        )
-        matches.append(Match(name=name, source=() if index is None else (index,), how=how))
+        if index is None:
+            how = "newly initialised: the source has no class of this name"
+            matches.append(Match(name=name, source=(), how=how))
+        else:
+            matches.append(Match(name=name, source=(index,), how=f"its namesake {source[index]}"))
     return tuple(matches)
 
 
 def _index(name: str, names: Sequence[str]) -> int | None:
-    return next((index for index, other in enumerate(names) if same_name(name, other)), None)
+    for index, other in enumerate(names):
+        if same_name(name, other):
+            return index
+    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -243,9 +162,9 @@ class _Carrier:
     source: SourceBundle
 
     def carry(
-        self, name: str, fresh: torch.Tensor, loaded: torch.Tensor | None, axes: _Axes
+        self, name: str, fresh: torch.Tensor, loaded: torch.Tensor | None, axes: Axes
     ) -> tuple[torch.Tensor, Row]:
-        """The initial value of a tensor of the new network, and what became of it."""
+        """The initial value of a tensor of the new network, and its row in the account."""
         shape = tuple(fresh.shape)
         if loaded is None:
             return fresh, Row(name=name, status=NEW, shape=shape, detail="the source has no such tensor")
@@ -254,19 +173,19 @@ class _Carrier:
             detail = f"the source's shape is {tuple(loaded.shape)}; {expected} would fit"
             return fresh, Row(name=name, status=SKIPPED, shape=shape, detail=detail)
         loaded = loaded.to(fresh.dtype)
-        steps = []
-        if axes.channels and not self._same(self.channels, len(self.source.model.channel_names)):
+        changes = []
+        if axes.channels and not _is_same(self.channels, len(self.source.model.channel_names)):
             loaded = self._adapt_channels(fresh, loaded, axes)
-            steps.append("image channels")
-        if axes.classes and not self._same(self.classes, len(self.source.model.class_names)):
-            if loaded.shape[axes.classes[0]] == 0 or all(not match.source for match in self.classes):
+            changes.append("image channels")
+        if axes.classes and not _is_same(self.classes, len(self.source.model.class_names)):
+            if loaded.shape[axes.classes[0]] == 0 or not _any_namesake(self.classes):
                 return fresh, Row(name=name, status=NEW, shape=shape, detail="no class has a namesake in the source")
             loaded = _put(fresh, loaded, axes.classes, _entries(self.classes, axes.block))
-            steps.append("classes")
-        status, detail = (ADAPTED, " and ".join(steps)) if steps else (LOADED, "")
-        return loaded.clone(), Row(name=name, status=status, shape=shape, detail=detail)
+            changes.append("classes")
+        status = ADAPTED if changes else LOADED
+        return loaded.clone(), Row(name=name, status=status, shape=shape, detail=" and ".join(changes))
 
-    def _source_shape(self, shape: Sequence[int], axes: _Axes) -> tuple[int, ...]:
+    def _source_shape(self, shape: Sequence[int], axes: Axes) -> tuple[int, ...]:
         sizes = list(shape)
         for axis in axes.channels:
             sizes[axis] = len(self.source.model.channel_names) * axes.block
@@ -274,26 +193,38 @@ class _Carrier:
             sizes[axis] = len(self.source.model.class_names) * axes.block
         return tuple(sizes)
 
-    def _same(self, matches: Sequence[Match], count: int) -> bool:
-        return len(matches) == count and all(match.source == (index,) for index, match in enumerate(matches))
-
-    def _adapt_channels(self, fresh: torch.Tensor, loaded: torch.Tensor, axes: _Axes) -> torch.Tensor:
+    def _adapt_channels(self, fresh: torch.Tensor, loaded: torch.Tensor, axes: Axes) -> torch.Tensor:
         import torch
 
         entries = _entries(self.channels, axes.block)
         is_kernel = axes.channels == (1,) and loaded.ndim >= 3  # (out, in, X, Y, Z): a convolution over the image
         if not is_kernel:
             return _put(fresh, loaded, axes.channels, entries)
-        slices = [
-            loaded[:, list(sources)].mean(dim=1) * self.factor if sources else fresh[:, index]
-            for index, sources in enumerate(entries)
-        ]
+        slices = []
+        for index, sources in enumerate(entries):
+            if sources:
+                slices.append(loaded[:, list(sources)].mean(dim=1) * self.factor)
+            else:
+                slices.append(fresh[:, index])
         return torch.stack(slices, dim=1)
+
+
+def _is_same(matches: Sequence[Match], count: int) -> bool:
+    """Whether the new channels or classes are all of the source's, in its order."""
+    return [match.source for match in matches] == [(index,) for index in range(count)]
+
+
+def _any_namesake(classes: Sequence[Match]) -> bool:
+    return any(match.source for match in classes)
 
 
 def _entries(matches: Sequence[Match], block: int) -> list[tuple[int, ...]]:
     """For each entry of an axis, the entries of the source that it combines."""
-    return [tuple(index * block + place for index in match.source) for match in matches for place in range(block)]
+    entries = []
+    for match in matches:
+        for place in range(block):
+            entries.append(tuple(index * block + place for index in match.source))
+    return entries
 
 
 def _put(
@@ -302,80 +233,15 @@ def _put(
     """`fresh` with the entries of `loaded` wherever every index along `axes` has a source."""
     import torch
 
-    pairs = [(index, sources[0]) for index, sources in enumerate(entries) if sources]
+    new_indices, source_indices = [], []
+    for index, sources in enumerate(entries):
+        if sources:
+            new_indices.append(index)
+            source_indices.append(sources[0])
     result = fresh.clone()
     front = list(range(len(axes)))
     into, out = result.movedim(list(axes), front), loaded.movedim(list(axes), front)
-    rows = torch.meshgrid(*[torch.tensor([pair[0] for pair in pairs])] * len(axes), indexing="ij")
-    columns = torch.meshgrid(*[torch.tensor([pair[1] for pair in pairs])] * len(axes), indexing="ij")
-    into[rows] = out[columns]
+    new_grid = torch.meshgrid(*[torch.tensor(new_indices)] * len(axes), indexing="ij")
+    source_grid = torch.meshgrid(*[torch.tensor(source_indices)] * len(axes), indexing="ij")
+    into[new_grid] = out[source_grid]
     return result
-
-
-def _own_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Parameters and persistent buffers, a shared tensor under its first name only."""
-    kept = network.state_dict()
-    named = [*network.named_parameters(), *network.named_buffers()]
-    return {name: value.detach() for name, value in named if name in kept}
-
-
-def report_json(transfer: Transfer, source: SourceBundle, strategy: str | None) -> dict[str, Any]:
-    """configs/transfer.json: where every tensor, channel and class of the initial weights comes from."""
-    return {
-        "source": source.model.name,
-        "source_weights": source.weights.relative_to(source.folder).as_posix(),
-        "source_sha256": transfer.source_sha256,
-        "network": source.model.target,
-        "initial_weights": INITIAL_WEIGHTS,
-        "channel_strategy": strategy or "by name, else by order or average",
-        "channel_factor": transfer.channel_factor,
-        "channels": [{"name": match.name, "from": match.how} for match in transfer.channels],
-        "classes": [{"name": match.name, "from": match.how} for match in transfer.classes],
-        "summary": {status: transfer.count(status) for status in STATUSES},
-        "tensors": [
-            {"name": row.name, "status": row.status, "shape": list(row.shape), "detail": row.detail}
-            for row in transfer.rows
-        ],
-    }
-
-
-def report_rows(transfer: Transfer) -> list[tuple[str, str, str]]:
-    """The account for people: counts, then channels and classes, then every tensor that was not simply loaded."""
-    words = {
-        LOADED: "tensors carried over as they are",
-        ADAPTED: "tensors carried over with other channels or classes",
-        NEW: "tensors of the new network that begin newly initialised",
-        SKIPPED: "tensors of the source whose shape does not fit; newly initialised",
-        UNUSED: "tensors of the source that the new network has not got",
-    }
-    rows = [(status, str(transfer.count(status)), words[status]) for status in STATUSES]
-    rows += [("channel", match.name, match.how) for match in transfer.channels]
-    rows += [("class", match.name, match.how) for match in transfer.classes]
-    rows += [(row.status, row.name, row.detail) for row in transfer.rows if row.status != LOADED]
-    return rows
-
-
-def initial_files(transfer: Transfer, source: SourceBundle, strategy: str | None) -> dict[str, bytes]:
-    """The files that the new bundle carries: the initial weights and the account of them."""
-    from mist_bundle.files import SOURCE_LICENSE, dump_json
-    from mist_bundle.transfer.tensors import safetensors_bytes
-
-    return {
-        INITIAL_WEIGHTS: safetensors_bytes(transfer.weights),
-        TRANSFER_JSON: dump_json(report_json(transfer, source, strategy)).encode(),
-        SOURCE_LICENSE: _source_license(source).encode(),
-    }
-
-
-def _source_license(source: SourceBundle) -> str:
-    """What the source says of its own data: whoever passes these weights on has to keep to it."""
-    from mist_bundle.files import DATA_LICENSE, SOURCE_LICENSE
-
-    licences = [source.folder / name for name in (SOURCE_LICENSE, DATA_LICENSE) if (source.folder / name).is_file()]
-    texts = [path.read_text(encoding="utf-8", errors="replace").strip() for path in licences]
-    said = "\n\n".join(texts) or "It does not say under which licence the data are that it was trained on."
-    return f"Training began from the weights of {source.model.name}. What that bundle says of its data:\n\n{said}\n"
-
-
-def _short(source: SourceBundle) -> str:
-    return source.model.target.rpartition(".")[2]

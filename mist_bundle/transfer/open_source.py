@@ -58,7 +58,7 @@ def open_source(source: str, *, trust: bool = False) -> Iterator[SourceBundle]:
     Args:
         source: a bundle's folder, a zip file that holds a bundle, or a Hugging Face repository (`hf:org/name`, or
             `org/name` where no such path exists; `@revision` may follow).
-        trust: go on with a bundle that does not pass the audit.
+        trust: open a bundle that does not pass the audit.
 
     Raises:
         InputError: it is not there, is no bundle, does not pass the audit, or has no weights or no network that
@@ -68,14 +68,20 @@ def open_source(source: str, *, trust: bool = False) -> Iterator[SourceBundle]:
         folder = _locate(source, Path(scratch), trust=trust)
         require_audited(folder, trust=trust)
         model, problems = _read_model(folder, source)
-        weights = next((folder / file for file in WEIGHT_FILES if (folder / file).is_file()), None)
+        weights = _weights(folder)
         if weights is None:
-            problems.append(
-                Problem(source, f"has no weights: none of {', '.join(WEIGHT_FILES)} is there. Train it first.")
-            )
+            message = f"has no weights: none of {', '.join(WEIGHT_FILES)} is there. Train it first."
+            problems.append(Problem(source, message))
         if problems or model is None or weights is None:
             raise InputError(problems)
         yield SourceBundle(origin=source, folder=folder, model=model, weights=weights)
+
+
+def _weights(folder: Path) -> Path | None:
+    for name in WEIGHT_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    return None
 
 
 def _locate(source: str, scratch: Path, *, trust: bool) -> Path:
@@ -147,21 +153,21 @@ def _unfit(network: str, arguments: Mapping[str, Any], place: str) -> list[Probl
     problems = []
     if not targets.is_network(network):
         message = (
-            f"its network is {network!r}; a bundle's own code is not run. Expected one of the menu, or a class of "
-            f"{MONAI_NETWORKS}*: {', '.join(_networks())}."
+            f"its network is {network!r}; a bundle's own code is not run. Expected a network of the menu, or a class "
+            f"of {MONAI_NETWORKS}*: {', '.join(_networks())}."
         )
         problems.append(Problem(place, message))
-    problems += [Problem(place, f"its network's argument {name} {wrong}.") for name, wrong in _fetching(arguments)]
+    for name, wrong in targets.bad_arguments(arguments):
+        problems.append(Problem(place, f"its network's argument {name} is {arguments[name]!r}: {wrong}."))
     return problems
 
 
-def _fetching(arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, wrong in targets.bad_arguments(arguments):
-        yield name, f"is {arguments[name]!r}: {wrong}"
-
-
 def _networks() -> list[str]:
-    return sorted(name.removeprefix(MONAI_NETWORKS) for name in KNOWN_CLASSES if name.startswith(MONAI_NETWORKS))
+    names = []
+    for name in KNOWN_CLASSES:
+        if name.startswith(MONAI_NETWORKS):
+            names.append(name.removeprefix(MONAI_NETWORKS))
+    return sorted(names)
 
 
 def _from_configs(bundle: Bundle, source: str) -> tuple[SourceModel | None, list[Problem]]:
@@ -175,8 +181,8 @@ def _from_configs(bundle: Bundle, source: str) -> tuple[SourceModel | None, list
         return None, [Problem(source, message)]
     target, arguments, problems = _plain_network(network, config, source)
     problems += _unfit(target, arguments, source)
-    inputs = next((arguments[name] for name in INPUT_ARGUMENTS if name in arguments), None)
-    outputs = next((arguments[name] for name in OUTPUT_ARGUMENTS if name in arguments), None)
+    inputs = _first_argument(arguments, INPUT_ARGUMENTS)
+    outputs = _first_argument(arguments, OUTPUT_ARGUMENTS)
     dimensions = arguments.get("spatial_dims", arguments.get("dimensions", 3))
     if dimensions != 3:
         problems.append(Problem(source, f"its network has {dimensions} spatial dimensions; expected 3."))
@@ -195,6 +201,13 @@ def _from_configs(bundle: Bundle, source: str) -> tuple[SourceModel | None, list
         patch_size=_patch(configs, data_format),
     )
     return model, problems
+
+
+def _first_argument(arguments: Mapping[str, Any], names: Sequence[str]) -> Any:
+    for name in names:
+        if name in arguments:
+            return arguments[name]
+    return None
 
 
 def _network(configs: Sequence[dict[str, Any]]) -> tuple[dict[str, Any] | None, dict[str, Any]]:
@@ -226,7 +239,7 @@ def _plain_network(
 
 
 def _plain(value: Any, config: Mapping[str, Any]) -> tuple[Any, bool]:
-    """A value without references, and whether it could be had without evaluating anything."""
+    """A value without references, and whether it could be read without evaluating anything."""
     if isinstance(value, str) and value.startswith("@"):
         node: Any = config
         for part in value[1:].replace("::", "#").split("#"):
@@ -240,12 +253,19 @@ def _plain(value: Any, config: Mapping[str, Any]) -> tuple[Any, bool]:
         except (ValueError, SyntaxError):
             return value, False
     if isinstance(value, list):
-        parts = [_plain(part, config) for part in value]
-        return [part for part, _ in parts], all(readable for _, readable in parts)
+        entries, readable = _plain_entries(dict(enumerate(value)), config)
+        return list(entries.values()), readable
     if isinstance(value, dict):
-        entries = {key: _plain(part, config) for key, part in value.items()}
-        return {key: part for key, (part, _) in entries.items()}, all(readable for _, readable in entries.values())
+        return _plain_entries(value, config)
     return value, True
+
+
+def _plain_entries(entries: Mapping[Any, Any], config: Mapping[str, Any]) -> tuple[dict[Any, Any], bool]:
+    plain, all_readable = {}, True
+    for key, value in entries.items():
+        plain[key], readable = _plain(value, config)
+        all_readable = all_readable and readable
+    return plain, all_readable
 
 
 def _data_format(bundle: Bundle) -> Mapping[str, Any]:
@@ -264,7 +284,8 @@ def _definitions(data_format: Mapping[str, Any], side: str, key: str, count: int
 def _spacing(configs: Sequence[dict[str, Any]]) -> Spacing | None:
     for config in configs:
         for entry in _dictionaries(config):
-            if str(entry.get("_target_", "")).rpartition(".")[2] in ("Spacingd", "Spacing"):
+            name = str(entry.get("_target_", "")).rpartition(".")[2]
+            if name in ("Spacingd", "Spacing"):
                 value, readable = _plain(entry.get("pixdim"), config)
                 if readable and _is_positive(value):
                     return _lengths(value)
@@ -287,16 +308,20 @@ def _patch(configs: Sequence[dict[str, Any]], data_format: Mapping[str, Any]) ->
 def _dictionaries(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, dict):
         yield value
-    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _dictionaries(part)
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _dictionaries(part)
 
 
 def _is_positive(value: Any) -> bool:
-    return (
-        isinstance(value, (list, tuple))
-        and len(value) == 3
-        and all(isinstance(part, (int, float)) and not isinstance(part, bool) and part > 0 for part in value)
-    )
+    """Whether a value is three numbers above 0."""
+    if not isinstance(value, (list, tuple)) or len(value) != 3:
+        return False
+    for part in value:
+        if isinstance(part, bool) or not isinstance(part, (int, float)) or part <= 0:
+            return False
+    return True
 
 
 def _sizes(values: Sequence[Any]) -> Triple:

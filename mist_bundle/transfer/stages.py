@@ -1,4 +1,4 @@
-"""The stages of a network from its input to its output, found by following a patch through it.
+"""The stages of a network from its input to its output, as a patch passes through them.
 
 Consecutive layers at the same resolution form a stage. The encoder is everything up to the last stage
 at the coarsest resolution. Nothing is computed: the patch has a shape and no values (torch's meta device).
@@ -7,6 +7,7 @@ at the coarsest resolution. Nothing is computed: the patch has a shape and no va
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.plan import Plan
-from mist_bundle.transfer.match import build_network
+from mist_bundle.transfer.axes import build_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,8 +36,10 @@ class Stages:
 
     def prefixes(self, stages: Iterable[int]) -> tuple[str, ...]:
         """The shortest module names that hold the parameters of these stages and no others."""
-        chosen = {name for stage in stages for name in self.names[stage]}
-        every = [name for stage in self.names for name in stage]
+        chosen: set[str] = set()
+        for stage in stages:
+            chosen.update(self.names[stage])
+        every = list(itertools.chain.from_iterable(self.names))
         return tuple(_shortest(chosen, every))
 
 
@@ -60,11 +63,11 @@ def with_stages(plan: Plan, target: str) -> Plan:
 def layer_rates(stages: Stages, decay: float) -> dict[str, float]:
     """Module name -> factor of the learning rate: 1 for the last stage, times `decay` for each stage before it."""
     last = len(stages.names) - 1
-    return {
-        prefix: round(decay ** (last - stage), 6)
-        for stage in range(len(stages.names))
-        for prefix in stages.prefixes([stage])
-    }
+    rates = {}
+    for stage in range(len(stages.names)):
+        for prefix in stages.prefixes([stage]):
+            rates[prefix] = round(decay ** (last - stage), 6)
+    return rates
 
 
 def network_stages(network: nn.Module, num_channels: int, patch_size: Sequence[int]) -> Stages:
@@ -73,22 +76,29 @@ def network_stages(network: nn.Module, num_channels: int, patch_size: Sequence[i
     Raises:
         InputError: the network does not take a patch of this size.
     """
-    trace = _trace(network, num_channels, patch_size)
     stages: list[list[str]] = []
     sizes: list[int] = []
     seen: set[str] = set()
-    for names, size in trace:
-        size = size if size is not None else (sizes[-1] if sizes else prod(patch_size))
-        if not sizes or sizes[-1] != size:
+    current_size = prod(patch_size)
+    for names, size in _trace(network, num_channels, patch_size):
+        if size is not None:
+            current_size = size
+        if not sizes or sizes[-1] != current_size:
             stages.append([])
-            sizes.append(size)
-        stages[-1] += [name for name in names if name not in seen]
-        seen.update(names)
+            sizes.append(current_size)
+        for name in names:
+            if name not in seen:
+                stages[-1].append(name)
+                seen.add(name)
     filled = [(names, size) for names, size in zip(stages, sizes, strict=True) if names]
     coarsest = min(size for _, size in filled)
-    num_encoder = 1 + max(index for index, (_, size) in enumerate(filled) if size == coarsest)
-    rest = [name for name, _ in network.named_parameters() if name not in seen]
-    filled[-1][0].extend(rest)
+    num_encoder = 0
+    for number, (_, size) in enumerate(filled, start=1):
+        if size == coarsest:
+            num_encoder = number
+    for name, _ in network.named_parameters():
+        if name not in seen:
+            filled[-1][0].append(name)
     return Stages(names=tuple(tuple(names) for names, _ in filled), num_encoder=num_encoder)
 
 
@@ -96,26 +106,24 @@ def _trace(network: nn.Module, num_channels: int, patch_size: Sequence[int]) -> 
     """For each layer with parameters, in the order they run: its parameters and the voxels of its output."""
     import torch
 
-    names = {id(parameter): name for name, parameter in network.named_parameters()}
     hollow = copy.deepcopy(network).to("meta").eval()
-    hollow_names = dict(zip((id(parameter) for parameter in hollow.parameters()), names.values(), strict=True))
+    names = {id(parameter): name for name, parameter in hollow.named_parameters()}
     trace: list[tuple[list[str], int | None]] = []
 
     def record(module: Any, _: Any, output: Any) -> None:
-        own = [hollow_names[id(parameter)] for parameter in module.parameters(recurse=False)]
+        own = [names[id(parameter)] for parameter in module.parameters(recurse=False)]
         spatial = prod(output.shape[2:]) if isinstance(output, torch.Tensor) and output.ndim == 5 else None
         trace.append((own, spatial))
 
-    hooks = [
-        module.register_forward_hook(record)
-        for module in hollow.modules()
-        if any(True for _ in module.parameters(recurse=False))
-    ]
+    hooks = []
+    for module in hollow.modules():
+        if list(module.parameters(recurse=False)):
+            hooks.append(module.register_forward_hook(record))
     try:
         with torch.no_grad():
             hollow(torch.empty(1, num_channels, *patch_size, device="meta"))
     except (RuntimeError, ValueError) as error:
-        text = f"does not take a patch of {' x '.join(str(size) for size in patch_size)} voxels: {error}"
+        text = f"does not take a patch of {' x '.join(map(str, patch_size))} voxels: {error}"
         raise InputError(Problem(type(network).__name__, text)) from error
     finally:
         for hook in hooks:
@@ -136,8 +144,7 @@ def _covering(node: Mapping[str, Any], prefix: str, chosen: set[str]) -> list[st
     modules: list[str] = []
     for part, below in node.items():
         path = f"{prefix}{part}"
-        leaves = _leaves(below, path)
-        if all(leaf in chosen for leaf in leaves):
+        if chosen.issuperset(_leaves(below, path)):
             modules.append(path)
         elif below:
             modules += _covering(below, f"{path}.", chosen)
@@ -147,4 +154,7 @@ def _covering(node: Mapping[str, Any], prefix: str, chosen: set[str]) -> list[st
 def _leaves(node: Mapping[str, Any], path: str) -> list[str]:
     if not node:
         return [path]
-    return [leaf for part, below in node.items() for leaf in _leaves(below, f"{path}.{part}")]
+    leaves = []
+    for part, below in node.items():
+        leaves += _leaves(below, f"{path}.{part}")
+    return leaves

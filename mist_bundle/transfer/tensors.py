@@ -1,7 +1,7 @@
 """Read and write weights as what they are, tensors by name: nothing in a file is ever executed.
 
-Files are state dicts of torch, loaded with `weights_only=True`, or safetensors. `average_weights` makes one model of
-several, for example of the folds of a cross-validation.
+Files are state dicts of torch, loaded with `weights_only=True`, or safetensors. `average_weights` combines several
+models into a single model, for example the folds of a cross-validation.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _read_torch(path: Path) -> dict[str, torch.Tensor]:
         raise InputError(Problem(str(path), f"is not a plain state dict ({reason}). {_EXPECTED}")) from error
     weights = _find_tensors(content)
     if not weights:
-        raise InputError(Problem(str(path), f"holds no weights: expected tensors by name, found {_kind(content)}."))
+        raise InputError(Problem(str(path), f"holds no weights but {_kind(content)}; expected tensors by name."))
     return weights
 
 
@@ -78,7 +78,9 @@ def safetensors_bytes(weights: Mapping[str, torch.Tensor]) -> bytes:
     """The content of a safetensors file; tensors that share memory are written once each."""
     from safetensors.torch import save
 
-    plain = {name: value.detach().cpu().clone().contiguous() for name, value in weights.items()}
+    plain = {}
+    for name, value in weights.items():
+        plain[name] = value.detach().cpu().clone().contiguous()
     return bytes(save(plain, metadata={"format": "pt"}))
 
 
@@ -94,10 +96,12 @@ def average_weights(files: Sequence[Path]) -> dict[str, torch.Tensor]:
     import torch
 
     if len(files) < 2:
-        listed = ", ".join(str(file) for file in files) or "none"
+        listed = ", ".join(map(str, files)) or "none"
         raise InputError(Problem("weights", f"an average needs at least two files; there is {listed}."))
     first = read_weights(files[0])
-    totals = {name: value.to(torch.float64) for name, value in first.items()}
+    totals = {}
+    for name, value in first.items():
+        totals[name] = value.to(torch.float64)
     problems: list[Problem] = []
     for file in files[1:]:
         other = read_weights(file)
@@ -108,7 +112,10 @@ def average_weights(files: Sequence[Path]) -> dict[str, torch.Tensor]:
                 totals[name] += value.to(torch.float64)
     if problems:
         raise InputError(problems)
-    return {name: _rounded(totals[name] / len(files), value.dtype) for name, value in first.items()}
+    averages = {}
+    for name, value in first.items():
+        averages[name] = _rounded(totals[name] / len(files), value.dtype)
+    return averages
 
 
 def _rounded(mean: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -118,20 +125,22 @@ def _rounded(mean: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 def _differences(
     first: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor], file: Path, first_file: Path
 ) -> list[Problem]:
-    missing = sorted(set(first) - set(other))
-    extra = sorted(set(other) - set(first))
-    shapes = [
-        f"{name} {tuple(other[name].shape)} instead of {tuple(value.shape)}"
-        for name, value in first.items()
-        if name in other and other[name].shape != value.shape
-    ]
-    differences = [
-        f"{what} {', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
-        for what, names in (("lacks", missing), ("has besides", extra), ("has", shapes))
-        if names
-    ]
-    text = f"is not of the same network as {first_file}: it {'; it '.join(differences)}."
-    return [Problem(str(file), text)] if differences else []
+    shapes = []
+    for name, value in first.items():
+        if name in other and other[name].shape != value.shape:
+            shapes.append(f"{name} {tuple(other[name].shape)} instead of {tuple(value.shape)}")
+    differences = []
+    for what, names in (
+        ("lacks", sorted(set(first) - set(other))),
+        ("has besides", sorted(set(other) - set(first))),
+        ("has", shapes),
+    ):
+        if names:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            differences.append(f"{what} {', '.join(names[:5])}{more}")
+    if not differences:
+        return []
+    return [Problem(str(file), f"is not of the same network as {first_file}: it {'; it '.join(differences)}.")]
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
@@ -145,8 +154,11 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         raise InputError(Problem(str(path), f"cannot be read ({error.strerror or error}).")) from error
     except SafetensorError as error:
         raise InputError(Problem(str(path), f"is not a safetensors file ({error}).")) from error
-    # a tensor with several names is stored under one of them; the others are in the metadata
-    return {**{name: weights[stored] for name, stored in other_names.items() if stored in weights}, **weights}
+    # a tensor with several names is stored under its first; the others are in the metadata
+    for name, stored in other_names.items():
+        if stored in weights and name not in weights:
+            weights[name] = weights[stored]
+    return weights
 
 
 def _torch_bytes(weights: Mapping[str, torch.Tensor]) -> bytes:
@@ -154,8 +166,11 @@ def _torch_bytes(weights: Mapping[str, torch.Tensor]) -> bytes:
 
     import torch
 
+    plain = {}
+    for name, value in weights.items():
+        plain[name] = value.detach().cpu().contiguous()
     stream = io.BytesIO()
-    torch.save({name: value.detach().cpu().contiguous() for name, value in weights.items()}, stream)
+    torch.save(plain, stream)
     return stream.getvalue()
 
 
@@ -174,5 +189,6 @@ def _find_tensors(content: Any) -> dict[str, Any]:
 
 def _kind(content: Any) -> str:
     if isinstance(content, Mapping):
-        return f"the entries {', '.join(str(key) for key in list(content)[:6])}" if content else "nothing"
+        names = ", ".join(map(str, list(content)[:6]))
+        return f"the entries {names}" if names else "nothing"
     return f"a {type(content).__name__}"

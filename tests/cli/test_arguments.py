@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import pytest
 
 from mist_bundle import cli
-from mist_bundle.cli.arguments import arguments_of, call, takes_options
-from mist_bundle.cli.kinds import FileName, Folds, MetricOptions, Weights, Words, Workers
+from mist_bundle.api.arguments import arguments_of, takes
+from mist_bundle.api.kinds import FileName, Folds, MetricOptions, Weights, Words, Workers
+from mist_bundle.cli.arguments import call
 from mist_bundle.errors import InputError
 from mist_bundle.planning.options import OPTIONS, PlanOptions
 from mist_bundle.runtime.values import Whole
@@ -41,12 +42,12 @@ def verb(
     SEEN.update({key: value for key, value in locals().items() if key != "rest"}, **rest)
 
 
-@takes_options(OPTIONS.values())
+@takes(OPTIONS)
 def planning_verb(data: FileName, output: FileName = ".", overwrite: bool = False, **options: Any) -> None:
     """A verb with all options of the planner.
 
     Args:
-        data: the data set's description.
+        data: the dataset's description.
     """
     SEEN.clear()
     SEEN.update(data=data, output=output, overwrite=overwrite, **options)
@@ -113,15 +114,15 @@ def test_values_become_what_the_verb_takes(words: str, name: str, expected: Any)
         ("--flag maybe", "--flag: is 'maybe'; expected true or false."),
         ("--count 2.5", "--count: is '2.5'; expected a whole number."),
         ("--count inf", "--count: is 'inf'; expected a whole number."),
-        ("--count", "--count: was given no value; expected a whole number."),
+        ("--count", "--count: has no value; expected a whole number."),
         ("--most 0", "--most: is 0; expected a whole number, 1 or more."),
         ("--rate x", "--rate: is 'x'; expected a number."),
-        ("--other", "--other: was given no value; expected a word."),
+        ("--other", "--other: has no value; expected a word."),
         ("--other=", "--other: is ''; expected a word."),
-        ("--count 3 --count 5", "--count: was given twice: 3 and 5. Give it once."),
-        ("--count 3 --count=3", "--count: was given twice: 3 and 3. Give it once."),
-        ("--flag --noflag", "--flag: was given twice: true and false. Give it once."),
-        ("--nomost", "--nomost: was given no value; expected one."),
+        ("--count 3 --count 5", "--count: stands twice: 3 and 5. Keep only one of them."),
+        ("--count 3 --count=3", "--count: stands twice: 3 and 3. Keep only one of them."),
+        ("--flag --noflag", "--flag: stands twice: true and false. Keep only one of them."),
+        ("--nomost", "--nomost: has no value; expected a value."),
         ("--fold -1", "--fold: is [-1]; expected the number of a fold (0, 1 …), several like 0,1, or all."),
         ("--workers 0", "--workers: is 0; expected a number of processes from 1 to 1024, or tcp://HOST:PORT of a Dask"),
         ("--epochs abc", "--epochs: is 'abc'; expected a whole number, 1 or more and at most 1000000."),
@@ -154,7 +155,7 @@ def test_a_word_behind_a_switch_is_the_argument_that_has_to_be_given() -> None:
 
 
 def test_what_is_missing_and_what_is_left_over() -> None:
-    assert _refused([], planning_verb) == ["DATA: is missing; expected the data set's description."]
+    assert _refused([], planning_verb) == ["DATA: is missing; expected the dataset's description."]
     (line,) = _refused(["a", "b", "c"], planning_verb)
     assert line.startswith("arguments: 'c' is left over")
     assert _refused(["--name", "n"])[0].startswith("FILES: is missing")

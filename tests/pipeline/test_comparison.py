@@ -49,14 +49,14 @@ def test_verb_compares_bundles_of_the_same_folds_only(
     printed = capsys.readouterr().out
     assert "two - one, 6 cases:" in printed
     assert "+0.0000 [+0.0000, +0.0000]  0 better, 0 worse  p = 1.000" in printed
-    assert "Folds were not compared" not in printed
+    assert "folds: were not compared" not in printed
     content = json.loads((tmp_path / "comparison/comparison.json").read_text())
     assert content["folds_compared"]
     with (tmp_path / "comparison/differences_by_case.csv").open(newline="") as stream:
         assert [float(row["organ_dice"]) for row in csv.DictReader(stream)] == [0.0] * 6
     table = bundles[2].with_name(f"{bundles[2].name}_work") / "results.csv"
     assert cli.main(["compare", one, str(table), *words, "--overwrite"]) == EXIT_OK
-    assert "Folds were not compared" in capsys.readouterr().out
+    assert "warning: folds: were not compared" in capsys.readouterr().err
     (bundles[0].with_name(f"{bundles[0].name}_work") / "results.csv").unlink()
     assert cli.main(["compare", one, two, *words, "--overwrite"]) == EXIT_INPUT_REFUSED
     assert "has no results yet" in capsys.readouterr().err

@@ -16,7 +16,9 @@ from mist_bundle import pipeline
 from mist_bundle.bundle.manifest import file_hashes
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import InputError
+from mist_bundle.files import read_json
 from mist_bundle.planning.options import PlanOptions, TransferOptions
+from mist_bundle.transfer.account import TRANSFER_JSON, account_rows
 from mist_bundle.transfer.tensors import read_weights
 from mist_bundle.trust.audit import require_audited
 from tests.transfer.test_open_source import stock_bundle
@@ -24,6 +26,10 @@ from tests.trust.audit.hostile import edit
 
 SHORT = PlanOptions(folds=2, epochs=2, steps_per_epoch=2, val_fraction=0.2)
 STAGED = TransferOptions(freeze="encoder", unfreeze_epoch=2, layer_decay=0.5)
+
+
+def _rows(configured: pipeline.Configured) -> list[tuple[str, str, str]]:
+    return account_rows(read_json(configured.bundle / TRANSFER_JSON))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +40,7 @@ def other_json(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tuned(trained_bundle: Path, other_json: Path, tmp_path_factory: pytest.TempPathFactory) -> pipeline.FineTuned:
+def tuned(trained_bundle: Path, other_json: Path, tmp_path_factory: pytest.TempPathFactory) -> pipeline.Configured:
     return pipeline.finetune(str(trained_bundle), other_json, tmp_path_factory.mktemp("tuned"), SHORT, STAGED)
 
 
@@ -42,8 +48,8 @@ def _plan(bundle: Path) -> dict:
     return json.loads((bundle / "configs/plan.json").read_text())
 
 
-def test_the_plan_says_what_was_kept_and_why(tuned: pipeline.FineTuned, trained_bundle: Path) -> None:
-    plan, source = _plan(tuned.configured.bundle), _plan(trained_bundle)
+def test_the_plan_says_what_was_kept_and_why(tuned: pipeline.Configured, trained_bundle: Path) -> None:
+    plan, source = _plan(tuned.bundle), _plan(trained_bundle)
     for name in ("target_spacing_mm", "patch_size", "normalization"):
         assert plan["decisions"][name]["value"] == source["decisions"][name]["value"]
         assert plan["decisions"][name]["because"].startswith("Kept from"), name
@@ -57,8 +63,8 @@ def test_the_plan_says_what_was_kept_and_why(tuned: pipeline.FineTuned, trained_
     assert set(plan["layer_rates"].values()) == {1.0, 0.5, 0.25}
 
 
-def test_the_bundle_is_whole_and_the_source_untouched(tuned: pipeline.FineTuned, trained_bundle: Path) -> None:
-    bundle = tuned.configured.bundle
+def test_the_bundle_is_whole_and_the_source_untouched(tuned: pipeline.Configured, trained_bundle: Path) -> None:
+    bundle = tuned.bundle
     assert not list((bundle / "models").iterdir()), "initial weights are not offered as a model"
     require_audited(bundle)
     assert "transfer/initial.safetensors" in json.loads((bundle / "MANIFEST.json").read_text())["files"]
@@ -70,10 +76,10 @@ def test_the_bundle_is_whole_and_the_source_untouched(tuned: pipeline.FineTuned,
     assert str(trained_bundle.parent) not in json.dumps(report)
 
 
-def test_the_licence_of_the_source_comes_along(tuned: pipeline.FineTuned, trained_bundle: Path) -> None:
-    told = (tuned.configured.bundle / "docs/source_license.txt").read_text()
+def test_the_licence_of_the_source_comes_along(tuned: pipeline.Configured, trained_bundle: Path) -> None:
+    told = (tuned.bundle / "docs/source_license.txt").read_text()
     assert (trained_bundle / "docs/data_license.txt").read_text().strip() in told
-    assert "docs/source_license.txt" in (tuned.configured.bundle / "docs/README.md").read_text()
+    assert "docs/source_license.txt" in (tuned.bundle / "docs/README.md").read_text()
     assert "docs/source_license.txt" not in (trained_bundle / "docs/README.md").read_text()
 
 
@@ -95,9 +101,9 @@ def test_a_network_that_fetches_is_not_built_even_when_trusted(
     assert not (tmp_path / "out").exists()
 
 
-def test_training_begins_from_the_weights_and_freezes_them(tuned: pipeline.FineTuned, tmp_path: Path) -> None:
-    bundle = tmp_path / tuned.configured.bundle.name
-    shutil.copytree(tuned.configured.bundle, bundle)
+def test_training_begins_from_the_weights_and_freezes_them(tuned: pipeline.Configured, tmp_path: Path) -> None:
+    bundle = tmp_path / tuned.bundle.name
+    shutil.copytree(tuned.bundle, bundle)
     settings = {"dataset_dir": str(_data(tuned)), "work_dir": str(tmp_path / "work"), "val_interval": 1}
     pipeline.train(bundle, [0], {**settings, "epochs": 1})
     initial = load_file(bundle / "transfer/initial.safetensors")
@@ -118,8 +124,8 @@ def test_training_begins_from_the_weights_and_freezes_them(tuned: pipeline.FineT
     assert len(state["optimizer"]["param_groups"]) == len(set(_plan(bundle)["layer_rates"].values()))
 
 
-def _data(tuned: pipeline.FineTuned) -> Path:
-    bundle = tuned.configured.bundle
+def _data(tuned: pipeline.Configured) -> Path:
+    bundle = tuned.bundle
     text = json.loads((bundle / "configs/train.json").read_text())["dataset_dir"]
     relative = text.split("@bundle_root, '")[1].split("'")[0]
     return (bundle / relative).resolve()
@@ -128,27 +134,27 @@ def _data(tuned: pipeline.FineTuned) -> Path:
 def test_a_stock_bundle_becomes_one_of_ours(other_json: Path, tmp_path: Path) -> None:
     source = stock_bundle(tmp_path)
     made = pipeline.finetune(str(source), other_json, tmp_path / "out", SHORT, TransferOptions(), trust=True)
-    plan = made.configured.plan
+    plan = made.plan
     assert plan.network.value == "monai.networks.nets.UNet"
     assert plan.target_spacing_mm.value == (1.5, 1.5, 2.0)
     assert plan.patch_size.value == (32, 32, 16)
-    train = json.loads((made.configured.bundle / "configs/train.json").read_text())
+    train = json.loads((made.bundle / "configs/train.json").read_text())
     network = train["network_def"]
     assert (network["_target_"], network["in_channels"], network["out_channels"]) == (plan.network.value, 4, 3)
     assert network["norm"] == "batch"
     # its classes overlap, so each is an output of its own
-    assert {"WT", "TC", "ET"} == {row[1] for row in made.rows if row[0] == "class"}
-    pipeline.train(made.configured.bundle, [0], {"epochs": 1, "steps_per_epoch": 1})
-    assert (made.configured.bundle / "models/model.pt").is_file()
+    assert {"WT", "TC", "ET"} == {row[1] for row in _rows(made) if row[0] == "class"}
+    pipeline.train(made.bundle, [0], {"epochs": 1, "steps_per_epoch": 1})
+    assert (made.bundle / "models/model.pt").is_file()
 
 
 def test_replan_takes_the_rules_for_spacing_and_patch(trained_bundle: Path, other_json: Path, tmp_path: Path) -> None:
     made = pipeline.finetune(str(trained_bundle), other_json, tmp_path, SHORT, TransferOptions(replan=True))
-    patch, spacing = made.configured.plan.patch_size, made.configured.plan.target_spacing_mm
+    patch, spacing = made.plan.patch_size, made.plan.target_spacing_mm
     assert "lanned anew" in patch.because
     assert "lanned anew" in spacing.because
     assert patch.value != tuple(_plan(trained_bundle)["decisions"]["patch_size"]["value"])
-    assert ("skipped", "0") in {row[:2] for row in made.rows}, "the network stays the source's: all weights fit"
+    assert ("skipped", "0") in {row[:2] for row in _rows(made)}, "the network stays the source's: all weights fit"
 
 
 def test_the_source_is_never_overwritten(trained_bundle: Path, phantom_json: Path) -> None:

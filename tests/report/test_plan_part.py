@@ -6,7 +6,8 @@ import shlex
 from typing import Any
 
 from mist_bundle import cli
-from mist_bundle.cli.arguments import arguments_of, sort_words
+from mist_bundle.api.arguments import arguments_of
+from mist_bundle.cli.arguments import sort_words
 from mist_bundle.files import read_json
 from mist_bundle.report.plan_part import plan_section, plan_words
 from mist_bundle.report.reproduce_part import asked_options

@@ -11,19 +11,9 @@ import torch
 from mist_bundle.errors import InputError
 from mist_bundle.planning.finetune import SourceModel, adapt_plan
 from mist_bundle.planning.options import TransferOptions
-from mist_bundle.transfer.match import (
-    ADAPTED,
-    LOADED,
-    NEW,
-    SKIPPED,
-    UNUSED,
-    build_network,
-    match_channels,
-    match_classes,
-    report_json,
-    report_rows,
-    transfer_weights,
-)
+from mist_bundle.transfer.account import ADAPTED, LOADED, NEW, SKIPPED, UNUSED, account_json, account_rows
+from mist_bundle.transfer.axes import build_network
+from mist_bundle.transfer.match import match_channels, match_classes, transfer_weights
 from mist_bundle.transfer.open_source import SourceBundle
 from tests.planning.plans import small_plan
 
@@ -175,9 +165,9 @@ def test_nothing_is_skipped_silently(tmp_path: Path) -> None:
     assert statuses[SUPERVISED_HEAD] == NEW
     assert statuses["optimizer.step"] == UNUSED
     assert sum(status != LOADED for status in statuses.values()) == 3
-    told = {name for status, name, _ in report_rows(made) if status in (SKIPPED, NEW, UNUSED)}
-    assert {deep, SUPERVISED_HEAD, "optimizer.step"} <= told
-    content = report_json(made, source, None)
+    content = account_json(made, source, None)
+    named = {name for status, name, _ in account_rows(content) if status in (SKIPPED, NEW, UNUSED)}
+    assert {deep, SUPERVISED_HEAD, "optimizer.step"} <= named
     assert len(content["tensors"]) == len(made.weights) + 1
     assert content["summary"] == {"loaded": len(made.weights) - 2, "adapted": 0, "new": 1, "skipped": 1, "unused": 1}
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mist_bundle.errors import InputError
-from mist_bundle.transfer.match import build_network
+from mist_bundle.transfer.axes import build_network
 from mist_bundle.transfer.open_source import open_source
 from tests.sharing.fake_hub import FakeHub
 

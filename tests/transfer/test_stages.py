@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from mist_bundle.errors import InputError
-from mist_bundle.transfer.match import build_network
+from mist_bundle.transfer.axes import build_network
 from mist_bundle.transfer.stages import layer_rates, network_stages
 from tests.transfer.test_match import ARGUMENTS, DYNUNET
 

@@ -116,7 +116,7 @@ def test_unreadable_files_are_one_clear_error(tmp_path: Path, name: str, content
 
 
 def test_a_checkpoint_without_weights_says_what_it_holds(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="found the entries epoch"):
+    with pytest.raises(InputError, match="but the entries epoch"):
         read_weights(_file(tmp_path / "a.pt", {"epoch": 1}))
 
 

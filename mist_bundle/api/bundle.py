@@ -1,0 +1,531 @@
+"""The class Bundle: a bundle's folder, with everything that can be done with it as a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from mist_bundle.api.arguments import checked, takes
+from mist_bundle.api.kinds import (
+    ALL,
+    HARDWARE,
+    METRICS,
+    SCORING,
+    AnyPath,
+    CountOrNone,
+    Device,
+    FileName,
+    Folds,
+    Fraction,
+    Processes,
+    Weights,
+    Words,
+    Workers,
+)
+from mist_bundle.api.warn import warn
+from mist_bundle.bundle import folder
+from mist_bundle.errors import Problem
+from mist_bundle.runtime.values import Number, Text, Word
+
+if TYPE_CHECKING:
+    from mist_bundle.evaluation.change import Change
+    from mist_bundle.evaluation.choose_postprocessing import Choice
+    from mist_bundle.report.bundle_report import Reported
+    from mist_bundle.sharing.export import ExportReport
+    from mist_bundle.sharing.pack import Packed
+    from mist_bundle.trust.audit.finding import Report
+    from mist_bundle.verify.report import Verification
+
+Scores = dict[str, dict[str, float]]
+Announce = Callable[[str], None]
+
+# Heavy imports stand inside the methods, so that the command line answers --help at once.
+
+
+class Bundle(folder.Bundle):
+    """A bundle's folder: its content, and methods to train, evaluate, use, check and share it.
+
+    Args:
+        root: the folder.
+
+    Raises:
+        InputError: the folder is not a bundle.
+    """
+
+    def __init__(self, root: AnyPath) -> None:
+        super().__init__(Path(root))
+
+    def __repr__(self) -> str:
+        return f"Bundle({str(self.root)!r})"
+
+    @checked
+    def preprocess(
+        self,
+        *,
+        dataset_dir: FileName | None = None,
+        workers: Workers | None = None,
+        trust: bool = False,
+        **overrides: Any,
+    ) -> Path:
+        """Prepare all training arrays ahead of time; training would do it on first use.
+
+        Args:
+            dataset_dir: folder of the cases, if they have moved since the bundle was configured.
+            workers: cases prepared at the same time, by default as many as there are cores (at most 8); or
+                tcp://HOST:PORT of a Dask cluster.
+            trust: run a bundle that does not pass `audit`.
+            **overrides: any other id of preprocess.json.
+
+        Returns:
+            The folder of the prepared arrays.
+        """
+        from mist_bundle import pipeline
+
+        cluster, threads = (workers, None) if isinstance(workers, str) else (None, workers)
+        settings = {"dataset_dir": _absolute(dataset_dir), "workers": threads, **overrides}
+        pipeline.preprocess(self.root, settings, cluster=cluster, trust=trust)
+        return self.work_dir / "cache"
+
+    @checked
+    @takes(HARDWARE, any_other=True)
+    def train(
+        self,
+        fold: Folds = ALL,
+        *,
+        resume: bool = False,
+        device: Device | None = None,
+        parallel: Processes = 1,
+        dataset_dir: FileName | None = None,
+        overwrite: bool = False,
+        trust: bool = False,
+        announce: Announce | None = None,
+        **overrides: Any,
+    ) -> Bundle:
+        """Train a bundle. The best weights of a fold are published, into models/, when its training ends.
+
+        Args:
+            fold: a fold, several (0,1), or all.
+            resume: continue after the last finished epoch, with the settings that the fold was started with; more
+                epochs extend it. Folds that are complete are skipped.
+            device: cpu, cuda or cuda:1.
+            parallel: folds that are trained side by side; they share the GPUs or cores.
+            dataset_dir: folder of the cases, if they have moved since the bundle was configured.
+            overwrite: train folds anew that were trained before; their earlier training is lost.
+            trust: run a bundle that does not pass `audit`.
+            announce: a function that is called with a heading before each fold, such as `print`.
+            **overrides: any id of train.json: epochs, steps_per_epoch, batch_size, patch_size, learning_rate …
+
+        Raises:
+            InputError: a fold, id or value is impossible, or a fold was trained before; nothing was started.
+            Interrupted: a signal stopped the training; its state is kept.
+        """
+        from mist_bundle import pipeline
+
+        hardware = {name: overrides.pop(name) for name in HARDWARE if name in overrides}
+        settings = {"resume": resume or None, "device": device, "dataset_dir": _absolute(dataset_dir), **overrides}
+        folds = self._fold_numbers(fold)
+        warn(pipeline.data_warnings(self.root))
+        pipeline.train(
+            self.root,
+            folds,
+            settings,
+            pipeline.Hardware(**hardware),
+            parallel=parallel,
+            overwrite=overwrite,
+            trust=trust,
+            announce=announce or pipeline.silent,
+        )
+        return self
+
+    @checked
+    def publish(
+        self, fold: Folds = ALL, *, work_dir: FileName | None = None, trust: bool = False
+    ) -> dict[int, list[str]]:
+        """Put the best weights of a training into the bundle, even if it was interrupted or is still running.
+
+        A training does so by itself when it ends. Weights, their safetensors copy, card and manifest change together or
+        not at all.
+
+        Args:
+            fold: a fold, several (0,1), or all that have weights.
+            work_dir: folder of their training, if that is not the folder beside the bundle.
+            trust: publish into a bundle that does not pass `audit`.
+
+        Returns:
+            Fold -> files of the bundle that changed; empty if the weights were published before.
+        """
+        from mist_bundle import pipeline
+
+        folds = None if fold == ALL else self._fold_numbers(fold)
+        return pipeline.publish(self.root, folds, work_dir=_path(work_dir), trust=trust)
+
+    @checked
+    @takes(SCORING, any_other=True)
+    def evaluate(
+        self,
+        fold: Folds = ALL,
+        *,
+        device: Device | None = None,
+        dataset_dir: FileName | None = None,
+        trust: bool = False,
+        announce: Announce | None = None,
+        **overrides: Any,
+    ) -> Scores:
+        """Predict and score the held-out cases of trained folds.
+
+        Args:
+            fold: a fold, several, or all that were trained.
+            device: cpu, cuda or cuda:1.
+            dataset_dir: folder of the cases, if they have moved since the bundle was configured.
+            trust: run a bundle that does not pass `audit`.
+            announce: a function that is called with a heading before each fold, such as `print`.
+            **overrides: any id of evaluate.json or train.json.
+
+        Returns:
+            Column ("tumor_dice") -> statistic ("Mean", "Median" …) -> value over all scored cases.
+        """
+        from mist_bundle import pipeline
+
+        folds = None if fold == ALL else self._fold_numbers(fold)
+        settings = {"device": device, "dataset_dir": _absolute(dataset_dir), **_named_scoring(overrides)}
+        announce = announce or pipeline.silent
+        evaluated = pipeline.evaluate_folds(self.root, folds, settings, trust=trust, announce=announce)
+        if folds is None:
+            warn(self._untrained(evaluated))
+        return self.scores(evaluated)
+
+    def scores(self, folds: Iterable[int] | None = None) -> Scores:
+        """Statistics over the scores of the held-out cases, of all folds that were evaluated.
+
+        Args:
+            folds: only these.
+
+        Returns:
+            Column ("tumor_dice") -> statistic ("Mean", "Median" …) -> value.
+        """
+        from mist_bundle.runtime.metrics.table import summarize
+
+        return summarize(self.scores_by_case(folds))
+
+    def scores_by_case(self, folds: Iterable[int] | None = None) -> list[dict[str, Any]]:
+        """The scores of each held-out case, of all folds that were evaluated.
+
+        Args:
+            folds: only these.
+
+        Returns:
+            A row for each case: its "id", and a value for each column ("tumor_dice").
+        """
+        from mist_bundle.evaluation.gather import gather_folds
+
+        chosen = range(self.datalist.num_folds) if folds is None else folds
+        tables = [self.fold(number).results for number in chosen]
+        return list(map(dict, gather_folds(list(filter(Path.is_file, tables)))))
+
+    def finalize(self) -> Path:
+        """Gather the folds of a trained and evaluated bundle: results.csv, model card, model.pt, manifest.
+
+        Returns:
+            The table of results.
+        """
+        from mist_bundle import pipeline
+
+        return pipeline.finalize(self.root)
+
+    @checked
+    def predict(
+        self,
+        source: FileName,
+        output: FileName,
+        *,
+        tta: bool | None = None,
+        probabilities: bool = False,
+        uncertainty: bool = False,
+        device: Device | None = None,
+        workers: Workers | None = None,
+        overwrite: bool = False,
+        trust: bool = False,
+        **overrides: Any,
+    ) -> list[Path]:
+        """Write a label map for each case, in its own grid.
+
+        Cases that fail are named and the others go on. The same call again predicts only the missing cases.
+
+        Args:
+            source: an image (single-channel models), a folder of cases, or CSV or JSON with an id and each channel by
+                name.
+            output: folder for <id>.nii.gz.
+            tta: average over flips; the bundle decides by default.
+            probabilities: write the probability of each class too.
+            uncertainty: write maps of entropy and of disagreement between folds and flips too (output/uncertainty).
+            device: cpu, cuda or cuda:1.
+            workers: processes that share the cases, or tcp://HOST:PORT of a Dask cluster; by default a single process,
+                which uses all cores.
+            overwrite: replace label maps of other weights or settings, and files of another origin.
+            trust: run a bundle that does not pass `audit`.
+            **overrides: any id of inference.json: overlap, sw_batch_size, ensemble …
+
+        Returns:
+            The label maps.
+
+        Raises:
+            CaseFailure: some cases failed, each named; the others were written.
+        """
+        from mist_bundle import pipeline
+
+        written, warnings = pipeline.predict(
+            self.root,
+            Path(source),
+            Path(output),
+            tta=tta,
+            probabilities=probabilities,
+            uncertainty=uncertainty,
+            device=device,
+            workers=workers,
+            overwrite=overwrite,
+            overrides=overrides,
+            trust=trust,
+        )
+        warn(warnings)
+        return written
+
+    @checked
+    @takes(METRICS)
+    def choose_postprocessing(
+        self,
+        *,
+        candidates: FileName | None = None,
+        weights: Weights | None = None,
+        min_gain: Fraction = 0.001,
+        workers: Workers | None = None,
+        dataset_dir: FileName | None = None,
+        **scoring: Any,
+    ) -> tuple[Choice, Change, Path]:
+        """Choose the post-processing that helps in every fold of a cross-validation, and write it into the bundle.
+
+        Args:
+            candidates: JSON file of steps to try, instead of the default grid.
+            weights: JSON: metric to weight, such as {"dice": 2, "hd95": 1}; all the same by default.
+            min_gain: the quality (worst 0, best 1) that a step must add, on average over all cases.
+            workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
+            dataset_dir: folder of the cases, if they have moved since the bundle was configured.
+            **scoring: metrics and metric_options.
+
+        Returns:
+            The choice, the change that it makes, and the folder with the account of all candidates.
+        """
+        from mist_bundle import pipeline
+        from mist_bundle.evaluation.postprocess import load_strategy
+        from mist_bundle.evaluation.score import settings_from
+
+        how = scoring_of(scoring)
+        return pipeline.choose_postprocessing(
+            self.root,
+            settings_from(pipeline.scored_classes(self.root), *how),
+            weights=weights,
+            candidates=None if candidates is None else load_strategy(Path(candidates)),
+            min_gain=min_gain,
+            workers=workers,
+            dataset_dir=_path(dataset_dir),
+        )
+
+    @checked
+    def report(
+        self,
+        output: FileName | None = None,
+        *,
+        dataset_dir: FileName | None = None,
+        pictures: CountOrNone = 6,
+        viewer: bool = True,
+        viewer_cases: CountOrNone = 3,
+        workers: Workers | None = None,
+        overwrite: bool = False,
+    ) -> Reported:
+        """Write one HTML page about a bundle: data, plan, training, results, pictures, and how to reproduce it.
+
+        Args:
+            output: the HTML file; report.html in the bundle's work folder by default.
+            dataset_dir: folder of the cases, if they have moved since the bundle was configured.
+            pictures: how many cases are shown in the part about the data.
+            viewer: also write an interactive viewer beside the page (--noviewer for none).
+            viewer_cases: how many cases the viewer holds.
+            workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
+            overwrite: replace a page that is there already.
+        """
+        from mist_bundle import pipeline
+
+        return pipeline.report(
+            self.root,
+            _path(output),
+            dataset_dir=_path(dataset_dir),
+            pictures=pictures,
+            viewer_cases=viewer_cases if viewer else 0,
+            workers=workers,
+            overwrite=overwrite,
+        )
+
+    @checked
+    def export(
+        self,
+        formats: Words = ("all",),
+        output: FileName | None = None,
+        *,
+        trust: bool = False,
+        overwrite: bool = False,
+    ) -> ExportReport:
+        """Write the network in the formats of other programs, each compared with the original on two inputs.
+
+        Args:
+            formats: torchscript, torch_export, onnx, state_dict, safetensors, several of them, or all.
+            output: folder for the files; the bundle's models/ by default.
+            trust: export a bundle that does not pass the audit; its configuration is evaluated.
+            overwrite: replace files that are there already.
+        """
+        from mist_bundle.sharing.export import export_bundle
+
+        return export_bundle(self.root, list(formats), _path(output), trust=trust, overwrite=overwrite)
+
+    @checked
+    def pack(
+        self,
+        output: FileName,
+        *,
+        large_files_url: Annotated[str, Text()] | None = None,
+        large_files_limit_mb: Annotated[float, Number(low=0, open_low=True)] = 25.0,
+        overwrite: bool = False,
+    ) -> Packed:
+        """Write a bundle as a single zip file; the same files always give the same bytes.
+
+        Args:
+            output: the zip file.
+            large_files_url: leave out files above the limit, and list them in large_files.yml below this address.
+            large_files_limit_mb: megabytes above which a file is large.
+            overwrite: replace a file that is there already.
+        """
+        from mist_bundle.sharing.pack import pack_bundle
+
+        return pack_bundle(
+            self.root,
+            Path(output),
+            large_files_url=large_files_url,
+            large_files_limit_mb=large_files_limit_mb,
+            overwrite=overwrite,
+        )
+
+    @checked
+    def push(self, repo: str, *, public: bool = False) -> str:
+        """Upload a bundle to Hugging Face and tag it with its version (log in with `hf auth login`, or set HF_TOKEN).
+
+        Args:
+            repo: organisation/name; created if it does not exist.
+            public: a newly created repository is visible to everyone.
+
+        Returns:
+            The address of the upload.
+        """
+        from mist_bundle.sharing.push import push_bundle
+
+        return push_bundle(self.root, repo, private=not public)
+
+    @checked
+    def bump_version(
+        self,
+        message: str,
+        part: Annotated[str, Word(choices=("major", "minor", "patch"), what="part")] = "patch",
+    ) -> str:
+        """Raise the bundle's version and add an entry to its changelog.
+
+        Args:
+            message: the change, in a sentence.
+            part: major, minor or patch.
+
+        Returns:
+            The new version.
+        """
+        from mist_bundle.sharing.version import bump_version
+
+        return bump_version(self.root, message, part)
+
+    @checked
+    def sign(self, key: FileName) -> str:
+        """Sign a bundle's manifest: whoever has your public key can tell that the bundle is yours and unchanged.
+
+        Args:
+            key: your private key, a file written by make_key.
+
+        Returns:
+            The fingerprint of the key.
+        """
+        from mist_bundle.trust.signature import sign_bundle
+
+        return sign_bundle(self.root, Path(key))
+
+    def audit(self, public_key: AnyPath | None = None) -> Report:
+        """Read the bundle without running anything in it; see `mist_bundle.audit_bundle`."""
+        from mist_bundle.trust.audit.run import audit_bundle
+
+        return audit_bundle(self.root, _path(public_key))
+
+    def verify(self, *, quick: bool = False, schema: AnyPath | None = None, trust: bool = False) -> Verification:
+        """Check that the bundle works, and which programs can use it; see `mist_bundle.verify_bundle`."""
+        from mist_bundle.verify.run import verify_bundle
+
+        return verify_bundle(self.root, quick=quick, schema=_path(schema), trust=trust)
+
+    def finetune(self, dataset_json: AnyPath, output: AnyPath = ".", **options: Any) -> Bundle:
+        """Configure a bundle for new data whose training begins from these weights; see `mist_bundle.finetune`."""
+        import mist_bundle
+
+        return mist_bundle.finetune(self.root, dataset_json, output, **options)
+
+    def trained_folds(self) -> list[int]:
+        """The folds whose weights are in the bundle."""
+        return [fold.number for fold in self.folds() if fold.published is not None]
+
+    def _fold_numbers(self, fold: Any) -> list[int]:
+        return list(range(self.datalist.num_folds)) if fold == ALL else list(fold)
+
+    def _untrained(self, evaluated: Sequence[int]) -> list[Problem]:
+        problems = []
+        for fold in self.folds():
+            if fold.number not in evaluated:
+                command = f"mist-bundle train {self.root} --fold {fold.number}"
+                problems.append(Problem(f"fold {fold.number}", f"has no weights yet; train it: {command}"))
+        return problems
+
+
+def scoring_of(options: Mapping[str, Any]) -> tuple[Sequence[str], Mapping[str, Mapping[str, Any]] | None, Any]:
+    """Metrics, their options and the rule for empty masks, as `settings_from` takes them."""
+    from mist_bundle.runtime.metrics.case import EmptyRule
+
+    chosen = {}
+    for name, option in SCORING.items():
+        chosen[name] = options.get(name, option.default)
+    rule = EmptyRule(
+        both_empty=chosen["both_empty"], one_empty=chosen["one_empty"], distance_mm=chosen["empty_distance_mm"]
+    )
+    return chosen["metrics"], chosen["metric_options"], rule
+
+
+def _named_scoring(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides of evaluate.json, with metrics and their options checked and by their full names."""
+    from mist_bundle.evaluation.pairs import Classes
+    from mist_bundle.evaluation.score import settings_from
+
+    settings = settings_from(Classes(final_classes={}), *scoring_of(overrides))
+    named = dict(overrides)
+    if "metrics" in overrides:
+        named["metrics"] = list(settings.metrics)
+    if "metric_options" in overrides:
+        named["metric_options"] = {name: dict(options) for name, options in settings.options.items()}
+    return named
+
+
+def _path(value: AnyPath | None) -> Path | None:
+    return None if value is None else Path(value)
+
+
+def _absolute(value: AnyPath | None) -> str | None:
+    """An absolute path, so that it means the same in another working directory."""
+    return None if value is None else str(Path(value).absolute())

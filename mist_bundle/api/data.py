@@ -1,0 +1,373 @@
+"""Functions from data to a bundle: describe a dataset, look at it, configure a bundle, and train it to the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from mist_bundle.api.arguments import checked, takes
+from mist_bundle.api.bundle import Announce, Bundle
+from mist_bundle.api.kinds import (
+    AnyPath,
+    BundleFormat,
+    Count,
+    CountOrNone,
+    Device,
+    FileName,
+    Processes,
+    Seed,
+    Workers,
+)
+from mist_bundle.api.warn import CaseLeftOut, warn
+from mist_bundle.errors import Problem
+from mist_bundle.files import read_json
+from mist_bundle.planning.options import OPTIONS, TRANSFER_OPTIONS, PlanOptions, TransferOptions
+from mist_bundle.runtime.values import Whole, Word
+
+if TYPE_CHECKING:
+    from mist_bundle.pipeline.configure import Analyzed, Configured
+    from mist_bundle.pipeline.run_all import Finished
+
+PHANTOMS = ("mr2", "ct", "brats", "hippocampus")
+MODALITIES = ("ct", "mr", "other")
+# of the planner's options, those that have a meaning when network and training come from another bundle
+_FINETUNING = frozenset(
+    {
+        *("recipe", "loss", "folds", "val_fraction", "epochs", "steps_per_epoch", "batch_size", "patch_size"),
+        *("target_spacing", "learning_rate", "flip_axes", "seed"),
+    }
+)
+
+# Heavy imports stand inside the functions, so that the command line answers --help at once.
+
+
+@checked
+@takes(OPTIONS)
+def configure(
+    dataset_json: FileName,
+    output: FileName = ".",
+    *,
+    fold_by: str | None = None,
+    fold_file: FileName | None = None,
+    workers: Workers | None = None,
+    format: BundleFormat = "json",
+    overwrite: bool = False,
+    overwrite_weights: bool = False,
+    **options: Any,
+) -> Bundle:
+    """Look at a dataset, decide everything, and write the decisions as a MONAI bundle.
+
+    Args:
+        dataset_json: the dataset's description (MIST's keys: task, modality, train-data, mask, images, labels …).
+        output: folder in which <task>_segmentation/ is created.
+        fold_by: column of the cases' table whose values stay together in a fold (leave-one-site-out, say).
+        fold_file: CSV or JSON with the columns id and fold.
+        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
+        format: json, which every consumer reads, or yaml.
+        overwrite: replace a bundle that is there already.
+        overwrite_weights: with --overwrite: lose the training of that bundle, too.
+        **options: options of the planner: recipe, network, loss, epochs, patch_size … (`mist-bundle help autoconfig`).
+
+    Returns:
+        The bundle; `bundle.plan` holds every decision with its reason. Cases that are left out are warned of.
+
+    Raises:
+        InputError: everything that is wrong, before anything is written.
+    """
+    from mist_bundle import pipeline
+
+    configured = pipeline.autoconfig(
+        Path(dataset_json),
+        Path(output),
+        PlanOptions(**options),
+        fold_by=fold_by,
+        fold_file=None if fold_file is None else Path(fold_file),
+        config_format=format,
+        workers=workers,
+        overwrite=overwrite,
+        overwrite_weights=overwrite_weights,
+    )
+    return _opened(configured)
+
+
+@checked
+@takes(
+    TRANSFER_OPTIONS,
+    configure,
+    besides=set(OPTIONS) - _FINETUNING,
+    about={
+        "recipe": "name from `mist-bundle recipes`; the source's by default.",
+        "patch_size": "voxels, in place of the source's.",
+        "target_spacing": "millimetres, in place of the source's.",
+        "seed": "of the folds, of new weights and of the training.",
+    },
+)
+def finetune(
+    source: FileName, dataset_json: FileName, output: FileName = ".", *, trust: bool = False, **options: Any
+) -> Bundle:
+    """Configure a bundle for new data whose training begins from the weights of another bundle.
+
+    Args:
+        source: a bundle's folder, a zip file of it, or a Hugging Face repository (hf:org/name, hf:org/name@revision).
+        dataset_json: the new data's description, as for autoconfig.
+        output: folder in which <task>_segmentation/ is created; the source is never changed.
+        trust: use a source that does not pass the audit.
+        **options: how weights are carried over, and options as for `configure`.
+
+    Returns:
+        The new bundle; its configs/transfer.json accounts for every tensor.
+
+    Raises:
+        InputError: everything that is wrong, before anything is written.
+    """
+    from mist_bundle import pipeline
+
+    planned = {name: options.pop(name) for name in OPTIONS if name in options}
+    transfer = {name: options.pop(name) for name in TRANSFER_OPTIONS if name in options}
+    if "fold_file" in options:
+        options["fold_file"] = Path(options["fold_file"])
+    configured = pipeline.finetune(
+        str(source),
+        Path(dataset_json),
+        Path(output),
+        PlanOptions(**planned),
+        TransferOptions(**transfer),
+        asked=frozenset(planned),
+        trust=trust,
+        config_format=options.pop("format", "json"),
+        **options,
+    )
+    return _opened(configured)
+
+
+@checked
+def analyze(
+    dataset_json: FileName,
+    output: FileName = ".",
+    *,
+    workers: Workers | None = None,
+    pictures: CountOrNone = 6,
+    overwrite: bool = False,
+) -> Analyzed:
+    """Look at a dataset before training: spacing, intensities, structures, lesions and oddities, as a page.
+
+    Args:
+        dataset_json: the dataset's description.
+        output: folder for data_report.html, data_report.md, data_report.json and fingerprint.json.
+        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
+        pictures: how many cases the page shows, from the smallest to the largest labelled volume.
+        overwrite: replace files that are there already.
+    """
+    from mist_bundle import pipeline
+
+    analyzed = pipeline.analyze_dataset(
+        Path(dataset_json), Path(output), workers=workers, pictures=pictures, overwrite=overwrite
+    )
+    warn(analyzed.warnings)
+    warn(analyzed.excluded, CaseLeftOut)
+    return analyzed
+
+
+@checked
+@takes(configure)
+def run_all(
+    dataset_json: FileName,
+    output: FileName = ".",
+    *,
+    device: Device | None = None,
+    predict_test: bool = True,
+    resume: bool = False,
+    processes: Processes | None = None,
+    parallel: Processes = 1,
+    announce: Announce | None = None,
+    on_configured: Callable[[Bundle], None] | None = None,
+    **options: Any,
+) -> Finished:
+    """Everything: configure, preprocess, train and evaluate every fold, gather the results, predict the test set.
+
+    Args:
+        dataset_json: the dataset's description.
+        output: folder in which <task>_segmentation/ and its work folder are created.
+        device: cpu, cuda or cuda:1.
+        predict_test: predict the test set, if the dataset has one.
+        resume: continue with the bundle that is there, after its finished steps.
+        processes: GPUs (or CPU processes) that train together; every visible GPU by default.
+        parallel: folds that are trained side by side.
+        announce: a function that is called with a heading before each fold, such as `print`.
+        on_configured: a function that is called with the new bundle before its training begins.
+        **options: as for `configure`.
+    """
+    from mist_bundle import pipeline
+    from mist_bundle.bundle.generate import bundle_name
+    from mist_bundle.catalog.choice import is_user_code
+    from mist_bundle.dataset.spec import DatasetSpec
+
+    bundle = Path(output) / bundle_name(DatasetSpec.from_json(Path(dataset_json)))
+    planned = {name: value for name, value in options.items() if name in OPTIONS}
+    if resume and bundle.is_dir():
+        pipeline.refuse_other_options(bundle, PlanOptions(**planned), planned)
+    else:
+        configured = configure(dataset_json, output, **options)
+        if on_configured is not None:
+            on_configured(configured)
+    # the audit vouches for released code only; users who name code of their own vouch for it themselves
+    trust = any(is_user_code(str(planned.get(name) or "")) for name in ("network", "loss"))
+    return pipeline.train_to_the_end(
+        bundle,
+        device=device,
+        predict_test=predict_test,
+        resume=resume,
+        hardware=pipeline.Hardware(processes=processes),
+        parallel=parallel,
+        trust=trust,
+        announce=announce or pipeline.silent,
+    )
+
+
+@checked
+def convert_msd(
+    source: FileName,
+    output: FileName,
+    *,
+    copy: bool = False,
+    limit: Count | None = None,
+    start: CountOrNone = 0,
+    overwrite: bool = False,
+) -> Path:
+    """Describe a Medical Segmentation Decathlon folder for autoconfig; images are linked, not copied.
+
+    Args:
+        source: folder with dataset.json, imagesTr and labelsTr.
+        output: folder to create.
+        copy: copy the images instead of linking them.
+        limit: take only so many cases, in sorted order.
+        start: skip so many cases first.
+        overwrite: replace a folder that is there already.
+
+    Returns:
+        The new dataset.json.
+    """
+    from mist_bundle.dataset import msd_layout
+
+    return msd_layout.convert_msd(Path(source), Path(output), copy=copy, limit=limit, start=start, overwrite=overwrite)
+
+
+@checked
+def convert_nnunet(
+    source: FileName,
+    output: FileName,
+    *,
+    splits: FileName | None = None,
+    copy: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Describe an nnU-Net raw dataset (dataset.json of version 2) for autoconfig; images are linked, not copied.
+
+    Args:
+        source: folder with dataset.json, imagesTr and labelsTr.
+        output: folder to create.
+        splits: splits_final.json, whose folds are kept; the file beside dataset.json by default.
+        copy: copy the images instead of linking them.
+        overwrite: replace a folder that is there already.
+
+    Returns:
+        The new dataset.json.
+    """
+    from mist_bundle.dataset import nnunet_layout
+
+    folds = None if splits is None else Path(splits)
+    return nnunet_layout.convert_nnunet(Path(source), Path(output), splits=folds, copy=copy, overwrite=overwrite)
+
+
+@checked
+def convert_csv(
+    source: FileName,
+    output: FileName,
+    *,
+    test: FileName | None = None,
+    modality: Annotated[str, Word(choices=MODALITIES, what="modality")] | None = None,
+    copy: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Describe a table of cases for autoconfig; images are linked, not copied.
+
+    Args:
+        source: CSV with the columns id, mask and a column for each image.
+        output: folder to create.
+        test: the same for unlabelled cases.
+        modality: ct, mr or other; by default it is guessed from names and intensities, with a warning.
+        copy: copy the images instead of linking them.
+        overwrite: replace a folder that is there already.
+
+    Returns:
+        The new dataset.json.
+    """
+    from mist_bundle.dataset import csv_layout
+
+    dataset_json = csv_layout.convert_csv(
+        Path(source),
+        Path(output),
+        test_csv=None if test is None else Path(test),
+        copy=copy,
+        overwrite=overwrite,
+        modality=modality,
+    )
+    if modality is None:
+        guess = f'is "{read_json(dataset_json)["modality"]}", guessed from the names and intensities of the images'
+        message = f"{guess}; correct it there if it is wrong, or pass --modality."
+        warn([Problem(f"{dataset_json}: $.modality", message)])
+    return dataset_json
+
+
+@checked
+def phantom(
+    output: FileName,
+    *,
+    kind: Annotated[str, Word(choices=PHANTOMS, what="phantom")] = "mr2",
+    cases: Annotated[int, Whole(low=1, high=100_000)] = 12,
+    test_cases: Annotated[int, Whole(low=0, high=100_000)] = 3,
+    seed: Seed = 0,
+    overwrite: bool = False,
+) -> Path:
+    """Create a synthetic dataset to try things on.
+
+    Args:
+        output: folder to create.
+        kind: mr2 (two MR channels), ct, brats (nested labels 0, 1, 2, 4), or hippocampus (an organ in two parts).
+        cases: number of cases with labels.
+        test_cases: number of cases without labels.
+        seed: of all random draws.
+        overwrite: replace a folder that is there already.
+
+    Returns:
+        The new dataset.json.
+    """
+    from mist_bundle.dataset.phantom import Kind, make_phantom
+
+    return make_phantom(
+        Path(output), kind=cast("Kind", kind), num_cases=cases, num_test=test_cases, seed=seed, overwrite=overwrite
+    )
+
+
+@checked
+def average_weights(*sources: AnyPath, output: FileName, overwrite: bool = False) -> tuple[Path, ...]:
+    """Average weights into a single model: the folds of a bundle, or files of the same network.
+
+    Args:
+        *sources: a bundle's folder (its models/fold_*.pt), or two files or more (.pt, .safetensors).
+        output: file to write, .pt or .safetensors.
+        overwrite: replace a file that is there already.
+
+    Returns:
+        The files that were averaged.
+    """
+    from mist_bundle import pipeline
+
+    return pipeline.average_weights(list(map(Path, sources)), Path(output), overwrite=overwrite)
+
+
+def _opened(configured: Configured) -> Bundle:
+    warn(configured.warnings)
+    warn(configured.excluded, CaseLeftOut)
+    return Bundle(configured.bundle)
