@@ -21,6 +21,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
+from mist_bundle.bundle import lean_imports
+
 PARENT = "MIST_BUNDLE_PARENT"  # its process id
 REASON = "MIST_BUNDLE_REASON"  # file that the reason of a failure is written to
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
@@ -28,6 +30,7 @@ _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 1.0
 _MEMORY_WORDS = ("can't allocate memory", "out of memory", "bad_alloc", "cannot allocate memory", "bad allocation")
 _LAUNCHER = "torch.distributed.run"
+_MONAI = "monai.bundle"
 
 
 class Interrupted(BaseException):
@@ -43,6 +46,8 @@ def main(words: list[str]) -> None:
     die_with_parent(int(os.environ.pop(PARENT, os.getppid())))
     if words[0] != _LAUNCHER:  # which hands signals on to its workers by itself
         raise_on_signals()
+    if words[0] == _MONAI:
+        lean_imports.install()
     sys.argv = words
     code = 1
     try:
