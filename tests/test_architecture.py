@@ -173,7 +173,6 @@ UNNAMED: dict[str, str] = {
     "cli": "comparison configure data evaluation finetune help menu report sharing trust words workflows",
     "pipeline": "asked_again results trained_work training_state",
     "report": "case_pictures data_part reproduce_part results_part sources",
-    "runtime/folds": "files state",
     "sharing": "export_worker",
     "trust/audit": "code configs known_classes weight_files",
     "verify": "consumers probe",

@@ -1,4 +1,4 @@
-"""The first thing that a workflow does: look at what it was told, before anything is trained, written or replaced.
+"""The first thing that a workflow does: check its settings, before anything is trained, written or replaced.
 
 `python -m monai.bundle run training … --epoch 1` makes an id that nothing reads, and trains with the bundle's own
 number of epochs; `--batch_size 0` fails minutes later, deep inside of a loader. Both are refused here in one sentence.
@@ -45,14 +45,15 @@ def check_settings(bundle_root: str) -> None:
     if config is None:  # called by hand
         return
     known = {*_OF_MONAI, *SETTINGS, *_ids_of_files(Path(bundle_root)), *_referenced(config)}
-    findings = [
-        *(f"{name} {sentence}" for name, value in config.items() if (sentence := setting_problem(name, value))),
-        *_misspelt(config, known),
-        *_missing_device(config.get("device")),
-    ]
+    findings = []
+    for name, value in config.items():
+        problem = setting_problem(name, value)
+        if problem:
+            findings.append(f"{name} {problem}")
+    findings += [*_misspelt(config, known), *_missing_device(config.get("device"))]
     if findings:
         message = f"The settings of this run are refused; nothing was changed. {' '.join(findings)}"
-        # MONAI wraps a ValueError in two tracebacks; whoever typed a command is told the sentence alone
+        # MONAI wraps a ValueError in two tracebacks; a command ends with the sentence alone
         raise SystemExit(message) if _is_command() else ValueError(message)
 
 
@@ -80,8 +81,8 @@ def _ids_of_files(bundle_root: Path) -> Iterator[str]:
     """The top-level ids of all configuration files in the bundle."""
     for path in sorted((bundle_root / "configs").iterdir()):
         if path.suffix in (".json", ".yaml", ".yml"):
-            content = ConfigParser.load_config_file(str(path))
-            yield from (re.split(r"#|::", str(key))[0] for key in content)
+            for key in ConfigParser.load_config_file(str(path)):
+                yield re.split(r"#|::", str(key))[0]
 
 
 def _referenced(value: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a training is made of besides its settings: every value inside of the configuration's components.
+"""What a training depends on besides its settings: every value inside of the configuration's components.
 
 A training goes on only with what it was begun with. `--loss#smooth_nr 0.1`, a further configuration file or an edited
 train.json change no setting of a name of its own; they change values in here.
@@ -15,7 +15,7 @@ from monai.bundle import ConfigParser
 
 from .settings import SETTINGS
 
-# what says where and how a run is made, and not what comes out of it; settings are compared by their names
+# what says where and how a run takes place, and not what comes out of it; settings are compared by their names
 _NOT_COMPARED = frozenset(SETTINGS) | {
     *("imports", "bundle_id", "bundle_root", "scripts_path", "rank", "world_size", "checked_settings", "_meta_"),
     *("initialize", "finalize", "run", "training", "evaluating", "checkpoints"),
@@ -33,7 +33,7 @@ def component_values(config: Mapping[str, Any], bundle_root: str) -> dict[str, s
             go on with another number of them.
 
     Returns:
-        Values by their ids as on a command line (`loss#smooth_nr`); of long ones a hash.
+        Values by their ids as on a command line (`loss#smooth_nr`); of long values a hash.
     """
     for_gpus = _changed_for_gpus(Path(bundle_root))
     values: dict[str, str] = {}

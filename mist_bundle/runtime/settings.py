@@ -130,6 +130,6 @@ def setting_problem(name: str, value: Any) -> str | None:
         return None
     if isinstance(value, str) and not isinstance(kind, Text):
         return read_value(kind, value)[1]
-    if isinstance(value, Sequence) and not isinstance(value, str) and any(is_expression(part) for part in value):
+    if isinstance(value, Sequence) and not isinstance(value, str) and any(map(is_expression, value)):
         return None
     return kind.problem(kind.clean(value))

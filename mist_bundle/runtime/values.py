@@ -1,7 +1,7 @@
-"""Kinds of values: how a word of the command line is read, what a value may be, and what is said where it is neither.
+"""Kinds of values: how a word of the command line is read, what a value may be, and the message for a wrong value.
 
 Each kind can `read` a text, `clean` a Python value, say whether a value `holds`, and what is `expected`. Options of the
-planner, arguments of the verbs and settings of a running bundle all refer to these, so that one value means the same
+planner, arguments of the verbs and settings of a running bundle all refer to these, so that a value means the same
 everywhere. Standard library only: this file travels in every bundle.
 """
 
@@ -23,15 +23,15 @@ _LONGEST = 80  # characters of a refused value that a message repeats
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The known word that looks most like `word`; case and `-` or `_` do not count. None where none does."""
+    """The known word that looks most like `word`, whatever its case and its `-` or `_`; None without any likeness."""
     by_plain = {_plain(name): name for name in known}
-    found = difflib.get_close_matches(_plain(word), list(by_plain), n=1, cutoff=cutoff)
-    return by_plain[found[0]] if found else None
+    matches = difflib.get_close_matches(_plain(word), list(by_plain), n=1, cutoff=cutoff)
+    return by_plain[matches[0]] if matches else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence after a misspelt word: the nearest known one, and all there are."""
-    names = [str(name) for name in known]
+    """A sentence after a misspelt word: the nearest known word, and all that are known."""
+    names = list(map(str, known))
     close = nearest(word, names)
     hint = f"Did you mean {close!r}? " if close else ""
     return f"{hint}Known: {', '.join(names)}."
@@ -68,7 +68,7 @@ class Kind:
         raise NotImplementedError
 
     def clean(self, value: Any) -> Any:
-        """A Python value in the form that this package keeps it in; one that cannot be is handed back as it is."""
+        """A Python value in the form that this package keeps; a value of another kind is returned as it is."""
         return value
 
     def holds(self, value: Any) -> bool:
@@ -176,7 +176,7 @@ class Whole(Number):
 
 @dataclass(frozen=True, kw_only=True)
 class Text(Kind):
-    """Any words, but not none."""
+    """Any words, but not an empty text."""
 
     shown = "TEXT"
 
@@ -207,7 +207,7 @@ class PathText(Text):
 
 @dataclass(frozen=True, kw_only=True)
 class Word(Text):
-    """One word of a list.
+    """A word of a list.
 
     Attributes:
         choices: the list.
@@ -224,7 +224,7 @@ class Word(Text):
 
     @property
     def expected(self) -> str:
-        return f"one of {', '.join(self.choices)}"
+        return f"any of {', '.join(self.choices)}"
 
     def refusal(self, value: Any) -> str:
         hint = did_you_mean(str(value)[:_LONGEST], self.choices)
@@ -233,7 +233,7 @@ class Word(Text):
 
 @dataclass(frozen=True, kw_only=True)
 class Several(Kind):
-    """A list of values of one kind: `1,2,3`, `[1, 2, 3]` or `1`.
+    """A list of values of the same kind: `1,2,3`, `[1, 2, 3]` or `1`.
 
     Attributes:
         of: the kind of each.
@@ -253,12 +253,16 @@ class Several(Kind):
         inner = text.strip()
         if inner[:1] + inner[-1:] in ("[]", "()"):
             inner = inner[1:-1]
-        parts = [part.strip().strip("'\"") for part in inner.split(",")]
-        return self._repeated(tuple(self.of.read(part) for part in parts if part))
+        values = []
+        for part in inner.split(","):
+            word = part.strip().strip("'\"")
+            if word:
+                values.append(self.of.read(word))
+        return self._repeated(tuple(values))
 
     def clean(self, value: Any) -> Any:
         if isinstance(value, Sequence) and not isinstance(value, str):
-            return self._repeated(tuple(self.of.clean(part) for part in value))
+            return self._repeated(tuple(map(self.of.clean, value)))
         return self._repeated((self.of.clean(value),)) if self.of.holds(value) else value
 
     def _repeated(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -269,14 +273,14 @@ class Several(Kind):
             return False
         right_length = len(value) >= self.least if self.length is None else len(value) == self.length
         without_repeats = not self.distinct or len(set(value)) == len(value)
-        return right_length and without_repeats and all(self.of.holds(part) for part in value)
+        return right_length and without_repeats and all(map(self.of.holds, value))
 
     @property
     def expected(self) -> str:
         if self.length is None:
             count = f"at least {self.least} values" if self.least > 1 else "values separated by commas"
         else:
-            count = f"one or {self.length} values" if self.repeat else f"{self.length} values"
+            count = f"1 or {self.length} values" if self.repeat else f"{self.length} values"
         different = ", none twice" if self.distinct else ""
         return f"{count} ({self.of.expected}{self.of.why}){different}"
 
@@ -316,11 +320,12 @@ def read_json_text(text: str) -> Any:
 
 
 def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    repeated = sorted({key for key in keys if keys.count(key) > 1})
-    if repeated:
-        raise ValueError(f"holds the key {repeated[0]!r} twice")
-    return dict(pairs)
+    result = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"holds the key {key!r} twice")
+        result[key] = value
+    return result
 
 
 def read_value(kind: Kind, text: str) -> tuple[Any, str | None]:

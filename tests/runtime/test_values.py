@@ -68,9 +68,9 @@ def test_read(kind: Kind, text: str, value: Any) -> None:
         (Number(low=0), "inf", "is inf; expected 0 or more."),
         (SHARE, "1", "is 1.0; expected 0 or more and less than 1."),
         (Number(low=0, why=" (0 for none)"), "-1", "is -1.0; expected 0 or more (0 for none)."),
-        (AXES, "16,16", "is [16, 16]; expected one or 3 values (a whole number, 1 or more)."),
-        (AXES, "16,-1,16", "is [16, -1, 16]; expected one or 3 values (a whole number, 1 or more)."),
-        (AXES, "big", "is 'big'; expected one or 3 values (a whole number, 1 or more)."),
+        (AXES, "16,16", "is [16, 16]; expected 1 or 3 values (a whole number, 1 or more)."),
+        (AXES, "16,-1,16", "is [16, -1, 16]; expected 1 or 3 values (a whole number, 1 or more)."),
+        (AXES, "big", "is 'big'; expected 1 or 3 values (a whole number, 1 or more)."),
         (
             Several(of=Whole(), distinct=True),
             "4,3,4",

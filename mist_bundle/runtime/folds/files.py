@@ -21,7 +21,7 @@ def write_whole(
     """Write a file beside its place, flush it to the disk and rename it: it appears complete or not at all.
 
     Args:
-        path: the file; its folder is made.
+        path: the file; its folder is created.
         write: fills the open file.
         ready: called with the complete file before it is renamed.
 
@@ -42,7 +42,7 @@ def write_whole(
             ready(Path(temporary))
         os.replace(temporary, path)
     except OSError as error:
-        if error.filename is None:  # a full disk is told without the file that did not fit
+        if error.filename is None:  # the error of a full disk does not name the file that did not fit
             error.filename = str(path)
         raise
     finally:

@@ -34,7 +34,7 @@ class LockedError(Exception):
 
 
 class Lock:
-    """A lock on a file, which is made where it is not there.
+    """A lock on a file, which is created where it does not exist.
 
     Args:
         path: the file; it holds who has the lock.
@@ -90,7 +90,7 @@ def is_held(path: Path) -> bool:
     try:
         handle = os.open(path, os.O_RDWR)
     except OSError:
-        return False  # nobody made it, or nobody may take it
+        return False  # it does not exist, or nobody may take it
     try:
         return not _lock(handle)
     finally:
@@ -125,10 +125,10 @@ def _lock(handle: int) -> bool:
 
 def _is_at(handle: int, path: Path) -> bool:
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return False
-    return os.path.samestat(os.fstat(handle), found)
+    return os.path.samestat(os.fstat(handle), status)
 
 
 def _holder(path: Path) -> str:

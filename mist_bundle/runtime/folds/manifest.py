@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 MANIFEST = "MANIFEST.json"
 SIGNATURE = "MANIFEST.json.sig"
 ALGORITHM = "sha256"
-# path -> hash that a publication gives it, null for a file that goes; there only while one is under way
+# path -> its hash after the publication, null for a file that goes; there only while a publication is under way
 PENDING = "pending"
-# folder -> what it links to; there only if one does
+# folder -> what it links to; there only if `scripts` is a link
 LINKED = "linked"
 SCRIPTS = "scripts"
 MODEL = "models/model.pt"
@@ -34,8 +34,10 @@ LEFT_OUT = frozenset({"__pycache__", "eval", "Thumbs.db"})
 
 def belongs(name: str) -> bool:
     """Whether the file of that path in a bundle is part of it; caches, hidden files and unfinished writes are not."""
-    hidden = any(part in LEFT_OUT or part.startswith(".") for part in name.split("/"))
-    return not hidden and not name.endswith(UNFINISHED)
+    for part in name.split("/"):
+        if part in LEFT_OUT or part.startswith("."):
+            return False
+    return not name.endswith(UNFINISHED)
 
 
 def counts_in_manifest(name: str) -> bool:
@@ -45,8 +47,12 @@ def counts_in_manifest(name: str) -> bool:
 
 def file_hashes(bundle: Path) -> dict[str, str]:
     """sha256 of every file that counts and lies in the bundle's folder, by its path there."""
-    files = {path.relative_to(bundle).as_posix(): path for path in sorted(bundle.rglob("*")) if path.is_file()}
-    return {name: sha256_of(path) for name, path in files.items() if counts_in_manifest(name)}
+    hashes = {}
+    for path in sorted(bundle.rglob("*")):
+        name = path.relative_to(bundle).as_posix()
+        if counts_in_manifest(name) and path.is_file():
+            hashes[name] = sha256_of(path)
+    return hashes
 
 
 def read_manifest(bundle: Path) -> dict[str, Any] | None:
@@ -72,11 +78,12 @@ def write_manifest_content(bundle: Path, files: Mapping[str, str], pending: Mapp
 def accepted_hashes(manifest: Mapping[str, Any]) -> dict[str, set[str | None]]:
     """What each file may be: as it is listed, or as the publication under way leaves it; None: it may be missing.
 
-    Each file is replaced in one step, so at every moment of a publication, and after one that was killed, each file
-    is one or the other. Nobody has to finish the publication before the bundle can be checked.
+    Each file is replaced atomically, so at every moment of a publication, and after a publication that was killed, each
+    file is in either state. Nobody has to finish the publication before the bundle can be checked.
     """
-    listed: Mapping[str, str] = manifest["files"]
-    accepted: dict[str, set[str | None]] = {name: {digest} for name, digest in listed.items()}
+    accepted: dict[str, set[str | None]] = {}
+    for name, digest in manifest["files"].items():
+        accepted[name] = {digest}
     for name, digest in (manifest.get(PENDING) or {}).items():
         accepted.setdefault(name, {None}).add(digest)
     return accepted
@@ -91,8 +98,11 @@ def stored_as_model(bundle: Path) -> list[str]:
     manifest = read_manifest(bundle)
     listed = {} if manifest is None else manifest["files"]
     digest = listed.get(MODEL)
-    same = [name for name, value in listed.items() if value == digest and fnmatchcase(name, FOLD_WEIGHTS)]
-    absent = [name for name in same if not (bundle / name).is_file()]
+    absent = []
+    for name in listed:
+        is_copy = fnmatchcase(name, FOLD_WEIGHTS) and listed[name] == digest
+        if is_copy and not (bundle / name).is_file():
+            absent.append(name)
     if absent and not ((bundle / MODEL).is_file() and sha256_of(bundle / MODEL) == digest):
         logger.warning("%s: missing, and %s is not the copy of it that %s lists.", ", ".join(absent), MODEL, MANIFEST)
         return []

@@ -5,8 +5,8 @@
 3. Each file is renamed into its place.
 4. The manifest lists the new hashes, and `pending` is gone.
 
-A kill before 2 leaves the bundle as it was; a kill after it leaves a bundle in which every file is listed, as the old
-or the new one, and `finish` carries out what is left. One publication at a time: a lock that dies with its holder.
+A kill before 2 leaves the bundle as it was; a kill after it leaves a bundle in which every file is listed, in its old
+or new state, and `finish` carries out what is left. A lock that dies with its holder keeps publications apart.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
     Args:
         bundle: its folder.
         files: path in the bundle -> new content, a file to copy, or None for a file that goes.
-        renew: list all files as they are now, and not only those that are replaced; a bundle without a manifest gets
-            one.
+        renew: list all files as they are now, and not only those that are replaced; a bundle without a manifest then
+            has a manifest.
 
     Returns:
         The paths that changed.
 
     Raises:
-        PublicationError: another publication does not end, or a path is none that may be published.
+        PublicationError: another publication does not end, or a path must not be published.
         OSError: the disk is full, the folder is read-only …; the bundle is as it was.
     """
     refused = [name for name in files if not _may_be_published(name)]
@@ -85,9 +85,12 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
             if renew:
                 write_manifest_content(bundle, file_hashes(bundle), None)
             return sorted(changes)
-        listed = {**manifest["files"], **file_hashes(bundle)} if renew else dict(manifest["files"])
+        listed = dict(manifest["files"])
         if renew:
-            listed = {name: digest for name, digest in listed.items() if _is_kept(bundle, name, stored_once)}
+            listed |= file_hashes(bundle)
+            for name in list(listed):
+                if not _is_kept(bundle, name, stored_once):
+                    del listed[name]
         if changes or listed != manifest["files"]:
             (bundle / SIGNATURE).unlink(missing_ok=True)
             write_manifest_content(bundle, listed, changes)
@@ -96,15 +99,15 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
 
 
 def _is_kept(bundle: Path, name: str, stored_once: Sequence[str]) -> bool:
-    """Whether a file of the former manifest is in the renewed one too."""
+    """Whether a file of the former manifest is in the renewed manifest too."""
     return counts_in_manifest(name) and ((bundle / name).is_file() or name in stored_once)
 
 
 def finish(bundle: Path) -> bool:
-    """Carry out what is left of a publication that was interrupted; returns whether there was one.
+    """Carry out what is left of an interrupted publication; returns whether there was any.
 
     Raises:
-        PublicationError: a publication is under way and does not end, or a file of the interrupted one is lost.
+        PublicationError: a publication is under way and does not end, or a file of the interrupted publication is lost.
         OSError: the folder is read-only, or the disk is full.
     """
     manifest = read_manifest(bundle)
@@ -138,8 +141,12 @@ def _finish(bundle: Path) -> bool:
 
 def _complete(bundle: Path, listed: Mapping[str, str], changes: Mapping[str, str | None]) -> None:
     _carry_out(bundle, changes)
-    files = {name: digest for name, digest in listed.items() if name not in changes}
-    files.update({name: digest for name, digest in changes.items() if digest is not None})
+    files = dict(listed)
+    for name, digest in changes.items():
+        if digest is None:
+            files.pop(name, None)
+        else:
+            files[name] = digest
     write_manifest_content(bundle, files, None)
 
 

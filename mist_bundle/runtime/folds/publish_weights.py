@@ -1,4 +1,4 @@
-"""Publish the best weights of a fold: into models/, with everything in the bundle that says which weights those are."""
+"""Publish the best weights of a fold: into models/, with everything in the bundle that depends on the weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
-from .files import UNFINISHED, sha256_of, umask, write_whole
+from .files import UNFINISHED, copy_whole, sha256_of, umask
 from .finite import file_problem
 from .manifest import stored_as_model
 from .publication import Content, PublicationError, publish
@@ -33,7 +33,7 @@ _FOLD = re.compile(r"fold_(\d+)\.pt")
 def publish_fold(fold_dir: Path, target: Path) -> list[str]:
     """Put the best weights of a fold into the bundle, all or nothing.
 
-    `model.pt`, the weights for those who use only one model, become those of the published fold with the best score on
+    `model.pt`, the weights for those who use a single model, become those of the published fold with the best score on
     its own inner validation cases. Where weights change, results in the card and in metadata.json and a post-processing
     that was chosen by predictions of the former weights are taken back: they describe weights that are gone.
 
@@ -52,17 +52,15 @@ def publish_fold(fold_dir: Path, target: Path) -> list[str]:
     problem = file_problem(best)
     if problem:
         raise PublicationError(
-            f"{best} {problem}, so it is not published. The training diverged: train this fold anew with a lower "
-            "--learning_rate (--overwrite)."
+            f"{best} {problem}, so it is not published. The training diverged: train this fold again from the start "
+            "with a lower --learning_rate (--overwrite)."
         )
     models, number = target.parent, _number(target)
-    if models.name != "models":  # someone wants the weights elsewhere, outside any bundle
-        with best.open("rb") as stream:
-            write_whole(target, lambda output: output.write(stream.read()))
+    if models.name != "models":  # an override puts the weights elsewhere, outside any bundle
+        copy_whole(best, target)
         return [str(target)]
     bundle = models.parent
-    weights = {_number(path): path for path in sorted(models.glob("fold_*.pt")) if _FOLD.fullmatch(path.name)}
-    weights |= {_number(Path(name)): models / MODEL for name in stored_as_model(bundle)}
+    weights = _published_weights(bundle)
     changed = number not in weights or sha256_of(weights[number]) != sha256_of(best)
     weights[number] = best
     with tempfile.TemporaryDirectory(dir=fold_dir, prefix=".publish.", suffix=UNFINISHED) as scratch:
@@ -71,6 +69,17 @@ def publish_fold(fold_dir: Path, target: Path) -> list[str]:
         if changed:
             files |= _without_results(bundle, number, sha256_of(best), sorted(weights))
         return publish(bundle, files)
+
+
+def _published_weights(bundle: Path) -> dict[int, Path]:
+    """Fold -> the file that holds its weights now."""
+    weights = {}
+    for path in sorted((bundle / "models").glob("fold_*.pt")):
+        if _FOLD.fullmatch(path.name):
+            weights[_number(path)] = path
+    for name in stored_as_model(bundle):
+        weights[_number(Path(name))] = bundle / "models" / MODEL
+    return weights
 
 
 def best_weights(fold_dir: Path) -> tuple[Path, dict[str, Any]]:
@@ -91,7 +100,7 @@ def best_weights(fold_dir: Path) -> tuple[Path, dict[str, Any]]:
 def best_fold(work_dir: Path, weights: Mapping[int, Path]) -> int:
     """The fold with the best score on its own inner validation cases: the test folds choose nothing.
 
-    Weights whose score is not known come last, and of equal ones the first.
+    Weights whose score is not known come last; of equal scores the first fold wins.
 
     Args:
         work_dir: where each fold left its status.
@@ -128,7 +137,7 @@ def write_safetensors(weights: Path, target: Path) -> Path | None:
     `safetensors.torch.load_model` reads them back: names that share a tensor are listed in the file's metadata.
     """
     if find_spec("safetensors") is None:
-        return None  # better none than one of other weights
+        return None  # better no file than a file of other weights
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import save_model
@@ -136,7 +145,7 @@ def write_safetensors(weights: Path, target: Path) -> Path | None:
     tensors = torch.load(weights, map_location="cpu", weights_only=True)
     try:
         save_model(cast("torch.nn.Module", _Weights(tensors)), str(target))
-    except SafetensorError as error:  # how it tells of a full disk
+    except SafetensorError as error:  # what a full disk raises
         raise OSError(errno.EIO, str(error), str(target)) from error
     _sort_metadata(target)
     target.chmod(0o666 & ~umask())
@@ -144,7 +153,7 @@ def write_safetensors(weights: Path, target: Path) -> Path | None:
 
 
 def _sort_metadata(file: Path) -> None:
-    """Give the metadata of a safetensors file an order: the package writes them in another one each time.
+    """Sort the metadata of a safetensors file: the package writes them in another order each time.
 
     The file begins with the length of its header (8 bytes, little endian) and the header, which is JSON.
     """
@@ -190,10 +199,10 @@ def _score(fold_dir: Path, weights: Path) -> float:
 
 
 def _number(path: Path) -> int:
-    found = _FOLD.fullmatch(path.name)
-    if found is None:
+    match = _FOLD.fullmatch(path.name)
+    if match is None:
         raise PublicationError(f"{path}: expected a name like fold_0.pt.")
-    return int(found[1])
+    return int(match[1])
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ PREVIOUS = "previous.pt"
 STATUS = "status.json"
 HISTORY = "history.jsonl"
 LOCK = "training.lock"
-EARLIER = "earlier_training"  # where a training goes that another one replaces
+EARLIER = "earlier_training"  # where a training goes that another training replaces
 BEST_PATTERN = "best_*.pt"
 
 COMPONENTS = "components"  # among the settings of a training: every value inside of its components
@@ -34,7 +34,7 @@ def best_name(epoch: int) -> str:
 
 
 def read_status(folder: Path) -> dict[str, Any] | None:
-    """The status of a fold's training; None where there is none, or none that can be read."""
+    """The status of a fold's training; None where there is no status that can be read."""
     try:
         content = json.loads((folder / STATUS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -44,7 +44,7 @@ def read_status(folder: Path) -> dict[str, Any] | None:
 
 def has_state(folder: Path) -> bool:
     """Whether a training was begun there and its first epoch ended."""
-    return any((folder / name).is_file() for name in (LAST, PREVIOUS))
+    return (folder / LAST).is_file() or (folder / PREVIOUS).is_file()
 
 
 def state_files(folder: Path) -> list[Path]:
@@ -52,17 +52,16 @@ def state_files(folder: Path) -> list[Path]:
 
     What a training goes on from comes first: whenever it is interrupted, what is left is no training.
     """
-    names = (PREVIOUS, LAST, STATUS)
-    found = [folder / name for name in names if (folder / name).is_file()]
-    found += sorted(folder.glob(BEST_PATTERN))
-    return [*found, *(path for path in [folder / HISTORY] if path.is_file())]
+    best = sorted(folder.glob(BEST_PATTERN))
+    files = [folder / PREVIOUS, folder / LAST, folder / STATUS, *best, folder / HISTORY]
+    return [path for path in files if path.is_file()]
 
 
 def move_aside(folder: Path) -> Path:
-    """Make room for a new training: the files of the one that is there go to a folder of their own.
+    """Make room for a new training: the files of the present training go to a folder of their own.
 
     Returns:
-        That folder. It held the training before that one, which is now gone.
+        That folder. The even older training that it held is now gone.
     """
     earlier = folder / EARLIER
     for path in state_files(earlier):
@@ -86,8 +85,8 @@ def is_complete(status: Mapping[str, Any], epochs: int | None = None, early_stop
 
     Args:
         status: of the fold.
-        epochs: that are wanted now; None: those that it was started with.
-        early_stopping: that is wanted now; None: as it was started.
+        epochs: of the new run; None: those that it was started with.
+        early_stopping: of the new run; None: as it was started.
     """
     if status["epoch"] >= (epochs or status["epochs"]):
         return True
@@ -112,8 +111,8 @@ def differences(
 
     Args:
         started: settings of the training.
-        now: those of the run that is to go on with it; what only one of the two names is not compared.
-        extended: more epochs are wanted, so that what follows from their number may differ.
+        now: those of the run that is to go on with it; settings that only either of them names are not compared.
+        extended: the run has more epochs, so that what follows from their number may differ.
     """
     for name, value in now.items():
         may_differ = name in EXTENDABLE or (extended and name in FOLLOWS_FROM_EPOCHS)
@@ -132,6 +131,6 @@ def _differing_components(started: Mapping[str, str] | None, now: Mapping[str, s
             yield name, was, value
 
 
-def differences_text(found: Sequence[tuple[str, Any, Any]]) -> str:
+def differences_text(changed: Sequence[tuple[str, Any, Any]]) -> str:
     """The same for people: `learning_rate was 0.001 and is 0.01 now`."""
-    return ", ".join(f"{name} was {was} and is {now} now" for name, was, now in found)
+    return ", ".join(f"{name} was {was} and is {now} now" for name, was, now in changed)

@@ -1,4 +1,4 @@
-"""The weights of a cross-validation's folds, where those of one fold may be stored as model.pt alone."""
+"""The weights of a cross-validation's folds, of which a fold may be stored as model.pt alone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .manifest import stored_as_model
 def fold_weights(models_dir: str) -> list[str]:
     """The weight files of all folds of a bundle, sorted by fold.
 
-    model.pt is a copy of one fold's weights. A bundle that stores them once has no file of that fold, and its manifest
-    lists the fold with the hash of model.pt: model.pt then stands for the fold, so that an ensemble is complete.
+    model.pt is a copy of the best fold's weights. A bundle that stores them once has no file of that fold, and its
+    manifest lists the fold with the hash of model.pt, which then stands for the fold, so that an ensemble is complete.
 
     Args:
         models_dir: the bundle's folder of weights.
@@ -20,10 +20,12 @@ def fold_weights(models_dir: str) -> list[str]:
         Paths; empty before the first fold was trained.
     """
     folder = Path(models_dir)
-    files = {path.name: path for path in folder.glob("fold_*.pt")}
+    files = {}
+    for path in folder.glob("fold_*.pt"):
+        files[path.name] = str(path)
     for name in stored_as_model(folder.parent):
-        files[Path(name).name] = folder / "model.pt"
-    return [str(files[name]) for name in sorted(files)]
+        files[Path(name).name] = str(folder / "model.pt")
+    return [files[name] for name in sorted(files)]
 
 
 def weights_of_fold(models_dir: str, fold: int | str) -> str:
@@ -32,6 +34,6 @@ def weights_of_fold(models_dir: str, fold: int | str) -> str:
     The file need not exist: before the first training there is none.
     """
     name = f"fold_{int(fold)}.pt"
-    if any(Path(stored).name == name for stored in stored_as_model(Path(models_dir).parent)):
+    if f"models/{name}" in stored_as_model(Path(models_dir).parent):
         return str(Path(models_dir) / "model.pt")
     return str(Path(models_dir) / name)

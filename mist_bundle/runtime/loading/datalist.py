@@ -70,7 +70,7 @@ def _cases_to_predict(content: Mapping[str, Any], root: Path, channel_names: Seq
     if not channel_names or not root.is_dir() or _any_exists(listed):
         return listed
     if _any_exists([_item(case, root) for case in content.get("training", [])]):
-        return listed  # the bundle's own data: nobody asked for predictions of training cases
+        return listed  # the bundle's own data, whose training cases are not to be predicted
     return cases_of_folder(root, channel_names) or listed
 
 

@@ -38,8 +38,8 @@ class DiceOfIndices(CumulativeIterationMetric):
             ValueError: there is no label, or the shapes differ.
         """
         if y is None or y.shape[2:] != y_pred.shape[2:] or len(y) != len(y_pred):
-            found = None if y is None else tuple(y.shape)
-            raise ValueError(f"The prediction has shape {tuple(y_pred.shape)}, but the label {found}.")
+            label_shape = None if y is None else tuple(y.shape)
+            raise ValueError(f"The prediction has shape {tuple(y_pred.shape)}, but the label {label_shape}.")
         rows = []
         for prediction, label in zip(y_pred, y, strict=True):
             counts = self._counts(prediction.flatten(1), label.flatten().to(prediction.device))

@@ -1,8 +1,8 @@
 """Scores of a stream wait on the disk until the case is complete, and come back in the user's grid, slab by slab.
 
-A file of probabilities has one class after the other, a stream gives all classes of one place after the other. So the
-cells are put into one file as they come, and each class is gathered from it, restored and given out in the order in
-which an image file stores its voxels. Memory holds a slab of one class.
+A file of probabilities stores class by class, whereas a stream yields place by place, with all classes. So the cells
+are put into a file as they come, and each class is gathered from it, restored and returned in the order in which an
+image file stores its voxels. Memory holds a slab of a single class.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Kept:
 
 
 class ScoresOnDisk:
-    """Score maps (C, X, Y, Z) of one case, put in by cells and given out by channels.
+    """Score maps (C, X, Y, Z) of a case, put in by cells and read by channels.
 
     Args:
         folder: where they wait, in a file without a name that ends with this object or the process.
@@ -114,7 +114,7 @@ class ScoresOnDisk:
         return restored
 
     def _gathered(self, channel: int, axis: int, part: slice) -> NDArray[np.float32]:
-        """A layer of a channel across one axis of the prepared grid."""
+        """A layer of a channel across an axis of the prepared grid."""
         shape = list(self._prepared_shape)
         shape[axis] = part.stop - part.start
         layer = np.empty(shape, np.float32)

@@ -52,5 +52,5 @@ def test_another_channel_may_decide_and_the_label_may_be_missing():
 def test_a_label_of_another_shape_is_refused():
     data = case()
     data["label"] = data["label"][:, 1:]
-    with pytest.raises(ValueError, match="share one grid"):
+    with pytest.raises(ValueError, match="share a grid"):
         CropToForegroundd()(data)
