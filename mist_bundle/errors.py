@@ -96,6 +96,11 @@ def render_problems(problems: Sequence[Problem]) -> str:
     return "\n".join(map(str, problems))
 
 
+def problems_of(path: str, messages: Iterable[str]) -> list[Problem]:
+    """A Problem with the same path for each message."""
+    return [Problem(path, message) for message in messages]
+
+
 def list_names(names: Sequence[str]) -> str:
     """Names for a sentence, shortened where there are many: "a, b, c and 12 more"."""
     shown = ", ".join(names[:MOST_NAMES])

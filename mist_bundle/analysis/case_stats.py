@@ -1,13 +1,13 @@
-"""Everything the planner wants to know about one case, from a single reading of each of its files.
+"""The measurements of a case that the planner needs. Each file is read once.
 
-Shapes and spacings are given along L, P, S, the axis order of training, whatever the files' own order; only the crop
-box is in the file's own voxel indices. A case whose files do not fit together is refused with all of its problems.
+Shapes and spacings are along L, P, S, the axis order of training, whatever the order in the files; only the crop box is
+in the file's own voxel indices. A case whose files do not fit together is refused with all of its problems.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,28 +20,28 @@ from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.integrity import check_headers, check_label_values, check_voxels, count_labels
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.volumes import Volume, read_volume
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import InputError, Problem, problems_of
 from mist_bundle.runtime.numerics import triples
 from mist_bundle.runtime.numerics.crop import Box, box_slices, box_volume_reduction, foreground_box
 from mist_bundle.runtime.numerics.digest import scan_digest
 from mist_bundle.runtime.numerics.grid import axis_letters, orientation_to, spacing_of
 from mist_bundle.runtime.numerics.labels import as_labels
 
-# One bin for each Hounsfield unit; elsewhere a thousandth of the range is fine, and the files stay small.
+# CT has a bin for each Hounsfield unit; elsewhere a thousandth of the range suffices, and the files stay small
 _MAX_BINS_CT = 1 << 16
 _MAX_BINS = 1024
 
-_MAX_SAMPLE = 1 << 20  # voxels behind the whole-image figures, which only inform
+_MAX_SAMPLE = 1 << 20  # voxels behind the figures of whole images, which no decision depends on
 
 _WINDOW_PERCENTILES = (0.5, 99.5)
 
-# (channel, image, label) of a case whose files were found to fit together
+# called with (channel, image, label) of a case whose files fit together
 Look = Callable[[str, Volume, Volume], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelStats:
-    """Intensities of one channel of one case.
+    """Intensities of a channel of a case.
 
     Attributes:
         minimum: lowest intensity of the whole image.
@@ -54,7 +54,7 @@ class ChannelStats:
         nonzero_fraction_cropped: the same inside the crop box.
         labelled: moments of the intensities of all voxels with a label other than 0.
         histogram: counts of these intensities.
-        digest: of all voxel values, the same for copies of one scan; "" where the image is constant.
+        digest: of all voxel values, equal for copies of the same scan; "" where the image is constant.
     """
 
     minimum: float
@@ -72,21 +72,21 @@ class ChannelStats:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CaseStats:
-    """Measurements of one case.
+    """Measurements of a case.
 
     Attributes:
         id: the case.
         shape: voxels along L, P, S.
         spacing_mm: voxel size along L, P, S.
-        orientation: where the file's own axes point to, such as "RAS".
-        oblique_degrees: largest angle between an axis of the file and the anatomical axis it stands for.
+        orientation: directions of the file's own axes, such as "RAS".
+        oblique_degrees: largest angle between an axis of the file and the nearest anatomical axis.
         crop_box: half-open foreground box ((x0, y0, z0), (x1, y1, z1)) in the file's own voxel indices.
         cropped_shape: size of that box along L, P, S.
-        crop_reduction: share of the voxels that cropping takes away.
-        channels: intensities, one entry for each channel.
+        crop_reduction: share of the voxels that cropping removes.
+        channels: intensities of each channel.
         label_voxels: label value -> number of voxels, for all labels of the dataset.
         label_voxels_lost: label value -> voxels outside the crop box, for labels that lose any.
-        problems: what is odd about the case without forbidding its use.
+        problems: irregularities that do not prevent the use of the case.
     """
 
     id: str
@@ -126,17 +126,12 @@ class CaseStats:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> CaseStats:
-        """The inverse of `to_json`, also after the content went through a file."""
-        channels = tuple(
-            ChannelStats(
-                **{
-                    **channel,
-                    "labelled": Moments(**channel["labelled"]),
-                    "histogram": Histogram.from_json(channel["histogram"]),
-                }
-            )
-            for channel in content["channels"]
-        )
+        """The inverse of `to_json`, also after the content was written to a file and read again."""
+        channels = []
+        for channel in content["channels"]:
+            labelled = Moments(**channel["labelled"])
+            histogram = Histogram.from_json(channel["histogram"])
+            channels.append(ChannelStats(**{**channel, "labelled": labelled, "histogram": histogram}))
         start, stop = content["crop_box"]
         return cls(
             id=content["id"],
@@ -147,12 +142,16 @@ class CaseStats:
             crop_box=(triples.triple(start), triples.triple(stop)),
             cropped_shape=triples.triple(content["cropped_shape"]),
             crop_reduction=content["crop_reduction"],
-            channels=channels,
-            # JSON keys are text
-            label_voxels={int(label): count for label, count in content["label_voxels"].items()},
-            label_voxels_lost={int(label): count for label, count in content["label_voxels_lost"].items()},
+            channels=tuple(channels),
+            label_voxels=_whole_keys(content["label_voxels"]),
+            label_voxels_lost=_whole_keys(content["label_voxels_lost"]),
             problems=tuple(content["problems"]),
         )
+
+
+def _whole_keys(counts: Mapping[Any, int]) -> dict[int, int]:
+    """JSON turns whole numbers that are keys into text."""
+    return dict(zip(map(int, counts), counts.values(), strict=True))
 
 
 def measure_case(case: Case, spec: DatasetSpec, look: Look | None = None) -> CaseStats:
@@ -161,7 +160,7 @@ def measure_case(case: Case, spec: DatasetSpec, look: Look | None = None) -> Cas
     Args:
         case: a training case, with a label.
         spec: the dataset, for its labels and modality.
-        look: called with each channel's volume while it is in memory, for those who measure more.
+        look: called with each channel's volume while it is in memory, for further measurements.
 
     Raises:
         InputError: files are damaged, lie on different grids, or hold NaN or unknown labels; all problems at once.
@@ -180,22 +179,21 @@ def measure_case(case: Case, spec: DatasetSpec, look: Look | None = None) -> Cas
         findings = check_voxels(volume)
         if first is None:
             first = volume
-            label = label.on_grid_of(volume) if label else None
-            findings += check_headers(volume, label.volume) if label else []
-            box = _foreground_box(_intensities(volume)) if not findings else box
+            if label:
+                label = label.on_grid_of(volume)
+                findings += check_headers(volume, label.volume)
+            if not findings:
+                box = _foreground_box(_intensities(volume))
         else:
             volume = volume.on_grid_of(first)
             findings += check_headers(first, volume)
-        problems += [Problem(name, finding) for finding in findings]
+        problems += problems_of(name, findings)
         warnings += volume.warnings
         if not problems and label:
-            stats = _channel_stats(_intensities(volume), label.foreground, box, max_bins)
-            channels.append(replace(stats, digest=scan_digest(volume.array, volume.affine)))
+            channels.append(_measure_channel(volume, label.foreground, box, max_bins))
+            warnings += _constant_image(volume, channels[-1])
             if look is not None:
                 look(name, volume, label.volume)
-            if channels[-1].minimum == channels[-1].maximum:
-                level = channels[-1].minimum
-                warnings.append(f"{volume.name} is constant ({level:g} everywhere); look at it, or leave out the case.")
     if label and not problems:
         problems += _copied_mask(label, case, channels)
         warnings += _copied_channels(case, channels)
@@ -204,24 +202,32 @@ def measure_case(case: Case, spec: DatasetSpec, look: Look | None = None) -> Cas
     return _assemble(case, spec, first, label, box, tuple(channels), warnings)
 
 
+def _constant_image(volume: Volume, channel: ChannelStats) -> list[str]:
+    if channel.minimum < channel.maximum:
+        return []
+    level = f"{channel.minimum:g} everywhere"
+    return [f"{volume.name} is constant ({level}); look at it, or leave out the case."]
+
+
 def _copied_mask(label: _Label, case: Case, channels: Sequence[ChannelStats]) -> list[Problem]:
-    """An image that is the mask trains to a perfect and useless model."""
+    """Images that are copies of the mask, which would train a perfect and useless model."""
     digest = scan_digest(label.volume.array, label.volume.affine)
-    return [
-        Problem(name, f"{path.name} holds the voxels of the mask {label.volume.name}. Put the image in its place.")
-        for (name, path), channel in zip(case.images.items(), channels, strict=True)
-        if digest and channel.digest == digest
-    ]
+    problems = []
+    for (name, path), channel in zip(case.images.items(), channels, strict=True):
+        if digest and channel.digest == digest:
+            message = f"{path.name} holds the voxels of the mask {label.volume.name}. Put the image in its place."
+            problems.append(Problem(name, message))
+    return problems
 
 
 def _copied_channels(case: Case, channels: Sequence[ChannelStats]) -> list[str]:
-    first: dict[str, Path] = {}
-    found = []
+    first_with: dict[str, Path] = {}
+    warnings = []
     for path, channel in zip(case.images.values(), channels, strict=True):
-        earlier = first.setdefault(channel.digest, path)
+        earlier = first_with.setdefault(channel.digest, path)
         if channel.digest and earlier is not path:
-            found.append(f"{path.name} is a copy of {earlier.name}; put the image of its own channel there.")
-    return found
+            warnings.append(f"{path.name} is a copy of {earlier.name}; put the image of its own channel there.")
+    return warnings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,7 +237,7 @@ class _Label:
     counts: dict[int, int]
 
     def on_grid_of(self, image: Volume) -> _Label:
-        """The same, stored in the order of an image that lies on the same grid."""
+        """The label in the voxel order of an image on the same grid."""
         foreground = replace(self.volume, array=self.foreground).on_grid_of(image).array
         return replace(self, volume=self.volume.on_grid_of(image), foreground=foreground)
 
@@ -253,18 +259,20 @@ def _read_label(case: Case, spec: DatasetSpec, problems: list[Problem]) -> _Labe
         return None
     counts = count_labels(volume.array)
     known = spec.labels if spec.ignore_label is None else (*spec.labels, spec.ignore_label)
-    problems += [Problem("mask", finding) for finding in check_label_values(counts, known, volume.name)]
-    whole = {int(value): count for value, count in counts.items() if isinstance(value, int)}
+    problems += problems_of("mask", check_label_values(counts, known, volume.name))
     volume = replace(volume, array=as_labels(volume.array))
     foreground = volume.array != 0
-    if spec.ignore_label is not None:  # nobody knows what is there
+    if spec.ignore_label is not None:  # the true class of these voxels is unknown
         foreground &= volume.array != spec.ignore_label
-        whole.pop(spec.ignore_label, None)
-    return _Label(volume=volume, foreground=foreground, counts=whole)
+    label_counts = {}
+    for value, count in counts.items():
+        if isinstance(value, int) and value != spec.ignore_label:
+            label_counts[value] = count
+    return _Label(volume=volume, foreground=foreground, counts=label_counts)
 
 
 def _intensities(volume: Volume) -> NDArray[np.float32]:
-    # what training sees is float32, so the crop is measured on the same
+    # training uses float32, so the crop is measured on float32 as well
     return volume.array.astype(np.float32, copy=False)
 
 
@@ -274,7 +282,8 @@ def _foreground_box(image: NDArray[np.float32]) -> Box:
     return triples.triple(start[::-1]), triples.triple(stop[::-1])
 
 
-def _channel_stats(image: NDArray[np.float32], foreground: NDArray[np.bool_], box: Box, max_bins: int) -> ChannelStats:
+def _measure_channel(volume: Volume, foreground: NDArray[np.bool_], box: Box, max_bins: int) -> ChannelStats:
+    image = _intensities(volume)
     labelled = image.T[foreground.T]  # transposed for speed, see _foreground_box
     cropped = image[box_slices(box)]
     sample = image.ravel(order="K")[:: max(1, math.ceil(image.size / _MAX_SAMPLE))]
@@ -290,6 +299,7 @@ def _channel_stats(image: NDArray[np.float32], foreground: NDArray[np.bool_], bo
         nonzero_fraction_cropped=int(np.count_nonzero(cropped)) / cropped.size,
         labelled=Moments.of(labelled),
         histogram=Histogram.of(labelled, max_bins),
+        digest=scan_digest(volume.array, volume.affine),
     )
 
 
@@ -303,34 +313,43 @@ def _assemble(
     warnings: list[str],
 ) -> CaseStats:
     permutation, _ = orientation_to(image.affine, image.shape, "LPS")
-    spacing = spacing_of(image.affine)
-    sides = [stop - start for start, stop in zip(*box, strict=True)]
-    kept = count_labels(label.volume.array[box_slices(box)])
-    lost = {value: count - kept.get(value, 0) for value, count in label.counts.items() if value != 0}
-    lost = {value: count for value, count in lost.items() if count > 0}
-    warnings += [
-        f"the foreground box leaves out {count} of {label.counts[value]} voxels of label {value}; they would be lost "
-        "where images are cropped to it. Look at the label there."
-        for value, count in lost.items()
-    ]
+    axes = list(permutation)
+    start, stop = box
+    cropped_shape = np.subtract(stop, start)
+    lost = _lost_voxels(label, box)
+    for value, count in lost.items():
+        warnings.append(
+            f"the foreground box leaves out {count} of {label.counts[value]} voxels of label {value}; they would be "
+            "lost where images are cropped to it. Look at the label there."
+        )
     if set(label.counts) <= {0}:
         warnings.append(f"{label.volume.name} holds no label other than 0; look whether it should.")
     if min(image.shape) == 1:
         warnings.append(f"{image.name} is a single slice {image.shape}; 3D networks learn little from it.")
     return CaseStats(
         id=case.id,
-        shape=triples.triple([image.shape[axis] for axis in permutation]),
-        spacing_mm=triples.spacing([float(spacing[axis]) for axis in permutation]),
+        shape=triples.triple(np.array(image.shape)[axes].tolist()),
+        spacing_mm=triples.spacing(spacing_of(image.affine)[axes].tolist()),
         orientation=axis_letters(image.affine),
         oblique_degrees=_oblique_degrees(image.affine),
         crop_box=box,
-        cropped_shape=triples.triple([sides[axis] for axis in permutation]),
+        cropped_shape=triples.triple(cropped_shape[axes].tolist()),
         crop_reduction=box_volume_reduction(box, image.shape),
         channels=channels,
         label_voxels={value: label.counts.get(value, 0) for value in spec.labels},
         label_voxels_lost=lost,
         problems=tuple(dict.fromkeys(warnings)),
     )
+
+
+def _lost_voxels(label: _Label, box: Box) -> dict[int, int]:
+    """Label -> voxels outside the box, for labels that have any there."""
+    kept = count_labels(label.volume.array[box_slices(box)])
+    lost = {}
+    for value, count in label.counts.items():
+        if value != 0 and count > kept.get(value, 0):
+            lost[value] = count - kept.get(value, 0)
+    return lost
 
 
 def _oblique_degrees(affine: NDArray[np.float64]) -> float:

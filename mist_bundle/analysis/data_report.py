@@ -1,7 +1,7 @@
-"""A data set in numbers for people: one JSON object that the data page, the Markdown and the terminal are made from.
+"""The data report: a dataset in numbers, as the JSON object behind the data page, its Markdown and the terminal output.
 
-It rests on the fingerprint; where cases were measured in detail, shapes, lesions and intensities of each structure are
-added. Size classes, imbalance levels and the kinds of quantities follow MIST 2.3's data dump.
+It is computed from the fingerprint. Where cases were measured in detail, it also has shapes, lesions and intensities of
+each structure. Size classes, levels of imbalance and the choice of quantities follow MIST 2.3's data dump.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from mist_bundle.analysis.case_stats import CaseStats
-from mist_bundle.analysis.details import CaseDetails, structures_of
+from mist_bundle.analysis.case_stats import CaseStats, ChannelStats
+from mist_bundle.analysis.details import CaseDetails, StructureStats, structures_of
 from mist_bundle.analysis.fingerprint import Fingerprint
 from mist_bundle.analysis.histogram import Histogram, add_moments
 from mist_bundle.analysis.observations import observations
@@ -25,14 +26,21 @@ from mist_bundle.dataset.spec import DatasetSpec
 FORMAT = 1
 AXES = ("left-right", "anterior-posterior", "inferior-superior")
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
-TINY, SMALL, MEDIUM = 0.1, 1.0, 5.0  # per cent of the image (MIST 2.3)
-MODERATE_IMBALANCE, SEVERE_IMBALANCE = 3.0, 10.0  # (MIST 2.3)
+STATISTICS = ("mean", "std", "min", "p25", "median", "p75", "max")
+# upper bounds in per cent of the image (MIST 2.3); larger structures are "large"
+SIZES = {"tiny": 0.1, "small": 1.0, "medium": 5.0}
+# ratio of the largest to the smallest label (MIST 2.3)
+MODERATE_IMBALANCE = 3.0
+SEVERE_IMBALANCE = 10.0
 
-_FAR = 5.0
+_FAR = 5.0  # tails of a histogram that reach this many times farther than its bulk are cut from its picture
+_TINY_PART_VOXELS = 3
 
 # thresholds between the ideal values of ShapeStats.thickness_index (1 sheet, 2 tube, 3 ball)
-_SHEET_BELOW, _TUBE_BELOW = 1.5, 2.4
-_EXTENDED_BALLS = 20.0  # those of a straight rod 13 times as long as it is wide
+_SHEET_BELOW = 1.5
+_TUBE_BELOW = 2.4
+_EXTENDED_BALLS = 20.0  # a straight rod that is 13 times as long as wide
+_CASE_INTENSITIES = ("minimum", "low", "mean", "std", "high", "maximum")
 _SHAPE_NUMBERS = (
     "linearity",
     "planarity",
@@ -45,7 +53,7 @@ _SHAPE_NUMBERS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataFacts:
-    """What the user says about a data set; from dataset.json or from a plan."""
+    """The user's description of a dataset, from dataset.json or from a bundle."""
 
     task: str
     modality: str
@@ -59,7 +67,7 @@ class DataFacts:
 
     @classmethod
     def of_spec(cls, spec: DatasetSpec) -> DataFacts:
-        """The facts of a dataset.json."""
+        """The description in a dataset.json."""
         return cls(
             task=spec.task,
             modality=spec.modality,
@@ -72,75 +80,59 @@ class DataFacts:
             reference=spec.reference,
         )
 
-    @classmethod
-    def of_plan(cls, plan: Mapping[str, Any]) -> DataFacts:
-        """The facts that a bundle's plan.json keeps."""
-        return cls(
-            task=plan["task"],
-            modality=plan["modality"],
-            channel_names=tuple(plan["channel_names"]),
-            labels=tuple(plan["labels"]),
-            label_names=dict(zip(plan["labels"], plan["label_names"], strict=True)),
-            final_classes={name: tuple(labels) for name, labels in plan["final_classes"].items()},
-        )
-
 
 def make_data_report(facts: DataFacts, fingerprint: Fingerprint, details: Sequence[CaseDetails] = ()) -> dict[str, Any]:
-    """Summarise a data set.
+    """Summarise a dataset.
 
     Args:
-        facts: what the user said.
-        fingerprint: the measured cases and the excluded ones.
-        details: of the same cases, where they were measured; without them there are no shapes and no lesions.
+        facts: its description.
+        fingerprint: the measured cases and the excluded cases.
+        details: of the same cases, if they were measured; without them there are no shapes and no lesions.
 
     Returns:
         Plain JSON without NaN. Shapes and spacings are along left-right, anterior-posterior, inferior-superior.
     """
     cases = fingerprint.cases
-    by_id = {detail.stats.id: detail for detail in details}
-    named = structures_of(facts.labels, facts.label_names, facts.final_classes)
-    report = {
-        "format": FORMAT,
-        **{key: value for key, value in asdict(facts).items() if key != "label_names"},
-        "label_names": {str(label): name for label, name in facts.label_names.items()},
-        "detailed": bool(details),
-        "num_cases": len(cases),
-        "file_bytes": sum(detail.file_bytes for detail in details) if details else None,
-        "excluded": [asdict(problem) for problem in fingerprint.excluded],
-        "findings": [asdict(problem) for problem in fingerprint.findings(facts.channel_names, facts.modality)],
-        "shape": _per_axis([case.shape for case in cases]),
-        "spacing_mm": _per_axis([case.spacing_mm for case in cases]),
-        "extent_mm": _per_axis(
-            [[n * size for n, size in zip(case.shape, case.spacing_mm, strict=True)] for case in cases]
-        ),
-        "anisotropy": statistics([max(case.spacing_mm) / min(case.spacing_mm) for case in cases]),
-        "orientations": dict(Counter(case.orientation for case in cases).most_common()),
-        "oblique_degrees": statistics([case.oblique_degrees for case in cases]),
-        "crop_reduction": statistics([case.crop_reduction for case in cases]),
-        "channels": _channels(facts.channel_names, cases),
-        "structures": {name: _structure(name, members, cases, by_id) for name, members in named.items()},
-        "imbalance": _imbalance(facts, cases),
-        "class_voxels": {str(label): count for label, count in fingerprint.class_voxels.items()},
-        "cases": [_case(facts.channel_names, named, case, by_id.get(case.id)) for case in cases],
-    }
-    plain: dict[str, Any] = json.loads(json.dumps({**report, "observations": observations(report)}, allow_nan=False))
+    details_by_id = {detail.stats.id: detail for detail in details}
+    members = structures_of(facts.labels, facts.label_names, facts.final_classes)
+    report = asdict(facts)
+    report.update(
+        format=FORMAT,
+        label_names=_text_keys(facts.label_names),
+        detailed=bool(details),
+        num_cases=len(cases),
+        file_bytes=sum(detail.file_bytes for detail in details) if details else None,
+        excluded=list(map(asdict, fingerprint.excluded)),
+        findings=list(map(asdict, fingerprint.findings(facts.channel_names, facts.modality))),
+        **_geometry(cases),
+        channels=_channels(facts.channel_names, cases),
+        structures=_structures(members, cases, details_by_id),
+        imbalance=_imbalance(fingerprint.class_voxels),
+        class_voxels=_text_keys(fingerprint.class_voxels),
+        cases=[_case(facts.channel_names, members, case, details_by_id.get(case.id)) for case in cases],
+    )
+    report["observations"] = observations(report)
+    # through text, so that keys and sequences are the same as after reading the file
+    plain: dict[str, Any] = json.loads(json.dumps(report, allow_nan=False))
     return plain
 
 
-def statistics(values: Sequence[float]) -> dict[str, float] | None:
+def statistics(values: ArrayLike) -> dict[str, float] | None:
     """Mean, std (ddof 0), min, quartiles and max; None where there are no values."""
-    if not len(values):
-        return None
     array = np.asarray(values, dtype=np.float64)
+    if array.size == 0:
+        return None
     low, median, high = np.percentile(array, (25, 50, 75)).tolist()
     numbers = (array.mean(), array.std(), array.min(), low, median, high, array.max())
-    return dict(zip(("mean", "std", "min", "p25", "median", "p75", "max"), map(float, numbers), strict=True))
+    return dict(zip(STATISTICS, map(float, numbers), strict=True))
 
 
 def size_category(percent_of_image: float) -> str:
     """Tiny, small, medium or large, by the share of the image that a structure fills."""
-    bounds = ((TINY, "tiny"), (SMALL, "small"), (MEDIUM, "medium"))
-    return next((name for bound, name in bounds if percent_of_image < bound), "large")
+    for name, bound in SIZES.items():
+        if percent_of_image < bound:
+            return name
+    return "large"
 
 
 def kind_of_shape(thickness_index: float, inscribed_balls: float, linearity: float, planarity: float) -> str:
@@ -154,40 +146,80 @@ def kind_of_shape(thickness_index: float, inscribed_balls: float, linearity: flo
     return "flat" if planarity > 0.6 else "compact"
 
 
-def _per_axis(rows: Sequence[Sequence[float]]) -> dict[str, Any]:
-    return {axis: statistics([row[index] for row in rows]) for index, axis in enumerate(AXES)}
+def _text_keys(values: Mapping[int, Any]) -> dict[str, Any]:
+    return dict(zip(map(str, values), values.values(), strict=True))
+
+
+def _geometry(cases: Sequence[CaseStats]) -> dict[str, Any]:
+    shapes = np.array([case.shape for case in cases])
+    spacings_mm = np.array([case.spacing_mm for case in cases])
+    orientations: Counter[str] = Counter()
+    oblique_degrees = []
+    crop_reduction = []
+    for case in cases:
+        orientations[case.orientation] += 1
+        oblique_degrees.append(case.oblique_degrees)
+        crop_reduction.append(case.crop_reduction)
+    return {
+        "shape": _per_axis(shapes),
+        "spacing_mm": _per_axis(spacings_mm),
+        "extent_mm": _per_axis(shapes * spacings_mm),
+        "anisotropy": statistics(spacings_mm.max(axis=1) / spacings_mm.min(axis=1)),
+        "orientations": dict(orientations.most_common()),
+        "oblique_degrees": statistics(oblique_degrees),
+        "crop_reduction": statistics(crop_reduction),
+    }
+
+
+def _per_axis(values: np.ndarray) -> dict[str, Any]:
+    """Statistics of each column of (cases, axes)."""
+    return dict(zip(AXES, map(statistics, values.T), strict=True))
 
 
 def _channels(names: Sequence[str], cases: Sequence[CaseStats]) -> dict[str, Any]:
-    found = {}
+    channels = {}
     for index, name in enumerate(names):
-        stats = [case.channels[index] for case in cases]
-        histogram = Histogram.sum(one.histogram for one in stats)
-        moments = add_moments(one.labelled for one in stats)
-        labelled = {f"p{percent:02d}": histogram.percentile(percent) for percent in PERCENTILES if histogram.counts}
-        found[name] = {
-            "labelled": {"voxels": moments.count, "mean": moments.mean, "std": moments.std, **labelled},
-            "labelled_histogram": _coarse(histogram),
-            **{
-                key: statistics([getattr(one, key) for one in stats])
-                for key in ("minimum", "low", "mean", "std", "high", "maximum", "nonzero_fraction")
-            },
-        }
-    return found
+        channels[name] = _channel([case.channels[index] for case in cases])
+    return channels
+
+
+def _channel(images: Sequence[ChannelStats]) -> dict[str, Any]:
+    """Intensities of a channel over all cases."""
+    histograms = []
+    moments = []
+    for image in images:
+        histograms.append(image.histogram)
+        moments.append(image.labelled)
+    histogram = Histogram.sum(histograms)
+    pooled = add_moments(moments)
+    labelled: dict[str, float] = {"voxels": pooled.count, "mean": pooled.mean, "std": pooled.std}
+    if histogram.counts:
+        for percent in PERCENTILES:
+            labelled[f"p{percent:02d}"] = histogram.percentile(percent)
+    channel: dict[str, Any] = {"labelled": labelled, "labelled_histogram": _coarse(histogram)}
+    for key in (*_CASE_INTENSITIES, "nonzero_fraction"):
+        channel[key] = statistics([getattr(image, key) for image in images])
+    return channel
 
 
 def _coarse(histogram: Histogram, bins: int = 48) -> dict[str, Any]:
-    """Counts in `bins` bins for a picture: the middle 99 %, or what the middle 90 % suggest if a few lie far away."""
+    """Counts in few bins for a picture, over the middle 99 % of the values.
+
+    A long tail is cut: the range then ends twice as far from the median as the 5 or 95 percentile.
+    """
     if not histogram.counts:
         return {"edges": [], "counts": [], "beyond": 0.0}
-    low, early, median, late, high = (histogram.percentile(percent) for percent in (0.5, 5, 50, 95, 99.5))
+    low, early, median, late, high = map(histogram.percentile, (0.5, 5, 50, 95, 99.5))
     if high - median > _FAR * (late - median):
         high = late + (late - median)
     if median - low > _FAR * (median - early):
         low = early - (median - early)
-    edges = np.linspace(low, high if high > low else low + histogram.step, bins + 1)
-    places = (histogram.first + np.arange(len(histogram.counts)) + (0.0 if histogram.exact else 0.5)) * histogram.step
-    counts, _ = np.histogram(places, bins=edges, weights=histogram.counts)
+    if high <= low:  # a constant
+        high = low + histogram.step
+    edges = np.linspace(low, high, bins + 1)
+    offset = 0.0 if histogram.exact else 0.5
+    values = (histogram.first + np.arange(len(histogram.counts)) + offset) * histogram.step
+    counts, _ = np.histogram(values, bins=edges, weights=histogram.counts)
     return {
         "edges": edges.tolist(),
         "counts": np.rint(counts).astype(int).tolist(),
@@ -195,81 +227,124 @@ def _coarse(histogram: Histogram, bins: int = 48) -> dict[str, Any]:
     }
 
 
-def _structure(
-    name: str, members: Sequence[int], cases: Sequence[CaseStats], details: Mapping[str, CaseDetails]
+def _structures(
+    members: Mapping[str, Sequence[int]], cases: Sequence[CaseStats], details: Mapping[str, CaseDetails]
 ) -> dict[str, Any]:
-    voxels = {case.id: sum(case.label_voxels.get(label, 0) for label in members) for case in cases}
-    present = [case for case in cases if voxels[case.id]]
-    share = [100 * voxels[case.id] / case.num_voxels for case in present]
-    foreground = sum(_foreground(case) for case in cases)
-    lost = sum(count for case in cases for label, count in case.label_voxels_lost.items() if label in members)
-    total = sum(voxels.values())
-    stats: dict[str, Any] = {
-        "labels": list(members),
-        "present_in": len(present),
-        "presence_percent": 100 * len(present) / len(cases),
+    structures = {}
+    for name, labels in members.items():
+        stats = _structure(labels, cases)
+        present = []
+        spacings = []
+        for case in cases:
+            if case.id in details and _voxels(labels, case):
+                present.append(details[case.id].structures[name])
+                spacings.append(case.spacing_mm)
+        if present:
+            stats.update(_structure_details(present, spacings))
+        structures[name] = stats
+    return structures
+
+
+def _structure(labels: Sequence[int], cases: Sequence[CaseStats]) -> dict[str, Any]:
+    """Presence, size and volume of a structure."""
+    total = 0
+    lost = 0
+    foreground = 0
+    shares = []  # of the image, where the structure is present
+    volumes_ml = []
+    for case in cases:
+        voxels = _voxels(labels, case)
+        total += voxels
+        foreground += sum(case.label_voxels.values()) - case.label_voxels.get(0, 0)
+        for label in labels:
+            lost += case.label_voxels_lost.get(label, 0)
+        if voxels:
+            shares.append(100 * voxels / case.num_voxels)
+            volumes_ml.append(_millilitres(voxels, case))
+    return {
+        "labels": list(labels),
+        "present_in": len(shares),
+        "presence_percent": 100 * len(shares) / len(cases),
         "voxels": total,
         "voxels_outside_crop": lost,
         "percent_of_foreground": 100 * total / foreground if foreground else 0.0,
-        "percent_of_image": statistics(share),
-        "size": size_category(float(np.mean(share))) if share else "absent",
-        "volume_ml": statistics([_millilitres(voxels[case.id], case) for case in present]),
+        "percent_of_image": statistics(shares),
+        "size": size_category(float(np.mean(shares))) if shares else "absent",
+        "volume_ml": statistics(volumes_ml),
     }
-    measured = [details[case.id].structures[name] for case in present if case.id in details]
-    if not measured:
-        return stats
-    shapes = [one.shape for one in measured if one.shape is not None]
-    medians = {key: float(np.median([getattr(shape, key) for shape in shapes])) for key in _SHAPE_NUMBERS}
-    sizes = [
-        size * math.prod(case.spacing_mm)
-        for case, one in zip(present, measured, strict=True)
-        for size in one.component_voxels
-    ]
-    words = ("thickness_index", "inscribed_balls", "linearity", "planarity")
+
+
+def _structure_details(
+    structures: Sequence[StructureStats], spacings_mm: Sequence[tuple[float, float, float]]
+) -> dict[str, Any]:
+    """Shape, parts and intensities of a structure over the cases in which it is present."""
+    shape_numbers: dict[str, list[float]] = {key: [] for key in _SHAPE_NUMBERS}
+    num_components = []
+    component_mm3: list[float] = []
+    num_paired = 0
+    num_tiny = 0
+    for structure, spacing_mm in zip(structures, spacings_mm, strict=True):
+        num_components.append(structure.num_components)
+        num_paired += structure.is_paired
+        voxels = np.array(structure.component_voxels)
+        num_tiny += int((voxels <= _TINY_PART_VOXELS).sum())
+        component_mm3 += (voxels * math.prod(spacing_mm)).tolist()
+        if structure.shape is not None:
+            for key, values in shape_numbers.items():
+                values.append(getattr(structure.shape, key))
+    shape = dict(zip(shape_numbers, map(statistics, shape_numbers.values()), strict=True))
+    medians = dict(zip(shape_numbers, map(np.median, shape_numbers.values()), strict=True))
     return {
-        **stats,
-        "shape": {key: statistics([getattr(shape, key) for shape in shapes]) for key in _SHAPE_NUMBERS},
-        "kind": kind_of_shape(*(medians[word] for word in words)),
-        "is_paired": 2 * sum(one.is_paired for one in measured) > len(measured),
-        "components": statistics([one.num_components for one in measured]),
-        "component_mm3": statistics(sizes),
-        "tiny_components": sum(size <= 3 for one in measured for size in one.component_voxels),
-        "intensity": _structure_intensity(measured),
+        "shape": shape,
+        "kind": kind_of_shape(
+            medians["thickness_index"], medians["inscribed_balls"], medians["linearity"], medians["planarity"]
+        ),
+        "is_paired": 2 * num_paired > len(structures),
+        "components": statistics(num_components),
+        "component_mm3": statistics(component_mm3),
+        "tiny_components": num_tiny,
+        "intensity": _structure_intensity(structures),
     }
 
 
-def _structure_intensity(measured: Sequence[Any]) -> dict[str, Any]:
-    channels = measured[0].intensity
-    return {
-        channel: {
-            "mean": float(np.mean([one.intensity[channel][0] for one in measured])),
-            "std": float(np.mean([one.intensity[channel][1] for one in measured])),
-        }
-        for channel in channels
-    }
+def _structure_intensity(structures: Sequence[StructureStats]) -> dict[str, Any]:
+    """Mean over the cases of the mean and the standard deviation in each channel."""
+    intensity = {}
+    for channel in structures[0].intensity:
+        values = np.array([structure.intensity[channel] for structure in structures])  # (cases, 2)
+        intensity[channel] = {"mean": float(values[:, 0].mean()), "std": float(values[:, 1].mean())}
+    return intensity
 
 
-def _imbalance(facts: DataFacts, cases: Sequence[CaseStats]) -> dict[str, Any]:
-    voxels = {label: sum(case.label_voxels.get(label, 0) for case in cases) for label in facts.labels}
-    counts = [count for label, count in voxels.items() if label and count]
-    ratio = max(counts) / min(counts) if counts else 1.0
-    level = "severe" if ratio > SEVERE_IMBALANCE else "moderate" if ratio > MODERATE_IMBALANCE else "none"
+def _imbalance(class_voxels: Mapping[int, int]) -> dict[str, Any]:
+    counts = [count for label, count in class_voxels.items() if label and count]
+    if not counts:
+        return {"largest_to_smallest": 1.0, "level": "none", "background_to_foreground": None}
+    ratio = max(counts) / min(counts)
+    level = "none"
+    if ratio > SEVERE_IMBALANCE:
+        level = "severe"
+    elif ratio > MODERATE_IMBALANCE:
+        level = "moderate"
     return {
         "largest_to_smallest": ratio,
         "level": level,
-        "background_to_foreground": voxels.get(0, 0) / sum(counts) if counts else None,
+        "background_to_foreground": class_voxels.get(0, 0) / sum(counts),
     }
 
 
 def _case(
-    channels: Sequence[str], named: Mapping[str, Sequence[int]], case: CaseStats, details: CaseDetails | None
+    channel_names: Sequence[str], members: Mapping[str, Sequence[int]], case: CaseStats, details: CaseDetails | None
 ) -> dict[str, Any]:
     structures: dict[str, Any] = {}
-    for name, members in named.items():
-        voxels = sum(case.label_voxels.get(label, 0) for label in members)
+    for name, labels in members.items():
+        voxels = _voxels(labels, case)
         structures[name] = {"voxels": voxels, "volume_ml": _millilitres(voxels, case)}
         if details is not None:
             structures[name] |= details.structures[name].to_json()
+    channels = {}
+    for name, channel in zip(channel_names, case.channels, strict=True):
+        channels[name] = {key: getattr(channel, key) for key in _CASE_INTENSITIES}
     return {
         "id": case.id,
         "shape": list(case.shape),
@@ -278,17 +353,14 @@ def _case(
         "oblique_degrees": case.oblique_degrees,
         "crop_reduction": case.crop_reduction,
         "file_bytes": None if details is None else details.file_bytes,
-        "channels": {
-            name: {key: getattr(one, key) for key in ("minimum", "low", "mean", "std", "high", "maximum")}
-            for name, one in zip(channels, case.channels, strict=True)
-        },
+        "channels": channels,
         "structures": structures,
         "problems": list(case.problems),
     }
 
 
-def _foreground(case: CaseStats) -> int:
-    return sum(count for label, count in case.label_voxels.items() if label)
+def _voxels(labels: Sequence[int], case: CaseStats) -> int:
+    return sum(case.label_voxels.get(label, 0) for label in labels)
 
 
 def _millilitres(voxels: int, case: CaseStats) -> float:

@@ -1,7 +1,7 @@
-"""What people want to know about each structure of a case beyond what the planner needs: shape, lesions, intensities.
+"""Detailed measurements of each structure of a case for the data report: shape, lesions, intensities.
 
-These take longer to measure than the fingerprint, so only the analyze command asks for them. The files are read once
-for both.
+They take longer than the fingerprint and the planner does not need them, so only the analyze command computes them.
+Each file is read once for both.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from mist_bundle.dataset.volumes import Volume
 from mist_bundle.runtime.numerics.crop import bounding_box, box_slices
 from mist_bundle.runtime.numerics.grid import spacing_of
 
-MAX_COMPONENTS = 1000  # of one structure in one case that are kept one by one, the largest first
+MAX_COMPONENTS = 1000  # of a structure in a case, largest first; smaller components are only counted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StructureStats:
-    """One structure of one case.
+    """A structure of a case.
 
     Attributes:
         shape: None where the structure is absent; of the larger half of a paired organ.
-        num_components: connected parts; voxels that share a corner belong together.
+        num_components: number of connected parts; voxels that share a corner are connected.
         component_voxels: their sizes, largest first, at most MAX_COMPONENTS.
-        is_paired: one part on the left and one on the right, as the kidneys have.
+        is_paired: whether it has a part on the left and a part on the right, as the kidneys have.
         intensity: channel -> (mean, standard deviation) of the voxels inside.
     """
 
@@ -59,15 +59,19 @@ class CaseDetails:
 def structures_of(
     labels: Sequence[int], label_names: Mapping[int, str], final_classes: Mapping[str, Sequence[int]]
 ) -> dict[str, tuple[int, ...]]:
-    """Name -> label values of everything worth measuring: each label but 0, and each class of several labels.
+    """Name -> label values of every structure: each label but 0, and each class of several labels.
 
-    A class whose name is that of another structure is called "<name> (class)".
+    A class that shares its name with another structure is called "<name> (class)".
     """
-    found: dict[str, tuple[int, ...]] = {label_names[label]: (label,) for label in labels if label != 0}
+    structures: dict[str, tuple[int, ...]] = {}
+    for label in labels:
+        if label != 0:
+            structures[label_names[label]] = (label,)
     for name, members in final_classes.items():
         if len(members) > 1:
-            found[f"{name} (class)" if name in found else name] = tuple(members)
-    return found
+            unique_name = f"{name} (class)" if name in structures else name
+            structures[unique_name] = tuple(members)
+    return structures
 
 
 def measure_details(case: Case, spec: DatasetSpec) -> CaseDetails:
@@ -76,31 +80,35 @@ def measure_details(case: Case, spec: DatasetSpec) -> CaseDetails:
     Raises:
         InputError: files are damaged or do not fit together; see `measure_case`.
     """
-    named = structures_of(spec.labels, spec.label_names, spec.final_classes)
-    found: dict[str, StructureStats] = {}
+    members_of = structures_of(spec.labels, spec.label_names, spec.final_classes)
+    structures: dict[str, StructureStats] = {}
 
     def look(channel: str, image: Volume, label: Volume) -> None:
         box = bounding_box(np.asarray(label.array != 0)) or ((0, 0, 0), (0, 0, 0))
         part = label.array[box_slices(box)]
         intensities = image.array[box_slices(box)]
-        for name, members in named.items():
+        for name, members in members_of.items():
             mask = np.isin(part, members)
-            if name not in found:
-                found[name] = _measure_structure(mask, label.affine)
+            if name not in structures:
+                structures[name] = _measure_structure(mask, label.affine)
             if mask.any():
-                found[name].intensity[channel] = _mean_and_std(intensities[mask])
+                structures[name].intensity[channel] = _mean_and_std(intensities[mask])
 
     stats = measure_case(case, spec, look)
-    files = [*case.images.values(), *([case.label] if case.label else [])]
-    return CaseDetails(stats=stats, file_bytes=sum(path.stat().st_size for path in files), structures=found)
+    file_bytes = 0
+    for path in (*case.images.values(), case.label):
+        if path is not None:
+            file_bytes += path.stat().st_size
+    return CaseDetails(stats=stats, file_bytes=file_bytes, structures=structures)
 
 
 def _measure_structure(mask: Mask, affine: NDArray[np.float64]) -> StructureStats:
     components = component_voxels(mask)
     half = paired_part(mask, affine)
+    # both kidneys together are neither long nor flat nor round
+    shape = measure_shape(mask if half is None else half, spacing_of(affine).tolist())
     return StructureStats(
-        # two kidneys as one shape are neither long nor flat nor round
-        shape=measure_shape(mask if half is None else half, spacing_of(affine).tolist()),
+        shape=shape,
         num_components=len(components),
         component_voxels=tuple(components[:MAX_COMPONENTS]),
         is_paired=half is not None,

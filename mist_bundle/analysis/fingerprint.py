@@ -1,6 +1,6 @@
-"""All cases of a dataset, measured: what the planner decides from. Fingerprints of parts add up to that of the whole.
+"""The fingerprint of a dataset: the measurements of all cases, which the planner decides from.
 
-Cases that cannot be used are left out and named; the plan then says on how many cases it rests.
+Cases that cannot be used are left out and named. Fingerprints of parts of a dataset can be merged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mist_bundle.analysis.outliers import (
 )
 from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.spec import DatasetSpec
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import InputError, Problem, problems_of
 from mist_bundle.files import read_json, write_json
 from mist_bundle.parallel import map_cases
 
@@ -32,11 +32,11 @@ _FORMAT = 1  # of the JSON
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fingerprint:
-    """Measurements of all usable cases, sorted by id, and the cases left out.
+    """Measurements of all usable cases.
 
     Attributes:
-        cases: at least one.
-        excluded: one Problem for each case that cannot be used; its path is the case's id.
+        cases: sorted by id; never empty.
+        excluded: a Problem for each case that cannot be used; its path is the case's id.
     """
 
     cases: tuple[CaseStats, ...]
@@ -55,27 +55,39 @@ class Fingerprint:
     @property
     def class_voxels(self) -> dict[int, int]:
         """Label value -> number of voxels in all cases."""
-        labels = self.cases[0].label_voxels
-        return {label: sum(case.label_voxels.get(label, 0) for case in self.cases) for label in labels}
+        totals = dict.fromkeys(self.cases[0].label_voxels, 0)
+        for case in self.cases:
+            for label in totals:
+                totals[label] += case.label_voxels.get(label, 0)
+        return totals
 
     def intensity_properties(self, channel: int) -> dict[str, float]:
-        """Intensities of all labelled voxels of all cases in one channel, the basis of CT normalisation.
+        """Intensities of all labelled voxels of all cases in a channel, the basis of CT normalisation.
+
+        Images whose range is far from that of most cases are left out, so that a single image cannot decide.
 
         Returns:
-            low, high: 0.5 and 99.5 percentile. mean, std: of the values as they are (paper, section 2.2).
+            low, high: 0.5 and 99.5 percentile. mean, std: of the original values (paper, section 2.2).
             windowed_mean, windowed_std: of the values after clipping to [low, high].
 
         Raises:
             InputError: no voxel in the dataset has a label.
         """
-        odd = range_outliers([case.channels[channel] for case in self.cases])  # one image must not decide for all
-        stats = [case.channels[channel] for index, case in enumerate(self.cases) if index not in odd]
-        histogram = Histogram.sum(entry.histogram for entry in stats)
-        moments = add_moments(entry.labelled for entry in stats)
+        images = [case.channels[channel] for case in self.cases]
+        outliers = range_outliers(images)
+        histograms = []
+        labelled = []
+        for index, image in enumerate(images):
+            if index not in outliers:
+                histograms.append(image.histogram)
+                labelled.append(image.labelled)
+        histogram = Histogram.sum(histograms)
+        moments = add_moments(labelled)
         if not moments.count:
             message = "no case has a voxel with a label other than 0, so there are no intensities to normalise by."
             raise InputError(Problem("labels", message))
-        low, high = histogram.percentile(0.5), histogram.percentile(99.5)
+        low = histogram.percentile(0.5)
+        high = histogram.percentile(99.5)
         windowed = histogram.clipped_moments(low, high)
         return {
             "low": low,
@@ -88,30 +100,35 @@ class Fingerprint:
 
     @property
     def typical_cases(self) -> tuple[CaseStats, ...]:
-        """The cases without those whose voxel size or extent is implausibly far from the others'."""
-        odd = size_outliers(self.cases)
-        return tuple(case for case in self.cases if case.id not in odd)
+        """The cases except those whose voxel size or extent is implausibly far from the others'."""
+        outliers = size_outliers(self.cases)
+        return tuple(case for case in self.cases if case.id not in outliers)
 
     def findings(self, channel_names: Sequence[str] = (), modality: str = "") -> tuple[Problem, ...]:
-        """What a person should look at before training: oddities of single cases, and labels that never occur.
+        """Irregularities that a person should look at before training: of single cases, and labels that never occur.
 
         Args:
             channel_names: of the images; without them, intensities are not compared.
             modality: "ct", "mr" or "other".
         """
-        found = [Problem(case.id, problem) for case in self.cases for problem in case.problems]
-        odd = size_outliers(self.cases)
-        found += [Problem(case_id, message) for case_id, message in odd.items()]
-        found += [problem for problem in implausible_sizes(self.cases) if problem.path not in odd]
-        found += [*intensity_outliers(self.cases, channel_names, modality), *modality_doubts(self.cases, modality)]
+        problems = []
+        for case in self.cases:
+            problems += problems_of(case.id, case.problems)
+        outliers = size_outliers(self.cases)
+        problems += map(Problem, outliers.keys(), outliers.values())
+        for problem in implausible_sizes(self.cases):
+            if problem.path not in outliers:
+                problems.append(problem)
+        problems += intensity_outliers(self.cases, channel_names, modality)
+        problems += modality_doubts(self.cases, modality)
         absent = [label for label, count in self.class_voxels.items() if count == 0]
         if absent:
             message = f"{absent} are listed in dataset.json, but occur in no case."
-            found.append(Problem("labels", f"{message} Correct the list, or look at the masks."))
-        return tuple(found)
+            problems.append(Problem("labels", f"{message} Correct the list, or look at the masks."))
+        return tuple(problems)
 
     def merge(self, other: Fingerprint) -> Fingerprint:
-        """The fingerprint of both sets of cases together."""
+        """The fingerprint of both sets of cases combined."""
         cases = sorted((*self.cases, *other.cases), key=lambda case: case.id)
         return Fingerprint(cases=tuple(cases), excluded=(*self.excluded, *other.excluded))
 
@@ -120,14 +137,14 @@ class Fingerprint:
         return {
             "format": _FORMAT,
             "cases": [case.to_json() for case in self.cases],
-            "excluded": [asdict(problem) for problem in self.excluded],
+            "excluded": list(map(asdict, self.excluded)),
         }
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Fingerprint:
         """The inverse of `to_json`."""
         return cls(
-            cases=tuple(CaseStats.from_json(case) for case in content["cases"]),
+            cases=tuple(map(CaseStats.from_json, content["cases"])),
             excluded=tuple(Problem(**problem) for problem in content["excluded"]),
         )
 
@@ -137,14 +154,14 @@ class Fingerprint:
 
     @classmethod
     def read(cls, path: Path) -> Fingerprint:
-        """Read a JSON file that `write` made.
+        """Read a JSON file written by `write`.
 
         Raises:
-            InputError: the file is absent or holds something else.
+            InputError: the file is missing or not a fingerprint.
         """
         content = read_json(path)
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            message = f"is no fingerprint of format {_FORMAT}. Make it again with the analyze command."
+            message = f"is not a fingerprint of format {_FORMAT}. Create it again with the analyze command."
             raise InputError(Problem(str(path), message))
         return cls.from_json(content)
 
@@ -156,17 +173,17 @@ def analyze(
     progress: bool | None = None,
     excluded: Sequence[Problem] = (),
 ) -> Fingerprint:
-    """Measure all training cases; those that cannot be used are left out by name.
+    """Measure all training cases. Cases that cannot be used are left out and named.
 
     Args:
         spec: the dataset.
-        cases: training cases, as `find_cases` gives them.
-        workers: local processes, or the address of a Dask scheduler.
+        cases: training cases, from `find_cases`.
+        workers: number of local processes, or the address of a Dask scheduler.
         progress: show a progress bar; None shows it on a terminal.
         excluded: problems of cases that were left out before (`find_cases(...).problems`).
 
     Raises:
-        InputError: no case is usable; holds the problems of all.
+        InputError: no case is usable; lists the problems of all cases.
     """
     measured = map_cases(
         functools.partial(measure_case, spec=spec),
@@ -182,7 +199,14 @@ def analyze(
 def analyze_in_detail(
     spec: DatasetSpec, cases: Sequence[Case], workers: int | str | None = None, excluded: Sequence[Problem] = ()
 ) -> tuple[Fingerprint, list[CaseDetails]]:
-    """The same, with shapes, lesions and intensities of each structure, which take longer; files are read once."""
+    """Like `analyze`, and also measure shape, lesions and intensities of each structure, which takes longer.
+
+    Returns:
+        The fingerprint, and the details of each usable case.
+
+    Raises:
+        InputError: no case is usable; lists the problems of all cases.
+    """
     measured = map_cases(
         functools.partial(measure_details, spec=spec),
         cases,
@@ -197,8 +221,10 @@ def analyze_in_detail(
 def _gather(spec: DatasetSpec, measured: Sequence[CaseStats], left_out: Sequence[Problem]) -> Fingerprint:
     if not measured:
         raise InputError([*left_out, Problem(str(spec.train_dir), "no usable case is left.")])
-    found = sorted(measured, key=lambda case: case.id)
-    return Fingerprint(cases=tuple(found), excluded=tuple(sorted(left_out, key=lambda problem: problem.path)))
+    return Fingerprint(
+        cases=tuple(sorted(measured, key=lambda case: case.id)),
+        excluded=tuple(sorted(left_out, key=lambda problem: problem.path)),
+    )
 
 
 def _case_id(case: Case) -> str:

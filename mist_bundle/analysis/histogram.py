@@ -1,7 +1,7 @@
-"""Counts and moments of intensities that can be added up over cases without reading a voxel twice.
+"""Histograms and moments of intensities that can be summed over cases without reading the voxels again.
 
-Histograms share one rule that makes any two of them addable without loss: bin edges are multiples of a power of two, so
-the finer one folds exactly into the coarser one. Whole-number intensities (CT) get a bin each and exact percentiles.
+Bin edges are multiples of a power of two, so a finer histogram folds exactly into a coarser histogram and any two can
+be added without loss. Whole-number intensities (CT) get a bin each and exact percentiles.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Moments:
         """Measure an array, computing in float64."""
         if values.size == 0:
             return cls()
-        mean, variance = float(values.mean(dtype=np.float64)), float(values.var(dtype=np.float64))
+        mean = float(values.mean(dtype=np.float64))
+        variance = float(values.var(dtype=np.float64))
         return cls(count=int(values.size), mean=mean, m2=variance * values.size)
 
     @property
@@ -66,7 +67,7 @@ class Histogram:
         step: bin width, a power of two.
         first: number of the lowest bin.
         counts: values in each bin; the first and the last are not 0.
-        exact: every value is the lower edge of its bin, so percentiles are those of the values themselves.
+        exact: whether every value is the lower edge of its bin, so that percentiles are exact.
     """
 
     step: float = 1.0
@@ -78,7 +79,7 @@ class Histogram:
     def of(cls, values: NDArray[Any], max_bins: int = 1024) -> Histogram:
         """Count an array of finite values of any shape.
 
-        Whole numbers get a bin each where `max_bins` suffice; all else goes into at most min(max_bins, 4096) + 1.
+        Whole numbers get a bin each if `max_bins` suffice; other values share at most min(max_bins, 4096) + 1 bins.
         """
         if values.size == 0:
             return cls()
@@ -111,16 +112,24 @@ class Histogram:
         if not used:
             return cls()
         step = max(histogram.step for histogram in used)
-        folded = [histogram._folded(step) for histogram in used]
-        first = min(start for start, _ in folded)
-        counts = np.zeros(max(start + len(found) for start, found in folded) - first, dtype=np.int64)
-        for start, found in folded:
-            counts[start - first : start - first + len(found)] += found
-        exact = all(histogram.exact and histogram.step == step for histogram in used)
-        return cls(step=step, first=first, counts=tuple(counts.tolist()), exact=exact)
+        folded = []
+        firsts = []
+        stops = []
+        exact = True
+        for histogram in used:
+            start, counts = histogram._folded(step)
+            folded.append((start, counts))
+            firsts.append(start)
+            stops.append(start + len(counts))
+            exact = exact and histogram.exact and histogram.step == step
+        first = min(firsts)
+        total = np.zeros(max(stops) - first, dtype=np.int64)
+        for start, counts in folded:
+            total[start - first : start - first + len(counts)] += counts
+        return cls(step=step, first=first, counts=tuple(total.tolist()), exact=exact)
 
     def _folded(self, step: float) -> tuple[int, NDArray[np.int64]]:
-        # beyond 64 bits all bins lie within the two around 0, as they do for the largest ratio here
+        # beyond 64 bits all bins fall into the two around 0, as with the largest ratio used here
         ratio = min(round(step / self.step), 1 << 62)
         bins = (self.first + np.arange(len(self.counts))) // ratio
         folded = np.bincount(bins - bins[0], weights=self.counts)
@@ -129,7 +138,7 @@ class Histogram:
     def percentile(self, percent: float) -> float:
         """Percentile with linear interpolation between ranks, as numpy computes it.
 
-        Exact for exact histograms; otherwise within one bin width, values spread evenly over their bin.
+        Exact for exact histograms. Otherwise values are spread evenly over their bin, and the error is below its width.
 
         Raises:
             ValueError: there are no values.
@@ -138,7 +147,8 @@ class Histogram:
             msg = "An empty histogram has no percentiles."
             raise ValueError(msg)
         rank = percent / 100 * (self.total - 1)
-        below, above = self._value(math.floor(rank)), self._value(math.ceil(rank))
+        below = self._value(math.floor(rank))
+        above = self._value(math.ceil(rank))
         return below + (above - below) * (rank - math.floor(rank))
 
     def _value(self, rank: int) -> float:
@@ -151,7 +161,7 @@ class Histogram:
         return (self.first + index + within) * self.step
 
     def clipped_moments(self, low: float, high: float) -> Moments:
-        """Moments of the values after clipping to [low, high], each taken as its bin's centre (its value if exact)."""
+        """Moments of the values after clipping to [low, high]; a bin counts as its centre, or its value if exact."""
         counts = np.asarray(self.counts, dtype=np.float64)
         if counts.size == 0:
             return Moments()
@@ -161,11 +171,14 @@ class Histogram:
         return Moments(count=self.total, mean=mean, m2=float(((clipped - mean) ** 2 * counts).sum()))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON; the counts are one text, with runs of zeros as "0*length", because they are many."""
+        """Plain JSON. The counts are a single text, with runs of zeros as "0*length", which keeps files small."""
         words: list[str] = []
         for is_zero, run in itertools.groupby(self.counts, key=lambda count: count == 0):
             numbers = list(run)
-            words += [f"0*{len(numbers)}"] if is_zero else map(str, numbers)
+            if is_zero:
+                words.append(f"0*{len(numbers)}")
+            else:
+                words += map(str, numbers)
         return {"step": self.step, "first": self.first, "exact": self.exact, "counts": " ".join(words)}
 
     @classmethod

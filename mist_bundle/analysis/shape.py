@@ -1,6 +1,6 @@
-"""Volume, surface and shape of one structure, from its mask alone: what tells an organ from a vessel or a sheet.
+"""Volume, surface and shape of a structure from its mask, which distinguish an organ from a vessel or a sheet.
 
-All lengths are millimetres. Nothing is sampled at random, so the same mask always gives the same numbers.
+All lengths are in millimetres. Nothing is sampled at random, so the same mask always has the same numbers.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from mist_bundle.runtime.numerics.crop import bounding_box, box_slices
 Mask = NDArray[np.bool_]
 SpacingTuple = tuple[float, float, float]
 
-# Half of the 26 directions to a voxel's neighbours: each line is counted once.
+# half of the 26 directions to a voxel's neighbours, so that each line is counted once
 _DIRECTIONS = tuple(step for step in itertools.product((-1, 0, 1), repeat=3) if step > (0, 0, 0))
-# of a paired organ: share of all voxels in its two parts, the smaller against the larger, and how far the line between
-# their centres runs from left to right
-_PAIR_SHARE, _PAIR_RATIO, _PAIR_SIDEWAYS = 0.9, 0.4, 0.8
-_MAX_DISTANCE_VOXELS = 1 << 21  # larger boxes are thinned out before the distance transform
+# thresholds for a paired organ
+_PAIR_SHARE = 0.9  # of all voxels in the two largest parts
+_PAIR_RATIO = 0.4  # of the smaller part to the larger
+_PAIR_SIDEWAYS = 0.8  # cosine of the line between their centres with the left-right axis
+_MAX_DISTANCE_VOXELS = 1 << 21  # larger boxes are subsampled before the distance transform
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShapeStats:
-    """The shape of one mask.
+    """The shape of a mask.
 
     Attributes:
         volume_mm3: number of voxels times their volume.
@@ -40,8 +41,8 @@ class ShapeStats:
         sphericity: l3 / l1; 1 for a ball or a cube. The three add up to 1.
         isoperimetric_quotient: 36 pi V^2 / S^3; 1 for a ball, less for everything else.
         inscribed_radius_mm: radius of the largest ball that fits inside.
-        thickness_index: inscribed radius times S / V: 3 for a ball or a cube, 2 for a long rod, 1 for a sheet, whether
-            straight or bent.
+        thickness_index: inscribed radius times S / V; 3 for a ball or a cube, 2 for a long rod, 1 for a sheet, straight
+            or bent.
         inscribed_balls: volume in units of the largest ball inside; 1 for a ball, large for a vessel tree or a sheet.
     """
 
@@ -61,7 +62,7 @@ class ShapeStats:
 
 
 def measure_shape(mask: Mask, spacing_mm: Sequence[float]) -> ShapeStats | None:
-    """Measure one structure.
+    """Measure a structure.
 
     Args:
         mask: (X, Y, Z).
@@ -95,7 +96,7 @@ def measure_shape(mask: Mask, spacing_mm: Sequence[float]) -> ShapeStats | None:
 def principal_variances(mask: Mask, spacing_mm: Sequence[float]) -> tuple[float, float, float]:
     """Variances in mm² along the principal axes, largest first, of all points inside the voxels of a mask.
 
-    The points fill each voxel, so a sheet of one layer has a thickness. Computed from the mask's projections.
+    Points fill the voxels, so even a single layer has a thickness. Computed from the projections of the mask.
 
     Raises:
         ValueError: the mask is empty.
@@ -105,13 +106,17 @@ def principal_variances(mask: Mask, spacing_mm: Sequence[float]) -> tuple[float,
         msg = "An empty mask has no shape."
         raise ValueError(msg)
     spacing = np.asarray(_spacing(spacing_mm))
-    planes = {pair: mask.sum(axis=3 - sum(pair), dtype=np.float64) for pair in ((0, 1), (0, 2), (1, 2))}
+    planes = {}
+    for pair in ((0, 1), (0, 2), (1, 2)):
+        remaining_axis = 3 - sum(pair)
+        planes[pair] = mask.sum(axis=remaining_axis, dtype=np.float64)
     profiles = (planes[0, 1].sum(axis=1), planes[0, 1].sum(axis=0), planes[0, 2].sum(axis=0))
     centred = []
+    covariance = np.zeros((3, 3))
     for axis, profile in enumerate(profiles):
         positions = np.arange(len(profile)) * spacing[axis]
         centred.append(positions - float(positions @ profile) / total)
-    covariance = np.diag([float(place**2 @ profile) / total for place, profile in zip(centred, profiles, strict=True)])
+        covariance[axis, axis] = float(centred[axis] ** 2 @ profile) / total
     for (first, second), plane in planes.items():
         covariance[first, second] = covariance[second, first] = centred[first] @ plane @ centred[second] / total
     covariance += np.diag(spacing**2 / 12)  # the variance inside a voxel
@@ -122,17 +127,17 @@ def principal_variances(mask: Mask, spacing_mm: Sequence[float]) -> tuple[float,
 def surface_area(mask: Mask, spacing_mm: Sequence[float]) -> float:
     """Surface in mm² by the Crofton formula: crossings of the surface by lines in 13 directions.
 
-    The mean area of a body's shadow, over all directions, is a quarter of its surface if it is convex; counting every
-    crossing of a line makes it hold for all bodies. A direction weighs as much as the part of the sphere that is
-    nearest to it. Unlike a triangulated surface this is not too large for smooth bodies (Lang and Ohser, "Surface
+    The mean projected area of a convex body over all directions is a quarter of its surface; counting every crossing of
+    a line extends this to all bodies. The weight of a direction is the share of the sphere that is nearest to it.
+    Unlike the area of a triangulated surface, the result is not too large for smooth bodies (Lang and Ohser, "Surface
     area of digitized bodies", 2001: a few per cent at most); flat faces along the voxel grid come out a tenth too
-    small. The image's border counts as outside.
+    small. Voxels beyond the image count as outside.
     """
     spacing = _spacing(spacing_mm)
     padded = np.pad(mask, 1)
     area = 0.0
     for step, weight in zip(_DIRECTIONS, _direction_weights(spacing), strict=True):
-        length = math.dist((0, 0, 0), [number * size for number, size in zip(step, spacing, strict=True)])
+        length = math.hypot(*np.multiply(step, spacing))
         crossings = int(np.count_nonzero(padded[_ahead(step)] ^ padded[_behind(step)]))
         # the lines of a direction pass the lattice `voxel volume / step length` apart
         area += weight * crossings * math.prod(spacing) / length
@@ -142,8 +147,8 @@ def surface_area(mask: Mask, spacing_mm: Sequence[float]) -> float:
 def inscribed_radius(mask: Mask, spacing_mm: Sequence[float]) -> float:
     """Radius in mm of the largest ball inside a mask; 0 for an empty mask.
 
-    Small masks are taken at half the voxel size, where a layer of any number of voxels comes out exactly; those whose
-    box has more than 2^21 voxels are thinned out, and the radius is then right to about one of the larger voxels.
+    Small masks are sampled at half the voxel size, where layers of any number of voxels come out exactly. Masks whose
+    box has more than 2^21 voxels are subsampled; the error is then about the size of a subsampled voxel.
     """
     from scipy import ndimage
 
@@ -152,16 +157,18 @@ def inscribed_radius(mask: Mask, spacing_mm: Sequence[float]) -> float:
     spacing = np.asarray(_spacing(spacing_mm))
     step = max(1, math.ceil((mask.size / _MAX_DISTANCE_VOXELS) ** (1 / 3)))
     if 8 * mask.size <= _MAX_DISTANCE_VOXELS:
-        grid, spacing = mask.repeat(2, axis=0).repeat(2, axis=1).repeat(2, axis=2), spacing / 2
+        grid = mask.repeat(2, axis=0).repeat(2, axis=1).repeat(2, axis=2)
+        spacing = spacing / 2
     elif step > 1 and mask[::step, ::step, ::step].any():
-        grid, spacing = mask[::step, ::step, ::step], spacing * step
+        grid = mask[::step, ::step, ::step]
+        spacing = spacing * step
     else:
         grid = mask
     return float(ndimage.distance_transform_edt(np.pad(grid, 1), sampling=spacing.tolist()).max())
 
 
 def component_voxels(mask: Mask) -> list[int]:
-    """Voxels of each connected component, largest first; voxels that share a corner belong together."""
+    """Number of voxels of each connected component, largest first; voxels that share a corner are connected."""
     from scipy import ndimage
 
     box = bounding_box(mask)
@@ -172,10 +179,10 @@ def component_voxels(mask: Mask) -> list[int]:
 
 
 def paired_part(mask: Mask, affine: NDArray[np.float64]) -> Mask | None:
-    """The larger half of a paired organ, such as the kidneys; None where the mask is no such pair.
+    """The larger half of a paired organ such as the kidneys; None where the mask is not such a pair.
 
-    A pair is two parts that together hold nearly all voxels, one not much smaller than the other, beside each other
-    from left to right. A part in the middle, many lesions, or a lesion and its satellites are none.
+    A pair consists of two parts of similar size side by side from left to right, which together hold nearly all voxels.
+    This excludes a part in the middle, many lesions, or a lesion with satellites.
 
     Args:
         mask: (X, Y, Z) of the structure.
@@ -215,11 +222,14 @@ def _direction_weights(spacing_mm: SpacingTuple) -> tuple[float, ...]:
 
 
 def _ahead(step: Sequence[int]) -> tuple[slice, ...]:
-    return tuple(slice(1, None) if one > 0 else slice(None, -1) if one < 0 else slice(None) for one in step)
+    """Index of all voxels that have a neighbour at -step."""
+    slices = {-1: slice(None, -1), 0: slice(None), 1: slice(1, None)}
+    return tuple(slices[offset] for offset in step)
 
 
 def _behind(step: Sequence[int]) -> tuple[slice, ...]:
-    return _ahead([-one for one in step])
+    """Index of these neighbours."""
+    return _ahead(np.negative(step).tolist())
 
 
 def _spacing(spacing_mm: Sequence[Any]) -> SpacingTuple:

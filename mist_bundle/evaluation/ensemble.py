@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.volumes import Volume, read_channels, read_volume
-from mist_bundle.errors import Collecting, InputError, Problem
+from mist_bundle.errors import Collecting, InputError, Problem, problems_of
 from mist_bundle.evaluation.label_files import read_all, whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import label_maps
 from mist_bundle.evaluation.staple import staple_labels
@@ -245,12 +245,11 @@ def _combine_case(item: tuple[str, tuple[Path, ...]], settings: EnsembleSettings
     read = read_channels if settings.method == MEAN else read_volume
     first, *others = read_all(read, paths)
     volumes = [first]
-    problems = []
+    problems: list[Problem] = []
     for other in others:
         aligned = other.on_grid_of(first)
         volumes.append(aligned)
-        for finding in check_headers(first, aligned):
-            problems.append(Problem(str(other.path), finding))
+        problems += problems_of(str(other.path), check_headers(first, aligned))
     if problems:
         raise InputError(problems)
     write_label_map(folder / f"{name}.nii.gz", _combine(volumes, settings), paths[0])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mist_bundle.dataset.volumes import Volume
-from mist_bundle.errors import Collecting, InputError, Problem
+from mist_bundle.errors import Collecting, InputError, Problem, problems_of
 from mist_bundle.files import write_bytes
 from mist_bundle.runtime.numerics.labels import as_labels
 
@@ -25,7 +25,8 @@ def read_named(read: Callable[[Path], Volume], path: Path) -> Volume:
     try:
         return read(path)
     except InputError as error:
-        raise InputError([Problem(str(path), problem.message) for problem in error.problems]) from error
+        messages = [problem.message for problem in error.problems]
+        raise InputError(problems_of(str(path), messages)) from error
 
 
 def read_all(read: Callable[[Path], Volume], paths: Sequence[Path]) -> list[Volume]:

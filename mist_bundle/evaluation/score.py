@@ -14,7 +14,7 @@ from typing import Any
 from mist_bundle.catalog.metrics import DEFAULT_METRICS, metric_name, unknown_metrics
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.volumes import Volume, read_volume
-from mist_bundle.errors import InputError, Problem, list_names
+from mist_bundle.errors import InputError, Problem, list_names, problems_of
 from mist_bundle.evaluation.label_files import read_all
 from mist_bundle.evaluation.pairs import Classes, Pair, Pairing
 from mist_bundle.parallel import map_cases
@@ -128,16 +128,12 @@ def settings_from(
     names = tuple(dict.fromkeys(map(metric_name, metrics)))
     chosen = {metric_name(name): dict(values) for name, values in (options or {}).items()}
     rule = empty or EmptyRule()
-    problems = []
-    for finding in unknown_metrics(metrics):
-        problems.append(Problem("--metrics", finding))
+    problems = problems_of("--metrics", unknown_metrics(metrics))
     if not names:
         problems.append(Problem("--metrics", "names no metric."))
     if not problems:
-        for finding in check_metrics(names, chosen):
-            problems.append(Problem("--metric_options", finding))
-    for finding in rule.findings():
-        problems.append(Problem("--both_empty, --one_empty", finding))
+        problems += problems_of("--metric_options", check_metrics(names, chosen))
+    problems += problems_of("--both_empty, --one_empty", rule.findings())
     if problems:
         raise InputError(problems)
     return ScoreSettings(
@@ -189,7 +185,7 @@ def read_pair(pair: Pair) -> tuple[Volume, Volume]:
     reference = reference.on_grid_of(prediction)
     findings = check_headers(reference, prediction)
     if findings:
-        raise InputError([Problem(str(pair.prediction), finding) for finding in findings])
+        raise InputError(problems_of(str(pair.prediction), findings))
     return reference, prediction
 
 

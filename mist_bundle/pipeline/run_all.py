@@ -58,6 +58,7 @@ def train_to_the_end(
         trust: run a bundle that does not pass the audit.
         announce: called with a heading before each fold.
     """
+    from mist_bundle.bundle.folder import Bundle
     from mist_bundle.report.overlay import draw_examples
 
     settings = {"device": device}
@@ -75,7 +76,7 @@ def train_to_the_end(
     return Finished(
         bundle=bundle,
         results=results,
-        picture=draw_examples(bundle, work_dir_of(bundle)),
+        picture=draw_examples(Bundle(bundle)),
         page=_page(bundle),
         predictions=predictions,
         num_tests=num_tests,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,9 @@ def write_data_report(output: Path, report: Mapping[str, Any], files: Sequence[C
 
     Args:
         output: the folder.
-        report: made by `make_data_report`.
+        report: result of `make_data_report`.
         files: of the cases, for the pictures.
-        num_pictures: how many cases the page shows.
+        num_pictures: number of cases with pictures.
     """
     page = data_page(report, files, num_pictures)
     write_json(output / DATA_REPORT_JSON, report)
@@ -35,13 +35,13 @@ def write_data_report(output: Path, report: Mapping[str, Any], files: Sequence[C
 def data_page(report: Mapping[str, Any], files: Sequence[CaseFiles], num_pictures: int) -> str:
     """The page as HTML text."""
     title = f"Data: {report['task']}"
-    foot = f"Made by mist_bundle analyze. {DATA_REPORT_JSON} beside this page holds the same numbers."
+    foot = f"Written by mist-bundle analyze. {DATA_REPORT_JSON} beside this page holds the same numbers."
     sections = data_sections(report, files, num_pictures, ANALYZE)
     return document(title, f"{report['num_cases']} cases, measured before training", sections, foot=foot)
 
 
 def data_markdown(report: Mapping[str, Any]) -> str:
-    """The same for a terminal, a notebook or a language model: numbers and sentences, no pictures."""
+    """The report as Markdown, without pictures, for a terminal, a notebook or a language model."""
     head = f"# Data: {report['task']}\n\n{report['description']}".rstrip()
     size = f"{number(report['file_bytes'] / 1e6)} MB" if report["file_bytes"] else "not measured"
     overview = [
@@ -54,39 +54,47 @@ def data_markdown(report: Mapping[str, Any]) -> str:
     parts = [
         head,
         _table(["", ""], overview),
-        "## What stands out\n\n" + ("\n".join(f"- {one}" for one in report["observations"]) or "Nothing."),
-        "## Grid\n\n" + _table(["", "axis", "min", "25 %", "median", "75 %", "max"], list(_grid_rows(report))),
-        "## Intensities of labelled voxels\n\n" + _table(*_intensities(report)),
-        "## Structures\n\n" + _table(*_structure_table(report)),
-        "## Left out\n\n" + ("\n".join(f"- {one['path']}: {one['message']}" for one in report["excluded"]) or "None."),
-        "## Oddities\n\n" + ("\n".join(f"- {one['path']}: {one['message']}" for one in report["findings"]) or "None."),
+        f"## Observations\n\n{_list(report['observations'])}",
+        f"## Grid\n\n{_grid(report)}",
+        f"## Intensities of labelled voxels\n\n{_intensities(report)}",
+        f"## Structures\n\n{_structures(report)}",
+        f"## Excluded cases\n\n{_list(map(_sentence, report['excluded']))}",
+        f"## Warnings\n\n{_list(map(_sentence, report['findings']))}",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _grid_rows(report: Mapping[str, Any]) -> Any:
-    for words, key in (("voxels", "shape"), ("spacing, mm", "spacing_mm"), ("extent, mm", "extent_mm")):
-        for axis, stats in report[key].items():
-            yield [words, axis, *(number(stats[one], 4) for one in ("min", "p25", "median", "p75", "max"))]
+def _list(items: Iterable[str]) -> str:
+    return "\n".join(map("- {}".format, items)) or "None."
 
 
-def _intensities(report: Mapping[str, Any]) -> tuple[list[str], list[list[object]]]:
-    keys = ["mean", "std", "p01", "p05", "p25", "p50", "p75", "p95", "p99"]
-    rows = [[name, *(number(one["labelled"].get(key), 4) for key in keys)] for name, one in report["channels"].items()]
-    return ["channel", *keys], rows
+def _sentence(problem: Mapping[str, str]) -> str:
+    return f"{problem['path']}: {problem['message']}"
 
 
-def _structure_table(report: Mapping[str, Any]) -> tuple[list[str], list[list[object]]]:
+def _grid(report: Mapping[str, Any]) -> str:
+    keys = ("min", "p25", "median", "p75", "max")
+    rows = []
+    for quantity, name in (("voxels", "shape"), ("spacing, mm", "spacing_mm"), ("extent, mm", "extent_mm")):
+        for axis, stats in report[name].items():
+            rows.append([quantity, axis, *[number(stats[key], 4) for key in keys]])
+    return _table(["", "axis", "min", "25 %", "median", "75 %", "max"], rows)
+
+
+def _intensities(report: Mapping[str, Any]) -> str:
+    keys = ("mean", "std", "p01", "p05", "p25", "p50", "p75", "p95", "p99")
+    rows = []
+    for name, channel in report["channels"].items():
+        rows.append([name, *[number(channel["labelled"].get(key), 4) for key in keys]])
+    return _table(["channel", *keys], rows)
+
+
+def _structures(report: Mapping[str, Any]) -> str:
     head = ["structure", "labels", "in cases, %", "median, ml", "% of image", "% of foreground", "size"]
-    shapes = ["linearity", "planarity", "sphericity", "isoperimetric_quotient"]
+    shapes = ("linearity", "planarity", "sphericity", "isoperimetric_quotient")
     if report["detailed"]:
-        head += [
-            "kind",
-            *(name.replace("_", " ") for name in shapes),
-            "parts (median)",
-            "parts (max)",
-            "part mm³ (median)",
-        ]
+        head += ["kind", "linearity", "planarity", "sphericity", "isoperimetric quotient"]
+        head += ["parts (median)", "parts (max)", "part mm³ (median)"]
     rows = []
     for name, stats in report["structures"].items():
         row: list[object] = [
@@ -99,13 +107,20 @@ def _structure_table(report: Mapping[str, Any]) -> tuple[list[str], list[list[ob
             stats["size"],
         ]
         if "shape" in stats:
-            row += [stats["kind"], *(number(stats["shape"][key]["median"]) for key in shapes)]
-            row += [number(stats["components"]["median"]), number(stats["components"]["max"])]
+            row.append(stats["kind"])
+            for key in shapes:
+                row.append(number(stats["shape"][key]["median"]))
+            row.append(number(stats["components"]["median"]))
+            row.append(number(stats["components"]["max"]))
             row.append(number(stats["component_mm3"]["median"]))
-        rows.append(row + ["–"] * (len(head) - len(row)))
-    return head, rows
+        missing = len(head) - len(row)
+        rows.append(row + ["–"] * missing)
+    return _table(head, rows)
 
 
 def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+    lines = []
+    for row in (head, ["---"] * len(head), *rows):
+        cells = [str(cell).replace("|", r"\|") for cell in row]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

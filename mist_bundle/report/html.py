@@ -1,7 +1,7 @@
-"""HTML without templates: text is escaped unless it is markup already, so no name of a class or case breaks a page.
+"""HTML elements as Python calls. Text is escaped by markupsafe unless it is markup already.
 
-Escaping is markupsafe's. There are no template files: a page is put together by functions that take numbers and give
-elements, and a second language for that would only hide which part of a page is made where.
+Pages consist of charts, pictures and tables that Python computes, with hardly any fixed text around them. Jinja2
+templates would only add a second language whose loops do what the functions here do.
 """
 
 from __future__ import annotations
@@ -14,41 +14,64 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from mist_bundle.report.colours import colour_variables
 from mist_bundle.resources import own_text
 
 Html = Markup
 _NONE = "–"
 _LONG_TABLE = 40  # rows
 _LONG_NUMBER = 24  # characters
-# nothing is fetched from anywhere: what a page shows stands in it
+# a page contains everything that it shows; nothing is fetched
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 _VOID = frozenset({"meta", "link", "img", "br", "input"})
+# SVG attributes in camel case
+_CAMEL = {"view_box": "viewBox", "preserve_aspect_ratio": "preserveAspectRatio"}
 
 
 def join(parts: Iterable[object], separator: str = "") -> Html:
-    """Parts after one another, each escaped unless it is markup."""
-    return Html(separator).join(escape(part) for part in parts if part is not None)
+    """Parts in a row, each escaped unless it is markup; None is left out."""
+    shown = [escape(part) for part in parts if part is not None]
+    return Html(separator).join(shown)
 
 
 def el(name: str, /, *children: object, **attributes: object) -> Html:
-    """An element. `class_` becomes class, `stroke_width` stroke-width; None leaves an attribute out."""
+    """An element.
+
+    Args:
+        name: of the element.
+        *children: text, which is escaped, or markup; None is left out.
+        **attributes: `class_` becomes class, `stroke_width` stroke-width; None and False leave an attribute out, and
+            True has no value.
+    """
     words = [name]
     for key, value in attributes.items():
         if value is None or value is False:
             continue
-        plain = key.rstrip("_").replace("_", "-") if key not in _CAMEL else _CAMEL[key]
-        words.append(plain if value is True else f'{plain}="{escape(_number(value))}"')
+        attribute = _CAMEL.get(key, key.rstrip("_").replace("_", "-"))
+        if value is True:
+            words.append(attribute)
+        elif isinstance(value, float):
+            words.append(f'{attribute}="{value:.5g}"')
+        else:
+            words.append(f'{attribute}="{escape(value)}"')
     if name in _VOID:
         return Html(f"<{' '.join(words)}>")
     return Html(f"<{' '.join(words)}>{join(children)}</{name}>")
 
 
-# SVG's attributes that are not written with hyphens
-_CAMEL = {"view_box": "viewBox", "preserve_aspect_ratio": "preserveAspectRatio"}
+def bullets(items: Iterable[object], **attributes: object) -> Html:
+    """A list with an entry for each item."""
+    return el("ul", *[el("li", item) for item in items], **attributes)
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> Html:
+    """A few values in large letters, each under its name."""
+    entries = [el("div", el("dt", name), el("dd", value)) for name, value in pairs]
+    return el("dl", *entries, class_="facts")
 
 
 def section(identity: str, title: str, *children: object, lead: str = "") -> Html:
-    """A part of the page with its heading; `lead` says in a sentence what it shows."""
+    """A part of the page with its heading; `lead` introduces it."""
     heading = el("h2", title, id=f"{identity}-title")
     intro = el("p", lead, class_="lead") if lead else None
     return el("section", heading, intro, *children, id=identity, aria_labelledby=f"{identity}-title")
@@ -62,51 +85,58 @@ def table(
     sortable: bool = False,
     stacked: bool = False,
 ) -> Html:
-    """A table that scrolls sideways on narrow screens, and down when it is long and no text; numbers are set right.
+    """A table. Numbers are aligned right; narrow screens scroll it sideways, and long tables scroll down.
 
     Args:
-        head: names of the columns.
-        rows: cells; the first names the row. Floats of a column get the same number of decimals.
-        caption: what the table shows.
-        sortable: a click on a column's name sorts by it.
-        stacked: for tables of text: on narrow screens the cells of a row stand below each other.
+        head: headings of the columns.
+        rows: cells; the first is the heading of the row. Floats of a column get the same number of decimals.
+        caption: title of the table.
+        sortable: whether a click on a heading sorts by its column.
+        stacked: for tables of text: on narrow screens the cells of a row are stacked.
     """
     body = _even_columns([list(row) for row in rows])
-    right = [bool(body) and all(_is_number(row[index]) for row in body) for index in range(len(head))]
-    kinds = ["number" if one and index else None for index, one in enumerate(right)]
-    header = el("tr", *(el("th", cell, scope="col", class_=kind) for cell, kind in zip(head, kinds, strict=True)))
-    lines = [
-        el(
-            "tr",
-            el("th", row[0], scope="row"),
-            *(el("td", cell, class_=kind) for cell, kind in zip(row[1:], kinds[1:], strict=True)),
-        )
-        for row in body
-    ]
+    kinds: list[str | None] = [None] * len(head)
+    for index, column in enumerate(zip(*body, strict=True)):
+        if index and all(map(_is_number, column)):
+            kinds[index] = "number"
+    header = []
+    for cell, kind in zip(head, kinds, strict=True):
+        header.append(el("th", cell, scope="col", class_=kind))
+    lines = []
+    for row in body:
+        cells = [el("th", row[0], scope="row")]
+        for cell, kind in zip(row[1:], kinds[1:], strict=True):
+            cells.append(el("td", cell, class_=kind))
+        lines.append(el("tr", *cells))
+    classes = []
+    if sortable:
+        classes.append("sortable")
+    if stacked:
+        classes.append("stacked")
     content = el(
         "table",
-        # the words keep to the window where the table is wider than it
+        # the span keeps the caption within the window where the table is wider
         el("caption", el("span", caption)) if caption else None,
-        el("thead", header),
+        el("thead", el("tr", *header)),
         el("tbody", *lines),
-        class_=" ".join(name for name, wanted in (("sortable", sortable), ("stacked", stacked)) if wanted) or None,
+        class_=" ".join(classes) or None,
     )
     shape = "scroll long" if len(body) > _LONG_TABLE and not stacked else "scroll"
     return el("div", content, class_=shape, tabindex=0, role="region", aria_label=caption or "Table")
 
 
 def details(summary: object, *children: object, is_open: bool = False) -> Html:
-    """A part that opens on a click; printed open."""
+    """A part that opens on a click and is open in print."""
     return el("details", el("summary", summary), *children, open=is_open)
 
 
 def hint(what: str, command: str) -> Html:
-    """In place of a part that is not there yet: what makes it."""
-    return el("p", what, " This command does it: ", el("code", unbroken(command)), ".", class_="hint")
+    """In place of a part that does not exist yet: the command that creates it."""
+    return el("p", what, " Run: ", el("code", unbroken(command)), class_="hint")
 
 
 def problem(what: object) -> Html:
-    """In place of a part that cannot be shown: what is wrong."""
+    """In place of a part that cannot be shown: the reason."""
     return el("p", what, class_="problem")
 
 
@@ -116,35 +146,42 @@ def commands(text: str) -> Html:
 
 
 def unbroken(line: str) -> Html:
-    """A line of words that breaks between words only, not after the hyphens of an option."""
-    return join((el("span", word, class_="word") for word in line.split(" ")), " ")
+    """A command that wraps between words only, not after the hyphens of an option."""
+    return join([el("span", word, class_="word") for word in line.split(" ")], " ")
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A number for people: `digits` significant digits, thousands separated, a dash where there is none."""
+    """A number as text: `digits` significant digits, thousands separated; a dash for None, NaN and infinity."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return _NONE
     if isinstance(value, int):
         return f"{value:,}"
     if value != 0 and not 1e-3 <= abs(value) < 1e7:
         return f"{value:.{digits - 1}e}"
-    decimals = max(0, digits - 1 - (math.floor(math.log10(abs(value))) if value else 0))
+    magnitude = math.floor(math.log10(abs(value))) if value else 0
+    decimals = max(0, digits - 1 - magnitude)
     text = f"{value:,.{decimals}f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
 def even_decimals(values: Iterable[float], digits: int = 3) -> int:
-    """How many decimals show all values alike, the typical one with `digits` significant digits."""
-    told = [abs(value) for value in values if math.isfinite(value) and value]
-    if all(float(value).is_integer() for value in told):
+    """The common number of decimals that shows the median of the values with `digits` significant digits."""
+    sizes = [abs(value) for value in values if math.isfinite(value) and value]
+    if all(map(float.is_integer, map(float, sizes))):
         return 0
-    return min(max(0, digits - 1 - math.floor(math.log10(median(told)))), 6)
+    magnitude = math.floor(math.log10(median(sizes)))
+    return min(max(0, digits - 1 - magnitude), 6)
 
 
 def _even_columns(rows: list[list[object]]) -> list[list[object]]:
-    decimals = [even_decimals(cell for cell in column if isinstance(cell, float)) for column in zip(*rows, strict=True)]
-    return [[_cell(cell, places) for cell, places in zip(row, decimals, strict=True)] for row in rows]
+    """The cells as text, with the same number of decimals in all rows of a column."""
+    columns = []
+    for column in zip(*rows, strict=True):
+        decimals = even_decimals(cell for cell in column if isinstance(cell, float))
+        columns.append([_cell(cell, decimals) for cell in column])
+    return list(map(list, zip(*columns, strict=True)))
 
 
 def _cell(cell: object, decimals: int) -> object:
@@ -157,24 +194,28 @@ def _cell(cell: object, decimals: int) -> object:
 
 
 def document(title: str, subtitle: object, sections: Sequence[tuple[str, str, Html]], *, foot: object = "") -> str:
-    """The whole page, with style and script inside it.
+    """The complete page, which contains its style and its script.
 
     Args:
         title: of the page.
-        subtitle: under it.
-        sections: (id, name in the table of contents, markup made by `section`).
-        foot: last words.
+        subtitle: below the title.
+        sections: (id, name in the table of contents, markup by `section`).
+        foot: footer.
     """
-    links = [el("li", el("a", name, href=f"#{identity}")) for identity, name, _ in sections]
-    head = page_head(title, _asset("report.css"), _POLICY)
+    links = []
+    contents = []
+    for identity, name, markup in sections:
+        links.append(el("a", name, href=f"#{identity}"))
+        contents.append(markup)
+    head = page_head(title, f"{colour_variables()}\n{_asset('report.css')}", _POLICY)
     body = el(
         "body",
         el("a", "Skip to the content", href="#main", class_="skip"),
         el("header", el("h1", title), el("p", subtitle, class_="lead")),
         el(
             "div",
-            el("nav", el("ul", *links), aria_label="Contents"),
-            el("main", *(markup for _, _, markup in sections), id="main"),
+            el("nav", bullets(links), aria_label="Contents"),
+            el("main", *contents, id="main"),
             class_="page",
         ),
         el("footer", foot),
@@ -185,7 +226,7 @@ def document(title: str, subtitle: object, sections: Sequence[tuple[str, str, Ht
 
 
 def page_head(title: str, style: str, policy: str) -> Html:
-    """The head of a page: its title, its style, and the content security policy that the browser keeps it to."""
+    """The head of a page with title, style and the content security policy that the browser enforces."""
     return el(
         "head",
         el("meta", charset="utf-8"),
@@ -193,7 +234,7 @@ def page_head(title: str, style: str, policy: str) -> Html:
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light dark"),
         el("title", title),
-        # an empty icon, or browsers look for one beside the file
+        # an empty icon stops browsers from looking for a file beside the page
         el("link", rel="icon", href="data:,"),
         el("style", Html(style)),
     )
@@ -207,7 +248,3 @@ def _asset(name: str) -> str:
 def _is_number(cell: object) -> bool:
     text = str(cell)
     return text == _NONE or (text[:1] in "0123456789-+" and len(text) < _LONG_NUMBER and "×" not in text)
-
-
-def _number(value: object) -> object:
-    return f"{value:.5g}" if isinstance(value, float) else value

@@ -1,4 +1,4 @@
-"""What metrics are called on a page, and what they mean to somebody who has never heard of them."""
+"""Names and explanations of metrics for readers who do not know them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mist_bundle.catalog.metrics import METRICS
 from mist_bundle.report.html import Html, el, join, number
 
 _SHORT = {"hd95": "HD95", "iou": "IoU", "dice": "Dice", "f1": "F1"}
-# the commonest metrics in more words than the menu has
+# longer explanations of the most common metrics than on the menu
 _IN_WORDS = {
     "dice": "How well reference and prediction overlap: twice the shared volume over the sum of both volumes.",
     "hd95": "How far the outlines lie apart: 95 % of their points are nearer to the other outline than this.",
@@ -20,28 +20,33 @@ _IN_WORDS = {
 
 
 def title_of(metric: str) -> str:
-    """The name of a metric for people."""
+    """The readable name of a metric."""
     return " ".join(_SHORT.get(word, word) for word in metric.split("_"))
 
 
 def unit_of(metric: str) -> str:
-    """The unit of a metric; empty for a ratio, and for a metric that is not on the menu."""
+    """The unit of a metric; "" for ratios and for metrics that are not on the menu."""
     return METRICS[metric].unit if metric in METRICS else ""
 
 
 def with_unit(metric: str) -> str:
     """Name and unit."""
-    return ", ".join(words for words in (title_of(metric), unit_of(metric)) if words)
+    unit = unit_of(metric)
+    return f"{title_of(metric)}, {unit}" if unit else title_of(metric)
 
 
 def axis_label(metric: str) -> str:
-    """Unit, and which end of the axis is the good one."""
-    better = f"{METRICS[metric].better} is better" if metric in METRICS else ""
-    return ", ".join(words for words in (unit_of(metric), better) if words) or title_of(metric)
+    """Unit and good direction of a metric, or its name if neither is known."""
+    words = []
+    if unit_of(metric):
+        words.append(unit_of(metric))
+    if metric in METRICS:
+        words.append(f"{METRICS[metric].better} is better")
+    return ", ".join(words) or title_of(metric)
 
 
 def meanings(metrics: Sequence[str]) -> Html:
-    """What each metric means, and which value is good."""
+    """The meaning of each metric, and its best and worst value."""
     items = []
     for metric in metrics:
         row = METRICS.get(metric)
@@ -52,4 +57,6 @@ def meanings(metrics: Sequence[str]) -> Html:
         bounded = row.worst is not None and math.isfinite(row.worst)
         worst = f", {number(row.worst)} the worst" if bounded else "; the smaller, the better"
         items += [el("dt", title_of(metric)), el("dd", f"{words} {perfect} is perfect{worst}.")]
-    return join([el("h3", "What the scores mean"), el("dl", *items, class_="meanings")]) if items else Html()
+    if not items:
+        return Html()
+    return join([el("h3", "What the scores mean"), el("dl", *items, class_="meanings")])

@@ -1,8 +1,8 @@
-"""Slices of a volume in three planes with the outlines of label maps, as pictures that keep their true proportions.
+"""Slices of a volume in three planes with outlines of label maps, in true proportions.
 
-Planes are shown as radiologists look at them: the patient's right on the left of axial and coronal pictures, anterior
-on the left of sagittal ones, and head or front at the top. The letters at the edges follow from the file's affine.
-Outlines are vector paths over the picture, along the edges of voxels: nothing is smoothed or shifted.
+Planes follow the radiological convention: the patient's right on the left of axial and coronal slices, anterior on the
+left of sagittal slices, and head or front at the top. The letters at the edges follow from the file's affine. Outlines
+are vector paths along the edges of voxels; nothing is smoothed or shifted.
 """
 
 from __future__ import annotations
@@ -11,25 +11,29 @@ import base64
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.report.colours import OVERLAY_COLOURS
+from mist_bundle.report.colours import structure_colour
 from mist_bundle.report.html import Html, el
 from mist_bundle.report.windows import Window
+from mist_bundle.runtime.numerics.crop import bounding_box
 from mist_bundle.runtime.numerics.grid import reorient, spacing_of
 
 MAX_PIXELS = 512  # of a picture's longer side; larger slices are averaged down
-MARGIN_MM = 15.0  # around what is labelled, in close-ups
+MARGIN_MM = 15.0  # around all labels, in close-ups
 _MAX_HEIGHT_REM = 15.0
 
-# plane -> (axis that is cut, axis of the columns, axis of the rows, rows run from the top down along the axis),
-# in arrays whose axes point to L, P, S
+# plane -> (axis across the slice, axis of the columns, axis of the rows, whether that axis runs from top to bottom),
+# for arrays whose axes point to L, P, S
 PLANES = {"axial": (2, 0, 1, True), "coronal": (1, 0, 2, False), "sagittal": (0, 1, 2, False)}
-_TOWARDS, _FROM = "LPS", "RAI"
+_TOWARDS = "LPS"
+_FROM = "RAI"
+
+_OTHER_AXES = ((1, 2), (0, 2), (0, 1))
 
 Cut = tuple[int, int, int]
 
@@ -41,8 +45,8 @@ class Outlined:
     Attributes:
         kind: reference or prediction.
         array_xyz: the labels.
-        colours: label value -> number of its colour.
-        is_filled: coloured inside, instead of an outline.
+        colours: label value -> index of its colour.
+        is_filled: whether to fill the label instead of outlining it.
     """
 
     kind: str
@@ -53,16 +57,16 @@ class Outlined:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slice:
-    """One picture.
+    """A slice with its overlays.
 
     Attributes:
         plane: axial, coronal or sagittal.
         pixels: (rows, columns) uint8, the first row at the top.
         size_mm: width and height.
-        letters: where the left, right, top and bottom edge lie in the patient.
-        areas: (kind, colour, path in units of voxels) of what is filled.
-        outlines: the same of what is outlined.
-        grid: (rows, columns) of the voxels that the paths are in.
+        letters: anatomical directions of the left, right, top and bottom edge.
+        areas: (kind, colour, path in units of voxels) of filled labels.
+        outlines: the same of outlined labels.
+        grid: (rows, columns) of voxels.
         position_mm: distance of the slice from the volume's first slice along L, P or S.
     """
 
@@ -85,39 +89,46 @@ def three_planes(
     margin_mm: float | None = None,
     focus: Sequence[int] = (),
 ) -> list[Slice]:
-    """Cut a volume where most is seen of the labels that are talked about.
+    """Slices through the largest extent of some labels, in all three planes.
 
     Args:
         image_xyz: (X, Y, Z) intensities in the file's own axis order.
         affine: of the file, voxel index -> RAS+ mm.
-        maps: label maps on the same grid; the first that holds one of the labels decides where to cut.
+        maps: label maps on the same grid; the first that holds a label of `focus` decides where to cut.
         window: intensities shown black and white.
-        margin_mm: show only the box around all labels and this much around it; None shows the whole slices.
-        focus: labels that must be seen; by default all that are drawn, each as important as the others.
+        margin_mm: crop to the box around all labels with this margin; None shows whole slices.
+        focus: labels that must be visible; by default all labels, with equal weights.
     """
-    image, turned = reorient(image_xyz[None], affine, "LPS")
-    labels = [reorient(one.array_xyz[None], affine, "LPS")[0][0] for one in maps]
-    spacing = spacing_of(turned)
+    image, affine_lps = reorient(image_xyz[None], affine, "LPS")
+    overlays = []
+    labels = []
+    for label_map in maps:
+        array = reorient(label_map.array_xyz[None], affine, "LPS")[0][0]
+        overlays.append(replace(label_map, array_xyz=array))
+        labels.append(array)
+    spacing = spacing_of(affine_lps)
     box = _box(labels, image.shape[1:], spacing, margin_mm)
     cut = where_to_cut(labels, focus, image.shape[1:])
-    return [_slice(plane, image[0], labels, maps, cut, box, spacing, window) for plane in PLANES]
+    return [_slice(plane, image[0], overlays, cut, box, spacing, window) for plane in PLANES]
 
 
 def plane_view(volume_lps: NDArray[Any], plane: str, index: int) -> NDArray[Any]:
-    """A slice of a volume whose axes point to L, P, S as (rows, columns), turned as it is looked at."""
+    """A slice of a volume whose axes point to L, P, S as (rows, columns), oriented for display."""
     through = PLANES[plane][0]
-    return _turned(volume_lps[tuple(index if axis == through else slice(None) for axis in range(3))], plane)
+    return _turned(volume_lps.take(index, axis=through), plane)
 
 
 def edge_letters(plane: str) -> tuple[str, str, str, str]:
-    """Where the left, right, top and bottom edge of a picture lie in the patient."""
+    """Anatomical directions of the left, right, top and bottom edge of a picture."""
     _, across, down, is_downward = PLANES[plane]
-    top, bottom = (_FROM[down], _TOWARDS[down]) if is_downward else (_TOWARDS[down], _FROM[down])
+    top, bottom = _FROM[down], _TOWARDS[down]
+    if not is_downward:
+        top, bottom = bottom, top
     return _FROM[across], _TOWARDS[across], top, bottom
 
 
 def _turned(flat: NDArray[Any], plane: str) -> NDArray[Any]:
-    """Rows from the top down and columns from the left, of a slice whose axes are still in the order L, P, S."""
+    """A slice with its axes in the order L, P, S as rows from the top and columns from the left."""
     _, across, down, is_downward = PLANES[plane]
     rows = flat.T if across < down else flat
     return rows if is_downward else rows[::-1]
@@ -126,19 +137,21 @@ def _turned(flat: NDArray[Any], plane: str) -> NDArray[Any]:
 def outline(mask: NDArray[np.bool_]) -> str:
     """SVG path along the edges of the true pixels of a (rows, columns) mask, in pixel units; "" if there are none."""
     padded = np.pad(mask, 1)
+    edges_above = padded[1:, 1:-1] ^ padded[:-1, 1:-1]
+    edges_left = padded[1:-1, 1:] ^ padded[1:-1, :-1]
     parts = []
-    for row, runs in enumerate(padded[1:, 1:-1] ^ padded[:-1, 1:-1]):
-        parts += [f"M{start} {row}H{stop}" for start, stop in _runs(runs)]
-    for column, runs in enumerate((padded[1:-1, 1:] ^ padded[1:-1, :-1]).T):
-        parts += [f"M{column} {start}V{stop}" for start, stop in _runs(runs)]
+    for row, start, stop in _runs(edges_above):
+        parts.append(f"M{start} {row}H{stop}")
+    for column, start, stop in _runs(edges_left.T):
+        parts.append(f"M{column} {start}V{stop}")
     return "".join(parts)
 
 
 def area(mask: NDArray[np.bool_]) -> str:
     """SVG path that covers the true pixels of a (rows, columns) mask, in pixel units; "" if there are none."""
     parts = []
-    for row, pixels in enumerate(mask):
-        parts += [f"M{start} {row}h{stop - start}v1h{start - stop}z" for start, stop in _runs(pixels)]
+    for row, start, stop in _runs(mask):
+        parts.append(f"M{start} {row}h{stop - start}v1h{start - stop}z")
     return "".join(parts)
 
 
@@ -147,23 +160,21 @@ def picture(shown: Slice, alt: str) -> Html:
 
     Args:
         shown: the slice.
-        alt: says what is seen, for those who do not see it.
+        alt: description for screen readers.
     """
     width, height = shown.size_mm
     rows, columns = shown.grid
-    paths = [
-        el("path", d=path, class_=f"area {kind}", fill=OVERLAY_COLOURS[colour % len(OVERLAY_COLOURS)])
-        for kind, colour, path in shown.areas
-    ]
+    paths = []
+    for kind, colour, path in shown.areas:
+        paths.append(el("path", d=path, class_=f"area {kind}", fill=structure_colour(colour)))
     for kind, colour, path in shown.outlines:
         paths.append(el("path", d=path, class_=f"under {kind}"))
-        paths.append(el("path", d=path, class_=kind, stroke=OVERLAY_COLOURS[colour % len(OVERLAY_COLOURS)]))
-    letters = [
-        el("span", letter, class_=side, aria_hidden="true")
-        for letter, side in zip(shown.letters, ("left", "right", "top", "bottom"), strict=True)
-    ]
+        paths.append(el("path", d=path, class_=kind, stroke=structure_colour(colour)))
+    letters = []
+    for letter, side in zip(shown.letters, ("left", "right", "top", "bottom"), strict=True):
+        letters.append(el("span", letter, class_=side, aria_hidden="true"))
     ratio = width / height
-    # as wide as there is room, but not taller than the limit
+    # as wide as the page allows, but not taller than the limit
     limit = f"--ratio:{ratio:.4f};aspect-ratio:{width:.4f}/{height:.4f};max-width:{_MAX_HEIGHT_REM * ratio:.2f}rem"
     overlay = el("svg", *paths, view_box=f"0 0 {columns} {rows}", preserve_aspect_ratio="none", aria_hidden="true")
     frame = el("div", el("img", src=_png(shown.pixels), alt=alt), overlay, *letters, class_="slice", style=limit)
@@ -173,29 +184,26 @@ def picture(shown: Slice, alt: str) -> Html:
 def _slice(
     plane: str,
     image: NDArray[Any],
-    labels: Sequence[NDArray[Any]],
-    maps: Sequence[Outlined],
+    overlays: Sequence[Outlined],
     cut: Cut,
     box: tuple[slice, ...],
     spacing: NDArray[np.float64],
     window: Window,
 ) -> Slice:
     through, across, down, _ = PLANES[plane]
-
-    def view(volume: NDArray[Any]) -> NDArray[Any]:
-        index = tuple(cut[axis] if axis == through else box[axis] for axis in range(3))
-        return _turned(volume[index], plane)
-
-    pixels = view(image)
-    areas, outlines = [], []
-    for one, array in zip(maps, labels, strict=True):
-        part = view(array)
-        for label, colour in one.colours.items():
-            mask = part == label
-            if one.is_filled and mask.any():
-                areas.append((one.kind, colour, area(mask)))
-            elif mask.any():
-                outlines.append((one.kind, colour, outline(mask)))
+    pixels = plane_view(image[box], plane, cut[through] - box[through].start)
+    areas = []
+    outlines = []
+    for overlay in overlays:
+        labels = plane_view(overlay.array_xyz[box], plane, cut[through] - box[through].start)
+        for label, colour in overlay.colours.items():
+            mask = labels == label
+            if not mask.any():
+                continue
+            if overlay.is_filled:
+                areas.append((overlay.kind, colour, area(mask)))
+            else:
+                outlines.append((overlay.kind, colour, outline(mask)))
     rows, columns = pixels.shape
     size_mm = (columns * float(spacing[across]), rows * float(spacing[down]))
     return Slice(
@@ -211,32 +219,35 @@ def _slice(
 
 
 def where_to_cut(labels: Sequence[NDArray[Any]], focus: Sequence[int], shape: Sequence[int]) -> Cut:
-    """The index along each axis where most is seen of some labels.
+    """The index along each axis where the slices show most of some labels.
 
-    Each label counts by the share of its largest slice, so that a small one is not lost beside a large one.
+    Labels are weighted by the size of their largest slice, so that small labels count as much as large labels.
 
     Args:
-        labels: label maps on the same grid; the first that holds one of the labels decides.
+        labels: label maps on the same grid; the first that holds such a label decides.
         focus: the labels; empty for all but the background.
-        shape: of the grid, whose middle is taken where there is no such label.
+        shape: of the grid, whose middle is returned if no map holds such a label.
     """
     for label in labels:
-        present = [value for value in np.unique(label).tolist() if value and (not focus or value in focus)]
-        if present:
-            x, y, z = (int(np.argmax(_seen(label, present, axis))) for axis in range(3))
+        present = np.unique(label)
+        present = present[present != 0]
+        if focus:
+            present = present[np.isin(present, focus)]
+        if present.size:
+            x, y, z = (int(np.argmax(_visible(label, present.tolist(), axis))) for axis in range(3))
             return x, y, z
-    x, y, z = (length // 2 for length in shape)
-    return x, y, z
+    x, y, z = shape
+    return x // 2, y // 2, z // 2
 
 
-def _seen(label: NDArray[Any], values: Sequence[int], axis: int) -> NDArray[np.float64]:
-    """For each slice across an axis, how much of the labels it holds, each relative to its largest slice."""
-    others = tuple(other for other in range(3) if other != axis)
-    seen = np.zeros(label.shape[axis])
+def _visible(label: NDArray[Any], values: Sequence[int], axis: int) -> NDArray[np.float64]:
+    """For each slice across an axis the area of the labels, each relative to its largest slice."""
+    others = _OTHER_AXES[axis]
+    visible = np.zeros(label.shape[axis])
     for value in values:
         counts = np.count_nonzero(label == value, axis=others)
-        seen += counts / counts.max()
-    return seen
+        visible += counts / counts.max()
+    return visible
 
 
 def _box(
@@ -245,26 +256,28 @@ def _box(
     inside = np.zeros(shape, dtype=bool)
     for label in labels:
         inside |= label != 0
-    if margin_mm is None or not inside.any():
+    labelled = bounding_box(inside)
+    if margin_mm is None or labelled is None:
         return tuple(slice(0, length) for length in shape)
     box = []
-    for axis, length in enumerate(shape):
-        used = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
-        extra = math.ceil(margin_mm / float(spacing[axis]))
-        box.append(slice(max(0, int(used[0]) - extra), min(length, int(used[-1]) + 1 + extra)))
+    for start, stop, length, size_mm in zip(*labelled, shape, spacing, strict=True):
+        margin = math.ceil(margin_mm / float(size_mm))
+        box.append(slice(max(0, start - margin), min(length, stop + margin)))
     return tuple(box)
 
 
 def _reduced(pixels: NDArray[Any]) -> NDArray[np.float32]:
-    """Averaged over blocks until no side has more than MAX_PIXELS; edge blocks are averaged over what they have."""
+    """Averaged over blocks so that no side has more than MAX_PIXELS; blocks at the edges may be smaller."""
     values = pixels.astype(np.float32)
     for axis in (0, 1):
         step = math.ceil(values.shape[axis] / MAX_PIXELS)
         if step > 1:
             starts = np.arange(0, values.shape[axis], step)
             sums = np.add.reduceat(values, starts, axis=axis)
-            sizes = np.diff([*starts.tolist(), values.shape[axis]])
-            values = (sums / (sizes[:, None] if axis == 0 else sizes)).astype(np.float32)
+            sizes = np.diff(starts, append=values.shape[axis])
+            if axis == 0:
+                sizes = sizes[:, None]
+            values = (sums / sizes).astype(np.float32)
     return values
 
 
@@ -281,7 +294,9 @@ def _png(pixels: NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
 
 
-def _runs(row: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Half-open ranges of true values."""
-    changes = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(np.int8), [0]])))
-    return list(zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True))
+def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
+    """(row, start, stop) of the half-open ranges of true values in all rows."""
+    changes = np.diff(mask.astype(np.int8), axis=1, prepend=0, append=0)
+    rows, starts = np.nonzero(changes == 1)
+    _, stops = np.nonzero(changes == -1)
+    return list(zip(rows.tolist(), starts.tolist(), stops.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""The section about reproducing a bundle: commands, versions, identity of the weights."""
+"""The section about reproducing a bundle: commands, versions and hashes of the weights."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.catalog.choice import is_user_code
-from mist_bundle.files import MANIFEST_JSON, METADATA_JSON, read_json
+from mist_bundle.files import MANIFEST_JSON, read_json
 from mist_bundle.planning.networks import DEFAULT_KERNEL_SIZE
 from mist_bundle.planning.options import PlanOptions
+from mist_bundle.planning.plan import Plan
 from mist_bundle.planning.recipes import is_chosen
 from mist_bundle.report.html import Html, commands, el, section, table
 
@@ -24,89 +25,101 @@ _KNOWN = frozenset(field.name for field in dataclasses.fields(PlanOptions))
 _PACKAGES = ("mist-bundle", "monai", "torch", "numpy", "scipy", "nibabel", "SimpleITK", "pytorch-ignite")
 
 
-def reproduce_section(bundle: Path, plan: Mapping[str, Any]) -> Html:
-    """Versions, identity of the weights, and the commands."""
-    metadata = read_json(bundle / METADATA_JSON)
-    manifest = bundle / MANIFEST_JSON
-    hashes = read_json(manifest)["files"] if manifest.is_file() else {}
-    weights = [[name, el("code", value)] for name, value in hashes.items() if name.startswith("models/")]
-    made_for = {
+def reproduce_section(bundle: Bundle) -> Html:
+    """The commands, versions and hashes."""
+    name = bundle.root.name
+    return section(
+        "reproduce",
+        "Reproduce",
+        el("h3", "With mist-bundle"),
+        commands(_own_commands(name, bundle.plan)),
+        el("h3", "With MONAI alone, from any working directory"),
+        commands(_monai_commands(name)),
+        el("h3", "Environment"),
+        _versions(bundle),
+        _weights(bundle),
+        lead="Commands that create the same bundle from the same data, and apply it. Using the bundle requires the "
+        "listed packages in these or newer versions.",
+    )
+
+
+def _versions(bundle: Bundle) -> Html:
+    metadata = bundle.metadata
+    required = {
         "monai": metadata["monai_version"],
         "torch": metadata["pytorch_version"],
         "numpy": metadata["numpy_version"],
         **metadata.get("required_packages_version", {}),
         "mist-bundle": metadata.get("mist_bundle_version", "–"),
     }
-    versions = [[name, made_for.get(name, "–"), _installed(name)] for name in _PACKAGES]
-    machine = (
-        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores"
-    )
-    return section(
-        "reproduce",
-        "Reproduce",
-        el("h3", "With this package"),
-        commands(_own_commands(bundle.name, plan)),
-        el("h3", "With MONAI alone, from any working directory"),
-        commands(_monai_commands(bundle.name)),
-        el("h3", "Environment"),
-        table(
-            ["package", "named in the bundle", "where this page was made"],
-            versions,
-            caption=f"This page was made with {machine}",
-        ),
-        table(["weights", "SHA-256"], weights, caption=f"Weights of the bundle {plan['bundle_id']}")
-        if weights
-        else None,
-        lead="Commands that make the same bundle from the same data, and use it. Those who use the bundle need the "
-        "packages that it names, or newer ones.",
-    )
+    rows = [[package, required.get(package, "–"), _installed(package)] for package in _PACKAGES]
+    python = f"Python {platform.python_version()}"
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores"
+    head = ["package", "in the bundle", "when this page was written"]
+    return table(head, rows, caption=f"This page was written with {python} on {machine}")
 
 
-def asked_options(plan: Mapping[str, Any]) -> str:
-    """The options of autoconfig that somebody asked for, as they are typed."""
-    decided = plan["decisions"]
-    words = ["--recipe", decided["recipe"]["value"], "--folds", str(plan["num_folds"]), "--seed", str(plan["seed"])]
-    for name, one in decided.items():
+def _weights(bundle: Bundle) -> Html | None:
+    manifest = bundle.root / MANIFEST_JSON
+    if not manifest.is_file():
+        return None
+    rows = []
+    for name, digest in read_json(manifest)["files"].items():
+        if name.startswith("models/"):
+            rows.append([name, el("code", digest)])
+    if not rows:
+        return None
+    return table(["weights", "SHA-256"], rows, caption=f"Weights of the bundle {bundle.identity}")
+
+
+def requested_options(plan: Plan) -> str:
+    """The options of autoconfig that the user set, as they are typed."""
+    words = ["--recipe", plan.recipe.value, "--folds", str(plan.num_folds), "--seed", str(plan.seed)]
+    for name, decision in plan.decisions():
         option = _OPTIONS.get(name, name)
-        if option in _KNOWN and is_chosen(one["because"]):
-            words += _typed(option, one["value"])
+        if option in _KNOWN and is_chosen(decision.because):
+            words += _typed(option, decision.value)
     return " ".join([*words, *_facts(plan)])
 
 
 def _typed(option: str, value: Any) -> list[str]:
-    if isinstance(value, bool):
-        return [f"--{option}" if value else f"--no{option}"]
-    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    return [f"--{option}", shlex.quote(text)]
+    if value is True:
+        return [f"--{option}"]
+    if value is False:
+        return [f"--no{option}"]
+    if isinstance(value, (list, tuple)):
+        value = ",".join(map(str, value))
+    return [f"--{option}", shlex.quote(str(value))]
 
 
-def _facts(plan: Mapping[str, Any]) -> Iterator[str]:
-    """Options that are no decisions."""
-    if plan.get("skip_preprocessing"):
+def _facts(plan: Plan) -> Iterator[str]:
+    """Options that are not decisions."""
+    if plan.skip_preprocessing:
         yield "--skip_preprocessing"
-    if not plan.get("normalize_distance_maps", True):
+    if not plan.normalize_distance_maps:
         yield "--nonormalize_distance_maps"
-    if plan.get("distance_maps_in_mm"):
+    if plan.distance_maps_in_mm:
         yield "--distance_maps_in_mm"
-    for option, name in (("network_arguments", "asked_network_arguments"), ("loss_arguments", "loss_arguments")):
-        if plan.get(name):
-            yield f"--{option} {shlex.quote(json.dumps(plan[name]))}"
-    if is_user_code(plan["decisions"]["network"]["value"]):
-        yield f"--patch_divisor {','.join(map(str, plan['patch_divisor']))}"
-    kernel_size = plan.get("network_arguments", {}).get("kernel_size")
-    asked = plan.get("asked_network_arguments") or {}
-    if isinstance(kernel_size, int) and kernel_size != DEFAULT_KERNEL_SIZE and "kernel_size" not in asked:
+    network_arguments = plan.asked_network_arguments or {}
+    if network_arguments:
+        yield f"--network_arguments {shlex.quote(json.dumps(network_arguments))}"
+    if plan.loss_arguments:
+        yield f"--loss_arguments {shlex.quote(json.dumps(plan.loss_arguments))}"
+    if is_user_code(plan.network.value):
+        yield f"--patch_divisor {','.join(map(str, plan.patch_divisor))}"
+    kernel_size = plan.network_arguments.get("kernel_size")
+    if isinstance(kernel_size, int) and kernel_size != DEFAULT_KERNEL_SIZE and "kernel_size" not in network_arguments:
         yield f"--kernel_size {kernel_size}"
-    if plan.get("ignore_label") is not None:
-        yield f"--ignore_label {plan['ignore_label']}"
+    if plan.ignore_label is not None:
+        yield f"--ignore_label {plan.ignore_label}"
 
 
-def _own_commands(name: str, plan: Mapping[str, Any]) -> str:
-    options = asked_options(plan)
-    source = plan["decisions"].get("initial_weights")
+def _own_commands(name: str, plan: Plan) -> str:
+    options = requested_options(plan)
     first = f"autoconfig dataset.json --output . {options}"
-    if source:
-        first = f"finetune {shlex.quote(str(source['value']))} dataset.json --output . {options}"
+    if plan.initial_weights is not None:
+        source = shlex.quote(plan.initial_weights.value)
+        first = f"finetune {source} dataset.json --output . {options}"
     return "\n".join(
         [
             f"mist-bundle {first}",

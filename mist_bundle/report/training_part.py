@@ -1,4 +1,4 @@
-"""The section about training: loss, Dice of each class on the inner validation split, learning rate, for every fold."""
+"""The section about training: loss, validation Dice of each class and learning rate of every fold."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.files import read_json
+from mist_bundle.planning.plan import Plan
 from mist_bundle.report import charts
 from mist_bundle.report.charts import Series
 from mist_bundle.report.colours import chart_colour, colours_of_plan, fold_colour
@@ -21,13 +22,13 @@ _MAX_CLASSES = 8  # lines in a chart
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FoldHistory:
-    """What a fold's training wrote.
+    """The history of a fold's training.
 
     Attributes:
         fold: its number.
-        records: one for each epoch, in their order.
-        status: where the training stands.
-        num_damaged: lines of the file that could not be read.
+        records: of the epochs, in order.
+        status: progress of the training.
+        num_damaged: number of lines that could not be read.
     """
 
     fold: int
@@ -37,59 +38,55 @@ class FoldHistory:
 
 
 def read_histories(work_dir: Path) -> list[FoldHistory]:
-    """The histories of all folds that were trained, by fold."""
-    found = []
+    """The histories of all folds whose training has begun, sorted by fold."""
+    histories = []
     for path in work_dir.glob(f"fold_*/{HISTORY}"):
-        number_of_fold = path.parent.name.removeprefix("fold_")
-        if number_of_fold.isdigit():
-            status = path.parent / STATUS
-            records, num_damaged = _records(path)
-            found.append(
-                FoldHistory(
-                    fold=int(number_of_fold),
-                    records=records,
-                    status=read_json(status) if status.is_file() else {},
-                    num_damaged=num_damaged,
-                )
-            )
-    return sorted((one for one in found if one.records), key=lambda one: one.fold)
+        fold = path.parent.name.removeprefix("fold_")
+        records, num_damaged = _records(path)
+        if not fold.isdigit() or not records:
+            continue
+        status_file = path.parent / STATUS
+        status = read_json(status_file) if status_file.is_file() else {}
+        histories.append(FoldHistory(fold=int(fold), records=records, status=status, num_damaged=num_damaged))
+    return sorted(histories, key=lambda history: history.fold)
 
 
-def training_section(histories: Sequence[FoldHistory], bundle_name: str, plan: Mapping[str, Any]) -> Html:
-    """Curves and a row for each fold."""
-    title = "Training"
+def training_section(histories: Sequence[FoldHistory], bundle_name: str, plan: Plan) -> Html:
+    """Curves and a table row for each fold."""
     if not histories:
-        return section("training", title, _not_trained(bundle_name))
-    absent = sorted(set(range(plan["num_folds"])) - {one.fold for one in histories})
-    note = None
-    if absent:
-        note = hint(
-            f"Not trained yet: fold {', '.join(map(str, absent))}.",
-            f"mist-bundle train {bundle_name} --fold {','.join(map(str, absent))}",
-        )
-    damaged = sum(one.num_damaged for one in histories)
+        hint_to_train = hint("Not trained yet.", f"mist-bundle train {bundle_name} --fold all")
+        return section("training", "Training", hint_to_train)
+    untrained = set(range(plan.num_folds))
+    num_damaged = 0
+    rows = []
+    for history in histories:
+        untrained.discard(history.fold)
+        num_damaged += history.num_damaged
+        rows.append(_fold_row(history))
+    notes = []
+    if untrained:
+        folds = list(map(str, sorted(untrained)))
+        command = f"mist-bundle train {bundle_name} --fold {','.join(folds)}"
+        notes.append(hint(f"Not trained yet: fold {', '.join(folds)}.", command))
+    if num_damaged:
+        notes.append(problem(f"{num_damaged} lines of {HISTORY} could not be read and are left out."))
     head = ["fold", "epochs", "last loss", "best validation Dice", "at epoch", "time, min"]
     return section(
         "training",
-        title,
-        note,
-        problem(f"{damaged} lines of {HISTORY} could not be read and are left out.") if damaged else None,
+        "Training",
+        *notes,
         charts.grid([_losses(histories), *_dice_charts(histories, colours_of_plan(plan)), _rates(histories)]),
-        table(head, [_fold_row(one) for one in histories], caption="Folds"),
-        lead="How the training went. An epoch is a fixed number of steps; the loss is what training makes small. Dice "
-        "is measured on a few training cases that are set aside to choose the best epoch; the held-out cases, by which "
-        "the results are judged, play no part.",
+        table(head, rows, caption="Folds"),
+        lead="An epoch is a fixed number of training steps, and training minimises the loss. Dice is measured on a few "
+        "training cases that are set aside to choose the best epoch. The held-out cases, on which the results are "
+        "based, are never used.",
     )
 
 
-def _not_trained(bundle_name: str) -> Html:
-    return hint("Not trained yet.", f"mist-bundle train {bundle_name} --fold all")
-
-
 def _records(path: Path) -> tuple[list[Mapping[str, Any]], int]:
-    """The records of a history by epoch, and how many lines are damaged.
+    """The records of a history by epoch, and the number of damaged lines.
 
-    A training that was killed may leave half a line, and one that was resumed an epoch twice: the last one counts.
+    A killed training may leave half a line. A resumed training may repeat an epoch, whose last record counts.
     """
     by_epoch: dict[int, Mapping[str, Any]] = {}
     num_damaged = 0
@@ -105,64 +102,96 @@ def _records(path: Path) -> tuple[list[Mapping[str, Any]], int]:
 
 
 def _losses(histories: Sequence[FoldHistory]) -> Html:
-    """The loss of each fold, in training and, where it was measured, on the cases that are set aside."""
-    lines = [_line(one, "loss", f"fold {one.fold}", 0) for one in histories]
-    validation = [_line(one, VALIDATION_LOSS, f"fold {one.fold}, validation", 1) for one in histories]
-    shown = [*lines, *(line for line in validation if line.points)]
-    return charts.line_chart("Loss", "epoch", "loss", shown)
+    """The training loss of each fold and, where it was measured, the validation loss."""
+    training = []
+    validation = []
+    for history in histories:
+        name = f"fold {history.fold}"
+        colour = fold_colour(history.fold)
+        training.append(Series(name=name, points=_points(history, "loss"), colour=colour))
+        points = _points(history, VALIDATION_LOSS)
+        if points:
+            validation.append(Series(name=f"{name}, validation", points=points, colour=colour, style=1))
+    return charts.line_chart("Loss", "epoch", "loss", [*training, *validation])
 
 
 def _rates(histories: Sequence[FoldHistory]) -> Html:
-    lines = [_line(one, "learning_rate", f"fold {one.fold}", one.fold) for one in histories]
+    lines = []
+    for history in histories:
+        points = _points(history, "learning_rate")
+        colour = fold_colour(history.fold)
+        lines.append(Series(name=f"fold {history.fold}", points=points, colour=colour, style=history.fold))
     return charts.line_chart("Learning rate", "epoch", "learning rate", lines)
 
 
-def _line(history: FoldHistory, key: str, name: str, style: int) -> Series:
-    points = [(record["epoch"], record[key]) for record in history.records if record.get(key) is not None]
-    return Series(name=name, points=points, colour=fold_colour(history.fold), style=style)
+def _points(history: FoldHistory, key: str) -> list[tuple[float, float]]:
+    """(epoch, value) of the epochs that have a value."""
+    points = []
+    for record in history.records:
+        if record.get(key) is not None:
+            points.append((record["epoch"], record[key]))
+    return points
 
 
 def _dice_charts(histories: Sequence[FoldHistory], colours: Mapping[str, int]) -> list[Html]:
-    """Few folds: a chart for each, with a line for each class; many folds: a chart for each class."""
-    names = list(
-        dict.fromkeys(name for one in histories for record in one.records for name in record.get("dice") or {})
-    )
-    names = names[:_MAX_CLASSES]
+    """With few folds a chart for each fold, with a line for each class; with many folds a chart for each class."""
+    names = _class_names(histories)[:_MAX_CLASSES]
+    figures = []
     if len(histories) <= len(names):
-        return [
-            _dice_chart(
-                f"Validation Dice, fold {one.fold}",
-                [(name, one, name, chart_colour(colours.get(name, index)), index) for index, name in enumerate(names)],
-            )
-            for one in histories
-        ]
+        for history in histories:
+            lines = []
+            for index, name in enumerate(names):
+                colour = chart_colour(colours.get(name, index))
+                lines.append(Series(name=name, points=_dice_points(history, name), colour=colour, style=index))
+            figures.append(_dice_chart(f"fold {history.fold}", lines))
+    else:
+        for name in names:
+            lines = []
+            for history in histories:
+                points = _dice_points(history, name)
+                colour = fold_colour(history.fold)
+                lines.append(Series(name=f"fold {history.fold}", points=points, colour=colour, style=history.fold))
+            figures.append(_dice_chart(name, lines))
+    return figures
+
+
+def _dice_chart(subject: str, lines: Sequence[Series]) -> Html:
+    return charts.line_chart(f"Validation Dice, {subject}", "epoch", "Dice", lines, from_zero=True)
+
+
+def _class_names(histories: Sequence[FoldHistory]) -> list[str]:
+    """The classes with a validation Dice, in the order of their first record."""
+    names: dict[str, None] = {}
+    for history in histories:
+        for record in history.records:
+            names.update(dict.fromkeys(record.get("dice") or ()))
+    return list(names)
+
+
+def _dice_points(history: FoldHistory, name: str) -> list[tuple[float, float]]:
+    points = []
+    for record in history.records:
+        value = (record.get("dice") or {}).get(name)
+        if value is not None:
+            points.append((record["epoch"], value))
+    return points
+
+
+def _fold_row(history: FoldHistory) -> list[object]:
+    last = history.records[-1]
+    status = history.status
+    epochs = str(status.get("epoch", last["epoch"]))
+    if status.get("epochs"):
+        epochs = f"{epochs} of {status['epochs']}"
+    seconds = 0.0
+    for record in history.records:
+        seconds += float(record.get("seconds") or 0.0)
+    best_score = status.get("best_score")
     return [
-        _dice_chart(
-            f"Validation Dice, {name}",
-            [(f"fold {one.fold}", one, name, fold_colour(one.fold), one.fold) for one in histories],
-        )
-        for name in names
-    ]
-
-
-def _dice_chart(title: str, lines: Sequence[tuple[str, FoldHistory, str, str, int]]) -> Html:
-    series = []
-    for words, history, name, colour, style in lines:
-        values = [(record["epoch"], (record.get("dice") or {}).get(name)) for record in history.records]
-        points = [(epoch, value) for epoch, value in values if value is not None]
-        series.append(Series(name=words, points=points, colour=colour, style=style))
-    return charts.line_chart(title, "epoch", "Dice", series, from_zero=True)
-
-
-def _fold_row(one: FoldHistory) -> list[object]:
-    seconds = sum(float(record.get("seconds") or 0.0) for record in one.records)
-    done, planned = one.status.get("epoch", one.records[-1]["epoch"]), one.status.get("epochs")
-    best = one.status.get("best_score")
-    return [
-        el("span", f"fold {one.fold}"),
-        f"{done} of {planned}" if planned else str(done),
-        one.records[-1].get("loss"),
-        None if best is None else float(best),
-        one.status.get("best_epoch"),
+        el("span", f"fold {history.fold}"),
+        epochs,
+        last.get("loss"),
+        None if best_score is None else float(best_score),
+        status.get("best_epoch"),
         seconds / 60,
     ]

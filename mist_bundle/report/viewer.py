@@ -1,8 +1,8 @@
-"""An interactive viewer of a few cases: three planes and a rendering, in one HTML file that works without a network.
+"""An interactive viewer of a few cases: three planes and a rendering, in an HTML file that works offline.
 
-The volumes stand in the page itself, so that it opens from a folder; assets/viewer.js draws the planes. The rendering
-is NiiVue's, which scripts/build_viewer fetches by npm; without it there are the planes alone. Large volumes are thinned
-out, and the page says so.
+The page contains the volumes, so that it opens from a folder, and assets/viewer.js draws the planes. NiiVue, which
+scripts/build_viewer fetches by npm, draws the rendering; without it the page has only the planes. Large volumes are
+subsampled, and the page says so.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.dataset.integrity import check_headers
-from mist_bundle.dataset.volumes import Volume, read_volume
+from mist_bundle.dataset.volumes import Volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import write_text
-from mist_bundle.report.colours import OVERLAY_COLOURS, label_colours
-from mist_bundle.report.html import Html, el, page_head
+from mist_bundle.report.case_pictures import read_case
+from mist_bundle.report.colours import label_colours, rgb, structure_rgb
+from mist_bundle.report.html import Html, bullets, el, join, page_head
 from mist_bundle.report.pictures import MARGIN_MM, where_to_cut
 from mist_bundle.report.sources import CaseFiles
 from mist_bundle.report.windows import window_of
@@ -35,7 +35,7 @@ from mist_bundle.runtime.numerics.grid import reorient, spacing_of
 NIIVUE_VERSION = "0.69.0"
 LIBRARY = "niivue.umd.js"
 BUILD_COMMAND = "scripts/build_viewer"
-# NiiVue unpacks what stands in the page by data: and blob: addresses; nothing is fetched from anywhere else
+# NiiVue reads the volumes in the page through data: and blob: addresses; nothing else is fetched
 _POLICY = (
     "default-src 'none'; img-src data: blob:; font-src data:; connect-src data: blob:; worker-src blob:; "
     "style-src 'unsafe-inline'; script-src 'unsafe-inline' blob:"
@@ -45,14 +45,16 @@ MAX_VOXELS = 1 << 24  # of one volume
 
 
 def library_text() -> str | None:
-    """The source of NiiVue; None where scripts/build_viewer has not been run."""
+    """The source of NiiVue; None if scripts/build_viewer has not been run."""
     path = PACKAGE / "report/assets" / LIBRARY
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+    if not path.is_file():
+        return None
+    return path.read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ViewerCase:
-    """A case in the viewer: its files, what is said about it, and the labels of the class that this is about."""
+    """A case in the viewer: its files, a note, and the labels of the class that the note is about."""
 
     files: CaseFiles
     words: str = ""
@@ -75,15 +77,16 @@ def write_viewer(
         label_names: label value -> name.
         modality: ct, mr or other.
         title: of the page.
-        report_name: file name of the report beside it, for the way back.
+        report_name: file name of the report beside it, for the link back.
 
     Returns:
-        The cases that could not be read; the others are in the viewer.
+        A Problem for each case that cannot be read; the others are in the viewer.
 
     Raises:
-        InputError: no case could be read.
+        InputError: no case can be read.
     """
-    shown, problems = [], []
+    shown = []
+    problems = []
     for case in cases:
         try:
             shown.append(_shown(case, label_names, modality))
@@ -91,87 +94,84 @@ def write_viewer(
             problems.append(Problem(case.files.id, str(error)))
     if not shown:
         raise InputError([*problems, Problem("viewer", "there is no case to show.")])
-    colours = [
-        {"value": label, "name": label_names[label], "rgb": _rgb(OVERLAY_COLOURS[index % len(OVERLAY_COLOURS)])}
-        for label, index in label_colours(list(label_names)).items()
-    ]
-    kinds = [{"value": value, "name": name, "rgb": _rgb(colour)} for value, (name, colour) in _DIFFERENCES.items()]
-    data = {"cases": shown, "labels": colours, "differences": kinds}
+    labels = []
+    for label, number in label_colours(list(label_names)).items():
+        labels.append({"value": label, "name": label_names[label], "rgb": structure_rgb(number)})
+    kinds = []
+    for value, (name, colour) in _DIFFERENCES.items():
+        kinds.append({"value": value, "name": name, "rgb": rgb(colour)})
+    data = {"cases": shown, "labels": labels, "differences": kinds}
     write_text(output, _page(library_text(), data, title, report_name))
     return problems
 
 
 def _shown(case: ViewerCase, label_names: Mapping[int, str], modality: str) -> dict[str, Any]:
     files = case.files
-    image, reference = read_volume(next(iter(files.images.values()))), read_volume(files.label)
-    prediction = None if files.prediction is None else read_volume(files.prediction)
-    reference = reference.on_grid_of(image)
-    prediction = None if prediction is None else prediction.on_grid_of(image)
-    for other in (reference, prediction):
-        findings = [] if other is None else check_headers(image, other)
-        if findings:
-            raise InputError([Problem(files.id, finding) for finding in findings])
+    image, reference, prediction = read_case(next(iter(files.images.values())), files)
     window = window_of(image.array, reference.array, modality, label_names.values())
     step = max(1, math.ceil((image.array.size / MAX_VOXELS) ** (1 / 3) - 1e-9))
-    image, reference = _thinned(_turned(image), step), _thinned(_turned(reference), step)
-    prediction = None if prediction is None else _thinned(_turned(prediction), step)
-    labels = [one.array for one in (reference, prediction) if one is not None]
-    notes = [case.words, window.words, f"thinned out: one voxel of {step} along each axis" if step > 1 else ""]
+    notes = [case.words, window.words]
+    if step > 1:
+        notes.append(f"subsampled: 1 of {step} voxels along each axis")
+    image = _subsampled(image, step)
+    reference = _subsampled(reference, step)
+    labels = [reference.array]
+    volumes = {"image": _nifti(image, is_label=False), "reference": _nifti(reference, is_label=True)}
+    if prediction is not None:
+        prediction = _subsampled(prediction, step)
+        labels.append(prediction.array)
+        different = replace(reference, array=differences(reference.array, prediction.array))
+        volumes["prediction"] = _nifti(prediction, is_label=True)
+        volumes["differences"] = _nifti(different, is_label=True)
     return {
         "id": files.id,
-        "note": "; ".join(note for note in notes if note),
+        "note": "; ".join(filter(None, notes)),
         "window": [window.low, window.high],
         "affine": image.affine[:3].tolist(),
         "centre": _start(labels, case.focus, image.shape),
         "box": _close_up(labels, image.affine),
-        "image": _nifti(image, is_label=False),
-        "reference": _nifti(reference, is_label=True),
-        "prediction": None if prediction is None else _nifti(prediction, is_label=True),
-        "differences": None
-        if prediction is None
-        else _nifti(replace(reference, array=differences(reference.array, prediction.array)), is_label=True),
+        "prediction": None,
+        "differences": None,
+        **volumes,
     }
 
 
-def _turned(volume: Volume) -> Volume:
-    """The volume with axes that point to L, P, S, as the pictures of the report have them."""
+def _subsampled(volume: Volume, step: int) -> Volume:
+    """Every `step`-th voxel of a volume, along axes that point to L, P, S as in the pictures of the report."""
     array, affine = reorient(volume.array[None], volume.affine, "LPS")
-    return replace(volume, array=array[0], affine=affine)
-
-
-def _thinned(volume: Volume, step: int) -> Volume:
-    affine = volume.affine @ np.diag([step, step, step, 1.0])
-    return replace(volume, array=volume.array[::step, ::step, ::step], affine=affine)
+    scale = np.diag([step, step, step, 1.0])
+    return replace(volume, array=array[0, ::step, ::step, ::step], affine=affine @ scale)
 
 
 def _start(labels: Sequence[NDArray[Any]], focus: Sequence[int], shape: Sequence[int]) -> list[int]:
-    """A voxel of the class that is talked about, in the axial slice that shows most of it: all planes meet it."""
+    """A voxel of the class in focus, in the axial slice that shows most of it, so that all planes cut the class."""
     cut = where_to_cut(labels, focus, shape)
     for label in labels:
-        flat = label[:, :, cut[2]]
-        places = np.argwhere(np.isin(flat, focus) if focus else flat != 0)
-        if len(places):
-            apart = np.linalg.norm(places - np.median(places, axis=0), axis=1)
-            x, y = places[int(np.argmin(apart))].tolist()
+        axial = label[:, :, cut[2]]
+        voxels = np.argwhere(np.isin(axial, focus) if focus else axial != 0)
+        if len(voxels):
+            distances = np.linalg.norm(voxels - np.median(voxels, axis=0), axis=1)
+            x, y = voxels[int(np.argmin(distances))].tolist()
             return [x, y, cut[2]]
     return list(cut)
 
 
 def _close_up(labels: Sequence[NDArray[Any]], affine: NDArray[np.float64]) -> list[list[int]]:
-    """First and last voxel (exclusive) of the box around all labels and a margin; everything where none is labelled."""
-    inside = np.logical_or.reduce([label != 0 for label in labels])
-    shape = inside.shape
-    box = bounding_box(np.asarray(inside))
+    """First and last voxel (exclusive) of the box around all labels with a margin; the whole grid without labels."""
+    inside = np.zeros(labels[0].shape, dtype=bool)
+    for label in labels:
+        inside |= label != 0
+    box = bounding_box(inside)
     if box is None:
-        return [[0, 0, 0], list(shape)]
-    extra = [math.ceil(MARGIN_MM / size) for size in spacing_of(affine).tolist()]
-    start = [max(0, low - more) for low, more in zip(box[0], extra, strict=True)]
-    stop = [min(length, high + more) for length, high, more in zip(shape, box[1], extra, strict=True)]
-    return [start, stop]
+        return [[0, 0, 0], list(inside.shape)]
+    margin = np.ceil(MARGIN_MM / spacing_of(affine)).astype(int)
+    start = np.maximum(0, np.subtract(box[0], margin))
+    stop = np.minimum(inside.shape, np.add(box[1], margin))
+    return [start.tolist(), stop.tolist()]
 
 
 def differences(reference: NDArray[Any], prediction: NDArray[Any]) -> NDArray[np.uint8]:
-    """Where two label maps differ: 1 the prediction misses a label, 2 invents one, 3 has another.
+    """Where two label maps differ: 1 the prediction misses a label, 2 false positive, 3 wrong label.
 
     Args:
         reference: of any shape.
@@ -182,16 +182,18 @@ def differences(reference: NDArray[Any], prediction: NDArray[Any]) -> NDArray[np
 
 
 def _nifti(volume: Volume, *, is_label: bool) -> str:
-    """A compressed NIfTI file as base64; images as int16, scaled where they are no whole numbers."""
+    """A compressed NIfTI file as base64; images as int16, scaled unless they are whole numbers."""
     import nibabel as nib
 
     values = np.ascontiguousarray(volume.array)
     array: NDArray[Any]
+    lowest = values.min(initial=0)
+    highest = values.max(initial=0)
     if is_label:
-        array = values.astype(np.uint8 if values.min(initial=0) >= 0 and values.max(initial=0) < 256 else np.int32)
+        array = values.astype(np.uint8 if lowest >= 0 and highest < 256 else np.int32)
     else:
-        whole = values.dtype.kind in "iu" and abs(int(values.min())) < 32768 and abs(int(values.max())) < 32768
-        array = values.astype(np.int16 if whole else np.float32)
+        fits_int16 = values.dtype.kind in "iu" and int(lowest) > -32768 and int(highest) < 32768
+        array = values.astype(np.int16 if fits_int16 else np.float32)
     image = nib.Nifti1Image(array, volume.affine)
     image.header.set_data_dtype(array.dtype if is_label else np.int16)
     image.header.set_xyzt_units("mm")
@@ -200,36 +202,40 @@ def _nifti(volume: Volume, *, is_label: bool) -> str:
 
 def _page(library: str | None, data: Mapping[str, Any], title: str, report_name: str) -> str:
     head = page_head(title, _asset("viewer.css"), _POLICY)
-    rendering = el("figure", el("canvas", aria_label="Rendering of the case"), id="rendering", hidden=True)
-    licence = el(
-        "details", el("summary", f"NiiVue {NIIVUE_VERSION}, BSD licence"), el("pre", _asset("niivue_license.txt"))
+    legends = el(
+        "div",
+        _legend(data["labels"], id="labels"),
+        _legend(data["differences"], id="kinds", hidden=True),
+        class_="legends",
     )
+    rendering = licence = script = None
+    if library is not None:
+        rendering = el("figure", el("canvas", aria_label="Rendering of the case"), id="rendering", hidden=True)
+        summary = el("summary", f"NiiVue {NIIVUE_VERSION}, BSD licence")
+        licence = el("details", summary, el("pre", _asset("niivue_license.txt")))
+        script = el("script", Html(library))
+    # escaped, so that no name in the data can end the script element
+    as_json = json.dumps(data).replace("<", "\\u003c")
     body = el(
         "body",
         el(
             "header",
             el("h1", title),
             _controls(data["cases"], has_rendering=library is not None),
-            el(
-                "div",
-                _legend(data["labels"], id="labels"),
-                _legend(data["differences"], id="kinds", hidden=True),
-                class_="legends",
-            ),
+            legends,
             el("p", id="note", role="status"),
         ),
-        el("div", rendering if library is not None else None, id="stage"),
+        el("div", rendering, id="stage"),
         el(
             "footer",
             el("span", id="place", aria_live="polite"),
             el("br"),
-            "Click or drag to move the cross, turn the wheel to change the slice. ",
+            "Click or drag to move the cross; turn the wheel to change the slice. ",
             el("a", "Back to the report", href=report_name),
-            licence if library is not None else None,
+            licence,
         ),
-        # "<" cannot end the script element when it is written as an escape
-        el("script", Html(json.dumps(data).replace("<", "\\u003c")), type="application/json", id="data"),
-        None if library is None else el("script", Html(library)),
+        el("script", Html(as_json), type="application/json", id="data"),
+        script,
         el("script", Html(_asset("viewer.js"))),
     )
     return f"<!DOCTYPE html>\n{el('html', head, body, lang='en')}\n"
@@ -239,9 +245,10 @@ def _controls(cases: Sequence[Mapping[str, Any]], *, has_rendering: bool) -> Htm
     views = {"all": "all planes", "axial": "axial", "coronal": "coronal", "sagittal": "sagittal"}
     if has_rendering:
         views["render"] = "rendering"
+    case_names = {str(index): case["id"] for index, case in enumerate(cases)}
     return el(
         "div",
-        _select("case", "case", {str(index): case["id"] for index, case in enumerate(cases)}),
+        _select("case", "case", case_names),
         _select("view", "view", views),
         _select("layout", "maps", {"over": "on one image", "beside": "side by side"}),
         _select("reference", "reference", {"filled": "filled", "outlined": "outlined", "hidden": "hidden"}),
@@ -260,15 +267,13 @@ def _select(identity: str, words: str, choices: Mapping[str, str]) -> Html:
 
 
 def _legend(rows: Sequence[Mapping[str, Any]], **attributes: object) -> Html:
-    items = [
-        el("li", el("span", style=f"background:rgb({','.join(map(str, one['rgb']))})"), one["name"]) for one in rows
-    ]
-    return el("ul", *items, **attributes)
+    items = []
+    for row in rows:
+        red, green, blue = row["rgb"]
+        sample = el("span", style=f"background:rgb({red},{green},{blue})")
+        items.append(join([sample, row["name"]]))
+    return bullets(items, **attributes)
 
 
 def _asset(name: str) -> str:
     return own_text(f"report/assets/{name}")
-
-
-def _rgb(colour: str) -> list[int]:
-    return [int(colour[start : start + 2], 16) for start in (1, 3, 5)]

@@ -66,7 +66,7 @@ def test_json_file(phantom, tmp_path):
     assert Fingerprint.read(tmp_path / "fingerprint.json") == with_excluded
     assert Fingerprint.from_json(json.loads(json.dumps(with_excluded.to_json()))) == with_excluded
     (tmp_path / "other.json").write_text('{"cases": []}')
-    with pytest.raises(InputError, match=r"other\.json: is no fingerprint"):
+    with pytest.raises(InputError, match=r"other\.json: is not a fingerprint"):
         Fingerprint.read(tmp_path / "other.json")
 
 

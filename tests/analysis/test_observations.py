@@ -56,7 +56,7 @@ def test_an_ordinary_data_set_has_none() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"excluded": [{"path": f"case_{n}", "message": "bad"} for n in range(7)]}, "case_4 and 2 more"),
+        ({"excluded": [{"path": f"case_{n}", "message": "bad"} for n in range(10)]}, "case_7 and 2 more"),
         ({"num_cases": 8}, "only 8 usable cases"),
         ({"anisotropy": _stats(5.0)}, "anisotropic"),
         ({"orientations": {"RAS": 20, "LPS": 10}}, "RAS (20), LPS (10)"),
@@ -87,9 +87,7 @@ def test_each_sentence(changes: dict[str, Any], words: str) -> None:
 
 def test_a_paired_organ_is_one_class_in_two_parts() -> None:
     (sentence,) = observations(_report(**_liver(components=_stats(2, 3), is_paired=True)))
-    assert (
-        sentence == "liver is a paired organ: one part on the left and one on the right. Its shape is that of one part."
-    )
+    assert sentence == "liver is a paired organ with a left and a right part. Its shape is measured on the larger part."
 
 
 @pytest.mark.parametrize(

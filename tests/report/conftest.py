@@ -13,6 +13,7 @@ import pytest
 from scipy import ndimage
 
 from mist_bundle import pipeline
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.files import read_json, write_json
 from mist_bundle.planning.options import PlanOptions
@@ -64,7 +65,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Made:
     write_results(made.work_dir / "results.csv", rows, {"lost_case": "its prediction is <missing>"})
     for fold in range(2):
         _write_history(made.work_dir / f"fold_{fold}", plan["label_names"][1:], fold)
-    return replace(made, files=files_of_bundle(made.bundle, plan["channel_names"]))
+    return replace(made, files=files_of_bundle(Bundle(made.bundle)))
 
 
 def _configure(folder: Path) -> Made:
@@ -81,12 +82,11 @@ def _configure(folder: Path) -> Made:
     image.write_bytes(image.read_bytes()[:200])
     options = PlanOptions(recipe="quick", folds=2, epochs=EPOCHS)
     made = pipeline.autoconfig(dataset_json, folder / "out", options)
-    plan = read_json(made.bundle / "configs" / "plan.json")
     return Made(
         dataset_json=dataset_json,
         bundle=made.bundle,
         work_dir=pipeline.work_dir_of(made.bundle),
-        files=files_of_bundle(made.bundle, plan["channel_names"]),
+        files=files_of_bundle(Bundle(made.bundle)),
         excluded=victim.name,
     )
 

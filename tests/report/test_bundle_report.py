@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from mist_bundle import cli
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
 from mist_bundle.files import read_json, write_json
 from mist_bundle.report import bundle_report, viewer
 from mist_bundle.report.bundle_report import ReportRequest, write_report
-from mist_bundle.report.results_part import extreme_cases, predicted_volumes
+from mist_bundle.report.volumes_part import predicted_volumes
 from mist_bundle.runtime.metrics.table import read_results
 from tests.report.conftest import EPOCHS, LIVER, NUM_CASES, Made
 from tests.report.pages import Page, check_page
@@ -79,7 +80,7 @@ def test_results_and_the_worst_cases_come_first(trained: Made, untrained: Made, 
     rows = read_results(trained.work_dir / "results.csv")
     dice = {str(row["id"]): np.mean([value for name, value in row.items() if name.endswith("_dice")]) for row in rows}
     worst = min(dice, key=lambda name: dice[name])
-    start = full.text.index("By their mean Dice, the worst first")
+    start = full.text.index("The lowest mean Dice first")
     assert full.text.index(worst, start) == min(full.text.index(name, start) for name in dice)
     assert start < full.text.index("What the scores mean")
     bundle = _copy(untrained, tmp_path)
@@ -118,16 +119,6 @@ def test_volumes_are_those_of_the_files(trained: Made, full: Page) -> None:
     assert "limits of agreement" in full.text
 
 
-def test_worst_median_and_best_cases() -> None:
-    rows = [{"id": f"c{n}", "a_dice": n / 10, "a_hd95": 1.0} for n in (3, 9, 1, 5, 7, 8)]
-    rows.append({"id": "none", "a_dice": float("nan"), "a_hd95": 0.0})
-    assert extreme_cases(rows, ["a"], 2) == {"Worst": ["c1", "c3"], "Median": ["c5", "c7"], "Best": ["c9", "c8"]}
-    assert extreme_cases(rows[:2], ["a"], 2) == {"Worst": ["c3"], "Best": ["c9"]}
-    distances = [{"id": f"c{n}", "a_hd95": float(n)} for n in range(3)]
-    assert extreme_cases(distances, ["a"], 1) == {"Worst": ["c2"], "Median": ["c1"], "Best": ["c0"]}
-    assert extreme_cases([], ["a"]) == {}
-
-
 def test_single_folds_are_called_so(trained: Made, tmp_path: Path) -> None:
     bundle = _copy(trained, tmp_path)
     work = bundle.parent / f"{bundle.name}_work"
@@ -139,9 +130,9 @@ def test_single_folds_are_called_so(trained: Made, tmp_path: Path) -> None:
     shutil.rmtree(work / "fold_1")
     write_report(ReportRequest(bundle=bundle, pictures=1, viewer_cases=0), tmp_path / "report.html")
     text = _page(tmp_path / "report.html").text
-    words = "These are the scores of single folds; the table of all is not made yet."
-    assert f"{words} This command does it: mist-bundle finalize {bundle.name}" in text
-    assert f"Not trained yet: fold 1. This command does it: mist-bundle train {bundle.name} --fold 1" in text
+    words = "These are the scores of single folds, which have not been gathered yet."
+    assert f"{words} Run: mist-bundle finalize {bundle.name}" in text
+    assert f"Not trained yet: fold 1. Run: mist-bundle train {bundle.name} --fold 1" in text
 
 
 def test_a_bundle_alone_still_has_its_plan(trained: Made, tmp_path: Path) -> None:
@@ -149,7 +140,7 @@ def test_a_bundle_alone_still_has_its_plan(trained: Made, tmp_path: Path) -> Non
     shutil.copytree(trained.bundle, bundle)
     made = write_report(ReportRequest(bundle=bundle), tmp_path / "report.html")
     text = _page(tmp_path / "report.html").text
-    assert "The data were not measured here." in text
+    assert "The data have not been measured here." in text
     assert "Decisions and their reasons" in text
     assert made.viewer is None
 
@@ -178,14 +169,12 @@ def test_details_of_analyze_are_taken_up(trained: Made, tmp_path: Path) -> None:
     bundle = _copy(trained, tmp_path)
     work = bundle.parent / f"{bundle.name}_work"
     cli.main(["analyze", str(trained.dataset_json), "--output", str(work), "--pictures", "1", "--overwrite"])
-    plan = read_json(bundle / "configs" / "plan.json")
-    metadata = read_json(bundle / "configs" / "metadata.json")
-    report = bundle_report.bundle_data_report(work, plan, metadata)
+    report = bundle_report.bundle_data_report(Bundle(bundle))
     assert report is not None
     assert report["detailed"]
     # those of another selection of cases are not
     write_json(work / "data_report.json", {**report, "num_cases": 99})
-    other = bundle_report.bundle_data_report(work, plan, metadata)
+    other = bundle_report.bundle_data_report(Bundle(bundle))
     assert other is not None
     assert not other["detailed"]
 

@@ -71,7 +71,7 @@ def test_document_is_complete_by_itself() -> None:
     parts = [("one", "One", section("one", "The <first>", hint("Nothing here.", "mist & bundle")))]
     page = check_page(document("Title <b>", "Subtitle", parts))
     assert "The <first>" in page.text
-    assert "This command does it: mist & bundle ." in page.text
+    assert "Run: mist & bundle" in page.text
 
 
 def test_floats_of_a_column_have_the_same_number_of_decimals() -> None:

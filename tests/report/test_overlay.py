@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.report.overlay import draw_examples, in_turn
 from mist_bundle.report.pictures import edge_letters, plane_view
 from tests.report.conftest import Made
@@ -34,7 +35,7 @@ def test_folds_take_turns(trained: Made) -> None:
 
 
 def test_the_picture_has_the_colours_of_the_labels(trained: Made, tmp_path: Path) -> None:
-    path = draw_examples(trained.bundle, trained.work_dir)
+    path = draw_examples(Bundle(trained.bundle))
     pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
     height, width, _ = pixels.shape
     assert height > width, "a row for each of four cases"
@@ -49,5 +50,5 @@ def test_the_picture_has_the_colours_of_the_labels(trained: Made, tmp_path: Path
 
 
 def test_without_predictions_it_is_empty_but_there(untrained: Made, tmp_path: Path) -> None:
-    path = draw_examples(untrained.bundle, tmp_path)
+    path = draw_examples(Bundle(untrained.bundle, tmp_path))
     assert np.asarray(Image.open(path).convert("L")).mean() > 240

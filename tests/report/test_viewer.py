@@ -98,7 +98,7 @@ def test_large_volumes_are_thinned_and_say_so(trained: Made, tmp_path: Path, mon
     monkeypatch.setattr(viewer, "MAX_VOXELS", int(np.prod(stored.shape)) // 4)
     viewer.write_viewer(tmp_path / "v.html", [ViewerCase(files=case, words="best")], NAMES, "mr", "t", "r.html")
     (shown,) = _data(tmp_path / "v.html")["cases"]
-    assert shown["note"] == "best; thinned out: one voxel of 2 along each axis"
+    assert shown["note"] == "best; subsampled: 1 of 2 voxels along each axis"
     embedded, turned = _volume(shown["image"]), _lps(stored)
     np.testing.assert_array_equal(np.asarray(embedded.dataobj), np.asarray(turned.dataobj)[::2, ::2, ::2])
     np.testing.assert_allclose(embedded.affine @ [1, 1, 1, 1], turned.affine @ [2, 2, 2, 1], atol=1e-5)
