@@ -171,7 +171,6 @@ UNNAMED: dict[str, str] = {
     "bundle": "finalize publish trial_worker worker",
     "catalog": "precisions",
     "cli": "comparison configure data evaluation finetune help menu report sharing trust words workflows",
-    "pipeline": "asked_again results trained_work training_state",
     "sharing": "export_worker",
     "trust/audit": "code configs known_classes weight_files",
     "verify": "consumers probe",

@@ -479,10 +479,6 @@ class Bundle(folder.Bundle):
 
         return mist_bundle.finetune(self.root, dataset_json, output, **options)
 
-    def trained_folds(self) -> list[int]:
-        """The folds whose weights are in the bundle."""
-        return [fold.number for fold in self.folds() if fold.published is not None]
-
     def _fold_numbers(self, fold: Any) -> list[int]:
         return list(range(self.datalist.num_folds)) if fold == ALL else list(fold)
 

@@ -26,7 +26,8 @@ from mist_bundle.planning.options import OPTIONS, TRANSFER_OPTIONS, PlanOptions,
 from mist_bundle.runtime.values import Whole, Word
 
 if TYPE_CHECKING:
-    from mist_bundle.pipeline.configure import Analyzed, Configured
+    from mist_bundle.pipeline.analyze import Analyzed
+    from mist_bundle.pipeline.configure import Configured
     from mist_bundle.pipeline.run_all import Finished
 
 PHANTOMS = ("mr2", "ct", "brats", "hippocampus")
@@ -133,7 +134,7 @@ def finetune(
         Path(output),
         PlanOptions(**planned),
         TransferOptions(**transfer),
-        asked=frozenset(planned),
+        chosen=frozenset(planned),
         trust=trust,
         config_format=options.pop("format", "json"),
         **options,

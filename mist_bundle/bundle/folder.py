@@ -277,6 +277,10 @@ class Bundle:
         for number in range(self.datalist.num_folds):
             yield self.fold(number)
 
+    def trained_folds(self) -> list[int]:
+        """The folds whose weights are in the bundle."""
+        return [fold.number for fold in self.folds() if fold.published is not None]
+
 
 def is_bundle(path: Path) -> bool:
     """Whether a folder has the layout of a bundle."""

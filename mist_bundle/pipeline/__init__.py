@@ -1,13 +1,10 @@
-"""The verbs as functions: what the command line calls, and what a Python program may call instead.
-
-Each takes plain values, raises InputError or CaseFailure, returns what was made, and prints nothing.
-"""
+"""The steps behind the Python API: each takes plain values, raises InputError or CaseFailure, and prints nothing."""
 
 from mist_bundle.bundle.placement import Hardware
 from mist_bundle.files import work_dir_of
-from mist_bundle.pipeline.asked_again import refuse_other_options
+from mist_bundle.pipeline.analyze import Analyzed, analyze_dataset
 from mist_bundle.pipeline.comparison import comparable_runs
-from mist_bundle.pipeline.configure import Analyzed, Configured, analyze_dataset, autoconfig
+from mist_bundle.pipeline.configure import Configured, autoconfig
 from mist_bundle.pipeline.finetune import average_weights, finetune
 from mist_bundle.pipeline.headings import silent
 from mist_bundle.pipeline.predict import predict, predict_test_set
@@ -20,6 +17,7 @@ from mist_bundle.pipeline.results import (
     scored_classes,
 )
 from mist_bundle.pipeline.run_all import Finished, train_to_the_end
+from mist_bundle.pipeline.same_options import refuse_other_options
 from mist_bundle.pipeline.workflows import data_warnings, evaluate_folds, num_folds, preprocess, publish, train
 
 __all__ = [

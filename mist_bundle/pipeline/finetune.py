@@ -24,7 +24,7 @@ def finetune(
     options: PlanOptions,
     transfer: TransferOptions,
     *,
-    asked: frozenset[str] = frozenset(),
+    chosen: frozenset[str] = frozenset(),
     trust: bool = False,
     **how: Any,
 ) -> Configured:
@@ -34,9 +34,9 @@ def finetune(
         source: a bundle's folder, a zip file, or a Hugging Face repository (see `open_source`).
         dataset_json: the new data's description.
         output: folder in which the new bundle is created.
-        options: as for `autoconfig`; the recipe is the source's unless "recipe" is among `asked`.
+        options: as for `autoconfig`; the recipe is the source's unless "recipe" is among `chosen`.
         transfer: how weights are carried over and trained on.
-        asked: names of plan options that the user chose explicitly: these win over the source's.
+        chosen: names of plan options that the user chose explicitly: these win over the source's.
         trust: use a source that does not pass the audit.
         how: fold_by, fold_file, config_format, workers, overwrite of `autoconfig`.
 
@@ -61,10 +61,10 @@ def finetune(
         raise InputError(Problem(str(target), message))
     refuse_existing(target, overwrite=bool(how.get("overwrite")))
     with open_source(source, trust=trust) as opened:
-        options = source_options(options, opened.model, transfer, asked)
+        options = source_options(options, opened.model, transfer, chosen)
 
         def adapt(plan: Plan) -> tuple[Plan, Mapping[str, bytes]]:
-            plan = with_stages(adapt_plan(plan, opened.model, transfer, asked), opened.model.target)
+            plan = with_stages(adapt_plan(plan, opened.model, transfer, chosen), opened.model.target)
             carried = transfer_weights(opened, plan, transfer.channels)
             return plan, initial_files(carried, opened, transfer.channels)
 

@@ -1,4 +1,4 @@
-"""What stands above each fold of a run: its number, how many there are, and how long the rest may take."""
+"""The heading of each fold in a run: its number, the number of folds, and how long the rest may take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def silent(heading: str) -> None:
 
 
 def fold_headings(folds: Sequence[int], clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
-    """A heading for each fold, asked for just before it begins; the time left is judged by the folds before it.
+    """A heading for each fold, drawn just before the fold begins; the folds before it tell the time that is left.
 
     Args:
         folds: their numbers, in the order in which they run.

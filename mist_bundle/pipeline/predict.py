@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.prediction_inputs import match_prediction_inputs
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, Problem
 from mist_bundle.files import check_can_write, write_json
-from mist_bundle.pipeline.predict_stock import predict_with_stock_bundle
+from mist_bundle.pipeline.predict_stock import absolute_images, predict_with_stock_bundle
 from mist_bundle.pipeline.shares import SharedRun, run_in_shares
 from mist_bundle.pipeline.workflows import open_to_run
 from mist_bundle.planning.plan import Plan
@@ -36,7 +37,7 @@ def predict(
 ) -> tuple[list[Path], tuple[Problem, ...]]:
     """Write a label map for every case of a CSV, a JSON or a folder, in the case's own grid.
 
-    Label maps that are there already and were made from the same weights, settings and images are left alone.
+    Label maps of the same weights, settings and images that are there already are kept.
 
     Args:
         bundle: a trained bundle.
@@ -46,9 +47,9 @@ def predict(
         probabilities: write the class probabilities too.
         uncertainty: write maps of entropy and of disagreement between folds and flips too.
         device: where to compute.
-        workers: processes that share the cases, or the address of a Dask scheduler; None for a single one, which uses
-            all cores.
-        overwrite: replace label maps that were made from something else.
+        workers: processes that share the cases, or the address of a Dask scheduler; None for a single process, which
+            uses all cores.
+        overwrite: replace label maps of another origin.
         overrides: further ids of inference.json.
         trust: run a bundle that does not pass the audit.
 
@@ -66,11 +67,11 @@ def predict(
     if "ckpt_path" not in (overrides or {}):
         _require_weights(opened)
     plan = opened.plan
-    found = match_prediction_inputs(source, plan.channel_names)
-    if not found.cases:
-        raise InputError(found.problems or (Problem(str(source), "holds no case."),))
-    _check_output(output, source, found.cases)
-    names = [case.id for case in found.cases]
+    matched = match_prediction_inputs(source, plan.channel_names)
+    if not matched.cases:
+        raise InputError(matched.problems or (Problem(str(source), "holds no case."),))
+    _check_output(output, source, matched.cases)
+    names = [case.id for case in matched.cases]
     if not overwrite:
         _refuse_unknown(output, names)
     settings = {
@@ -80,13 +81,13 @@ def predict(
         "save_uncertainty": uncertainty or None,
         "overwrite": overwrite or None,
         "device": device,
-        "test_time_flip_axes": None if tta is None else _flip_axes(plan, tta=tta),
+        "test_time_flip_axes": _flip_axes(plan, tta),
         **(overrides or {}),
     }
-    problems = [*found.problems, *_predict_cases(bundle, found.cases, output, settings, workers)]
+    problems = [*matched.problems, *_predict_cases(bundle, matched.cases, output, settings, workers)]
     if problems:
-        raise CaseFailure(problems, len(found.cases) + len(found.problems))
-    return [volume_path(output, name) for name in names], found.warnings
+        raise CaseFailure(problems, len(matched.cases) + len(matched.problems))
+    return [volume_path(output, name) for name in names], matched.warnings
 
 
 def _require_weights(bundle: Bundle) -> None:
@@ -126,15 +127,18 @@ def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any], *
 def _check_output(output: Path, source: Path, cases: Sequence[Case]) -> None:
     """Refuse a folder that cannot be written, or in which label maps would lie among the images."""
     check_can_write(output)
-    place, given = output.resolve(), source.resolve()
-    folders = {path.resolve().parent for case in cases for path in case.images.values()}
-    if place in folders or (given.is_dir() and (place == given or given in place.parents)):
+    place, images = output.resolve(), source.resolve()
+    folders = set()
+    for case in cases:
+        for path in case.images.values():
+            folders.add(path.resolve().parent)
+    if place in folders or (images.is_dir() and (place == images or images in place.parents)):
         message = f"is {output}, among the images that are predicted; the next run would take label maps for images."
         raise InputError(Problem("--output", f"{message} Choose a place outside."))
 
 
 def _refuse_unknown(output: Path, names: Sequence[str]) -> None:
-    """Refuse at once what has no record; whether what has one is still valid is for the bundle's own code to say."""
+    """Refuse to replace files without a record at once; the bundle's own code judges those with a record."""
     problems = []
     for name in names:
         target = volume_path(output, name)
@@ -148,11 +152,10 @@ def _refuse_unknown(output: Path, names: Sequence[str]) -> None:
 def _predict_cases(
     bundle: Path, cases: Sequence[Case], output: Path, settings: Mapping[str, Any], workers: int | str | None
 ) -> list[Problem]:
-    entries = []
+    entries: list[dict[str, Any]] = []
     for case in cases:
-        images = [str(path.absolute()) for path in case.images.values()]
-        entries.append({"id": case.id, "image": images})
-    names = [case.id for case in cases]
+        entries.append({"id": case.id, "image": absolute_images(case)})
+    names = [entry["id"] for entry in entries]
     if workers is not None:
         shared = SharedRun(
             bundle=bundle.absolute(),
@@ -175,11 +178,11 @@ def _run(bundle: Path, names: Sequence[str], output: Path, settings: Mapping[str
         run_workflow(bundle, INFERENCE, settings)
     except WorkflowFailed as error:
         if error.exit_code == EXIT_INPUT_REFUSED:
-            message = "holds label maps of these cases that were made from something else; they are named above."
+            message = "holds label maps of these cases of another origin; they are named above."
             raise InputError(Problem(str(output), message)) from error
         failure = error
     problems = _not_predicted(names, output)
-    if failure is not None and not any(read_failure(output, name) for name in names):
+    if failure is not None and not any(map(partial(read_failure, output), names)):
         raise failure  # it is not about single cases
     return problems
 
@@ -203,5 +206,7 @@ def _not_predicted(names: Sequence[str], output: Path, known: Sequence[Problem] 
     return problems
 
 
-def _flip_axes(plan: Plan, *, tta: bool) -> list[int]:
+def _flip_axes(plan: Plan, tta: bool | None) -> list[int] | None:
+    if tta is None:
+        return None
     return list(plan.flip_axes.value) if tta else []

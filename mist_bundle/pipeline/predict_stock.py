@@ -35,13 +35,13 @@ def predict_with_stock_bundle(
         The images that lie in `output` afterwards, and warnings about the input.
 
     Raises:
-        InputError: the bundle has no inference that can be given cases, or the input or output cannot be used.
+        InputError: the bundle's inference has no place for cases, or the input or output cannot be used.
         WorkflowFailed: the inference ended with an error.
     """
     folder = Bundle(bundle)
     _check_ids(folder)
     if output.is_dir() and any(output.iterdir()):
-        message = "is not empty, and the bundle's own saver would replace files. Give a new folder."
+        message = "is not empty, and the bundle's own saver would replace files. Choose a new folder."
         raise InputError(Problem("--output", f"{output} {message}"))
     check_can_write(output)
     matched = match_prediction_inputs(source, channel_names(folder))
@@ -58,8 +58,7 @@ def predict_with_stock_bundle(
         overlay = Path(scratch) / "cases.json"
         write_json(overlay, changed)
         run_workflow(bundle, Workflow(run_id="run", files=("inference",), overlays=(overlay,)), overrides)
-    written = [path for path in sorted(output.rglob("*")) if is_readable_name(path)]
-    return written, matched.warnings
+    return list(filter(is_readable_name, sorted(output.rglob("*")))), matched.warnings
 
 
 def channel_names(folder: Bundle) -> list[str]:
@@ -75,7 +74,10 @@ def channel_names(folder: Bundle) -> list[str]:
         place = f"{folder.root / METADATA_JSON} network_data_format#inputs#image"
         raise InputError(Problem(place, "does not give num_channels, the number of channels of the input.")) from error
     described = image.get("channel_def") or {}
-    return [str(described.get(str(index), f"channel_{index}")) for index in range(count)]
+    names = []
+    for index in range(count):
+        names.append(str(described.get(str(index), f"channel_{index}")))
+    return names
 
 
 def _check_ids(folder: Bundle) -> None:
@@ -88,13 +90,18 @@ def _check_ids(folder: Bundle) -> None:
         if value is None:
             missing.append(name)
     if missing:
-        message = f"has no {', '.join(missing)}, so it cannot be given cases. Run it as its own documentation says."
+        message = f"has no {', '.join(missing)}, so no cases can be passed to it. Run it as its own documentation says."
         raise InputError(Problem(str(folder.config_path("inference")), message))
 
 
 def _items(cases: Sequence[Case]) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     for case in cases:
-        images = [str(path.absolute()) for path in case.images.values()]
+        images = absolute_images(case)
         items.append({"image": images[0] if len(images) == 1 else images})
     return items
+
+
+def absolute_images(case: Case) -> list[str]:
+    """The image files of a case, channel by channel."""
+    return [str(path.absolute()) for path in case.images.values()]

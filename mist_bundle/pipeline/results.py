@@ -1,8 +1,9 @@
-"""What follows training: results of all folds, the choice of post-processing, the report."""
+"""The steps after training: results of all folds, the choice of post-processing, the report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,8 @@ if TYPE_CHECKING:
     from mist_bundle.evaluation.ensemble import Channels
     from mist_bundle.evaluation.pairs import Classes
     from mist_bundle.evaluation.score import ScoreSettings
-    from mist_bundle.runtime.postprocessing.strategy import Step
-
-if TYPE_CHECKING:
     from mist_bundle.report.bundle_report import Reported
+    from mist_bundle.runtime.postprocessing.strategy import Step
 
 
 def finalize(bundle: Path) -> Path:
@@ -51,15 +50,21 @@ def finalize(bundle: Path) -> Path:
     rows = gather_folds(tables)
     failed = failed_cases(tables, rows, [case.id for case in folder.datalist.training])
     results = folder.work_dir / RESULTS_CSV
-    summary = write_results(results, rows, failed, {"weights": {str(fold): one for fold, one in weights.items()}})
+    summary = write_results(results, rows, failed, {"weights": _by_text(weights)})
     finalize_bundle(bundle, summary, weights)
     if failed:
-        raise CaseFailure([Problem(name, message) for name, message in sorted(failed.items())], len(rows) + len(failed))
+        problems = list(starmap(Problem, sorted(failed.items())))
+        raise CaseFailure(problems, len(rows) + len(failed))
     return results
 
 
+def _by_text(hashes: Mapping[int, str]) -> dict[str, str]:
+    """The hash of each fold's weights, with keys as JSON has them."""
+    return dict(zip(map(str, hashes), hashes.values(), strict=True))
+
+
 def scored_weights(bundle: Bundle) -> dict[int, str]:
-    """The hash of each fold's weights, which its scores and predictions were made by.
+    """The hash of each fold's weights, from which its scores and predictions come.
 
     Raises:
         InputError: naming every fold that was not trained or evaluated, or whose weights were replaced since.
@@ -83,7 +88,11 @@ def scored_weights(bundle: Bundle) -> dict[int, str]:
 
 def evaluated_folds(bundle: Path) -> list[int]:
     """The folds whose results are those of the weights that are in the bundle now."""
-    return [fold.number for fold in Bundle(bundle).folds() if are_scores_of(fold)]
+    folds = []
+    for fold in Bundle(bundle).folds():
+        if are_scores_of(fold):
+            folds.append(fold.number)
+    return folds
 
 
 def are_scores_of(fold: Fold) -> bool:
@@ -132,13 +141,13 @@ def choose_postprocessing(
         bundle: its folds were trained and evaluated.
         settings: how predictions are scored.
         weights: of the metrics; all the same by default.
-        candidates: steps to try; by default a small grid made from the references.
+        candidates: steps to try; by default a small grid derived from the references.
         min_gain: what a step must add to the quality.
         workers: cases at the same time.
-        dataset_dir: folder of the cases; by default the one the bundle was made from.
+        dataset_dir: folder of the cases; by default as the bundle was configured.
 
     Returns:
-        The choice, what it changes, and the folder that tells all that was tried.
+        The choice, the change that it makes, and the folder with the account of all candidates.
 
     Raises:
         InputError: a fold was not evaluated, its weights were replaced since, or a case cannot be scored.
@@ -151,9 +160,11 @@ def choose_postprocessing(
     checked = check_weights(settings, weights)
     digests = scored_weights(Bundle(bundle))
     cases = held_out_cases(Bundle(bundle), dataset_dir or configured_dataset_dir(bundle))
-    foreground = [label for label in scored_classes(bundle).labels or () if label]
-    pairs = [case.pair for case in cases]
-    grid = tuple(candidates) if candidates else default_candidates(pairs, foreground, workers)
+    if candidates:
+        grid = tuple(candidates)
+    else:
+        foreground = [label for label in scored_classes(bundle).labels or () if label]
+        grid = default_candidates([case.pair for case in cases], foreground, workers)
     table = ScoreTable(held_out=cases, settings=settings, weights=checked, workers=workers)
     chosen = choose(table, grid, min_gain)
     before, after = table.scores(()), table.scores(chosen.steps)
@@ -161,7 +172,7 @@ def choose_postprocessing(
     folder = work_dir_of(bundle) / "postprocessing"
     write_change(folder, before, after, change, checked)
     content = {**chosen.to_json(), "metrics": list(settings.metrics), "weights": checked}
-    content["derived_from"] = {str(fold): digest for fold, digest in digests.items()}
+    content["derived_from"] = _by_text(digests)
     write_json(folder / "choice.json", {**content, "candidates": list(chosen.candidates)})
     publish_files(bundle, {POSTPROCESSING_JSON: dump_json(content).encode("utf-8")}, renew=True)
     return chosen, change, folder
@@ -211,8 +222,8 @@ def report(
 
     Args:
         bundle: its folder, trained or not.
-        output: the HTML file; report.html in the work folder where not given.
-        dataset_dir: folder of the cases, where it is not the one that the bundle names.
+        output: the HTML file; report.html in the work folder by default.
+        dataset_dir: folder of the cases, if it is not the folder that the bundle names.
         pictures: cases shown in the part about the data.
         viewer_cases: cases in the viewer; 0 for no viewer.
         workers: processes that read the predictions.
@@ -224,8 +235,9 @@ def report(
     from mist_bundle.report.bundle_report import REPORT_HTML, ReportRequest, viewer_path, write_report
 
     page = output or work_dir_of(bundle) / REPORT_HTML
-    for path in (page, *([viewer_path(page)] if viewer_cases else [])):
-        refuse_existing(path, overwrite=overwrite)
+    refuse_existing(page, overwrite=overwrite)
+    if viewer_cases:
+        refuse_existing(viewer_path(page), overwrite=overwrite)
     request = ReportRequest(
         bundle=bundle, dataset_dir=dataset_dir, pictures=pictures, viewer_cases=viewer_cases, workers=workers
     )

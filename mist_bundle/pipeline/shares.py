@@ -14,13 +14,13 @@ from mist_bundle.errors import Problem
 from mist_bundle.files import write_json
 from mist_bundle.parallel import map_cases
 
-MOST_SHARES = 16  # on a cluster: each run takes seconds to begin, and a share is what is lost with a worker
+MOST_SHARES = 16  # on a cluster: each run takes seconds to begin, and a lost worker loses its share
 Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SharedRun:
-    """What all shares have in common.
+    """The settings that all shares have in common.
 
     Attributes:
         bundle: its folder; on a cluster, under the same path on every machine.
@@ -39,8 +39,8 @@ def run_in_shares(run: SharedRun, entries: Sequence[Entry], workers: int | str) 
     """Run a workflow on all cases, and say which shares failed.
 
     Args:
-        run: what is run.
-        entries: of a datalist, one a case.
+        run: the workflow and its settings.
+        entries: of a datalist, an entry for each case.
         workers: processes on this machine, or the address of a Dask scheduler.
 
     Returns:
@@ -54,8 +54,10 @@ def run_in_shares(run: SharedRun, entries: Sequence[Entry], workers: int | str) 
     problems = []
     for share in shares:
         reason = reasons.get(_names(share))
-        if reason is not None:
-            problems += [Problem(str(entry["id"]), reason) for entry in share]
+        if reason is None:
+            continue
+        for entry in share:
+            problems.append(Problem(str(entry["id"]), reason))
     return problems
 
 

@@ -53,8 +53,7 @@ def train_side_by_side(
             free.put(place)
 
     with ThreadPoolExecutor(free.qsize()) as pool, _progress(bundle, folds):
-        for future in [pool.submit(train, fold) for fold in folds]:
-            future.result()
+        list(pool.map(train, folds))
     if problems:
         raise CaseFailure(sorted(problems, key=str), len(folds), "trainings")
 
@@ -66,13 +65,14 @@ def split(placement: Placement, parts: int) -> list[Placement]:
     """
     if placement.devices is None:
         threads = max(1, (os.cpu_count() or 1) // (parts * placement.processes))
-        return [replace(placement, threads=threads) for _ in range(parts)]
+        return [replace(placement, threads=threads)] * parts
     parts = min(parts, len(placement.devices))
     share = len(placement.devices) // parts
-    return [
-        replace(placement, devices=placement.devices[number * share : (number + 1) * share], processes=share)
-        for number in range(parts)
-    ]
+    placements = []
+    for number in range(parts):
+        devices = placement.devices[number * share : (number + 1) * share]
+        placements.append(replace(placement, devices=devices, processes=share))
+    return placements
 
 
 @contextmanager
@@ -95,9 +95,13 @@ def _watch(bundle: Path, folds: Sequence[int], ended: threading.Event) -> None:
     opened = Bundle(bundle)
     with tqdm(total=0, desc="epochs of all folds", file=sys.stderr) as bar:
         while not ended.wait(_POLL_SECONDS):
-            states = {fold: opened.fold(fold).status or {} for fold in folds}
-            most = max((int(state.get("epochs", 0)) for state in states.values()), default=0)
-            bar.total = most * len(folds)
-            bar.n = sum(int(state.get("epoch", 0)) for state in states.values())
-            bar.set_postfix_str(", ".join(f"fold {fold}: {state.get('epoch', 0)}" for fold, state in states.items()))
+            total, finished, epochs = 0, 0, []
+            for fold in folds:
+                status = opened.fold(fold).status or {}
+                total = max(total, int(status.get("epochs", 0)))
+                finished += int(status.get("epoch", 0))
+                epochs.append(f"fold {fold}: {status.get('epoch', 0)}")
+            bar.total = total * len(folds)
+            bar.n = finished
+            bar.set_postfix_str(", ".join(epochs))
             bar.refresh()

@@ -1,4 +1,4 @@
-"""What a bundle's place holds of earlier trainings, and what happens to it when the bundle is configured anew."""
+"""Earlier trainings of a bundle, and their fate when the bundle is configured anew."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _DERIVED = (RESULTS_CSV, RESULTS_JSON, "postprocessing", "predictions")
 
 
 def refuse_to_lose(bundle: Path, *, overwrite_weights: bool) -> None:
-    """Raise InputError when weights or states of trainings would be lost that the user has not given up.
+    """Raise InputError if weights or states of trainings would be lost without the user's consent.
 
     Args:
-        bundle: where a new bundle is to lie.
-        overwrite_weights: the user has given them up.
+        bundle: the place of the new bundle.
+        overwrite_weights: the user's consent.
     """
     lost = list(_trained(bundle))
     if lost and not overwrite_weights:
@@ -32,13 +32,16 @@ def refuse_to_lose(bundle: Path, *, overwrite_weights: bool) -> None:
 
 
 def forget(bundle: Path) -> None:
-    """Remove what trainings left in the work folder, and what was derived from it; prepared arrays stay."""
+    """Remove the states of trainings from the work folder, and results derived from them; prepared arrays stay."""
     work = work_dir_of(bundle)
     for folder in _fold_folders(work):
         shutil.rmtree(folder)
     for name in _DERIVED:
         path = work / name
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _trained(bundle: Path) -> Iterator[str]:
@@ -54,5 +57,8 @@ def _trained(bundle: Path) -> Iterator[str]:
 
 
 def _fold_folders(work: Path) -> list[Path]:
-    found = work.glob("fold_*") if work.is_dir() else ()
-    return sorted(path for path in found if path.is_dir() and path.name.removeprefix("fold_").isdigit())
+    folders = []
+    for path in sorted(work.glob("fold_*")):
+        if path.is_dir() and path.name.removeprefix("fold_").isdigit():
+            folders.append(path)
+    return folders

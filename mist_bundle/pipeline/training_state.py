@@ -1,9 +1,9 @@
-"""Whether a fold may be trained as it is asked for, seen before anything is started."""
+"""Whether a fold may be trained with these settings, checked before anything is started."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mist_bundle.bundle.folder import Bundle, Fold
@@ -19,13 +19,14 @@ from mist_bundle.runtime.folds.state import (
     is_complete,
     plain,
 )
+from mist_bundle.runtime.settings import is_expression
 
-# what tells trainings apart and is given by no option of that name
+# parts of a training's identity that no option of that name sets
 _NO_OPTIONS = frozenset({"plan", "cases"})
 
 
 class Resumed(enum.Enum):
-    """What a training that goes on finds."""
+    """How far an earlier training of a fold came."""
 
     NOTHING = "nothing"
     STARTED = "started"
@@ -33,15 +34,15 @@ class Resumed(enum.Enum):
 
 
 def check_fold(
-    bundle: Bundle, number: int, given: Mapping[str, Any], *, resume: bool, overwrite: bool
+    bundle: Bundle, number: int, overrides: Mapping[str, Any], *, resume: bool, overwrite: bool
 ) -> tuple[Resumed, list[Problem]]:
-    """What a training of a fold finds, and what speaks against it.
+    """How far an earlier training of a fold came, and the reasons against training it now.
 
     Args:
         bundle: its folder.
         number: the fold.
-        given: ids of train.json that are overridden.
-        resume: whether the training is to go on.
+        overrides: ids of train.json with their new values.
+        resume: whether the training is to continue.
         overwrite: whether it may replace what is there.
     """
     fold, place = bundle.fold(number), f"fold {number}"
@@ -60,21 +61,29 @@ def check_fold(
             message = f"has weights ({fold.published.name}), but no state in {fold.folder} to go on from."
             return Resumed.NOTHING, [Problem(place, f"{message} Pass --overwrite to train it anew.")]
         return Resumed.NOTHING, []
-    epochs = _number(given.get("epochs", load_configs([bundle.config_path("train")]).get("epochs")))
-    found = _differences(bundle, status, given, epochs)
-    if found:
-        options = " ".join(f"--{name} {_word(was)}" for name, was, _ in found if _is_option(name, was))
-        message = (
-            f"was begun with other settings: {differences_text(found)}. Go on with those that it was begun with"
-            f"{f' ({options})' if options else ''}, or pass --overwrite instead of --resume to lose it and start over."
-        )
-        return Resumed.STARTED, [Problem(place, message)]
-    done = is_complete(status, epochs, _number(given.get("early_stopping")))
-    return (Resumed.COMPLETE if done else Resumed.STARTED), []
+    epochs = _number(overrides.get("epochs", load_configs([bundle.config_path("train")]).get("epochs")))
+    changed = _differences(bundle, status, overrides, epochs)
+    if changed:
+        return Resumed.STARTED, [Problem(place, _refusal(changed))]
+    if is_complete(status, epochs, _number(overrides.get("early_stopping"))):
+        return Resumed.COMPLETE, []
+    return Resumed.STARTED, []
 
 
-def _components(bundle: Bundle, given: Mapping[str, Any]) -> dict[str, str]:
-    """The values inside of the components of a training with these ids, as the training itself finds them."""
+def _refusal(changed: Sequence[tuple[str, Any, Any]]) -> str:
+    options = []
+    for name, was, _ in changed:
+        if name not in _NO_OPTIONS and was != ABSENT:
+            options.append(f"--{name} {_word(was)}")
+    advice = f" ({' '.join(options)})" if options else ""
+    return (
+        f"was begun with other settings: {differences_text(changed)}. Go on with those that it was begun with"
+        f"{advice}, or pass --overwrite instead of --resume to lose it and start over."
+    )
+
+
+def _components(bundle: Bundle, overrides: Mapping[str, Any]) -> dict[str, str]:
+    """The values inside of the components of a training with these overrides, as the training itself sees them."""
     from fire.parser import DefaultParseValue  # what MONAI reads its command line with
     from monai.bundle import ConfigParser
 
@@ -82,31 +91,36 @@ def _components(bundle: Bundle, given: Mapping[str, Any]) -> dict[str, str]:
 
     parser = ConfigParser()
     parser.read_config(str(bundle.config_path("train")))
-    parser.update({name: DefaultParseValue(override_word(value)) for name, value in given.items()})
-    parser.resolve_macro_and_relative_ids()
-    return component_values(parser.config, str(bundle.root))
+    parsed = {}
+    for name, value in overrides.items():
+        parsed[name] = DefaultParseValue(override_word(value))
+    parser.update(parsed)
+    parser.resolve_macro_and_relative_ids()  # type: ignore[no-untyped-call]
+    return component_values(parser.config, str(bundle.root))  # type: ignore[arg-type]
 
 
 def _differences(
-    bundle: Bundle, status: Mapping[str, Any], given: Mapping[str, Any], epochs: int | None
+    bundle: Bundle, status: Mapping[str, Any], overrides: Mapping[str, Any], epochs: int | None
 ) -> list[tuple[str, Any, Any]]:
-    """Settings that are given, or stand in train.json as plain values, and are not those of the training."""
+    """Settings whose plain values, from overrides or train.json, are not those of the earlier training."""
     started = status.get("settings", {})
     config = load_configs([bundle.config_path("train")])
-    now = {name: plain(given.get(name, config.get(name))) for name in started if name in config}
-    now = {name: value for name, value in now.items() if not (isinstance(value, str) and value[:1] in ("$", "@", "%"))}
-    now |= {"plan": bundle.identity, COMPONENTS: _components(bundle, given)}
-    if "datalist" not in given:
+    now: dict[str, Any] = {"plan": bundle.identity, COMPONENTS: _components(bundle, overrides)}
+    for name in started:
+        value = plain(overrides.get(name, config.get(name)))
+        if name in config and not is_expression(value):
+            now[name] = value
+    if "datalist" not in overrides:
         now["cases"] = sha256_of(bundle.root / DATALIST_JSON)[:16]
-    extended = epochs is not None and epochs != status["epochs"]
-    found = list(differences(started, now, extended=extended))
+    is_extended = epochs is not None and epochs != status["epochs"]
+    changed = list(differences(started, now, extended=is_extended))
     if epochs is not None and epochs < status["epochs"]:
-        found.append(("epochs", status["epochs"], epochs))
-    return found
+        changed.append(("epochs", status["epochs"], epochs))
+    return changed
 
 
 def _lost(fold: Fold) -> str:
-    """What a new training would replace, in words; "" where there is nothing."""
+    """The results that a new training would replace, in words; "" if there are none."""
     status = fold.status if fold.has_state else None
     parts = []
     if status is not None:
@@ -120,14 +134,9 @@ def _lost(fold: Fold) -> str:
 
 def _score(status: Mapping[str, Any]) -> str:
     score = status.get("best_score")
-    return (
-        "" if score is None else f" (best {status.get('metric', 'score')} {score:.3f} at epoch {status['best_epoch']})"
-    )
-
-
-def _is_option(name: str, was: Any) -> bool:
-    """Whether `--name was` on a command line brings a setting back."""
-    return name not in _NO_OPTIONS and was != ABSENT
+    if score is None:
+        return ""
+    return f" (best {status.get('metric', 'score')} {score:.3f} at epoch {status['best_epoch']})"
 
 
 def _word(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Run the workflows of a bundle on the cases it was made from: preprocess, train, publish, evaluate."""
+"""Run the workflows of a bundle on the cases of its datalist: preprocess, train, publish, evaluate."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def num_folds(bundle: Path) -> int:
 
 
 def data_warnings(bundle: Path) -> tuple[Problem, ...]:
-    """What was odd about the data when the bundle was made, and still is."""
+    """Oddities of the data from when the bundle was configured."""
     return tuple(Problem(*warning) for warning in Bundle(bundle).plan.warnings or ())
 
 
@@ -83,18 +83,17 @@ def train(
     trust: bool = False,
     announce: Announce = silent,
 ) -> None:
-    """Train the given folds and publish the best weights of each when it ends.
+    """Train folds and publish the best weights of each when it ends.
 
     Args:
         bundle: its folder.
         folds: which.
-        overrides: ids of train.json; with "resume", a fold goes on where it stands, and one that is complete is passed
-            over.
+        overrides: ids of train.json; with "resume", a fold continues where it stands, and complete folds are skipped.
         hardware: devices, processes and machines that train a fold together; None for every visible GPU.
-        parallel: folds that are trained side by side; they share the devices out.
+        parallel: folds that are trained side by side; they share the devices.
         overwrite: train folds anew that were trained before; their states are lost.
         trust: run a bundle that does not pass the audit.
-        announce: is told of each fold before it begins, and how long the rest may take.
+        announce: called with a heading before each fold begins.
 
     Raises:
         InputError: naming every fold that was trained before without `resume` or `overwrite`, that was begun with other
@@ -105,44 +104,52 @@ def train(
     opened = open_to_run(bundle, trust=trust, work_dir=overrides.get("work_dir"))
     _check_folds(opened, folds)
     resume = bool(overrides.get("resume"))
-    given = {key: value for key, value in overrides.items() if value is not None}
-    placement = place_workflow(bundle, TRAINING, given, hardware or Hardware())
-    workflow_command(bundle, TRAINING, given, placement)  # refuses wrong settings before anything is changed
-    plans: dict[int, Resumed] = {}
-    problems: list[Problem] = []
-    for number in folds:
-        plans[number], found = check_fold(opened, number, given, resume=resume, overwrite=overwrite)
-        problems += found
-    if problems:
-        raise InputError(problems)
-    _announce(bundle, placement, folds, given)
-    left = []
+    settings = {name: value for name, value in overrides.items() if value is not None}
+    placement = place_workflow(bundle, TRAINING, settings, hardware or Hardware())
+    workflow_command(bundle, TRAINING, settings, placement)  # refuses wrong settings before anything is changed
+    progress = _progress(opened, folds, settings, resume=resume, overwrite=overwrite)
+    _print_placement(bundle, placement, folds, settings)
+    remaining = []
     for number in folds:
         fold = opened.fold(number)
-        if plans[number] is Resumed.COMPLETE:
+        if progress[number] is Resumed.COMPLETE:
             publish_weights(bundle, fold)
             continue
         if overwrite and not resume:
             discard(fold.folder)
-        left.append(number)
-    if parallel > 1 and len(left) > 1:
-        train_side_by_side(bundle, left, given, placement, parallel)
+        remaining.append(number)
+    if parallel > 1 and len(remaining) > 1:
+        train_side_by_side(bundle, remaining, settings, placement, parallel)
         return
-    for number, heading in zip(left, fold_headings(left), strict=False):
+    for number, heading in zip(remaining, fold_headings(remaining), strict=False):
         announce(heading)
         try:
-            run_workflow(bundle, TRAINING, {"fold": number, **given}, placement)
+            run_workflow(bundle, TRAINING, {"fold": number, **settings}, placement)
         except Interrupted as interruption:
-            message = f"{interruption} {_go_on(opened, number, given, placement.processes)}"
+            message = f"{interruption} {_go_on(opened, number, settings, placement.processes)}"
             raise Interrupted(interruption.number, message) from interruption
 
 
-def _announce(bundle: Path, placement: Placement, folds: Sequence[int], given: Mapping[str, Any]) -> None:
-    """Say what a person should know of where a training runs; on several machines, the exact command too."""
+def _progress(
+    bundle: Bundle, folds: Sequence[int], settings: Mapping[str, Any], *, resume: bool, overwrite: bool
+) -> dict[int, Resumed]:
+    """How far the earlier training of each fold came; refuses folds that may not be trained."""
+    progress: dict[int, Resumed] = {}
+    problems: list[Problem] = []
+    for number in folds:
+        progress[number], reasons = check_fold(bundle, number, settings, resume=resume, overwrite=overwrite)
+        problems += reasons
+    if problems:
+        raise InputError(problems)
+    return progress
+
+
+def _print_placement(bundle: Path, placement: Placement, folds: Sequence[int], settings: Mapping[str, Any]) -> None:
+    """Print what a person should know of where a training runs; on several machines, the exact command too."""
     if placement.warning:
         sys.stderr.write(f"warning: --devices: {placement.warning}\n")
     if placement.nodes > 1:
-        command = workflow_command(bundle, TRAINING, {"fold": folds[0], **given}, placement)
+        command = workflow_command(bundle, TRAINING, {"fold": folds[0], **settings}, placement)
         sys.stderr.write(f"{shlex.join(command)}\n")
     sys.stderr.flush()
 
@@ -154,30 +161,36 @@ def publish(
 
     Args:
         bundle: its folder.
-        folds: which; None for all that there are weights of.
-        work_dir: where they were trained, if that is not the folder beside the bundle.
+        folds: which; None for all that have weights.
+        work_dir: folder of their training, if that is not the folder beside the bundle.
         trust: publish into a bundle that does not pass the audit.
 
     Returns:
-        Fold -> paths in the bundle that changed; empty where they were there already.
+        Fold -> paths in the bundle that changed; empty if the weights were published before.
 
     Raises:
         InputError: naming every fold that has no weights to publish.
     """
     opened = open_to_run(bundle, trust=trust, work_dir=work_dir)
-    begun = [fold.number for fold in opened.folds() if (fold.status or {}).get("best")]
+    begun = []
+    for fold in opened.folds():
+        if (fold.status or {}).get("best"):
+            begun.append(fold.number)
     folds = begun if folds is None else folds
     _check_folds(opened, folds)
-    problems = [
-        Problem(f"fold {number}", f"has no weights to publish: nothing of it was trained in {opened.work_dir}.")
-        for number in folds
-        if number not in begun
-    ]
+    problems = []
+    for number in folds:
+        if number not in begun:
+            message = f"has no weights to publish: nothing of it was trained in {opened.work_dir}."
+            problems.append(Problem(f"fold {number}", message))
     if not folds:
         problems = [Problem(str(opened.work_dir), "holds no training whose weights could be published.")]
     if problems:
         raise InputError(problems)
-    return {number: publish_weights(bundle, opened.fold(number)) for number in folds}
+    changed = {}
+    for number in folds:
+        changed[number] = publish_weights(bundle, opened.fold(number))
+    return changed
 
 
 def evaluate_folds(
@@ -191,7 +204,7 @@ def evaluate_folds(
 ) -> list[int]:
     """Predict and score the held-out cases of folds.
 
-    Predictions that are there already and were made from the same weights, settings and images are only scored.
+    Predictions of the same weights, settings and images that are there already are only scored.
 
     Args:
         bundle: its folder.
@@ -199,30 +212,30 @@ def evaluate_folds(
         overrides: ids of evaluate.json.
         hardware: devices or processes that share the cases; None for every visible GPU.
         trust: run a bundle that does not pass the audit.
-        announce: is told of each fold before it begins, and how long the rest may take.
+        announce: called with a heading before each fold begins.
 
     Returns:
         The folds that were evaluated.
 
     Raises:
-        InputError: a fold that was asked for has no weights, or none has.
+        InputError: a fold has no weights.
         CaseFailure: some cases could not be predicted or scored, each named with the reason; the others were.
     """
     opened = open_to_run(bundle, trust=trust)
-    trained = trained_folds(opened)
-    wanted = trained if folds is None else list(folds)
-    _check_folds(opened, wanted)
-    problems = [
-        Problem(f"fold {number}", f"has no weights yet: {opened.fold(number).weights} is not there. Train it first.")
-        for number in wanted
-        if number not in trained
-    ]
-    if not wanted:
+    trained = opened.trained_folds()
+    chosen = trained if folds is None else list(folds)
+    _check_folds(opened, chosen)
+    problems = []
+    for number in chosen:
+        if number not in trained:
+            message = f"has no weights yet: {opened.fold(number).weights} is not there. Train it first."
+            problems.append(Problem(f"fold {number}", message))
+    if not chosen:
         problems = [Problem(str(bundle), "has no trained fold. Train one first: mist-bundle train.")]
     if problems:
         raise InputError(problems)
     placement = place_workflow(bundle, EVALUATING, overrides, hardware or Hardware())
-    for number, heading in zip(wanted, fold_headings(wanted), strict=False):
+    for number, heading in zip(chosen, fold_headings(chosen), strict=False):
         announce(heading)
         fold = opened.fold(number)
         stored = {} if fold.published == fold.weights else {"ckpt_path": str(fold.published)}
@@ -234,19 +247,19 @@ def evaluate_folds(
                 raise
             problems += failed
     if problems:
-        raise CaseFailure(problems, sum(len(opened.datalist.held_out(number)) for number in wanted))
-    return wanted
+        total = sum(len(opened.datalist.held_out(number)) for number in chosen)
+        raise CaseFailure(problems, total)
+    return chosen
 
 
 def _failures(bundle: Bundle, fold: int) -> list[Problem]:
     """The held-out cases of a fold that its evaluation could not predict or score."""
-    reasons = {case.id: read_failure(bundle.fold(fold).predictions, case.id) for case in bundle.datalist.held_out(fold)}
-    return [Problem(f"fold {fold}, {case}", reason) for case, reason in reasons.items() if reason]
-
-
-def trained_folds(bundle: Bundle) -> list[int]:
-    """The folds whose weights are in the bundle."""
-    return [fold.number for fold in bundle.folds() if fold.published is not None]
+    problems = []
+    for case in bundle.datalist.held_out(fold):
+        reason = read_failure(bundle.fold(fold).predictions, case.id)
+        if reason:
+            problems.append(Problem(f"fold {fold}, {case.id}", reason))
+    return problems
 
 
 def _check_folds(bundle: Bundle, folds: Sequence[int]) -> None:
@@ -256,12 +269,12 @@ def _check_folds(bundle: Bundle, folds: Sequence[int]) -> None:
         raise InputError(Problem("--fold", f"is {wrong}; this bundle has the folds 0 to {count - 1}, or 'all'."))
 
 
-def _go_on(bundle: Bundle, fold: int, given: Mapping[str, Any], processes: int) -> str:
-    """What an interrupted training kept, and the command that goes on with it."""
+def _go_on(bundle: Bundle, fold: int, settings: Mapping[str, Any], processes: int) -> str:
+    """The progress that an interrupted training kept, and the command that continues it."""
     status = bundle.fold(fold).status
     kept = f"epoch {status['epoch']} of {status['epochs']} is kept" if status else "no epoch had ended"
     words = ["mist-bundle", "train", str(bundle.root), "--fold", str(fold), "--resume"]
-    for key, value in given.items():
+    for key, value in settings.items():
         if key != "resume":
             words += [f"--{key}", str(value)]
     words += ["--processes", str(processes)] if processes > 1 else []

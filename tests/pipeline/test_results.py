@@ -1,0 +1,41 @@
+"""Results of all folds, and which weights they belong to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mist_bundle import pipeline
+from mist_bundle.errors import InputError
+from mist_bundle.files import read_json, work_dir_of
+from mist_bundle.runtime.folds.files import sha256_of
+from mist_bundle.trust.audit import require_audited
+from tests.pipeline.trained import replace_weights
+
+
+def test_scores_of_weights_that_were_replaced_are_not_gathered(bundle: Path) -> None:
+    pipeline.finalize(bundle)
+    replace_weights(bundle, fold=1)
+    card = (bundle / "docs/README.md").read_text()
+    assert "Not evaluated yet" in card
+    assert "| mean | std |" not in card
+    assert read_json(bundle / "configs/metadata.json")["eval_metrics"] == {}
+    require_audited(bundle, trust=False)
+    results = (work_dir_of(bundle) / "results.csv").read_bytes()
+    with pytest.raises(InputError) as caught:
+        pipeline.finalize(bundle)
+    (problem,) = caught.value.problems
+    assert problem.path.endswith("fold_1/results.csv")
+    assert "other weights than models/fold_1.pt" in problem.message
+    assert f"mist-bundle evaluate {bundle} --fold 1" in problem.message
+    assert (work_dir_of(bundle) / "results.csv").read_bytes() == results
+    assert pipeline.evaluated_folds(bundle) == [0]
+
+
+def test_finalized_results_name_the_weights(bundle: Path) -> None:
+    pipeline.finalize(bundle)
+    weights = {str(fold): sha256_of(bundle / f"models/fold_{fold}.pt") for fold in (0, 1)}
+    assert read_json(work_dir_of(bundle) / "results.json")["derived_from"] == {"weights": weights}
+    card = (bundle / "docs/README.md").read_text()
+    assert all(f"fold {fold} `{digest[:12]}`" in card for fold, digest in weights.items())
