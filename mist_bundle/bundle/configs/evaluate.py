@@ -43,6 +43,7 @@ def evaluate_config(plan: Plan) -> Config:
             dataset="@validate#dataset",
             predictions="@predictions",
             sampler="@validate#sampler",
+            memory="@memory",
         ),
         "validate#evaluator#iteration_update": "@case_by_case",
         "validate#inferer": script(

@@ -83,7 +83,9 @@ def _data(plan: Plan) -> Config:
             "data": parts.items("@split", channel_names=list(plan.channel_names)),
             "transform": "@preprocessing",
         },
-        "dataloader": script("predictions.loader.CaseLoader", dataset="@dataset", predictions="@predictions"),
+        "dataloader": script(
+            "predictions.loader.CaseLoader", dataset="@dataset", predictions="@predictions", memory="@memory"
+        ),
     }
 
 

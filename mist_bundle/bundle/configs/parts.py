@@ -311,6 +311,7 @@ def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
                 num_classes=len(plan.output_names),
                 exclusive=not plan.regions.value,
                 reference_key="image",
+                predictions="@predictions",
             ),
             "_disabled_": expressions.NO_MAPS,
         },

@@ -180,4 +180,6 @@ def _gather(rows: list[dict[str, Any]], failed: dict[str, str]) -> tuple[list[di
         all_failed |= process_failed
         for row in process_rows:
             by_id[row["id"]] = row
+    for case in all_failed:  # scored, but its label map could not be written
+        by_id.pop(case, None)
     return list(by_id.values()), all_failed

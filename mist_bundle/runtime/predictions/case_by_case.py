@@ -36,6 +36,7 @@ class CaseByCase:
         self.key = key
         self.failures: dict[str, str] = {}
         self.num_cases = 0
+        self._items: dict[str, Mapping[str, Any]] = {}
 
     def __call__(self, engine: Any, batch: dict[str, Any]) -> Any:
         """Run a case through the evaluator's own step.
@@ -56,16 +57,34 @@ class CaseByCase:
                 return self._already_predicted(engine, item)
             if why := batch.pop(REPLACED, ""):
                 say(f"{case}: predicted again; its label map {why}")
+            self._items[case] = item
             self._warn(case, batch.pop(WARNINGS, None))
             return engine._iteration(engine, batch)  # what the engine would do without this class
-        except Exception as error:
-            cause = _cause(error)
-            if isinstance(cause, OSError) and cause.errno in _FATAL:
-                raise cause from error
-            logger.debug("case %s", case, exc_info=True)
-            self.fail(case, reason_of(error, item))
+        except Exception as error:  # noqa: BLE001 - what a file or device does is this case's failure
+            self._failed(item, error)
             engine.state.batch, engine.state.output = [], []
             return []
+        except BaseException:  # an interrupt: files are complete or not there
+            self.predictions.writer.stop()
+            raise
+        finally:
+            self._settle(wait=engine.state.iteration >= (engine.state.epoch_length or 0))
+
+    def _failed(self, item: Mapping[str, Any], error: BaseException) -> None:
+        cause = _cause(error)
+        if isinstance(cause, OSError) and cause.errno in _FATAL:
+            self.predictions.writer.stop()
+            raise cause from error
+        logger.debug("case %s", item["id"], exc_info=error)
+        self.fail(str(item["id"]), reason_of(error, item))
+
+    def _settle(self, *, wait: bool) -> None:
+        """Tell which files could not be written; after the last case all are waited for."""
+        writer = self.predictions.writer
+        if wait:
+            writer.settle()
+        for case, error in writer.take_errors().items():
+            self._failed(self._items[case], error)
 
     def fail(self, case: str, reason: str) -> None:
         """Name a case that failed, now and at the end."""

@@ -19,6 +19,7 @@ from typing import Any
 from ..folds.files import sha256_of, write_json
 from ..values import truth
 from .say import say
+from .writer import CaseWriter
 
 FRESH, MISSING, STALE, UNKNOWN = "fresh", "missing", "stale", "unknown"
 RECORDS = "records"
@@ -105,6 +106,7 @@ class Predictions:
         self._images: dict[str, list[Path]] = {}
         self._warnings: dict[str, list[str]] = {}
         self._lock = threading.Lock()
+        self.writer = CaseWriter()
 
     def begin(self, items: Sequence[Mapping[str, Any]]) -> None:
         """Forget the failures of last time, and look for label maps that are in the way.

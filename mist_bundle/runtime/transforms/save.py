@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,7 +45,8 @@ class SaveImaged(monai.transforms.SaveImaged):
         id_key: entry of the case that names the file; without it, the name of the reference's file.
         suffix: put behind the id.
         allow_missing_keys: leave out what a case does not have.
-        predictions: keeps the records of these label maps; they are its last file of a case.
+        predictions: keeps the records of these label maps; they are its last file of a case. They are then written in
+            the background.
     """
 
     def __init__(
@@ -74,10 +76,14 @@ class SaveImaged(monai.transforms.SaveImaged):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Apply to the dictionary of a case; other entries stay as they are."""
+        case = case_name(data, self.id_key, data[self.reference_key])
         for key in self.key_iterator(dict(data)):
             volume = data[key]
             image = nifti_image(_file_array(as_volume(volume, key)), volume, meta_of(data[self.reference_key]))
-            self._write(image, case_name(data, self.id_key, data[self.reference_key]))
+            if self.predictions is None:
+                self._write(image, case)
+            else:
+                self.predictions.writer.put(case, partial(self._write, image, case))
         return dict(data)
 
     def _write(self, image: Any, case: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +13,7 @@ from monai.transforms import MapTransform
 from ..folds.files import write_whole
 from ..numerics.scores_on_disk import ScoresOnDisk
 from ..predictions.maps import ScoreMaps
-from ..predictions.records import UNCERTAINTY_MAPS, probabilities_path, uncertainty_path
+from ..predictions.records import UNCERTAINTY_MAPS, Predictions, probabilities_path, uncertainty_path
 from .save import case_name, compressed, nifti_header
 from .volume import meta_of, original_grid
 
@@ -30,6 +31,7 @@ class SaveMapsd(MapTransform):
         exclusive: False for regions that may overlap, which have no background among them.
         reference_key: the prepared image, whose meta dictionary tells header and grid.
         id_key: entry of the case that gives the files their name.
+        predictions: writes them in the background.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class SaveMapsd(MapTransform):
         exclusive: bool = True,
         reference_key: str = "image",
         id_key: str = "id",
+        predictions: Predictions | None = None,
     ) -> None:
         super().__init__([reference_key])
         self.maps = maps
@@ -46,12 +49,19 @@ class SaveMapsd(MapTransform):
         self.exclusive = exclusive
         self.reference_key = reference_key
         self.id_key = id_key
+        self.predictions = predictions
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Write the files; the dictionary of the case stays as it is."""
-        scores = self.maps.take()
         reference = data[self.reference_key]
-        case = case_name(data, self.id_key, reference)
+        write = partial(self._write_all, case_name(data, self.id_key, reference), self.maps.take(), reference)
+        if self.predictions is None:
+            write()
+        else:
+            self.predictions.writer.put(write.args[0], write)
+        return dict(data)
+
+    def _write_all(self, case: str, scores: ScoresOnDisk, reference: Any) -> None:
         try:
             if self.maps.probabilities:
                 channels = range(self.num_classes)
@@ -62,7 +72,6 @@ class SaveMapsd(MapTransform):
                     self._write(uncertainty_path(self.maps.folder, case, name), scores, [channel], reference)
         finally:
             scores.close()
-        return dict(data)
 
     def _write(self, path: Path, scores: ScoresOnDisk, channels: Sequence[int], reference: Any) -> None:
         affine, _ = original_grid(reference, self.reference_key)

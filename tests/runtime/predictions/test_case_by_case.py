@@ -101,6 +101,17 @@ def test_the_others_go_on(tmp_path: Path, stage: str, capsys: pytest.CaptureFixt
     assert {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in times} == times
 
 
+def test_a_label_map_that_cannot_be_written(tmp_path: Path) -> None:
+    items = _items(tmp_path)
+    (tmp_path / "out/p1.nii.gz").mkdir(parents=True)  # nothing can be renamed to a folder
+    evaluator, cases = _evaluator(tmp_path, items)
+    evaluator.run()
+    assert (tmp_path / "out/p3.nii.gz").is_file(), "all is written when the run has ended"
+    assert list(cases.failures) == ["p1"]
+    assert "p1" in cases.failures["p1"]
+    assert list((tmp_path / "out").glob(".*")) == []
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     items = _items(tmp_path, 5)
     Path(items[0]["image"][0]).write_bytes(Path(items[0]["image"][0]).read_bytes()[:60])

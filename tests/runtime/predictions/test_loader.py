@@ -52,6 +52,16 @@ def test_only_so_many_are_read_ahead(ahead: int, most: int) -> None:
     batches.close()  # type: ignore[attr-defined]
 
 
+def test_large_cases_are_read_one_at_a_time() -> None:
+    reader = _Counting()
+    batches = iter(CaseLoader(Dataset(ITEMS, reader), memory=1e-9))
+    for count in range(1, 5):
+        next(batches)
+        assert not reader.all_read.wait(timeout=0.05) or count > 1
+        assert len(reader.read) == count if count != 2 else count + 1  # a case that failed takes no memory
+    batches.close()  # type: ignore[attr-defined]
+
+
 def test_a_shard() -> None:
     loader = CaseLoader(Dataset(ITEMS, _Counting()), sampler=[0, 2])
     assert [batch[ITEM]["id"] for batch in loader] == ["a", "c"]
