@@ -167,9 +167,6 @@ def test_every_module_says_what_it_is_for() -> None:
 # Modules without a test of their name: they are seen at work in tests of the whole. This list only gets shorter.
 UNNAMED: dict[str, str] = {
     "": "autoconfig",
-    "bundle/configs": "evaluate loss parts preprocess train",
-    "bundle": "finalize publish trial_worker worker",
-    "catalog": "precisions",
     "cli": "comparison configure data evaluation finetune help menu report sharing trust words workflows",
     "sharing": "export_worker",
     "trust/audit": "code configs known_classes weight_files",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml
@@ -21,12 +21,12 @@ MODALITY_TAGS = {"ct": "ct", "mr": "mri", "other": "other-modality"}
 _FIXED = """## Limits
 
 Research only: not a medical device, not for diagnosis or treatment. Nothing is known about images unlike those it was
-trained on (other scanners, protocols, populations or diseases). Whoever uses it has to check it on images of their own.
+trained on (other scanners, protocols, populations or diseases). Check it on images of your own before you use it.
 
 ## Licences
 
-The code and the configurations are under the Apache License 2.0 (LICENSE). The data are under the licence given above
-(docs/data_license.txt); whether it extends to weights that were trained on them is for whoever passes them on to clear.
+The code and the configurations are under the Apache License 2.0 (LICENSE). The data are under the licence named above
+(docs/data_license.txt); whoever passes the weights on has to clear whether it extends to weights trained on these data.
 
 ## Citation
 
@@ -35,9 +35,9 @@ Celaya et al., "MIST: A Simple and Scalable End-To-End 3D Medical Imaging Segmen
 
 
 def model_card(plan: Plan, spec: DatasetSpec, name: str, excluded: Sequence[Problem]) -> str:
-    """Markdown text of the card of a bundle that is not trained yet, with the header that Hugging Face reads."""
-    decided = f"## What was decided, and why\n\n{markdown_table(decision_rows(plan))}\n"
-    return "\n".join([_about(plan, spec, name), _data(plan, spec, excluded), _commands(plan), decided, _FIXED])
+    """Return the Markdown text of the card of a bundle before training, with the header that Hugging Face reads."""
+    decisions = f"## Decisions and their reasons\n\n{markdown_table(decision_rows(plan))}\n"
+    return "\n".join([_about(plan, spec, name), _data(plan, spec, excluded), _commands(plan), decisions, _FIXED])
 
 
 def _about(plan: Plan, spec: DatasetSpec, name: str) -> str:
@@ -50,19 +50,18 @@ def _about(plan: Plan, spec: DatasetSpec, name: str) -> str:
 {spec.description or f"Segmentation of {', '.join(plan.label_names[1:])}."}
 
 A [MONAI bundle](https://monai.readthedocs.io/en/stable/mb_specification.html) for images of the modality
-{plan.modality.upper()}, made by mist_bundle from {plan.num_cases} labelled cases.
+{plan.modality.upper()}, configured by mist-bundle from {plan.num_cases} labelled cases.
 
 | | |
 |---|---|
-| takes | {_channels(plan)} |
-| gives | a label map in the grid of the image: {_labels(plan)} |
+| input | {_channels(plan)} |
+| output | a label map in the grid of the image: {_labels(plan)} |
 | network | {plan.network.value}, on patches of {_patch(plan)} |
 | framework | MONAI {TESTED["monai"]}, PyTorch {TESTED["torch"]} |
 """
 
 
 def _data(plan: Plan, spec: DatasetSpec, excluded: Sequence[Problem]) -> str:
-    left_out = "\n".join(f"- {problem}" for problem in excluded) or "None."
     return f"""## Data
 
 - Source: {spec.reference or "not stated"}
@@ -70,17 +69,17 @@ def _data(plan: Plan, spec: DatasetSpec, excluded: Sequence[Problem]) -> str:
 - Labels: {_labels(plan)}{_origin(plan)}
 - Folds: {plan.num_folds}, listed in configs/datalist.json
 
-| class that is scored | labels |
+| scored class | labels |
 |---|---|
 {_final_classes(plan)}
 
 Cases left out:
 
-{left_out}
+{_bullets(map(str, excluded))}
 
 Warnings:
 
-{_warnings(plan)}
+{_bullets(f"{place}: {sentence}" for place, sentence in plan.warnings or ())}
 
 ## Results
 
@@ -90,8 +89,8 @@ Warnings:
 """
 
 
-def _warnings(plan: Plan) -> str:
-    return "\n".join(f"- {place}: {sentence}" for place, sentence in plan.warnings or ()) or "None."
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines) or "None."
 
 
 def _commands(plan: Plan) -> str:
@@ -111,12 +110,12 @@ torchrun --standalone --nproc_per_node 2 -m monai.bundle run training \\
 ```
 
 `LIST.json` is `{{"testing": [{{"id": "a", "image": [{_files(plan)}]}}]}}`,
-with one file for each channel, in the order above.
+with a file for each channel, in the order above.
 """
 
 
 def hub_header(plan: Plan) -> dict[str, Any]:
-    """What Hugging Face reads from the top of the card: it finds, filters and labels repositories by it."""
+    """Return the header of the card, by which Hugging Face finds, filters and labels repositories."""
     return {
         "license": "apache-2.0",
         "library_name": "monai",
@@ -126,18 +125,17 @@ def hub_header(plan: Plan) -> dict[str, Any]:
 
 
 def install_command(plan: Plan) -> str:
-    """What a receiver types to get the versions that the bundle was tested with."""
-    words = " ".join(f"{package}=={version}" for package, version in packages(plan).items())
-    return " \\\n    ".join(textwrap.wrap(f"pip install {words}", 110, break_on_hyphens=False))
+    """Return the command that installs the versions with which the bundle was tested."""
+    command = "pip install"
+    for package, version in packages(plan).items():
+        command += f" {package}=={version}"
+    return " \\\n    ".join(textwrap.wrap(command, 110, break_on_hyphens=False))
 
 
 def _channels(plan: Plan) -> str:
-    count = len(plan.channel_names)
-    return (
-        f"one NIfTI image ({plan.channel_names[0]})"
-        if count == 1
-        else (f"{count} NIfTI images of a case, in this order: {', '.join(plan.channel_names)}")
-    )
+    if plan.num_channels == 1:
+        return f"a NIfTI image ({plan.channel_names[0]})"
+    return f"{plan.num_channels} NIfTI images of a case, in this order: {', '.join(plan.channel_names)}"
 
 
 def _labels(plan: Plan) -> str:
@@ -152,9 +150,10 @@ def _origin(plan: Plan) -> str:
 
 
 def _final_classes(plan: Plan) -> str:
-    return "\n".join(
-        f"| {final} | {', '.join(str(label) for label in labels)} |" for final, labels in plan.final_classes.items()
-    )
+    rows = []
+    for name, labels in plan.final_classes.items():
+        rows.append(f"| {name} | {', '.join(map(str, labels))} |")
+    return "\n".join(rows)
 
 
 def _patch(plan: Plan) -> str:

@@ -1,8 +1,8 @@
-"""Run a module in a process that ends when its parent does, ends quietly when told to, and says why it failed.
+"""Run a module in a process that ends with its parent, ends quietly on signals, and reports why it failed.
 
 `python -m mist_bundle.bundle.child monai.bundle run training …` is `python -m monai.bundle run training …` with three
-differences: it dies with its parent, whatever ends that; SIGINT and SIGTERM end it without a traceback; and the reason
-of a failure goes, as one sentence, to the file that MIST_BUNDLE_REASON names, instead of a traceback.
+differences: it ends with its parent, however that ends; SIGINT and SIGTERM end it without a traceback; and the reason
+of a failure goes, as a sentence, to the file that MIST_BUNDLE_REASON names, instead of a traceback.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from mist_bundle.bundle import lean_imports
 
 PARENT = "MIST_BUNDLE_PARENT"  # its process id
 REASON = "MIST_BUNDLE_REASON"  # file that the reason of a failure is written to
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+_SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # no system has all of them
+SIGNALS = tuple(getattr(signal, name) for name in _SIGNAL_NAMES if hasattr(signal, name))
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 1.0
 _MEMORY_WORDS = ("can't allocate memory", "out of memory", "bad_alloc", "cannot allocate memory", "bad allocation")
@@ -34,7 +35,7 @@ _MONAI = "monai.bundle"
 
 
 class Interrupted(BaseException):
-    """A signal asked this process to end."""
+    """A signal requested the end of this process."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -42,7 +43,7 @@ class Interrupted(BaseException):
 
 
 def main(words: list[str]) -> None:
-    """Run the module that the first word names with the other words; never returns."""
+    """Run the module named by the first word with the other words as its arguments; never returns."""
     die_with_parent(int(os.environ.pop(PARENT, os.getppid())))
     if words[0] != _LAUNCHER:  # which hands signals on to its workers by itself
         raise_on_signals()
@@ -59,18 +60,18 @@ def main(words: list[str]) -> None:
         code = _exit_code(end)
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
-        _tell(error)
+    except Exception as error:  # noqa: BLE001 - any error is reported
+        _report(error)
     _leave(code)
 
 
 def die_with_parent(parent: int) -> None:
-    """Let this process be ended (SIGTERM) when its parent ends, however that ends."""
+    """End this process (SIGTERM) when its parent ends, however that ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     elif hasattr(os, "getppid"):
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    if os.getppid() != parent:  # it ended before this process asked to be told
+    if os.getppid() != parent:  # it ended before this process registered
         os._exit(128 + signal.SIGTERM)
 
 
@@ -81,19 +82,22 @@ def _watch(parent: int) -> None:
 
 
 def raise_on_signals() -> dict[int, Any]:
-    """Let signals that ask this process to end raise Interrupted; returns the former handlers.
+    """Make signals that request an end raise Interrupted, and return the former handlers.
 
     Signals that are ignored (nohup) stay so.
     """
-    asking = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    return {number: signal.signal(number, interrupt) for number in asking}
+    former: dict[int, Any] = {}
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            former[number] = signal.signal(number, interrupt)
+    return former
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """What a signal does: raise Interrupted, once."""
+    """Handle a signal by raising Interrupted, once."""
     del frame
-    for one in SIGNALS:
-        signal.signal(one, signal.SIG_IGN)
+    for further in SIGNALS:
+        signal.signal(further, signal.SIG_IGN)
     raise Interrupted(number)
 
 
@@ -105,7 +109,7 @@ def _exit_code(end: SystemExit) -> int:
 
 
 def _leave(code: int) -> None:
-    """End at once: threads that still fill queues are not waited for, and worker processes are taken along."""
+    """End at once, without waiting for threads that still fill queues, and end worker processes too."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -118,7 +122,7 @@ def _leave(code: int) -> None:
     sys.exit(code)
 
 
-def _tell(error: Exception) -> None:
+def _report(error: Exception) -> None:
     reason = reason_of(error)
     if reason is None:
         traceback.print_exception(error)
@@ -132,14 +136,14 @@ def _tell(error: Exception) -> None:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The error that MONAI's `Failed to evaluate …` were raised from."""
+    """Return the error from which MONAI's `Failed to evaluate …` were raised."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
 def reason_of(error: BaseException) -> str | None:
-    """One sentence for an error that a user can do something about; None for any other, whose traceback is needed."""
+    """Return a sentence for an error that the user can mend; None for others, whose traceback is needed."""
     root = root_cause(error)
     text = " ".join(str(root).split())
     if isinstance(root, MemoryError) or any(word in text.lower() for word in _MEMORY_WORDS):
@@ -150,7 +154,7 @@ def reason_of(error: BaseException) -> str | None:
         return f"{place}{root.strerror}.{advice}"
     if isinstance(root, OSError) and "requested and" in text:  # how numpy says that a file was cut short
         return f"a file could not be written to its end ({text}). The disk may be full: make room and go on."
-    if _is_told(root):
+    if _is_deliberate(root):
         return str(root).strip() or type(root).__name__
     return None
 
@@ -159,19 +163,19 @@ _ADVICE = {
     errno.ENOSPC: " Make room and go on; what was finished before is intact.",
     errno.EDQUOT: " Your quota is used up; make room and go on. What was finished before is intact.",
     errno.EFBIG: " Files may not grow that large here (ulimit -f). What was finished before is intact.",
-    errno.EROFS: " Choose another folder with --work_dir, or make this one writable.",
+    errno.EROFS: " Choose another folder with --work_dir, or make this folder writable.",
     errno.EACCES: " Choose another folder, or change its permissions.",
     errno.EPERM: " Choose another folder, or change its permissions.",
 }
 
 
-def _is_told(error: BaseException) -> bool:
-    """Whether the code that travels in bundles raised it on purpose, and so says what is wrong and what to do."""
+def _is_deliberate(error: BaseException) -> bool:
+    """Whether the bundle's scripts raised it on purpose, so that its message says what to do."""
     if type(error).__module__.startswith("scripts."):
         return True
-    return isinstance(error, (ValueError, FloatingPointError, OSError, ModuleNotFoundError)) and _raised_in_scripts(
-        error.__traceback__
-    )
+    if not isinstance(error, (ValueError, FloatingPointError, OSError, ModuleNotFoundError)):
+        return False
+    return _raised_in_scripts(error.__traceback__)
 
 
 def _raised_in_scripts(trace: TracebackType | None) -> bool:

@@ -1,4 +1,4 @@
-"""The plain files that belong to a bundle: one answer for the manifest, for `pack`, `push` and `verify`."""
+"""The plain files that belong to a bundle, for the manifest as for `pack`, `push` and `verify`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from mist_bundle.runtime.folds.manifest import belongs
 
 
 def plain_files(bundle: Path) -> dict[str, Path]:
-    """Every file that belongs to a bundle by its path in it, sorted; linked scripts count as the files they link to.
+    """List the files that belong to a bundle, sorted by path; linked scripts count as the files they link to.
+
+    Returns:
+        Path in the bundle -> file.
 
     Raises:
-        InputError: naming every other link: its target would not travel with the bundle.
+        InputError: there are other links, whose targets would not travel with the bundle; names all of them.
     """
     files: dict[str, Path] = {}
     problems: list[Problem] = []

@@ -4,8 +4,8 @@ MONAI evaluates whatever begins with `$`. The generator writes the constants bel
 accepts exactly this file: to let a bundle hold a new expression, add a constant here, where a reviewer sees it.
 
 A place is a top-level id ("work_dir"), or "*#" and an argument's name for that argument of any component ("*#folder").
-The entries of a list stand at the place of the list. An expression that is harmless at one place may not be at another:
-the path of the weights is one thing as `load_path`, and another as a folder that modules are imported from.
+The entries of a list stand at the place of the list. Places matter because an expression may be harmless as a value of
+some arguments only: the path of the weights is fine as `load_path`, but not as a folder that modules are imported from.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Expression:
     """A known expression.
 
     Attributes:
-        text: as it is written, with its `$`; it may hold one placeholder of SLOTS.
+        text: the expression with its `$`; it may hold a placeholder of SLOTS.
         places: where it may stand.
-        names_path: it says where something is read or written; its places hold nothing but such expressions and the
+        names_path: whether it names what is read or written; its places hold nothing but such expressions and the
             references of REFERENCES.
     """
 
@@ -35,16 +35,16 @@ class Expression:
 
 
 def is_file_name(text: str) -> bool:
-    """Whether it names a file in a folder, on every system, and nothing else.
+    """Return whether a text names a file in a folder, on every system, and nothing else.
 
-    A reference in it would be replaced by code before the text is evaluated, and end the string that it stands in.
+    MONAI would replace a reference in it by code before it evaluates the text, which would end the enclosing string.
     """
     plain = not set(text) & set("/\\:\0") and text.isprintable() and "__reference" not in text
     return bool(text) and text not in (".", "..") and plain
 
 
 def is_relative_path(text: str) -> bool:
-    """Whether it is a path from a folder to somewhere, with any number of steps up."""
+    """Return whether a text is a relative path, with any number of steps up."""
     return is_file_name(text.replace("/", "_")) and not text.startswith(("/", "~"))
 
 
@@ -85,10 +85,10 @@ IMPORTS = [
 
 # --- where things lie ---------------------------------------------------------------------------------------------
 
-# monai.bundle puts the bundle's folder on sys.path when it starts to run: that is where it is found, whatever the
-# working directory and wherever the bundle was moved. `monai.bundle.load` and whoever only builds parts never run;
-# for them the workflow that is reading this configuration, up the stack, tells its folder. The id keeps the bundle
-# apart from others on the path.
+# monai.bundle puts the bundle's folder on sys.path when it starts to run, so sys.path leads to it whatever the working
+# directory and wherever the bundle was moved. `monai.bundle.load` and programs that only build parts never run; for
+# them the workflow up the stack that is reading this configuration knows the folder. The id distinguishes the bundle
+# from others on the path.
 BUNDLE_ROOT = _path(
     "os.path.abspath(next((p for p in sys.path + [str(pathlib.Path(w.config_root_path).parent) "
     "for w in [f.frame.f_locals.get('self') for f in inspect.stack(0)] if isinstance(w, monai.bundle.ConfigWorkflow)] "
@@ -96,9 +96,9 @@ BUNDLE_ROOT = _path(
     "and @bundle_id in pathlib.Path(p, 'configs/plan.json').read_text(encoding='utf-8')), '.'))",
     "bundle_root",
 )
-# `scripts` is one module name a process. What another bundle imported under it is dropped, so that the next import
-# finds this bundle's own files; the components that the other bundle made keep their classes. No compiled files are
-# left in the folder: they could not be told from a stranger's.
+# `scripts` is the same module name for all bundles of a process. Modules that another bundle imported under it are
+# dropped, so that the next import loads this bundle's own files; components of the other bundle keep their classes. No
+# compiled files are written to the folder, because they could not be distinguished from a stranger's.
 SCRIPTS_PATH = _path(
     "[setattr(sys, 'dont_write_bytecode', True), sys.path.insert(1, @bundle_root)] + "
     "[sys.modules.pop(m) for m in list(sys.modules) if m.split('.')[0] == 'scripts' and "
@@ -208,13 +208,13 @@ MACROS = frozenset({RUN_LIST})
 
 EXPRESSIONS: tuple[Expression, ...] = tuple(_known)
 # places that say where something is read or written, each with a closed set of values
-PATH_PLACES: frozenset[str] = frozenset(REFERENCES) | {
-    place for expression in EXPRESSIONS if expression.names_path for place in expression.places
-}
+PATH_PLACES: frozenset[str] = frozenset(REFERENCES).union(
+    *(expression.places for expression in EXPRESSIONS if expression.names_path)
+)
 
 
 def fill(expression: str, value: str) -> str:
-    """An expression with a string in its slot.
+    """Put a string into the slot of an expression.
 
     Args:
         expression: a constant of this module with a placeholder.
@@ -225,12 +225,15 @@ def fill(expression: str, value: str) -> str:
 
 
 def literal(value: object) -> str:
-    """A Python literal in which MONAI finds nothing of its own language: it looks for @name and # in strings too."""
-    return repr(value).translate({ord(letter): f"\\x{ord(letter):02x}" for letter in SYNTAX})
+    """Return a Python literal without MONAI's own syntax, which it would interpret within strings too."""
+    text = repr(value)
+    for letter in SYNTAX:
+        text = text.replace(letter, f"\\x{ord(letter):02x}")
+    return text
 
 
 def slot_value(expression: str, text: str) -> str | None:
-    """The string in the slot of an expression; None where `text` is not that expression as `fill` writes it."""
+    """Return the string in the slot of an expression; None if `text` is not that expression as `fill` writes it."""
     before, after = _around_slot(expression)
     if not (text.startswith(before) and text.endswith(after)):
         return None

@@ -1,4 +1,4 @@
-"""After cross-validation: choose model.pt, put the results into the model card and metadata, in one publication."""
+"""After cross-validation: choose model.pt and add the results to model card and metadata, in a single publication."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Summary = Mapping[str, Mapping[str, float]]
 
 
 def finalize_bundle(root: Path, summary: Summary, weights: Mapping[int, str]) -> None:
-    """Make a trained bundle ready to be given away.
+    """Complete a trained bundle for release.
 
-    model.pt becomes the fold with the best score on its own inner validation split: the test folds choose nothing.
+    model.pt becomes the fold with the best score on its own inner validation split, so test folds choose nothing.
 
     Args:
-        root: the bundle's folder, with models/fold_K.pt of every fold.
+        root: folder of the bundle, with models/fold_K.pt of every fold.
         summary: column of results.csv -> statistic ("Mean", "Std", …) -> value.
-        weights: fold -> hash of the weights that were scored, for the card.
+        weights: fold -> hash of the scored weights, for the card.
 
     Raises:
         InputError: a fold has no weights.
@@ -34,7 +34,7 @@ def finalize_bundle(root: Path, summary: Summary, weights: Mapping[int, str]) ->
     missing = []
     for fold in bundle.folds():
         if fold.published is None:
-            missing.append(Problem(str(fold.weights), "is not there. Train this fold first."))
+            missing.append(Problem(str(fold.weights), "does not exist. Train this fold first."))
         else:
             paths[fold.number] = fold.published
     if missing:
@@ -53,15 +53,18 @@ def finalize_bundle(root: Path, summary: Summary, weights: Mapping[int, str]) ->
 
 
 def results_text(summary: Summary, best: int, weights: Mapping[int, str]) -> str:
-    """The section of results in the model card."""
-    rows = "\n".join(
-        f"| {name} | {values['Mean']:.4f} | {values['Std']:.4f} | {values['Median']:.4f} |"
-        for name, values in summary.items()
-    )
-    scored = ", ".join(f"fold {fold} `{digest[:12]}`" for fold, digest in sorted(weights.items()))
-    return (
+    """Return the section of results in the model card."""
+    hashes = []
+    for fold, digest in sorted(weights.items()):
+        hashes.append(f"fold {fold} `{digest[:12]}`")
+    lines = [
         f"Out-of-fold predictions of a {len(weights)}-fold cross-validation; no case was scored by a model that had "
-        f"seen it. Distances in millimetres. model.pt is fold {best}, chosen by its inner validation split. Weights "
-        f"that were scored, by the first digits of their sha256: {scored}.\n\n"
-        f"| class and metric | mean | std | median |\n|---|---|---|---|\n{rows}"
-    )
+        f"seen it. Distances in millimetres. model.pt is fold {best}, chosen by its inner validation split. "
+        f"Scored weights, by the first digits of their sha256: {', '.join(hashes)}.",
+        "",
+        "| class and metric | mean | std | median |",
+        "|---|---|---|---|",
+    ]
+    for name, values in summary.items():
+        lines.append(f"| {name} | {values['Mean']:.4f} | {values['Std']:.4f} | {values['Median']:.4f} |")
+    return "\n".join(lines)

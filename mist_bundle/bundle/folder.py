@@ -1,6 +1,6 @@
-"""A bundle's folder and the work folder beside it: the one place that knows what lies where and reads it.
+"""A bundle's folder and the work folder beside it: the only module that knows where their files lie and reads them.
 
-A file is read when it is asked for, so that a damaged one stands in the way only of what needs it.
+Files are read when they are needed, so a damaged file affects only what needs it.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class ListedCase:
     """A case of datalist.json; paths are relative to the folder of the cases.
 
     Attributes:
-        id: the case.
+        id: case id.
         images: a file for each channel, in the plan's order.
-        label: the reference; None in the test set.
-        fold: the fold that holds the case out; None in the test set.
+        label: reference segmentation; None in the test set.
+        fold: fold that holds the case out; None in the test set.
     """
 
     id: str
@@ -52,28 +52,29 @@ class ListedCase:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Datalist:
-    """The cases of a bundle: those with references, which its folds were made of, and those without."""
+    """The cases of a bundle: labelled cases, which its folds divide, and test cases."""
 
     training: tuple[ListedCase, ...]
     testing: tuple[ListedCase, ...]
 
     @property
     def num_folds(self) -> int:
-        """Folds that the training cases were split into."""
-        return 1 + max((case.fold for case in self.training if case.fold is not None), default=-1)
+        """Number of folds that the training cases are divided into."""
+        folds = {case.fold for case in self.training if case.fold is not None}
+        return 1 + max(folds, default=-1)
 
     def held_out(self, fold: int) -> list[ListedCase]:
-        """The training cases that no training of `fold` sees."""
+        """Return the training cases that no training of `fold` sees."""
         return [case for case in self.training if case.fold == fold]
 
 
 class Fold:
-    """One fold of a bundle: what its training and evaluation leave in the work folder, and its published weights.
+    """A fold of a bundle: results of its training and evaluation in the work folder, and its published weights.
 
     Args:
-        number: the fold.
-        folder: in the work folder.
-        weights: where its weights lie in the bundle once they are published.
+        number: number of the fold.
+        folder: its folder in the work folder.
+        weights: location of its weights in the bundle once they are published.
     """
 
     def __init__(self, number: int, folder: Path, weights: Path) -> None:
@@ -83,7 +84,7 @@ class Fold:
 
     @property
     def published(self) -> Path | None:
-        """The file of its weights in the bundle: its own, or model.pt where that stands for it; None where none is."""
+        """File of its weights in the bundle: its own, or model.pt if that has the same content; None if missing."""
         if self.weights.is_file():
             return self.weights
         root = self.weights.parent.parent
@@ -91,12 +92,12 @@ class Fold:
 
     @property
     def status_file(self) -> Path:
-        """What is known of the training: epochs, best score, what it was started with."""
+        """Status of the training: epochs, best score, initial settings."""
         return self.folder / STATUS
 
     @property
     def status(self) -> dict[str, Any] | None:
-        """Where the training stands; None before its first epoch ended.
+        """Content of the status file; None before the end of the first epoch.
 
         Raises:
             InputError: the file is damaged.
@@ -110,7 +111,7 @@ class Fold:
 
     @property
     def history(self) -> list[Mapping[str, Any]]:
-        """A record for each epoch; empty before the first one ended.
+        """Records of the epochs; empty before the end of the first epoch.
 
         Raises:
             InputError: the file is damaged; names the line.
@@ -128,16 +129,16 @@ class Fold:
 
     @property
     def has_state(self) -> bool:
-        """Whether there is a training to go on from."""
+        """Whether a training can be resumed."""
         return has_state(self.folder)
 
     def is_being_trained(self) -> bool:
-        """Whether a process trains this fold right now."""
+        """Return whether a process is training this fold."""
         return is_held(self.folder / LOCK)
 
     @property
     def scored(self) -> dict[str, Any] | None:
-        """What its results hold for: the hash of the weights and how they were scored; None where nobody knows.
+        """Provenance of its results: hash of the weights and settings of the scoring; None if unknown.
 
         Raises:
             InputError: results.json is damaged.
@@ -145,35 +146,35 @@ class Fold:
         path = self.results.with_name(RESULTS_JSON)
         if not path.is_file():
             return None
-        found = _object(path, read_json(path)).get("derived_from")
-        return None if found is None else _object(path, found)
+        provenance = _object(path, read_json(path)).get("derived_from")
+        return None if provenance is None else _object(path, provenance)
 
     @property
     def results(self) -> Path:
-        """The scores of the held-out cases."""
+        """File with the scores of the held-out cases."""
         return self.folder / RESULTS_CSV
 
     @property
     def predictions(self) -> Path:
-        """Folder of the label maps of the held-out cases."""
+        """Folder with the predicted label maps of the held-out cases."""
         return self.folder / "predictions"
 
     def prediction(self, case: str) -> Path:
-        """The label map of a held-out case."""
+        """Return the path of the predicted label map of a held-out case."""
         return self.predictions / f"{case}.nii.gz"
 
 
 class Bundle:
-    """A bundle that was made by mist-bundle, or any other of MONAI's layout.
+    """A bundle of mist-bundle, or any other bundle in MONAI's layout.
 
-    Its work folder holds prepared arrays, states of training, predictions and reports.
+    Its work folder holds prepared arrays, training states, predictions and reports.
 
     Args:
-        root: its folder.
-        work_dir: its work folder, where that is not the one beside it.
+        root: folder of the bundle.
+        work_dir: work folder; by default the folder beside the bundle.
 
     Raises:
-        InputError: there is no configs/ folder in it.
+        InputError: the folder has no configs/ folder.
     """
 
     def __init__(self, root: Path | str, work_dir: Path | str | None = None) -> None:
@@ -184,7 +185,7 @@ class Bundle:
 
     @cached_property
     def plan(self) -> Plan:
-        """Every decision.
+        """All decisions.
 
         Raises:
             InputError: plan.json is missing, damaged or of another version.
@@ -195,12 +196,12 @@ class Bundle:
 
     @property
     def has_plan(self) -> bool:
-        """Whether the bundle was made by mist-bundle."""
+        """Whether mist-bundle wrote the bundle."""
         return (self.root / PLAN_JSON).is_file()
 
     @cached_property
     def identity(self) -> str:
-        """What its configurations know it by."""
+        """Identifier of the bundle in its configurations."""
         return str(read_json(self.root / PLAN_JSON).get("bundle_id", ""))
 
     @cached_property
@@ -214,8 +215,8 @@ class Bundle:
         content = read_json(path)
         try:
             return Datalist(
-                training=tuple(_listed(entry) for entry in content["training"]),
-                testing=tuple(_listed(entry) for entry in content.get("testing", [])),
+                training=tuple(map(_listed, content["training"])),
+                testing=tuple(map(_listed, content.get("testing", []))),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             message = f"is not a list of cases with id, image, label and fold ({type(error).__name__}: {error})."
@@ -223,15 +224,15 @@ class Bundle:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What metadata.json says; read anew each time, since commands change it.
+        """Content of metadata.json, read anew each time because commands change it.
 
         Raises:
-            InputError: it is missing or damaged.
+            InputError: the file is missing or damaged.
         """
         return _object(self.root / METADATA_JSON, read_json(self.root / METADATA_JSON))
 
     def config_file(self, stem: str) -> Path | None:
-        """A configuration file in whichever format it was written; None where there is none."""
+        """Return the path of a configuration file in any of its formats; None if it does not exist."""
         for suffix in CONFIG_SUFFIXES:
             path = self.root.absolute() / "configs" / f"{stem}{suffix}"
             if path.is_file():
@@ -239,64 +240,64 @@ class Bundle:
         return None
 
     def config_path(self, stem: str) -> Path:
-        """The same for a file that has to be there.
+        """Return the path of a required configuration file.
 
         Raises:
-            InputError: the bundle has none of that name.
+            InputError: the file does not exist.
         """
         path = self.config_file(stem)
         if path is None:
-            message = f"is not a bundle made by mist-bundle: configs/{stem}.json is not there."
+            message = f"is not a bundle of mist-bundle: configs/{stem}.json does not exist."
             raise InputError(Problem(str(self.root), message))
         return path
 
     def config(self, stem: str) -> dict[str, Any]:
-        """What a configuration file says, with its keys as they are written.
+        """Read a configuration file; keys stay as they are written.
 
         Raises:
-            InputError: it is missing or cannot be parsed.
+            InputError: the file is missing or cannot be parsed.
         """
         return read_config(self.config_path(stem))
 
     @property
     def models(self) -> Path:
-        """Folder of the weights that a user may pick."""
+        """Folder of the published weights."""
         return self.root / "models"
 
     @property
     def model(self) -> Path:
-        """The weights that inference uses when it uses only one model."""
+        """Weights that inference with a single model uses."""
         return self.root / MODEL_PT
 
     def fold(self, number: int) -> Fold:
-        """One of its folds."""
+        """Return a fold by its number."""
         return Fold(number, self.work_dir / f"fold_{number}", self.models / f"fold_{number}.pt")
 
     def folds(self) -> Iterator[Fold]:
-        """All folds that its cases were split into."""
+        """Iterate over all folds."""
         for number in range(self.datalist.num_folds):
             yield self.fold(number)
 
     def trained_folds(self) -> list[int]:
-        """The folds whose weights are in the bundle."""
+        """Return the numbers of the folds whose weights are in the bundle."""
         return [fold.number for fold in self.folds() if fold.published is not None]
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a folder has the layout of a bundle."""
+    """Return whether a folder has the layout of a bundle."""
     return (path / "configs").is_dir()
 
 
 def no_bundle(name: str) -> InputError:
-    """The answer to whoever names something that is no bundle."""
+    """Return the error about a folder that is no bundle."""
     return InputError(Problem(name, "is not a bundle: there is no configs/ folder in it."))
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A configuration file, JSON or YAML.
+    """Read a configuration file, JSON or YAML.
 
     Raises:
-        InputError: it is missing or cannot be parsed.
+        InputError: the file is missing or cannot be parsed.
     """
     if path.suffix == ".json":
         return _object(path, read_json(path))
@@ -321,7 +322,7 @@ def _listed(entry: Mapping[str, Any]) -> ListedCase:
     fold = entry.get("fold")
     return ListedCase(
         id=str(entry["id"]),
-        images=(images,) if isinstance(images, str) else tuple(str(image) for image in images),
+        images=(images,) if isinstance(images, str) else tuple(map(str, images)),
         label=entry.get("label"),
         fold=None if fold is None else int(fold),
     )

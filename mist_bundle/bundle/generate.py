@@ -1,6 +1,6 @@
 """From a Plan to the bundle's folder: JSON, vendored scripts, model card, licence and manifest.
 
-The folder appears complete or not at all. It holds no absolute path: the data are named relative to it.
+The folder appears complete or not at all. It holds no absolute path: paths of the data are relative to it.
 """
 
 from __future__ import annotations
@@ -83,19 +83,19 @@ datefmt=%H:%M:%S
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BundleInput:
-    """What a bundle is made of.
+    """Everything that a bundle is generated from.
 
     Attributes:
-        spec: what the user gave.
-        plan: what was decided.
-        cases: the training cases that are used.
+        spec: dataset description.
+        plan: all decisions.
+        cases: usable training cases.
         test_cases: unlabelled cases, may be empty.
         folds: case id -> fold.
-        excluded: cases that were left out, with the reason.
+        excluded: excluded cases with their reasons.
         groups: case id -> group that is kept together (patient, site …), or None.
         user_code: the user's own network and loss, whose files travel in scripts/user.
-        extra_files: path in the bundle -> content, for example the weights that training begins from.
-        untried: of "network" and "loss", what is built and run once before the bundle appears.
+        extra_files: path in the bundle -> content, for example initial weights.
+        untried: "network" and "loss" if they have to be built and run once before the bundle appears.
     """
 
     spec: DatasetSpec
@@ -111,12 +111,12 @@ class BundleInput:
 
 
 def bundle_name(spec: DatasetSpec) -> str:
-    """Name of the bundle's folder, after the task."""
+    """Return the name of the bundle's folder, after the task."""
     return f"{spec.slug}_segmentation"
 
 
 def generate_bundle(
-    given: BundleInput,
+    content: BundleInput,
     output: Path,
     *,
     config_format: str = "json",
@@ -126,45 +126,69 @@ def generate_bundle(
     """Write the bundle into `output`/<task>_segmentation.
 
     Args:
-        given: the material.
-        output: folder that the bundle's folder is made in.
+        content: everything that goes into the bundle.
+        output: parent of the bundle's folder.
         config_format: "json", which every consumer reads, or "yaml".
-        overwrite: replace a bundle that is there already, its trained weights included.
-        ready: called with the bundle's place just before it appears there; what belongs beside it is written then, so
-            that a bundle is never there without it.
+        overwrite: replace an existing bundle, including its trained weights.
+        ready: called with the location of the bundle just before it appears there, to write what belongs beside it.
 
     Returns:
         The bundle's folder.
 
     Raises:
-        InputError: there is something already and `overwrite` is False, or what was untried does not work.
+        InputError: the folder exists and `overwrite` is False, or an untried network or loss does not work.
     """
-    name = bundle_name(given.spec)
+    name = bundle_name(content.spec)
     bundle = (output / name).absolute()
     with new_folder(bundle, overwrite=overwrite) as folder:
-        for file, content in bundle_texts(given, name, bundle, config_format).items():
-            write_text(folder / file, content)
-        for file, extra in given.extra_files.items():
-            write_bytes(folder / file, extra)
+        for path, text in bundle_texts(content, name, bundle, config_format).items():
+            write_text(folder / path, text)
+        for path, extra in content.extra_files.items():
+            write_bytes(folder / path, extra)
         copy_runtime(folder / SCRIPTS_FOLDER)
-        copy_user_code(given.user_code, folder / SCRIPTS_FOLDER)
+        copy_user_code(content.user_code, folder / SCRIPTS_FOLDER)
         shutil.copyfile(own_file(LICENSE_TEXT), folder / "LICENSE")
         (folder / "models").mkdir()
-        try_out(folder, given.untried)
+        try_out(folder, content.untried)
         write_manifest(folder)
         if ready is not None:
             ready(bundle)
     return bundle
 
 
-def bundle_texts(given: BundleInput, name: str, bundle: Path, config_format: str = "json") -> dict[str, str]:
-    """Every generated text file of the bundle, by its path in it; pure but for the folders' relative position."""
-    plan, spec = given.plan, given.spec
-    plan_json = plan.to_json()
-    identity = plan_json["bundle_id"]
-    dataset_dir = _relative(spec.train_dir, bundle)
-    described = spec.description or f"Segments {', '.join(plan.label_names[1:])} in {plan.modality.upper()} images."
-    configs: dict[str, Any] = {
+def bundle_texts(content: BundleInput, name: str, bundle: Path, config_format: str = "json") -> dict[str, str]:
+    """Generate the text files of the bundle.
+
+    Args:
+        content: everything that goes into the bundle.
+        name: name of the bundle's folder.
+        bundle: future location of the folder; only its position relative to the data matters.
+        config_format: "json" or "yaml".
+
+    Returns:
+        Path in the bundle -> text.
+    """
+    plan, spec = content.plan, content.spec
+    description = spec.description or f"Segments {', '.join(plan.label_names[1:])} in {plan.modality.upper()} images."
+    metadata = metadata_config(plan, name, description, spec.reference or "not stated", __version__)
+    texts: dict[str, str] = {}
+    for stem, config in _configs(plan, name, _relative(spec.train_dir, bundle)).items():
+        texts[f"configs/{stem}.{config_format}"] = _dump(config, config_format)
+    texts[METADATA_JSON] = dump_json(metadata)
+    texts[PLAN_JSON] = dump_json(plan.to_json())
+    texts[DATALIST_JSON] = dump_json(datalist(content))
+    texts[POSTPROCESSING_JSON] = dump_json(NO_POSTPROCESSING)
+    texts[LOGGING_CONF] = LOGGING
+    texts[BUNDLE_README] = model_card(plan, spec, name, content.excluded)
+    licence = spec.licence or "The licence of the training data was not stated."
+    texts[DATA_LICENSE] = f"{licence}\n{spec.reference}\n"
+    return texts
+
+
+def _configs(plan: Plan, name: str, dataset_dir: str) -> dict[str, Any]:
+    """File stem -> configuration of every workflow."""
+    identity = plan.to_json()["bundle_id"]
+    return {
         "train": train_config(plan, name, identity, dataset_dir),
         "evaluate": evaluate_config(plan),
         "inference": inference_config(plan, name, identity, dataset_dir),
@@ -172,44 +196,32 @@ def bundle_texts(given: BundleInput, name: str, bundle: Path, config_format: str
         "multi_gpu_train": multi_gpu_train_config(plan),
         "multi_gpu_evaluate": multi_gpu_evaluate_config(),
     }
-    metadata = metadata_config(plan, name, described, spec.reference or "not stated", __version__)
-    return {
-        **{f"configs/{stem}.{config_format}": _dump(content, config_format) for stem, content in configs.items()},
-        METADATA_JSON: dump_json(metadata),
-        PLAN_JSON: dump_json(plan_json),
-        DATALIST_JSON: dump_json(datalist(given)),
-        POSTPROCESSING_JSON: dump_json(NO_POSTPROCESSING),
-        LOGGING_CONF: LOGGING,
-        BUNDLE_README: model_card(plan, spec, name, given.excluded),
-        DATA_LICENSE: f"{spec.licence or 'The licence of the training data was not stated.'}\n{spec.reference}\n",
-    }
 
 
-def datalist(given: BundleInput) -> dict[str, Any]:
-    """The cases in the layout of the Medical Segmentation Decathlon, with folds; paths relative to the training folder.
+def datalist(content: BundleInput) -> dict[str, Any]:
+    """List the cases in the layout of the Medical Segmentation Decathlon, with folds and paths relative to `train_dir`.
 
-    `fold` is the fold that tests a case; `validates` lists the folds whose training holds it back to choose the best
-    weights, so the test fold never chooses anything.
+    `fold` is the fold that tests a case. `validates` lists the folds whose training holds the case back to choose the
+    best weights, so the test fold never chooses anything.
     """
-    plan, spec = given.plan, given.spec
-    validates = _inner_validation(given)
+    plan, folder = content.plan, content.spec.train_dir
+    validates = _inner_validation(content)
+    training = []
+    for case in content.cases:
+        if case.label is not None:
+            entry = _entry(case, plan.channel_names, folder)
+            entry["label"] = _relative(case.label, folder)
+            entry["fold"] = content.folds[case.id]
+            entry["validates"] = validates[case.id]
+            training.append(entry)
     return {
-        "name": spec.task,
+        "name": content.spec.task,
         "modality": {str(index): channel for index, channel in enumerate(plan.channel_names)},
-        "labels": {str(value): text for value, text in zip(plan.labels, plan.label_names, strict=True)},
-        "numTraining": len(given.cases),
-        "numTest": len(given.test_cases),
-        "training": [
-            {
-                **_entry(case, plan.channel_names, spec.train_dir),
-                "label": _relative(case.label, spec.train_dir),
-                "fold": given.folds[case.id],
-                "validates": validates[case.id],
-            }
-            for case in given.cases
-            if case.label is not None
-        ],
-        "testing": [_entry(case, plan.channel_names, spec.train_dir) for case in given.test_cases],
+        "labels": {str(value): name for value, name in zip(plan.labels, plan.label_names, strict=True)},
+        "numTraining": len(content.cases),
+        "numTest": len(content.test_cases),
+        "training": training,
+        "testing": [_entry(case, plan.channel_names, folder) for case in content.test_cases],
     }
 
 
@@ -217,18 +229,19 @@ def _entry(case: Case, channels: Sequence[str], folder: Path) -> dict[str, Any]:
     return {"id": case.id, "image": [_relative(case.images[channel], folder) for channel in channels]}
 
 
-def _inner_validation(given: BundleInput) -> dict[str, list[int]]:
-    plan = given.plan
-    validates: dict[str, list[int]] = {case.id: [] for case in given.cases}
+def _inner_validation(content: BundleInput) -> dict[str, list[int]]:
+    """Case id -> folds whose training holds the case back for validation."""
+    plan = content.plan
+    validates: dict[str, list[int]] = {case.id: [] for case in content.cases}
     for fold in range(plan.num_folds):
-        training = [case.id for case in given.cases if given.folds[case.id] != fold]
-        for identity in inner_validation(training, plan.val_fraction.value, plan.seed + fold, given.groups):
-            validates[identity].append(fold)
+        training = [case.id for case in content.cases if content.folds[case.id] != fold]
+        for case_id in inner_validation(training, plan.val_fraction.value, plan.seed + fold, content.groups):
+            validates[case_id].append(fold)
     return validates
 
 
 def _relative(path: Path, start: Path) -> str:
-    # the links of a converted data set are kept as they are: its folder is what moves together
+    # links of a converted dataset are not resolved: its folder moves as a whole
     return Path(os.path.relpath(path.absolute(), start.absolute())).as_posix()
 
 

@@ -1,6 +1,6 @@
-"""Start a bundle's workflows: the same `python -m monai.bundle run` that a user may type, in a process of its own.
+"""Starting a bundle's workflows: the same `python -m monai.bundle run` that a user may type, in a separate process.
 
-One process per run keeps bundles apart (`scripts` is one module name a process) and mist_bundle itself light.
+Separate processes keep bundles apart (every bundle has a module called `scripts`) and mist_bundle itself light.
 """
 
 from __future__ import annotations
@@ -28,16 +28,20 @@ from mist_bundle.files import check_can_write
 from mist_bundle.runtime.settings import is_expression
 
 CHILD = "mist_bundle.bundle.child"
-# what MONAI says about every configuration; those that are run here passed the audit, or their user vouches for them
+# warnings of MONAI about every configuration; those run here passed the audit, or their user vouches for them
 _QUIET_WARNINGS = ("ignore:parsing config_file", "ignore:NvImgCodecPydicomReader")
-_GRACE_SECONDS = 60.0  # for a workflow that was told to end
+_GRACE_SECONDS = 60.0  # for a workflow to end after a signal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workflow:
-    """A named run of a bundle: its id and the files that make its configuration, the overlay for several GPUs apart.
+    """A workflow of a bundle.
 
-    `overlays` are further files outside the bundle, laid over it last.
+    Attributes:
+        run_id: id that `monai.bundle run` starts.
+        files: stems of its configuration files.
+        multi_gpu: stem of the overlay for several processes; "" if there is none.
+        overlays: further files outside the bundle, which are laid over it last.
     """
 
     run_id: str
@@ -53,7 +57,7 @@ INFERENCE = Workflow(run_id="inference", files=("inference",))
 
 
 class WorkflowFailed(MistBundleError):
-    """A workflow ended with an error; the message says which. `exit_code` is that of its process."""
+    """A workflow ended with the error in the message. `exit_code` is that of its process."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -63,47 +67,49 @@ class WorkflowFailed(MistBundleError):
 def run_workflow(
     bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], placement: Placement | None = None
 ) -> None:
-    """Run a workflow of a bundle and wait for it. It ends when this process ends, whatever ends this one.
+    """Run a workflow of a bundle and wait for it. It ends when this process ends, for whatever reason.
 
     Args:
-        bundle: its folder.
-        workflow: which.
-        overrides: ids of the configuration and their values; None values are left out.
-        placement: where it runs; None for one process.
+        bundle: folder of the bundle.
+        workflow: the workflow.
+        overrides: ids of the configuration and their values; None values are ignored.
+        placement: devices and processes; by default a single process.
 
     Raises:
-        InputError: no bundle there, or an override that its configuration does not know.
-        WorkflowFailed: it ended with an error.
-        Interrupted: a signal told this process to end; the workflow has ended too.
+        InputError: the folder is no bundle, or its configuration does not know an override.
+        WorkflowFailed: the workflow ended with an error.
+        Interrupted: a signal ended this process and with it the workflow.
     """
     placement = placement or Placement()
     command = workflow_command(bundle, workflow, overrides, placement)
     with tempfile.TemporaryDirectory(prefix="mist_bundle_") as folder:
-        reason = Path(folder) / "reason.txt"
-        code = _wait_for(command, _environment(placement, reason))
+        reason_file = Path(folder) / "reason.txt"
+        code = _wait_for(command, _environment(placement, reason_file))
         if code == 0:
             return
-        told = reason.read_text(encoding="utf-8") if reason.is_file() else ""
-    raise WorkflowFailed(f"{bundle}: '{workflow.run_id}' failed: {told or _ended(code)}", code)
+        reason = reason_file.read_text(encoding="utf-8") if reason_file.is_file() else ""
+    raise WorkflowFailed(f"{bundle}: '{workflow.run_id}' failed: {reason or _exit_text(code)}", code)
 
 
-def _environment(placement: Placement, reason: Path) -> dict[str, str]:
-    # waiting threads that spin starve the data loader's where cores are few (measured: steps 3 times slower)
-    # and a bundle's folder is left as it was found: compiled files in it could not be told from a stranger's
-    environment = {
-        "OMP_WAIT_POLICY": "PASSIVE",
-        **os.environ,
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONWARNINGS": ",".join([*_QUIET_WARNINGS, *filter(None, [os.environ.get("PYTHONWARNINGS")])]),
-        child.PARENT: str(os.getpid()),
-        child.REASON: str(reason),
-    }
-    return {**environment, **placement.environment()}
+def _environment(placement: Placement, reason_file: Path) -> dict[str, str]:
+    environment = dict(os.environ)
+    # waiting threads that spin starve the data loader's threads if cores are few (measured: steps 3 times slower)
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    environment["PYTHONUNBUFFERED"] = "1"
+    # compiled files in a bundle's folder could not be distinguished from a stranger's
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    warnings = list(_QUIET_WARNINGS)
+    if os.environ.get("PYTHONWARNINGS"):
+        warnings.append(os.environ["PYTHONWARNINGS"])
+    environment["PYTHONWARNINGS"] = ",".join(warnings)
+    environment[child.PARENT] = str(os.getpid())
+    environment[child.REASON] = str(reason_file)
+    environment.update(placement.environment())
+    return environment
 
 
 def _wait_for(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """The exit code of a process; signals that reach this one are handed on to it."""
+    """Return the exit code of a process; signals that reach this process are passed on to it."""
     with subprocess.Popen(command, env=dict(environment)) as process:
         with _signals_raise():
             try:
@@ -120,9 +126,9 @@ def _wait_for(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 @contextmanager
 def _signals_raise() -> Iterator[None]:
-    """While the block runs, a signal that asks this process to end raises Interrupted in it."""
+    """While the block runs, a signal that requests the end of this process raises Interrupted in it."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # Python hands signals to the main thread only
+        yield  # Python delivers signals to the main thread only
         return
     former = child.raise_on_signals()
     try:
@@ -132,44 +138,42 @@ def _signals_raise() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _ended(code: int) -> str:
+def _exit_text(code: int) -> str:
     if code >= 0:
-        return f"it ended with exit code {code}; what went wrong stands above."
-    name = signal.Signals(-code).name
-    hint = " The machine's memory may be used up: try a smaller --batch_size or --patch_size." if code == -9 else ""
-    return f"it was ended by {name}.{hint}"
+        return f"it ended with exit code {code}; the error stands above."
+    text = f"it was ended by {signal.Signals(-code).name}."
+    if code == -9:
+        text += " The machine's memory may be used up: try a smaller --batch_size or --patch_size."
+    return text
 
 
 def workflow_command(
     bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], placement: Placement | None = None
 ) -> list[str]:
-    """The command line of `run_workflow`, checked."""
+    """Check the overrides and return the command line of `run_workflow`."""
     placement = placement or Placement()
-    stems = [*workflow.files, *([workflow.multi_gpu] if placement.distributed else [])]
     folder = Bundle(bundle)
-    files = [*(folder.config_path(stem) for stem in stems), *workflow.overlays]
-    given = checked_overrides(load_configs(files), overrides)
-    _check_places(given)
-    config = str(files[0]) if len(files) == 1 else json.dumps([str(file) for file in files])
-    start = [sys.executable, "-m", CHILD]
+    files = [folder.config_path(stem) for stem in workflow.files]
     if placement.distributed:
-        job = f"{folder.root.name}-{workflow.run_id}-{given.get('fold', 0)}"
-        start += ["torch.distributed.run", *placement.torchrun(job), "-m", CHILD]
-    return [
-        *start,
-        "monai.bundle",
-        "run",
-        workflow.run_id,
-        "--config_file",
-        config,
-        *(word for key, value in given.items() for word in (f"--{key}", override_word(value))),
-    ]
+        files.append(folder.config_path(workflow.multi_gpu))
+    files += workflow.overlays
+    checked = checked_overrides(load_configs(files), overrides)
+    _check_places(checked)
+    command = [sys.executable, "-m", CHILD]
+    if placement.distributed:
+        job = f"{folder.root.name}-{workflow.run_id}-{checked.get('fold', 0)}"
+        command += ["torch.distributed.run", *placement.torchrun(job), "-m", CHILD]
+    config = str(files[0]) if len(files) == 1 else json.dumps(list(map(str, files)))
+    command += ["monai.bundle", "run", workflow.run_id, "--config_file", config]
+    for key, value in checked.items():
+        command += [f"--{key}", override_word(value)]
+    return command
 
 
-def _check_places(given: Mapping[str, Any]) -> None:
+def _check_places(checked: Mapping[str, Any]) -> None:
     """Refuse folders that cannot be read from or written to before a process is started for them."""
     problems: list[Problem] = []
-    dataset_dir, work_dir = given.get("dataset_dir"), given.get("work_dir")
+    dataset_dir, work_dir = checked.get("dataset_dir"), checked.get("work_dir")
     if isinstance(dataset_dir, str) and not is_expression(dataset_dir) and not Path(dataset_dir).is_dir():
         problems.append(
             Problem("--dataset_dir", f"is {dataset_dir}, which is no folder. Name the folder of the cases.")
@@ -182,7 +186,7 @@ def _check_places(given: Mapping[str, Any]) -> None:
 
 
 def place_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], hardware: Hardware) -> Placement:
-    """Where a workflow runs, by what was asked for and what its configuration says of device and batch."""
+    """Choose where a workflow runs, by the user's hardware options and the device and batch of its configuration."""
     config = load_configs([Bundle(bundle).config_path(stem) for stem in workflow.files])
     settings = {**config, **checked_overrides(config, overrides)}
     if workflow is not TRAINING:  # whole cases are shared out, not the patches of a batch
@@ -191,15 +195,18 @@ def place_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any
 
 
 def configured_dataset_dir(bundle: Path) -> Path:
-    """The folder of the cases that the bundle's own train.json names, relative to the bundle; nothing is evaluated.
+    """Return the folder of the cases that the bundle's own train.json names, without evaluating anything.
 
     Raises:
-        InputError: it is written in a way that only running the bundle could tell.
+        InputError: the folder is an expression that only running the bundle could evaluate.
     """
     path = Bundle(bundle).config_path("train")
-    named = load_configs([path]).get("dataset_dir")
-    text = named if isinstance(named, str) else ""
+    dataset_dir = load_configs([path]).get("dataset_dir")
+    text = dataset_dir if isinstance(dataset_dir, str) else ""
     relative = slot_value(DATASET_DIR, text)
-    if relative is None and (not text or text.startswith(("$", "@", "%"))):
-        raise InputError(Problem(f"{path} dataset_dir", f"is {named!r}; give the folder of the cases: --dataset_dir."))
-    return (bundle / (text if relative is None else relative)).resolve()
+    if relative is None:
+        if not text or text.startswith(("$", "@", "%")):
+            message = f"is {dataset_dir!r}; name the folder of the cases: --dataset_dir."
+            raise InputError(Problem(f"{path} dataset_dir", message))
+        relative = text
+    return (bundle / relative).resolve()

@@ -1,7 +1,7 @@
-"""MANIFEST.json: the sha256 of every file of a bundle, so that a receiver sees what was changed since.
+"""MANIFEST.json: the sha256 of every file of a bundle, so that a receiver can detect changes.
 
-What counts, how it is hashed and how a publication changes it stands in runtime/folds, which travels with the bundle.
-Here is what only this package does: compare the complete bundle with its manifest, linked scripts included.
+runtime/folds, which travels with the bundle, defines which files count, how they are hashed and how a publication
+changes the manifest. This module compares the complete bundle with its manifest, linked scripts included.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from mist_bundle.runtime.folds.manifest import (
     write_manifest_content,
 )
 
-# the hashes that each file may have; None where it may be missing
+# the hashes that each file may have; None if it may be missing
 Accepted = Mapping[str, Collection[str | None]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """What a manifest says.
+    """Content of a manifest.
 
     Attributes:
-        files: sha256 of each file, by its path in the bundle.
-        linked: folder -> what it links to; its files are not among `files`.
-        pending: sha256 that a publication under way gives a file; None for one that it takes away.
+        files: path in the bundle -> sha256.
+        linked: folder -> its link target; its files are not among `files`.
+        pending: path -> sha256 after the publication under way; None for a file that it removes.
     """
 
     files: Mapping[str, str]
@@ -52,7 +52,7 @@ class Manifest:
         """Read the text of a manifest.
 
         Raises:
-            InputError: it is not a manifest.
+            InputError: the text is no manifest.
         """
         try:
             value: Any = json.loads(content)
@@ -67,10 +67,10 @@ class Manifest:
 
     @classmethod
     def read(cls, bundle: Path) -> Manifest:
-        """The manifest of a bundle.
+        """Read the manifest of a bundle.
 
         Raises:
-            InputError: there is none, or it is damaged.
+            InputError: the manifest is missing or damaged.
         """
         try:
             return cls.parse((bundle / MANIFEST_JSON).read_bytes())
@@ -80,21 +80,24 @@ class Manifest:
 
     @property
     def links_scripts(self) -> bool:
-        """Whether the scripts are those of a mist_bundle beside the bundle."""
+        """Whether the scripts are a link to the mist_bundle beside the bundle."""
         return self.linked.get(SCRIPTS_FOLDER) == RUNTIME_LINK
 
     @property
     def complete(self) -> dict[str, str]:
-        """The hashes of all files, those of linked scripts included."""
-        scripts = {f"{SCRIPTS_FOLDER}/{name}": value for name, value in runtime_hashes().items()}
-        return {**self.files, **scripts} if self.links_scripts else dict(self.files)
+        """The hashes of all files, including those of linked scripts."""
+        hashes = dict(self.files)
+        if self.links_scripts:
+            for name, digest in runtime_hashes().items():
+                hashes[f"{SCRIPTS_FOLDER}/{name}"] = digest
+        return hashes
 
     def accepted(self, files: Mapping[str, str]) -> Accepted:
-        """The hashes that each of `files` may have while a publication is under way, and else the listed one."""
+        """Return the hashes that each of `files` may have: the listed hash, and during a publication also the new."""
         return accepted_hashes({"files": files, PENDING: self.pending})
 
     def to_json(self) -> dict[str, Any]:
-        """What the file of a complete bundle holds."""
+        """Return the content of the file for a complete bundle."""
         return {"algorithm": ALGORITHM, "files": dict(sorted(self.files.items()))}
 
 
@@ -103,15 +106,15 @@ class Difference:
     """A file that does not fit the manifest.
 
     Attributes:
-        name: its path in the bundle.
-        kind: whether it is not listed, listed and missing, or has another hash.
-        found: its sha256; empty where it is missing.
-        listed: the hashes that it may have; empty where the manifest does not list it.
+        name: path in the bundle.
+        kind: "unlisted", "missing" although listed, or "changed" if its hash differs.
+        actual: sha256 of the file; empty if it is missing.
+        listed: the hashes that it may have; empty if the manifest does not list it.
     """
 
     name: str
     kind: Literal["unlisted", "missing", "changed"]
-    found: str = ""
+    actual: str = ""
     listed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
@@ -119,39 +122,40 @@ class Difference:
             return f"is not in {MANIFEST_JSON}."
         if self.kind == "missing":
             return f"is missing; {MANIFEST_JSON} lists it."
-        return f"was changed: its sha256 is {self.found}, {MANIFEST_JSON} says {' or '.join(self.listed)}."
+        return f"was changed: its sha256 is {self.actual}, {MANIFEST_JSON} says {' or '.join(self.listed)}."
 
 
-def compare(accepted: Accepted, found: Mapping[str, str]) -> list[Difference]:
-    """All differences between the hashes that a manifest accepts and those of the files, sorted by path."""
+def compare(accepted: Accepted, actual: Mapping[str, str]) -> list[Difference]:
+    """List the differences between the hashes that a manifest accepts and those of the files, sorted by path."""
     result = []
-    for name in sorted(accepted.keys() | found.keys()):
+    for name in sorted(accepted.keys() | actual.keys()):
         expected = accepted.get(name, ())
         listed = tuple(sorted(digest for digest in expected if digest is not None))
         if name not in accepted:
-            result.append(Difference(name=name, kind="unlisted", found=found[name]))
-        elif name not in found and None not in expected:
-            result.append(Difference(name=name, kind="missing", listed=listed))
-        elif name in found and found[name] not in expected:
-            result.append(Difference(name=name, kind="changed", found=found[name], listed=listed))
+            result.append(Difference(name=name, kind="unlisted", actual=actual[name]))
+        elif name not in actual:
+            if None not in expected:
+                result.append(Difference(name=name, kind="missing", listed=listed))
+        elif actual[name] not in expected:
+            result.append(Difference(name=name, kind="changed", actual=actual[name], listed=listed))
     return result
 
 
 def differences(bundle: Path) -> list[Difference]:
-    """How the files of a bundle differ from its manifest.
+    """List how the files of a bundle differ from its manifest.
 
     Raises:
-        InputError: there is no manifest, or a link among the files.
+        InputError: the bundle has no manifest, or there is a link among its files.
     """
     manifest = Manifest.read(bundle)
     return compare(manifest.accepted(manifest.complete), file_hashes(bundle))
 
 
 def bundle_contents(bundle: Path) -> dict[str, Path]:
-    """Every file of the complete bundle by its path in it, and where its bytes lie.
+    """List the files of the complete bundle: path in the bundle -> file that holds its bytes.
 
     Raises:
-        InputError: a link among the files.
+        InputError: there is a link among the files.
     """
     files = plain_files(bundle)
     for name in stored_as_model(bundle):
@@ -160,28 +164,32 @@ def bundle_contents(bundle: Path) -> dict[str, Path]:
 
 
 def fold_files(bundle: Path) -> list[Path]:
-    """The weights of all folds of a bundle, in their order; model.pt where it stands for a fold.
+    """List the weights of all folds of a bundle, in order; model.pt stands for a fold of equal content.
 
     Raises:
-        InputError: a link among the bundle's files.
+        InputError: there is a link among the files.
     """
     return [path for name, path in bundle_contents(bundle).items() if fnmatchcase(name, FOLD_WEIGHTS)]
 
 
 def file_hashes(bundle: Path) -> dict[str, str]:
-    """sha256 of every file of the complete bundle, by its path in it.
+    """Hash every file of the complete bundle: path in the bundle -> sha256.
 
     Raises:
-        InputError: a link among the files.
+        InputError: there is a link among the files.
     """
-    return {name: sha256_of(path) for name, path in bundle_contents(bundle).items() if counts_in_manifest(name)}
+    hashes: dict[str, str] = {}
+    for name, path in bundle_contents(bundle).items():
+        if counts_in_manifest(name):
+            hashes[name] = sha256_of(path)
+    return hashes
 
 
 def write_manifest(bundle: Path) -> None:
-    """Write MANIFEST.json for the files as they are now; a signature over the former one is removed.
+    """Write MANIFEST.json for the current files and remove a signature of the former manifest.
 
     Raises:
-        InputError: a link among the files.
+        InputError: there is a link among the files.
     """
     hashes = file_hashes(bundle)
     if linked_runtime(bundle) is not None:

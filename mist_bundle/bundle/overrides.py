@@ -1,7 +1,7 @@
-"""What a user sets in place of a bundle's configuration: checked before a workflow starts, and handed over unchanged.
+"""The user's overrides of a bundle's configuration: checked before a workflow starts, and passed on unchanged.
 
-`monai.bundle run … --epoch 5` creates a key that nothing reads and trains with the default; here the nearest id is
-named. MONAI also looks for its own syntax inside of every text: a folder `run #2` would become `run ::2`.
+`monai.bundle run … --epoch 5` creates a key that nothing reads and trains with the default; here the error names the
+nearest id. MONAI also looks for its own syntax in every text: a folder `run #2` would become `run ::2`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mist_bundle.runtime.values import Text, nearest
 
 
 def load_configs(paths: Sequence[Path]) -> dict[str, Any]:
-    """The configuration that several files make together: later ones replace ids of earlier ones."""
+    """Merge configuration files; later files replace ids of earlier files."""
     merged: dict[str, Any] = {}
     for path in paths:
         for key, value in read_config(path).items():
@@ -33,50 +33,59 @@ def load_configs(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def checked_overrides(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The overrides as values of the kind that each id takes; those that are None are left out.
+    """Convert the overrides to values of the kind that each id takes; None values are ignored.
 
     Args:
         config: the configuration that they change.
         overrides: values by id, `#` or `::` for nesting; texts are read as on a command line.
 
     Raises:
-        InputError: naming every id that is not in the configuration, with the nearest that is, and every value that
-            cannot be.
+        InputError: ids are not in the configuration, or values are not allowed; names all of them.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
-    problems = [*_unknown(config, given)]
-    for name, value in given.items():
-        sentence = setting_problem(name, value)
-        if sentence is None and name == "device" and not is_expression(value):
-            sentence = device_problem(str(value))
+    problems: list[Problem] = []
+    values: dict[str, Any] = {}
+    for name, value in overrides.items():
+        if value is None:
+            continue
+        if not has_id(config, name):
+            problems.append(_unknown_id(config, name))
+        sentence = _value_problem(name, value)
         if sentence is not None:
             problems.append(Problem(f"--{name}", sentence))
+        else:
+            values[name] = _converted(name, value)
     if problems:
         raise InputError(problems)
-    read = {name: _read(name, value) for name, value in given.items()}
-    _check_patch(config, read)
-    return read
+    _check_patch(config, values)
+    return values
 
 
-def _unknown(config: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Problem]:
-    for name in given:
-        if not has_id(config, name):
-            close = nearest(_joined(name), _ids(config), cutoff=0.6)
-            hint = f"Did you mean --{close}?" if close else f"Known: --{', --'.join(sorted(config))}."
-            yield Problem(f"--{name}", f"is not in this bundle's configuration. {hint}")
+def _unknown_id(config: Mapping[str, Any], name: str) -> Problem:
+    close = nearest(_joined(name), _ids(config), cutoff=0.6)
+    hint = f"Did you mean --{close}?" if close else f"Known: --{', --'.join(sorted(config))}."
+    return Problem(f"--{name}", f"is not in this bundle's configuration. {hint}")
 
 
-def _read(name: str, value: Any) -> Any:
+def _value_problem(name: str, value: Any) -> str | None:
+    sentence = setting_problem(name, value)
+    if sentence is None and name == "device" and not is_expression(value):
+        return device_problem(str(value))
+    return sentence
+
+
+def _converted(name: str, value: Any) -> Any:
     kind = SETTINGS.get(name)
     if kind is None or is_expression(value):
         return value
-    return kind.clean(kind.read(value) if isinstance(value, str) and not isinstance(kind, Text) else value)
+    if isinstance(value, str) and not isinstance(kind, Text):
+        value = kind.read(value)
+    return kind.clean(value)
 
 
-def _check_patch(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def _check_patch(config: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Refuse a patch that the bundle's network cannot take; the bundle itself would refuse it too, minutes later."""
-    divisor = given.get("patch_divisor", config.get("patch_divisor"))
-    patch = given.get("patch_size")
+    divisor = values.get("patch_divisor", config.get("patch_divisor"))
+    patch = values.get("patch_size")
     if patch is None or is_expression(patch) or not isinstance(divisor, Sequence) or isinstance(divisor, str):
         return
     problem = patch_problem(patch, divisor)
@@ -85,10 +94,10 @@ def _check_patch(config: Mapping[str, Any], given: Mapping[str, Any]) -> None:
 
 
 def override_word(value: Any) -> str:
-    """A value as a word of `monai.bundle run`'s command line that arrives there as it is.
+    """Return a value as a word of `monai.bundle run`'s command line that arrives there unchanged.
 
-    A text in MONAI's own language (`$`, `@` or `%` at its start) stays that. In any other, `@`, `#` and `%` are only
-    letters: they are handed over in an expression, whose escapes MONAI does not look into.
+    A text in MONAI's own language (`$`, `@` or `%` at its start) stays as it is. In any other text, `@`, `#` and `%`
+    are only letters: they are passed on in an expression, whose escapes MONAI does not interpret.
     """
     if is_expression(value):
         return str(value)
@@ -103,7 +112,7 @@ def override_word(value: Any) -> str:
 
 
 def has_id(config: Mapping[str, Any], key: str) -> bool:
-    """Whether the configuration has something at that id (`#` or `::` for nesting)."""
+    """Return whether the configuration has an id (`#` or `::` for nesting)."""
     return _exists(config, _parts(key))
 
 

@@ -1,6 +1,6 @@
 """On which devices, in how many processes and on how many machines a workflow runs.
 
-Nothing here imports torch: what is asked for is checked before anything is started.
+Nothing here imports torch: the options are checked before anything is started.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from mist_bundle.errors import InputError, Problem
@@ -25,13 +26,13 @@ class Placement:
     """Where a workflow runs.
 
     Attributes:
-        processes: on this machine.
-        devices: what CUDA_VISIBLE_DEVICES shall be; None leaves it as it is.
-        nodes: machines that train together.
-        node_rank: of this machine, from 0.
+        processes: number of processes on this machine.
+        devices: value of CUDA_VISIBLE_DEVICES; None leaves it unchanged.
+        nodes: number of machines that train together.
+        node_rank: number of this machine, from 0.
         rendezvous: "host:port" where the machines meet; the host is the machine with node_rank 0.
-        max_restarts: times that a training whose process died goes on from its last state.
-        warning: what a person should know of the choice; "" for nothing.
+        max_restarts: how often a training resumes from its last state after a process died.
+        warning: a warning about the choice; "" for none.
         threads: cores that each process uses; None for its share of the machine.
     """
 
@@ -50,17 +51,17 @@ class Placement:
         return self.processes > 1 or self.nodes > 1 or self.max_restarts > 0
 
     def torchrun(self, job: str) -> list[str]:
-        """The arguments of torchrun.
+        """Return the arguments of torchrun.
 
         Args:
-            job: a name that all machines of this run use and no other run does.
+            job: name of this run, equal on all its machines and different from that of other runs.
         """
         words = [f"--nproc_per_node={self.processes}", f"--max_restarts={self.max_restarts}"]
         if self.nodes == 1:
             return ["--standalone", *words]
         host, _, port = self.rendezvous.rpartition(":")
         nodes = [f"--nnodes={self.nodes}", f"--node_rank={self.node_rank}"]
-        if self.max_restarts == 0:  # ranks follow --node_rank, so the first machine keeps what is trained
+        if self.max_restarts == 0:  # ranks follow --node_rank, so the first machine keeps the weights
             return [*nodes, f"--master_addr={host}", f"--master_port={port}", *words]
         is_host = int(self.node_rank == 0)
         return [
@@ -73,25 +74,28 @@ class Placement:
         ]
 
     def environment(self) -> dict[str, str]:
-        """What the processes find in their environment beside what is there already."""
-        chosen = {} if self.devices is None else {VISIBLE: ",".join(self.devices)}
+        """Return the variables that the environment of the processes has in addition to the present variables."""
+        variables: dict[str, str] = {}
+        if self.devices is not None:
+            variables[VISIBLE] = ",".join(self.devices)
         if self.processes > 1 or self.threads is not None:
             share = self.threads or max(1, (os.cpu_count() or 1) // self.processes)
-            chosen["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(share))
-        return chosen
+            variables["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(share))
+        return variables
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hardware:
-    """What was asked for; `place` turns it into a Placement.
+    """The user's options about hardware; `place` turns them into a Placement.
 
     Attributes:
-        devices: numbers of the visible GPUs to use, "0,2" or a sequence; None for every one that the batch can use.
-        processes: how many; GPUs, or CPU processes where there is no GPU. None for one a GPU, and one on a CPU.
-        nodes: machines that train together, each with as many processes.
-        node_rank: number of this one.
+        devices: numbers of the visible GPUs to use, "0,2" or a sequence; None for all GPUs that the batch can use.
+        processes: number of GPUs, or of CPU processes on machines without GPU. None for all GPUs, or 1 process on a
+            CPU.
+        nodes: number of machines that train together, each with as many processes.
+        node_rank: number of this machine.
         rendezvous: "host:port" of the machine with node_rank 0.
-        max_restarts: times that a training goes on from its last state after a process died.
+        max_restarts: how often a training resumes from its last state after a process died.
     """
 
     devices: str | Sequence[int] | None = None
@@ -102,22 +106,23 @@ class Hardware:
     max_restarts: int = 0
 
     def place(self, config: Mapping[str, Any]) -> Placement:
-        """Choose: every visible GPU by default, one process on a CPU.
+        """Choose processes and devices: every visible GPU by default, or a single process on a CPU.
 
-        Without `processes` or `devices` no more GPUs are taken than share the batch evenly; a warning says so.
+        Without `processes` or `devices`, only as many GPUs are used as share the batch evenly; a warning says so.
 
         Args:
-            config: of the workflow, with what overrides it: "device", "batch_size", "batch_size_per_process".
+            config: configuration of the workflow with its overrides: "device", "batch_size", "batch_size_per_process".
 
         Raises:
-            InputError: naming every option that cannot be met.
+            InputError: options cannot be met; names all of them.
         """
         device = config.get("device")
-        device = device if isinstance(device, str) and not device.startswith("$") else None
+        if not isinstance(device, str) or device.startswith("$"):
+            device = None
         problems = _option_problems(self, device)
         visible = visible_devices() if device in (None, "cuda") else []
-        chosen, found = _choose(self.devices, visible)
-        problems += found
+        chosen, device_problems = _choose(self.devices, visible)
+        problems += device_problems
         available = chosen or visible
         if self.processes is not None and available and self.processes > len(available):
             text = f"is {self.processes}, but {_counted(len(available))} can be used ({VISIBLE} limits them)."
@@ -126,9 +131,12 @@ class Hardware:
             raise InputError(problems)
         count, warning = _count(config, self.processes, chosen, len(available), self.nodes)
         _check_sharing(config, count * self.nodes)
+        devices = None
+        if available and (chosen or count < len(available)):
+            devices = tuple(available[:count])
         return Placement(
             processes=count,
-            devices=tuple(available[:count]) if available and (chosen or count < len(available)) else None,
+            devices=devices,
             nodes=self.nodes,
             node_rank=self.node_rank or 0,
             rendezvous=self.rendezvous or "",
@@ -138,17 +146,18 @@ class Hardware:
 
 
 def visible_devices() -> list[str]:
-    """The NVIDIA GPUs that processes started here can use, by the names that CUDA_VISIBLE_DEVICES takes."""
+    """List the NVIDIA GPUs that new processes can use, by their names in CUDA_VISIBLE_DEVICES."""
     if "+cpu" in _torch_version():
         return []
     present = _present_devices()
-    named = os.environ.get(VISIBLE)
-    if named is None:
+    listed = os.environ.get(VISIBLE)
+    if listed is None:
         return present
     visible: list[str] = []
-    for name in (part.strip() for part in named.split(",")):
+    for part in listed.split(","):
+        name = part.strip()
         if name.isdigit() and name not in present:
-            break  # CUDA stops at the first that is not there, too
+            break  # CUDA ignores all devices after a missing device, too
         if not name or name.startswith("-"):
             break
         visible.append(name)
@@ -174,24 +183,29 @@ def _present_devices() -> list[str]:
     return answer.stdout.split() if answer.returncode == 0 else []
 
 
-def _option_problems(asked: Hardware, device: str | None) -> list[Problem]:
+def _option_problems(options: Hardware, device: str | None) -> list[Problem]:
     problems = []
-    if device not in (None, "cuda") and asked.devices is not None:
-        problems.append(Problem("--devices", f"and --device {device} contradict each other; give one of them."))
-    if device is not None and device.startswith("cuda:") and asked.processes not in (None, 1):
-        text = f"is {asked.processes}, but --device {device} names one GPU; use --devices."
+    if device not in (None, "cuda") and options.devices is not None:
+        problems.append(Problem("--devices", f"and --device {device} contradict each other; use only either."))
+    if device is not None and device.startswith("cuda:") and options.processes not in (None, 1):
+        text = f"is {options.processes}, but --device {device} names a single GPU; use --devices."
         problems.append(Problem("--processes", text))
-    if asked.nodes == 1:
-        if asked.node_rank or asked.rendezvous is not None:
-            problems.append(Problem("--nodes", "is missing: --node_rank and --rendezvous are for several machines."))
-        return problems
-    if asked.node_rank is None or not 0 <= asked.node_rank < asked.nodes:
-        text = f"is {asked.node_rank}; expected 0 to {asked.nodes - 1}, another on each machine."
+    if options.nodes > 1:
+        problems += _node_problems(options)
+    elif options.node_rank or options.rendezvous is not None:
+        problems.append(Problem("--nodes", "is missing: --node_rank and --rendezvous are for several machines."))
+    return problems
+
+
+def _node_problems(options: Hardware) -> list[Problem]:
+    problems = []
+    if options.node_rank is None or not 0 <= options.node_rank < options.nodes:
+        text = f"is {options.node_rank}; expected 0 to {options.nodes - 1}, another on each machine."
         problems.append(Problem("--node_rank", text))
-    host, _, port = (asked.rendezvous or "").rpartition(":")
+    host, _, port = (options.rendezvous or "").rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         example = f"{socket.gethostname()}:29400"
-        text = f"is {asked.rendezvous!r}; expected HOST:PORT of the machine with --node_rank 0, like {example}."
+        text = f"is {options.rendezvous!r}; expected HOST:PORT of the machine with --node_rank 0, like {example}."
         problems.append(Problem("--rendezvous", text))
     return problems
 
@@ -201,14 +215,17 @@ def _choose(
 ) -> tuple[tuple[str, ...] | None, list[Problem]]:
     if devices is None:
         return None, []
-    words = devices.split(",") if isinstance(devices, str) else [str(number) for number in devices]
-    numbers = [word.strip() for word in words]
-    fitting = all(number.isdigit() and int(number) < len(visible) for number in numbers)
-    if not numbers or not fitting or len(set(numbers)) < len(numbers):
+    words = devices.split(",") if isinstance(devices, str) else list(map(str, devices))
+    chosen: dict[str, str] = {}  # number -> name
+    for word in words:
+        number = word.strip()
+        if number.isdigit() and int(number) < len(visible):
+            chosen[number] = visible[int(number)]
+    if not words or len(chosen) < len(words):  # a number is missing, no number, or listed twice
         known = f"0 to {len(visible) - 1}" if visible else "none"
-        text = f"is {','.join(numbers)}; expected numbers of visible GPUs, each once ({known})."
+        text = f"is {','.join(words)}; expected numbers of visible GPUs, each once ({known})."
         return None, [Problem("--devices", text)]
-    return tuple(visible[int(number)] for number in numbers), []
+    return tuple(chosen.values()), []
 
 
 def _count(
@@ -222,10 +239,12 @@ def _count(
     grows = config.get("batch_size_per_process") is not None
     if available <= 1 or grows or not isinstance(batch, int):
         return max(1, available), ""
-    count = next(count for count in range(available, 0, -1) if batch % (count * nodes) == 0 or count == 1)
+    count = available
+    while count > 1 and batch % (count * nodes) != 0:
+        count -= 1
     if count == available:
         return count, ""
-    larger = -(-batch // (available * nodes)) * available * nodes
+    larger = ceil(batch / (available * nodes)) * available * nodes
     text = (
         f"a batch of {batch} patches is shared by {count} of {available} GPUs; --batch_size {larger} would use all, "
         "--parallel other GPUs for other folds."

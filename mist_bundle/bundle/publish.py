@@ -1,4 +1,4 @@
-"""The one way in which this package changes a bundle that is there, and what is done about an interrupted change."""
+"""Changes of an existing bundle, all or nothing, and the completion of an interrupted change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def publish_files(bundle: Path, files: Mapping[str, Content], *, renew: bool = F
     """Replace files of a bundle and its manifest, all or nothing; see `runtime.folds.publication.publish`.
 
     Raises:
-        InputError: the bundle cannot be written to; it is as it was.
+        InputError: the bundle cannot be written to; it is unchanged.
     """
     try:
         return publish(bundle, files, renew=renew)
@@ -29,13 +29,13 @@ def publish_files(bundle: Path, files: Mapping[str, Content], *, renew: bool = F
 
 
 def publish_weights(bundle: Path, fold: Fold) -> list[str]:
-    """Put the best weights of a fold into its bundle, whether its training has ended or not.
+    """Copy the best weights of a fold into its bundle, whether its training has ended or not.
 
     Returns:
-        Paths in the bundle that changed; empty where they were there already.
+        Paths in the bundle that changed; empty if it already has these weights.
 
     Raises:
-        InputError: there are no weights to publish, or the bundle cannot be written to; it is as it was.
+        InputError: there are no weights to publish, or the bundle cannot be written to; it is unchanged.
     """
     for attempt in range(_ATTEMPTS):
         try:
@@ -49,9 +49,9 @@ def publish_weights(bundle: Path, fold: Fold) -> list[str]:
 
 
 def finish_publication(bundle: Path) -> None:
-    """Carry out what is left of a publication that was interrupted.
+    """Complete a publication that was interrupted.
 
-    Where the bundle cannot be written to, it stays as it is: in every state of a publication it can be used.
+    A bundle that cannot be written to stays as it is: it can be used in every state of a publication.
     """
     try:
         finish(bundle)

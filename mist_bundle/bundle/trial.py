@@ -1,7 +1,7 @@
-"""Try what nobody has tried before: a user's own network or loss, or further arguments of one of the menu.
+"""Trial run of a user's own network or loss, or of further arguments for a network or loss of the menu.
 
-The menu's rows are tested; of anything else only a run tells whether it takes the arguments it is given and gives what
-a training expects. That is found out before the bundle is made, and not in the first step of a training on a cluster.
+The rows of the menu are tested. For anything else only a run shows whether it accepts its arguments and returns what a
+training expects; the trial shows it before the bundle appears, not in the first step of a training on a cluster.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from mist_bundle.bundle.worker import run_worker
 from mist_bundle.errors import InputError, Problem
 
 WORKER = "mist_bundle.bundle.trial_worker"
-PARTS = {"network": "inference", "loss": "train"}  # what can be tried -> the configuration it stands in
+PARTS = {"network": "inference", "loss": "train"}  # part -> the configuration that holds it
 
 
 def try_out(bundle: Path, parts: Sequence[str]) -> None:
     """Build the network or the loss of a bundle and run it once, each in a process of its own.
 
     Args:
-        bundle: a bundle's folder, weights not needed.
-        parts: of "network" and "loss".
+        bundle: folder of the bundle; it needs no weights.
+        parts: "network", "loss" or both.
 
     Raises:
-        InputError: naming each that cannot be built, fails, or gives something else than a training needs.
+        InputError: a part cannot be built, fails, or returns something that a training cannot use; names each.
     """
     problems = []
     for part in parts:

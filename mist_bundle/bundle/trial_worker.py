@@ -1,6 +1,6 @@
-"""Build a bundle's network or loss and run it once; a process of its own, started by trial.py.
+"""Build a bundle's network or loss and run it once, in a process that trial.py starts.
 
-It ends with an exception where the network or the loss is none that a training can use.
+The process ends with an exception if a training cannot use the network or the loss.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from mist_bundle.errors import MistBundleError
 from mist_bundle.planning.plan import Plan
 
 LOSS_SHAPE = (16, 16, 16)
-# what stands around a loss and would make a number of anything
+# wrappers of a loss, which would turn any result into a number
 WRAPPERS = ("scripts.losses.deep_supervision.DeepSupervisionLoss", "scripts.losses.regularized.RegularizedLoss")
 
 
 class TrialError(MistBundleError):
-    """What was tried runs, but gives something that a training cannot use."""
+    """The part runs, but returns something that a training cannot use."""
 
 
 def parser_of(bundle: Path, config: Path) -> ConfigParser:
-    """The configuration, with the bundle's own scripts within reach."""
+    """Read a configuration and make the bundle's own scripts importable."""
     sys.path.insert(0, str(bundle))  # its scripts come first, whatever lies in the working directory
     parser = ConfigParser()
     parser.read_config(str(config))
@@ -37,10 +37,10 @@ def parser_of(bundle: Path, config: Path) -> ConfigParser:
 
 
 def build(parser: ConfigParser, identity: str) -> Any:
-    """The component of an id; MONAI's error says which one failed, the one below it why.
+    """Build the component of an id.
 
     Raises:
-        TrialError: its constructor failed.
+        TrialError: its constructor failed; MONAI's error names the component, and its cause the reason.
     """
     try:
         return parser.get_parsed_content(identity)
@@ -52,10 +52,10 @@ def build(parser: ConfigParser, identity: str) -> Any:
 
 
 def try_network(parser: ConfigParser, plan: Plan, outputs: int) -> None:
-    """One forward pass in training and one in evaluation, with the patch of the plan.
+    """Run a forward pass in training mode and another in evaluation mode, with the patch of the plan.
 
-    On the meta device, which computes shapes alone; where the network does something that has no meaning there, on the
-    CPU, whose errors are also the ones to be told.
+    It runs on the meta device, which computes shapes alone. If that fails, because the network does something without
+    meaning there or because it is wrong, it runs on the CPU, whose errors are reported.
     """
     patch, batch, channels = plan.patch_size.value, plan.patches_per_pass, plan.num_channels
     try:
@@ -68,24 +68,24 @@ def try_network(parser: ConfigParser, plan: Plan, outputs: int) -> None:
 
 
 def check_outputs(network: Any, image: Tensor, outputs: int) -> None:
-    """Raise TrialError where a network's outputs have not the shapes that docs/networks.md asks for."""
+    """Raise TrialError if the outputs of a network do not have the shapes that docs/networks.md requires."""
     if not isinstance(network, nn.Module):
         raise TrialError(f"it is a {type(network).__name__}, not a torch.nn.Module.")
     expected = (image.shape[0], outputs, *image.shape[2:])
     for training in (True, False):
         with torch.no_grad():
-            given = network.train(training)(image)
-        heads = list(given) if training and isinstance(given, (list, tuple)) else [given]
-        when = "training" if training else "evaluation"
+            output = network.train(training)(image)
+        mode = "training" if training else "evaluation"
+        heads = list(output) if training and isinstance(output, (list, tuple)) else [output]
         if not heads or not all(isinstance(head, Tensor) for head in heads):
-            raise TrialError(f"in {when} it gives a {type(given).__name__}; expected one tensor of logits.")
+            raise TrialError(f"in {mode} it returns a {type(output).__name__}; expected a single tensor of logits.")
         if tuple(heads[0].shape) != expected:
-            message = f"in {when} it gives the shape {tuple(heads[0].shape)} for images of {tuple(image.shape)}"
+            message = f"in {mode} it returns the shape {tuple(heads[0].shape)} for images of {tuple(image.shape)}"
             raise TrialError(f"{message}; expected {expected}.")
 
 
 def try_loss(parser: ConfigParser, plan: Plan, outputs: int) -> None:
-    """The loss of a seeded guess, and its gradient."""
+    """Compute the loss of a random guess, and its gradient."""
     place, wrapped = "loss", parser.get("loss")
     while wrapped["_target_"] in WRAPPERS:
         place, wrapped = f"{place}#loss", wrapped["loss"]
@@ -98,18 +98,18 @@ def try_loss(parser: ConfigParser, plan: Plan, outputs: int) -> None:
         target = {"label": label, "dtm": torch.randn(2, outputs, *LOSS_SHAPE, generator=random)}
     value = loss(logits, target)
     if not isinstance(value, Tensor) or value.numel() != 1:
-        raise TrialError(f"it gives {value!r:.80}; expected one number.")
+        raise TrialError(f"it returns {value!r:.80}; expected a single number.")
     if not bool(torch.isfinite(value)):
-        raise TrialError(f"it gives {float(value)} for a random guess; expected a finite number.")
+        raise TrialError(f"it returns {value.detach().item()} for a random guess; expected a finite number.")
     if value.grad_fn is None:
-        raise TrialError("it gives a number without a gradient, from which nothing can be learned.")
+        raise TrialError("it returns a number without a gradient, from which nothing can be learned.")
     value.backward()  # type: ignore[no-untyped-call]
     if logits.grad is None or not bool(torch.isfinite(logits.grad).all()):
         raise TrialError("its gradient with respect to the logits is no finite number everywhere.")
 
 
 def main(request: dict[str, str]) -> None:
-    """Try the part of a request; ends with an exception where it fails."""
+    """Try the part of a request; ends with an exception if it fails."""
     bundle = Path(request["bundle"])
     plan = Bundle(bundle).plan
     attempt = {"network": try_network, "loss": try_loss}[request["part"]]

@@ -14,7 +14,7 @@ import re
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,14 @@ MAPS = "needs_distance_maps"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UserCode:
-    """Where a user's class or function lies and what the bundle calls it.
+    """A user's class or function.
 
     Attributes:
-        target: dotted path for `_target_`: `scripts.user.my_net.MyNet`, or the path itself where it is installed.
-        files: path below scripts/user -> the file to copy there; empty where the code is installed.
-        patch_divisor: what a network's patch must be a multiple of, if its class says so (`patch_divisor = 16`, or
-            three numbers).
-        needs_distance_maps: whether a loss's class says that it takes distance maps (`needs_distance_maps = True`).
+        target: dotted path for `_target_`: `scripts.user.my_net.MyNet`, or the path itself if it is installed.
+        files: path below scripts/user -> file to copy there; empty if the code is installed.
+        patch_divisor: the number that a network's patch must be a multiple of, if its class declares it
+            (`patch_divisor = 16`, or three numbers).
+        needs_distance_maps: whether the class of a loss declares it (`needs_distance_maps = True`).
     """
 
     target: str
@@ -46,15 +46,15 @@ class UserCode:
 
 
 def find_user_code(text: str, option: str, menu: Iterable[str] = ()) -> UserCode:
-    """Find what a dotted path or `file.py:Name` means; relative files are sought from the working directory.
+    """Find the code that a dotted path or `file.py:Name` refers to; relative paths start at the working directory.
 
     Args:
-        text: what the user wrote.
-        option: the option it was written for, for the messages: "--network".
+        text: the user's text.
+        option: the option it belongs to, for messages: "--network".
         menu: names of the catalogue, for a hint after a misspelling.
 
     Raises:
-        InputError: it is not there, is not Python, lacks the name, or would not run inside a bundle.
+        InputError: the code does not exist, is not Python, lacks the name, or would not run inside a bundle.
     """
     path, _, name = text.rpartition(":")
     if path or text.endswith(".py"):
@@ -69,15 +69,17 @@ def find_user_code(text: str, option: str, menu: Iterable[str] = ()) -> UserCode
     top = module.partition(".")[0]
     top_spec = _find_module(top)
     folders = list(top_spec.submodule_search_locations or []) if top_spec else []
-    if not folders:
-        return _checked(origin, name, option, target=f"{origin.stem}.{name}", files=((f"{origin.stem}.py", origin),))
+    if not folders:  # a module outside of any package
+        return _checked(origin, name, option, target=f"{origin.stem}.{name}", files={f"{origin.stem}.py": origin})
     root = Path(folders[0])
-    files = tuple((f"{top}/{file.relative_to(root).as_posix()}", file) for file in sorted(root.rglob("*.py")))
+    files: dict[str, Path] = {}
+    for file in sorted(root.rglob("*.py")):
+        files[f"{top}/{file.relative_to(root).as_posix()}"] = file
     return _checked(origin, name, option, target=text, files=files)
 
 
 def copy_user_code(codes: Iterable[UserCode], scripts: Path) -> None:
-    """Copy the files of all codes below `scripts`/user; without files no folder is made."""
+    """Copy the files of all codes below `scripts`/user; creates no folder if there are none."""
     for code in codes:
         for relative, source in code.files:
             target = scripts / USER_FOLDER / relative
@@ -88,46 +90,57 @@ def copy_user_code(codes: Iterable[UserCode], scripts: Path) -> None:
 
 def _from_file(path: Path, name: str, option: str) -> UserCode:
     if not path.is_file():
-        raise InputError(Problem(option, f"names {path}, which is not there (sought from {Path.cwd()})."))
+        raise InputError(Problem(option, f"names {path}, which does not exist (looked for in {Path.cwd()})."))
     module = re.sub(r"\W", "_", path.stem)
     if path.suffix != ".py" or not module.isidentifier():
         message = f"names {path}; expected a Python file like my_net.py, then a colon and the name of a class in it."
         raise InputError(Problem(option, message))
-    return _checked(
-        path.absolute(), name, option, target=f"{module}.{name}", files=((f"{module}.py", path.absolute()),)
-    )
+    return _checked(path.absolute(), name, option, target=f"{module}.{name}", files={f"{module}.py": path.absolute()})
 
 
-def _checked(origin: Path, name: str, option: str, *, target: str, files: tuple[tuple[str, Path], ...]) -> UserCode:
+def _checked(origin: Path, name: str, option: str, *, target: str, files: Mapping[str, Path]) -> UserCode:
+    """Check source files that are to be copied.
+
+    Args:
+        origin: file that defines the class or function.
+        name: its name.
+        option: the option that it belongs to, for messages.
+        target: its dotted path below scripts/user.
+        files: path below scripts/user -> file.
+    """
     problems: list[Problem] = []
-    trees: dict[Path, ast.Module] = {}
-    for _, file in files:
+    for relative, file in files.items():
         tree = _parse(file)
         if isinstance(tree, Problem):
             problems.append(tree)
-        else:
-            trees[file] = tree
-    package = files[0][0].partition("/")[0] if "/" in files[0][0] else ""
-    for file, tree in trees.items():
+            continue
+        package = relative.partition("/")[0] if "/" in relative else ""
         problems += [Problem(str(file), finding) for finding in _foreign_imports(tree, file, package)]
-    if origin in trees:
-        names = sorted(_top_level_names(trees[origin]))
-        if name not in names:
-            close = nearest(name, names)
-            hint = f"Did you mean {close!r}? " if close else ""
-            message = f"names {name or 'nothing'!r} in {origin}, which defines {', '.join(names) or 'nothing'}. {hint}"
-            problems.append(Problem(option, message.rstrip()))
-        else:
-            problems += _attribute_problems(trees[origin], name, origin)
-    if problems:
+    tree = _parse(origin)
+    if isinstance(tree, ast.Module):
+        problems += _name_problems(tree, name, origin, option)
+    if problems or isinstance(tree, Problem):
         raise InputError(problems)
-    divisor, maps = (_attribute(trees[origin], name, attribute) for attribute in (DIVISOR, MAPS))
+    divisor = _attribute(tree, name, DIVISOR)
+    maps = _attribute(tree, name, MAPS)
     return UserCode(
         target=f"scripts.{USER_FOLDER}.{target}",
-        files=files,
+        files=tuple(files.items()),
         patch_divisor=None if divisor is None else _triple(divisor),
         needs_distance_maps=isinstance(maps, ast.Constant) and maps.value is True,
     )
+
+
+def _name_problems(tree: ast.Module, name: str, origin: Path, option: str) -> list[Problem]:
+    """What is wrong with the name of a class or function, or with the attributes that the class declares."""
+    names = sorted(_top_level_names(tree))
+    if name in names:
+        return list(_attribute_problems(tree, name, origin))
+    message = f"names {name or 'nothing'!r} in {origin}, which defines {', '.join(names) or 'nothing'}."
+    close = nearest(name, names)
+    if close:
+        message += f" Did you mean {close!r}?"
+    return [Problem(option, message)]
 
 
 def _parse(file: Path) -> ast.Module | Problem:
@@ -140,16 +153,17 @@ def _parse(file: Path) -> ast.Module | Problem:
 
 
 def _find_module(name: str) -> importlib.machinery.ModuleSpec | None:
-    """The specification of a module, found without running any of its parents."""
+    """The specification of a module, without running any of its parents."""
     if not name or not all(part.isidentifier() for part in name.split(".")):
         return None
-    top, *rest = name.split(".")
+    path, *rest = name.split(".")
     finder = importlib.machinery.PathFinder
-    spec = finder.find_spec(top, [str(Path.cwd())]) or importlib.util.find_spec(top)
-    for index, _ in enumerate(rest, start=2):
+    spec = finder.find_spec(path, [str(Path.cwd())]) or importlib.util.find_spec(path)
+    for part in rest:
         if spec is None or spec.submodule_search_locations is None:
             return None
-        spec = finder.find_spec(".".join([top, *rest][:index]), spec.submodule_search_locations)
+        path += f".{part}"
+        spec = finder.find_spec(path, spec.submodule_search_locations)
     return spec
 
 
@@ -163,15 +177,18 @@ def _not_found(text: str, module: str, menu: Iterable[str]) -> str:
 
 
 def _is_installed(origin: Path) -> bool:
-    """Whether a module lies where packages are installed, in this environment or in one that it builds upon."""
-    places = [sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib", "platstdlib")]
-    # virtual environments that see the system's packages have two such folders or more
-    places += [entry for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
+    """Whether a module lies where packages are installed, in this environment or in the environment below it."""
+    paths = sysconfig.get_paths()
+    places = [paths["purelib"], paths["platlib"], paths["stdlib"], paths["platstdlib"]]
+    for entry in sys.path:
+        # virtual environments that see the system's packages have two such folders or more
+        if Path(entry).name in ("site-packages", "dist-packages"):
+            places.append(entry)
     return any(origin.is_relative_to(place) for place in places)
 
 
 def _foreign_imports(tree: ast.Module, file: Path, package: str) -> Iterator[str]:
-    """What would not be found, or means something else, where the copied file runs."""
+    """Imports that would fail, or import something else, after the file has been copied."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
             if not package and not (node.level == 2 and node.module):
@@ -206,7 +223,7 @@ def _foreign_module(top: str, file: Path, package: str) -> str:
     if spec is not None and (spec.origin is None or _is_installed(Path(spec.origin))):
         return ""
     return (
-        "which is not an installed package and would not travel with it. Put both into one package "
+        "which is not an installed package and would not travel with it. Put both into a package "
         "(a folder with __init__.py), import it relatively, and name the class by its dotted path."
     )
 
@@ -216,32 +233,34 @@ def _top_level_names(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)):
             yield node.name
         elif isinstance(node, ast.Assign):
-            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+            for target in node.targets:
+                if isinstance(target, ast.Name):
+                    yield target.id
         elif isinstance(node, ast.ImportFrom):
-            yield from (alias.asname or alias.name for alias in node.names)
+            for alias in node.names:
+                yield alias.asname or alias.name
 
 
 def _attribute(tree: ast.Module, class_name: str, attribute: str) -> ast.expr | None:
-    """What a class of the module assigns to one of its own attributes."""
+    """The value that a class of the module assigns to a class attribute."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == class_name:
             for line in node.body:
-                targets: list[ast.expr] = []
-                if isinstance(line, ast.Assign):
-                    targets = line.targets
-                elif isinstance(line, ast.AnnAssign):
-                    targets = [line.target]
-                else:
-                    continue
-                if any(isinstance(target, ast.Name) and target.id == attribute for target in targets):
+                if isinstance(line, (ast.Assign, ast.AnnAssign)) and attribute in _assigned_names(line):
                     return line.value
     return None
+
+
+def _assigned_names(line: ast.Assign | ast.AnnAssign) -> Iterator[str]:
+    for target in line.targets if isinstance(line, ast.Assign) else [line.target]:
+        if isinstance(target, ast.Name):
+            yield target.id
 
 
 def _attribute_problems(tree: ast.Module, name: str, file: Path) -> Iterator[Problem]:
     divisor, maps = _attribute(tree, name, DIVISOR), _attribute(tree, name, MAPS)
     if divisor is not None and _triple(divisor) is None:
-        message = f"{name}.{DIVISOR} is {ast.unparse(divisor)}; expected a whole number above 0, or three of them."
+        message = f"{name}.{DIVISOR} is {ast.unparse(divisor)}; expected a whole number above 0, or three."
         yield Problem(str(file), message)
     if maps is not None and not (isinstance(maps, ast.Constant) and isinstance(maps.value, bool)):
         yield Problem(str(file), f"{name}.{MAPS} is {ast.unparse(maps)}; expected True or False.")
@@ -253,5 +272,9 @@ def _triple(value: ast.expr) -> tuple[int, int, int] | None:
     except ValueError:
         return None
     numbers = [literal] * 3 if isinstance(literal, int) else literal
-    whole = isinstance(numbers, (list, tuple)) and all(type(number) is int and number > 0 for number in numbers)
-    return (numbers[0], numbers[1], numbers[2]) if whole and len(numbers) == 3 else None
+    if not isinstance(numbers, (list, tuple)) or len(numbers) != 3:
+        return None
+    for number in numbers:
+        if type(number) is not int or number < 1:
+            return None
+    return (numbers[0], numbers[1], numbers[2])

@@ -1,8 +1,8 @@
 """The runtime as a bundle's `scripts/`: a copy, byte for byte, or for a bundle of this repository a link to it.
 
-The bundle then runs where mist_bundle is not installed, and a reader can compare the copy with the release it is from.
-A trained bundle that lies in `bundles/` beside the package has a link instead of a copy, so that a change of the
-runtime is one change; `pack` and `push` put plain files in its place.
+With the copy, the bundle runs without mist_bundle, and a reader can compare the copy with the release it is from. A
+trained bundle in `bundles/` beside the package has a link instead of a copy, so that the runtime exists only once in
+the repository; `pack` and `push` replace the link by plain files.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ RUNTIME_LINK = "../../mist_bundle/runtime"
 
 
 def runtime_files() -> list[Path]:
-    """All source files of the runtime, relative to it, sorted."""
+    """List the source files of the runtime, relative to it, sorted."""
     return sorted(path.relative_to(RUNTIME) for path in RUNTIME.rglob("*.py"))
 
 
 @cache
 def runtime_hashes() -> Mapping[str, str]:
-    """sha256 of every file of this version's runtime, by its path in scripts/."""
+    """Hash this version's runtime: path in scripts/ -> sha256."""
     return {file.as_posix(): hashlib.sha256((RUNTIME / file).read_bytes()).hexdigest() for file in runtime_files()}
 
 
@@ -41,7 +41,7 @@ def copy_runtime(scripts: Path) -> None:
 
 
 def link_runtime(bundle: Path) -> None:
-    """Make `scripts` of a bundle in `bundles/` a link to the runtime of the package beside it."""
+    """Replace `scripts` of a bundle in `bundles/` by a link to the runtime of the package beside it."""
     scripts = bundle / SCRIPTS_FOLDER
     if scripts.is_symlink():
         scripts.unlink()
@@ -51,10 +51,10 @@ def link_runtime(bundle: Path) -> None:
 
 
 def linked_runtime(bundle: Path) -> Path | None:
-    """The runtime that `scripts` links to; None where it is a folder of its own, absent or any other link.
+    """Return the runtime that `scripts` links to; None if it is a folder, missing, or any other link.
 
-    The link must be the relative one that this project writes, and no further link may lie on its way: the target is
-    the runtime of a mist_bundle in the same repository. Its content is not trusted here, it is read like any script.
+    The link must be the relative link that this project writes, with no further link on its way: the target is the
+    runtime of a mist_bundle in the same repository. Its content is not trusted; it is read like any script.
     """
     scripts = bundle / SCRIPTS_FOLDER
     if not scripts.is_symlink() or scripts.readlink().as_posix() != RUNTIME_LINK:
@@ -64,5 +64,5 @@ def linked_runtime(bundle: Path) -> Path | None:
 
 
 def is_own_runtime(folder: Path) -> bool:
-    """Whether a folder is the runtime of the program that runs: its compiled files are the program's own."""
+    """Return whether a folder is the runtime of the running program, whose compiled files are trusted."""
     return folder.resolve() == RUNTIME

@@ -36,7 +36,7 @@ def test_hugging_face_reads_the_header(fresh_bundle: Path) -> None:
 def test_sections_and_facts(fresh_bundle: Path) -> None:
     _, text = _header_and_text(fresh_bundle)
     plan = json.loads((fresh_bundle / "configs/plan.json").read_text())
-    for heading in ("Data", "Results", "Commands", "What was decided, and why", "Limits", "Licences", "Citation"):
+    for heading in ("Data", "Results", "Commands", "Decisions and their reasons", "Limits", "Licences", "Citation"):
         assert f"\n## {heading}\n" in text, heading
     assert "Licence: CC0-1.0" in text
     assert all(channel in text for channel in plan["channel_names"])

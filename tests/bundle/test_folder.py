@@ -88,7 +88,7 @@ def test_what_is_damaged_is_named(bundle: Path, file: str, content: str, said: s
 
 
 def test_a_configuration_that_is_missing_is_named(bundle: Path) -> None:
-    with pytest.raises(InputError, match=r"configs/train\.json is not there"):
+    with pytest.raises(InputError, match=r"configs/train\.json does not exist"):
         Bundle(bundle).config_path("train")
 
 

@@ -92,11 +92,11 @@ def test_what_works_becomes_a_bundle(
         ({"network": "own.py:OtherArguments"}, "unexpected keyword argument 'in_channels'"),
         pytest.param(
             {"network": "own.py:Halves"},
-            r"gives the shape \(2, 4, 8, 8, 8\) for images of \(2, 2, 16, 16, 16\)",
+            r"returns the shape \(2, 4, 8, 8, 8\) for images of \(2, 2, 16, 16, 16\)",
             marks=slow,
         ),
         pytest.param(
-            {"network": "own.py:AlwaysAList"}, "in evaluation it gives a list; expected one tensor", marks=slow
+            {"network": "own.py:AlwaysAList"}, "in evaluation it returns a list; expected a single tensor", marks=slow
         ),
         pytest.param(
             {"network": "monai.networks.nets.BasicUNet", "patch_size": (8, 8, 8)},

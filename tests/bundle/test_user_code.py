@@ -98,7 +98,7 @@ def test_installed_packages_stay_where_they_are() -> None:
         ("import mist_bundle\nclass Net: ...", "net.py:Net", r"where mist_bundle is not installed"),
         ("class Net:\n    patch_divisor = 'x'", "net.py:Net", r"patch_divisor is 'x'; expected a whole number"),
         ("class Net:\n    needs_distance_maps = 'yes'", "net.py:Net", r"needs_distance_maps is 'yes'; expected True"),
-        ("", "absent.py:Net", r"names absent.py, which is not there"),
+        ("", "absent.py:Net", r"names absent.py, which does not exist"),
         ("", "no_such_module_here.Net", r"no Python module 'no_such_module_here'.*On the menu: nnunet"),
     ],
 )

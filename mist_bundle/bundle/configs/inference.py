@@ -8,25 +8,22 @@ from mist_bundle.bundle import expressions
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.parts import Config, script
 from mist_bundle.bundle.configs.train import initialize
+from mist_bundle.bundle.configs.transforms import deterministic_transforms, restore_and_save
 from mist_bundle.planning.plan import Plan
 
 
 def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -> Config:
-    """The complete inference.json of a plan (arguments as in parts.header)."""
+    """Return the complete inference.json of a plan; arguments as for `parts.header`."""
     return {
         **parts.header(name, bundle_id, dataset_dir),
         **_settings(plan),
         "network_def": parts.network(plan, training=False),
         "network": expressions.NETWORK_ON_DEVICE,
         **_data(plan),
-        # for programs that bring a network with its weights, such as MONAI Label: nothing is loaded into it
+        # for programs that bring a network with its weights, such as MONAI Label: loads nothing
         "inferer": _inferer(plan),
         "ensemble_inferer": _inferer(plan, checkpoints=expressions.ENSEMBLE_MODELS),
-        "postprocessing": {
-            "_target_": "Compose",
-            "_requires_": "@scripts_path",
-            "transforms": parts.restore_and_save(plan, postprocess=True),
-        },
+        "postprocessing": parts.compose(restore_and_save(plan, postprocess=True)),
         "predictions": parts.predictions(
             weight_files=expressions.ALL_MODELS,
             setting_files=["@postprocessing_path"],
@@ -43,11 +40,11 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
 
 def _inferer(plan: Plan, **arguments: Any) -> Config:
     members = parts.segment(plan, flip_axes="@test_time_flip_axes", uncertainty="@save_uncertainty", **arguments)
-    return script("inferers.autocast.AutocastInferer", inferer=members, enabled="@amp")
+    return parts.autocast(members)
 
 
 def _settings(plan: Plan) -> Config:
-    """What a caller may override."""
+    """Settings that a caller may override."""
     return {
         "output_dir": expressions.PREDICTIONS,
         "models_dir": expressions.MODELS_DIR,
@@ -76,13 +73,9 @@ def _settings(plan: Plan) -> Config:
 
 def _data(plan: Plan) -> Config:
     return {
-        "deterministic_transforms": parts.transforms(plan, with_label=False),
+        "deterministic_transforms": deterministic_transforms(plan, with_label=False),
         "preprocessing": parts.compose("@deterministic_transforms"),
-        "dataset": {
-            "_target_": "Dataset",
-            "data": parts.items("@split", channel_names=list(plan.channel_names)),
-            "transform": "@preprocessing",
-        },
+        "dataset": parts.dataset(parts.items("@split", channel_names=list(plan.channel_names)), "@preprocessing"),
         "dataloader": script(
             "predictions.loader.CaseLoader", dataset="@dataset", predictions="@predictions", memory="@memory"
         ),

@@ -1,4 +1,4 @@
-"""The loss of train.json: a row of the catalogue, its base where it is a composite, deep supervision around it all."""
+"""The loss of train.json: a row of the catalogue, its base if it is a composite, within deep supervision."""
 
 from __future__ import annotations
 
@@ -13,39 +13,43 @@ from mist_bundle.planning.plan import Plan
 
 
 def loss_config(plan: Plan) -> Config:
-    """The ids "loss" and, for a composite loss, "composite_weighting"."""
+    """Return the ids "loss" and, for a composite loss, "composite_weighting"."""
     name = plan.loss.value
     settings: Config = {}
     if find_choice(LOSSES, name).base:
         weighting = "losses.composite_weighting.CompositeWeighting"
         settings["composite_weighting"] = script(weighting, shape=plan.composite_weighting.value, epochs="@epochs")
-    weights = plan.deep_supervision_weights
-    own = {} if weights is None else {"weights": list(weights.value)}
     loss = _loss(plan, name, plan.loss_arguments or {})
-    supervised = script("losses.deep_supervision.DeepSupervisionLoss", loss=loss, **own)
-    return {**settings, "loss": parts.with_penalty(plan, supervised)}
+    supervised = script("losses.deep_supervision.DeepSupervisionLoss", loss=loss)
+    if plan.deep_supervision_weights is not None:
+        supervised["weights"] = list(plan.deep_supervision_weights.value)
+    settings["loss"] = parts.with_penalty(plan, supervised)
+    return settings
 
 
 def weighting_handlers(plan: Plan) -> list[Config]:
-    """The handler that moves the weighting of a composite loss along."""
+    """Return the handler that updates the weighting of a composite loss every epoch."""
     if not find_choice(LOSSES, plan.loss.value).base:
         return []
     return [script("handlers.attached.Attached", handler="@composite_weighting")]
 
 
 def batch_with_maps(plan: Plan) -> Config:
-    """What the trainer needs to hand distance maps to the loss."""
-    return {"prepare_batch": script("loading.batch.BatchWithMaps")} if plan.distance_maps.value else {}
+    """Return the argument of the trainer that passes distance maps to the loss."""
+    if not plan.distance_maps.value:
+        return {}
+    return {"prepare_batch": script("loading.batch.BatchWithMaps")}
 
 
 def _loss(plan: Plan, name: str, further: Mapping[str, Any]) -> Config:
     row = find_choice(LOSSES, name)
     channels = _channel_arguments(plan)
-    spacing = {"spacing_mm": list(plan.target_spacing_mm.value)} if "spacing" in row.needs else {}
     if row.extended and channels:
         term: Config = {"_target_": row.extended, "_requires_": "@scripts_path", **channels, **further}
+    elif "spacing" in row.needs:
+        term = parts.choice(row, spacing_mm=list(plan.target_spacing_mm.value), **channels, **further)
     else:
-        term = parts.choice(row, **spacing, **channels, **further)
+        term = parts.choice(row, **channels, **further)
     if not row.base:
         return term
     composite = "losses.composite.CompositeLoss"
@@ -53,10 +57,12 @@ def _loss(plan: Plan, name: str, further: Mapping[str, Any]) -> Config:
 
 
 def _channel_arguments(plan: Plan) -> dict[str, Any]:
-    """Regions, ignored voxels and class weights, where there are any."""
-    given = {
-        "regions": plan.region_indices,
-        "ignore_index": plan.ignore_index,
-        "class_weights": list(plan.loss_class_weights.value) or None,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+    """Regions, ignored voxels and class weights, as far as the plan has them."""
+    arguments: dict[str, Any] = {}
+    if plan.region_indices is not None:
+        arguments["regions"] = plan.region_indices
+    if plan.ignore_index is not None:
+        arguments["ignore_index"] = plan.ignore_index
+    if plan.loss_class_weights.value:
+        arguments["class_weights"] = list(plan.loss_class_weights.value)
+    return arguments

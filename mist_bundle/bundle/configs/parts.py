@@ -1,11 +1,10 @@
-"""Pieces that several of a bundle's JSON files share: names, paths, the list of deterministic transforms.
+"""Pieces that several of a bundle's JSON files share: paths, network, inferers, loaders of cases.
 
-Pure functions from a Plan to dictionaries. Every `$` expression is one of bundle/expressions.py.
+Pure functions from a Plan to dictionaries. Every `$` expression is a constant of bundle/expressions.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from mist_bundle.bundle import expressions
@@ -22,7 +21,7 @@ RUN_FOLD_CASE_BY_CASE = [
     expressions.END_PREDICTIONS,
 ]
 
-# classes that training builds in place of others; their weights have the same names and mean the same
+# classes that training uses instead of others; their weights have the same names and meanings
 _RESENC = "scripts.networks.residual_encoder"
 TRAINING_CLASSES = {
     "monai.networks.nets.DynUNet": "scripts.networks.dynunet.SupervisedDynUNet",
@@ -33,23 +32,29 @@ CHECKED = "@checked_settings"  # the first step of every run list
 
 
 def script(target: str, **arguments: Any) -> Config:
-    """A component out of the bundle's own scripts/, which it first makes importable."""
-    return {"_target_": f"scripts.{target}", "_requires_": "@scripts_path", **arguments}
+    """Return a component of the bundle's own scripts/, which it first makes importable."""
+    return component(f"scripts.{target}", **arguments)
 
 
 def choice(row: Choice, **arguments: Any) -> Config:
-    """A component from a row of the catalogue."""
-    own = {"_requires_": "@scripts_path"} if row.target.startswith("scripts.") else {}
-    return {"_target_": row.target, **own, **row.kwargs, **arguments}
+    """Return the component of a row of the catalogue."""
+    return component(row.target, **{**row.kwargs, **arguments})
+
+
+def component(target: str, /, **arguments: Any) -> Config:
+    """Return a component by the dotted path of its class or function, in scripts/ or installed."""
+    if target.startswith("scripts."):
+        return {"_target_": target, "_requires_": "@scripts_path", **arguments}
+    return {"_target_": target, **arguments}
 
 
 def header(name: str, bundle_id: str, dataset_dir: str) -> Config:
-    """What every file begins with.
+    """Return the first entries of every file.
 
     Args:
-        name: of the bundle's folder.
-        bundle_id: written in plan.json too.
-        dataset_dir: from the bundle's folder to the cases, relative.
+        name: name of the bundle's folder.
+        bundle_id: identifier, also written in plan.json.
+        dataset_dir: relative path from the bundle's folder to the cases.
     """
     return {
         "imports": expressions.IMPORTS,
@@ -63,95 +68,18 @@ def header(name: str, bundle_id: str, dataset_dir: str) -> Config:
     }
 
 
-def transforms(plan: Plan, *, with_label: bool) -> list[Config]:
-    """The deterministic transforms, in MIST's order, from files to what the network sees.
-
-    Offline preprocessing, validation and inference all build this same list; only the keys differ.
-    """
-    keys = ["image", "label"] if with_label else ["image"]
-    reader = "scripts.transforms.nifti_reader.NiftiReader"
-    steps: list[Config] = [{"_target_": "LoadImaged", "keys": "image", "reader": reader}]
-    if with_label:  # whole numbers as they are: float32 has no others than even ones from 2^24 on
-        steps.append({"_target_": "LoadImaged", "keys": "label", "reader": reader, "dtype": None})
-    steps.append({"_target_": "EnsureChannelFirstd", "keys": keys})
-    if with_label:
-        steps.append(_transform("same_grid.ToGridOfd", keys="label", reference_key="image"))
-        ignored = [] if plan.ignore_label is None else [plan.ignore_label]
-        labels = [*plan.labels, *ignored]
-        steps.append(_transform("labels_to_indices.LabelsToIndicesd", keys="label", labels=labels))
-    else:
-        steps.append(_check_image(plan))
-    if plan.skip_preprocessing:
-        return steps + _distance_maps(plan, with_label=with_label)
-    if plan.crop_to_foreground.value:
-        steps.append(_transform("crop_to_foreground.CropToForegroundd", keys=keys, source_key="image"))
-    if plan.bias_correction.value:
-        steps.append(_transform("bias_correction.BiasCorrectiond", keys="image"))
-    if plan.normalize_nonzero.value:
-        steps.append(_transform("nonzero_mask.NonzeroMaskd", source_key="image", mask_key="nonzero"))
-    oriented = [*keys, "nonzero"] if plan.normalize_nonzero.value else keys
-    steps.append(_transform("orientation.ReorientToLPSd", keys=oriented))
-    steps.append(
-        _transform(
-            "resample.ResampleToSpacingd",
-            image_key="image",
-            label_key="label" if with_label else None,
-            mask_key="nonzero",
-            target_spacing=list(plan.target_spacing_mm.value),
-            num_classes=plan.num_classes + (plan.ignore_index is not None),
-        )
-    )
-    steps.append(
-        _transform(
-            "normalize.WindowNormalized",
-            keys="image",
-            mode=plan.normalization.value,
-            window=[dict(window) for window in plan.intensity_windows.value] or None,
-            mask_key="nonzero" if plan.normalize_nonzero.value else None,
-        )
-    )
-    return steps + _distance_maps(plan, with_label=with_label)
+def compose(transforms: str | list[Config]) -> Config:
+    """Return a MONAI Compose of transforms, a list or a reference to it, that may use the bundle's scripts."""
+    return {"_target_": "Compose", "_requires_": "@scripts_path", "transforms": transforms}
 
 
-def _check_image(plan: Plan) -> Config:
-    """A look at an image that nobody looked at before: training images were measured when the plan was made."""
-    ranges = {name: [list(one) for one in values] for name, values in (plan.training_ranges or {}).items()}
-    return _transform(
-        "check_image.CheckImaged",
-        channel_names=list(plan.channel_names),
-        training_ranges=ranges or None,
-        same_units=plan.modality == "ct",
-    )
-
-
-def _distance_maps(plan: Plan, *, with_label: bool) -> list[Config]:
-    if not (plan.distance_maps.value and with_label):
-        return []
-    return [
-        _transform(
-            "distance_maps.DistanceMapsd",
-            label_key="label",
-            output_key="dtm",
-            num_classes=plan.num_classes,
-            normalize=plan.normalize_distance_maps,
-            use_spacing=plan.distance_maps_in_mm,
-            **({} if plan.region_indices is None else {"regions": plan.region_indices}),
-        )
-    ]
-
-
-def _transform(target: str, **arguments: Any) -> Config:
-    # the Compose around them requires the scripts' path once for all
-    return {"_target_": f"scripts.transforms.{target}", **arguments}
-
-
-def compose(reference: str) -> Config:
-    """A MONAI Compose of a list of transforms that may use the bundle's scripts."""
-    return {"_target_": "Compose", "_requires_": "@scripts_path", "transforms": reference}
+def dataset(data: Config, transform: str) -> Config:
+    """Return a MONAI Dataset of cases."""
+    return {"_target_": "Dataset", "data": data, "transform": transform}
 
 
 def items(split: str, datalist: str = "@datalist", **further: Any) -> Config:
-    """The list of cases of a split: the only source of file names."""
+    """Return the list of cases of a split, the only source of file names."""
     return script(
         "loading.datalist.load_items",
         datalist_path=datalist,
@@ -163,7 +91,7 @@ def items(split: str, datalist: str = "@datalist", **further: Any) -> Config:
 
 
 def sliding_window(plan: Plan) -> Config:
-    """MONAI's sliding window over the patch size, as MIST does it (overlap one half, Gaussian blending)."""
+    """Return MONAI's sliding window over the patch size, as in MIST (overlap 0.5, Gaussian blending)."""
     return {
         "_target_": "SlidingWindowInferer",
         "roi_size": "@patch_size",
@@ -175,20 +103,20 @@ def sliding_window(plan: Plan) -> Config:
 
 
 def network(plan: Plan, *, training: bool) -> Config:
-    """The network; outside training without heads and branches, so that it exports and loads everywhere."""
-    row = find_choice(NETWORKS, plan.network.value)
-    arguments: Mapping[str, Any] = plan.network_arguments
-    heads = {} if training or "deep_supervision" not in arguments else {"deep_supervision": False}
-    target = row.target
-    if training and arguments.get("deep_supervision"):
-        target = TRAINING_CLASSES.get(target, target)
-    own = {"_requires_": "@scripts_path"} if target.startswith("scripts.") else {}
-    bare: Config = {"_target_": target, **own, **arguments, **heads}
-    return _with_branches(plan, bare) if training else bare
+    """Return the network, outside training without heads and branches, so that it exports and loads everywhere."""
+    target = find_choice(NETWORKS, plan.network.value).target
+    arguments = dict(plan.network_arguments)
+    if training:
+        if arguments.get("deep_supervision"):
+            target = TRAINING_CLASSES.get(target, target)
+        return _with_branches(plan, component(target, **arguments))
+    if "deep_supervision" in arguments:
+        arguments["deep_supervision"] = False
+    return component(target, **arguments)
 
 
 def _with_branches(plan: Plan, network: Config) -> Config:
-    """The network with what only training needs: auxiliary heads (where it has none of its own) and the VAE branch."""
+    """The network with what only training needs: auxiliary heads (unless it has its own) and the VAE branch."""
     places = plan.network_branches
     if places["head_modules"]:
         network = script(
@@ -214,18 +142,31 @@ def _with_branches(plan: Plan, network: Config) -> Config:
 
 
 def with_penalty(plan: Plan, loss: Config) -> Config:
-    """The loss; where the network brings a penalty along, with it."""
-    return script("losses.regularized.RegularizedLoss", loss=loss) if plan.vae.value else loss
+    """Return the loss, with the penalty of the VAE branch if the network has it."""
+    if not plan.vae.value:
+        return loss
+    return script("losses.regularized.RegularizedLoss", loss=loss)
 
 
-def predictions(**arguments: Any) -> Config:
-    """The label maps of a folder with what they were made from; `arguments` name the weights and settings."""
-    common = {"bundle_id": "@bundle_id", "patch_size": "@patch_size", "overlap": "@overlap", "precision": "@amp"}
-    settings = {**common, "test_time_flip_axes": "@test_time_flip_axes", **arguments.pop("settings", {})}
+def predictions(*, settings: Config | None = None, **arguments: Any) -> Config:
+    """Return the label maps of a folder with a record of the weights and settings that produced them.
+
+    Args:
+        settings: further settings for the record.
+        arguments: files of weights and settings for the record.
+    """
+    recorded = {
+        "bundle_id": "@bundle_id",
+        "patch_size": "@patch_size",
+        "overlap": "@overlap",
+        "precision": "@amp",
+        "test_time_flip_axes": "@test_time_flip_axes",
+        **(settings or {}),
+    }
     return script(
         "predictions.records.Predictions",
         folder="@output_dir",
-        settings=settings,
+        settings=recorded,
         probabilities="@save_probabilities",
         uncertainty="@save_uncertainty",
         overwrite="@overwrite",
@@ -233,8 +174,13 @@ def predictions(**arguments: Any) -> Config:
     )
 
 
+def autocast(inferer: Config) -> Config:
+    """Return an inferer that computes in the precision of the run."""
+    return script("inferers.autocast.AutocastInferer", inferer=inferer, enabled="@amp")
+
+
 def checkpoint_loader(**others: str) -> Config:
-    """What loads the weights that an evaluator predicts with, and stops it where there are none."""
+    """Return the handler that loads the weights of an evaluator, and stops it if they are missing."""
     return script(
         "handlers.weights.RequiredCheckpointLoader",
         load_path="@ckpt_path",
@@ -245,7 +191,7 @@ def checkpoint_loader(**others: str) -> Config:
 
 
 def maps() -> Config:
-    """The maps beside the label maps of a folder."""
+    """Return the maps of probabilities and uncertainty beside the label maps of a folder."""
     return script(
         "predictions.maps.ScoreMaps",
         folder="@output_dir",
@@ -255,68 +201,35 @@ def maps() -> Config:
 
 
 def case_by_case() -> Config:
-    """What runs an evaluator over cases of which some may fail."""
+    """Return the iteration of an evaluator over cases of which some may fail."""
     return script("predictions.case_by_case.CaseByCase", predictions="@predictions")
 
 
 def ensemble(plan: Plan, **arguments: Any) -> Config:
-    """The mean of sliding windows over flips, and over checkpoints where they are given."""
-    activation = {"activation": "sigmoid"} if plan.regions.value else {}
+    """Return the mean of sliding windows over flips and checkpoints."""
+    if plan.regions.value:
+        arguments["activation"] = "sigmoid"
     return script(
         "inferers.ensemble.EnsembleInferer",
         inferer=sliding_window(plan),
         patch_divisor="@patch_divisor",
         cells_gb="@memory",
         **arguments,
-        **activation,
     )
 
 
-def segment(plan: Plan, **arguments: Any) -> Config:
-    """The inferer of label maps in the grid of each file: an ensemble (its arguments), restored as it comes."""
-    return script(
-        "inferers.segment.SegmentInferer",
-        ensemble=ensemble(plan, **arguments),
-        **_restored_labels(plan),
-        maps="@maps",
-    )
-
-
-def _restored_labels(plan: Plan) -> Config:
+def restored_labels(plan: Plan) -> Config:
+    """Return the arguments that map outputs of the network to label values."""
     if plan.regions.value:
         return {"labels": list(plan.region_labels), "region_order": list(plan.region_order)}
     return {"labels": list(plan.labels)}
 
 
-def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
-    """From what the inferer gives to a label map in the file of the user's own grid.
-
-    That is the label map already; the scores that it was made from wait on the disk where maps of them are wanted.
-
-    Args:
-        plan: what was decided.
-        postprocess: apply the steps of the bundle's postprocessing.json in between; evaluation keeps the raw label
-            maps, which the steps are chosen by.
-    """
-    steps = {
-        **_transform("postprocess.ApplyPostprocessingd", keys="pred", strategy_path="@postprocessing_path"),
-        "_disabled_": expressions.NO_POSTPROCESSING,
-    }
-    return [
-        *([steps] if postprocess else []),
-        {
-            **_transform(
-                "save_maps.SaveMapsd",
-                maps="@maps",
-                num_classes=len(plan.output_names),
-                exclusive=not plan.regions.value,
-                reference_key="image",
-                predictions="@predictions",
-            ),
-            "_disabled_": expressions.NO_MAPS,
-        },
-        # last: a case with a label map is complete
-        _transform(
-            "save.SaveImaged", keys="pred", output_dir="@output_dir", reference_key="image", predictions="@predictions"
-        ),
-    ]
+def segment(plan: Plan, **arguments: Any) -> Config:
+    """Return the inferer of label maps in the grid of each file; `arguments` are those of `ensemble`."""
+    return script(
+        "inferers.segment.SegmentInferer",
+        ensemble=ensemble(plan, **arguments),
+        **restored_labels(plan),
+        maps="@maps",
+    )

@@ -6,13 +6,14 @@ from mist_bundle.bundle import expressions
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.loss import batch_with_maps, loss_config, weighting_handlers
 from mist_bundle.bundle.configs.parts import Config, script
+from mist_bundle.bundle.configs.transforms import deterministic_transforms
 from mist_bundle.catalog.augmentations import FOREGROUND_PROBABILITY, augmentation
 from mist_bundle.catalog.optimizers import OPTIMIZERS
 from mist_bundle.catalog.schedules import SCHEDULES
 from mist_bundle.planning.plan import Plan
 
 METRIC = "val_mean_dice"
-# settings that a training may go on with others of: where it runs and lies, and how long
+# settings that may change when a training is resumed: where it runs, where its files lie, and how long it is
 OF_THE_MACHINE = frozenset(
     {
         *("fold_dir", "output_dir", "models_dir", "fold", "epochs", "early_stopping", "sw_batch_size", "patch_divisor"),
@@ -22,10 +23,11 @@ OF_THE_MACHINE = frozenset(
 
 
 def train_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -> Config:
-    """The complete train.json of a plan (arguments as in parts.header)."""
+    """Return the complete train.json of a plan; arguments as for `parts.header`."""
+    settings = _settings(plan)
     return {
         **parts.header(name, bundle_id, dataset_dir),
-        **(settings := _settings(plan)),
+        **settings,
         **_model(plan, settings),
         "train": _train(plan),
         "validate": _validate(plan),
@@ -36,15 +38,13 @@ def train_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -> Con
 
 
 def _attaching(plan: Plan) -> list[str]:
-    initial = [] if plan.initial_weights is None else [expressions.LOAD_INITIAL_WEIGHTS]
-    return [
-        *initial,
-        expressions.ATTACH_CHECKPOINTS,
-    ]
+    if plan.initial_weights is None:
+        return [expressions.ATTACH_CHECKPOINTS]
+    return [expressions.LOAD_INITIAL_WEIGHTS, expressions.ATTACH_CHECKPOINTS]
 
 
 def initialize() -> list[str]:
-    """Seeding only: cheap, repeatable, and it resolves neither the bundle's root nor its scripts."""
+    """Return the seeding, which is cheap, repeatable, and resolves neither the bundle's root nor its scripts."""
     return [
         expressions.SEED,
         expressions.FASTEST_CONVOLUTIONS,
@@ -54,16 +54,18 @@ def initialize() -> list[str]:
 
 
 def _settings(plan: Plan) -> Config:
-    frozen = {"frozen_epochs": plan.frozen_epochs.value} if plan.frozen_parts and plan.frozen_epochs else {}
+    settings: Config = {}
+    if plan.frozen_parts and plan.frozen_epochs:
+        settings["frozen_epochs"] = plan.frozen_epochs.value
     return {
-        **frozen,
+        **settings,
         "fold_dir": expressions.FOLD_DIR,
         "output_dir": expressions.FOLD_PREDICTIONS,
         "models_dir": expressions.MODELS_DIR,
         "fold": 0,
         "epochs": plan.epochs.value,
         "steps_per_epoch": plan.steps_per_epoch.value,
-        "batch_size": plan.batch_size.value,  # of one optimizer step, over all processes
+        "batch_size": plan.batch_size.value,  # of an optimizer step, over all processes
         "batch_size_per_process": None,
         "patch_size": list(plan.patch_size.value),
         **_optimisation(plan),
@@ -85,9 +87,8 @@ def _settings(plan: Plan) -> Config:
 
 def _optimisation(plan: Plan) -> Config:
     warmup: Config = {"warmup_steps": plan.warmup_steps.value}
-    if plan.warmup_fraction is not None:  # the recipe's: it stays its share of the run when --epochs changes that
-        steps = expressions.WARMUP_STEPS
-        warmup = {"warmup_fraction": plan.warmup_fraction, "warmup_steps": steps}
+    if plan.warmup_fraction is not None:  # the recipe's warm-up remains a share of the run if --epochs changes it
+        warmup = {"warmup_fraction": plan.warmup_fraction, "warmup_steps": expressions.WARMUP_STEPS}
     return {
         "learning_rate": plan.learning_rate.value,
         "schedule": SCHEDULES[plan.schedule.value].kwargs["shape"],
@@ -134,7 +135,7 @@ def _model(plan: Plan, settings: Config) -> Config:
 
 
 def _transfer(plan: Plan) -> Config:
-    """What a training that begins from another bundle's weights has besides: the weights, and rates for each part."""
+    """Additions for a training that begins from another bundle's weights: the weights, and rates for each part."""
     transfer: Config = {}
     if plan.layer_rates:
         transfer["parameter_groups"] = script(
@@ -222,19 +223,15 @@ def _train_handlers(plan: Plan) -> list[Config]:
             parts=list(plan.frozen_parts.value),
             epochs="@frozen_epochs",
         )
-        handlers.insert(0, frozen)  # before the clipping: what is frozen does not count in the norm
+        handlers.insert(0, frozen)  # before the clipping: frozen parameters do not count in the norm
     return handlers
 
 
 def _train(plan: Plan) -> Config:
     return {
-        "deterministic_transforms": parts.transforms(plan, with_label=True),
+        "deterministic_transforms": deterministic_transforms(plan, with_label=True),
         "preprocessing": parts.compose("@train#deterministic_transforms"),
-        "dataset": {
-            "_target_": "Dataset",
-            "data": parts.items("training"),
-            "transform": "@train#preprocessing",
-        },
+        "dataset": parts.dataset(parts.items("training"), "@train#preprocessing"),
         "cache": cache(plan),
         "augmentation": augmentation(plan.augmentation.value, plan.flip_axes.value, plan.target_spacing_mm.value),
         "dataloader": script(
@@ -256,7 +253,7 @@ def _train(plan: Plan) -> Config:
             device="@device",
             num_threads="@workers",
         ),
-        "inferer": script("inferers.autocast.AutocastInferer", inferer={"_target_": "SimpleInferer"}, enabled="@amp"),
+        "inferer": parts.autocast({"_target_": "SimpleInferer"}),
         "handlers": _train_handlers(plan),
         "trainer": {
             "_target_": "SupervisedTrainer",
@@ -281,15 +278,17 @@ def _train(plan: Plan) -> Config:
 
 
 def cache(plan: Plan) -> Config:
-    """The cache of prepared arrays, in the work folder; its key covers the files and the transforms."""
-    return script(
+    """Return the cache of prepared arrays in the work folder; its key covers the files and the transforms."""
+    arrays = script(
         "loading.cache.ArrayCache",
         folder=expressions.CACHE_DIR,
         transform="@train#preprocessing",
-        keys=["image", "label", *(["dtm"] if plan.distance_maps.value else [])],
-        **({} if plan.ignore_index is None else {"ignore_index": plan.ignore_index}),
+        keys=["image", "label", "dtm"] if plan.distance_maps.value else ["image", "label"],
         workers="@workers",
     )
+    if plan.ignore_index is not None:
+        arrays["ignore_index"] = plan.ignore_index
+    return arrays
 
 
 def _validate(plan: Plan) -> Config:
@@ -300,17 +299,13 @@ def _validate(plan: Plan) -> Config:
             "loading.shards.ShardSampler", dataset="@validate#dataset", rank="@rank", world_size="@world_size"
         ),
         "dataloader": {
-            "_target_": "ThreadDataLoader",  # reads the next case while this one is predicted
+            "_target_": "ThreadDataLoader",  # reads the next case during a prediction
             "dataset": "@validate#dataset",
             "batch_size": 1,
             "sampler": "@validate#sampler",
             "num_workers": 0,
         },
-        "inferer": script(
-            "inferers.autocast.AutocastInferer",
-            inferer=script("inferers.classify.ClassifyInferer", ensemble=parts.ensemble(plan)),
-            enabled="@amp",
-        ),
+        "inferer": parts.autocast(script("inferers.classify.ClassifyInferer", ensemble=parts.ensemble(plan))),
         "postprocessing": None,
         "key_metric": {
             METRIC: {
@@ -344,7 +339,7 @@ def _compared(plan: Plan) -> Config:
 
 
 def multi_gpu_train_config(plan: Plan) -> Config:
-    """multi_gpu_train.json: what differs when torchrun starts several processes; gloo on CPUs, nccl on GPUs."""
+    """Return multi_gpu_train.json: what differs if torchrun starts several processes; gloo on CPUs, nccl on GPUs."""
     return {
         "device": expressions.OWN_DEVICE,
         "network": {
@@ -359,7 +354,7 @@ def multi_gpu_train_config(plan: Plan) -> Config:
 
 
 def multi_gpu_evaluate_config() -> Config:
-    """multi_gpu_evaluate.json: the cases shared out over the processes of torchrun."""
+    """Return multi_gpu_evaluate.json: the cases are shared among the processes of torchrun."""
     return {
         "device": expressions.OWN_DEVICE,
         **_processes(parts.RUN_FOLD_CASE_BY_CASE),

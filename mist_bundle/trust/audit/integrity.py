@@ -57,7 +57,7 @@ def _compare(files: BundleFiles, manifest: Manifest, checked: Counter[str], *, s
         elif difference.kind == "changed":
             edited = name.endswith(EDITABLE) and not signed
             listed = " or ".join(f"{digest[:12]}…" for digest in difference.listed)
-            what = f"Its sha256 is {difference.found[:12]}…, the manifest says {listed}."
+            what = f"Its sha256 is {difference.actual[:12]}…, the manifest says {listed}."
             yield finding("manifest-edited" if edited else "manifest-mismatch", name, "", what)
         elif not (fnmatchcase(name, FOLD_WEIGHTS) and hashes.get(MODEL_PT) in difference.listed):
             code = "file-elsewhere" if elsewhere.get(name) in difference.listed else "file-missing"

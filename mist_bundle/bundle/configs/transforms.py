@@ -1,0 +1,142 @@
+"""Transforms of a bundle's JSON files: from image files to the network's input, and back to files.
+
+Pure functions from a Plan to dictionaries.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mist_bundle.bundle import expressions
+from mist_bundle.bundle.configs.parts import Config
+from mist_bundle.planning.plan import Plan
+
+_READER = "scripts.transforms.nifti_reader.NiftiReader"
+
+
+def deterministic_transforms(plan: Plan, *, with_label: bool) -> list[Config]:
+    """List the transforms from files to the input of the network, in MIST's order.
+
+    Offline preprocessing, validation and inference all use this list; only the keys differ.
+    """
+    keys = ["image", "label"] if with_label else ["image"]
+    steps = _load(plan, keys)
+    if not plan.skip_preprocessing:
+        steps += _prepare(plan, keys)
+    if with_label and plan.distance_maps.value:
+        steps.append(_distance_maps(plan))
+    return steps
+
+
+def _load(plan: Plan, keys: list[str]) -> list[Config]:
+    steps: list[Config] = [{"_target_": "LoadImaged", "keys": "image", "reader": _READER}]
+    if "label" not in keys:
+        steps.append({"_target_": "EnsureChannelFirstd", "keys": keys})
+        steps.append(_check_image(plan))
+        return steps
+    # dtype None keeps whole numbers as they are: from 2^24 on, float32 holds even numbers only
+    steps.append({"_target_": "LoadImaged", "keys": "label", "reader": _READER, "dtype": None})
+    steps.append({"_target_": "EnsureChannelFirstd", "keys": keys})
+    steps.append(_transform("same_grid.ToGridOfd", keys="label", reference_key="image"))
+    labels = list(plan.labels)
+    if plan.ignore_label is not None:
+        labels.append(plan.ignore_label)
+    steps.append(_transform("labels_to_indices.LabelsToIndicesd", keys="label", labels=labels))
+    return steps
+
+
+def _check_image(plan: Plan) -> Config:
+    """A check of new images; those of the training set were measured for the plan."""
+    ranges: dict[str, list[list[float]]] = {}
+    for name, values in (plan.training_ranges or {}).items():
+        ranges[name] = list(map(list, values))
+    return _transform(
+        "check_image.CheckImaged",
+        channel_names=list(plan.channel_names),
+        training_ranges=ranges or None,
+        same_units=plan.modality == "ct",
+    )
+
+
+def _prepare(plan: Plan, keys: list[str]) -> list[Config]:
+    """Crop, bias field correction, orientation, resampling and normalisation."""
+    steps: list[Config] = []
+    if plan.crop_to_foreground.value:
+        steps.append(_transform("crop_to_foreground.CropToForegroundd", keys=keys, source_key="image"))
+    if plan.bias_correction.value:
+        steps.append(_transform("bias_correction.BiasCorrectiond", keys="image"))
+    oriented = list(keys)
+    if plan.normalize_nonzero.value:
+        steps.append(_transform("nonzero_mask.NonzeroMaskd", source_key="image", mask_key="nonzero"))
+        oriented.append("nonzero")
+    steps.append(_transform("orientation.ReorientToLPSd", keys=oriented))
+    resample = _transform(
+        "resample.ResampleToSpacingd",
+        image_key="image",
+        label_key="label" if "label" in keys else None,
+        mask_key="nonzero",
+        target_spacing=list(plan.target_spacing_mm.value),
+        num_classes=plan.num_classes + (plan.ignore_index is not None),
+    )
+    normalize = _transform(
+        "normalize.WindowNormalized",
+        keys="image",
+        mode=plan.normalization.value,
+        window=list(map(dict, plan.intensity_windows.value)) or None,
+        mask_key="nonzero" if plan.normalize_nonzero.value else None,
+    )
+    return [*steps, resample, normalize]
+
+
+def _distance_maps(plan: Plan) -> Config:
+    maps = _transform(
+        "distance_maps.DistanceMapsd",
+        label_key="label",
+        output_key="dtm",
+        num_classes=plan.num_classes,
+        normalize=plan.normalize_distance_maps,
+        use_spacing=plan.distance_maps_in_mm,
+    )
+    if plan.region_indices is not None:
+        maps["regions"] = plan.region_indices
+    return maps
+
+
+def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
+    """List the transforms from the output of the inferer to the files of a prediction.
+
+    The inferer returns a label map in the user's grid; its scores wait on the disk if their maps are to be saved.
+
+    Args:
+        plan: all decisions.
+        postprocess: whether to apply the steps of the bundle's postprocessing.json. Evaluation keeps the raw label
+            maps, by which the steps are chosen.
+    """
+    steps: list[Config] = []
+    if postprocess:
+        apply = _transform(
+            "postprocess.ApplyPostprocessingd",
+            keys="pred",
+            strategy_path="@postprocessing_path",
+            _disabled_=expressions.NO_POSTPROCESSING,
+        )
+        steps.append(apply)
+    maps = _transform(
+        "save_maps.SaveMapsd",
+        maps="@maps",
+        num_classes=len(plan.output_names),
+        exclusive=not plan.regions.value,
+        reference_key="image",
+        predictions="@predictions",
+        _disabled_=expressions.NO_MAPS,
+    )
+    # the label map comes last: a case with a label map is complete
+    label_map = _transform(
+        "save.SaveImaged", keys="pred", output_dir="@output_dir", reference_key="image", predictions="@predictions"
+    )
+    return [*steps, maps, label_map]
+
+
+def _transform(target: str, **arguments: Any) -> Config:
+    # the Compose around all transforms requires the scripts' path
+    return {"_target_": f"scripts.transforms.{target}", **arguments}
