@@ -15,7 +15,9 @@ from mist_bundle.catalog.choice import Choice
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.files import write_json
 from mist_bundle.planning.costs import COSTS_JSON, FLOPS, PARAMETERS, SAVED, VAE, cost_key, terms, vae_terms
-from mist_bundle.planning.networks import FIXED_STRIDES, NetworkSize, SizeRequest, fit_network_patch, size_network
+from mist_bundle.planning.network_size import NetworkSize, SizeRequest
+from mist_bundle.planning.networks import fit_network_patch, size_network
+from mist_bundle.planning.sizing_rules import FIXED_STRIDES
 from mist_bundle.resources import PACKAGE
 from mist_bundle.runtime.networks.vae import with_vae
 from mist_bundle.runtime.numerics.triples import Triple

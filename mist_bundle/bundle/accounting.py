@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mist_bundle.catalog.choice import Choice
-from mist_bundle.planning.networks import NetworkSize
+from mist_bundle.planning.network_size import NetworkSize
 
 FLOAT_BYTES = 4
 

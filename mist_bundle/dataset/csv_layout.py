@@ -104,7 +104,7 @@ def convert_csv(
 
 
 def _convert_split(
-    table: Table, folder: Path, channels: Sequence[str], copy: bool, workers: int | str
+    table: Table, folder: Path, channels: Sequence[str], copy: bool, workers: int | str | None
 ) -> CaseResults[_CaseContent]:
     """Place the files of all rows; problems of the table itself come first."""
     place_case = functools.partial(_place_case, table=table, folder=folder, channels=channels, copy=copy)

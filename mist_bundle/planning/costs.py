@@ -16,7 +16,8 @@ from math import prod
 from typing import Any
 
 from mist_bundle.catalog.choice import Choice
-from mist_bundle.planning.networks import FIXED_STRIDES, NetworkSize
+from mist_bundle.planning.network_size import NetworkSize
+from mist_bundle.planning.sizing_rules import FIXED_STRIDES
 from mist_bundle.resources import own_text
 
 COSTS_JSON = "planning/network_costs.json"

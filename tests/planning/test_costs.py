@@ -7,7 +7,8 @@ import pytest
 from mist_bundle.bundle.accounting import account_network, meta_network, per_voxel
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.planning.costs import blocks_per_level, network_cost
-from mist_bundle.planning.networks import SizeRequest, fit_network_patch, size_network
+from mist_bundle.planning.network_size import SizeRequest
+from mist_bundle.planning.networks import fit_network_patch, size_network
 from mist_bundle.runtime.numerics.triples import Triple
 
 # none of them is a size that the coefficients were fitted to
