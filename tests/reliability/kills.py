@@ -80,14 +80,15 @@ class Kill:
 class Bench:
     """A configured phantom, and copies of it at every stage of a run that was left alone."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Sequence[str] = OPTIONS) -> None:
         self.folder = folder
+        self.options = options
         self.data = make_phantom(folder / "data", kind="mr2", num_cases=6, num_test=1, seed=1, shape=(28, 26, 20))
         self.site = folder / "site"
         self.site.mkdir()
         (self.site / "sitecustomize.py").write_text(KILLER)
         out = folder / "now"
-        self._run(["autoconfig", str(self.data), "--output", str(out), *OPTIONS])
+        self._run(["autoconfig", str(self.data), "--output", str(out), *options])
         (self.bundle,) = [path for path in out.iterdir() if (path / "configs").is_dir()]
 
     def command(self, stage: str) -> list[str]:
@@ -101,8 +102,8 @@ class Bench:
             "evaluate": ["evaluate", bundle],
             "finalize": ["finalize", bundle],
             "predict": ["predict", bundle, str(self.data.parent / "test"), predictions, "--overwrite"],
-            "run_all": ["run_all", str(self.data), "--output", str(self.bundle.parent), "--resume", *OPTIONS],
-            "autoconfig": ["autoconfig", str(self.data), "--output", str(self.bundle.parent), *OPTIONS],
+            "run_all": ["run_all", str(self.data), "--output", str(self.bundle.parent), "--resume", *self.options],
+            "autoconfig": ["autoconfig", str(self.data), "--output", str(self.bundle.parent), *self.options],
             "export": ["export", bundle, "--format", "onnx", "--overwrite"],
             "bump": ["bump", bundle, "Better weights."],
             "pack": ["pack", bundle, str(self.bundle.parent / "packed.zip"), "--overwrite"],
@@ -120,7 +121,7 @@ class Bench:
                 except subprocess.TimeoutExpired:
                     process.send_signal(signal.SIGKILL)
             code = process.wait()
-        _wait_for_children(str(self.bundle) if hasattr(self, "bundle") else str(self.folder))
+        wait_for_children(str(self.bundle) if hasattr(self, "bundle") else str(self.folder))
         return code
 
     def run(self, stage: str, *, kill_at: str = "", after: float | None = None) -> int:
@@ -178,16 +179,16 @@ def _files(path: Path) -> list[Path]:
     return sorted(path.rglob("*")) if path.is_dir() else [path]
 
 
-def _wait_for_children(word: str) -> None:
+def wait_for_children(word: str) -> None:
     """Wait until no process of a killed command is left; fails where one lives on."""
     for _ in range(300):
-        if not _processes_with(word):
+        if not processes_with(word):
             return
         time.sleep(0.1)
-    raise AssertionError(f"a process of a killed command lives on: {_processes_with(word)}")
+    raise AssertionError(f"a process of a killed command lives on: {processes_with(word)}")
 
 
-def _processes_with(word: str) -> list[str]:
+def processes_with(word: str) -> list[str]:
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
