@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from mist_bundle import __version__
+from mist_bundle.bundle import child
 from mist_bundle.cli.arguments import call
 from mist_bundle.cli.comparison import compare, ensemble, rank
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
@@ -63,6 +68,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         postprocessing,
     ),
 }
+_RESUMED = ("run_all", "train")  # the others do what is missing when they are run again
 VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in itertools.chain.from_iterable(GROUPS.values())}
 
 
@@ -96,7 +102,8 @@ def run_verb(name: str, words: list[str]) -> int:
         if {"-h", "--help"} & set(words):
             print(help_text(verb))
             return EXIT_OK
-        call(verb, words)
+        with _signals_as_errors():
+            call(verb, words)
     except InputError as error:
         print(f"Refused, nothing was written:\n{error}", file=sys.stderr)
         if not words:
@@ -106,10 +113,10 @@ def run_verb(name: str, words: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     except Interrupted as error:
-        print(f"\n{error}", file=sys.stderr)
+        print(f"\n{_with_next_command(str(error), name, words)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
+        print(f"\n{_with_next_command('Interrupted.', name, words)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except OSError as error:
         return _report_os_error(error)
@@ -117,6 +124,31 @@ def run_verb(name: str, words: list[str]) -> int:
         print(str(error), file=sys.stderr)
         return EXIT_INPUT_REFUSED if isinstance(error, InstallationError) else EXIT_SOME_CASES_FAILED
     return EXIT_OK
+
+
+@contextmanager
+def _signals_as_errors() -> Iterator[None]:
+    """While the block runs, a signal that asks this process to end raises Interrupted: what is half-done is removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python hands signals to the main thread only
+        return
+    former = child.raise_on_signals()
+    try:
+        yield
+    except child.Interrupted as interruption:
+        message = f"Interrupted by {signal.Signals(interruption.number).name}."
+        raise Interrupted(interruption.number, message) from None
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _with_next_command(message: str, name: str, words: Sequence[str]) -> str:
+    """A message about an interruption, with the command that goes on; the same again, where it names none."""
+    if "Go on with: " in message:
+        return message
+    resumed = ["--resume"] if name in _RESUMED and "--resume" not in words else []
+    return f"{message} Go on with: {shlex.join([PROGRAM, name, *words, *resumed])}"
 
 
 def _report_os_error(error: OSError) -> int:

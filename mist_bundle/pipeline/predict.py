@@ -161,7 +161,7 @@ def _predict_cases(
             bundle=bundle.absolute(),
             workflow=INFERENCE,
             part="testing",
-            settings={"dataset_dir": str(output.absolute()), **settings},
+            settings={"dataset_dir": str(bundle.absolute()), **settings},
         )
         return _not_predicted(names, output, run_in_shares(shared, entries, workers))
     with tempfile.TemporaryDirectory() as folder:

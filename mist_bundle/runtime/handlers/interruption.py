@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -45,10 +46,22 @@ class Interruption:
         for handled in self._former_handlers:
             signal.signal(handled, signal.SIG_IGN)
         if not self.silent:
-            command = shlex.join(["python", "-m", "monai.bundle", *without_resume(sys.argv[1:]), "--resume", "true"])
+            command = shlex.join([*_launcher(), "monai.bundle", *without_resume(sys.argv[1:]), "--resume", "true"])
             sys.stderr.write(f"\nInterrupted. {self.kept()} Go on with: {command}\n")
             sys.stderr.flush()
         raise SystemExit(128 + number)
+
+
+def _launcher() -> list[str]:
+    """The words that started this process, as far as the module that it runs."""
+    all_processes = os.environ.get("WORLD_SIZE", "1")
+    if all_processes == "1" or "TORCHELASTIC_RUN_ID" not in os.environ:
+        return ["python", "-m"]
+    local = os.environ.get("LOCAL_WORLD_SIZE", all_processes)
+    if local == all_processes:
+        return ["torchrun", "--standalone", "--nproc_per_node", local, "-m"]
+    nodes = str(int(all_processes) // int(local))
+    return ["torchrun", "--nnodes", nodes, "--nproc_per_node", local, "...", "-m"]  # its address is torchrun's own
 
 
 def without_resume(words: Sequence[str]) -> list[str]:

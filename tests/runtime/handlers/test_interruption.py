@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -30,6 +31,17 @@ def test_a_signal_ends_the_program(words: str) -> None:
         "python -m monai.bundle run training --epochs 5 --resume true\n"
     )
     assert done.stderr == ("" if words == "silent" else sentence)
+
+
+@pytest.mark.parametrize(
+    ("local", "launcher"),
+    [("2", "torchrun --standalone --nproc_per_node 2 -m"), ("1", "torchrun --nnodes 2 --nproc_per_node 1 ... -m")],
+)
+def test_under_torchrun_the_command_is_its(local: str, launcher: str) -> None:
+    environment = {**os.environ, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": local, "TORCHELASTIC_RUN_ID": "x"}
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, input="", capture_output=True, text=True, check=False, env=environment)
+    assert f"Go on with: {launcher} monai.bundle run training --epochs 5 --resume true" in done.stderr
 
 
 def test_former_handlers_come_back() -> None:
