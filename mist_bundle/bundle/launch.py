@@ -88,7 +88,7 @@ def run_workflow(
         if code == 0:
             return
         reason = reason_file.read_text(encoding="utf-8") if reason_file.is_file() else ""
-    raise WorkflowFailed(f"{bundle}: '{workflow.run_id}' failed: {reason or _exit_text(code)}", code)
+    raise WorkflowFailed(f"{bundle}: '{workflow.run_id}' failed: {reason or _exit_text(code, workflow)}", code)
 
 
 def _environment(placement: Placement, reason_file: Path) -> dict[str, str]:
@@ -138,12 +138,13 @@ def _signals_raise() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _exit_text(code: int) -> str:
+def _exit_text(code: int, workflow: Workflow) -> str:
     if code >= 0:
         return f"it ended with exit code {code}; the error stands above."
     text = f"it was ended by {signal.Signals(-code).name}."
-    if code == -9:
-        text += " The machine's memory may be used up: try a smaller --batch_size or --patch_size."
+    if code == -signal.SIGKILL:
+        option = "--batch_size or --patch_size" if workflow in (TRAINING, PREPROCESS) else "--memory (gigabytes)"
+        text += f" The machine's memory may be used up: try a smaller {option}."
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -183,7 +184,9 @@ def _run(bundle: Path, names: Sequence[str], output: Path, settings: Mapping[str
         failure = error
     problems = _not_predicted(names, output)
     if failure is not None and not any(map(partial(read_failure, output), names)):
-        raise failure  # it is not about single cases
+        killed = failure.exit_code == -signal.SIGKILL and problems
+        at_work = f" The case at work was {problems[0].path}." if killed else ""
+        raise WorkflowFailed(f"{failure}{at_work}", failure.exit_code)  # it is not about single cases
     return problems
 
 

@@ -44,7 +44,14 @@ class CellStore:
         """Keep a cell (float32) for later."""
         self._cells[cell] = tensor
         self._bytes += _num_bytes(tensor)
-        while self._bytes > self.memory_bytes and len(self._cells) > 1:
+        self._spill(self.memory_bytes, leave=1)
+
+    def spill(self) -> None:
+        """Write all cells to the disk."""
+        self._spill(0, leave=0)
+
+    def _spill(self, memory_bytes: float, leave: int) -> None:
+        while self._bytes > memory_bytes and len(self._cells) > leave:
             oldest, content = self._cells.popitem(last=False)
             self._bytes -= _num_bytes(content)
             content.cpu().numpy().tofile(self._path(oldest))

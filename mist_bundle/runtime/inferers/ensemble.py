@@ -78,6 +78,7 @@ class EnsembleInferer:
         self.uncertainty = truth(uncertainty)
         self.cells_gb = float(cells_gb)
         self._states: dict[str, dict[str, torch.Tensor]] = {}
+        self._blend_on_cpu = False  # once memory was short
         self._num_channels = 0  # of the scores, once a window has told
 
     @torch.no_grad()
@@ -131,7 +132,7 @@ class EnsembleInferer:
         try:
             while batch := list(itertools.islice(waiting, self._batch_size(image, weights))):
                 patches = torch.stack([_patch(image, windows.start(window), weights.shape) for window in batch])
-                scores = list(self._within_memory(patches, network))
+                scores = list(self._within_memory(patches, network, store))
                 del patches
                 self._num_channels = len(scores[0])
                 for window in batch:
@@ -170,18 +171,24 @@ class EnsembleInferer:
         for cell in windows.reached(window):
             box = windows.box(cell)
             inside = tuple(slice(part.start - first, part.stop - first) for part, first in zip(box, start, strict=True))
-            weight = weights[inside].to(score.device)
-            part = score[(slice(None), *inside)]
-            sums = store.take(cell)
-            if sums is None:
-                sums = torch.empty((len(part) + 1, *weight.shape), dtype=torch.float32, device=score.device)
-                torch.mul(part, weight, out=sums[:-1])
-                sums[-1] = weight
-            else:
-                sums = sums.to(score.device)
-                sums[:-1].addcmul_(part, weight)
-                sums[-1].add_(weight)
-            store.put(cell, sums)
+            try:
+                _add_to_cell(store, cell, score[(slice(None), *inside)], weights[inside])
+            except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._spare(store)
+                score = score.cpu()
+                _add_to_cell(store, cell, score[(slice(None), *inside)], weights[inside])
+
+    def _spare(self, store: CellStore) -> None:
+        """Keep no sums in memory from now on, neither the device's nor the machine's."""
+        if store.memory_bytes > 0:
+            logger.warning("Memory is short: sums of windows wait on the disk from now on.")
+        store.memory_bytes = 0
+        store.spill()
+        self._blend_on_cpu = True
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def _finish(self, sums: torch.Tensor, *, activate: bool) -> torch.Tensor:
         blended = sums[:-1].div_(sums[-1:])
@@ -195,16 +202,18 @@ class EnsembleInferer:
         apart = (of_mean - blended[None, -1:]).clamp_(min=0) if self._num_members > 1 else torch.zeros_like(of_mean)
         return torch.cat([probabilities, of_mean, apart], dim=1)[0]
 
-    def _within_memory(self, patches: torch.Tensor, network: Any) -> torch.Tensor:
+    def _within_memory(self, patches: torch.Tensor, network: Any, store: CellStore) -> torch.Tensor:
+        """The scores of a batch; where memory is short one window at a time, and then with nothing beside it."""
         try:
             return self._scores(patches, network)
-        except torch.OutOfMemoryError:
-            if len(patches) == 1:
+        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
                 raise
-        logger.warning("The device has no room for %d windows at a time: one by one from now on.", len(patches))
+        self._spare(store)
+        if len(patches) == 1:
+            return self._scores(patches, network)
+        logger.warning("There is no room for %d windows at a time: one by one from now on.", len(patches))
         self.inferer.sw_batch_size = 1
-        if patches.is_cuda:
-            torch.cuda.empty_cache()
         return torch.cat([self._scores(patch[None], network) for patch in patches])
 
     @property
@@ -242,6 +251,8 @@ class EnsembleInferer:
 
     def _place(self, scores: torch.Tensor) -> torch.Tensor:
         """On the device where windows are blended."""
+        if self._blend_on_cpu:
+            return scores.cpu()
         if self.inferer.device is not None:
             return scores.to(self.inferer.device)
         if scores.is_cuda and scores.numel() * scores.element_size() > torch.cuda.mem_get_info()[0] / 8:
@@ -267,6 +278,33 @@ class EnsembleInferer:
 
     def _entropy(self, probabilities: torch.Tensor) -> torch.Tensor:
         return entropy(probabilities) if self.activation == "softmax" else region_entropy(probabilities)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was no memory, a device's or the machine's: torch has a class for the former only."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def _add_to_cell(store: CellStore, cell: Index, part: torch.Tensor, weight: torch.Tensor) -> None:
+    """Add a part of a window; the cell stays as it was where memory is short."""
+    weight = weight.to(part.device)
+    sums = store.take(cell)
+    if sums is None:
+        sums = torch.empty((len(part) + 1, *weight.shape), dtype=torch.float32, device=part.device)
+        torch.mul(part, weight, out=sums[:-1])
+        sums[-1] = weight
+    else:
+        try:
+            placed = sums.to(part.device)
+        except BaseException:
+            store.put(cell, sums)
+            raise
+        sums = placed
+        sums[:-1].addcmul_(part, weight)
+        sums[-1].add_(weight)
+    store.put(cell, sums)
 
 
 def _patch(image: torch.Tensor, start: Index, size: Sequence[int]) -> torch.Tensor:

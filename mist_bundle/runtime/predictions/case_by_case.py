@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from monai.data import MetaTensor
 
+from ..inferers.ensemble import is_out_of_memory
 from ..reading.formats import read_volume
 from .loader import FAILURE, ITEM, PREDICTED, REPLACED
 from .records import Predictions
@@ -122,8 +123,9 @@ def reason_of(error: BaseException, item: Mapping[str, Any]) -> str:
     error = _cause(error)
     plain = isinstance(error, (ValueError, OSError)) and str(error)
     reason = str(error) if plain else f"{type(error).__name__}: {error}"
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        reason = f"does not fit into memory ({type(error).__name__})."
+    if is_out_of_memory(error):
+        advice = "Try a smaller --memory (gigabytes; 1 by default), --device cpu, or a machine with more memory."
+        reason = f"does not fit into memory ({type(error).__name__}). {advice}"
     images = item["image"] if isinstance(item["image"], (list, tuple)) else [item["image"]]
     for path in images:
         if Path(path).name in reason:

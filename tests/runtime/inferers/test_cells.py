@@ -22,3 +22,13 @@ def test_what_goes_in_comes_out(memory_bytes: float, tmp_path: Path, monkeypatch
         assert store.take(cell) is None
     store.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_cells_go_to_the_disk_on_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    store = CellStore(1e9)
+    store.put((0, 0, 0), torch.ones(2, 3, 4, 1))
+    store.spill()
+    assert len(list(tmp_path.rglob("0_0_*"))) == 1
+    torch.testing.assert_close(store.take((0, 0, 0)), torch.ones(2, 3, 4, 1))
+    store.close()

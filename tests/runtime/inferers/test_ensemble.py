@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 
@@ -196,3 +199,40 @@ def test_memory_does_not_grow_with_folds_and_flips(tmp_path: Path, uncertainty: 
     # the sum, one prediction, and some single channels: image, its flip, counts, entropies, one window; a third
     # volume would make it 3
     assert 1.9 < peaks[2] <= 2 + 8 / classes
+
+
+_IN_LITTLE_MEMORY = """
+import resource, sys
+import torch
+from monai.inferers import SlidingWindowInferer
+from mist_bundle.runtime.inferers.classify import ClassifyInferer
+from mist_bundle.runtime.inferers.ensemble import EnsembleInferer, is_out_of_memory
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+network = torch.nn.Conv3d(1, 128, 1)
+image = torch.randn(1, 1, 64, 64, 96)
+window = SlidingWindowInferer(roi_size=(16, 16, 16), sw_batch_size=1, overlap=0.5)
+expected = ClassifyInferer(EnsembleInferer(window))(image, network)  # the sums of a layer take 50 MB and more
+status = open("/proc/self/status").read()
+held = 1024 * int(status.split("VmData:")[1].split()[0])
+limit = held + int(float(sys.argv[1]) * 1e6)
+resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+try:
+    result = ClassifyInferer(EnsembleInferer(window))(image, network)
+    print("same" if torch.equal(result, expected) else "differs")
+except BaseException as error:
+    print("out of memory" if is_out_of_memory(error) else repr(error))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the data segment as Linux counts it")
+@pytest.mark.parametrize(("megabytes", "outcome"), [(20, "same"), (0.5, "out of memory")])
+def test_sums_wait_on_the_disk_where_memory_is_short(megabytes: float, outcome: str) -> None:
+    at_once = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "0", "MALLOC_MMAP_THRESHOLD_": "65536"}
+    environment = {**os.environ, **at_once}  # what is freed goes back to the system
+    command = [sys.executable, "-c", _IN_LITTLE_MEMORY, str(megabytes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.stdout.strip() == outcome, done.stderr
+    if outcome == "same":
+        assert "wait on the disk" in done.stderr
