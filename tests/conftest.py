@@ -53,9 +53,9 @@ def _existing(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def phantom_json(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """dataset.json of six small two-channel MR phantoms, two of them for testing."""
+    """dataset.json of six small two-channel MR phantoms, two of them for testing, with headers of every kind."""
     folder = tmp_path_factory.mktemp("phantom") / "data"
-    return make_phantom(folder, kind="mr2", num_cases=6, num_test=2, seed=1, shape=(28, 26, 20))
+    return make_phantom(folder, kind="mr2", num_cases=6, num_test=2, seed=1, shape=(28, 26, 20), oblique=True)
 
 
 @pytest.fixture(scope="session")

@@ -347,7 +347,13 @@ def phantom(
     from mist_bundle.dataset.phantom import Kind, make_phantom
 
     return make_phantom(
-        Path(output), kind=cast("Kind", kind), num_cases=cases, num_test=test_cases, seed=seed, overwrite=overwrite
+        Path(output),
+        kind=cast("Kind", kind),
+        num_cases=cases,
+        num_test=test_cases,
+        seed=seed,
+        mixed_headers=False,  # an example of the format
+        overwrite=overwrite,
     )
 
 

@@ -141,7 +141,7 @@ def make_phantom(
     spacing_mm: Sequence[float] = (1.0, 1.0, 2.0),
     oblique: bool = False,
     mixed_orientations: bool = True,
-    mixed_headers: bool = False,
+    mixed_headers: bool = True,
     overwrite: bool = False,
 ) -> Path:
     """Write a synthetic dataset in the layout that `DatasetSpec.from_json` reads.

@@ -47,7 +47,13 @@ GOLDEN = (
 def generate(golden: Golden, folder: Path) -> Path:
     """The complete bundle of one of them, made in `folder` beside its data."""
     data = make_phantom(
-        folder / "data", golden.kind, num_cases=6, num_test=1, shape=golden.shape, spacing_mm=golden.spacing_mm
+        folder / "data",
+        golden.kind,
+        num_cases=6,
+        num_test=1,
+        shape=golden.shape,
+        spacing_mm=golden.spacing_mm,
+        mixed_headers=False,
     )
     return pipeline.autoconfig(data, folder, golden.options).bundle
 
