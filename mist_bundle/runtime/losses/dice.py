@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import monai.losses
 import torch
 
 from .channels import ChannelLoss, Target, label_of
+
+_DICE = monai.losses.DiceLoss(squared_pred=True, smooth_nr=1e-6, smooth_dr=1e-6, reduction="none")
 
 
 class DiceLoss(ChannelLoss):
@@ -19,16 +19,7 @@ class DiceLoss(ChannelLoss):
     Arguments as for `ChannelLoss`.
     """
 
-    def __init__(
-        self,
-        regions: Sequence[Sequence[int]] | None = None,
-        ignore_index: int | None = None,
-        class_weights: Sequence[float] | None = None,
-    ) -> None:
-        super().__init__(regions, ignore_index, class_weights)
-        self.dice = monai.losses.DiceLoss(squared_pred=True, smooth_nr=1e-6, smooth_dr=1e-6, reduction="none")
-
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
         """Loss of logits (B, C, X, Y, Z) against class indices (B, 1, X, Y, Z)."""
         scores, truth = self.channels.compare(logits, label_of(target))
-        return self.channels.weighted_mean(self.dice(scores, truth).flatten(1))
+        return self.channels.weighted_mean(_DICE(scores, truth).flatten(1))

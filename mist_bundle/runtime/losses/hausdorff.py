@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from monai.losses import HausdorffDTLoss
 
 from .channels import ChannelLoss, Target, label_of
+
+_HAUSDORFF = HausdorffDTLoss(alpha=2.0, include_background=True, reduction="none")
 
 
 class HausdorffLoss(ChannelLoss):
@@ -19,20 +19,11 @@ class HausdorffLoss(ChannelLoss):
     Arguments as for `ChannelLoss`.
     """
 
-    def __init__(
-        self,
-        regions: Sequence[Sequence[int]] | None = None,
-        ignore_index: int | None = None,
-        class_weights: Sequence[float] | None = None,
-    ) -> None:
-        super().__init__(regions, ignore_index, class_weights)
-        self.hausdorff = HausdorffDTLoss(alpha=2.0, include_background=True, reduction="none")
-
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
         """Loss of logits (B, C, X, Y, Z) against class indices (B, 1, X, Y, Z)."""
         label, channels = label_of(target), self.channels
         scores, truth = channels.compare(logits, label)
-        losses = self.hausdorff(channels.foreground(scores), channels.foreground(truth)).flatten(1)
+        losses = _HAUSDORFF(channels.foreground(scores), channels.foreground(truth)).flatten(1)
         valid = channels.valid(label)
         if valid is not None:  # MONAI's mean is over all voxels of a patch
             counted = valid.flatten(1).sum(dim=1, keepdim=True)
