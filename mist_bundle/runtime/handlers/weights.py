@@ -34,7 +34,7 @@ class RequiredCheckpointLoader(CheckpointLoader):
         map_location: str | None = None,
     ) -> None:
         # MONAI declares a dict and hands whatever it is to torch.load
-        super().__init__(load_path=load_path, load_dict=dict(load_dict), map_location=map_location)  # type: ignore[arg-type]  # type: ignore[arg-type]
+        super().__init__(load_path=load_path, load_dict=dict(load_dict), map_location=map_location)  # type: ignore[arg-type]
         self.others = list(others)
 
     def __call__(self, engine: Engine) -> None:

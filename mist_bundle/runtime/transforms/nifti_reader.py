@@ -75,9 +75,9 @@ def _for_torch(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _meta(volumes: Sequence[Volume], channel_dim: float) -> dict[Any, Any]:
-    """The entries of the first volume that MONAI's own reader leaves, under its names, and what only this one knows."""
+    """The entries of the first volume under the names of MONAI's own reader, and what only this reader knows."""
     volume = volumes[0]
-    warnings = []
+    warnings: list[str] = []
     for read in volumes:
         warnings += read.warnings
     pixdim = {"original_pixdim": np.array(volume.header["pixdim"])} if "pixdim" in volume.header else {}
