@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -95,6 +95,9 @@ def make_data_report(facts: DataFacts, fingerprint: Fingerprint, details: Sequen
     cases = fingerprint.cases
     details_by_id = {detail.stats.id: detail for detail in details}
     members = structures_of(facts.labels, facts.label_names, facts.final_classes)
+    rows = []
+    for case in cases:
+        rows.append(_case(facts.channel_names, members, case, details_by_id.get(case.id)))
     report = asdict(facts)
     report.update(
         format=FORMAT,
@@ -109,7 +112,7 @@ def make_data_report(facts: DataFacts, fingerprint: Fingerprint, details: Sequen
         structures=_structures(members, cases, details_by_id),
         imbalance=_imbalance(fingerprint.class_voxels),
         class_voxels=_text_keys(fingerprint.class_voxels),
-        cases=[_case(facts.channel_names, members, case, details_by_id.get(case.id)) for case in cases],
+        cases=rows,
     )
     report["observations"] = observations(report)
     # through text, so that keys and sequences are the same as after reading the file
@@ -151,15 +154,19 @@ def _text_keys(values: Mapping[int, Any]) -> dict[str, Any]:
 
 
 def _geometry(cases: Sequence[CaseStats]) -> dict[str, Any]:
-    shapes = np.array([case.shape for case in cases])
-    spacings_mm = np.array([case.spacing_mm for case in cases])
+    shape_rows = []
+    spacing_rows = []
     orientations: Counter[str] = Counter()
     oblique_degrees = []
     crop_reduction = []
     for case in cases:
+        shape_rows.append(case.shape)
+        spacing_rows.append(case.spacing_mm)
         orientations[case.orientation] += 1
         oblique_degrees.append(case.oblique_degrees)
         crop_reduction.append(case.crop_reduction)
+    shapes = np.array(shape_rows)
+    spacings_mm = np.array(spacing_rows)
     return {
         "shape": _per_axis(shapes),
         "spacing_mm": _per_axis(spacings_mm),
@@ -278,7 +285,7 @@ def _structure_details(
     structures: Sequence[StructureStats], spacings_mm: Sequence[tuple[float, float, float]]
 ) -> dict[str, Any]:
     """Shape, parts and intensities of a structure over the cases in which it is present."""
-    shape_numbers: dict[str, list[float]] = {key: [] for key in _SHAPE_NUMBERS}
+    shape_numbers: dict[str, list[float]] = defaultdict(list)
     num_components = []
     component_mm3: list[float] = []
     num_paired = 0
@@ -290,8 +297,8 @@ def _structure_details(
         num_tiny += int((voxels <= _TINY_PART_VOXELS).sum())
         component_mm3 += (voxels * math.prod(spacing_mm)).tolist()
         if structure.shape is not None:
-            for key, values in shape_numbers.items():
-                values.append(getattr(structure.shape, key))
+            for key in _SHAPE_NUMBERS:
+                shape_numbers[key].append(getattr(structure.shape, key))
     shape = dict(zip(shape_numbers, map(statistics, shape_numbers.values()), strict=True))
     medians = dict(zip(shape_numbers, map(np.median, shape_numbers.values()), strict=True))
     return {

@@ -136,7 +136,7 @@ class Fingerprint:
         """Plain JSON."""
         return {
             "format": _FORMAT,
-            "cases": [case.to_json() for case in self.cases],
+            "cases": list(map(CaseStats.to_json, self.cases)),
             "excluded": list(map(asdict, self.excluded)),
         }
 
@@ -145,7 +145,7 @@ class Fingerprint:
         """The inverse of `to_json`."""
         return cls(
             cases=tuple(map(CaseStats.from_json, content["cases"])),
-            excluded=tuple(Problem(**problem) for problem in content["excluded"]),
+            excluded=tuple(Problem(row["path"], row["message"]) for row in content["excluded"]),
         )
 
     def write(self, path: Path) -> None:

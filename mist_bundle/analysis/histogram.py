@@ -108,10 +108,14 @@ class Histogram:
     @classmethod
     def sum(cls, histograms: Iterable[Histogram]) -> Histogram:
         """Add histograms; those with finer bins are folded into the coarsest."""
-        used = [histogram for histogram in histograms if histogram.counts]
+        used = []
+        step = 0.0
+        for histogram in histograms:
+            if histogram.counts:
+                used.append(histogram)
+                step = max(step, histogram.step)
         if not used:
             return cls()
-        step = max(histogram.step for histogram in used)
         folded = []
         firsts = []
         stops = []

@@ -32,8 +32,13 @@ def size_outliers(cases: Sequence[CaseStats]) -> dict[str, str]:
     """
     if len(cases) < _MIN_CASES:
         return {}
-    spacings = np.array([case.spacing_mm for case in cases])
-    extents = spacings * np.array([case.shape for case in cases])
+    spacing_rows = []
+    extent_rows = []
+    for case in cases:
+        spacing_rows.append(case.spacing_mm)
+        extent_rows.append(np.multiply(case.spacing_mm, case.shape))
+    spacings = np.array(spacing_rows)
+    extents = np.array(extent_rows)
     outliers: dict[str, str] = {}
     for quantity, values in (("voxels", spacings), ("an extent", extents)):
         median = np.median(values, axis=0)
@@ -60,9 +65,13 @@ def intensity_outliers(cases: Sequence[CaseStats], channel_names: Sequence[str],
     if len(cases) < _MIN_CASES:
         return
     for index, name in enumerate(channel_names):
-        images = [case.channels[index] for case in cases]
+        images = []
+        minima = []
+        for case in cases:
+            images.append(case.channels[index])
+            minima.append(case.channels[index].minimum)
         outliers = range_outliers(images)
-        median_minimum = float(np.median([image.minimum for image in images]))
+        median_minimum = float(np.median(minima))
         most_hold_air = modality == "ct" and median_minimum <= _AIR_HU
         for position, image in enumerate(images):
             case_id = cases[position].id

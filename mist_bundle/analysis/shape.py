@@ -224,7 +224,7 @@ def _direction_weights(spacing_mm: SpacingTuple) -> tuple[float, ...]:
 def _ahead(step: Sequence[int]) -> tuple[slice, ...]:
     """Index of all voxels that have a neighbour at -step."""
     slices = {-1: slice(None, -1), 0: slice(None), 1: slice(1, None)}
-    return tuple(slices[offset] for offset in step)
+    return tuple(map(slices.__getitem__, step))
 
 
 def _behind(step: Sequence[int]) -> tuple[slice, ...]:
@@ -233,5 +233,5 @@ def _behind(step: Sequence[int]) -> tuple[slice, ...]:
 
 
 def _spacing(spacing_mm: Sequence[Any]) -> SpacingTuple:
-    x, y, z = (float(size) for size in spacing_mm)
+    x, y, z = map(float, spacing_mm)
     return x, y, z

@@ -10,6 +10,7 @@ The quality of a metric is its mean over the classes, and the total change is th
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -117,7 +118,7 @@ def measure_change(
     gains = []
     improved = []
     worsened = []
-    metric_gains: dict[str, list[float]] = {metric: [] for metric in settings.metrics}
+    metric_gains: dict[str, list[float]] = defaultdict(list)
     for old, new in zip(before, after, strict=True):
         gain = quality(new, settings, weights) - quality(old, settings, weights)
         gains.append(gain)
@@ -125,14 +126,15 @@ def measure_change(
             improved.append(old.id)
         elif gain < 0:
             worsened.append(old.id)
-        for metric, values in metric_gains.items():
-            values.append(metric_quality(new, settings, metric) - metric_quality(old, settings, metric))
+        for metric in settings.metrics:
+            difference = metric_quality(new, settings, metric) - metric_quality(old, settings, metric)
+            metric_gains[metric].append(difference)
     columns = {}
     for column in before[0].scores:
         columns[column] = (_column_mean(before, column), _column_mean(after, column))
     return Change(
         total=fmean(gains),
-        by_metric={metric: fmean(values) for metric, values in metric_gains.items()},
+        by_metric=dict(zip(metric_gains, map(fmean, metric_gains.values()), strict=True)),
         columns=columns,
         improved=tuple(improved),
         worsened=tuple(worsened),

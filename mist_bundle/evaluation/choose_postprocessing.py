@@ -63,10 +63,10 @@ class Choice:
     def to_json(self) -> dict[str, Any]:
         """The content of postprocessing.json in the bundle."""
         return {
-            "strategy": [step.to_json() for step in self.steps],
+            "strategy": list(map(Step.to_json, self.steps)),
             "because": self.because,
             "gain": round(self.gain, 6),
-            "gain_by_fold": {str(fold): round(gain, 6) for fold, gain in self.gain_by_fold.items()},
+            "gain_by_fold": _rounded(self.gain_by_fold),
             "held_out_gain": round(self.held_out_gain, 6),
         }
 
@@ -130,7 +130,7 @@ def default_candidates(pairs: Sequence[Pair], labels: Sequence[int], workers: in
     steps = []
     for label, *volumes in zip(labels, *measured.results, strict=True):
         steps.append(Step(transform="keep_top_k_components", labels=(label,), options={"k": 1}))
-        present = [volume for volume in volumes if volume > 0]
+        present = list(filter(None, volumes))
         if present:
             for share in _SHARES:
                 size = float(f"{share * median(present):.2g}")
@@ -167,12 +167,15 @@ def choose(table: ScoreTable, candidates: Steps, min_gain: float = MIN_GAIN, max
         held_out_gain = _held_out_gain(table, folds, select)
     steps = best_steps if held_out_gain > 0 else ()
     gains = _gains(table, steps)
+    described = []
+    for step in candidates:
+        described.append(_describe_candidate(table, folds, step))
     return Choice(
         steps=steps,
         gain=float(gains.mean()),
         gain_by_fold=_fold_means(gains, folds),
         held_out_gain=held_out_gain,
-        candidates=[_describe_candidate(table, folds, step) for step in candidates],
+        candidates=described,
         because=_because(best_steps, best_gain, held_out_gain, num_folds=len(numbers)),
     )
 
@@ -207,7 +210,10 @@ def _select(
     """
     steps: Steps = ()
     while len(steps) < max_steps:
-        longer = [(*steps, step) for step in candidates if step not in steps]
+        longer = []
+        for step in candidates:
+            if step not in steps:
+                longer.append((*steps, step))
         table.compute(longer)
         current = table.qualities(steps)
         best = steps
@@ -225,12 +231,20 @@ def _select(
 
 
 def _fold_means(gains: np.ndarray, folds: np.ndarray) -> dict[int, float]:
-    return {int(fold): float(gains[folds == fold].mean()) for fold in np.unique(folds)}
+    means = {}
+    for fold in np.unique(folds).tolist():
+        means[fold] = float(gains[folds == fold].mean())
+    return means
+
+
+def _rounded(gains_by_fold: Mapping[int, float]) -> dict[str, float]:
+    """For JSON, whose keys are text."""
+    return {str(fold): round(gain, 6) for fold, gain in gains_by_fold.items()}
 
 
 def _describe_candidate(table: ScoreTable, folds: np.ndarray, step: Step) -> dict[str, Any]:
     gains = _gains(table, (step,))
-    by_fold = {str(fold): round(gain, 6) for fold, gain in _fold_means(gains, folds).items()}
+    by_fold = _rounded(_fold_means(gains, folds))
     return {**step.to_json(), "gain": round(float(gains.mean()), 6), "gain_by_fold": by_fold}
 
 
@@ -246,7 +260,7 @@ def _because(steps: Steps, gain: float, held_out_gain: float, num_folds: int) ->
 
 
 def _key(steps: Steps) -> str:
-    return json.dumps([step.to_json() for step in steps])
+    return json.dumps(list(map(Step.to_json, steps)))
 
 
 def _score_strategies(pair: Pair, strategies: Sequence[Steps], settings: ScoreSettings) -> list[Scored]:
@@ -281,4 +295,7 @@ def _known_score(array: np.ndarray, known: Sequence[tuple[np.ndarray, Scored]]) 
 def _volumes_mm3(pair: Pair, labels: Sequence[int]) -> list[float]:
     reference, _ = read_pair(pair)
     voxel_mm3 = math.prod(spacing_of(reference.affine).tolist())
-    return [np.count_nonzero(reference.array == label) * voxel_mm3 for label in labels]
+    volumes = []
+    for label in labels:
+        volumes.append(np.count_nonzero(reference.array == label) * voxel_mm3)
+    return volumes

@@ -73,7 +73,7 @@ class Comparison:
         Raises:
             InputError: `output` exists and `overwrite` is False.
         """
-        rows = [difference.to_json() for difference in self.differences]
+        rows = list(map(Difference.to_json, self.differences))
         content = {
             "first": self.runs.names[0],
             "others": list(self.runs.names[1:]),
@@ -115,7 +115,7 @@ def compare_runs(runs: ComparableRuns, *, resamples: int = RESAMPLES, seed: int 
     # (cases, runs x columns): the columns of the first run compared, then those of the next
     differences = np.concatenate([runs.values[:, columns, run] - baseline for run in range(1, len(runs.names))], axis=1)
     low, high = interval(resampled_means(differences, resamples, seed))
-    p_values = [wilcoxon_p(values) for values in differences.T]
+    p_values = list(map(wilcoxon_p, differences.T))
     corrected = holm(p_values)
     rows = []
     for index, values in enumerate(differences.T):

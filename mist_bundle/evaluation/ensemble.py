@@ -135,7 +135,9 @@ def majority_vote(labels: Sequence[NDArray[Any]], ties: str = FIRST) -> NDArray[
     for other in labels[1:]:
         disputed |= other != labels[0]
     votes = np.stack([label[disputed] for label in labels]).astype(kind)  # (maps, voxels)
-    counts = np.stack([(votes == vote).sum(axis=0) for vote in votes])  # votes for each map's own label
+    counts = np.zeros(votes.shape, dtype=np.int64)  # votes for each map's own label
+    for index, vote in enumerate(votes):
+        counts[index] = (votes == vote).sum(axis=0)
     winner = votes[np.argmax(counts, axis=0), np.arange(votes.shape[1])]  # argmax takes the earliest map
     if ties == BACKGROUND:
         tied = ((counts == counts.max(axis=0)) & (votes != winner)).any(axis=0)
@@ -157,7 +159,10 @@ def staple(labels: Sequence[NDArray[Any]], ties: str = FIRST) -> NDArray[Any]:
     """
     result, decided = staple_labels(labels)
     # when models are often wrong, the most probable label can be a label that no map has at the voxel
-    decided &= np.logical_or.reduce([label == result for label in labels])
+    is_known = np.zeros(result.shape, dtype=bool)
+    for label in labels:
+        is_known |= label == result
+    decided &= is_known
     if not decided.all():
         result[~decided] = majority_vote([label[~decided] for label in labels], ties)
     return result
@@ -264,7 +269,7 @@ def _combine(volumes: Sequence[Volume], settings: EnsembleSettings) -> NDArray[A
         if problems:
             raise InputError(problems)
         return label_of_mean([volume.array for volume in volumes], settings.channels)
-    labels = [whole_labels(volume) for volume in volumes]
+    labels = list(map(whole_labels, volumes))
     vote = staple if settings.method == STAPLE else majority_vote
     return vote(labels, settings.ties)
 

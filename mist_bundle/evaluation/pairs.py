@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,14 +179,17 @@ def _final_classes(content: Any, path: Path) -> dict[str, tuple[int, ...]]:
     for key in ("final_classes", "evaluation"):
         if isinstance(content, dict):
             content = content.get(key, content)
+    wrong = Problem(str(path), 'must hold class names and their labels, like {"tumor": [1, 2]}.')
+    if not isinstance(content, dict) or not content:
+        raise InputError(wrong)
     classes = {}
-    for name, members in content.items() if isinstance(content, dict) else ():
+    for name, members in content.items():
         if isinstance(members, dict):  # MIST: {"tumor": {"labels": [1, 2], "metrics": {…}}}
             members = members.get("labels")
-        classes[str(name)] = members
-    if not classes or not all(map(_is_label_list, classes.values())):
-        raise InputError(Problem(str(path), 'must hold class names and their labels, like {"tumor": [1, 2]}.'))
-    return {name: tuple(members) for name, members in classes.items()}
+        if not _is_label_list(members):
+            raise InputError(wrong)
+        classes[str(name)] = tuple(members)
+    return classes
 
 
 def _is_label_list(value: object) -> bool:
@@ -205,9 +209,13 @@ def _references(source: Path) -> tuple[dict[str, Path], list[Problem]]:
     return references, list(cases.problems)
 
 
+def _missing(names: Container[str]) -> list[str]:
+    return [name for name in (MASK, PREDICTION) if name not in names]
+
+
 def _from_table(paths: Path) -> Pairing:
     table = read_table(paths)
-    missing = [name for name in (MASK, PREDICTION) if name not in table.columns]
+    missing = _missing(table.columns)
     if missing:
         raise InputError(Problem(str(paths), f"has no column {missing}; it has {list(table.columns)}."))
     if not table.rows and not table.problems:
@@ -215,7 +223,7 @@ def _from_table(paths: Path) -> Pairing:
     pairs = []
     problems = list(table.problems)
     for row in table.rows:
-        empty = [name for name in (MASK, PREDICTION) if name not in row.cells]
+        empty = _missing(row.cells)
         if empty:
             problems.append(Problem(row.id, f"{row.place}: {' and '.join(empty)} is empty."))
             continue

@@ -105,8 +105,7 @@ def postprocess_and_score(
         problems = (*pairing.problems, *done.problems)
         if not done.results:
             raise InputError(problems or Problem("postprocess", "there is no case to score."))
-        before = [old for old, _ in done.results]
-        after = [new for _, new in done.results]
+        before, after = map(list, zip(*done.results, strict=True))
         change = measure_change(before, after, settings, checked)
         write_change(folder, before, after, change, checked, problems)
         _write_strategy(folder, steps)
@@ -130,7 +129,7 @@ def write_change(
 
 
 def _write_strategy(folder: Path, steps: Sequence[Step]) -> None:
-    write_json(folder / STRATEGY_JSON, {"strategy": [step.to_json() for step in steps]})
+    write_json(folder / STRATEGY_JSON, {"strategy": list(map(Step.to_json, steps))})
 
 
 def _treat(item: tuple[str, Path], steps: Sequence[Step], folder: Path) -> str:

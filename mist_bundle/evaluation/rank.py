@@ -113,12 +113,12 @@ class Ranking:
             InputError: `output` exists and `overwrite` is False.
         """
         standings = pd.DataFrame([standing.row for standing in self.standings])
-        pairs = pd.DataFrame([pair.to_json() for pair in self.pairs])
+        pairs = pd.DataFrame(list(map(Pairwise.to_json, self.pairs)))
         cases = self.by_case.reset_index(names=ID)
         content = {
             "num_cases": len(cases),
             "confidence": CONFIDENCE,
-            "ranking": [standing.to_json() for standing in self.standings],
+            "ranking": list(map(Standing.to_json, self.standings)),
             "significance": pairs.to_dict("records"),
             "cases": cases.to_dict("records"),
         }
@@ -206,7 +206,7 @@ def _compare_pairs(by_case: pd.DataFrame) -> tuple[Pairwise, ...]:
         better, worse = (first, second) if means[first] <= means[second] else (second, first)
         pairs.append((better, worse))
         differences.append((ranks[:, worse] - ranks[:, better]).round(_DECIMALS))
-    p_values = [wilcoxon_p(values) for values in differences]
+    p_values = list(map(wilcoxon_p, differences))
     results = []
     for (better, worse), gains, p, corrected in zip(pairs, differences, p_values, holm(p_values), strict=True):
         results.append(

@@ -110,7 +110,7 @@ def read_runs(sources: Sequence[RunSource], names: Sequence[str] = ()) -> tuple[
         problems.append(Problem("results", f"{len(sources)} given; expected at least two."))
     if names and len(names) != len(sources):
         problems.append(Problem("--names", f"gives {len(names)} names for {len(sources)} results."))
-    used = list(names) or _default_names([source.path for source in sources])
+    used = list(names) or _default_names(sources)
     for name in dict.fromkeys(used):
         if name == ID:
             problems.append(Problem("--names", f"{name!r} is the heading of the cases. Choose another name."))
@@ -153,7 +153,12 @@ def comparable(
     if problems:
         raise InputError(problems)
     ids = runs[0].ids
-    values = np.stack([run.scores.loc[list(ids), list(chosen)].to_numpy(dtype=np.float64) for run in runs], axis=2)
+    tables = []
+    folds_known = 0
+    for run in runs:
+        tables.append(run.scores.loc[list(ids), list(chosen)].to_numpy(dtype=np.float64))
+        folds_known += run.folds is not None
+    values = np.stack(tables, axis=2)
     _check_values(values, ids, chosen)
     return ComparableRuns(
         names=tuple(run.name for run in runs),
@@ -161,7 +166,7 @@ def comparable(
         columns=chosen,
         lower=lower,
         values=values,
-        folds_known=sum(run.folds is not None for run in runs),
+        folds_known=folds_known,
         left_out=_left_out_columns(runs, shared),
     )
 
@@ -226,11 +231,11 @@ def _read_content(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _default_names(paths: Sequence[Path]) -> list[str]:
+def _default_names(sources: Sequence[RunSource]) -> list[str]:
     """The files' own names where they differ, else those of their folders, else both."""
     own, parents, both = [], [], []
-    for path in paths:
-        path = path.absolute()
+    for source in sources:
+        path = source.path.absolute()
         if path.is_dir():  # a bundle
             own.append(path.name)
             parents.append(path.name)
@@ -242,7 +247,7 @@ def _default_names(paths: Sequence[Path]) -> list[str]:
     for names in (own, parents, both):
         if len(set(names)) == len(names):
             return names
-    return [str(path) for path in paths]
+    return [str(source.path) for source in sources]
 
 
 def _shared_columns(runs: Sequence[Run]) -> list[str]:
@@ -250,13 +255,14 @@ def _shared_columns(runs: Sequence[Run]) -> list[str]:
     shared = runs[0].scores.columns
     for run in runs[1:]:
         shared = shared[shared.isin(run.scores.columns)]
-    return [str(column) for column in shared]
+    names: list[str] = shared.tolist()
+    return names
 
 
 def _left_out_columns(runs: Sequence[Run], shared: Sequence[str]) -> tuple[Problem, ...]:
     left_out = []
     for run in runs:
-        names = [column for column in run.columns if column not in shared]
+        names = run.scores.columns.difference(list(shared), sort=False).tolist()
         if names:
             message = f"has {_columns(names)} {list_names(names)}, which not every run has; left out of the comparison."
             left_out.append(Problem(run.name, message))
@@ -302,19 +308,25 @@ def _different_folds(first: Run, other: Run) -> list[Problem]:
     common = set(first.ids) & set(other.ids)
     groups = _fold_mates(first.folds, common)
     other_groups = _fold_mates(other.folds, common)
-    moved = sorted(case for case, group in groups.items() if other_groups.get(case) != group)
+    moved = []
+    for case in sorted(groups):
+        if groups[case] != other_groups.get(case):
+            moved.append(case)
     if not moved:
         return []
     held_out = f"holds out the {_cases(moved)} {list_names(moved)}"
     return [Problem(other.name, f"{held_out} with other cases than {first.name}: other folds.")]
 
 
-def _fold_mates(folds: Mapping[str, int], cases: set[str]) -> dict[str, frozenset[str]]:
+def _fold_mates(folds: Mapping[str, int], cases: set[str]) -> dict[str, set[str]]:
     """For each case all cases of its fold. The numbers of the folds do not matter."""
     members: dict[int, set[str]] = {}
+    mates = {}
     for case in cases & set(folds):
-        members.setdefault(folds[case], set()).add(case)
-    return {case: frozenset(members[folds[case]]) for case in cases & set(folds)}
+        fold = members.setdefault(folds[case], set())
+        fold.add(case)
+        mates[case] = fold
+    return mates
 
 
 def _choose_columns(columns: Sequence[str], metrics: Sequence[str]) -> tuple[tuple[str, ...], list[Problem]]:
@@ -369,7 +381,7 @@ def _check_values(values: NDArray[np.float64], ids: Sequence[str], columns: Sequ
     partly = np.asarray(undefined.any(axis=2) & ~undefined.all(axis=2))
     problems = []
     for index, column in enumerate(columns):
-        cases = [ids[case] for case in np.flatnonzero(partly[:, index]).tolist()]
+        cases = np.array(ids)[partly[:, index]].tolist()
         if cases:
             message = (
                 f"has a value in some runs but not in others for the {_cases(cases)} {list_names(cases)}. Score all "

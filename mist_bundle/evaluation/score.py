@@ -91,7 +91,9 @@ class ScoredCases:
         for case in self.cases:
             for warning in case.warnings:
                 ids_by_warning.setdefault(warning, []).append(case.id)
-        problems = [Problem(list_names(ids), warning) for warning, ids in ids_by_warning.items()]
+        problems = []
+        for warning, ids in ids_by_warning.items():
+            problems.append(Problem(list_names(ids), warning))
         for column, ids in undefined_values(self._rows).items():
             share = f"has no value in {len(ids)} of {len(self.cases)} cases"
             problems.append(Problem(column, f"{share}; the statistics leave out {list_names(ids)}."))
@@ -106,7 +108,7 @@ class ScoredCases:
         reasons: dict[str, list[str]] = {}
         for problem in self.problems:
             reasons.setdefault(problem.path, []).append(problem.message)
-        failed = {case: "; ".join(messages) for case, messages in reasons.items()}
+        failed = dict(zip(reasons, map("; ".join, reasons.values()), strict=True))
         return write_results(output, self._rows, failed)
 
     @property
@@ -126,7 +128,9 @@ def settings_from(
         InputError: listing all problems.
     """
     names = tuple(dict.fromkeys(map(metric_name, metrics)))
-    chosen = {metric_name(name): dict(values) for name, values in (options or {}).items()}
+    chosen = {}
+    for name, values in (options or {}).items():
+        chosen[metric_name(name)] = dict(values)
     rule = empty or EmptyRule()
     problems = problems_of("--metrics", unknown_metrics(metrics))
     if not names:

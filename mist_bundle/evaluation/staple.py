@@ -33,7 +33,7 @@ def staple_labels(labels: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray
     Returns:
         The labels, and a mask of the voxels where a label is more probable than all others.
     """
-    values = np.unique(np.concatenate([np.unique(label_map) for label_map in labels]))
+    values = np.unique(np.concatenate(list(map(np.unique, labels))))
     indices = [np.searchsorted(values, label_map) for label_map in labels]
     votes, counts, combination = _combinations(indices, len(values))
     probabilities = _maximize(votes, counts.astype(np.float64), len(values))
@@ -86,8 +86,10 @@ def _maximize(votes: NDArray[np.intp], counts: NDArray[np.float64], num_labels: 
     confusion = _confusion(one_hot, counts, weights)
     likelihood = weights
     for _ in range(_MAX_ITERATIONS):
-        said = [confusion[label_map, votes[:, label_map]] for label_map in range(num_maps)]
-        likelihood = prior * np.prod(said, axis=0)
+        said = confusion[0, votes[:, 0]]
+        for label_map in range(1, num_maps):
+            said = said * confusion[label_map, votes[:, label_map]]
+        likelihood = prior * said
         total = likelihood.sum(axis=1, keepdims=True)
         weights = np.divide(likelihood, total, out=np.zeros_like(likelihood), where=total > 0)
         updated = _confusion(one_hot, counts, weights)

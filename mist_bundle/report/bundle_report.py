@@ -145,7 +145,10 @@ def _sections(
 ) -> tuple[Sections, list[Problem]]:
     plan, name, results = material.plan, material.name, material.results
     work_dir = material.bundle.work_dir
-    folds = {case.id: case.fold for case in material.files if case.fold is not None}
+    folds = {}
+    for case in material.files:
+        if case.fold is not None:
+            folds[case.id] = case.fold
     volumes, problems = volumes_section(material.data, material.files, plan, name, request.workers)
     cases = cases_section(results, material.readable, plan, request.each, name)
     outcome: Sections = [
@@ -199,7 +202,11 @@ def _viewer_cases(material: _Material, count: int) -> list[ViewerCase]:
     if material.data is not None:
         ids = spread_cases(material.data, count)
         note = "reference only: not evaluated yet"
-    return [ViewerCase(files=readable[case], words=note) for case in ids if case in readable]
+    chosen = []
+    for case in ids:
+        if case in readable:
+            chosen.append(ViewerCase(files=readable[case], words=note))
+    return chosen
 
 
 def _scored_cases(scores: ScoreTable, readable: Mapping[str, CaseFiles], plan: Plan, count: int) -> list[ViewerCase]:

@@ -124,11 +124,12 @@ def spread_cases(report: Mapping[str, Any], count: int) -> list[str]:
     sizes = []
     for case in report["cases"]:
         sizes.append((_labelled_ml(report, case), case["id"]))
-    ids = [case_id for _, case_id in sorted(sizes)]
-    if len(ids) <= count:
-        return ids
-    positions = np.rint(np.linspace(0, len(ids) - 1, count)).astype(int)
-    return [ids[position] for position in positions]
+    ids = np.array([case_id for _, case_id in sorted(sizes)])
+    if len(ids) > count:
+        positions = np.rint(np.linspace(0, len(ids) - 1, count)).astype(int)
+        ids = ids[positions]
+    chosen: list[str] = ids.tolist()
+    return chosen
 
 
 def _labelled_ml(report: Mapping[str, Any], case: Mapping[str, Any]) -> float:

@@ -28,8 +28,11 @@ def extreme_cases(scores: ScoreTable, each: int = 2) -> dict[str, list[str]]:
     best = ids[each:][-each:]
     middle = max(each, (len(ids) - each) // 2)
     median = ids[middle : len(ids) - each][:each]
-    groups = {"Worst": worst, "Median": median, "Best": best[::-1]}
-    return {name: members for name, members in groups.items() if members}
+    groups = {}
+    for name, members in (("Worst", worst), ("Median", median), ("Best", best[::-1])):
+        if members:
+            groups[name] = members
+    return groups
 
 
 def cases_section(results: Results | None, files: Sequence[CaseFiles], plan: Plan, each: int, bundle_name: str) -> Html:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -50,8 +51,8 @@ def _overview(report: Report) -> Html:
         ("excluded", len(report["excluded"])),
         ("modality", "other" if modality == "other" else modality.upper()),
         ("channels", ", ".join(report["channels"])),
-        ("median size, voxels", _times(axis["median"] for axis in report["shape"].values())),
-        ("median voxel, mm", _times(axis["median"] for axis in report["spacing_mm"].values())),
+        ("median size, voxels", _medians(report["shape"])),
+        ("median voxel, mm", _medians(report["spacing_mm"])),
     ]
     if report["file_bytes"]:
         values.append(("files", _bytes(report["file_bytes"])))
@@ -71,6 +72,10 @@ def _overview(report: Report) -> Html:
         *sources,
         lead=report.get("description") or f"The dataset “{report['task']}”.",
     )
+
+
+def _medians(by_axis: Mapping[str, Any]) -> str:
+    return _times(axis["median"] for axis in by_axis.values())
 
 
 def _times(values: Iterable[float]) -> str:
@@ -114,7 +119,7 @@ def _case_caption(case: Mapping[str, Any]) -> str:
 
 
 def _structures(report: Report, detail_command: str) -> Html:
-    rows = [_structure_row(name, stats) for name, stats in report["structures"].items()]
+    rows = list(itertools.starmap(_structure_row, report["structures"].items()))
     head = ["structure", "labels", "in cases", "volume, ml", "smallest", "largest", "% of image", "size"]
     if report["detailed"]:
         head += ["shape", "line / plane / ball", "compactness", "parts", "most parts", "part, ml"]
@@ -200,7 +205,8 @@ def _percent_of_image(case: Mapping[str, Any], structure: str) -> list[float]:
 def _part_sizes_ml(case: Mapping[str, Any], structure: str) -> list[float]:
     voxels = case["structures"][structure].get("component_voxels", ())
     voxel_ml = math.prod(case["spacing_mm"]) / _MM3_PER_ML
-    return [number_of_voxels * voxel_ml for number_of_voxels in voxels]
+    sizes: list[float] = np.multiply(voxels, voxel_ml).tolist()
+    return sizes
 
 
 def _colour(report: Report, structure: str) -> str:
@@ -218,8 +224,13 @@ def _bytes(size: int) -> str:
 
 
 def _distributions(report: Report) -> Html:
-    shapes = np.array([case["shape"] for case in report["cases"]])
-    spacings_mm = np.array([case["spacing_mm"] for case in report["cases"]])
+    shape_rows = []
+    spacing_rows = []
+    for case in report["cases"]:
+        shape_rows.append(case["shape"])
+        spacing_rows.append(case["spacing_mm"])
+    shapes = np.array(shape_rows)
+    spacings_mm = np.array(spacing_rows)
     plots = [
         _axes_plot(report, "Size", "voxels", shapes),
         _axes_plot(report, "Voxel spacing", "mm", spacings_mm),

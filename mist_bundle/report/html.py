@@ -94,7 +94,7 @@ def table(
         sortable: whether a click on a heading sorts by its column.
         stacked: for tables of text: on narrow screens the cells of a row are stacked.
     """
-    body = _even_columns([list(row) for row in rows])
+    body = _even_columns(list(map(list, rows)))
     kinds: list[str | None] = [None] * len(head)
     for index, column in enumerate(zip(*body, strict=True)):
         if index and all(map(_is_number, column)):

@@ -109,7 +109,10 @@ def three_planes(
     spacing = spacing_of(affine_lps)
     box = _box(labels, image.shape[1:], spacing, margin_mm)
     cut = where_to_cut(labels, focus, image.shape[1:])
-    return [_slice(plane, image[0], overlays, cut, box, spacing, window) for plane in PLANES]
+    slices = []
+    for plane in PLANES:
+        slices.append(_slice(plane, image[0], overlays, cut, box, spacing, window))
+    return slices
 
 
 def plane_view(volume_lps: NDArray[Any], plane: str, index: int) -> NDArray[Any]:
@@ -234,20 +237,20 @@ def where_to_cut(labels: Sequence[NDArray[Any]], focus: Sequence[int], shape: Se
         if focus:
             present = present[np.isin(present, focus)]
         if present.size:
-            x, y, z = (int(np.argmax(_visible(label, present.tolist(), axis))) for axis in range(3))
-            return x, y, z
+            values = present.tolist()
+            return _largest(label, values, 0), _largest(label, values, 1), _largest(label, values, 2)
     x, y, z = shape
     return x // 2, y // 2, z // 2
 
 
-def _visible(label: NDArray[Any], values: Sequence[int], axis: int) -> NDArray[np.float64]:
-    """For each slice across an axis the area of the labels, each relative to its largest slice."""
+def _largest(label: NDArray[Any], values: Sequence[int], axis: int) -> int:
+    """The slice across an axis with the largest area of the labels, each relative to its own largest slice."""
     others = _OTHER_AXES[axis]
     visible = np.zeros(label.shape[axis])
     for value in values:
         counts = np.count_nonzero(label == value, axis=others)
         visible += counts / counts.max()
-    return visible
+    return int(np.argmax(visible))
 
 
 def _box(
@@ -258,7 +261,7 @@ def _box(
         inside |= label != 0
     labelled = bounding_box(inside)
     if margin_mm is None or labelled is None:
-        return tuple(slice(0, length) for length in shape)
+        return tuple(map(slice, (0, 0, 0), shape))
     box = []
     for start, stop, length, size_mm in zip(*labelled, shape, spacing, strict=True):
         margin = math.ceil(margin_mm / float(size_mm))

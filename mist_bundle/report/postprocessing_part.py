@@ -58,7 +58,9 @@ def _numbers(choice: Mapping[str, Any], change: Mapping[str, Any]) -> Html:
         ("cases improved", len(change.get("improved", []))),
         ("cases worsened", len(change.get("worsened", []))),
     ]
-    weights = [f"{title_of(metric)} {number(weight)}" for metric, weight in choice.get("weights", {}).items()]
+    weights = []
+    for metric, weight in choice.get("weights", {}).items():
+        weights.append(f"{title_of(metric)} {number(weight)}")
     if weights:
         values.append(("weights", ", ".join(weights)))
     return facts(values)

@@ -52,7 +52,9 @@ def _versions(bundle: Bundle) -> Html:
         **metadata.get("required_packages_version", {}),
         "mist-bundle": metadata.get("mist_bundle_version", "–"),
     }
-    rows = [[package, required.get(package, "–"), _installed(package)] for package in _PACKAGES]
+    rows = []
+    for package in _PACKAGES:
+        rows.append([package, required.get(package, "–"), _installed(package)])
     python = f"Python {platform.python_version()}"
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU cores"
     head = ["package", "in the bundle", "when this page was written"]

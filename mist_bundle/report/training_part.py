@@ -98,7 +98,8 @@ def _records(path: Path) -> tuple[list[Mapping[str, Any]], int]:
             by_epoch[int(record["epoch"])] = record
         except (ValueError, TypeError, KeyError):
             num_damaged += 1
-    return [by_epoch[epoch] for epoch in sorted(by_epoch)], num_damaged
+    records = list(map(by_epoch.__getitem__, sorted(by_epoch)))
+    return records, num_damaged
 
 
 def _losses(histories: Sequence[FoldHistory]) -> Html:

@@ -245,7 +245,9 @@ def _controls(cases: Sequence[Mapping[str, Any]], *, has_rendering: bool) -> Htm
     views = {"all": "all planes", "axial": "axial", "coronal": "coronal", "sagittal": "sagittal"}
     if has_rendering:
         views["render"] = "rendering"
-    case_names = {str(index): case["id"] for index, case in enumerate(cases)}
+    case_names = {}
+    for index, case in enumerate(cases):
+        case_names[str(index)] = case["id"]
     return el(
         "div",
         _select("case", "case", case_names),
@@ -262,7 +264,9 @@ def _controls(cases: Sequence[Mapping[str, Any]], *, has_rendering: bool) -> Htm
 
 
 def _select(identity: str, words: str, choices: Mapping[str, str]) -> Html:
-    options = [el("option", name, value=value) for value, name in choices.items()]
+    options = []
+    for value, name in choices.items():
+        options.append(el("option", name, value=value))
     return el("label", words, el("select", *options, id=identity))
 
 
