@@ -169,8 +169,6 @@ UNNAMED: dict[str, str] = {
     "": "autoconfig",
     "cli": "comparison configure data evaluation finetune help menu report sharing trust words workflows",
     "sharing": "export_worker",
-    "trust/audit": "code configs known_classes weight_files",
-    "verify": "consumers probe",
 }
 
 

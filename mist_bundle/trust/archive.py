@@ -22,9 +22,7 @@ MAX_NAME_BYTES = 200
 LOCAL_HEADER_BYTES = 30
 
 TOP_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_WINDOWS_NAMES = frozenset(
-    {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
-)
+_WINDOWS_NAME = re.compile(r"(con|prn|aux|nul|(com|lpt)[1-9])(\..*)?", re.IGNORECASE)
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\\]')
 
 # what zipfile raises for archives that are truncated, encrypted or use an unknown compression
@@ -46,8 +44,8 @@ class Fault:
 
     Attributes:
         code: the audit's rule.
-        member: the name that the archive gives; empty for the archive as a whole.
-        what: what is wrong, a sentence without its subject.
+        member: the name in the archive; empty for the archive as a whole.
+        what: the fault, a sentence without its subject.
     """
 
     code: str
@@ -114,18 +112,30 @@ def _member_fault(member: zipfile.ZipInfo) -> Fault | None:
 def _name_fault(name: str) -> tuple[str, str]:
     """The rule that a name breaks and how; two empty texts for a name that is accepted."""
     parts = name.rstrip("/").split("/")
+    faults = set(map(_part_fault, parts))
     if name.startswith("/") or _FORBIDDEN.search(name):
         return "zip-path", "is an absolute path or has a character that paths cannot have everywhere."
-    if any(part in ("", ".", "..") for part in parts):
+    if "path" in faults:
         return "zip-path", "leads out of the bundle's folder."
     if "__pycache__" in parts or name.endswith((".pyc", ".pyo")):
         return "bytecode", "is compiled Python, which would run instead of its readable source."
-    if any(part.startswith(".") or part in LEFT_OUT for part in parts):
+    if "hidden" in faults:
         return "zip-layout", "is a hidden file or a cache, which `pack` leaves out."
-    reserved = any(part.split(".")[0].lower() in _WINDOWS_NAMES or part != part.rstrip(". ") for part in parts)
-    if reserved or any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
+    if "reserved" in faults:
         return "zip-names", "has a name that some systems reserve or cannot store."
     return "", ""
+
+
+def _part_fault(part: str) -> str:
+    """The gravest fault of a part of a path; "" for a part that is accepted."""
+    if part in ("", ".", ".."):
+        return "path"
+    if part.startswith(".") or part in LEFT_OUT:
+        return "hidden"
+    is_too_long = len(part.encode()) > MAX_NAME_BYTES
+    if _WINDOWS_NAME.fullmatch(part) or part != part.rstrip(". ") or is_too_long:
+        return "reserved"
+    return ""
 
 
 def _size_faults(members: Sequence[zipfile.ZipInfo], size: int) -> Iterator[Fault]:
@@ -157,7 +167,8 @@ def _same_names(members: Sequence[zipfile.ZipInfo]) -> Iterator[Fault]:
             yield Fault(code="zip-names", member=member.filename, what=what)
         seen[key] = member.filename
         parts = key.split("/")
-        folders |= {"/".join(parts[:depth]) for depth in range(1, len(parts))}
+        for depth in range(1, len(parts)):
+            folders.add("/".join(parts[:depth]))
     for key in sorted(folders & seen.keys()):
         if not seen[key].endswith("/"):
             yield Fault(code="zip-names", member=seen[key], what="is a file and a folder at once.")
@@ -167,5 +178,5 @@ def _layout(members: Sequence[zipfile.ZipInfo]) -> Iterator[Fault]:
     tops = sorted({member.filename.split("/")[0] for member in members})
     in_a_folder = all("/" in member.filename for member in members)
     if len(tops) != 1 or not in_a_folder or not TOP_FOLDER.fullmatch(tops[0]):
-        names = ", ".join(repr(top) for top in tops[:5]) or "nothing"
-        yield Fault(code="zip-layout", member="", what=f"holds {names}; expected one folder, the bundle's.")
+        names = ", ".join(map(repr, tops[:5])) or "nothing"
+        yield Fault(code="zip-layout", member="", what=f"holds {names}; expected a single folder, the bundle's.")

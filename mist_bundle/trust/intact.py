@@ -21,11 +21,10 @@ def check_manifest(bundle: Path, absent: Iterable[str] = ()) -> None:
         InputError: naming every file that is not listed, is missing, or has another hash.
     """
     expected = set(absent)
-    problems = [
-        Problem(difference.name, str(difference))
-        for difference in differences(bundle)
-        if not (difference.kind == "missing" and difference.name in expected)
-    ]
+    problems = []
+    for difference in differences(bundle):
+        if difference.kind != "missing" or difference.name not in expected:
+            problems.append(Problem(difference.name, str(difference)))
     if problems:
         raise InputError(problems)
 

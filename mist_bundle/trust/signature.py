@@ -82,10 +82,9 @@ def sign_bundle(bundle: Path, key: Path) -> str:
             "is a link, which no signature covers. Pack the bundle, unpack the zip elsewhere, and sign that folder."
         )
         raise InputError(Problem(str(bundle / SCRIPTS_FOLDER), message))
-    stale = [
-        Problem(str(bundle / difference.name), f"{difference} Renew the manifest with `finalize`.")
-        for difference in differences(bundle)
-    ]
+    stale = []
+    for difference in differences(bundle):
+        stale.append(Problem(str(bundle / difference.name), f"{difference} Renew the manifest with `finalize`."))
     if stale:
         raise InputError(stale)
     private = _read_private(key)
@@ -104,9 +103,12 @@ def make_key(path: Path) -> Path:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     public = path.with_name(path.name + ".pub")
-    there = [file for file in (path, public) if file.exists()]
-    if there:
-        raise InputError([Problem(str(file), "exists already; keys are not overwritten.") for file in there])
+    problems = []
+    for file in (path, public):
+        if file.exists():
+            problems.append(Problem(str(file), "exists already; keys are not overwritten."))
+    if problems:
+        raise InputError(problems)
     key = Ed25519PrivateKey.generate()
     private_pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

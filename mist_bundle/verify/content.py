@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from mist_bundle.bundle.overrides import has_id, load_configs
 from mist_bundle.files import METADATA_JSON
 from mist_bundle.planning.plan import Plan
 
-# what makes up each workflow, and the run ids it has to know
+# the files of each workflow, and the run ids that it has to know
 WORKFLOWS = {
     "train": (("train",), ("run", "training")),
     "evaluate": (("train", "evaluate"), ("run", "evaluating")),
@@ -28,11 +28,11 @@ _REFERENCE = re.compile(r"@(\w+(?:(?:#|::)\w+)*)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
-    """What a bundle says about itself.
+    """The contents of a bundle's configuration files.
 
     Attributes:
         bundle: its folder.
-        metadata: of metadata.json; empty when there is none.
+        metadata: of metadata.json; empty without that file.
         plan: every decision; None for bundles of other generators.
         workflows: name of a workflow -> its merged configuration; those without files are left out.
     """
@@ -52,7 +52,7 @@ class Content:
         folder = Bundle(bundle)
         workflows = {}
         for name, (stems, _) in WORKFLOWS.items():
-            files = [file for stem in stems if (file := folder.config_file(stem)) is not None]
+            files = config_files(folder, stems)
             if len(files) == len(stems):
                 workflows[name] = load_configs(files)
         return cls(
@@ -64,7 +64,7 @@ class Content:
 
     @property
     def folder(self) -> Bundle:
-        """What reads the bundle's files."""
+        """The bundle as its folder."""
         return Bundle(self.bundle)
 
     def has(self, workflow: str, identity: str) -> bool:
@@ -72,16 +72,31 @@ class Content:
         return has_id(self.workflows.get(workflow, {}), identity)
 
     def missing(self, workflow: str, identities: str) -> list[str]:
-        """Those of the ids (separated by blanks) that the workflow has not got."""
+        """Those of the ids (separated by blanks) that the workflow lacks."""
         return [identity for identity in identities.split() if not self.has(workflow, identity)]
+
+    def absent(self, *names: str) -> list[str]:
+        """Those of the files that the bundle lacks."""
+        return [name for name in names if not (self.bundle / name).is_file()]
+
+
+def config_files(folder: Bundle, stems: Iterable[str]) -> list[Path]:
+    """Those of the configuration files that a bundle has."""
+    files = []
+    for stem in stems:
+        file = folder.config_file(stem)
+        if file is not None:
+            files.append(file)
+    return files
 
 
 def imported_modules(file: Path) -> set[str]:
-    """Top-level names of what a Python file imports, its own package aside."""
+    """Top-level names of the modules that a Python file imports, its own package aside."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {name.name.partition(".")[0] for name in node.names}
+            for alias in node.names:
+                names.add(alias.name.partition(".")[0])
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names.add(str(node.module).partition(".")[0])
     return names

@@ -1,8 +1,8 @@
-"""What `verify` reports: checks that passed, failed or did not apply, and how each was done."""
+"""The report of `verify`: checks that passed, failed or did not apply, and how each was done."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ PASS = "pass"
 FAIL = "fail"
 NOT_APPLICABLE = "not applicable"
 RUN = "run"  # MONAI really did it
-BY_RULE = "by rule"  # files and settings were compared with what is known to be needed
+BY_RULE = "by rule"  # files and settings were compared with known requirements
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,7 +21,7 @@ class Check:
         name: what was checked, or which consumer.
         verdict: PASS, FAIL or NOT_APPLICABLE.
         how: RUN or BY_RULE.
-        reason: the observation, or what is wrong and what to do.
+        reason: the observation, or the fault and its remedy.
     """
 
     name: str
@@ -40,30 +40,42 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether no check failed; a consumer may still be unable to use the bundle, which is said in the matrix."""
-        return all(check.verdict != FAIL for check in self.checks)
+        """Whether no check failed; the matrix says which consumers can use the bundle."""
+        return self.num_failed == 0
+
+    @property
+    def num_failed(self) -> int:
+        """The number of checks that failed."""
+        return [check.verdict for check in self.checks].count(FAIL)
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionaries and lists."""
         return {
             "bundle": self.bundle,
             "passed": self.passed,
-            "checks": [asdict(check) for check in self.checks],
-            "consumers": [asdict(check) for check in self.consumers],
+            "checks": list(map(asdict, self.checks)),
+            "consumers": list(map(asdict, self.consumers)),
         }
 
     def __str__(self) -> str:
-        failed = sum(check.verdict == FAIL for check in self.checks)
-        verdict = "PASSED" if self.passed else f"NOT PASSED: {failed} of {len(self.checks)} checks failed"
+        verdict = "PASSED" if self.passed else f"NOT PASSED: {self.num_failed} of {len(self.checks)} checks failed"
         return "\n".join(["Checks", *_table(self.checks), "", "Who can use it", *_table(self.consumers), "", verdict])
 
 
 def _table(checks: Sequence[Check]) -> list[str]:
     width = max((len(check.name) for check in checks), default=0)
-    return [f"  {check.verdict:<14} {check.name:<{width}}  ({check.how}) {check.reason}" for check in checks]
+    lines = []
+    for check in checks:
+        lines.append(f"  {check.verdict:<14} {check.name:<{width}}  ({check.how}) {check.reason}")
+    return lines
 
 
 def by_rule(name: str, problems: Sequence[str], fine: str) -> Check:
     """A check that passes when there are no problems."""
     verdict, reason = (FAIL, " ".join(problems)) if problems else (PASS, fine)
     return Check(name=name, verdict=verdict, how=BY_RULE, reason=reason)
+
+
+def each(sentence: str, names: Iterable[str]) -> list[str]:
+    """The sentence for each name, which takes the place of its braces."""
+    return list(map(sentence.format, names))

@@ -54,7 +54,7 @@ def verify_bundle(
         with tempfile.TemporaryDirectory(prefix="verify.") as folder:
             unpacked = unpack_bundle(bundle, Path(folder), trust=trust)
             return _verify(unpacked, str(bundle), quick=quick, schema=schema)
-    Bundle(bundle)  # refuses what is none
+    Bundle(bundle)  # refuses a folder that is no bundle
     if not quick:
         require_audited(bundle, trust=trust)
     return _verify(bundle, str(bundle), quick=quick, schema=schema)
@@ -70,8 +70,12 @@ def _verify(bundle: Path, name: str, *, quick: bool, schema: Path | None) -> Ver
 
 
 def _run_steps(content: Content) -> dict[str, Check]:
-    """What MONAI does with a copy of the bundle, step by step."""
-    skipped = {step: reason for step in STEPS if (reason := _not_applicable(content, step))}
+    """The steps that MONAI takes with a copy of the bundle."""
+    skipped = {}
+    for step in STEPS:
+        reason = _not_applicable(content, step)
+        if reason:
+            skipped[step] = reason
     with tempfile.TemporaryDirectory(prefix="verify.") as name:
         folder = Path(name)
         copy = copy_target(content.bundle, folder)
@@ -80,7 +84,7 @@ def _run_steps(content: Content) -> dict[str, Check]:
         outcomes = _probe(settings, [step for step in STEPS if step not in skipped], folder)
     checks = {}
     for step in STEPS:
-        verdict, reason = (NOT_APPLICABLE, skipped[step]) if step in skipped else outcomes[step]
+        verdict, reason = outcomes.get(step, (NOT_APPLICABLE, skipped.get(step, "")))
         checks[step] = Check(name=NAMES[step], verdict=verdict, how=RUN, reason=reason)
     return checks
 
@@ -98,12 +102,11 @@ def _not_applicable(content: Content, step: str) -> str:
 
 
 def _settings(content: Content, copy: Path, folder: Path) -> dict[str, Any]:
-    """What the probe needs to know; the data set is written beside it."""
-    targets = {part["_target_"] for config in content.workflows.values() for part in components(config)}
+    """The settings of the probe; the dataset is written beside them."""
     settings: dict[str, Any] = {
         "bundle": str(copy),
         "working_folder": str(folder),
-        "targets": sorted(target for target in targets if isinstance(target, str)),
+        "targets": _targets(content),
         "workflows": [name for name in ("train", "inference") if name in content.workflows],
     }
     if content.plan is None:
@@ -125,6 +128,15 @@ def _settings(content: Content, copy: Path, folder: Path) -> dict[str, Any]:
         "labels": list(content.plan.labels),
     }
     return settings
+
+
+def _targets(content: Content) -> list[str]:
+    targets = set()
+    for config in content.workflows.values():
+        for component in components(config):
+            if isinstance(component["_target_"], str):
+                targets.add(component["_target_"])
+    return sorted(targets)
 
 
 def _probe(settings: dict[str, Any], steps: list[str], folder: Path) -> dict[str, tuple[str, str]]:
@@ -149,7 +161,13 @@ def _probe_step(step: str, settings_file: Path, result_file: Path) -> tuple[str,
 
 def _last_words(errors: str) -> str:
     """The exception's own line, which a traceback ends with; MONAI wraps it, so the first cause is reported too."""
-    lines = [line for line in errors.splitlines() if line and not line.startswith((" ", "\t"))]
-    raised = [line for line in lines if ": " in line and line.split(":")[0].replace(".", "").isidentifier()]
-    words = list(dict.fromkeys([*raised[:1], *raised[-1:]])) or lines[-1:] or ["It ended without a word."]
-    return " … ".join(word[:300] for word in words)
+    lines, raised = [], []
+    for line in errors.splitlines():
+        if not line or line.startswith((" ", "\t")):
+            continue
+        lines.append(line[:300])
+        name, colon, _ = line.partition(": ")
+        if colon and name.replace(".", "").isidentifier():
+            raised.append(line[:300])
+    first_and_last = list(dict.fromkeys([*raised[:1], *raised[-1:]]))
+    return " … ".join(first_and_last or lines[-1:] or ["It ended without a word."])

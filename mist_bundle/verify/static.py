@@ -10,10 +10,10 @@ from mist_bundle.bundle.folder import read_config
 from mist_bundle.bundle.manifest import differences
 from mist_bundle.bundle.overrides import has_id, load_configs
 from mist_bundle.errors import InputError
-from mist_bundle.files import LOGGING_CONF, MANIFEST_JSON, MODEL_PT, read_json
-from mist_bundle.verify.content import WORKFLOWS, Content, imported_modules, references
+from mist_bundle.files import BUNDLE_README, LOGGING_CONF, MANIFEST_JSON, MODEL_PT, read_json
+from mist_bundle.verify.content import WORKFLOWS, Content, config_files, imported_modules, references
 from mist_bundle.verify.metadata import metadata_problems, schema_problems
-from mist_bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, Check, by_rule
+from mist_bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, Check, by_rule, each
 
 REQUIRED_FILES = ("LICENSE", "configs/metadata.json")
 REQUIRED_IDS = {
@@ -35,7 +35,7 @@ ZOO_IDS = {
         train#dataset#data train#handlers validate#evaluator validate#handlers validate#dataset
     """,
 }
-# what users may set on the command line, whatever the plan
+# settings that the command line takes for every plan
 OVERRIDES = """
     dataset_dir work_dir fold epochs steps_per_epoch batch_size patch_size learning_rate val_interval seed device resume
     amp
@@ -64,7 +64,7 @@ def static_checks(content: Content, schema: Path | None) -> list[Check]:
 
 
 def _files(content: Content) -> Check:
-    absent = [f"{name} is not there." for name in REQUIRED_FILES if not (content.bundle / name).is_file()]
+    absent = each("{} is not there.", content.absent(*REQUIRED_FILES))
     if content.folder.config_file("inference") is None and content.folder.config_file("train") is None:
         absent.append("There is neither configs/inference.json nor configs/train.json.")
     if not (content.bundle / MODEL_PT).is_file() and not _large_files(content.bundle):
@@ -79,9 +79,14 @@ def _files(content: Content) -> Check:
 
 def _large_files(bundle: Path) -> bool:
     """Whether large_files names the weights, which are then downloaded."""
-    files = [path for suffix in ("yml", "yaml", "json") if (path := bundle / f"large_files.{suffix}").is_file()]
-    listed = [entry for file in files for entry in read_config(file).get("large_files") or ()]
-    return any(isinstance(entry, dict) and entry.get("path") == MODEL_PT for entry in listed)
+    for suffix in ("yml", "yaml", "json"):
+        file = bundle / f"large_files.{suffix}"
+        if not file.is_file():
+            continue
+        for entry in read_config(file).get("large_files") or ():
+            if isinstance(entry, dict) and entry.get("path") == MODEL_PT:
+                return True
+    return False
 
 
 def _ids(content: Content) -> list[Check]:
@@ -91,7 +96,7 @@ def _ids(content: Content) -> list[Check]:
             # of the ids that start a workflow, other generators have `run` alone
             starts = run_ids if content.plan is not None else run_ids[:1]
             identities = f"{REQUIRED_IDS.get(workflow, '')} {' '.join(starts)}"
-            problems = [f"'{identity}' is not there." for identity in content.missing(workflow, identities)]
+            problems = each("'{}' is not there.", content.missing(workflow, identities))
             checks.append(by_rule(f"ids of {workflow}", problems, f"{len(identities.split())} ids are there."))
         elif workflow in REQUIRED_IDS:
             missing = f"configs/{workflow}.json is not there."
@@ -104,9 +109,9 @@ def _references(content: Content) -> Check:
     for workflow, config in content.workflows.items():
         targets = references(config)
         count += len(targets)
-        problems += [
-            f"{workflow}: '@{name}' leads nowhere." for name in sorted(targets) if not content.has(workflow, name)
-        ]
+        for name in sorted(targets):
+            if not content.has(workflow, name):
+                problems.append(f"{workflow}: '@{name}' leads nowhere.")
     return by_rule("references", problems, f"{count} references resolve.")
 
 
@@ -114,7 +119,7 @@ def _overlays(content: Content) -> Check:
     """MONAI stops at a key "a#b" of a later file where the files before it have no a."""
     problems, count = [], 0
     for stems, _ in WORKFLOWS.values():
-        files = [file for stem in stems if (file := content.folder.config_file(stem)) is not None]
+        files = config_files(content.folder, stems)
         if len(stems) == 1 or len(files) != len(stems):
             continue
         before, overlay = load_configs(files[:-1]), read_config(files[-1])
@@ -123,7 +128,7 @@ def _overlays(content: Content) -> Check:
             parent = key.replace("::", "#").rpartition("#")[0]
             if parent and not has_id(before, parent):
                 problems.append(f"{files[-1].name}: '{key}' belongs into '{parent}', which is not there.")
-    return by_rule("overlays", problems, f"{count} keys of overlays fit what they are laid over.")
+    return by_rule("overlays", problems, f"{count} keys of overlays fit the files below them.")
 
 
 def _imports(content: Content) -> Check:
@@ -143,9 +148,9 @@ def _imports(content: Content) -> Check:
 
 def _overrides(content: Content) -> Check:
     if content.plan is None:
-        reason = "Not made by mist_bundle; its ids are its own."
+        reason = "Not generated by mist_bundle; its ids are its own."
         return Check(name="overrides", verdict=NOT_APPLICABLE, how=BY_RULE, reason=reason)
-    problems = [f"--{name} is not known to train.json." for name in content.missing("train", OVERRIDES)]
+    problems = each("--{} is not known to train.json.", content.missing("train", OVERRIDES))
     return by_rule("overrides", problems, f"{len(OVERRIDES.split())} settings of the command line are known.")
 
 
@@ -168,7 +173,7 @@ def _version(content: Content) -> Check:
     problems = []
     if not _VERSION.fullmatch(version):
         problems.append(f"The version is {version!r}; expected three numbers like 0.1.0.")
-    elif any(len(part) > 1 for part in version.split(".")):
+    elif len(version) > len("0.0.0"):  # a part of two digits
         problems.append(f"The version is {version}; tools compare it as text: keep each part below 10.")
     changelog = content.metadata.get("changelog")
     if not isinstance(changelog, dict) or version not in changelog:
@@ -180,20 +185,21 @@ def _manifest(bundle: Path) -> Check:
     if not (bundle / MANIFEST_JSON).is_file():
         return Check(name="manifest", verdict=NOT_APPLICABLE, how=BY_RULE, reason="There is no MANIFEST.json.")
     try:
-        problems = [f"{difference.name} {difference}" for difference in differences(bundle)]
+        problems = []
+        for difference in differences(bundle):
+            problems.append(f"{difference.name} {difference}")
     except InputError as error:
-        problems = [f"{problem.path} {problem.message}" for problem in error.problems]
+        problems = list(map(str, error.problems))
     return by_rule("manifest", problems, "Every file has the hash that MANIFEST.json lists.")
 
 
 def zoo_problems(content: Content) -> list[str]:
-    """What the model zoo would refuse: its rules of acceptance for a contributed bundle."""
+    """The reasons why the model zoo would refuse a contributed bundle, by its rules of acceptance."""
     bundle, metadata = content.bundle, content.metadata
-    problems = [f"{name} is not there." for name in REQUIRED_FILES if not (bundle / name).is_file()]
+    problems = each("{} is not there.", content.absent(*REQUIRED_FILES))
     if content.folder.config_file("inference") is None:
         problems.append("configs/inference.json is not there.")
-    if not (bundle / LOGGING_CONF).is_file():
-        problems.append("configs/logging.conf is not there.")
+    problems += each("{} is not there.", content.absent(LOGGING_CONF))
     if not (bundle / MODEL_PT).is_file() and not _large_files(bundle):
         problems.append("models/model.pt is neither there nor in large_files.yml.")
     version = str(metadata.get("version", ""))
@@ -201,9 +207,9 @@ def zoo_problems(content: Content) -> list[str]:
         problems.append("The changelog does not name the version.")
     for workflow, identities in ZOO_IDS.items():
         if workflow in content.workflows:
-            problems += [f"{workflow}: '{name}' is missing." for name in content.missing(workflow, identities)]
-    if not (bundle / "docs/README.md").is_file():
-        problems.append("docs/README.md is not there.")
+            for name in content.missing(workflow, identities):
+                problems.append(f"{workflow}: '{name}' is missing.")
+    problems += each("{} is not there.", content.absent(BUNDLE_README))
     if not isinstance(metadata.get("schema"), str):
         problems.append("metadata.json names no schema.")
     return problems
@@ -211,8 +217,8 @@ def zoo_problems(content: Content) -> list[str]:
 
 def big_files(bundle: Path) -> list[str]:
     """Files that the zoo's repository does not take and large_files.yml has to name."""
-    return sorted(
-        path.relative_to(bundle).as_posix()
-        for path in bundle.rglob("*")
-        if path.is_file() and path.stat().st_size > MAX_GIT_FILE_BYTES
-    )
+    names = []
+    for path in sorted(bundle.rglob("*")):
+        if path.is_file() and path.stat().st_size > MAX_GIT_FILE_BYTES:
+            names.append(path.relative_to(bundle).as_posix())
+    return names

@@ -1,4 +1,4 @@
-"""A tiny synthetic data set that fits a bundle's plan, to see it run: four noisy cases with every label."""
+"""A tiny synthetic dataset that fits a bundle's plan, to see it run: four noisy cases with every label."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ NUM_CASES = 4
 
 
 def write_tiny_dataset(folder: Path, plan: Plan) -> Path:
-    """Write images and label maps in the plan's spacing; returns a datalist with two folds and one unlabelled case."""
-    affine = np.diag([*(float(value) for value in plan.target_spacing_mm.value), 1.0])
+    """Write images and label maps in the plan's spacing; returns a datalist with two folds and an unlabelled case."""
+    affine = np.diag([*map(float, plan.target_spacing_mm.value), 1.0])
     labels = np.asarray(plan.labels, np.int16)
     generator = np.random.default_rng(0)
     cases = []

@@ -13,7 +13,7 @@ from mist_bundle.sharing.pack import pack_bundle
 from mist_bundle.sharing.unpack import unpack_bundle
 from mist_bundle.trust import archive
 from mist_bundle.trust.archive import archive_faults, top_folder
-from mist_bundle.trust.audit.finding import RULES
+from mist_bundle.trust.audit.rules import RULES
 from mist_bundle.trust.audit.run import audit_bundle
 
 

@@ -29,7 +29,7 @@ _SUFFIX_WORDS = """
     py pyw pyx pyi so pyd dll dylib egg whl pth ipynb sh bash zsh fish bat cmd ps1 exe com scr msi jar class lua pl rb r
     js vbs desktop lnk mk cmake toml cfg app deb rpm apk php
 """
-CODE_SUFFIXES = frozenset(f".{word}" for word in _SUFFIX_WORDS.split())
+CODE_SUFFIXES = frozenset(map(".{}".format, _SUFFIX_WORDS.split()))
 CODE_NAMES = frozenset({"makefile", "dockerfile", "jenkinsfile", "vagrantfile", ".envrc", ".bashrc", ".profile"})
 BYTECODE_SUFFIXES = (".pyc", ".pyo")
 _MAGIC = {
@@ -46,12 +46,18 @@ _MAGIC = {
 def check_code(files: BundleFiles) -> Iterator[Finding]:
     """Findings of every file that some program might run."""
     yield from check_scripts(files)
-    bytecode = [name for name in files.names() if name.lower().endswith(BYTECODE_SUFFIXES)]
+    bytecode = []
+    for name in files.names():
+        if name.lower().endswith(BYTECODE_SUFFIXES):
+            bytecode.append(name)
+        elif not _is_script(name):
+            yield from _other(files, name)
     if bytecode:
         yield finding("bytecode", bytecode[0], "", f"{len(bytecode)} compiled Python file(s).")
-    for name in files.names():
-        if name not in bytecode and not (name.startswith(f"{SCRIPTS_FOLDER}/") and name.endswith(".py")):
-            yield from _other(files, name)
+
+
+def _is_script(name: str) -> bool:
+    return name.startswith(f"{SCRIPTS_FOLDER}/") and name.endswith(".py")
 
 
 def _other(files: BundleFiles, name: str) -> Iterator[Finding]:
@@ -67,18 +73,25 @@ def _other(files: BundleFiles, name: str) -> Iterator[Finding]:
     elif runs:
         yield finding("code", name, "", f"It is a {shown(suffix or leaf)} file.")
     else:
-        head = files.read(name, 4)
-        kind = next((words for magic, words in _MAGIC.items() if head.startswith(magic)), "")
+        kind = _program_kind(files.read(name, 4))
         if kind:
             yield finding("executable", name, "", f"It is {kind}.")
         elif (rest and top not in FOLDERS) or (not rest and name not in ROOT_FILES):
             yield finding("unexpected-file", name, "", f"{files.sizes[name]} bytes.")
 
 
+def _program_kind(head: bytes) -> str:
+    """The kind of program that begins with these bytes; "" for none."""
+    for magic, words in _MAGIC.items():
+        if head.startswith(magic):
+            return words
+    return ""
+
+
 def check_scripts(files: BundleFiles) -> Iterator[Finding]:
     """scripts/ against the runtime of this version, byte for byte, or as a whole against those of other releases."""
     prefix = f"{SCRIPTS_FOLDER}/"
-    present = [name for name in files.names() if name.startswith(prefix) and name.endswith(".py")]
+    present = list(filter(_is_script, files.names()))
     hashes: dict[str, str] = {}
     contents: dict[str, bytes] = {}
     for name in present:
@@ -101,8 +114,10 @@ def check_scripts(files: BundleFiles) -> Iterator[Finding]:
 
 def tree_digest(hashes: Mapping[str, str]) -> str:
     """A digest of a whole scripts/ folder."""
-    lines = "".join(f"{path} {hashes[path]}\n" for path in sorted(hashes))
-    return hashlib.sha256(lines.encode("utf-8")).hexdigest()
+    digest = hashlib.sha256()
+    for path in sorted(hashes):
+        digest.update(f"{path} {hashes[path]}\n".encode())
+    return digest.hexdigest()
 
 
 @cache
@@ -113,7 +128,7 @@ def released_digests() -> frozenset[str]:
 
 
 def _describe(content: bytes) -> str:
-    """What an unknown script imports, defines and calls, for its reader."""
+    """The imports, definitions and calls of an unknown script, for its reader."""
     lines = content.count(b"\n") + 1
     try:
         tree = ast.parse(content)
@@ -122,11 +137,15 @@ def _describe(content: bytes) -> str:
     imports: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            imports |= {alias.name for alias in node.names}
+            for alias in node.names:
+                imports.add(alias.name)
         elif isinstance(node, ast.ImportFrom):
             imports.add("." * node.level + (node.module or ""))
-    runs = [node for node in tree.body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)]
-    called = ", ".join(dict.fromkeys(ast.unparse(node)[:60] for node in runs)) or "nothing"
+    calls: dict[str, None] = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            calls[ast.unparse(statement)[:60]] = None
+    called = ", ".join(calls) or "nothing"
     imported = ", ".join(sorted(imports)) or "nothing"
     return f"{lines} lines; imports {shown(imported)}; calls when it is imported: {shown(called)}."
 
@@ -134,7 +153,10 @@ def _describe(content: bytes) -> str:
 def _difference(path: str, content: bytes) -> str:
     ours = (RUNTIME / path).read_text(encoding="utf-8").splitlines()
     theirs = content.decode("utf-8", "backslashreplace").splitlines()
-    changed = [line for line in difflib.unified_diff(ours, theirs, lineterm="", n=0) if line[:3] not in ("---", "+++")]
-    rows = "\n".join(f"        {printable(line[:160])}" for line in changed[:DIFF_LINES])
+    changed = []
+    for line in difflib.unified_diff(ours, theirs, lineterm="", n=0):
+        if line[:3] not in ("---", "+++"):
+            changed.append(f"        {printable(line[:160])}")
+    rows = "\n".join(changed[:DIFF_LINES])
     more = f"\n        … {len(changed) - DIFF_LINES} more" if len(changed) > DIFF_LINES else ""
     return f"It differs from mist_bundle {__version__}'s:\n{rows}{more}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mist_bundle.bundle.configs.metadata import PACKAGES
@@ -185,9 +185,18 @@ def check_datalist(file: str, datalist: Any) -> Iterator[Finding]:
                     "case-id", file, f"{place}#id", f"The id is {shown(identity)}; expected a plain file name."
                 )
             named = [entry.get("image"), entry.get("label")]
-            for value in [part for group in named for part in (group if isinstance(group, list) else [group])]:
+            for value in _flat(named):
                 if isinstance(value, str) and (value.startswith(("/", "~")) or _DRIVE.match(value)):
                     yield finding("path-read", file, place, f"The file {shown(value)} is named by an absolute path.")
+
+
+def _flat(values: Iterable[Any]) -> Iterator[Any]:
+    """The values, with the items of lists in their place."""
+    for value in values:
+        if isinstance(value, list):
+            yield from value
+        else:
+            yield value
 
 
 def check_large_files(file: str, content: Any) -> Iterator[Finding]:

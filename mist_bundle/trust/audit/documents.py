@@ -139,7 +139,7 @@ def _nodes(content: Any) -> int:
         if identity not in sizes:
             open_ids.add(identity)
             children = list(value.values()) if isinstance(value, dict) else value
-            sizes[identity] = 1 + sum(size(child) for child in children)
+            sizes[identity] = 1 + sum(map(size, children))
             open_ids.discard(identity)
         return sizes[identity]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mist_bundle.bundle.vendor import is_own_runtime, linked_runtime
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.trust.audit.finding import NOTE
 from mist_bundle.trust.audit.overview import overview_of
+from mist_bundle.trust.audit.rules import NOTE
 from mist_bundle.trust.audit.run import audit_bundle
 from mist_bundle.trust.audit.tidy import remove_bytecode
 
@@ -42,10 +42,10 @@ def require_audited(bundle: Path, *, trust: bool = False) -> None:
         advice = "Nothing was run. `audit` says more; --trust runs it as it is."
         raise InputError(Problem(str(bundle), "\n".join(["does not pass the audit.", *overview.sentences(), advice])))
     items = [item for item in report.findings if item.severity != NOTE]
-    problems = [
-        Problem(f"{item.file} {item.place}".rstrip(), f"[{item.code}] {item.what.splitlines()[0]} {item.why}")
-        for item in items[:SHOWN]
-    ]
+    problems = []
+    for item in items[:SHOWN]:
+        message = f"[{item.code}] {item.what.splitlines()[0]} {item.why}"
+        problems.append(Problem(f"{item.file} {item.place}".rstrip(), message))
     hidden = len(items) - len(problems)
     more = f" ({hidden} more findings are not shown here)" if hidden else ""
     hint = f"does not pass the audit and was not run{more}. `audit` explains each point; --trust runs it as it is."

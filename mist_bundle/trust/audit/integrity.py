@@ -46,7 +46,7 @@ def _compare(files: BundleFiles, manifest: Manifest, checked: Counter[str], *, s
         names = [name for name in names if not name.startswith(f"{SCRIPTS_FOLDER}/")]
         if signed:
             yield finding("signature-unlisted", SCRIPTS_FOLDER, "", "The manifest lists none of the scripts.")
-    hashes = {name: files.sha256(name) for name in names}
+    hashes = dict(zip(names, map(files.sha256, names), strict=True))
     checked["hashes"] += len(hashes)
     elsewhere = _elsewhere(files)
     for difference in compare(manifest.accepted(manifest.files), hashes):
@@ -77,11 +77,13 @@ def _elsewhere(files: BundleFiles) -> dict[str, str]:
         return {}
     content, _ = parse_document(LARGE_FILES_YML, files.read(LARGE_FILES_YML, MAX_BYTES + 1))
     entries = content.get("large_files") if isinstance(content, Mapping) else None
-    return {
-        str(entry.get("path")): str(entry.get("hash_val"))
-        for entry in (entries if isinstance(entries, list) else [])
-        if isinstance(entry, Mapping) and entry.get("hash_type", "sha256") == "sha256"
-    }
+    hashes: dict[str, str] = {}
+    if not isinstance(entries, list):
+        return hashes
+    for entry in entries:
+        if isinstance(entry, Mapping) and entry.get("hash_type", "sha256") == "sha256":
+            hashes[str(entry.get("path"))] = str(entry.get("hash_val"))
+    return hashes
 
 
 def _parse(content: bytes) -> Manifest | None:

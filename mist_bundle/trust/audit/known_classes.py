@@ -8,6 +8,8 @@ MONAI: it is a class, and none of its parameters makes it fetch, import or open 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 _CLASSES = {
     "monai.networks.nets": """
         AHNet AttentionUnet AutoEncoder AutoencoderKL BasicUNet BasicUNetPlusPlus DenseNet121 DenseNet169 DenseNet201
@@ -25,4 +27,12 @@ _CLASSES = {
     """,
     "monai.optimizers": "ExponentialLR LinearLR Novograd WarmupCosineSchedule",
 }
-KNOWN_CLASSES = frozenset(f"{module}.{name}" for module, names in _CLASSES.items() for name in names.split())
+
+
+def _full_names() -> Iterator[str]:
+    for module, names in _CLASSES.items():
+        for name in names.split():
+            yield f"{module}.{name}"
+
+
+KNOWN_CLASSES = frozenset(_full_names())

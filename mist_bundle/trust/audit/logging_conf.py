@@ -29,6 +29,13 @@ _RAW = frozenset({"format", "datefmt"})  # these alone are read without putting 
 _LITERALS = (ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.Load)
 
 
+def _known_keys(section: str) -> frozenset[str]:
+    for pattern, keys in _KEYS:
+        if pattern.fullmatch(section):
+            return keys
+    return frozenset()
+
+
 def check_logging(file: str, content: bytes) -> Iterator[Finding]:
     """Findings of a logging configuration in INI format."""
     parser = configparser.RawConfigParser()
@@ -38,7 +45,7 @@ def check_logging(file: str, content: bytes) -> Iterator[Finding]:
         yield finding("config-unreadable", file, "", f"It is no INI file: {shown(str(error))}.")
         return
     for section in parser.sections():
-        known = next((keys for pattern, keys in _KEYS if pattern.fullmatch(section)), frozenset[str]())
+        known = _known_keys(section)
         for option, text in parser.items(section):
             reason = _wrong(option, text.strip(), known)
             if reason:

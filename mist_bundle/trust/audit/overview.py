@@ -22,7 +22,8 @@ from mist_bundle.files import PLAN_JSON
 from mist_bundle.trust.audit.bundle_files import BundleFiles, open_bundle
 from mist_bundle.trust.audit.configs import walk
 from mist_bundle.trust.audit.documents import MAX_BYTES, SUFFIXES, parse_document
-from mist_bundle.trust.audit.finding import NOTE, Finding, Report, shown
+from mist_bundle.trust.audit.finding import Finding, Report, shown
+from mist_bundle.trust.audit.rules import NOTE
 from mist_bundle.trust.audit.syntax import is_import, parse, plain_text
 from mist_bundle.trust.audit.targets import DANGEROUS_ROOTS
 

@@ -13,7 +13,10 @@ DATASET_DIR = "dataset_dir"
 
 def argument_of(identity: Sequence[str]) -> str:
     """The argument that a value belongs to; the entries of a list stand for what the list is."""
-    return next((part for part in reversed(identity) if not part.isdigit()), "")
+    for part in reversed(identity):
+        if not part.isdigit():
+            return part
+    return ""
 
 
 def place_of(identity: str) -> str:

@@ -78,7 +78,7 @@ def _earlier_version(files: BundleFiles) -> str:
 
 
 def _numbers(version: str) -> list[int]:
-    return [int(number) for number in version.split(".")[:3]]
+    return list(map(int, version.split(".")[:3]))
 
 
 def _check(files: BundleFiles, checked: Counter[str], key: PublicKey | None) -> Iterator[Finding]:

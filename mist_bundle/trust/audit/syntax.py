@@ -43,7 +43,8 @@ def parse(expression: str, mode: str = "eval") -> ast.AST | None:
 
 def _name(reference: str) -> str:
     # letters outside ASCII would be folded by Python's parser into others
-    return "__reference_" + "".join(f"_{ord(letter):x}" for letter in reference)
+    codes = [f"_{ord(letter):x}" for letter in reference]
+    return "__reference_" + "".join(codes)
 
 
 @cache
@@ -57,9 +58,12 @@ def _same(actual: object, known: object) -> bool:
         accepts = SLOTS[known.value]
         return isinstance(actual, ast.Constant) and isinstance(actual.value, str) and accepts(actual.value)
     if isinstance(known, ast.AST):
-        return type(actual) is type(known) and all(
-            _same(getattr(actual, name, None), getattr(known, name, None)) for name in known._fields if name != "kind"
-        )
+        if type(actual) is not type(known):
+            return False
+        for name in known._fields:
+            if name != "kind" and not _same(getattr(actual, name, None), getattr(known, name, None)):
+                return False
+        return True
     if isinstance(known, list):
         return isinstance(actual, list) and len(actual) == len(known) and all(map(_same, actual, known))
     return type(actual) is type(known) and actual == known

@@ -13,6 +13,7 @@ import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 from mist_bundle import catalog
@@ -98,7 +99,7 @@ def is_network(name: Any) -> bool:
 def is_dangerous(target: str) -> bool:
     """Whether it is known to do what no component of a bundle should."""
     parts = target.split(".")
-    starts = {".".join(parts[: count + 1]) for count in range(len(parts))}
+    starts = set(accumulate(parts, "{}.{}".format))
     hidden = any(part.startswith("_") or part in DANGEROUS_ROOTS for part in parts)
     plain = all(part.isascii() and part.isidentifier() for part in parts)
     return bool(starts & DANGEROUS_ROOTS) or hidden or not plain or "." not in target

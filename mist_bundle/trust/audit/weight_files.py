@@ -170,13 +170,19 @@ def _torchscript_code(name: str, member: str, content: bytes) -> Iterator[Findin
         # some of its own syntax is not Python's: look at the words instead
         words = _FILE_OPERATIONS.findall(content.decode("utf-8", "replace"))
     else:
-        calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        words = [
-            node.attr for node in calls if isinstance(node, ast.Attribute) and _FILE_OPERATIONS.fullmatch(node.attr)
-        ]
-        words += [node.id for node in calls if isinstance(node, ast.Name) and _FILE_OPERATIONS.fullmatch(node.id)]
+        words = []
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and _FILE_OPERATIONS.fullmatch(_called_name(node)):
+                words.append(_called_name(node))
     if words:
         yield finding("torchscript", name, member, f"Its code calls {', '.join(sorted(set(words)))}.")
+
+
+def _called_name(call: ast.Call) -> str:
+    """The last part of the name of what is called."""
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr
+    return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
 def _exported(archive: zipfile.ZipFile, name: str) -> Iterator[Finding]:

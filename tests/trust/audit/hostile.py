@@ -75,6 +75,26 @@ class Bomb:
         return os.system, (f"touch {self.canary}",)
 
 
+def _text(name: str, code: str, file: str, text: str, *, reported: str = "") -> None:
+    """An attack that writes a text file."""
+
+    def make(bundle: Path, canary: Path) -> None:
+        (bundle / file).write_text(text)
+
+    make.__name__ = name
+    attack(code, reported or file)(make)
+
+
+def _edited(name: str, code: str, file: str, **values: Any) -> None:
+    """An attack that sets ids of a JSON file."""
+
+    def make(bundle: Path, canary: Path) -> None:
+        edit(bundle, file, **values)
+
+    make.__name__ = name
+    attack(code, file)(make)
+
+
 # --- configurations -----------------------------------------------------------------------------------------------
 
 
@@ -244,16 +264,20 @@ def configuration_in_other_letters(bundle: Path, canary: Path) -> None:
     (bundle / INFERENCE).rename(bundle / "Configs/inference.json")
 
 
-@attack("unknown-target", "configs/plan.json")
-def network_of_the_plan(bundle: Path, canary: Path) -> None:
-    del canary
-    edit(bundle, "configs/plan.json", **{"decisions#network#value": "monai.networks.nets.HoVerNet"})
+_edited(
+    "network_of_the_plan",
+    "unknown-target",
+    "configs/plan.json",
+    **{"decisions#network#value": "monai.networks.nets.HoVerNet"},
+)
 
 
-@attack("target-argument", "configs/plan.json")
-def argument_of_the_plan(bundle: Path, canary: Path) -> None:
-    del canary
-    edit(bundle, "configs/plan.json", **{"network_arguments#pretrained_url": "http://127.0.0.1:9/x.pt"})
+_edited(
+    "argument_of_the_plan",
+    "target-argument",
+    "configs/plan.json",
+    **{"network_arguments#pretrained_url": "http://127.0.0.1:9/x.pt"},
+)
 
 
 @attack("archive-member", "models/model.pt")
@@ -266,10 +290,7 @@ def modules_among_the_weights(bundle: Path, canary: Path) -> None:
         archive.writestr("scripts/__init__.py", touch(canary))
 
 
-@attack("target-argument", INFERENCE)
-def reader_is_imported(bundle: Path, canary: Path) -> None:
-    del canary
-    edit(bundle, INFERENCE, **{"deterministic_transforms#0#reader": "subprocess.Popen"})
+_edited("reader_is_imported", "target-argument", INFERENCE, **{"deterministic_transforms#0#reader": "subprocess.Popen"})
 
 
 @attack("target", INFERENCE)
@@ -287,10 +308,7 @@ def key_twice(bundle: Path, canary: Path) -> None:
     (bundle / INFERENCE).write_text(text.replace("{", '{"run": ["$' + touch(canary) + '"],', 1))
 
 
-@attack("import", "configs/metadata.json")
-def import_in_metadata(bundle: Path, canary: Path) -> None:
-    del canary
-    edit(bundle, "configs/metadata.json", description="$import antigravity")
+_edited("import_in_metadata", "import", "configs/metadata.json", description="$import antigravity")
 
 
 @attack("spatial-shape", "configs/metadata.json")
@@ -306,40 +324,37 @@ def shape_that_never_ends(bundle: Path, canary: Path) -> None:
     edit(bundle, "configs/metadata.json", **{key: ["9**9**9**9", 16, 16]})
 
 
-@attack("target-argument", INFERENCE)
-def files_of_any_kind(bundle: Path, canary: Path) -> None:
-    del canary
-    edit(bundle, INFERENCE, **{"deterministic_transforms#0": {"_target_": "LoadImaged", "keys": ["image"]}})
+_edited(
+    "files_of_any_kind",
+    "target-argument",
+    INFERENCE,
+    **{"deterministic_transforms#0": {"_target_": "LoadImaged", "keys": ["image"]}},
+)
 
 
-@attack("target-argument", INFERENCE)
-def pickled_arrays(bundle: Path, canary: Path) -> None:
-    del canary
-    edit(bundle, INFERENCE, **{"dataset#allow_pickle": True})
+_edited("pickled_arrays", "target-argument", INFERENCE, **{"dataset#allow_pickle": True})
 
 
-@attack("requirement", "configs/metadata.json")
-def option_as_requirement(bundle: Path, canary: Path) -> None:
-    del canary
-    edit(bundle, "configs/metadata.json", required_packages_version={"--index-url": "https://evil.example"})
+_edited(
+    "option_as_requirement",
+    "requirement",
+    "configs/metadata.json",
+    required_packages_version={"--index-url": "https://evil.example"},
+)
 
 
-@attack("requirement", "configs/metadata.json")
-def lookalike_requirement(bundle: Path, canary: Path) -> None:
-    del canary
-    edit(bundle, "configs/metadata.json", required_packages_version={"nibabe1": "5.4.2"})
+_edited("lookalike_requirement", "requirement", "configs/metadata.json", required_packages_version={"nibabe1": "5.4.2"})
 
 
-@attack("case-id", "configs/datalist.json")
-def climbing_case_id(bundle: Path, canary: Path) -> None:
-    del canary
-    edit(bundle, "configs/datalist.json", testing=[{"id": "../../.bashrc", "image": ["a.nii.gz", "b.nii.gz"]}])
+_edited(
+    "climbing_case_id",
+    "case-id",
+    "configs/datalist.json",
+    testing=[{"id": "../../.bashrc", "image": ["a.nii.gz", "b.nii.gz"]}],
+)
 
 
-@attack("config-size", INFERENCE)
-def deep_json(bundle: Path, canary: Path) -> None:
-    del canary
-    (bundle / INFERENCE).write_text("[" * 100_000 + "]" * 100_000)
+_text("deep_json", "config-size", INFERENCE, "[" * 100_000 + "]" * 100_000)
 
 
 @attack("config-size", "configs/datalist.json")
@@ -369,16 +384,10 @@ def yaml_laughs(bundle: Path, canary: Path) -> None:
     (bundle / "configs/inference.yaml").write_text("\n".join(rows))
 
 
-@attack("duplicate-key", "configs/inference.yaml")
-def yaml_key_twice(bundle: Path, canary: Path) -> None:
-    del canary
-    (bundle / "configs/inference.yaml").write_text("run: 1\nrun: 2\n")
+_text("yaml_key_twice", "duplicate-key", "configs/inference.yaml", "run: 1\nrun: 2\n")
 
 
-@attack("config-size", "configs/inference.yaml")
-def yaml_circle(bundle: Path, canary: Path) -> None:
-    del canary
-    (bundle / "configs/inference.yaml").write_text("a: &a\n  b: *a\n")
+_text("yaml_circle", "config-size", "configs/inference.yaml", "a: &a\n  b: *a\n")
 
 
 # --- logging.conf -------------------------------------------------------------------------------------------------
@@ -484,10 +493,12 @@ def truncated_weights(bundle: Path, canary: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
 
 
-@attack("weights-broken", "models/model.pt")
-def text_as_weights(bundle: Path, canary: Path) -> None:
-    del canary
-    (bundle / "models/model.pt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+_text(
+    "text_as_weights",
+    "weights-broken",
+    "models/model.pt",
+    "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+)
 
 
 @attack("weights-broken", "models/model.safetensors")
@@ -740,10 +751,7 @@ def licence_gone(bundle: Path, canary: Path) -> None:
     (bundle / "LICENSE").unlink()
 
 
-@attack("manifest-broken", "MANIFEST.json")
-def manifest_without_hashes(bundle: Path, canary: Path) -> None:
-    del canary
-    (bundle / "MANIFEST.json").write_text('{"files": ["LICENSE"]}')
+_text("manifest_without_hashes", "manifest-broken", "MANIFEST.json", '{"files": ["LICENSE"]}')
 
 
 # --- archives -----------------------------------------------------------------------------------------------------

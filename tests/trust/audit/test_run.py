@@ -16,7 +16,7 @@ from mist_bundle import cli, pipeline
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, InputError
 from mist_bundle.planning.options import TransferOptions
 from mist_bundle.trust.audit import require_audited
-from mist_bundle.trust.audit.finding import NOTE, RULES
+from mist_bundle.trust.audit.rules import NOTE, RULES
 from mist_bundle.trust.audit.run import audit_bundle
 from mist_bundle.verify.run import verify_bundle
 from tests.conftest import TINY
