@@ -76,7 +76,7 @@ def sha256_of(path: Path) -> str:
 
 
 def sha256_of_bytes(content: bytes) -> str:
-    """The same for content that is in memory."""
+    """Hash of content in memory, in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 

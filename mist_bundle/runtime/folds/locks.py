@@ -45,7 +45,7 @@ class Lock:
         self._handle: int | None = None
 
     def acquire(self, wait_seconds: float = 0.0) -> None:
-        """Take the lock, waiting at most so long for another holder.
+        """Take the lock; wait up to `wait_seconds` for another holder.
 
         Raises:
             LockedError: someone else still holds it.

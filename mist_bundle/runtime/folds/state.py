@@ -73,7 +73,7 @@ def move_aside(folder: Path) -> Path:
 
 
 def discard(folder: Path) -> None:
-    """Remove the training that is there, and what it had replaced."""
+    """Remove the files of a training, and of the training that it had replaced."""
     for path in (*state_files(folder), *state_files(folder / EARLIER)):
         path.unlink(missing_ok=True)
     if (folder / EARLIER).is_dir() and not any((folder / EARLIER).iterdir()):

@@ -1,6 +1,6 @@
 """Put a handler that other parts of the configuration refer to into a list of handlers.
 
-Consumers of bundles (MONAI's own property check, MONAI Label) want every entry of that list to be a component.
+Consumers of bundles (MONAI's own property check, MONAI Label) require every entry of that list to be a component.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Put the moving average of the weights, which other parts of the configuration refer to, into a list of handlers.
+"""Update the moving average of the weights after each optimizer step, with a warm-up.
 
-Consumers of bundles (MONAI's own property check, MONAI Label) want every entry of that list to be a component.
+Other parts of the configuration refer to ignite's EMAHandler, and consumers of bundles (MONAI's own property check,
+MONAI Label) require every entry of a list of handlers to be a component: so this handler wraps it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def warmed_up(momentum: float, updates: int) -> float:
 
 
 class AverageWeights:
-    """Update ignite's moving average of the weights once an optimizer step, with a warm-up."""
+    """Update ignite's moving average of the weights once per optimizer step, with a warm-up."""
 
     def __init__(self, handler: EMAHandler) -> None:
         self.handler = handler

@@ -1,4 +1,4 @@
-"""Best weights for users, and everything to go on with for ourselves, in the work folder until they are published.
+"""Checkpoints of a training in its work folder: the best weights, and the state that a training resumes from.
 
 `best_N.pt` is a plain state dict of the best weights, which were those of epoch N. `last.pt` holds network, optimizer,
 schedule, averaged weights, random states, the loader's position, the best score, the settings that the training was
@@ -216,8 +216,8 @@ class CheckpointKeeper:
                 f"What was saved after epoch {self._kept_epoch} is intact" if self._kept_epoch else "Nothing was saved"
             )
             raise FloatingPointError(
-                f"the network after epoch {epoch} {problem}. {kept}. Train this fold anew with a lower --learning_rate "
-                "(with mist-bundle train, pass --overwrite)."
+                f"the network after epoch {epoch} {problem}. {kept}. Train this fold again with a lower "
+                "--learning_rate (with mist-bundle train, pass --overwrite)."
             )
 
     def _write_status(self, epoch: int, epochs: int) -> None:
@@ -335,7 +335,7 @@ class CheckpointKeeper:
             damaged.append(path)
         raise TrainingRefusedError(
             f"{self.fold_dir / LAST} is damaged, and there is no state of the epoch before to go on from. Train this "
-            "fold anew: leave --resume out (with mist-bundle train, pass --overwrite)."
+            "fold from the start: leave --resume out (with mist-bundle train, pass --overwrite)."
         )
 
     def _has_best(self, state: Mapping[str, Any]) -> bool:
@@ -359,7 +359,7 @@ class CheckpointKeeper:
             logger.info("Extended from %d to %d epochs; the learning rate follows the longer run.", before, max_epochs)
 
     def _refuse_complete(self, state: Mapping[str, Any], max_epochs: int) -> None:
-        """Raise the answer to a run with nothing left to do; weights that were not published yet are, before that."""
+        """Refuse a run with nothing left to do, after publishing weights that have not been published yet."""
         if self.rank == 0:
             self._write_status(state["epoch"], max_epochs)  # a kill may have left the status of the epoch before
         if self.rank == 0 and self.best_digest and publish_fold(self.fold_dir, self.weights_path):

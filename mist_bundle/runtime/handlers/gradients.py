@@ -13,7 +13,7 @@ from .steps import steps_optimizer
 
 
 class GradientRules:
-    """Add the gradient of an L1 penalty, then scale all gradients down to a total norm, once an optimizer step.
+    """Add the gradient of an L1 penalty, then scale all gradients down to a total norm, once per optimizer step.
 
     The penalty is `l1_penalty * sum(abs(weight))` over everything that is trained, as `weight_decay` covers everything
     too. It acts on the gradient alone: the reported loss stays comparable between runs. It comes before the clipping,

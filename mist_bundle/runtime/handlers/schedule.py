@@ -36,7 +36,7 @@ def rate_factor(step: int, total_steps: int, warmup_steps: int, shape: str, powe
 
 
 class WarmupSchedule(LambdaLR):
-    """`rate_factor` as a torch schedule, to be stepped once an optimizer step.
+    """`rate_factor` as a torch schedule; step it once per optimizer step.
 
     Args:
         optimizer: whose rate is scheduled.

@@ -100,7 +100,7 @@ class ScoreCases:
         return "" if self.scored_weights is None else sha256_of(self.scored_weights)
 
     def _remove_former(self) -> None:
-        """From here on predictions are replaced, and former scores would be those of others."""
+        """Remove earlier results: from here on the predictions that they belong to are replaced."""
         if self.rank == 0:
             for path in (self.output_path, self.output_path.with_suffix(".json")):
                 path.unlink(missing_ok=True)

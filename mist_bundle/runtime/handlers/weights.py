@@ -64,7 +64,7 @@ def _check(load_path: str, others: Sequence[str], members: Sequence[str]) -> Non
         if problem:
             problems.append(f"{path} {problem}.")
     if problems:
-        advice = "Nothing was predicted. Train it anew with a lower --learning_rate, or get the file again."
+        advice = "Nothing was predicted. Train it again with a lower --learning_rate, or get the file again."
         raise ValueError(f"{' '.join(problems)} {advice}")
 
 

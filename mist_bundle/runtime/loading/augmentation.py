@@ -134,14 +134,14 @@ def _check_range(key: str, value: Any) -> list[str]:
     if low > high:
         return [f"'{key}' must be [low, high] with low <= high, not {value!r}."]
     if key == "rotation_range":
-        lowest, highest, bounds = -180.0, 180.0, "lie within -180 to 180 degrees"
+        fits, bounds = low >= -180 and high <= 180, "lie within -180 to 180 degrees"
     elif key == "noise_sd_range":
-        lowest, highest, bounds = 0.0, math.inf, "not be negative"
+        fits, bounds = low >= 0, "not be negative"
+    elif key in ("zoom_range", "low_resolution_range") and low > 0:
+        fits, bounds = high <= 1, "lie within (0, 1] (a share of the patch that is enlarged)"
     else:
-        lowest, highest, bounds = math.ulp(0.0), math.inf, "be positive"
-        if key in ("zoom_range", "low_resolution_range") and low > 0:
-            highest, bounds = 1.0, "lie within (0, 1] (a share of the patch that is enlarged)"
-    return [] if lowest <= low and high <= highest else [f"'{key}' must {bounds}, but is {value!r}."]
+        fits, bounds = low > 0, "be positive"
+    return [] if fits else [f"'{key}' must {bounds}, but is {value!r}."]
 
 
 def _is_pair_of_numbers(value: Any) -> bool:

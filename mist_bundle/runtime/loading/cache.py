@@ -84,7 +84,7 @@ class ArrayCache:
         progress: bool | None = None,
         ignore_index: int | None = None,
     ) -> None:
-        """Take the settings.
+        """Store the settings; nothing is read or written yet.
 
         Args:
             folder: where the entries lie; created when first needed.
@@ -338,8 +338,8 @@ def _publish(temporary: Path, final: Path) -> None:
 def _claim(path: Path, *, wait: bool) -> Iterator[bool]:
     """Hold the lock file while a case is built. Yields False when somebody else holds it and `wait` is False.
 
-    The operating system lets go of it when its holder dies. Where locks are not to be had (Windows, some network
-    file systems) everybody builds, which costs time but no correctness.
+    The operating system releases it when its holder dies. Where locks are not available (Windows, some network file
+    systems) everybody builds, which costs time but no correctness.
     """
     try:
         import fcntl

@@ -76,7 +76,7 @@ def _name(value: Any) -> str:
 
 @lru_cache(maxsize=1)
 def own_code() -> str:
-    """Sum up (sha256) the source text of the numerics, readers and transforms that travel beside this file."""
+    """Hash (sha256) of the source of the numerics, readers and transforms that travel beside this file."""
     root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     for folder in ("numerics", "reading", "transforms"):

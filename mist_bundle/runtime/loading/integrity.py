@@ -19,7 +19,7 @@ _BLOCK = 2**24  # bytes that are read at a time
 
 
 def save_array(path: Path, array: NDArray[Any]) -> dict[str, int]:
-    """Write a `.npy` file and see it to the disk; its {"size", "mtime_ns", "crc32"}."""
+    """Write a `.npy` file and flush it to the disk; returns its {"size", "mtime_ns", "crc32"}."""
     with path.open("wb") as stream:
         checked = _Checksum(stream)
         np.lib.format.write_array(checked, np.ascontiguousarray(array), allow_pickle=False)

@@ -36,7 +36,7 @@ class PatchLoader(ABC):
         device: torch.device | str = "cpu",
         num_threads: int | None = None,
     ) -> None:
-        """Take the settings; data is touched only when the first batch is requested.
+        """Store the settings; data is touched only when the first batch is requested.
 
         Args:
             data: items {"id", "image", "label"} with the raw files' paths.
@@ -63,7 +63,7 @@ class PatchLoader(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let threads and processes go."""
+        """Stop threads and processes."""
 
     def __len__(self) -> int:
         """Batches in an epoch, the same on every rank."""

@@ -120,7 +120,7 @@ class PatchSampler:
     """
 
     def __init__(self, cases: Sequence[CacheEntry], settings: PatchSettings, *, allow_resampling: bool = True) -> None:
-        """Take the settings.
+        """Store the settings.
 
         Args:
             cases: preprocessed cases, not empty.
@@ -139,7 +139,7 @@ class PatchSampler:
 
     @property
     def channels(self) -> int:
-        """Of the image."""
+        """Number of channels of the image."""
         return int(self.cases[0].array("image").shape[0])
 
     def draw(self, epoch: int, position: int) -> PatchDraw:

@@ -29,7 +29,7 @@ def patch_loader(
     patch_divisor: Sequence[int] = (1, 1, 1),
     **settings: Any,
 ) -> PatchLoader:
-    """Make a training loader.
+    """Create a training loader.
 
     Args:
         data: items {"id", "image", "label"} with the raw files' paths.

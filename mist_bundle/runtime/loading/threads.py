@@ -1,4 +1,4 @@
-"""How many threads a process may use, where its user does not say."""
+"""How many threads a process uses by default."""
 
 from __future__ import annotations
 

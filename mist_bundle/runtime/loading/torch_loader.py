@@ -1,4 +1,4 @@
-"""Training patches by torch's DataLoader: the same patches and augmentations, where DALI is not to be had."""
+"""Training patches by torch's DataLoader: the same patches and augmentations where DALI is not available."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TorchPatchLoader(PatchLoader):
         return self._loader
 
     def close(self) -> None:
-        """Let the worker processes go."""
+        """Stop the worker processes."""
         self._loader = None
 
 

@@ -96,12 +96,12 @@ class Lesion:
 
     @cached_property
     def dice(self) -> float:
-        """0 where it was missed."""
+        """Dice of the lesion; 0 if it was missed."""
         return dice(count_overlap(self.prediction, self.reference))
 
     @cached_property
     def distances(self) -> SurfaceDistances:
-        """Only for a lesion that was detected."""
+        """Surface distances, which only a detected lesion has."""
         return SurfaceDistances(self.prediction, self.reference, self.spacing_mm)
 
 
@@ -120,7 +120,7 @@ class LesionMatch:
 
     @property
     def num_scored(self) -> int:
-        """What the sum of the scores is divided by."""
+        """Number of lesions and false positives, over which scores are averaged."""
         return len(self.lesions) + self.num_false_positives
 
 

@@ -19,7 +19,7 @@ Size = Sequence[int]
 
 
 class ResidualEncoderUNet(nn.Module):
-    """The network.
+    """U-Net with a residual encoder and a light decoder.
 
     Args:
         in_channels: of the image.
@@ -161,7 +161,7 @@ class ResidualBlock(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """nnU-Net's: He's normal for convolutions; residual blocks begin as their shortcut."""
+    """nnU-Net's initialisation: He normal for convolutions; residual blocks begin as their shortcut."""
     if isinstance(module, (nn.Conv3d, nn.ConvTranspose3d)):
         nn.init.kaiming_normal_(module.weight, a=SLOPE)
         if module.bias is not None:

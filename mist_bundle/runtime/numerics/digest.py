@@ -1,4 +1,4 @@
-"""What is the same in two copies of a scan: its voxels, however they are stored."""
+"""A digest of a scan's voxels that is the same however they are stored, to recognise copies."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .grid import reorient
 def scan_digest(array: NDArray[Any], affine: Any) -> str:
     """A hash of the voxel values (as float32) along L, P, S, in 40 hexadecimal digits; "" for a constant image.
 
-    Copies that were compressed anew, stored in another axis order, as another data type or under another origin have
-    the same. Constant images say nothing about where they are from.
+    Copies that were compressed again, stored in another axis order, as another data type or under another origin have
+    the same digest. Constant images have none: they say nothing about where they come from.
 
     Args:
         array: (X, Y, Z).

@@ -94,7 +94,7 @@ def orientation_to(affine: Any, shape: Sequence[int], axcodes: str = "LPS") -> O
     permutation, flips = [], []
     for letter in axcodes:
         world, sign = _LETTERS.get(letter, (-1, 0))
-        axis, source_sign = source_axis.pop(world, (-1, 0))
+        axis, source_sign = source_axis.pop(world, (-1, 0))  # -1 for a letter that is unknown or repeats an axis
         permutation.append(axis)
         flips.append(sign != source_sign)
     if sorted(permutation) != [0, 1, 2]:

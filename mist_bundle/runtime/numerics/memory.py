@@ -32,7 +32,7 @@ def _container_limit(path: Path) -> float:
         return math.inf
 
 
-def words(num_bytes: float) -> str:
+def format_bytes(num_bytes: float) -> str:
     """A size for a message: "3.2 GB"."""
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
         if num_bytes < 1000:

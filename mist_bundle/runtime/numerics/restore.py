@@ -1,4 +1,4 @@
-"""Network scores from the prepared grid back to the grid of the file that the user gave.
+"""Network scores from the prepared grid back to the grid of the user's file.
 
 Everything follows from the two affines: together they say which axis of the prepared grid runs along which axis of the
 file, in which direction and how fast. Classes are handled one after the other, so memory does not grow with their
@@ -253,7 +253,7 @@ def restoring_operators(
 def _along_reference(
     maps: NDArray[Any], affine: Any, reference_affine: Any, reference_shape: Shape, crop_box: Any
 ) -> tuple[tuple[slice, slice, slice], NDArray[Any], list[AxisOperator]]:
-    """What all restoring starts with.
+    """Bring maps into the axis order of the reference, the first step of all restoring.
 
     Returns:
         The part of the reference that was prepared, a view of the maps with their axes in the order of the reference,

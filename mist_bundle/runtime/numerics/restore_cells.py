@@ -65,7 +65,7 @@ class LabelMapFromCells:
         self._faces: dict[Index, dict[int, NDArray[np.float32]]] = {}
 
     def add(self, cell: Index, box: Sequence[slice], scores: NDArray[np.float32]) -> None:
-        """Put in a cell; those next to it on the low sides must have come before.
+        """Add a cell; its neighbours on the low sides must have come before.
 
         Args:
             cell: its number along each axis of the prepared grid.

@@ -104,7 +104,7 @@ class ScoresOnDisk:
             yield slab
 
     def close(self) -> None:
-        """Give the room on the disk back."""
+        """Free the space on the disk."""
         self._file.close()
 
     def _restored(self, channel: int, rows: slice) -> NDArray[np.float32]:

@@ -52,7 +52,7 @@ def cubic_matrix(n_in: int, coordinates: NDArray[np.float64]) -> Matrix:
     """
     position = np.clip(np.asarray(coordinates, dtype=np.float64), 0, n_in - 1)
     if n_in == 1:
-        return np.full((len(position), 1), 1, dtype=np.float32)
+        return np.ones((len(position), 1), dtype=np.float32)
     lower = np.floor(position)
     fraction = position - lower
     weights = (

@@ -10,7 +10,7 @@ Spacing = tuple[float, float, float]
 
 
 def triple(values: Iterable[SupportsInt]) -> Triple:
-    """Three whole numbers.
+    """Convert three whole numbers to a tuple of ints.
 
     Raises:
         ValueError: there are more or fewer.
@@ -20,7 +20,7 @@ def triple(values: Iterable[SupportsInt]) -> Triple:
 
 
 def spacing(values: Iterable[SupportsFloat]) -> Spacing:
-    """Three numbers.
+    """Convert three numbers to a tuple of floats.
 
     Raises:
         ValueError: there are more or fewer.

@@ -242,7 +242,7 @@ def _as_list(value: Any) -> list[Any]:
 
 @lru_cache(maxsize=1)
 def _code() -> str:
-    """Sum up the code that travels with the bundle, with paths relative to it."""
+    """Hash of the code that travels with the bundle, with paths relative to it."""
     root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ FORMATS: tuple[Format, ...] = (
     Format((".mha", ".mhd"), read_meta_image, read_meta_image_grid),
     Format((".hdr",), read_analyze, read_analyze_grid),
 )
-ENDINGS: tuple[str, ...] = sum((kind.endings for kind in FORMATS), ())
+ENDINGS: tuple[str, ...] = tuple(itertools.chain.from_iterable(kind.endings for kind in FORMATS))
 
 
 def is_readable_name(path: Path) -> bool:

@@ -64,7 +64,8 @@ class BiasCorrectiond(MapTransform):
         image = sitk.GetImageFromArray(values.T)
         image.SetSpacing(spacing[:3])
         mask = sitk.And(sitk.OtsuThreshold(image, 0, 1, 200), sitk.Cast(image > 0, sitk.sitkUInt8))
-        factors = np.clip(np.array(image.GetSize()) // _SMALLEST_SHRUNKEN_AXIS, 1, self.shrink_factor).tolist()
+        largest_factors = np.array(image.GetSize()) // _SMALLEST_SHRUNKEN_AXIS
+        factors = np.maximum(1, np.minimum(self.shrink_factor, largest_factors)).tolist()
         small_mask = sitk.Shrink(mask, factors)
         if not sitk.GetArrayViewFromImage(small_mask).any():
             return values

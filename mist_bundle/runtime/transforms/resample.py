@@ -11,7 +11,7 @@ from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
 from ..numerics.grid import resampled_affine, resampled_shape, spacing_of
-from ..numerics.memory import total_memory, words
+from ..numerics.memory import format_bytes, total_memory
 from ..numerics.resample import resample_image, resample_label, resample_nearest
 from .volume import affine_of, as_volume, check_same_shape, describe, new_volume
 
@@ -78,8 +78,8 @@ class ResampleToSpacingd(MapTransform):
         message = (
             f"{describe(data[keys[0]], keys[0])} has voxels of {sides.format(*spacing)} mm; at the model's spacing of "
             f"{sides.format(*self.target_spacing)} mm it would be a grid of {' x '.join(map(str, shape))} voxels "
-            f"({words(num_bytes)}), which does not fit into the memory of this machine. Check the spacing and its unit "
-            "in the header."
+            f"({format_bytes(num_bytes)}), which does not fit into the memory of this machine. Check the spacing and "
+            "its unit in the header."
         )
         raise ValueError(message)
 

@@ -30,4 +30,4 @@ def test_a_container_has_less(
 
 @pytest.mark.parametrize(("size", "text"), [(999, "999 bytes"), (3.21e9, "3.21 GB"), (5.3e15, "5.3 PB")])
 def test_words(size: float, text: str) -> None:
-    assert memory.words(size) == text
+    assert memory.format_bytes(size) == text
