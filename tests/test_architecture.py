@@ -44,7 +44,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         },
         {"yaml", "numpy", "nibabel", "torch", "monai", "fire", *OPTIONAL},
     ),
-    "trust": ({*BASE, "bundle", "planning", "catalog", "runtime.folds"}, {"yaml", "torch", "monai", *OPTIONAL}),
+    "trust": (
+        {*BASE, "bundle", "planning", "catalog", "runtime.folds", "runtime.settings"},
+        {"yaml", "torch", "monai", *OPTIONAL},
+    ),
     "transfer": (
         {*BASE, "bundle", "trust", "sharing", "planning", "catalog", "runtime.folds", "runtime.numerics"},
         {"yaml", "numpy", "torch", "monai", *OPTIONAL},
@@ -54,7 +57,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"yaml", "numpy", "torch", "monai", *OPTIONAL},
     ),
     "verify": (
-        {*BASE, "bundle", "trust", "sharing", "planning", "catalog"},
+        {*BASE, "bundle", "trust", "sharing", "planning", "catalog", "runtime.settings"},
         {"yaml", "numpy", "nibabel", "torch", "monai", *OPTIONAL},
     ),
     "evaluation": (

@@ -26,11 +26,10 @@ from mist_bundle.files import (
 from mist_bundle.runtime.folds.locks import is_held
 from mist_bundle.runtime.folds.manifest import stored_as_model
 from mist_bundle.runtime.folds.state import HISTORY, LOCK, STATUS, has_state
+from mist_bundle.runtime.settings import CONFIG_SUFFIXES
 
 if TYPE_CHECKING:
     from mist_bundle.planning.plan import Plan
-
-CONFIG_SUFFIXES = (".json", ".yaml", ".yml")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from monai.bundle import ConfigParser
 
-from .settings import SETTINGS, is_expression, setting_problem
+from .settings import CONFIG_SUFFIXES, SETTINGS, is_expression, setting_problem
 from .values import nearest
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def _is_command() -> bool:
 def _ids_of_files(bundle_root: Path) -> Iterator[str]:
     """The top-level ids of all configuration files in the bundle."""
     for path in sorted((bundle_root / "configs").iterdir()):
-        if path.suffix in (".json", ".yaml", ".yml"):
+        if path.suffix in CONFIG_SUFFIXES:
             for key in ConfigParser.load_config_file(str(path)):
                 yield re.split(r"#|::", str(key))[0]
 

@@ -13,14 +13,13 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
-from .settings import SETTINGS
+from .settings import CONFIG_SUFFIXES, SETTINGS
 
 # what says where and how a run takes place, and not what comes out of it; settings are compared by their names
 _NOT_COMPARED = frozenset(SETTINGS) | {
     *("imports", "bundle_id", "bundle_root", "scripts_path", "rank", "world_size", "checked_settings", "_meta_"),
     *("initialize", "finalize", "run", "training", "evaluating", "checkpoints"),
 }
-_SUFFIXES = (".json", ".yaml", ".yml")
 _MAX_TEXT = 40
 
 
@@ -48,7 +47,7 @@ def component_values(config: Mapping[str, Any], bundle_root: str) -> dict[str, s
 
 def _changed_for_gpus(bundle: Path) -> tuple[str, ...]:
     """How the ids begin that multi_gpu_train.json changes."""
-    for suffix in _SUFFIXES:
+    for suffix in CONFIG_SUFFIXES:
         file = bundle / "configs" / f"multi_gpu_train{suffix}"
         if file.is_file():
             ids = ConfigParser.load_config_file(str(file))

@@ -14,6 +14,7 @@ from typing import Any
 
 from .values import JsonObject, Kind, Number, PathText, Several, Switch, Text, Whole, Word, read_value
 
+CONFIG_SUFFIXES = (".json", ".yaml", ".yml")  # of configuration files, as MONAI reads them
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 MAX_SEED = 2**32 - 1  # numpy's limit
 MAX_PATCH_VOXELS = 2**28  # the features of a single level would fill the memory of any machine

@@ -11,6 +11,7 @@ from mist_bundle.bundle.manifest import differences
 from mist_bundle.bundle.overrides import has_id, load_configs
 from mist_bundle.errors import InputError
 from mist_bundle.files import BUNDLE_README, LOGGING_CONF, MANIFEST_JSON, MODEL_PT, read_json
+from mist_bundle.runtime.settings import CONFIG_SUFFIXES
 from mist_bundle.verify.content import WORKFLOWS, Content, config_files, imported_modules, references
 from mist_bundle.verify.metadata import metadata_problems, schema_problems
 from mist_bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, Check, by_rule, each
@@ -79,8 +80,8 @@ def _files(content: Content) -> Check:
 
 def _large_files(bundle: Path) -> bool:
     """Whether large_files names the weights, which are then downloaded."""
-    for suffix in ("yml", "yaml", "json"):
-        file = bundle / f"large_files.{suffix}"
+    for suffix in CONFIG_SUFFIXES:
+        file = bundle / f"large_files{suffix}"
         if not file.is_file():
             continue
         for entry in read_config(file).get("large_files") or ():

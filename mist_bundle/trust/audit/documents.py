@@ -13,7 +13,6 @@ from mist_bundle.trust.audit.finding import Finding, finding, shown
 MAX_BYTES = 64 << 20  # a datalist of a hundred thousand cases
 MAX_DEPTH = 60
 MAX_NODES = 5_000_000  # after YAML's aliases are written out
-SUFFIXES = (".json", ".yaml", ".yml")
 
 
 def parse_document(file: str, content: bytes) -> tuple[Any, list[Finding]]:

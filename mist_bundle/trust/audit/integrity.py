@@ -11,6 +11,7 @@ from mist_bundle.errors import InputError
 from mist_bundle.files import LARGE_FILES_YML, MANIFEST_JSON, MODEL_PT, SCRIPTS_FOLDER, SIGNATURE
 from mist_bundle.runtime.folds.files import UNFINISHED
 from mist_bundle.runtime.folds.manifest import FOLD_WEIGHTS
+from mist_bundle.runtime.settings import CONFIG_SUFFIXES
 from mist_bundle.trust.audit.bundle_files import BundleFiles
 from mist_bundle.trust.audit.documents import MAX_BYTES, parse_document
 from mist_bundle.trust.audit.finding import Finding, finding
@@ -18,7 +19,7 @@ from mist_bundle.trust.signature import PublicKey
 
 MAX_MANIFEST_BYTES = 16 << 20
 # texts whose whole content is audited: an edited number is no reason to refuse
-EDITABLE = (".json", ".yaml", ".yml", ".md", ".txt", ".conf")
+EDITABLE = (*CONFIG_SUFFIXES, ".md", ".txt", ".conf")
 
 
 def check_manifest(files: BundleFiles, checked: Counter[str], key: PublicKey | None) -> Iterator[Finding]:

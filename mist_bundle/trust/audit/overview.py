@@ -19,9 +19,10 @@ from pathlib import Path
 
 from mist_bundle.errors import Problem
 from mist_bundle.files import PLAN_JSON
+from mist_bundle.runtime.settings import CONFIG_SUFFIXES
 from mist_bundle.trust.audit.bundle_files import BundleFiles, open_bundle
 from mist_bundle.trust.audit.configs import walk
-from mist_bundle.trust.audit.documents import MAX_BYTES, SUFFIXES, parse_document
+from mist_bundle.trust.audit.documents import MAX_BYTES, parse_document
 from mist_bundle.trust.audit.finding import Finding, Report, shown
 from mist_bundle.trust.audit.rules import NOTE
 from mist_bundle.trust.audit.syntax import is_import, parse, plain_text
@@ -105,7 +106,7 @@ def overview_of(bundle: Path) -> Overview | None:
     for name in sorted(files.sizes):
         if name.endswith(".py"):
             result.code.append(name)
-        elif name.startswith("configs/") and name.lower().endswith(SUFFIXES) and "metadata" not in name:
+        elif name.startswith("configs/") and name.lower().endswith(CONFIG_SUFFIXES) and "metadata" not in name:
             _read(result, name, files)
     return result
 

@@ -12,10 +12,11 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import DATALIST_JSON, LOGGING_CONF, METADATA_JSON, PLAN_JSON
 from mist_bundle.runtime.folds.files import UNFINISHED
 from mist_bundle.runtime.folds.publication import published_name, written_name
+from mist_bundle.runtime.settings import CONFIG_SUFFIXES
 from mist_bundle.trust.audit.bundle_files import BundleFiles, UnreadableFile, open_bundle
 from mist_bundle.trust.audit.code import check_code
 from mist_bundle.trust.audit.configs import check_config, check_datalist, check_large_files, check_metadata, check_plan
-from mist_bundle.trust.audit.documents import MAX_BYTES, SUFFIXES, parse_document
+from mist_bundle.trust.audit.documents import MAX_BYTES, parse_document
 from mist_bundle.trust.audit.finding import Finding, Report, finding, shown, sort_findings
 from mist_bundle.trust.audit.integrity import check_manifest
 from mist_bundle.trust.audit.logging_conf import check_logging
@@ -87,7 +88,7 @@ def _check(files: BundleFiles, checked: Counter[str], key: PublicKey | None) -> 
         lower = final.lower()
         if lower.startswith("configs/") and final != lower:
             yield finding("zip-names", name, "", f"Where case does not count, it is {shown(lower)}.")
-        if lower.endswith(SUFFIXES):
+        if lower.endswith(CONFIG_SUFFIXES):
             yield from _document(final, files.read(name, MAX_BYTES + 1), checked)
         elif lower.endswith((".conf", ".ini")):
             yield from check_logging(name, files.read(name, MAX_BYTES))
