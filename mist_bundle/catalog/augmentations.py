@@ -25,7 +25,7 @@ _MIST: dict[str, Any] = {
     "contrast_range": [0.65, 1.5],
 }
 
-# What MIST has not got, switched off but with ranges, so that a user only has to raise a probability in train.json
+# Not in MIST: switched off but with ranges, so that a user only has to raise a probability in train.json
 _OFF: dict[str, Any] = {
     "rotation_probability": 0.0,
     "rotation_range": [-30.0, 30.0],
@@ -89,7 +89,7 @@ def augmentation(name: str, flip_axes: Sequence[int], spacing_mm: Sequence[float
     Args:
         name: a row of the menu.
         flip_axes: the only axes that are ever flipped.
-        spacing_mm: of the prepared grid; an axis more than three times coarser than the finest one is left alone.
+        spacing_mm: of the prepared grid; an axis more than three times coarser than the finest axis is left alone.
     """
     settings = {**AUGMENTATIONS[name].kwargs, "flip_axes": list(flip_axes)}
     if settings.get("enabled", True):

@@ -1,8 +1,8 @@
-"""What a row of the menu is: a dotted path, the arguments that never change, what it needs, and whom to cite.
+"""A row of the menu: the dotted path of a class or function, its fixed arguments, its requirements and citation.
 
-The dotted path ends up as `_target_` in the bundle's JSON, so it is the only registry: a row is all that a new loss,
-network or schedule costs. Paths that begin with `scripts.` name a module of `mist_bundle/runtime`, which travels in
-the bundle under that name.
+The dotted path becomes `_target_` in the bundle's JSON, so there is no other registry: a new loss, network or schedule
+is a new row. Paths that begin with `scripts.` refer to `mist_bundle/runtime`, which travels in the bundle under that
+name.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """One row of the menu.
+    """A row of the menu.
 
     Attributes:
         target: dotted path of the class or function.
         kwargs: arguments that are part of the choice.
-        about: one line for people.
-        cite: where it comes from.
-        needs: what the choice asks of the rest, for example {"distance_maps"}.
-        extended: for losses whose target knows neither regions, nor ignored voxels, nor class weights: the same loss
-            with them.
-        base: for losses that are one term of a composite: the name of the loss for the other term.
+        about: a line for people.
+        cite: source of the method.
+        needs: requirements, for example {"distance_maps"}.
+        extended: for losses whose target supports neither regions, nor ignored voxels, nor class weights: a target
+            with this support.
+        base: for composite losses: name of the loss of the other term.
         sizing: for networks, the name of the rule in planning/sizing_rules.py.
-        takes: for networks, the options of autoconfig that mean something to it.
-        patch_voxels: for networks that are made for a certain memory: voxels of a patch in a batch of two, which decide
-            the patch in place of the recipe's rule.
-        defaults: for networks, the values of those options that are its own rather than the recipe's.
+        takes: for networks, the options of autoconfig that the network has.
+        patch_voxels: for networks designed for a certain memory: voxels of a patch in a batch of two, which decide the
+            patch instead of the recipe's rule.
+        defaults: for networks, default values of these options that replace the recipe's.
     """
 
     target: str
@@ -46,15 +46,15 @@ class Choice:
 
 
 def is_user_code(name: str) -> bool:
-    """Whether a name is the user's own code: a dotted path or a file. Names of the menu have neither dot nor colon."""
+    """Return whether a name refers to the user's own code: a dotted path or a file, unlike names of the menu."""
     return "." in name or ":" in name
 
 
 def find_choice(menu: Mapping[str, Choice], name: str) -> Choice:
-    """The row of a name, or a row made for a dotted path of the user's own code.
+    """Return the row of a name, or a new row for a dotted path of the user's own code.
 
     Raises:
-        KeyError: it is neither.
+        KeyError: the name is neither.
     """
     if is_user_code(name):
         return Choice(target=name, about="The user's own code.", sizing="user")

@@ -12,7 +12,7 @@ from mist_bundle.catalog.choice import Choice
 _MIST_DICE = {"to_onehot_y": True, "softmax": True, "squared_pred": True, "smooth_nr": 1e-6, "smooth_dr": 1e-6}
 _MAPS = frozenset({"distance_maps"})
 
-# shapes of the share of a composite's base: one half, or from 1 down to 0 over the run
+# how the share of a composite's base develops: always 0.5, or from 1 down to 0 over the run
 COMPOSITE_WEIGHTINGS = ("constant", "linear", "cosine")
 
 LOSSES: dict[str, Choice] = {

@@ -1,4 +1,4 @@
-"""The metrics on the menu. The table itself stands in runtime/metrics/menu.py, for bundles score themselves by it."""
+"""The metrics on the menu. Their table is in runtime/metrics/menu.py, because bundles score themselves with it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The networks on the menu. `sizing` names the rule of planning/networks.py that computes the remaining arguments.
 
 `takes` lists the options of autoconfig that a network understands, `defaults` the values that are its own: a value
-that is not here is the recipe's. Whatever the options, evaluation returns one tensor of logits (B, C, X, Y, Z).
+that is not here is the recipe's. Whatever the options, evaluation returns a single tensor of logits (B, C, X, Y, Z).
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ NETWORKS: dict[str, Choice] = {
     "unet": Choice(
         target=_DYNUNET,
         kwargs={"trans_bias": True},
-        about="Plain U-Net: nnU-Net's topology and filters, plain blocks, one output.",
+        about="Plain U-Net: nnU-Net's topology and filters, plain blocks, a single output.",
         cite=_UNET,
         sizing="dynamic_unet",
         takes=_BLOCKS,
@@ -117,7 +117,7 @@ NETWORKS: dict[str, Choice] = {
     "nnunet-subpixel-pocket": Choice(
         target="scripts.networks.subpixel.SubpixelUNet",
         kwargs={"trans_bias": True},
-        about="The same with one width at every level: a quarter of the weights, in under a megabyte.",
+        about="The same with equal width at every level: a quarter of the weights, in under a megabyte.",
         cite=f"{_POCKET}; Shi et al., CVPR 2016, arXiv 1609.05158 (sub-pixel convolution)",
         sizing="pocket_subpixel_unet",
         takes=frozenset({"residual", "deep_supervision_heads"}),
@@ -136,7 +136,7 @@ NETWORKS: dict[str, Choice] = {
     ),
     "attention-unet-pocket": Choice(
         target="monai.networks.nets.AttentionUnet",
-        about="Pocket attention U-Net: the same with one width at every level.",
+        about="Pocket attention U-Net: the same with equal width at every level.",
         cite=f"{_ATTENTION}; {_POCKET}",
         sizing="pocket_attention_unet",
         takes=_BRANCHES,
@@ -151,7 +151,7 @@ NETWORKS: dict[str, Choice] = {
     "mednext-large": _mednext("large", [3, 4, 8, 8], 8, [3, 4, 8, 8]),
     "fmgnet": Choice(
         target="scripts.networks.multigrid.MultigridNet",
-        about="FMG-Net: climbs from the bottleneck to 1, 2, 3 … levels, as a full multigrid cycle; one width.",
+        about="FMG-Net: climbs from the bottleneck to 1, 2, 3 … levels, as a full multigrid cycle; equal width.",
         cite=_MULTIGRID,
         sizing="fmgnet",
         takes=_BLOCKS,
@@ -159,7 +159,7 @@ NETWORKS: dict[str, Choice] = {
     ),
     "wnet": Choice(
         target="scripts.networks.multigrid.MultigridNet",
-        about="W-Net: climbs to 1, 2, 1, 3, 1 … levels and back, as multigrid W-cycles; one width.",
+        about="W-Net: climbs to 1, 2, 1, 3, 1 … levels and back, as multigrid W-cycles; equal width.",
         cite=_MULTIGRID,
         sizing="wnet",
         takes=_BLOCKS,

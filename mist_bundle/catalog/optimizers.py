@@ -1,4 +1,4 @@
-"""The optimizers on the menu. `fused`: one pass over all weights instead of several for each of them."""
+"""The optimizers on the menu. `fused` updates all weights in a single pass instead of several for each of them."""
 
 from __future__ import annotations
 

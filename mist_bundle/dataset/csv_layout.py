@@ -228,10 +228,11 @@ def _mask_labels(mask: Volume) -> tuple[int, ...]:
 
 
 def _label_names(contents: Sequence[_CaseContent]) -> dict[int, str]:
-    labels = {0}
+    names = {0: default_label_name(0)}
     for content in contents:
-        labels.update(content.labels)
-    return {label: default_label_name(label) for label in sorted(labels)}
+        for label in content.labels:
+            names[label] = default_label_name(label)
+    return names
 
 
 def _guess_modality(channels: Sequence[str], contents: Sequence[_CaseContent]) -> str:
@@ -239,7 +240,9 @@ def _guess_modality(channels: Sequence[str], contents: Sequence[_CaseContent]) -
     by_name = modality_of(channels)
     if by_name != "other":
         return by_name
-    num_like_ct = sum(content.minimum <= _CT_MINIMUM for content in contents)
+    num_like_ct = 0
+    for content in contents:
+        num_like_ct += content.minimum <= _CT_MINIMUM
     return "ct" if num_like_ct > len(contents) / 2 else "other"
 
 

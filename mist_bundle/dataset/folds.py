@@ -6,8 +6,8 @@ same seed. The order of the cases has no influence.
 
 from __future__ import annotations
 
-import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -98,7 +98,7 @@ def _members(ids: Sequence[str], groups: Mapping[str, str] | None) -> dict[str, 
 
 
 def _check_ids(ids: Sequence[str], num_folds: int) -> None:
-    repeated = sorted({first for first, second in itertools.pairwise(ids) if first == second})
+    repeated = sorted(Counter(ids) - Counter(set(ids)))
     if repeated:
         raise InputError(Problem("cases", f"the ids {repeated} occur more than once; every case needs its own id."))
     if num_folds < 2:

@@ -94,7 +94,7 @@ def read_label_names(
     value = content.get("label_names")
     if value is not None and not isinstance(value, dict):
         report("label_names", f'is {value!r}; expected names by label, like {{"1": "liver"}}.')
-    names = {label: default_label_name(label) for label in labels}
+    names = dict(zip(labels, map(default_label_name, labels), strict=True))
     for name, members in final_classes.items():
         if len(members) == 1 and members[0] in names:
             names[members[0]] = name

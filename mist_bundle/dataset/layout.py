@@ -184,7 +184,9 @@ def description(
     content["label_names"] = {str(label): name for label, name in label_names.items()}
     if ignore_label is not None:
         content["ignore_label"] = ignore_label
-    content.update({key: text for key, text in texts.items() if text})
+    for key, text in texts.items():
+        if text:
+            content[key] = text
     return content
 
 

@@ -102,10 +102,13 @@ def seen_in_training(tests: Digests, training: Digests) -> list[Problem]:
                 owner[digest] = case_id
     problems = []
     for case_id in sorted(tests):
-        same = sorted({owner[digest] for digest in tests[case_id] if digest in owner})
+        same: set[str] = set()
+        for digest in tests[case_id]:
+            if digest in owner:
+                same.add(owner[digest])
         if same:
             message = (
-                f"holds the scan of {', '.join(same)}, which is trained on; its prediction says nothing about new "
+                f"holds the scan of {', '.join(sorted(same))}, which is trained on; its prediction says nothing about new "
                 "images. Remove it from the training or the test set."
             )
             problems.append(Problem(f"test set, {case_id}", message))

@@ -272,7 +272,7 @@ def _images_by_case(folders: _ImageFolders, name: str, problems: list[Problem]) 
     expected = list(range(folders.num_channels))
     for case_id, channels in files.items():
         if sorted(channels) == expected:
-            cases[case_id] = tuple(path for _, path in sorted(channels.items()))
+            cases[case_id] = tuple(channels[number] for number in expected)
         else:
             message = f"has the channels {sorted(channels)} in {name}; expected 0 to {expected[-1]}."
             problems.append(Problem(case_id, message))

@@ -109,7 +109,9 @@ def _each_file_a_case(folder: Path, files: Sequence[Path], channel: str) -> Case
         if image_stem(first) == image_stem(second):
             message = f"{first.name} and {second.name} would be the same case. Remove or rename either."
             raise InputError(Problem(str(folder), message))
-    cases = [Case(id=image_stem(file), images={channel: file}) for file in files]
+    cases: list[Case] = []
+    for file in files:
+        cases.append(Case(id=image_stem(file), images={channel: file}))
     return CaseList(cases=tuple(cases))
 
 

@@ -91,7 +91,10 @@ class DatasetSpec:
             raise InputError(Problem(place, problem))
         label_names = dict(self.label_names)
         del label_names[label]
-        final_classes = {name: members for name, members in self.final_classes.items() if members != (label,)}
+        final_classes: dict[str, tuple[int, ...]] = {}
+        for name, members in self.final_classes.items():
+            if members != (label,):
+                final_classes[name] = members
         return replace(
             self,
             ignore_label=label,

@@ -230,7 +230,10 @@ class SpecReader:
 
 
 def _holds_folders(folder: Path) -> bool:
-    return any(entry.is_dir() and not entry.name.startswith(".") for entry in folder.iterdir())
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.name.startswith("."):
+            return True
+    return False
 
 
 def json_kind(value: object) -> str:

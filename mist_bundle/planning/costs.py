@@ -1,9 +1,9 @@
-"""What a network costs to train, from its size alone: values kept for the backward pass, multiplications, parameters.
+"""The cost of training a network, from its size alone: values kept for the backward pass, operations, parameters.
 
-Every network of the menu is a sum over its levels: a level of w channels at 1/s of the voxels keeps a multiple of w / s
-values for each voxel of the patch. The multiples stand in network_costs.json. `scripts/network_costs` finds them by
-building networks of many sizes on torch's meta device and counting what autograd keeps; a test does that again for
-every network. So a plan can be made without importing torch. Pure arithmetic.
+The cost of every network of the menu is a sum over its levels: a level of w channels at 1/s of the voxels keeps a
+multiple of w / s values for each voxel of the patch. The multiples are in network_costs.json. `scripts/network_costs`
+determines them by building networks of many sizes on torch's meta device and counting what autograd keeps, and a test
+repeats that for every network. Planning thus needs no torch. Pure arithmetic.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mist_bundle.resources import own_text
 COSTS_JSON = "planning/network_costs.json"
 SAVED, FLOPS, PARAMETERS = "saved", "flops", "parameters"
 VAE = "vae"
-# one width at every level changes the terms, not their multiples
+# equal width at every level changes the terms, not their multiples
 WIDE = {
     "pocket_unet": "dynamic_unet",
     "pocket_subpixel_unet": "subpixel_unet",
@@ -33,13 +33,13 @@ WIDE = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkCost:
-    """Of one network, whatever the patch.
+    """Cost of a network, independent of the patch size.
 
     Attributes:
-        saved_values: kept for the backward pass, for each voxel of a patch.
-        flops: of a pass forward, for each voxel of a patch; a multiplication and an addition are two.
-        parameters: how many.
-        widest: channels at full resolution, or what they amount to there.
+        saved_values: values kept for the backward pass, per voxel of a patch.
+        flops: operations of a forward pass, per voxel of a patch; a multiplication and an addition count as two.
+        parameters: number of parameters.
+        widest: channels at full resolution, or their equivalent there.
     """
 
     saved_values: float
@@ -51,22 +51,23 @@ class NetworkCost:
 def network_cost(
     name: str, row: Choice, size: NetworkSize, channels: tuple[int, int], *, residual: bool, vae: bool = False
 ) -> NetworkCost | None:
-    """The cost of a network of the menu; None for the user's own, which nothing is known of.
+    """Return the cost of a network of the menu; None for the user's own networks.
 
     Args:
-        name: of the row.
-        row: of the catalogue.
-        size: what its sizing rule answered.
-        channels: of the image and of the output.
-        residual: blocks with a shortcut.
-        vae: with the branch that redraws the image.
+        name: name of the row.
+        row: row of the catalogue.
+        size: result of its sizing rule.
+        channels: channels of the image and of the output.
+        residual: whether blocks have a shortcut.
+        vae: whether the network has the branch that reconstructs the image.
     """
     coefficients = _table().get(cost_key(name, row, residual=residual))
     if coefficients is None:
         return None
-    parts = {kind: _dot(coefficients[kind], terms(kind, row, size, channels)) for kind in (SAVED, FLOPS, PARAMETERS)}
-    if vae:
-        for kind in parts:
+    parts: dict[str, float] = {}
+    for kind in (SAVED, FLOPS, PARAMETERS):
+        parts[kind] = _dot(coefficients[kind], terms(kind, row, size, channels))
+        if vae:
             parts[kind] += _dot(_table()[VAE][kind], vae_terms(size, channels[0]))
     return NetworkCost(
         saved_values=parts[SAVED],
@@ -77,19 +78,19 @@ def network_cost(
 
 
 def cost_key(name: str, row: Choice, *, residual: bool) -> str:
-    """Networks whose topology follows the patch share their rule's costs; the others have their own."""
+    """Return the key of a network in the table; networks of the same sizing rule share their costs."""
     base = name if row.sizing in FIXED_STRIDES else WIDE.get(row.sizing, row.sizing)
     return f"{base} residual" if residual and "residual" in row.takes else base
 
 
 def terms(kind: str, row: Choice, size: NetworkSize, channels: tuple[int, int]) -> list[float]:
-    """What the coefficients of a network are multiplied with.
+    """Return the terms that the coefficients of a network multiply.
 
     Args:
         kind: SAVED, FLOPS or PARAMETERS.
-        row: of the catalogue.
-        size: of the network.
-        channels: of the image and of the output.
+        row: row of the catalogue.
+        size: result of its sizing rule.
+        channels: channels of the image and of the output.
     """
     image, output = channels
     if row.sizing in FIXED_STRIDES:
@@ -101,20 +102,24 @@ def terms(kind: str, row: Choice, size: NetworkSize, channels: tuple[int, int]) 
 
 
 def vae_terms(size: NetworkSize, image_channels: int) -> list[float]:
-    """The same of the branch that redraws the image."""
-    shares = _shares(size)
-    levels = range(len(size.widths) - 1)
-    return [sum(shares[level] * size.widths[level] for level in levels), float(image_channels)]
+    """Return the terms of the branch that reconstructs the image."""
+    features = 0.0
+    for share, width in zip(_shares(size)[:-1], size.widths[:-1], strict=True):
+        features += share * width
+    return [features, float(image_channels)]
 
 
 def _saved_terms(row: Choice, size: NetworkSize, image: int, output: int) -> list[float]:
-    maps = [share * width for share, width in zip(_shares(size), size.widths, strict=True)]
-    repeated = [value * count for value, count in zip(maps, blocks_per_level(row, size), strict=True)]
+    maps: list[float] = []
+    repeated: list[float] = []
+    for share, width, blocks in zip(_shares(size), size.widths, blocks_per_level(row, size), strict=True):
+        maps.append(share * width)
+        repeated.append(share * width * blocks)
     return [sum(repeated[:-1]), repeated[-1], sum(maps[:-1]), maps[-1], image, output]
 
 
 def _kernel_terms(row: Choice, size: NetworkSize, shares: Sequence[float], ends: tuple[int, int]) -> list[float]:
-    """Weights of the convolutions of each kind, times their share of the voxels."""
+    """Numbers of weights of each kind of convolution, times their share of the voxels."""
     widths = size.widths
     kernels = _kernels(size)
     counts = blocks_per_level(row, size)
@@ -133,7 +138,7 @@ def _kernel_terms(row: Choice, size: NetworkSize, shares: Sequence[float], ends:
 
 
 def blocks_per_level(row: Choice, size: NetworkSize) -> list[int]:
-    """Blocks of each level on the way down; of a multigrid network, all visits of the level."""
+    """Return the blocks of each level on the way down; for a multigrid network, all visits of the level."""
     levels = len(size.strides)
     if row.sizing == "residual_encoder":
         return list(size.arguments["blocks"])
@@ -153,8 +158,9 @@ def blocks_per_level(row: Choice, size: NetworkSize) -> list[int]:
 
 
 def _shares(size: NetworkSize) -> list[float]:
-    """Voxels of each level as a part of the patch's."""
-    shares, reduction = [], 1
+    """Voxels of each level, as a share of the patch."""
+    shares: list[float] = []
+    reduction = 1
     for stride in size.strides:
         reduction *= prod(stride)
         shares.append(1 / reduction)
@@ -164,7 +170,7 @@ def _shares(size: NetworkSize) -> list[float]:
 def _kernels(size: NetworkSize) -> list[int]:
     kernels: Any = size.arguments.get("kernel_size")
     if isinstance(kernels, Sequence):
-        return [prod(kernel) for kernel in kernels]
+        return list(map(prod, kernels))
     return [27] * len(size.widths)
 
 

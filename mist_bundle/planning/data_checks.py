@@ -18,7 +18,7 @@ _MIN_MEDIAN_VOXELS = 27
 
 def refuse_nothing_to_learn(fingerprint: Fingerprint) -> None:
     """Raise InputError if no voxel of any case has a label."""
-    foreground = sum(count for label, count in fingerprint.class_voxels.items() if label != 0)
+    foreground = sum(fingerprint.class_voxels.values()) - fingerprint.class_voxels.get(0, 0)
     if foreground == 0:
         message = f"hold no label other than 0 in all {len(fingerprint.cases)} cases: there is nothing to learn. "
         raise InputError(Problem("masks", message + 'Look at the files, and at "mask" in dataset.json.'))

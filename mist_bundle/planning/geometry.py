@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,11 @@ def decide_geometry(
     crop = rules.decide_crop([case.crop_reduction for case in cases])
     if options.skip_preprocessing:
         crop = Decision(False, "The user skips preprocessing.")
-    shapes = {case.id: triple(case.cropped_shape if crop.value else case.shape) for case in cases}
-    spacings = [case.spacing_mm for case in cases]
+    shapes: dict[str, Triple] = {}
+    spacings: list[Sequence[float]] = []
+    for case in cases:
+        shapes[case.id] = triple(case.cropped_shape if crop.value else case.shape)
+        spacings.append(case.spacing_mm)
     spacing = rules.decide_target_spacing(spacings, list(shapes.values()), spec.num_channels)
     if options.target_spacing is not None:
         because = f"Chosen by the user; the rule gives {rules.joined(spacing.value)} mm."

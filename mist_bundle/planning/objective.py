@@ -93,10 +93,9 @@ def region_order(members: Members, voxels: Sequence[int]) -> tuple[int, ...]:
         members: labels of each region.
         voxels: voxels of each region, over all cases.
     """
-    keys = []
-    for index, labels in enumerate(members.values()):
-        keys.append((-voxels[index], -len(labels), index))
-    return tuple(index for _, _, index in sorted(keys))
+    sizes = list(map(len, members.values()))
+    order = sorted(range(len(sizes)), key=lambda index: (-voxels[index], -sizes[index], index))
+    return tuple(order)
 
 
 def crossing(members: Members) -> list[tuple[NamedLabels, NamedLabels]]:

@@ -6,7 +6,7 @@ Axes are (X, Y, Z) in LPS. Pure arithmetic.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod, sqrt
+from math import sqrt
 
 from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.rules import ANISOTROPY_RATIO, joined
@@ -52,14 +52,18 @@ def _isotropic(median: Triple, spacing_mm: Sequence[float], budget: int) -> Trip
     free = [0, 1, 2]  # axes that the image does not limit
     voxels = float(budget)  # for the free axes together
     while free:
-        voxel_mm = prod(spacing_mm[axis] for axis in free)
-        edge_mm = (voxels * voxel_mm) ** (1 / len(free))
+        voxel_mm3 = 1.0
+        for axis in free:
+            voxel_mm3 *= spacing_mm[axis]
+        edge_mm = (voxels * voxel_mm3) ** (1 / len(free))
         limited = [axis for axis in free if edge_mm / spacing_mm[axis] >= median[axis]]
+        used = 1
         for axis in limited or free:
             patch[axis] = _floor(min(round(edge_mm / spacing_mm[axis]), median[axis]))
+            used *= patch[axis]
         if not limited:
             break
-        voxels /= prod(patch[axis] for axis in limited)
+        voxels /= used
         for axis in limited:
             free.remove(axis)
     return triple(patch)

@@ -63,7 +63,7 @@ def _read(value: Any, hint: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
-        (inner,) = (argument for argument in arguments if argument is not type(None))
+        (inner,) = set(arguments) - {type(None)}
         return _read(value, inner)
     if origin is Decision:
         if not isinstance(value, Mapping) or set(value) != {"value", "because"}:

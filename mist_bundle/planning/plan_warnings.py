@@ -69,7 +69,7 @@ def _merge(problems: Sequence[Problem]) -> Problem:
     first = problems[0]
     named = ", ".join(problem.path for problem in problems[:_MANY_NAMED])
     message = first.message
-    if any(problem.message != first.message for problem in problems):
+    if len({problem.message for problem in problems}) > 1:
         message += f" The numbers are those of {first.path}."
     return Problem(f"{len(problems)} cases ({named} …)", message)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from mist_bundle.analysis.fingerprint import Fingerprint
 
@@ -24,7 +26,7 @@ def training_ranges(fingerprint: Fingerprint) -> Mapping[str, tuple[Range, ...]]
     highs: list[Sequence[float]] = []
     for case in fingerprint.typical_cases:
         spacings.append(case.spacing_mm)
-        extents.append([length * side for length, side in zip(case.shape, case.spacing_mm, strict=True)])
+        extents.append(np.multiply(case.shape, case.spacing_mm).tolist())
         lows.append([channel.low for channel in case.channels])
         highs.append([channel.high for channel in case.channels])
     return {

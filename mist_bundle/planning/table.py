@@ -11,7 +11,7 @@ from mist_bundle.planning.plan import Plan
 from mist_bundle.planning.recipes import OFF, RECIPES, by_recipe
 
 Row = tuple[str, str, str]
-_BY_RECIPE = frozenset(by_recipe(name) for name in RECIPES)
+_BY_RECIPE = frozenset(map(by_recipe, RECIPES))
 _MAX_WIDTH = 120
 _SILENT_WHEN_OFF = ("distance maps", "composite weighting", "intensity windows", "regions", "loss class weights")
 _FIRST = ("network", "loss", "epochs", "batch size", "learning rate")  # of interest to everybody
@@ -74,9 +74,9 @@ def _separator(name: str) -> str:
 def text_table(rows: Iterable[Row], width: int = 120) -> str:
     """Format rows as three aligned columns; the reason wraps within `width` characters."""
     rows = list(rows)
-    first = max(len(name) for name, _, _ in rows)
-    second = max(len(value) for _, value, _ in rows)
-    second = min(second, 36 if width > 100 else 20)
+    names, values, _ = zip(*rows, strict=True)
+    first = max(map(len, names))
+    second = min(max(map(len, values)), 36 if width > 100 else 20)
     indent = " " * (first + second + 4)
     lines = []
     for name, value, because in rows:

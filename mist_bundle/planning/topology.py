@@ -84,7 +84,10 @@ def fit_patch(patch_size: Sequence[int], spacing_mm: Sequence[float]) -> Triple:
 
 def round_up(patch_size: Sequence[int], divisor: Triple) -> Triple:
     """Round each axis up to a multiple of its divisor."""
-    return triple(ceil(size / part) * part for size, part in zip(patch_size, divisor, strict=True))
+    rounded = []
+    for size, part in zip(patch_size, divisor, strict=True):
+        rounded.append(ceil(size / part) * part)
+    return triple(rounded)
 
 
 def strides_product(strides: Sequence[Sequence[int]]) -> Triple:
