@@ -1,3 +1,5 @@
+"""Preprocessed cases on disk: what names them, who builds them, and what happens to damaged entries."""
+
 from __future__ import annotations
 
 import errno
@@ -9,13 +11,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
+from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 
 from mist_bundle.runtime.loading import cache as cache_module
 from mist_bundle.runtime.loading import prepared, volumes
 from mist_bundle.runtime.loading.cache import ArrayCache, CacheBuildError, CacheFolderError
 from mist_bundle.runtime.loading.volumes import ENTRY_FILE
+from mist_bundle.runtime.transforms.nifti_reader import NiftiReader
 
 from .synthetic import (
     Item,
@@ -371,3 +376,20 @@ def test_a_full_disk_fails_no_case_but_the_whole(tmp_path: Path, monkeypatch: py
     assert error.value.errno == errno.ENOSPC
     assert not list(cache.folder.iterdir())
     assert str(pickle.loads(pickle.dumps(error.value))).endswith("--work_dir.")
+
+
+def test_threads_do_not_mix_up_channels(tmp_path: Path) -> None:
+    items = []
+    for case in range(24):
+        files = []
+        for channel in range(3):
+            path = tmp_path / f"{case}_{channel}.nii.gz"
+            nibabel.save(nibabel.Nifti1Image(np.full((6, 5, 4), 10 * case + channel, np.float32), np.eye(4)), path)
+            files.append(str(path))
+        items.append({"id": str(case), "image": files})
+    transform = Compose([LoadImaged("image", reader=NiftiReader, image_only=True), EnsureChannelFirstd("image")])
+    cache = ArrayCache(tmp_path / "cache", transform, keys=["image"], workers=8)
+    cache.build(items)
+    for case, item in enumerate(items):
+        values = np.asarray(cache.get(item).array("image"))[:, 0, 0, 0].tolist()
+        assert values == [10 * case, 10 * case + 1, 10 * case + 2]
