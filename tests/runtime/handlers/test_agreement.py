@@ -1,3 +1,5 @@
+"""Machines without a common disk agree on the state that a training goes on from."""
+
 from __future__ import annotations
 
 from pathlib import Path

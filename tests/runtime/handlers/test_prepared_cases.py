@@ -1,3 +1,5 @@
+"""A training goes on without the cases that cannot be prepared, and names them."""
+
 from __future__ import annotations
 
 from pathlib import Path

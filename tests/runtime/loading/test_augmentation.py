@@ -1,3 +1,5 @@
+"""Augmentation settings: defaults, the JSON form, and messages for wrong values."""
+
 from __future__ import annotations
 
 import dataclasses

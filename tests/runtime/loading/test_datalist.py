@@ -1,3 +1,5 @@
+"""The splits of a datalist: every case in a single split of a fold, with absolute paths."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Whole preprocessed volumes out of the cache, through MONAI's DataLoader."""
+
 from __future__ import annotations
 
 from pathlib import Path

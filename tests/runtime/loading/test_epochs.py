@@ -1,3 +1,5 @@
+"""When an epoch counts as done, and where a resumed loader begins."""
+
 from __future__ import annotations
 
 import pytest

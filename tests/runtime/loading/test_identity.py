@@ -1,3 +1,5 @@
+"""What names a cache entry: files, settings of the transforms and their source."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Damage of cache files is noticed: size, time and checksum."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""Noise for patches is normal, seeded and independent from place to place."""
+
 from __future__ import annotations
 
 import numpy as np

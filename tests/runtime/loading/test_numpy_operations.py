@@ -1,3 +1,5 @@
+"""Augmentations in numpy against torch, scipy and closed forms."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""What both patch loaders share: refusals, lengths, distance maps."""
+
 from __future__ import annotations
 
 import logging

@@ -1,3 +1,5 @@
+"""Patches depend on seed, epoch and position alone, and show every case evenly."""
+
 from __future__ import annotations
 
 import itertools

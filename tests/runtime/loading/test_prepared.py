@@ -1,3 +1,5 @@
+"""From a preprocessed case to its files: positions of classes, ignored voxels."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""The choice between DALI and torch."""
+
 from __future__ import annotations
 
 import sys

@@ -1,3 +1,5 @@
+"""Patch settings: checks, shares of processes, passes of a step."""
+
 from __future__ import annotations
 
 import re

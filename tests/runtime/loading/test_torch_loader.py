@@ -1,3 +1,5 @@
+"""Torch's loader: plain dictionaries, epochs, workers, resuming."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

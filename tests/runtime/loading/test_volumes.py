@@ -1,3 +1,5 @@
+"""Regions of mapped arrays: padded, mirrored, and no more bytes than needed."""
+
 from __future__ import annotations
 
 import resource

@@ -1,3 +1,5 @@
+"""DynUNet with heads at their own resolution is MONAI's, in loss and gradients."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""The foreground box against Otsu's threshold of ITK, and boxes of any form."""
+
 from __future__ import annotations
 
 import subprocess

@@ -1,3 +1,5 @@
+"""A scan's digest is the same however it is stored."""
+
 from __future__ import annotations
 
 import nibabel as nib

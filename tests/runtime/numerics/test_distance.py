@@ -1,3 +1,5 @@
+"""Signed distances against SimpleITK."""
+
 from __future__ import annotations
 
 import numpy as np

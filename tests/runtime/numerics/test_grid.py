@@ -1,3 +1,5 @@
+"""Orientations and resampled grids against nibabel and MONAI."""
+
 from __future__ import annotations
 
 import nibabel as nib

@@ -1,3 +1,5 @@
+"""Which stored numbers are labels."""
+
 from __future__ import annotations
 
 import numpy as np

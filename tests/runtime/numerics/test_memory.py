@@ -1,3 +1,5 @@
+"""The memory of machines and containers."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Resampling against SimpleITK and scipy."""
+
 from __future__ import annotations
 
 import time

@@ -1,3 +1,5 @@
+"""The same grid in any storage order, within the tolerance."""
+
 from __future__ import annotations
 
 import nibabel as nib

@@ -1,3 +1,5 @@
+"""Batches that processes can share, and advice for those that they cannot."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Interpolation matrices against scipy and numpy."""
+
 from __future__ import annotations
 
 import numpy as np

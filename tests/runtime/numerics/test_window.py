@@ -1,3 +1,5 @@
+"""Percentile windows against numpy, and z-scores."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Scores are kept for maps only where maps are to be written."""
+
 from __future__ import annotations
 
 from pathlib import Path

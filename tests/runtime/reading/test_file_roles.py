@@ -1,3 +1,5 @@
+"""Files of a case and their roles, by identifying strings."""
+
 from __future__ import annotations
 
 from pathlib import Path

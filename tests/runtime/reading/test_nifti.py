@@ -1,3 +1,5 @@
+"""NIfTI files: units, axes, orientation, exact numbers, and damage of every kind."""
+
 from __future__ import annotations
 
 import gzip

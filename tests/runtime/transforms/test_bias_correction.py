@@ -1,3 +1,5 @@
+"""N4 takes a slow drift out and leaves zeros and flat images alone."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""All volumes of a case are cropped to the same box."""
+
 from __future__ import annotations
 
 import numpy as np

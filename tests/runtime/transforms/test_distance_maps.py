@@ -1,3 +1,5 @@
+"""Distance maps on the grid of the label."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Label values become class indices; unknown values are named."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Files become channels if they share a grid; headers reach the prediction."""
+
 from __future__ import annotations
 
 import numpy as np

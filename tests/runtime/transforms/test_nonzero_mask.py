@@ -1,3 +1,5 @@
+"""The mask of non-zero voxels, channel by channel."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Normalisation by the image's own statistics or by those of the dataset."""
+
 from __future__ import annotations
 
 import numpy as np

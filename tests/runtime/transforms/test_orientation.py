@@ -1,3 +1,5 @@
+"""Reorientation is MONAI's."""
+
 from __future__ import annotations
 
 import numpy as np

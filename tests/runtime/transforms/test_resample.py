@@ -1,3 +1,5 @@
+"""Image, label and mask on the spacing of the model."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Predictions come back on the file that they were computed from."""
+
 from __future__ import annotations
 
 import json

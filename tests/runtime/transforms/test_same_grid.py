@@ -1,3 +1,5 @@
+"""Labels in another storage order are turned, labels elsewhere refused."""
+
 from __future__ import annotations
 
 import nibabel as nib

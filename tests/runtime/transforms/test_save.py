@@ -1,3 +1,5 @@
+"""Saved files lie where the image lies, for every reader."""
+
 from __future__ import annotations
 
 import errno

@@ -1,3 +1,5 @@
+"""Values, grids and meta dictionaries in and out of MetaTensors."""
+
 from __future__ import annotations
 
 import numpy as np
