@@ -112,5 +112,5 @@ def seen_in_training(tests: Digests, training: Digests) -> list[Problem]:
                 f"holds the scan of {owners}, which is trained on; its prediction says nothing about new images. "
                 "Remove it from the training or the test set."
             )
-            problems.append(Problem(f"test case {case_id}", message))
+            problems.append(Problem(f"test set, {case_id}", message))
     return problems
