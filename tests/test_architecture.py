@@ -7,8 +7,12 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
+
+from mist_bundle.cli import run_verb
+from mist_bundle.errors import EXIT_OK
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mist_bundle"
@@ -188,11 +192,29 @@ def test_each_module_has_its_named_test() -> None:
     assert known - missing == set(), "take these out of UNNAMED: their tests are there, or the modules are gone"
 
 
-def test_the_walk_in_the_docs_leads_through_files_that_exist() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    steps = re.findall(r"^\d+\. `([\w/]+\.py)`", text.split("## A walk")[1], re.MULTILINE)
+def test_the_walk_in_the_docs_is_the_order_of_the_calls(phantom_json: Path, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").split("## A walk")[1]
+    steps = re.findall(r"^\d+\. `([\w/]+\.py)`, `(\w+)`", text, re.MULTILINE)
     assert 8 < len(steps) <= 12
-    assert [step for step in steps if not (PACKAGE / step).is_file()] == []
+    calls: list[tuple[str, str]] = []
+
+    def record(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            file = Path(frame.f_code.co_filename)
+            step = (
+                (file.relative_to(PACKAGE).as_posix(), frame.f_code.co_name) if file.is_relative_to(PACKAGE) else None
+            )
+            if step in steps and step not in calls:
+                calls.append(step)
+
+    words = [str(phantom_json), "--output", str(tmp_path), "--recipe", "quick", "--folds", "2"]
+    sys.setprofile(record)
+    try:
+        code = run_verb("autoconfig", words)
+    finally:
+        sys.setprofile(None)
+    assert code == EXIT_OK
+    assert calls == steps[1:]  # the first step is the module that calls run_verb
 
 
 def test_scripts_is_not_a_package() -> None:
