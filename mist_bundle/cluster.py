@@ -19,7 +19,7 @@ JOIN_SECONDS = 20.0  # in which its first worker has to be there
 def run_on_cluster(
     attempting: Callable[[Any], tuple[int, Any]], jobs: Sequence[Any], address: str
 ) -> Iterator[tuple[int, Any]]:
-    """(place, outcome) of every job, as they come in. What a worker that died had not finished goes to another one.
+    """(place, outcome) of every job, as they come in. Unfinished jobs of a worker that died go to another worker.
 
     Args:
         attempting: a picklable function of a job.
@@ -45,7 +45,7 @@ def run_on_cluster(
 
 
 def _in_folder(attempting: Callable[[Any], Any], folder: Path, job: Any) -> Any:
-    """Attempt a job where relative paths mean what they mean to the one who gave them."""
+    """Attempt a job in the folder to which the user's relative paths refer."""
     if Path.cwd() != folder:
         os.chdir(folder)
     return attempting(job)

@@ -92,7 +92,7 @@ class Collecting:
 
 
 def render_problems(problems: Sequence[Problem]) -> str:
-    """The problems as text, one per line."""
+    """The problems as text, a line each."""
     return "\n".join(map(str, problems))
 
 

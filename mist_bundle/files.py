@@ -108,11 +108,11 @@ def parse_json(text: str, place: str) -> Any:
     twice: list[str] = []
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(items)
-        if len(found) < len(items):
+        entries = dict(items)
+        if len(entries) < len(items):
             counts = Counter(name for name, _ in items)
             twice.extend(name for name, count in counts.items() if count > 1)
-        return found
+        return entries
 
     try:
         content = json.loads(text, object_pairs_hook=pairs)
@@ -128,7 +128,7 @@ def parse_json(text: str, place: str) -> Any:
     except ValueError as error:  # Python reads numbers of 4300 digits at most
         raise InputError(Problem(place, f"holds a number that is too long ({error}).")) from error
     if twice:
-        raise InputError([Problem(f"{place}: {name}", "is given more than once. Keep one.") for name in twice])
+        raise InputError([Problem(f"{place}: {name}", "stands there more than once. Keep it once.") for name in twice])
     return content
 
 
@@ -159,7 +159,7 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     Args:
         path: where the folder shall lie in the end.
-        overwrite: replace a folder that lies there already (only after the new one is complete).
+        overwrite: replace a folder that lies there already, once the new folder is complete.
 
     Raises:
         InputError: something lies at `path` and `overwrite` is False.
@@ -188,7 +188,7 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 def remove_leavings(path: Path) -> None:
-    """Put right what commands left behind that were killed while they made the folder `path`, and say so.
+    """Put right the leavings of commands that were killed while they wrote the folder `path`, and say so.
 
     Their unfinished folders are removed, but for those of a command that still runs. A folder that had just been moved
     away to be replaced comes back.
@@ -207,12 +207,15 @@ def remove_leavings(path: Path) -> None:
 
 
 def _left(path: Path, suffix: str) -> list[Path]:
-    """What `new_folder` made for `path` in commands that have ended, by the end of its name."""
+    """Folders of `new_folder` for `path` from commands that have ended, by the end of their names."""
     if not path.parent.is_dir():
         return []
     name = re.compile(rf"\.{re.escape(path.name)}\.\w{{8}}{re.escape(suffix)}")
-    found = [other for other in path.parent.iterdir() if name.fullmatch(other.name)]
-    return sorted(other for other in found if not is_held(other.with_suffix(_LOCK)))
+    leavings = []
+    for other in sorted(path.parent.iterdir()):
+        if name.fullmatch(other.name) and not is_held(other.with_suffix(_LOCK)):
+            leavings.append(other)
+    return leavings
 
 
 def _missing_parents(path: Path) -> list[Path]:
@@ -221,7 +224,7 @@ def _missing_parents(path: Path) -> list[Path]:
 
 
 def check_can_write(folder: Path) -> None:
-    """Find out before anything is computed whether a folder can be made, or written into where it is there.
+    """Check before anything is computed that a folder can be created, or written into if it is there.
 
     Raises:
         InputError: something else lies there or above it, or the place is read-only or full.
@@ -231,7 +234,7 @@ def check_can_write(folder: Path) -> None:
         while not _is_there(nearest):
             nearest = nearest.parent
         if not nearest.is_dir():
-            message = f"cannot be made: {nearest} is no folder. Choose another place."
+            message = f"cannot be created: {nearest} is no folder. Choose another place."
             raise InputError(Problem(str(folder), message))
         Path(tempfile.mkdtemp(dir=nearest, prefix=".mist_bundle.", suffix=UNFINISHED)).rmdir()
     except OSError as error:

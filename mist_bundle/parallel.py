@@ -1,4 +1,4 @@
-"""The one pool, the one progress bar and the one failure policy of all per-case work.
+"""The pool, the progress bar and the failure policy of all per-case work.
 
 A case that raises becomes a named Problem and the others go on; who calls decides what that means for the exit code.
 A process that dies takes no other case with it: what it had not finished is done again.
@@ -23,7 +23,7 @@ from tqdm import tqdm
 from mist_bundle.errors import InputError, InstallationError, Problem
 
 START_SECONDS = 2.0  # until a new process has imported what a case needs
-WORKER_BYTES = 2**30  # that have to be free for one process more
+WORKER_BYTES = 2**30  # that have to be free for each further process
 TRIAL_CASES = 2  # that are timed before it is decided whether processes are worth their start
 DIED = "the process that worked on it died twice (killed for the memory it took, perhaps); the other cases went on."
 
@@ -34,7 +34,7 @@ Workers = int | str | None
 
 @dataclass(slots=True)
 class CaseResults(Generic[Result]):
-    """Results in the order of the items (failed ones left out), and one Problem for each failed item."""
+    """Results in the order of the items (without those that failed), and a Problem for each failed item."""
 
     results: list[Result] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -90,7 +90,7 @@ def attempt(function: Callable[[Item], Result], job: Job[Item]) -> tuple[int, Re
         return job.index, function(job.item)
     except InstallationError:
         raise  # no case can be blamed for it
-    except Exception as error:  # noqa: BLE001  the one place where any failure of a case is turned into its name
+    except Exception as error:  # noqa: BLE001  the only place where any failure of a case becomes a Problem
         return job.index, as_problem(job.name, error)
 
 
@@ -138,14 +138,14 @@ def _while_processes_do_not_pay(
 
 
 def _pays(seconds: float, cases: int, processes: int) -> bool:
-    """Whether processes that have to be started first are done sooner than this one."""
+    """Whether new processes would be done sooner than this process alone."""
     return START_SECONDS + cases * seconds / processes < cases * seconds
 
 
 def _in_processes(
     attempting: Callable[[Job[Any]], _Outcome], jobs: Sequence[Job[Any]], workers: int
 ) -> Iterator[_Outcome]:
-    """All outcomes, whatever dies: the second time with half the processes, the third time one job after the other."""
+    """All outcomes, whatever dies: the second time with half the processes, the third time job by job."""
     left = {job.index: job for job in jobs}
     for count in (workers, -(-workers // 2)):
         for outcome in _finished(attempting, list(left.values()), count):
@@ -178,7 +178,7 @@ def _finished(attempting: Callable[[Job[Any]], _Outcome], jobs: Sequence[Job[Any
 
 
 def _one_at_a_time(attempting: Callable[[Job[Any]], _Outcome], jobs: Sequence[Job[Any]]) -> Iterator[_Outcome]:
-    """The outcomes up to the first job that its process dies of, which is the last one then."""
+    """The outcomes up to and including the first job that kills its process."""
     with _pool(1) as executor:
         for job in jobs:
             try:

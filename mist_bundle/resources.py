@@ -1,4 +1,4 @@
-"""The files that mist_bundle consists of. One that is missing is a fault of the installation, not of the input."""
+"""The files that mist_bundle consists of. A missing file is a fault of the installation, not of the input."""
 
 from __future__ import annotations
 
@@ -38,9 +38,12 @@ def require_complete() -> None:
     Raises:
         InstallationError: some are missing.
     """
-    missing = [name for name in _installed_files() if not (PACKAGE.parent / name).is_file()]
+    missing = []
+    for name in _installed_files():
+        if not (PACKAGE.parent / name).is_file():
+            missing.append(name.removeprefix(f"{PACKAGE.name}/"))
     if missing:
-        raise _incomplete([name.removeprefix(f"{PACKAGE.name}/") for name in missing])
+        raise _incomplete(missing)
 
 
 def _incomplete(missing: list[str]) -> InstallationError:
@@ -59,6 +62,9 @@ def _installed_files() -> list[str]:
     # `installed.files` leaves out what is missing from Python 3.12 on; a checkout has no RECORD
     record = installed.read_text("RECORD")
     if record is None or Path(str(installed.locate_file(""))).resolve() != PACKAGE.parent:
-        return []  # an editable install, or another copy than the one that runs
-    names = [row[0] for row in csv.reader(record.splitlines()) if row]
-    return [name for name in names if name.startswith(f"{PACKAGE.name}/") and not name.endswith(".pyc")]
+        return []  # an editable install, or another copy than the running package
+    names = []
+    for row in csv.reader(record.splitlines()):
+        if row and row[0].startswith(f"{PACKAGE.name}/") and not row[0].endswith(".pyc"):
+            names.append(row[0])
+    return names

@@ -1,4 +1,4 @@
-"""What the exceptions say and which of them are kept."""
+"""The tree of errors."""
 
 from __future__ import annotations
 
@@ -8,50 +8,36 @@ from mist_bundle.errors import (
     CaseFailure,
     Collecting,
     InputError,
+    InstallationError,
     Interrupted,
     MistBundleError,
     Problem,
-    list_names,
-    problems_of,
 )
 
 
-def test_an_input_error_says_all_its_problems() -> None:
-    error = InputError([Problem("a.json", "is missing."), Problem("--folds", "is 0.")])
-    assert str(error) == "a.json: is missing.\n--folds: is 0."
-    assert InputError(Problem("x", "y")).problems == (Problem("x", "y"),)
-    assert isinstance(error, MistBundleError)
+def test_one_class_catches_all() -> None:
+    for kind in (InputError, CaseFailure, InstallationError, Interrupted):
+        assert issubclass(kind, MistBundleError)
 
 
-def test_a_case_failure_counts_the_failed_cases() -> None:
-    error = CaseFailure([Problem("001", "is cut short.")], 20)
-    assert str(error) == "1 of 20 cases failed:\n001: is cut short."
-    assert (error.total, len(error.problems)) == (20, 1)
+def test_all_problems_are_in_the_message() -> None:
+    problems = [Problem("a.json", "is not there."), Problem("--folds", "is 1.")]
+    assert str(InputError(problems)) == "a.json: is not there.\n--folds: is 1."
+    assert InputError(problems[0]).problems == (problems[0],)
+    assert str(CaseFailure(problems, 5)).startswith("2 of 5 cases failed:\na.json: is not there.")
+    assert str(CaseFailure(problems, 5, "formats")).startswith("2 of 5 formats failed:")
 
 
-def test_an_interruption_ends_as_shells_expect() -> None:
-    assert Interrupted(15, "ended").exit_code == 143
-
-
-def test_problems_of_several_checks_are_collected() -> None:
+def test_refusals_are_collected_and_other_errors_pass() -> None:
     problems: list[Problem] = []
-    for number in range(3):
-        with Collecting(problems):
-            if number != 1:
-                raise InputError(problems_of(str(number), ["bad", "worse"]))
-    assert [str(problem) for problem in problems] == ["0: bad", "0: worse", "2: bad", "2: worse"]
-
-
-def test_other_exceptions_are_not_collected() -> None:
-    problems: list[Problem] = []
+    with Collecting(problems):
+        raise InputError(Problem("a", "is wrong."))
+    with Collecting(problems):
+        pass
+    assert problems == [Problem("a", "is wrong.")]
     with pytest.raises(KeyError), Collecting(problems):
-        raise KeyError("x")
-    assert problems == []
+        raise KeyError("b")
 
 
-@pytest.mark.parametrize(
-    ("count", "words"),
-    [(0, ""), (1, "0"), (8, "0, 1, 2, 3, 4, 5, 6, 7"), (9, "0, 1, 2, 3, 4, 5, 6, 7 and 1 more")],
-)
-def test_long_lists_of_names_are_shortened(count: int, words: str) -> None:
-    assert list_names([str(number) for number in range(count)]) == words
+def test_the_exit_code_of_a_signal() -> None:
+    assert Interrupted(15, "stopped").exit_code == 143

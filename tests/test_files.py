@@ -84,7 +84,7 @@ def test_a_folder_appears_when_its_block_ends_well(tmp_path: Path) -> None:
     [
         (b"{", "is not valid JSON: .* line 1, column 2"),
         (b"\xff", "is not UTF-8 text"),
-        (b'{"a": 1, "a": 2}', "a: is given more than once"),
+        (b'{"a": 1, "a": 2}', "a: stands there more than once"),
         (b"[" * 100_000, "nested too deeply"),
         (b"1" * 5000, "too long"),
         (b'"\\ud800"', "half a character"),

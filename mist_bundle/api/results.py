@@ -147,27 +147,18 @@ def compare(
 
 
 @checked
-def rank(
-    *results: AnyPath | Bundle,
-    names: Words | None = None,
-    metrics: Words | None = None,
-    directions: Directions | None = None,
-    resamples: Count = 10_000,
-    seed: Seed = 0,
-) -> Ranking:
+@takes(compare)
+def rank(*results: AnyPath | Bundle, **options: Any) -> Ranking:
     """Rank runs as the BraTS challenges do: mean rank over cases, classes and metrics; significance; confidence.
 
     Args:
         *results: results.csv, results.json or bundle folder of each run, at least two, of the same cases.
-        names: comma-separated names of the runs; by default those of their files or folders.
-        metrics: only these metrics or columns (dice,hd95 or tumor_dice); all by default.
-        directions: JSON: higher or lower by column or metric that the menu does not know, {"my_score": "higher"}.
-        resamples: draws of cases behind the confidence intervals.
-        seed: of the draws.
+        **options: as for `compare`: names, metrics, directions, resamples, seed.
     """
     from mist_bundle.evaluation.rank import rank_runs
 
-    return rank_runs(_comparable(results, names, metrics, directions), resamples=resamples, seed=seed)
+    draws = {name: options.pop(name) for name in ("resamples", "seed") if name in options}
+    return rank_runs(_comparable(results, **options), **draws)
 
 
 @checked
@@ -217,9 +208,9 @@ def _classes(
 
 def _comparable(
     results: Sequence[AnyPath | Bundle],
-    names: Sequence[str] | None,
-    metrics: Sequence[str] | None,
-    directions: Mapping[str, str] | None,
+    names: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    directions: Mapping[str, str] | None = None,
 ) -> ComparableRuns:
     from mist_bundle import pipeline
 

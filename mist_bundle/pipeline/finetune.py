@@ -75,7 +75,7 @@ def average_weights(sources: Sequence[Path], output: Path, *, overwrite: bool = 
     """Write the mean of several weight files, or of a bundle's fold_*.pt.
 
     Args:
-        sources: one bundle's folder, or two files or more.
+        sources: a bundle's folder, or two files or more.
         output: file to write: .pt for a torch state dict, .safetensors otherwise.
         overwrite: replace a file that is there.
 

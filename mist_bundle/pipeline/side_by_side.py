@@ -26,13 +26,13 @@ _POLL_SECONDS = 2.0
 def train_side_by_side(
     bundle: Path, folds: Sequence[int], overrides: Mapping[str, Any], placement: Placement, parallel: int
 ) -> None:
-    """Train folds, `parallel` of them at a time, with one display of how far all of them have come.
+    """Train folds, `parallel` of them at a time, with a display of the progress of all of them.
 
     Args:
         bundle: its folder.
         folds: which.
         overrides: ids of train.json, for every fold.
-        placement: of one fold; GPUs are shared out over the folds at a time, and so are the cores of a CPU.
+        placement: of a single fold; GPUs are shared out over the folds at a time, and so are the cores of a CPU.
         parallel: folds at a time.
 
     Raises:

@@ -1,6 +1,6 @@
 """Write a trained bundle's network in the formats that other programs load, each compared with the original.
 
-Every format is written by a process of its own (export_worker.py): a network that one converter cannot take leaves the
+Every format is written by a process of its own (export_worker.py): a network that a converter cannot take leaves the
 other formats alone, and the bundle's `scripts` never meet another bundle's. A file appears only when its outputs agree
 with the network's own on two seeded inputs.
 """
@@ -88,7 +88,11 @@ class ExportReport:
 
     def problems(self) -> list[Problem]:
         """A problem for each format that failed."""
-        return [Problem(result.format, result.problem) for result in self.formats if result.problem]
+        problems = []
+        for result in self.formats:
+            if result.problem:
+                problems.append(Problem(result.format, result.problem))
+        return problems
 
 
 def export_bundle(
@@ -117,8 +121,11 @@ def export_bundle(
     pass_audit(bundle, trust=trust)
     with tempfile.TemporaryDirectory(prefix="mist_bundle_") as scratch:
         done = [_export(bundle, name, Path(scratch)) for name in names]
-        files = {result.file: Path(scratch) / result.file for result in done if _is_new(result, inside=inside)}
-        content = {"weights": MODEL_PT, "tolerance": TOLERANCE, "formats": [asdict(result) for result in done]}
+        files = {}
+        for result in done:
+            if _is_new(result, inside=inside):
+                files[result.file] = Path(scratch) / result.file
+        content = {"weights": MODEL_PT, "tolerance": TOLERANCE, "formats": list(map(asdict, done))}
         if inside:
             report = bundle / REPORT_IN_BUNDLE
             _publish(bundle, files, content)
@@ -144,11 +151,11 @@ def _publish(bundle: Path, exported: Mapping[str, Path], report: Mapping[str, An
 
 def _check(bundle: Path, names: Sequence[str], folder: Path, *, overwrite: bool) -> None:
     menu = [*FORMATS, "all"]
-    problems = [
-        Problem("--format", f"there is no format called {name!r}. {did_you_mean(name, menu)}")
-        for name in names
-        if name not in FORMATS
-    ]
+    problems = []
+    for name in names:
+        if name not in FORMATS:
+            message = f"there is no format called {name!r}. {did_you_mean(name, menu)}"
+            problems.append(Problem("--format", message))
     weights = (bundle / MODEL_PT).absolute()
     if not weights.is_file():
         problems.append(Problem(str(weights), "is not there. Train the bundle first."))
@@ -165,7 +172,7 @@ def _check(bundle: Path, names: Sequence[str], folder: Path, *, overwrite: bool)
 
 
 def _export(bundle: Path, name: str, scratch: Path) -> Exported:
-    """Write one format into a scratch folder; what does not agree with the network is a problem and has no file."""
+    """Write a format into a scratch folder; a file that disagrees with the network is a problem and is dropped."""
     missing = [package for package in FORMATS[name].needs if importlib.util.find_spec(package) is None]
     if missing:
         needed = f"needs packages that are not here. Run: pip install {' '.join(missing)}"
@@ -201,7 +208,7 @@ def report_table(report: ExportReport) -> str:
         if result.problem:
             lines.append(f"{result.format:<13} FAILED: {result.problem}")
             continue
-        differences = ", ".join(f"{value:.2e}" for value in result.max_abs_difference)
+        differences = ", ".join(map("{:.2e}".format, result.max_abs_difference))
         size = f"{result.size_bytes / 1e6:.2f}"
         lines.append(
             f"{result.format:<13} {result.file:<18} {size:>7}  {result.method:<14} {result.batch:<5} "

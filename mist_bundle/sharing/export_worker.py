@@ -59,10 +59,10 @@ def seeded_inputs(bundle: Path) -> list[Tensor]:
     """Two standard normal images (1, C, X, Y, Z) and (2, C, X, Y, Z) of the patch size."""
     plan = Bundle(bundle).plan
     shape = (plan.num_channels, *plan.patch_size.value)
-    return [
-        torch.randn(batch, *shape, generator=torch.Generator().manual_seed(seed))
-        for batch, seed in zip((1, 2), SEEDS, strict=True)
-    ]
+    images = []
+    for batch, seed in zip((1, 2), SEEDS, strict=True):
+        images.append(torch.randn(batch, *shape, generator=torch.Generator().manual_seed(seed)))
+    return images
 
 
 def to_torchscript(network: nn.Module, target: Path, bundle: Path, config: Path, image: Tensor) -> Converted:
@@ -93,7 +93,7 @@ def to_torch_export(network: nn.Module, target: Path, image: Tensor) -> Converte
     """torch.export's program, for any batch where the network allows it, otherwise for single patches."""
     dynamic = ({0: torch.export.Dim("batch", min=1, max=MAX_BATCH)},)
     try:
-        pair = image.repeat(2, 1, 1, 1, 1)  # one patch alone would be taken for a constant
+        pair = image.repeat(2, 1, 1, 1, 1)  # a single patch would be taken for a constant
         program, any_batch = torch.export.export(network, (pair,), dynamic_shapes=dynamic), True
     except (RuntimeError, ValueError, AssertionError):  # UserError and ConstraintViolationError are such
         program, any_batch = torch.export.export(network, (image,)), False

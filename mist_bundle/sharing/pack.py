@@ -139,8 +139,11 @@ def _large_files(contents: Mapping[str, bytes | Path], url: str | None, limit_mb
         return {}
     if not re.match(r"https?://", url):
         raise InputError(Problem("--large_files_url", f"is {url!r}; expected an address that begins with https://."))
-    large = [name for name, content in contents.items() if _size(content) > limit_mb * 1e6]
-    return {name: f"{url.rstrip('/')}/{name}" for name in large}
+    large = {}
+    for name, content in contents.items():
+        if _size(content) > limit_mb * 1e6:
+            large[name] = f"{url.rstrip('/')}/{name}"
+    return large
 
 
 def _leave_out(large: Mapping[str, str], contents: dict[str, bytes | Path], hashes: Mapping[str, str]) -> None:
@@ -158,9 +161,9 @@ def _leave_out(large: Mapping[str, str], contents: dict[str, bytes | Path], hash
 
 def large_files_text(large: Mapping[str, str], hashes: Mapping[str, str]) -> str:
     """large_files.yml as `python -m monai.bundle download_large_files` reads it."""
-    entries = [
-        {"path": path, "url": url, "hash_val": hashes[path], "hash_type": "sha256"} for path, url in large.items()
-    ]
+    entries = []
+    for path, url in large.items():
+        entries.append({"path": path, "url": url, "hash_val": hashes[path], "hash_type": "sha256"})
     return yaml.safe_dump({"large_files": entries}, sort_keys=False, width=1000)
 
 

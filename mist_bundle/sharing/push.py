@@ -32,7 +32,7 @@ def push_bundle(bundle: Path, repository: str, *, private: bool = True, token: s
         bundle: its folder.
         repository: "organisation/name"; created if it does not exist.
         private: whether a new repository is private.
-        token: an access token; by default the one that `hf auth login` keeps, or HF_TOKEN.
+        token: an access token; by default that of `hf auth login`, or HF_TOKEN.
 
     Returns:
         Address of the upload.

@@ -30,7 +30,7 @@ def next_version(version: str, part: str) -> str:
         problems.append(Problem("--part", f"is {part!r}; expected {', '.join(PARTS)}."))
     if match is None or problems:
         raise InputError(problems)
-    major, minor, patch = (int(number) for number in match.groups())
+    major, minor, patch = map(int, match.groups())
     if part == "patch" and patch < LAST_PATCH:
         return f"{major}.{minor}.{patch + 1}"
     if part != "major" and minor < LAST:

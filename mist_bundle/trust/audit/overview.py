@@ -211,10 +211,10 @@ def _starts_with_module(function: ast.AST) -> bool:
     return isinstance(function, ast.Name) and not function.id.startswith("__reference")
 
 
-def _some(problems: list[Problem], one: str, several: str) -> str:
+def _some(problems: list[Problem], single: str, several: str) -> str:
     if not problems:
-        return f"No {one}"
-    return f"{len(problems)} {one if len(problems) == 1 else several}"
+        return f"No {single}"
+    return f"{len(problems)} {single if len(problems) == 1 else several}"
 
 
 def _list(problems: list[Problem]) -> str:

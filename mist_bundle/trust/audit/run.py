@@ -65,7 +65,7 @@ def audit_bundle(bundle: Path, public_key: Path | None = None) -> Report:
 
 
 def _earlier_version(files: BundleFiles) -> str:
-    """The version of mist_bundle in a bundle's metadata, where it is before this one."""
+    """The version of mist_bundle in a bundle's metadata, if it is older than this version."""
     if METADATA_JSON not in files.sizes:
         return ""
     try:
@@ -101,10 +101,10 @@ def _check(files: BundleFiles, checked: Counter[str], key: PublicKey | None) -> 
 
 
 def _weights(files: BundleFiles, name: str) -> Iterator[Finding]:
-    """Findings of a file of weights; one that a killed command left half-written is broken, and nobody opens it."""
-    for found in check_weights(files, name, written_name(name)):
-        if not (found.code == "weights-broken" and name.endswith(UNFINISHED)):
-            yield found
+    """Findings of a file of weights; a file that a killed command left half-written is broken, and nobody opens it."""
+    for item in check_weights(files, name, written_name(name)):
+        if not (item.code == "weights-broken" and name.endswith(UNFINISHED)):
+            yield item
 
 
 def _document(name: str, text: bytes, checked: Counter[str]) -> Iterator[Finding]:

@@ -1,0 +1,47 @@
+"""How warnings, failures and headings are printed."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+import mist_bundle as mb
+from mist_bundle.api.warn import CaseLeftOut, warn
+from mist_bundle.cli.words import fail_for, heading, print_bundle, printed_warnings, train_command
+from mist_bundle.errors import CaseFailure, Problem
+
+
+def test_warnings_are_printed_and_cases_collected(capsys: pytest.CaptureFixture[str]) -> None:
+    with printed_warnings() as left_out:
+        warn([Problem("case_1", "is odd."), Problem("case_1", "is odd.")])
+        warn([Problem("case_2", "is damaged.")], CaseLeftOut)
+    assert capsys.readouterr().err == "warning: case_1: is odd.\nwarning: case_1: is odd.\n"
+    assert left_out == [Problem("case_2", "is damaged.")]
+
+
+def test_other_warnings_stay_what_they_are() -> None:
+    with pytest.warns(DeprecationWarning, match="old"), printed_warnings():
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+
+
+def test_failures_end_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    fail_for([], 3, "left out")
+    with pytest.raises(CaseFailure, match="case_2: is damaged"):
+        fail_for([Problem("case_2", "is damaged.")], 3, "left out")
+    assert capsys.readouterr().err == "1 of 3 cases were left out.\n"
+
+
+def test_a_new_bundle_and_its_command(fresh_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = mb.Bundle(fresh_bundle)
+    assert train_command(bundle) == f"mist-bundle train {fresh_bundle} --fold all"
+    print_bundle(bundle)
+    printed = capsys.readouterr().out
+    assert f"Bundle of 6 cases (mr2_001, mr2_002 … mr2_006): {fresh_bundle}" in printed
+    assert printed.endswith(f"Train it: mist-bundle train {fresh_bundle} --fold all\n")
+
+
+def test_headings_stand_alone_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    heading("Fold 0 (1 of 2)")
+    assert capsys.readouterr().out == "Fold 0 (1 of 2)\n"
