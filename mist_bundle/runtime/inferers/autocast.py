@@ -1,7 +1,7 @@
 """Run the network in bfloat16 or half precision where the hardware computes in it, and nothing else.
 
 MONAI's engines know only autocast on CUDA with a gradient scaler. Wrapping the inferer instead gives bfloat16 on GPUs
-and CPUs alike, keeps the loss in float32 and needs no scaler. Half precision (fp16) needs one in training: MONAI's
+and CPUs alike, keeps the loss in float32 and needs no scaler. Half precision (fp16) needs a scaler in training: MONAI's
 trainer brings it when its `amp` is true, which the configuration sets for this precision only.
 """
 
@@ -72,7 +72,7 @@ class AutocastInferer:
     def __init__(self, inferer: Callable[..., Any], enabled: bool | str = "auto") -> None:
         enabled = {"true": True, "false": False}.get(str(enabled).lower(), enabled)  # words of the command line
         if not (isinstance(enabled, bool) or enabled in PRECISIONS):
-            raise ValueError(f"precision is {enabled!r}; expected one of {', '.join(PRECISIONS)}, true or false.")
+            raise ValueError(f"precision is {enabled!r}; expected {', '.join(PRECISIONS)}, true or false.")
         self.inferer = inferer
         self.enabled = enabled
 

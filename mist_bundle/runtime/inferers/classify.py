@@ -13,7 +13,7 @@ _HALF = 0.5
 
 
 class ClassifyInferer:
-    """Class indices, or masks of regions, made while the windows run: scores never fill a volume.
+    """Class indices, or masks of regions, computed while the windows run: scores never fill a volume.
 
     Args:
         ensemble: gives the scores. Its activation says whether its channels exclude each other.
@@ -27,7 +27,7 @@ class ClassifyInferer:
 
         Returns:
             int16 indices (B, 1, X, Y, Z) of the classes with the largest scores; of regions that may overlap masks
-            (B, R, X, Y, Z), true where the probability is at least one half.
+            (B, R, X, Y, Z), true where the probability is at least 0.5.
         """
         images = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
         if self.ensemble.activation == "sigmoid":

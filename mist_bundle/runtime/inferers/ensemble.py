@@ -1,7 +1,7 @@
 """Sliding-window prediction averaged over test-time flips and over the checkpoints of a cross-validation, as a stream.
 
 Windows come in order along the longest axis. In each of them all folds and flips are averaged; the windows' scores are
-blended in cells (see windows.py), and a cell is given out as soon as no later window reaches it. So memory grows with
+blended in cells (see windows.py), and a cell is yielded as soon as no later window reaches it. So memory grows with
 the cross-section of the image at most, and `cells_gb` bounds even that: what is left waits on the disk.
 """
 
@@ -79,11 +79,11 @@ class EnsembleInferer:
         self.cells_gb = float(cells_gb)
         self._states: dict[str, dict[str, torch.Tensor]] = {}
         self._blend_on_cpu = False  # once memory was short
-        self._num_channels = 0  # of the scores, once a window has told
+        self._num_channels = 0  # of the scores, known after the first window
 
     @torch.no_grad()
     def __call__(self, inputs: torch.Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Probabilities (B, C, X, Y, Z) of the image (B, channels, X, Y, Z); after a softmax they sum to one over C.
+        """Probabilities (B, C, X, Y, Z) of the image (B, channels, X, Y, Z); after a softmax they sum to 1 over C.
 
         With `uncertainty`, (B, C + 2, X, Y, Z): the probabilities, entropy, disagreement.
         """
@@ -106,7 +106,7 @@ class EnsembleInferer:
 
     @torch.no_grad()
     def stream(self, image: torch.Tensor, network: Callable[..., Any]) -> Iterator[tuple[Box, torch.Tensor]]:
-        """Give the cells of an image (channels, X, Y, Z) in order, each once.
+        """Yield the cells of an image (channels, X, Y, Z) in order, each once.
 
         Yields:
             Where it lies and its channels (C or C + 2, x, y, z), on the device of the windows or the inferer's own.
@@ -123,7 +123,7 @@ class EnsembleInferer:
         Args:
             image: (channels, X, Y, Z).
             network: what predicts a batch of windows.
-            activate: give probabilities; or else what was blended, which are logits, without uncertainty.
+            activate: yield probabilities; or else what was blended, which are logits, without uncertainty.
         """
         windows = self.windows(image.shape[1:])
         weights = self._weights(image.device)
@@ -147,14 +147,14 @@ class EnsembleInferer:
             store.close()
 
     def _batch_size(self, image: torch.Tensor, weights: torch.Tensor) -> int:
-        """Windows computed at a time. On a CPU their scores have to fit into the memory for cells, or it is one."""
-        wanted = int(self.inferer.sw_batch_size)
+        """Windows computed at a time: on a CPU at most as many as the memory for cells can hold, but at least 1."""
+        batch_size = int(self.inferer.sw_batch_size)
         if image.device.type != "cpu":
-            return wanted
-        if self._num_channels == 0:  # only the first window will tell
+            return batch_size
+        if self._num_channels == 0:  # not known before the first window
             return 1
-        bytes_of_one = weights.numel() * self._num_channels * weights.element_size()
-        return max(1, min(wanted, int(self.cells_gb * 1e9 / bytes_of_one)))
+        bytes_per_window = weights.numel() * self._num_channels * weights.element_size()
+        return max(1, min(batch_size, int(self.cells_gb * 1e9 / bytes_per_window)))
 
     def _weights(self, device: torch.device) -> torch.Tensor:
         size = ensure_tuple_rep(self.inferer.roi_size, 3)
@@ -170,7 +170,7 @@ class EnsembleInferer:
         start = windows.start(window)
         for cell in windows.reached(window):
             box = windows.box(cell)
-            inside = tuple(slice(part.start - first, part.stop - first) for part, first in zip(box, start, strict=True))
+            inside = _relative(box, start)
             try:
                 _add_to_cell(store, cell, score[(slice(None), *inside)], weights[inside])
             except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
@@ -203,7 +203,7 @@ class EnsembleInferer:
         return torch.cat([probabilities, of_mean, apart], dim=1)[0]
 
     def _within_memory(self, patches: torch.Tensor, network: Any, store: CellStore) -> torch.Tensor:
-        """The scores of a batch; where memory is short one window at a time, and then with nothing beside it."""
+        """The scores of a batch; where memory is short window by window, with nothing else in memory."""
         try:
             return self._scores(patches, network)
         except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
@@ -212,7 +212,7 @@ class EnsembleInferer:
         self._spare(store)
         if len(patches) == 1:
             return self._scores(patches, network)
-        logger.warning("There is no room for %d windows at a time: one by one from now on.", len(patches))
+        logger.warning("There is no room for %d windows at a time: window by window from now on.", len(patches))
         self.inferer.sw_batch_size = 1
         return torch.cat([self._scores(patch[None], network) for patch in patches])
 
@@ -231,8 +231,8 @@ class EnsembleInferer:
             for axes in flip_combinations(self.flip_axes):
                 logits = _predict(member, _flip(patches, axes))
                 if self._num_members == 1:
-                    entropy_of_one = self._entropy(self._activate(logits.clone()))
-                    return self._place(torch.cat([logits, entropy_of_one], dim=1))
+                    own_entropy = self._entropy(self._activate(logits.clone()))
+                    return self._place(torch.cat([logits, own_entropy], dim=1))
                 probabilities = self._activate(logits)
                 if self.uncertainty:
                     entropies = _add(entropies, self._entropy(probabilities), axes)
@@ -307,6 +307,16 @@ def _add_to_cell(store: CellStore, cell: Index, part: torch.Tensor, weight: torc
     store.put(cell, sums)
 
 
+def _relative(box: Box, start: Index) -> Box:
+    """A box in the coordinates of a window that begins at `start`."""
+    x, y, z = box
+    return (
+        slice(x.start - start[0], x.stop - start[0]),
+        slice(y.start - start[1], y.stop - start[1]),
+        slice(z.start - start[2], z.stop - start[2]),
+    )
+
+
 def _patch(image: torch.Tensor, start: Index, size: Sequence[int]) -> torch.Tensor:
     """A window of an image (channels, X, Y, Z), 0 where it reaches beyond."""
     inside = []
@@ -329,8 +339,11 @@ def _plain(network: Any) -> Any:
 
 
 def flip_combinations(axes: Sequence[int]) -> list[tuple[int, ...]]:
-    """All subsets of the axes, the empty one first: 8 for three axes."""
-    return [subset for size in range(len(axes) + 1) for subset in itertools.combinations(axes, size)]
+    """All subsets of the axes, beginning with the empty subset: 8 for three axes."""
+    subsets: list[tuple[int, ...]] = []
+    for size in range(len(axes) + 1):
+        subsets += itertools.combinations(axes, size)
+    return subsets
 
 
 def softmax_in_place(logits: torch.Tensor) -> torch.Tensor:
@@ -344,8 +357,8 @@ def entropy(probabilities: torch.Tensor) -> torch.Tensor:
     classes = probabilities.shape[1]
     result = torch.zeros_like(probabilities[:, :1])
     for index in range(classes):
-        one = probabilities[:, index : index + 1]
-        result.sub_(torch.xlogy(one, one))
+        channel = probabilities[:, index : index + 1]
+        result.sub_(torch.xlogy(channel, channel))
     return result.div_(math.log(max(2, classes)))
 
 

@@ -17,7 +17,7 @@ from .ensemble import EnsembleInferer
 
 
 class SegmentInferer:
-    """Label maps (B, 1, X, Y, Z) on the grid of the file, made while the windows run.
+    """Label maps (B, 1, X, Y, Z) on the grid of the file, computed while the windows run.
 
     Args:
         ensemble: gives the scores.
@@ -34,8 +34,8 @@ class SegmentInferer:
         maps: ScoreMaps | None = None,
     ) -> None:
         self.ensemble = ensemble
-        self.labels = [int(label) for label in labels]
-        self.region_order = None if region_order is None else [int(index) for index in region_order]
+        self.labels = list(map(int, labels))
+        self.region_order = None if region_order is None else list(map(int, region_order))
         self.maps = maps
 
     def __call__(self, inputs: torch.Tensor, network: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -45,8 +45,9 @@ class SegmentInferer:
             ValueError: the images of a batch come from files of different shapes.
         """
         maps = [self._segment(image, network) for image in _images(inputs)]
-        if len({tuple(one.shape) for one in maps}) > 1:
-            raise ValueError("The files of a batch differ in shape; predict them one by one.")
+        shapes = {tuple(label_map.shape) for label_map in maps}
+        if len(shapes) > 1:
+            raise ValueError("The files of a batch differ in shape; predict them singly.")
         if isinstance(inputs, MetaTensor) and inputs.is_batch:
             batch: torch.Tensor = list_data_collate(maps)  # each with its own grid again
             return batch
@@ -74,7 +75,7 @@ def _images(inputs: torch.Tensor) -> list[torch.Tensor]:
 
 
 def _grid_of_file(image: MetaTensor) -> tuple[np.ndarray, tuple[int, ...]]:
-    """The grid that the label map is made for: that of the image itself where it knows of no file."""
+    """The grid of the label map: that of the image itself where it knows of no file."""
     try:
         return original_grid(image, "image")
     except ValueError:

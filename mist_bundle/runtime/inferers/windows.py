@@ -1,6 +1,6 @@
 """Where sliding windows lie, in which order they come, and which parts of the image each of them completes.
 
-The windows are MONAI's (`dense_patch_slices`): steps of a share of the window, the last one moved back to the end of
+The windows are MONAI's (`dense_patch_slices`): steps of a share of the window, the last window moved back to the end of
 the image; an image smaller than the window lies in its middle. The starts and ends of all windows cut each axis into
 segments, and their products the image into cells. A cell is complete when the last window that reaches it is done.
 """
@@ -20,9 +20,9 @@ class Segment:
 
     Attributes:
         start: first voxel.
-        stop: voxel behind the last one.
+        stop: the voxel behind its last voxel.
         first: number of the first window along this axis that reaches it.
-        last: number of the last one.
+        last: number of the last window that does.
     """
 
     start: int
@@ -33,7 +33,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """The windows along one axis; `starts` may be negative where the image is smaller than a window."""
+    """The windows along an axis; `starts` may be negative where the image is smaller than a window."""
 
     length: int
     size: int
@@ -54,13 +54,15 @@ class Axis:
 
     def segments(self) -> list[Segment]:
         """The axis, cut wherever a window starts or ends."""
-        ends = [start + self.size for start in self.starts]
-        cuts = sorted({0, self.length, *(cut for cut in (*self.starts, *ends) if 0 < cut < self.length)})
+        cuts = {0, self.length}
+        for window in self.starts:
+            cuts |= {max(window, 0), min(window + self.size, self.length)}
         segments = []
-        for start, stop in itertools.pairwise(cuts):
-            reaching = [
-                number for number, first in enumerate(self.starts) if first <= start and stop <= first + self.size
-            ]
+        for start, stop in itertools.pairwise(sorted(cuts)):
+            reaching = []
+            for number, window in enumerate(self.starts):
+                if window <= start and stop <= window + self.size:
+                    reaching.append(number)
             segments.append(Segment(start, stop, reaching[0], reaching[-1]))
         return segments
 
@@ -71,12 +73,12 @@ class Windows:
     Args:
         shape: (X, Y, Z) of the image.
         size: of a window.
-        overlap: share of a window that the next one covers again, one number or one an axis.
+        overlap: share of a window that the next window covers again, for all axes or for each.
     """
 
     def __init__(self, shape: Sequence[int], size: Sequence[int], overlap: float | Sequence[float]) -> None:
         overlaps = (overlap,) * 3 if isinstance(overlap, (int, float)) else tuple(overlap)
-        self.axes = [Axis.of(*values) for values in zip(shape, size, overlaps, strict=True)]
+        self.axes = list(map(Axis.of, shape, size, overlaps))
         self.segments = [axis.segments() for axis in self.axes]
         # the longest axis outermost: what is unfinished at any time is a layer across it
         self.order = sorted(range(3), key=lambda axis: -self.axes[axis].length)
@@ -87,37 +89,35 @@ class Windows:
 
     def start(self, window: Index) -> Index:
         """First voxel of a window."""
-        return _index(axis.starts[number] for axis, number in zip(self.axes, window, strict=True))
+        x, y, z = self.axes
+        return x.starts[window[0]], y.starts[window[1]], z.starts[window[2]]
 
     def reached(self, window: Index) -> Iterator[Index]:
         """The cells that a window reaches."""
-        return self._in_order(
-            [
-                [index for index, segment in enumerate(segments) if segment.first <= number <= segment.last]
-                for segments, number in zip(self.segments, window, strict=True)
-            ]
-        )
+        cells: list[list[int]] = [[], [], []]
+        for axis, segments in enumerate(self.segments):
+            for index, segment in enumerate(segments):
+                if segment.first <= window[axis] <= segment.last:
+                    cells[axis].append(index)
+        return self._in_order(cells)
 
     def completed(self, window: Index) -> Iterator[Index]:
         """The cells whose last window it is; a cell comes after its neighbours on the low sides."""
-        return self._in_order(
-            [
-                [index for index, segment in enumerate(segments) if segment.last == number]
-                for segments, number in zip(self.segments, window, strict=True)
-            ]
-        )
+        cells: list[list[int]] = [[], [], []]
+        for axis, segments in enumerate(self.segments):
+            for index, segment in enumerate(segments):
+                if segment.last == window[axis]:
+                    cells[axis].append(index)
+        return self._in_order(cells)
 
     def box(self, cell: Index) -> tuple[slice, slice, slice]:
         """The voxels of a cell."""
-        x, y, z = (segments[index] for segments, index in zip(self.segments, cell, strict=True))
+        x, y, z = self.segments[0][cell[0]], self.segments[1][cell[1]], self.segments[2][cell[2]]
         return slice(x.start, x.stop), slice(y.start, y.stop), slice(z.start, z.stop)
 
     def _in_order(self, numbers: Sequence[Sequence[int]]) -> Iterator[Index]:
-        for chosen in itertools.product(*(numbers[axis] for axis in self.order)):
+        """All combinations of numbers along X, Y, Z, with those of the longest axis outermost."""
+        sorted_by_length = [numbers[axis] for axis in self.order]
+        for chosen in itertools.product(*sorted_by_length):
             placed = dict(zip(self.order, chosen, strict=True))
             yield placed[0], placed[1], placed[2]
-
-
-def _index(values: Iterator[int]) -> Index:
-    x, y, z = values
-    return x, y, z

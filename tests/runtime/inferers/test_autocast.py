@@ -78,7 +78,7 @@ def test_every_output_of_a_list_comes_back_in_float32() -> None:
 
 
 def test_unknown_setting_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected one of auto, fp32, bf16, fp16, true or false"):
+    with pytest.raises(ValueError, match="expected auto, fp32, bf16, fp16, true or false"):
         AutocastInferer(SimpleInferer(), enabled="yes")
 
 

@@ -109,7 +109,7 @@ def test_windows_one_by_one_where_memory_is_short(caplog: pytest.LogCaptureFixtu
         expected = torch.softmax(SlidingWindowInferer(**WINDOW)(image, network), 1)
         ensemble = EnsembleInferer(SlidingWindowInferer(**WINDOW))
         torch.testing.assert_close(ensemble(image, _WithRoomForOne(network)), expected)
-    assert "one by one" in caplog.text
+    assert "window by window" in caplog.text
 
 
 def _entropy(probabilities: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Ensembles, flips, averaged and fine-tuned weights in every precision, against members run one by one.
+"""Ensembles, flips, averaged and fine-tuned weights in every precision, against members run singly.
 
 Each member of the comparison is a network of its own in an autocast context of its own, so nothing that one of them
 leaves behind (a cached cast of a weight, say) can reach the next. bfloat16 is computed by emulation where the
