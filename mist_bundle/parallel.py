@@ -81,7 +81,7 @@ def map_cases(
 
 def local_workers() -> int:
     """Processes that this machine has cores and free memory for."""
-    return max(1, min(_cores(), _free_bytes() // WORKER_BYTES))
+    return max(1, min(available_cores(), _free_bytes() // WORKER_BYTES))
 
 
 def attempt(function: Callable[[Item], Result], job: Job[Item]) -> tuple[int, Result | Problem]:
@@ -192,7 +192,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     # forkserver: neither the threads of torch or DALI nor their locks are inherited, unlike with fork
     method = "forkserver" if sys.platform.startswith("linux") else "spawn"
     context = multiprocessing.get_context(method)
-    threads = str(max(1, _cores() // workers))
+    threads = str(max(1, available_cores() // workers))
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_limit_threads, initargs=(threads,))
 
 
@@ -202,7 +202,7 @@ def _limit_threads(threads: str) -> None:
         os.environ.setdefault(variable, threads)
 
 
-def _cores() -> int:
+def available_cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

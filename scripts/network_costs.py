@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from monai.bundle import ConfigParser
 from scipy.optimize import nnls
 
-from mist_bundle.bundle.accounting import account_network, meta_network, per_voxel
+from mist_bundle.bundle.accounting import account, account_network, meta_network, per_voxel
 from mist_bundle.catalog.choice import Choice
+from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.files import write_json
-from mist_bundle.planning.costs import COSTS_JSON, FLOPS, PARAMETERS, SAVED, VAE, cost_key, terms, vae_terms
+from mist_bundle.planning.costs import COSTS_JSON, FLOPS, PARAMETERS, SAVED, VAE, cost_key, loss_key, terms, vae_terms
 from mist_bundle.planning.network_size import NetworkSize, SizeRequest
 from mist_bundle.planning.networks import fit_network_patch, size_network
 from mist_bundle.planning.sizing_rules import FIXED_STRIDES
@@ -29,6 +32,8 @@ SPACINGS = ((1.0, 1.0, 1.0), (1.0, 1.0, 3.0))
 CHANNELS = ((1, 3), (4, 2), (2, 9))
 KINDS = (SAVED, FLOPS, PARAMETERS)
 DIGITS = 6
+LOSS_SHAPE = (32, 32, 32)
+LOSS_OUTPUTS = (2, 5)
 
 
 def sizes(row: Choice, residual: bool) -> Iterator[tuple[NetworkSize, Triple, tuple[int, int]]]:
@@ -85,6 +90,24 @@ def measure_vae() -> dict[str, list[float]]:
     return {kind: _fit(lines, added[kind], f"vae {kind}") for kind in KINDS}
 
 
+def measure_loss(name: str) -> dict[str, list[float]]:
+    """What a loss keeps for each voxel: a constant, and a number for each output."""
+    row = LOSSES[name]
+    arguments = {**row.kwargs, **({"spacing_mm": [1, 1, 1]} if "spacing" in row.needs else {})}
+    target = row.target.replace("scripts.", "mist_bundle.runtime.", 1)
+    loss = ConfigParser({"loss": {"_target_": target, **arguments}}).get_parsed_content("loss")
+    counted = []
+    for outputs in LOSS_OUTPUTS:
+        logits = torch.randn(1, outputs, *LOSS_SHAPE, requires_grad=True)
+        label = torch.randint(0, outputs, (1, 1, *LOSS_SHAPE)).to(torch.uint8)
+        maps = {"label": label, "dtm": torch.randn(1, outputs, *LOSS_SHAPE)}
+        given = maps if "distance_maps" in row.needs else label
+        found = account(partial(loss, logits, given))
+        counted.append(round(per_voxel(found, LOSS_SHAPE)[0], 1))
+    each = (counted[1] - counted[0]) / (LOSS_OUTPUTS[1] - LOSS_OUTPUTS[0])
+    return {SAVED: [round(counted[0] - LOSS_OUTPUTS[0] * each, 2), round(each, 2)]}
+
+
 def _fit(lines: Sequence[Sequence[float]], values: Sequence[float], what: str) -> list[float]:
     """Coefficients of at least 0 with the least relative error."""
     scaled = np.asarray(lines, dtype=float) / np.asarray(values)[:, None]
@@ -108,6 +131,8 @@ def main() -> None:
                 table[key] = measure(row, residual)
     print(VAE)
     table[VAE] = measure_vae()
+    for name in LOSSES:
+        table[loss_key(name)] = measure_loss(name)
     write_json(Path(PACKAGE) / COSTS_JSON, table)
 
 

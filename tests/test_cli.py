@@ -20,7 +20,7 @@ from mist_bundle.planning import options as planner
 PLANNED = (
     "network network_arguments patch_divisor deep_supervision_heads deep_supervision_weights residual vae kernel_size "
     "loss loss_arguments recipe folds val_fraction epochs steps_per_epoch batch_size patch_size max_patch_size "
-    "target_spacing optimizer learning_rate schedule warmup_steps weight_decay l1_penalty grad_clip_norm "
+    "memory target_spacing optimizer learning_rate schedule warmup_steps weight_decay l1_penalty grad_clip_norm "
     "accumulation_steps ema_decay early_stopping precision compile augmentation composite_weighting class_weights "
     "ignore_label regions region_labels normalize_distance_maps distance_maps_in_mm flip_axes bias_correction "
     "skip_preprocessing seed"
@@ -30,6 +30,7 @@ OPTIONS = {
     "run_all": "dataset_json output device predict_test resume processes parallel fold_by fold_file workers format "
     f"overwrite overwrite_weights {PLANNED}",
     "analyze": "dataset_json output workers pictures overwrite",
+    "estimate": "bundle device steps trust",
     "preprocess": "bundle dataset_dir workers trust overrides",
     "train": "bundle fold resume device devices processes parallel nodes node_rank rendezvous max_restarts "
     "dataset_dir overwrite trust overrides",

@@ -78,6 +78,6 @@ def test_slow_cases_start_as_many_as_there_are_cores(monkeypatch: pytest.MonkeyP
 
 
 def test_no_more_processes_than_there_is_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "_cores", lambda: 64)
+    monkeypatch.setattr(parallel, "available_cores", lambda: 64)
     monkeypatch.setattr(parallel, "_free_bytes", lambda: 3 * parallel.WORKER_BYTES)
     assert parallel.local_workers() == 3

@@ -26,11 +26,13 @@ from mist_bundle.api.kinds import (
 from mist_bundle.api.warn import warn
 from mist_bundle.bundle import folder
 from mist_bundle.errors import Problem
+from mist_bundle.planning.devices import DEVICES
 from mist_bundle.runtime.values import Number, Text, Word
 
 if TYPE_CHECKING:
     from mist_bundle.evaluation.change import Change
     from mist_bundle.evaluation.choose_postprocessing import Choice
+    from mist_bundle.planning.estimates import Estimate
     from mist_bundle.report.bundle_report import Reported
     from mist_bundle.sharing.export import ExportReport
     from mist_bundle.sharing.pack import Packed
@@ -58,6 +60,29 @@ class Bundle(folder.Bundle):
 
     def __repr__(self) -> str:
         return f"Bundle({str(self.root)!r})"
+
+    @checked
+    def estimate(
+        self,
+        device: Annotated[str, Word(choices=tuple(DEVICES), what="device")] | None = None,
+        *,
+        steps: CountOrNone = 3,
+        trust: bool = False,
+    ) -> Estimate:
+        """Say beforehand what training all folds will take: memory, time and disk.
+
+        Args:
+            device: a GPU to model, like a100-80, h100, rtx4090 or t4; by default this machine, where steps are timed.
+            steps: steps that are timed; 0 to model this machine too.
+            trust: run a bundle that does not pass `audit`.
+        """
+        from mist_bundle import pipeline
+        from mist_bundle.planning.estimates import estimate_warnings
+
+        found = pipeline.estimate(self.root, device, steps=steps, trust=trust)
+        if device is not None or steps:
+            warn(estimate_warnings(self.plan, found))
+        return found
 
     @checked
     def preprocess(

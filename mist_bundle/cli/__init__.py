@@ -20,6 +20,7 @@ from mist_bundle.cli.arguments import call
 from mist_bundle.cli.comparison import compare, ensemble, rank
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, convert_nnunet, phantom
+from mist_bundle.cli.estimate import estimate
 from mist_bundle.cli.evaluation import choose_postprocessing, evaluate, postprocess
 from mist_bundle.cli.finetune import average_weights, finetune
 from mist_bundle.cli.help import PROGRAM, help_text, overview
@@ -52,7 +53,17 @@ from mist_bundle.runtime.values import nearest
 # in the order of the overview: first steps first
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Data": (phantom, convert_msd, convert_nnunet, convert_csv, analyze),
-    "From data to a trained bundle": (run_all, autoconfig, preprocess, train, publish, evaluate, finalize, report),
+    "From data to a trained bundle": (
+        run_all,
+        autoconfig,
+        estimate,
+        preprocess,
+        train,
+        publish,
+        evaluate,
+        finalize,
+        report,
+    ),
     "With a trained bundle": (predict, finetune, average_weights, export),
     "Results": (choose_postprocessing, postprocess, rank, compare, ensemble),
     "Trust": (audit, verify, sign, make_key),

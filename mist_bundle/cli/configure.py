@@ -9,6 +9,7 @@ from typing import Any
 
 import mist_bundle as mb
 from mist_bundle.api.arguments import takes
+from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.cli.scores import score_lines
 from mist_bundle.cli.words import fail_for, heading, print_bundle, print_count, printed_warnings
 from mist_bundle.errors import CaseFailure, Interrupted
@@ -62,6 +63,8 @@ def _print_decisions(bundle: mb.Bundle) -> None:
 
     print(decisions_text(bundle.plan))
     print_bundle(bundle)
+    if bundle.plan.network.value in NETWORKS:  # of others only a run tells
+        print(bundle.estimate(steps=0).line())
 
 
 @contextmanager

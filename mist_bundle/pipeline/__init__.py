@@ -5,6 +5,7 @@ from mist_bundle.files import work_dir_of
 from mist_bundle.pipeline.analyze import Analyzed, analyze_dataset
 from mist_bundle.pipeline.comparison import comparable_runs
 from mist_bundle.pipeline.configure import Configured, autoconfig
+from mist_bundle.pipeline.cost_estimate import estimate
 from mist_bundle.pipeline.finetune import average_weights, finetune
 from mist_bundle.pipeline.headings import silent
 from mist_bundle.pipeline.predict import predict, predict_test_set
@@ -31,6 +32,7 @@ __all__ = [
     "choose_postprocessing",
     "comparable_runs",
     "data_warnings",
+    "estimate",
     "evaluate_folds",
     "evaluated_folds",
     "finalize",

@@ -24,8 +24,10 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import FINGERPRINT_JSON, refuse_existing, remove_leavings, work_dir_of, write_json
 from mist_bundle.parallel import map_cases
 from mist_bundle.pipeline.fold_choice import choose_folds
+from mist_bundle.pipeline.machine import gpu_here, machine_warnings
 from mist_bundle.pipeline.preflight import Because, check_request
 from mist_bundle.pipeline.trained_work import forget, refuse_to_lose
+from mist_bundle.planning.memory import DEFAULT_GB, memory_warnings
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.plan import Plan, make_plan
 from mist_bundle.planning.plan_warnings import plan_warnings
@@ -92,9 +94,13 @@ def autoconfig(
     warnings = _refuse_leaks(fingerprint, folds, examined, has_own_folds)
     if has_own_folds:
         options = replace(options, folds=max(folds.values()) + 1)
+    gpu = gpu_here() if options.memory is None else None
+    if gpu is not None:
+        options = replace(options, memory=gpu[1])
     plan = make_plan(spec, fingerprint, options)
     plan, extra_files = (plan, {}) if adapt is None else adapt(plan)
     warnings += plan_warnings(spec, fingerprint, plan, folds)
+    warnings += memory_warnings(plan, options.memory or DEFAULT_GB)
     warnings += _oddities(examined)
     plan = replace(plan, warnings=_planned_warnings(warnings))
     parts = BundleInput(
@@ -121,7 +127,8 @@ def autoconfig(
         plan=plan,
         case_ids=tuple(map(_case_id, cases)),
         excluded=(*excluded, *tests.problems),
-        warnings=(*checked.train.warnings, *tests.warnings, *warnings),
+        # what holds on this machine alone does not stand in the bundle
+        warnings=(*checked.train.warnings, *tests.warnings, *warnings, *machine_warnings(plan)),
     )
 
 

@@ -77,6 +77,17 @@ def network_cost(
     )
 
 
+def loss_values(name: str, outputs: int) -> float:
+    """What a loss keeps for each voxel of each of its heads; the user's own is taken for the costliest kind of Dice."""
+    constant, each = _table().get(loss_key(name), _table()[loss_key("dice_focal")])[SAVED]
+    return constant + each * outputs
+
+
+def loss_key(name: str) -> str:
+    """A loss, in the table of costs."""
+    return f"loss {name}"
+
+
 def cost_key(name: str, row: Choice, *, residual: bool) -> str:
     """Return the key of a network in the table; networks of the same sizing rule share their costs."""
     base = name if row.sizing in FIXED_STRIDES else WIDE.get(row.sizing, row.sizing)

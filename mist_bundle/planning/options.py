@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from mist_bundle.catalog.augmentations import AUGMENTATIONS
 from mist_bundle.catalog.losses import COMPOSITE_WEIGHTINGS, LOSSES
@@ -62,6 +62,23 @@ class KernelSize(Whole):
     @property
     def expected(self) -> str:
         return "3, 5 or 7"
+
+
+class Memory(Number):
+    """Gigabytes, as cards are sold by them: 24GB, 24 GB, 24 or 16384MB."""
+
+    units: ClassVar[Mapping[str, float]] = {"gib": 1.0, "gb": 1.0, "g": 1.0, "mib": 1 / 1024, "mb": 1 / 1024}
+
+    def read(self, text: str) -> float:
+        word = text.strip().lower()
+        for unit, factor in self.units.items():
+            if word.endswith(unit):
+                return float(word.removesuffix(unit)) * factor
+        return float(word)
+
+    @property
+    def expected(self) -> str:
+        return "gigabytes like 24GB or 11.5, at least 1"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,6 +186,10 @@ class PlanOptions:
     )
     max_patch_size: Triple | None = _option(
         SETTINGS["patch_size"], "the largest patch that the rule may choose.", by_recipe=True
+    )
+    memory: float | None = _option(
+        Memory(low=1, high=100_000),
+        "of a GPU, like 24GB, that a training step has to fit into; the GPU's that is here by default, or 24GB.",
     )
     target_spacing: Spacing | None = _option(
         Several(of=Number(low=0, open_low=True, high=1000), length=3, repeat=True), "millimetres, for example 1,1,3."

@@ -23,6 +23,7 @@ from mist_bundle.planning.data_checks import refuse_nothing_to_learn
 from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.geometry import decide_geometry
 from mist_bundle.planning.intensity import decide_intensity
+from mist_bundle.planning.memory import DEFAULT_GB, fit_to_memory
 from mist_bundle.planning.networks import decide_network
 from mist_bundle.planning.objective import decide_objective
 from mist_bundle.planning.optimisation import decide_optimisation
@@ -229,7 +230,7 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
     geometry = decide_geometry(spec, fingerprint, options, recipe)
     objective = decide_objective(spec, fingerprint.class_voxels, options, recipe)
     num_outputs = len(spec.final_classes) if objective["regions"].value else spec.num_classes
-    return Plan(
+    plan = Plan(
         task=spec.task,
         modality=spec.modality,
         channel_names=spec.channel_names,
@@ -248,6 +249,27 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
         **_decide_training(fingerprint, options, recipe, geometry),
         **_decide_inference(options, recipe),
     )
+    return _fitted(plan, spec, fingerprint, options)
+
+
+def _fitted(plan: Plan, spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions) -> Plan:
+    """The same plan where a step fits into the memory, else one whose step does."""
+    recipe = RECIPES[options.recipe]
+
+    def resized(patch: Decision[Triple]) -> Plan:
+        geometry = {
+            "target_spacing_mm": plan.target_spacing_mm,
+            "median_resampled_shape": plan.median_resampled_shape,
+            "patch_size": patch,
+        }
+        network = decide_network(spec, options, recipe, geometry, len(plan.output_names))
+        training = _decide_training(fingerprint, options, recipe, geometry)
+        return dataclasses.replace(plan, patch_size=patch, **network, **training)
+
+    fitted = fit_to_memory(plan, options.memory or DEFAULT_GB, resized)
+    if fitted is None:
+        return plan
+    return dataclasses.replace(resized(fitted.patch_size), accumulation_steps=fitted.accumulation_steps)
 
 
 def _decide_training(

@@ -20,9 +20,11 @@ def small_plan(
     channels: Sequence[str] = ("t1",),
     classes: Sequence[str] = ("background", "organ"),
     modality: str = "mr",
+    shape: tuple[int, int, int] = (32, 32, 32),
+    spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
     **options: Any,
 ) -> Plan:
-    """The plan of two cases of 32 x 32 x 32 voxels of 1 mm."""
+    """The plan of two cases, of 32 x 32 x 32 voxels of 1 mm unless other sizes are given."""
     labels = tuple(range(len(classes)))
     spec: Any = SimpleNamespace(
         task="test",
@@ -38,9 +40,9 @@ def small_plan(
     )
     case = SimpleNamespace(
         id="case",
-        shape=(32, 32, 32),
-        cropped_shape=(32, 32, 32),
-        spacing_mm=(1.0, 1.0, 1.0),
+        shape=shape,
+        cropped_shape=shape,
+        spacing_mm=spacing_mm,
         crop_reduction=0.0,
         nonzero_fraction=[1.0] * len(channels),
         channels=[SimpleNamespace(low=-10.0, high=10.0)] * len(channels),
