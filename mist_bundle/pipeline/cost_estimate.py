@@ -39,17 +39,15 @@ def estimate(bundle: Path, device: str | None = None, *, steps: int = STEPS, tru
         InputError: the device is unknown, the network is the user's own and the device is elsewhere, or the steps fail.
     """
     plan = Bundle(bundle).plan
-    if device is None:
+    if device is None and steps:
         open_to_run(bundle, trust=trust)
         return _measured(bundle, plan, speed_here(), steps)
-    if device not in DEVICES:
+    if device is not None and device not in DEVICES:
         raise InputError(Problem("--device", f"is {device!r}; known: {', '.join(DEVICES)}. Without it: this machine."))
-    modelled = model_estimate(plan, speed_of_device(device))
+    modelled = model_estimate(plan, speed_here() if device is None else speed_of_device(device))
     if modelled is None:
-        text = (
-            f"is {device!r}, but the network is your own: only what is tried is known of it. Leave --device out there."
-        )
-        raise InputError(Problem("--device", text))
+        text = f"{plan.network.value!r} is not on the menu, so only a few steps tell what it takes: leave out --device"
+        raise InputError(Problem("network", f"{text} on the machine that trains it."))
     return modelled
 
 
