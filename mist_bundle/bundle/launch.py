@@ -159,7 +159,7 @@ def workflow_command(
         files.append(folder.config_path(workflow.multi_gpu))
     files += workflow.overlays
     checked = checked_overrides(load_configs(files), overrides)
-    _check_places(checked)
+    _check_places(bundle, workflow, checked)
     command = [sys.executable, "-m", CHILD]
     if placement.distributed:
         job = f"{folder.root.name}-{workflow.run_id}-{checked.get('fold', 0)}"
@@ -171,9 +171,9 @@ def workflow_command(
     return command
 
 
-def _check_places(checked: Mapping[str, Any]) -> None:
+def _check_places(bundle: Path, workflow: Workflow, checked: Mapping[str, Any]) -> None:
     """Refuse folders that cannot be read from or written to before a process is started for them."""
-    problems: list[Problem] = []
+    problems = _moved_data(bundle, workflow, checked)
     dataset_dir, work_dir = checked.get("dataset_dir"), checked.get("work_dir")
     if isinstance(dataset_dir, str) and not is_expression(dataset_dir) and not Path(dataset_dir).is_dir():
         problems.append(
@@ -184,6 +184,21 @@ def _check_places(checked: Mapping[str, Any]) -> None:
             check_can_write(Path(work_dir))
     if problems:
         raise InputError(problems)
+
+
+def _moved_data(bundle: Path, workflow: Workflow, checked: Mapping[str, Any]) -> list[Problem]:
+    """A problem where the folder of the cases is needed, and is not where it was when the bundle was made."""
+    if workflow.run_id == INFERENCE.run_id or "dataset_dir" in checked or "datalist" in checked:
+        return []
+    try:
+        folder = configured_dataset_dir(bundle)
+    except InputError:  # written in a way that only running the bundle could tell
+        return []
+    if folder.is_dir():
+        return []
+    return [
+        Problem(str(folder), "is not there: the cases were moved or renamed. Name their folder with --dataset_dir.")
+    ]
 
 
 def place_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], hardware: Hardware) -> Placement:

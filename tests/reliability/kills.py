@@ -106,6 +106,7 @@ class Bench:
             "autoconfig": ["autoconfig", str(self.data), "--output", str(self.bundle.parent), *self.options],
             "export": ["export", bundle, "--format", "onnx", "--overwrite"],
             "bump": ["bump", bundle, "Better weights."],
+            "report": ["report", bundle, "--overwrite"],
             "pack": ["pack", bundle, str(self.bundle.parent / "packed.zip"), "--overwrite"],
         }
         return words[stage]
@@ -154,7 +155,7 @@ class Bench:
         files += [*work.glob("fold_*/predictions/*"), *work.glob("fold_*/results.csv"), *work.glob("results.*")]
         files += [*work.glob("cache/**/*.npy"), *work.glob("predictions/*"), *work.glob("fold_*/best_*.pt")]
         files += [*work.glob("fingerprint.json"), *self.bundle.parent.glob("packed.zip")]
-        files += _files(self.bundle.parent / "predicted")
+        files += [*work.glob("report.html"), *_files(self.bundle.parent / "predicted")]
         return {str(path.relative_to(self.bundle.parent)): sha256_of(path) for path in files if path.is_file()}
 
     def kill(self, stage: str, before: str, expected: dict[str, str], moment: str, **how: object) -> Kill:
@@ -246,7 +247,7 @@ CHOSEN: dict[str, tuple[str, dict[str, Sequence[int]], int]] = {
     ),
     "predict": ("finalized", {}, 4),
     "export": (
-        "predicted",
+        "reported",
         {".model.onnx.staged.partial": (1,), "MANIFEST.json": (1, 2), "models/model.onnx": (1,)},
         1,
     ),
@@ -269,6 +270,7 @@ def prepare(bench: Bench) -> dict[str, dict[str, str]]:
         ("evaluate", "evaluated"),
         ("finalize", "finalized"),
         ("predict", "predicted"),
+        ("report", "reported"),
         ("export", "exported"),
         ("bump", "bumped"),
         ("pack", "packed"),

@@ -241,6 +241,14 @@ MISSPELT: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
+def _moved(verb: str) -> Callable[[Site], list[str]]:
+    def command(site: Site) -> list[str]:
+        site.data.rename(site.folder / "moved")
+        return [verb, str(site.bundle)]
+
+    return command
+
+
 def _words(line: str) -> Callable[[Site], list[str]]:
     def command(site: Site) -> list[str]:
         places = {"{bundle}": site.bundle, "{data}": site.data, "{folder}": site.folder}
@@ -274,6 +282,16 @@ def inputs() -> list[BrokenInput]:
             name = line.replace("{folder}/", "").replace("{bundle}", "BUNDLE").replace("{data}", "DATA")
             row = BrokenInput(kind=kind, name=name, command=_words(line), answer=Answer.REFUSED, says=says, state=state)
             found.append(row)
+    for verb, state in (("preprocess", "configured"), ("train", "configured"), ("evaluate", "trained")):
+        row = BrokenInput(
+            kind=RUNS,
+            name=f"{verb} BUNDLE, whose cases were moved",
+            command=_moved(verb),
+            answer=Answer.REFUSED,
+            says=("data/train", "--dataset_dir"),
+            state=state,
+        )
+        found.append(row)
     for line, says in MISSPELT:
         name = line.replace("{bundle}", "BUNDLE")
         row = BrokenInput(
