@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from monai.data import MetaTensor, decollate_batch, list_data_collate
 from monai.inferers import SlidingWindowInferer
 from torch import nn
@@ -15,9 +17,10 @@ from mist_bundle.runtime.inferers.ensemble import EnsembleInferer
 from mist_bundle.runtime.inferers.segment import SegmentInferer
 from mist_bundle.runtime.transforms.crop_to_foreground import CropToForegroundd
 from mist_bundle.runtime.transforms.orientation import ReorientToLPSd
+from mist_bundle.runtime.transforms.postprocess import ApplyPostprocessingd
 from mist_bundle.runtime.transforms.resample import ResampleToSpacingd
 from mist_bundle.runtime.transforms.restore import RestoreSegmentationd
-from tests.runtime.geometry import ORIENTATIONS, make_affine
+from tests.runtime.geometry import ORIENTATIONS, make_affine, obliques, orientations
 
 LABELS = [0, 3, 1, 700]
 CASES: list[tuple[tuple[int, int, int], tuple[float, float, float], tuple[float, float, float], tuple[float, ...]]] = [
@@ -90,3 +93,32 @@ def test_an_image_that_knows_no_file_is_segmented_on_its_own_grid() -> None:
     network, image = _network(2), torch.randn(1, 1, 9, 20, 11)
     expected = _ensemble()(image, network).argmax(1, keepdim=True)
     np.testing.assert_array_equal(SegmentInferer(_ensemble(), [0, 1])(image, network).numpy(), expected.numpy())
+
+
+@settings(max_examples=20)
+@given(
+    shape=st.tuples(*[st.integers(3, 18)] * 3),
+    orientation=orientations,
+    spacing=st.tuples(*[st.sampled_from([0.7, 1.0, 1.3, 3.1])] * 3),
+    degrees=obliques,
+    overlap=st.sampled_from([0.0, 0.25, 0.5]),
+    flips=st.sampled_from([(), (1,), (0, 2)]),
+    regions=st.booleans(),
+    crop=st.booleans(),
+)
+def test_stream_and_whole_volume_agree(
+    shape: Any, orientation: Any, spacing: Any, degrees: Any, overlap: float, flips: Any, regions: bool, crop: bool
+) -> None:
+    """All geometries mixed, down to post-processing, which needs the whole label map."""
+    case = (shape, spacing, degrees, (1.0, 1.0, 1.0))
+    image, network = _prepared(case, orientation, crop=crop), _network(4)
+    window = SlidingWindowInferer(roi_size=(8, 10, 12), sw_batch_size=2, overlap=overlap, mode="gaussian")
+    ensemble = EnsembleInferer(window, flips, activation="sigmoid" if regions else "softmax", cells_gb=1e-6)
+    labels, order = ([2, 1, 4, 9], [1, 0, 3, 2]) if regions else (LABELS, None)
+    steps = [{"transform": "keep_top_k_components", "apply_to_labels": [1], "per_label": True, "kwargs": {"k": 1}}]
+    finish = ApplyPostprocessingd(strategy=steps)
+    whole = ensemble(image.as_tensor()[None], network)[0]
+    expected = RestoreSegmentationd(labels=labels, region_order=order)({"image": image, "pred": whole})
+    result = SegmentInferer(ensemble, labels, order)(list_data_collate([{"image": image}])["image"], network)
+    (label_map,) = decollate_batch(result)
+    np.testing.assert_array_equal(finish({"pred": label_map})["pred"].numpy(), finish(expected)["pred"].numpy())
