@@ -24,8 +24,19 @@ logger = logging.getLogger(__name__)
 # ids that MONAI itself adds, for its metadata and for experiment tracking
 _OF_MONAI = frozenset(
     {
-        *("_meta_", "tracking", "tracking_uri", "experiment_name", "run_name", "save_execute_config", "is_not_rank0"),
-        *("mlflow_dataset", "handlers_id", "configs", "handlers", "_requires_", "_mode_"),
+        "_meta_",
+        "_mode_",
+        "_requires_",
+        "configs",
+        "experiment_name",
+        "handlers",
+        "handlers_id",
+        "is_not_rank0",
+        "mlflow_dataset",
+        "run_name",
+        "save_execute_config",
+        "tracking",
+        "tracking_uri",
     }
 )
 _LIKENESS = 0.7  # of an unknown id and a known one, from which it is taken for a slip

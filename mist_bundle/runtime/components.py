@@ -17,8 +17,20 @@ from .settings import CONFIG_SUFFIXES, SETTINGS
 
 # what says where and how a run takes place, and not what comes out of it; settings are compared by their names
 _NOT_COMPARED = frozenset(SETTINGS) | {
-    *("imports", "bundle_id", "bundle_root", "scripts_path", "rank", "world_size", "checked_settings", "_meta_"),
-    *("initialize", "finalize", "run", "training", "evaluating", "checkpoints"),
+    "_meta_",
+    "bundle_id",
+    "bundle_root",
+    "checked_settings",
+    "checkpoints",
+    "evaluating",
+    "finalize",
+    "imports",
+    "initialize",
+    "rank",
+    "run",
+    "scripts_path",
+    "training",
+    "world_size",
 }
 _MAX_TEXT = 40
 

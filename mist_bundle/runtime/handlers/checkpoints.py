@@ -182,10 +182,8 @@ class CheckpointKeeper:
             return
         self.validations_since_best += 1
         if self._stopped_early():
-            logger.info(
-                "Stopped early: no better %s in %d validations since epoch %d.",
-                *(self.metric, self.validations_since_best, self.best_epoch),
-            )
+            message = "Stopped early: no better %s in %d validations since epoch %d."
+            logger.info(message, self.metric, self.validations_since_best, self.best_epoch)
             trainer.terminate()
 
     def _stopped_early(self) -> bool:
@@ -212,9 +210,9 @@ class CheckpointKeeper:
         """Raise FloatingPointError for weights that a step has made NaN: nothing is saved that holds them."""
         problem = not_finite_text(unwrap(self.network).state_dict())
         if problem:
-            kept = (
-                f"What was saved after epoch {self._kept_epoch} is intact" if self._kept_epoch else "Nothing was saved"
-            )
+            kept = "Nothing was saved"
+            if self._kept_epoch:
+                kept = f"What was saved after epoch {self._kept_epoch} is intact"
             raise FloatingPointError(
                 f"the network after epoch {epoch} {problem}. {kept}. Train this fold again with a lower "
                 "--learning_rate (with mist-bundle train, pass --overwrite)."

@@ -1,7 +1,7 @@
 """Files of a case are written in the background, while the next case is read and computed.
 
-At most one case waits: whoever hands in the files of another case waits until those before are on the disk. So memory
-holds the case that is written, the one that is computed and the one that is read.
+At most a single case waits: handing in the files of another case blocks until those before are on the disk. So memory
+holds the case that is written, the case that is computed and the case that is read.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 
 class CaseWriter:
-    """Runs the steps that write the files of each case, one after the other, in a thread of its own."""
+    """Runs the steps that write the files of each case, in their order, in a thread of its own."""
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
@@ -45,7 +45,7 @@ class CaseWriter:
         self._steps.clear()
 
     def take_errors(self) -> dict[str, BaseException]:
-        """What went wrong since this was last asked, by case."""
+        """What went wrong since the last call, by case."""
         errors, self._errors = self._errors, {}
         return errors
 
@@ -54,5 +54,5 @@ class CaseWriter:
             return
         try:
             step()
-        except BaseException as error:  # noqa: BLE001 - the main thread asks for it
+        except BaseException as error:  # noqa: BLE001 - the main thread takes it
             self._errors[case] = error

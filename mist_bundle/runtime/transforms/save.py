@@ -22,8 +22,18 @@ from .volume import FILE_NAME, UNIT_IN_MM, affine_of, as_volume, meta_of, to_ras
 
 # Header fields that place a NIfTI image in the world. "pixdim" also holds the sign of the quaternion.
 _GEOMETRY_FIELDS = (
-    *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
-    *("srow_x", "srow_y", "srow_z", "xyzt_units"),
+    "qform_code",
+    "sform_code",
+    "quatern_b",
+    "quatern_c",
+    "quatern_d",
+    "qoffset_x",
+    "qoffset_y",
+    "qoffset_z",
+    "srow_x",
+    "srow_y",
+    "srow_z",
+    "xyzt_units",
 )
 _SCANNER_ANATOMICAL = 1
 _COMPRESSION = 1  # nibabel's own choice: higher levels take several times as long for little
