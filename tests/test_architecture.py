@@ -57,7 +57,17 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"yaml", "numpy", "torch", "monai", *OPTIONAL},
     ),
     "sharing": (
-        {*BASE, "bundle", "trust", "planning", "catalog", "runtime.folds", "runtime.values"},
+        {
+            *BASE,
+            "bundle",
+            "trust",
+            "planning",
+            "catalog",
+            "runtime.folds",
+            "runtime.postprocessing",
+            "runtime.reading",
+            "runtime.values",
+        },
         {"yaml", "numpy", "torch", "monai", *OPTIONAL},
     ),
     "verify": (

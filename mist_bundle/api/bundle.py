@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mist_bundle.evaluation.choose_postprocessing import Choice
     from mist_bundle.planning.estimates import Estimate
     from mist_bundle.report.bundle_report import Reported
+    from mist_bundle.sharing.data_only import DataOnly
     from mist_bundle.sharing.export import ExportReport
     from mist_bundle.sharing.pack import Packed
     from mist_bundle.trust.audit.finding import Report
@@ -410,6 +411,18 @@ class Bundle(folder.Bundle):
         from mist_bundle.sharing.export import export_bundle
 
         return export_bundle(self.root, list(formats), _path(output), trust=trust, overwrite=overwrite)
+
+    @checked
+    def export_data_only(self, output: FileName, *, trust: bool = False) -> DataOnly:
+        """Write a bundle of MONAI's own classes without any Python file, for programs that allow none.
+
+        Args:
+            output: the new bundle's folder.
+            trust: export a bundle that does not pass the audit; both are run on a synthetic case.
+        """
+        from mist_bundle.sharing.data_only import export_data_only
+
+        return export_data_only(self.root, Path(output), trust=trust)
 
     @checked
     def pack(

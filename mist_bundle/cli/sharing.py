@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.api.kinds import FileName, Words
-from mist_bundle.errors import CaseFailure
+from mist_bundle.errors import CaseFailure, InputError, Problem
+
+DATA_ONLY = "data_only"
 
 
 @takes(mb.Bundle.export, besides=("formats",))
@@ -16,15 +19,35 @@ def export(bundle: FileName, format: Words = ("all",), **arguments: Any) -> None
 
     Args:
         bundle: a trained bundle.
-        format: torchscript, torch_export, onnx, state_dict, safetensors, several of them (a,b), or all.
+        format: torchscript, torch_export, onnx, state_dict, safetensors, several of them (a,b), or all; data_only for a
+            bundle of MONAI's classes without any Python file, which needs --output.
     """
     from mist_bundle.sharing.export import report_table
 
+    if DATA_ONLY in format:
+        _export_data_only(bundle, format, arguments)
+        return
     report = mb.Bundle(bundle).export(format, **arguments)
     print(report_table(report))
     print(f"Files: {report.folder}\nReport: {report.report}")
     if report.problems():
         raise CaseFailure(report.problems(), len(report.formats), "formats")
+
+
+def _export_data_only(bundle: FileName, formats: Sequence[str], arguments: Mapping[str, Any]) -> None:
+    output = arguments.get("output")
+    problems = []
+    if list(formats) != [DATA_ONLY]:
+        problems.append(Problem("--format", f"{DATA_ONLY} makes a folder of its own. Export the other formats apart."))
+    if output is None:
+        problems.append(Problem("--output", f"is missing: {DATA_ONLY} writes a new bundle there."))
+    if arguments.get("overwrite"):
+        problems.append(Problem("--overwrite", f"is not for {DATA_ONLY}: give a new folder."))
+    if output is None or problems:
+        raise InputError(problems)
+    done = mb.Bundle(bundle).export_data_only(output, trust=bool(arguments.get("trust")))
+    print(f"{done.equal_voxels:.2%} of the voxels of a synthetic case are predicted as by {bundle}.")
+    print(f"Bundle without code: {done.folder}")
 
 
 @takes(mb.Bundle.pack)

@@ -20,8 +20,9 @@ from monai.bundle import ConfigParser
 from torch import Tensor, nn
 
 from mist_bundle.bundle.folder import Bundle
-from mist_bundle.errors import MistBundleError
+from mist_bundle.errors import InputError, MistBundleError
 from mist_bundle.files import MODEL_PT, write_json
+from mist_bundle.sharing.stock_config import stock_inference, strategy_of
 
 SEEDS = (0, 1)
 MAX_BATCH = 64  # sliding windows are batched by at most this many patches
@@ -77,7 +78,7 @@ def to_torchscript(network: nn.Module, target: Path, bundle: Path, config: Path,
     except (RuntimeError, torch.jit.frontend.FrontendError):  # UnsupportedNodeError, NotSupportedError are such
         with torch.no_grad():
             module, method = torch.jit.trace(network, image), "trace"
-    inference = json.dumps(ConfigParser.load_config_file(str(config))).encode()
+    inference = json.dumps(_packaged_inference(bundle, config)).encode()
     metadata = Bundle(bundle).metadata
     save_net_with_metadata(
         module,
@@ -87,6 +88,16 @@ def to_torchscript(network: nn.Module, target: Path, bundle: Path, config: Path,
         append_timestamp=False,
     )
     return Converted(method=method, any_batch=True, run=torch.jit.load(str(target), map_location="cpu"))
+
+
+def _packaged_inference(bundle: Path, config: Path) -> dict[str, Any]:
+    """inference.json for a program that has the file alone: of MONAI's classes where MONAI has them all."""
+    source = Bundle(bundle)
+    try:
+        return stock_inference(source.plan, strategy_of(source))
+    except InputError:
+        content: dict[str, Any] = ConfigParser.load_config_file(str(config))
+        return content
 
 
 def to_torch_export(network: nn.Module, target: Path, image: Tensor) -> Converted:

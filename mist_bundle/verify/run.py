@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.bundle.folder import Bundle
+from mist_bundle.bundle.tiny import write_tiny_dataset
 from mist_bundle.files import write_json
 from mist_bundle.sharing.unpack import unpack_bundle
 from mist_bundle.trust.audit import require_audited
@@ -19,7 +20,6 @@ from mist_bundle.verify.consumers import consumer_matrix, copy_target
 from mist_bundle.verify.content import Content, components
 from mist_bundle.verify.report import FAIL, NOT_APPLICABLE, PASS, RUN, Check, Verification
 from mist_bundle.verify.static import static_checks
-from mist_bundle.verify.tiny import write_tiny_dataset
 
 STEPS = ("targets", "weights", "forward", "torchscript", "properties", "load", "inference", "federated")
 NEED_WEIGHTS = ("weights", "load", "inference")

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from mist_bundle.bundle.folder import Bundle
-from mist_bundle.verify.tiny import NUM_CASES, SHAPE, write_tiny_dataset
+from mist_bundle.bundle.tiny import NUM_CASES, SHAPE, write_tiny_dataset
 
 
 def test_every_case_holds_every_label_in_the_plan_s_spacing(fresh_bundle: Path, tmp_path: Path) -> None:

@@ -14,9 +14,16 @@ SHAPE = (20, 18, 16)
 NUM_CASES = 4
 
 
-def write_tiny_dataset(folder: Path, plan: Plan) -> Path:
-    """Write images and label maps in the plan's spacing; returns a datalist with two folds and an unlabelled case."""
-    affine = np.diag([*map(float, plan.target_spacing_mm.value), 1.0])
+def write_tiny_dataset(folder: Path, plan: Plan, scale: float = 1.0) -> Path:
+    """Write images and label maps in the plan's spacing; returns a datalist with two folds and an unlabelled case.
+
+    Args:
+        folder: where they go.
+        plan: of the bundle.
+        scale: the spacing over that of the plan.
+    """
+    spacing_mm = scale * np.asarray(plan.target_spacing_mm.value, np.float64)
+    affine = np.diag([*spacing_mm, 1.0])
     labels = np.asarray(plan.labels, np.int16)
     generator = np.random.default_rng(0)
     cases = []
