@@ -1,4 +1,4 @@
-"""What a pass forward keeps for the pass backward, counted by tensors on the meta device, where none takes memory."""
+"""What a forward pass keeps for the backward pass, counted on the meta device, whose tensors take no memory."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """Of one pass forward.
+    """Account of a forward pass.
 
     Attributes:
-        saved_values: kept for the pass backward, in numbers of four bytes; parameters are not counted.
-        flops: of the pass.
-        output: what it gave.
+        saved_values: values kept for the backward pass, in units of four bytes, without parameters.
+        flops: operations of the pass.
+        output: result of the pass.
     """
 
     saved_values: float
@@ -35,15 +35,15 @@ class Account:
 
 
 def account(run: Callable[[], Any], parameters: Iterable[Tensor] = ()) -> Account:
-    """Run something once and count what autograd keeps of it; a storage that is kept twice counts once.
+    """Run a forward pass and count what autograd keeps of it; a storage that is kept twice counts once.
 
     Args:
-        run: a pass forward, on any device.
-        parameters: tensors that are there anyway.
+        run: the forward pass, on any device.
+        parameters: tensors that do not count.
     """
     own = {parameter.untyped_storage()._cdata for parameter in parameters}
     kept: dict[int, int] = {}
-    alive: list[Tensor] = []  # an address is no name for a storage once that is gone
+    alive: list[Tensor] = []  # the address of a freed storage may be reused by another
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
@@ -59,9 +59,9 @@ def account(run: Callable[[], Any], parameters: Iterable[Tensor] = ()) -> Accoun
 
 
 def meta_network(row: Choice, size: NetworkSize) -> nn.Module:
-    """A network of the menu without memory for its weights."""
+    """Build a network of the menu on the meta device, without memory for its weights."""
     target = row.target.replace("scripts.", "mist_bundle.runtime.", 1)
-    # Swin UNETR computes with numbers while it is built, which the meta device has none of
+    # Swin UNETR computes with values in its constructor, which the meta device does not have
     with warnings.catch_warnings(), torch.device("cpu" if row.sizing == "swin_unetr" else "meta"):
         warnings.simplefilter("ignore")
         parser = ConfigParser({"network": {"_target_": target, **size.arguments}})
@@ -70,13 +70,13 @@ def meta_network(row: Choice, size: NetworkSize) -> nn.Module:
 
 
 def account_network(network: nn.Module, channels: int, patch_size: Sequence[int], batch: int = 1) -> Account:
-    """The account of a pass of a network in training."""
+    """Return the account of a forward pass of a network in training."""
     device = next(network.parameters()).device
     image = torch.empty(batch, channels, *patch_size, device=device)
     return account(lambda: network(image), network.parameters())
 
 
-def per_voxel(found: Account, patch_size: Sequence[int]) -> tuple[float, float]:
-    """(saved values, operations) for each voxel of a patch."""
+def per_voxel(total: Account, patch_size: Sequence[int]) -> tuple[float, float]:
+    """Return saved values and operations per voxel of a patch."""
     voxels = prod(patch_size)
-    return found.saved_values / voxels, found.flops / voxels
+    return total.saved_values / voxels, total.flops / voxels

@@ -17,6 +17,8 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -91,6 +93,20 @@ def raise_on_signals() -> dict[int, Any]:
         if signal.getsignal(number) is not signal.SIG_IGN:
             former[number] = signal.signal(number, interrupt)
     return former
+
+
+@contextmanager
+def signals_raise() -> Iterator[None]:
+    """Make signals that request the end of this process raise Interrupted while the block runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python delivers signals to the main thread only
+        return
+    former = raise_on_signals()
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:

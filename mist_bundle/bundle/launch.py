@@ -11,9 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +109,7 @@ def _environment(placement: Placement, reason_file: Path) -> dict[str, str]:
 def _wait_for(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Return the exit code of a process; signals that reach this process are passed on to it."""
     with subprocess.Popen(command, env=dict(environment)) as process:
-        with _signals_raise():
+        with child.signals_raise():
             try:
                 return process.wait()
             except child.Interrupted as interruption:
@@ -122,20 +120,6 @@ def _wait_for(command: Sequence[str], environment: Mapping[str, str]) -> int:
         except subprocess.TimeoutExpired:
             process.kill()
         raise Interrupted(number, f"Interrupted by {signal.Signals(number).name}.")
-
-
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """While the block runs, a signal that requests the end of this process raises Interrupted in it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python delivers signals to the main thread only
-        return
-    former = child.raise_on_signals()
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _exit_text(code: int, workflow: Workflow) -> str:

@@ -10,7 +10,6 @@ import os
 import shlex
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -140,18 +139,12 @@ def run_verb(name: str, words: list[str]) -> int:
 @contextmanager
 def _signals_as_errors() -> Iterator[None]:
     """While the block runs, a signal that asks this process to end raises Interrupted: what is half-done is removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python hands signals to the main thread only
-        return
-    former = child.raise_on_signals()
     try:
-        yield
+        with child.signals_raise():
+            yield
     except child.Interrupted as interruption:
         message = f"Interrupted by {signal.Signals(interruption.number).name}."
         raise Interrupted(interruption.number, message) from None
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 def _with_next_command(message: str, name: str, words: Sequence[str]) -> str:

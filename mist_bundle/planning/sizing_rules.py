@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mist_bundle.catalog.choice import Choice
 from mist_bundle.planning.network_size import NetworkSize, SizeRequest
-from mist_bundle.planning.topology import MIN_LEVELS, unet_topology
+from mist_bundle.planning.topology import MIN_LEVELS, Topology, unet_topology
 from mist_bundle.runtime.numerics.triples import Triple
 
 SizingRule = Callable[[Choice, SizeRequest], NetworkSize]
@@ -29,49 +29,18 @@ RESIDUAL_BLOCKS = (1, 3, 4, 6, 6, 6, 6)
 def _dynamic_unet(row: Choice, request: SizeRequest) -> NetworkSize:
     del row
     topology = unet_topology(request.patch_size, request.spacing_mm)
-    levels = len(topology.strides)
-    heads = min(request.heads, levels - 2)
-    widths = _widths(request.filters, levels)
-    strides = _lists(topology.strides)
-    return NetworkSize(
-        arguments={
-            "spatial_dims": 3,
-            "kernel_size": _lists(topology.kernels),
-            "strides": strides,
-            "upsample_kernel_size": strides[1:],
-            "filters": list(widths),
-            "deep_supervision": heads > 0,
-            "deep_supr_num": max(1, heads),
-            "res_block": request.residual,
-        },
-        strides=topology.strides,
-        widths=widths,
-        bottleneck="bottleneck",
-        max_heads=levels - 2,
-    )
+    size = _unet_size(topology, request)
+    arguments = {"spatial_dims": 3, **size.arguments, "upsample_kernel_size": _lists(topology.strides[1:])}
+    return replace(size, arguments=arguments, bottleneck="bottleneck")
 
 
 def _residual_encoder(row: Choice, request: SizeRequest) -> NetworkSize:
     del row
     topology = unet_topology(request.patch_size, request.spacing_mm)
     levels = len(topology.strides)
-    heads = min(request.heads, levels - 2)
-    widths = _widths(request.filters, levels)
-    return NetworkSize(
-        arguments={
-            "kernel_size": _lists(topology.kernels),
-            "strides": _lists(topology.strides),
-            "filters": list(widths),
-            "blocks": list(RESIDUAL_BLOCKS[:levels]),
-            "deep_supervision": heads > 0,
-            "deep_supr_num": max(1, heads),
-            "res_block": request.residual,
-        },
-        strides=topology.strides,
-        widths=widths,
-        bottleneck=f"encoder.{levels - 1}",
-        max_heads=levels - 2,
-    )
+    size = _unet_size(topology, request)
+    arguments = {**size.arguments, "blocks": list(RESIDUAL_BLOCKS[:levels])}
+    return replace(size, arguments=arguments, bottleneck=f"encoder.{levels - 1}")
 
 
 def _subpixel_unet(row: Choice, request: SizeRequest) -> NetworkSize:
@@ -84,24 +53,34 @@ def _subpixel_unet(row: Choice, request: SizeRequest) -> NetworkSize:
     while len(strides) < MIN_LEVELS:
         strides.append((1, 1, 1))
         kernels.append((3, 3, 3))
-    heads = min(request.heads, len(strides) - 2)
-    widths = _widths(request.filters, len(strides))
+    size = _unet_size(Topology(kernels=tuple(kernels), strides=tuple(strides)), request)
+    arguments = {
+        "fold": list(fold),
+        "spatial_dims": 3,
+        **size.arguments,
+        "upsample_kernel_size": _lists(strides[1:]),
+    }
+    return replace(size, arguments=arguments, strides=(fold, *strides[1:]), bottleneck="body.bottleneck")
+
+
+def _unet_size(topology: Topology, request: SizeRequest) -> NetworkSize:
+    """What U-Nets with heads of their own have in common; every level but two can have a head."""
+    max_heads = len(topology.strides) - 2
+    heads = min(request.heads, max_heads)
+    widths = _widths(request.filters, len(topology.strides))
     return NetworkSize(
         arguments={
-            "fold": list(fold),
-            "spatial_dims": 3,
-            "kernel_size": _lists(kernels),
-            "strides": _lists(strides),
-            "upsample_kernel_size": _lists(strides[1:]),
+            "kernel_size": _lists(topology.kernels),
+            "strides": _lists(topology.strides),
             "filters": list(widths),
             "deep_supervision": heads > 0,
             "deep_supr_num": max(1, heads),
             "res_block": request.residual,
         },
-        strides=(fold, *strides[1:]),
+        strides=topology.strides,
         widths=widths,
-        bottleneck="body.bottleneck",
-        max_heads=len(strides) - 2,
+        bottleneck="",
+        max_heads=max_heads,
     )
 
 
