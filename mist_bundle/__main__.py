@@ -1,4 +1,4 @@
-"""`python -m mist_bundle COMMAND`."""
+"""`python -m mist_bundle COMMAND`: the same as `mist-bundle COMMAND`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`python -m mist_bundle.autoconfig dataset.json`: the same as `python -m mist_bundle autoconfig dataset.json`."""
+"""`python -m mist_bundle.autoconfig dataset.json`: the same as `mist-bundle autoconfig dataset.json`."""
 
 import sys
 

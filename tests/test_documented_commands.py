@@ -71,9 +71,12 @@ def _as_run(command: str) -> str:
     for word, value in PLACEHOLDERS.items():
         command = re.sub(rf"(?<![\w.$]){re.escape(word)}(?![\w.])", value, command)
     words = command.split()
-    if words[:2] != ["python", "-m"] and words[0] != "torchrun":
+    if words[0] == "mist-bundle":
+        verb = words[1]
+    elif words[:2] == ["python", "-m"] or words[0] == "torchrun":
+        verb = words[2].removeprefix("mist_bundle.")
+    else:
         return command
-    verb = words[2].removeprefix("mist_bundle.") if words[2] != "mist_bundle" else words[3]
     if verb in PLANNING:
         return _with(command, SMALL)
     if verb == "finetune" or ("monai.bundle" in words and "training" in words):
@@ -89,13 +92,22 @@ def _with(command: str, options: dict[str, str]) -> str:
 
 
 def test_placeholders_and_options_are_put_in() -> None:
-    assert _as_run("python -m mist_bundle pack BUNDLE --output BUNDLE.zip") == (
-        "python -m mist_bundle pack out/hippocampus_segmentation --output hippocampus_segmentation.zip"
+    assert _as_run("mist-bundle pack BUNDLE --output BUNDLE.zip") == (
+        "mist-bundle pack out/hippocampus_segmentation --output hippocampus_segmentation.zip"
     )
-    assert _as_run("python -m mist_bundle train B --fold all") == "python -m mist_bundle train B --fold all"
-    made = shlex.split(_as_run("python -m mist_bundle.autoconfig d.json --epochs 300 --recipe paper"))
-    assert made[made.index("--epochs") + 1] == "1"
-    assert made.count("--recipe") == 1
+    assert _as_run("mist-bundle train B --fold all") == "mist-bundle train B --fold all"
+    for command in ("python -m mist_bundle.autoconfig", "mist-bundle autoconfig"):
+        words = shlex.split(_as_run(f"{command} d.json --epochs 300 --recipe paper"))
+        assert words[words.index("--epochs") + 1] == "1"
+        assert words.count("--recipe") == 1
+
+
+def test_pages_use_a_single_name_for_the_command() -> None:
+    for page in PAGES:
+        others = [
+            command for command in _commands(page) if re.search(r"python -m mist_bundle(?!\.autoconfig)", command)
+        ]
+        assert not others, f"{page}: write mist-bundle"
 
 
 def test_there_are_commands_and_most_are_run() -> None:
@@ -190,6 +202,7 @@ def test_every_command_of_a_page_runs(page: str, world: Path, tmp_path: Path, re
     programs.mkdir()
     # not a link, which would leave the virtual environment behind
     (programs / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', encoding="utf-8")
+    (programs / "mist-bundle").write_text(f'#!/bin/sh\nexec {sys.executable} -m mist_bundle "$@"\n', encoding="utf-8")
     (programs / "torchrun").write_text(f'#!/bin/sh\nexec {sys.executable} -m torch.distributed.run "$@"\n')
     for program in programs.iterdir():
         program.chmod(0o755)
