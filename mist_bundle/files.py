@@ -16,7 +16,7 @@ import shutil
 import stat
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -154,16 +154,19 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def new_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> Iterator[Path]:
     """Give an empty folder that becomes `path` when the block ends well, and vanishes when it does not.
 
     Args:
         path: where the folder shall lie in the end.
         overwrite: replace a folder that lies there already, once the new folder is complete.
+        inputs: files and folders that are read: they are never replaced, and nothing is put among them.
 
     Raises:
-        InputError: something lies at `path` and `overwrite` is False.
+        InputError: something lies at `path` and `overwrite` is False, or it would be lost with what is read or with the
+            working directory.
     """
+    refuse_to_replace(path, inputs)
     new_parents = _missing_parents(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leavings(path)
@@ -185,6 +188,35 @@ def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise
     finally:
         lock.release(remove=True)
+
+
+def refuse_to_replace(path: Path, inputs: Iterable[Path] = ()) -> None:
+    """Raise InputError when a new folder at `path` would take away what is read, or where somebody works or lives.
+
+    Args:
+        path: where the folder shall lie.
+        inputs: files and folders that are read.
+    """
+    place = path.resolve()
+    problems = []
+    for source in inputs:
+        found = source.resolve()
+        if found == place or place in found.parents:
+            problems.append(Problem(str(path), f"would replace {source}, which is read. Choose another place."))
+        elif found in place.parents and found.is_dir():
+            problems.append(Problem(str(path), f"lies within {source}, whose files are read. Choose another place."))
+    for name, kept in (("the working directory", Path.cwd()), ("your home folder", _home())):
+        if kept is not None and (kept.resolve() == place or place in kept.resolve().parents):
+            problems.append(Problem(str(path), f"holds {name}, which would be lost. Choose another place."))
+    if problems:
+        raise InputError(list(dict.fromkeys(problems)))
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def remove_leavings(path: Path) -> None:
@@ -256,7 +288,9 @@ def _is_there(path: Path) -> bool:
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raise InputError when `path` exists and may not be replaced."""
+    """Raise InputError when `path` exists and may not be replaced; a device or pipe never may."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(Problem(str(path), "is a device, pipe or socket. Choose another place."))
     if not overwrite and (path.exists() or path.is_symlink()):
         raise InputError(Problem(str(path), "exists already. Choose another place or pass --overwrite."))
 

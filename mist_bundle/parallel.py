@@ -97,7 +97,7 @@ def attempt(function: Callable[[Item], Result], job: Job[Item]) -> tuple[int, Re
 def as_problem(name: str, error: BaseException) -> Problem:
     """A failure under the name of its case."""
     if isinstance(error, InputError):
-        return Problem(name, "; ".join(str(problem) for problem in error.problems))
+        return Problem(name, " ".join(str(problem) for problem in error.problems))
     return Problem(name, f"{type(error).__name__}: {error}")
 
 

@@ -184,3 +184,36 @@ def test_the_folder_of_a_running_command_is_left_alone(tmp_path: Path) -> None:
     assert other.returncode == 0
     assert (target / "new").read_text() == "new"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_read_is_never_replaced(tmp_path: Path, overwrite: bool) -> None:
+    source = tmp_path / "data" / "predictions"
+    source.mkdir(parents=True)
+    (source / "a.nii.gz").write_text("precious")
+    for target in (source, source.parent):
+        with (
+            pytest.raises(InputError, match=r"would replace .*, which is read"),
+            new_folder(target, overwrite=overwrite, inputs=[source]),
+        ):
+            pass
+    with pytest.raises(InputError, match="lies within"), new_folder(source / "new", inputs=[source]):
+        pass
+    assert (source / "a.nii.gz").read_text() == "precious"
+    with new_folder(source.parent / "new", inputs=[source]):
+        pass
+
+
+def test_the_working_directory_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here/inside").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here/inside")
+    for target in (Path(), tmp_path / "here"):
+        with pytest.raises(InputError, match="holds the working directory"), new_folder(target, overwrite=True):
+            pass
+    with new_folder(Path("new"), overwrite=True):
+        pass
+
+
+def test_a_device_is_not_replaced() -> None:
+    with pytest.raises(InputError, match="is a device, pipe or socket"):
+        refuse_existing(Path(os.devnull), overwrite=True)

@@ -54,6 +54,10 @@ EVALUATING = Workflow(run_id="evaluating", files=("train", "evaluate"), multi_gp
 INFERENCE = Workflow(run_id="inference", files=("inference",))
 
 
+# ids of the configuration that name files to read
+_READ_FILES = ("ckpt_path", "fold_paths", "postprocessing_path", "datalist")
+
+
 class WorkflowFailed(MistBundleError):
     """A workflow ended with the error in the message. `exit_code` is that of its process."""
 
@@ -156,7 +160,7 @@ def workflow_command(
 
 
 def _check_places(bundle: Path, workflow: Workflow, checked: Mapping[str, Any]) -> None:
-    """Refuse folders that cannot be read from or written to before a process is started for them."""
+    """Refuse files and folders that cannot be read, or written to, before a process is started for them."""
     problems = _moved_data(bundle, workflow, checked)
     dataset_dir, work_dir = checked.get("dataset_dir"), checked.get("work_dir")
     if isinstance(dataset_dir, str) and not is_expression(dataset_dir) and not Path(dataset_dir).is_dir():
@@ -166,6 +170,11 @@ def _check_places(bundle: Path, workflow: Workflow, checked: Mapping[str, Any]) 
     if isinstance(work_dir, str) and not is_expression(work_dir):
         with Collecting(problems):
             check_can_write(Path(work_dir))
+    for name in _READ_FILES:
+        value = checked.get(name)
+        for path in [value] if isinstance(value, str) else value or ():
+            if not is_expression(path) and not Path(path).is_file():
+                problems.append(Problem(f"--{name}", f"names {path}, which is no file."))
     if problems:
         raise InputError(problems)
 

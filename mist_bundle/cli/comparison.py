@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,17 @@ import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.api.kinds import FileName
 from mist_bundle.cli.words import fail_for, printed_warnings
-from mist_bundle.files import refuse_existing
+from mist_bundle.files import PLAN_JSON, refuse_existing, refuse_to_replace
 
 if TYPE_CHECKING:
     from mist_bundle.evaluation.compare import Comparison, Difference
     from mist_bundle.evaluation.rank import Ranking
+
+
+def _tables_and_bundles(results: Iterable[str]) -> list[Path]:
+    """What is read of the runs that a user names; another folder is no run, and refused as such later."""
+    paths = map(Path, results)
+    return [path for path in paths if path.is_file() or (path / PLAN_JSON).is_file()]
 
 
 @takes(mb.rank)
@@ -27,6 +34,7 @@ def rank(*results: str, output: FileName = "ranking", overwrite: bool = False, *
     """
     target = Path(output)
     refuse_existing(target, overwrite=overwrite)
+    refuse_to_replace(target, _tables_and_bundles(results))
     with printed_warnings():
         ranking = mb.rank(*results, **arguments)
     ranking.write(target, overwrite=overwrite)
@@ -45,6 +53,7 @@ def compare(*results: str, output: FileName = "comparison", overwrite: bool = Fa
     """
     target = Path(output)
     refuse_existing(target, overwrite=overwrite)
+    refuse_to_replace(target, _tables_and_bundles(results))
     with printed_warnings():
         comparison = mb.compare(*results, **arguments)
     comparison.write(target, overwrite=overwrite)

@@ -13,7 +13,7 @@ from mist_bundle.api.kinds import ALL, FileName
 from mist_bundle.cli.scores import score_lines
 from mist_bundle.cli.words import fail_for, heading, printed_warnings
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import POSTPROCESSING_JSON, refuse_existing
+from mist_bundle.files import POSTPROCESSING_JSON, check_can_write, refuse_existing
 from mist_bundle.runtime.values import did_you_mean
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def _evaluate_files(table: Path, arguments: Mapping[str, Any], *, overwrite: boo
     if problems:
         raise InputError(problems)
     refuse_existing(table, overwrite=overwrite)
+    check_can_write(table.parent)
     with printed_warnings():
         scored = mb.evaluate(**arguments)
     scored.write(table)

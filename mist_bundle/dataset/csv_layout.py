@@ -81,7 +81,7 @@ def convert_csv(
     test = read_table(Path(test_csv)) if test_csv is not None else None
     if test is not None:
         _check_columns(test, channels)
-    with new_folder(output, overwrite=overwrite) as folder:
+    with new_folder(output, overwrite=overwrite, inputs=_sources(train, test, channels)) as folder:
         outcome = _convert_split(train, folder / "train", channels, copy, workers)
         if not outcome.results:
             raise InputError(outcome.problems or [Problem(str(train.path), "has no cases.")])
@@ -101,6 +101,20 @@ def convert_csv(
         _write_case_table(train, channels, folder / CASE_TABLE_CSV)
     raise_failures(problems, total)
     return output / DATASET_JSON
+
+
+def _sources(train: Table, test: Table | None, channels: Sequence[str]) -> list[Path]:
+    """The tables and all files that they name."""
+    sources: list[Path] = []
+    for table in (train, test):
+        if table is None:
+            continue
+        sources.append(table.path)
+        for row in table.rows:
+            for column in (*channels, MASK_COLUMN):
+                if row.cells.get(column):
+                    sources.append(table.resolve(row.cells[column]))
+    return sources
 
 
 def _convert_split(

@@ -64,7 +64,7 @@ def convert_msd(
     if not training:
         raise InputError(Problem(str(json_path), f"has no labelled case from number {start} on (limit {limit})."))
     place_case = functools.partial(_place_case, channels=channels, copy=copy)
-    with new_folder(output, overwrite=overwrite) as folder:
+    with new_folder(output, overwrite=overwrite, inputs=[json_path]) as folder:
         problems = convert_cases(place_case, folder, training=training, testing=testing, workers=workers)
         test_folder = folder / "test"
         has_test = test_folder.is_dir() and any(test_folder.iterdir())

@@ -55,7 +55,7 @@ def convert_nnunet(
     dataset = read_nnunet(Path(source), splits)
     output = Path(output)
     place_case = functools.partial(_place_case, channels=dataset.channels, copy=copy)
-    with new_folder(output, overwrite=overwrite) as folder:
+    with new_folder(output, overwrite=overwrite, inputs=[Path(source) / DATASET_JSON]) as folder:
         problems = convert_cases(
             place_case, folder, training=dataset.training, testing=dataset.testing, workers=workers
         )

@@ -98,7 +98,7 @@ def ensemble_folders(
     _check_arguments(folders, settings)
     files, problems = _find_cases(folders)
     num_cases = len(files) + len(problems)
-    with new_folder(output, overwrite=overwrite) as target:
+    with new_folder(output, overwrite=overwrite, inputs=folders) as target:
         combine = partial(_combine_case, settings=settings, folder=target)
         done = map_cases(combine, files, name=lambda item: item[0], workers=workers, description="ensemble")
         problems += done.problems

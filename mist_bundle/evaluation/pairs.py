@@ -121,7 +121,7 @@ def label_maps(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
         raise InputError(Problem(str(folder), "is not a folder."))
     paths: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if path.is_file() and is_image(path) and not path.name.startswith("."):
+        if is_image(path) and not path.is_dir() and not path.name.startswith("."):
             paths.setdefault(image_stem(path), []).append(path)
     files = {}
     problems = []

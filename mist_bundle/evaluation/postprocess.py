@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +13,10 @@ from mist_bundle.evaluation.change import Change, check_weights, measure_change
 from mist_bundle.evaluation.label_files import read_named, whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import Pair, Pairing, label_maps
 from mist_bundle.evaluation.score import Scored, ScoredCases, ScoreSettings, read_pair, score_arrays
-from mist_bundle.files import RESULTS_CSV, new_folder, write_json
+from mist_bundle.files import RESULTS_CSV, new_folder, read_json, write_json
 from mist_bundle.parallel import map_cases
 from mist_bundle.runtime.numerics.grid import spacing_of
-from mist_bundle.runtime.postprocessing.strategy import Step, apply_strategy, read_strategy
+from mist_bundle.runtime.postprocessing.strategy import Step, apply_strategy, parse_strategy
 
 PREDICTIONS = "predictions"
 STRATEGY_JSON = "strategy.json"
@@ -49,11 +48,7 @@ def load_strategy(path: Path) -> tuple[Step, ...]:
         InputError: the file cannot be read or is not a strategy.
     """
     try:
-        return read_strategy(path)
-    except OSError as error:
-        raise InputError(Problem(str(path), f"cannot be read ({error.strerror or error}).")) from error
-    except json.JSONDecodeError as error:
-        raise InputError(Problem(str(path), f"is not valid JSON: {error.msg} at line {error.lineno}.")) from error
+        return parse_strategy(read_json(path))
     except ValueError as error:
         raise InputError(Problem(str(path), str(error))) from error
 
@@ -67,7 +62,7 @@ def postprocess_folder(
         InputError: no prediction can be read, or `output` exists and `overwrite` is False.
     """
     files, problems = label_maps(predictions)
-    with new_folder(output, overwrite=overwrite) as folder:
+    with new_folder(output, overwrite=overwrite, inputs=[predictions]) as folder:
         treat = partial(_treat, steps=tuple(steps), folder=folder / PREDICTIONS)
         items = sorted(files.items())
         done = map_cases(treat, items, name=lambda item: item[0], workers=workers, description="postprocess")
@@ -99,7 +94,8 @@ def postprocess_and_score(
         InputError: no case could be scored, a weight is wrong, or `output` exists and `overwrite` is False.
     """
     checked = check_weights(settings, weights)
-    with new_folder(output, overwrite=overwrite) as folder:
+    inputs = {path.parent for pair in pairing.pairs for path in (pair.prediction, pair.reference)}
+    with new_folder(output, overwrite=overwrite, inputs=sorted(inputs)) as folder:
         treat = partial(_treat_and_score, steps=tuple(steps), folder=folder / PREDICTIONS, settings=settings)
         done = map_cases(treat, pairing.pairs, name=lambda pair: pair.id, workers=workers, description="postprocess")
         problems = (*pairing.problems, *done.problems)

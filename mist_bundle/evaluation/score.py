@@ -59,12 +59,14 @@ class Scored:
         scores: column (see runtime/metrics/columns.py) -> value.
         diagonal_mm: diagonal of its image, the scale of its distances.
         warnings: irregularities of its files that do not prevent scoring them.
+        absent: classes of which neither reference nor prediction holds a voxel.
     """
 
     id: str
     scores: dict[str, float]
     diagonal_mm: float
     warnings: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @property
     def row(self) -> dict[str, Any]:
@@ -94,10 +96,22 @@ class ScoredCases:
         problems = []
         for warning, ids in ids_by_warning.items():
             problems.append(Problem(list_names(ids), warning))
+        for name in self._never_there():
+            message = "occurs in no reference and no prediction; its scores say nothing. Check its labels in --classes."
+            problems.append(Problem(f"class {name}", message))
         for column, ids in undefined_values(self._rows).items():
             share = f"has no value in {len(ids)} of {len(self.cases)} cases"
             problems.append(Problem(column, f"{share}; the statistics leave out {list_names(ids)}."))
         return tuple(problems)
+
+    def _never_there(self) -> list[str]:
+        """The classes that no case holds."""
+        if not self.cases:
+            return []
+        names = set(self.cases[0].absent)
+        for case in self.cases[1:]:
+            names.intersection_update(case.absent)
+        return sorted(names)
 
     def write(self, output: Path) -> Summary:
         """Write results.csv and, beside it, a JSON file of the same name that also names the failed cases.
@@ -215,7 +229,14 @@ def score_arrays(identity: str, prediction: Any, reference: Volume, settings: Sc
     if settings.labels is None:  # otherwise score_case has refused labels of no class
         warnings = _unscored(prediction, reference.array, settings)
     diagonal_mm = image_diagonal_mm(reference.shape, spacing_mm)
-    return Scored(id=identity, scores=scores, diagonal_mm=diagonal_mm, warnings=tuple(warnings))
+    absent = _absent(prediction, reference.array, settings)
+    return Scored(id=identity, scores=scores, diagonal_mm=diagonal_mm, warnings=tuple(warnings), absent=absent)
+
+
+def _absent(prediction: Any, reference: Any, settings: ScoreSettings) -> tuple[str, ...]:
+    """The classes of which neither label map holds a voxel."""
+    there = {*present_labels(prediction), *present_labels(reference)}
+    return tuple(name for name, labels in settings.final_classes.items() if there.isdisjoint(labels))
 
 
 def _unscored(prediction: Any, reference: Any, settings: ScoreSettings) -> list[str]:

@@ -21,6 +21,15 @@ from mist_bundle.pipeline.workflows import open_to_run
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.predictions.records import read_failure, record_path, volume_path
 
+# ids of inference.json -> the option of this command that sets them
+_OWN_IDS = {
+    "output_dir": "--output",
+    "split": "--input",
+    "datalist": "--input",
+    "save_probabilities": "--probabilities",
+    "save_uncertainty": "--uncertainty",
+}
+
 
 def predict(
     bundle: Path,
@@ -61,6 +70,7 @@ def predict(
         InputError: nothing can be predicted, or label maps are in the way.
         CaseFailure: some cases could not be read or predicted, each named with the reason; the others were.
     """
+    _refuse_own_ids(overrides or {})
     opened = open_to_run(bundle, trust=trust)
     if not opened.has_plan:
         _refuse_options(opened, tta=tta, probabilities=probabilities, uncertainty=uncertainty)
@@ -89,6 +99,16 @@ def predict(
     if problems:
         raise CaseFailure(problems, len(matched.cases) + len(matched.problems))
     return [volume_path(output, name) for name in names], matched.warnings
+
+
+def _refuse_own_ids(overrides: Mapping[str, Any]) -> None:
+    """Refuse ids that this command sets itself: what the user would set twice goes to places that nobody looks at."""
+    problems = []
+    for name, option in _OWN_IDS.items():
+        if overrides.get(name) is not None:
+            problems.append(Problem(f"--{name}", f"is set by {option} of this command. Leave it out."))
+    if problems:
+        raise InputError(problems)
 
 
 def _require_weights(bundle: Bundle) -> None:

@@ -40,7 +40,7 @@ def unpack_bundle(archive: Path, output: Path, *, trust: bool = False, overwrite
             top = _check_members(archive, opened)
             target = output / top
             refuse_existing(target, overwrite=overwrite)
-            with new_folder(target, overwrite=overwrite) as folder:
+            with new_folder(target, overwrite=overwrite, inputs=[archive]) as folder:
                 for info in members:
                     _extract(opened, info, folder / PurePosixPath(info.filename).relative_to(top))
                 _check_unpacked(folder, trust=trust)

@@ -207,6 +207,31 @@ def test_files_with_any_header_are_scored_in_millimetres(
     assert hausdorff == pytest.approx(2, rel=1e-5), "one voxel of 2 mm, whatever the unit of the header"
 
 
+def test_a_class_that_never_occurs_is_told(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    (folders / "classes.json").write_text('{"there": [1], "nowhere": [77]}')
+    _, said = _evaluate(capsys, folders, *_folders(folders))
+    assert "warning: class nowhere: occurs in no reference and no prediction; its scores say nothing." in said
+    assert "class there" not in said
+
+
+def test_a_table_that_cannot_be_written_is_refused_before_anything_is_scored(
+    capsys: pytest.CaptureFixture[str], folders: Path
+) -> None:
+    (folders / "file").write_text("")
+    code = cli.main(
+        [
+            "evaluate",
+            *_folders(folders),
+            "--classes",
+            str(folders / "classes.json"),
+            "--output",
+            str(folders / "file/x.csv"),
+        ]
+    )
+    assert code == 2
+    assert "cannot be created" in capsys.readouterr().err
+
+
 def test_an_odd_header_is_told_at_scoring_too(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
     label = np.zeros((12, 13, 14), np.uint8)
     label[3:8, 2:8, 3:9] = 1

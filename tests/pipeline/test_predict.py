@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mist_bundle import cli, pipeline
-from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, CaseFailure
+from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, CaseFailure, InputError
 from mist_bundle.files import work_dir_of, write_json
 from tests.bundle.run_monai import run_monai
 
@@ -162,3 +162,23 @@ def test_evaluation_goes_on_and_predicts_only_what_is_missing(
     assert cli.main(words) == EXIT_OK
     assert (fold / "results.csv").read_bytes() == table
     assert {name: (fold / f"predictions/{name}.nii.gz").stat().st_mtime_ns for name in held_out} == times
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("output_dir", "elsewhere", "--output_dir: is set by --output of this command"),
+        ("split", "training", "--split: is set by --input of this command"),
+        ("datalist", "list.json", "--datalist: is set by --input of this command"),
+        ("ckpt_path", "nowhere.pt", "--ckpt_path: names nowhere.pt, which is no file"),
+        ("fold_paths", ["nowhere.pt"], "--fold_paths: names nowhere.pt, which is no file"),
+        ("postprocessing_path", "nowhere.json", "--postprocessing_path: names nowhere.json, which is no file"),
+    ],
+)
+def test_settings_that_lead_nowhere_are_refused_at_once(
+    trained_bundle: Path, phantom_json: Path, tmp_path: Path, name: str, value: object, said: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        pipeline.predict(trained_bundle, phantom_json.parent / "test", tmp_path / "out", overrides={name: value})
+    assert said in str(refused.value)
+    assert not (tmp_path / "out").exists()

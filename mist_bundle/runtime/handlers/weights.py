@@ -55,7 +55,7 @@ def _check(load_path: str, others: Sequence[str], members: Sequence[str]) -> Non
     if not any(Path(path).is_file() for path in paths):
         raise FileNotFoundError(f"no weights at {', '.join(paths)}. Train the bundle first.")
     used = members or [load_path]
-    missing = [path for path in used if not Path(path).is_file()]
+    missing = [path for path in dict.fromkeys((*used, *others)) if not Path(path).is_file()]
     if missing:
         raise FileNotFoundError(f"no weights at {', '.join(missing)}. Name a file of weights that is there.")
     problems = []

@@ -135,10 +135,17 @@ def read_results(path: Path) -> list[Row]:
     """The cases of a results.csv, without its rows of statistics; ids are text.
 
     Raises:
-        ValueError: it is no such table: no id column, a value that is no number, or an id that stands there twice.
+        ValueError: it is no such table: no regular file, no id column, a value that is no finite number, or an id or a
+            column that stands there twice.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no regular file; expected a table of results.")
     with path.open(newline="", encoding="utf-8-sig") as stream:
-        read = list(csv.DictReader(stream))
+        reader = csv.DictReader(stream)
+        repeated = sorted({name for name in reader.fieldnames or () if (reader.fieldnames or ()).count(name) > 1})
+        if repeated:
+            raise ValueError(f"{path} has the columns {repeated} more than once.")
+        read = list(reader)
     if not read or ID not in read[0]:
         raise ValueError(f"{path} is no table of results: it has no column {ID!r} or no rows.")
     last_ids = {row[ID] for row in read[-len(STATISTICS) :]}
@@ -158,9 +165,12 @@ def _cell(path: Path, row: Mapping[str, str | None], name: str) -> str | float:
     if name == ID:
         return str(text)
     try:
-        return float(text or math.nan)
+        value = float(text or math.nan)
     except (TypeError, ValueError):
-        raise ValueError(f"{path}: {row[ID]} has {text!r} in the column {name!r}; expected a number.") from None
+        value = math.inf
+    if math.isinf(value):
+        raise ValueError(f"{path}: {row[ID]} has {text!r} in the column {name!r}; expected a number.")
+    return value
 
 
 def _statistics(column: Sequence[float]) -> dict[str, float]:
