@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import logging
 import multiprocessing
 import os
 import runpy
@@ -34,6 +35,7 @@ _POLL_SECONDS = 1.0
 _MEMORY_WORDS = ("can't allocate memory", "out of memory", "bad_alloc", "cannot allocate memory", "bad allocation")
 _LAUNCHER = "torch.distributed.run"
 _MONAI = "monai.bundle"
+_CHATTY = ("monai.bundle.scripts", "monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin")
 
 
 class Interrupted(BaseException):
@@ -51,6 +53,7 @@ def main(words: list[str]) -> None:
         raise_on_signals()
     if words[0] == _MONAI:
         lean_imports.install()
+        quiet_monai()
     sys.argv = words
     code = 1
     try:
@@ -65,6 +68,16 @@ def main(words: list[str]) -> None:
     except Exception as error:  # noqa: BLE001 - any error is reported
         _report(error)
     _leave(code)
+
+
+def quiet_monai() -> None:
+    """Leave out what MONAI logs about its own start: the settings that the user has just typed, and missing codecs."""
+    for name in _CHATTY:
+        logging.getLogger(name).addFilter(_is_serious)
+
+
+def _is_serious(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 def die_with_parent(parent: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import logging
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mist_bundle.bundle import child
-from mist_bundle.bundle.child import reason_of
+from mist_bundle.bundle.child import quiet_monai, reason_of
 
 WAITS = "import time\nprint('ready', flush=True)\ntime.sleep(60)\n"
 STARTS = """
@@ -106,3 +107,17 @@ def test_errors_that_users_can_mend_are_told_apart() -> None:
     assert "--patch_size" in str(reason_of(RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")))
     assert reason_of(TypeError("f() takes no argument")) is None
     assert reason_of(ValueError("from a library")) is None
+
+
+def test_what_monai_says_about_its_start_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    name = "monai.bundle.scripts"
+    before = list(logging.getLogger(name).filters)
+    quiet_monai()
+    try:
+        with caplog.at_level(logging.INFO, logger=name):
+            logging.getLogger(name).info("--- input summary ---")
+            logging.getLogger(name).error("an error")
+    finally:
+        for part in ("monai.bundle.scripts", "monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin"):
+            logging.getLogger(part).filters[:] = before
+    assert [record.message for record in caplog.records] == ["an error"]

@@ -16,7 +16,8 @@ import torch.distributed as dist
 from ignite.engine import Engine, Events
 
 from ..folds.files import write_bytes
-from ..folds.state import HISTORY
+from ..folds.state import HISTORY, TRAIN_LOG
+from .log_file import close_log, open_log
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class TrainingProgress:
 
     Args:
         class_names: names of the foreground classes, in the order of the network's outputs.
-        log_dir: folder for history.jsonl and the TensorBoard files.
+        log_dir: folder for history.jsonl, train.log and the TensorBoard files.
         evaluator: the SupervisedEvaluator whose details are reported.
         metric: name of its metric; MONAI keeps the value per case and class under that name.
         optimizer: whose learning rate is reported.
@@ -53,6 +54,7 @@ class TrainingProgress:
         self.tensorboard = tensorboard
         self._writer: Any = None
         self._bar: Any = None
+        self._log: logging.Handler | None = None
         self._loss_sum: torch.Tensor | float = 0.0
         self._steps = 0
         self._epoch_start = self._run_start = 0.0
@@ -71,6 +73,7 @@ class TrainingProgress:
         self.log_dir.mkdir(parents=True, exist_ok=True)
         self._run_start = time.monotonic()
         self._first_epoch = engine.state.epoch
+        self._log = open_log(self.log_dir / TRAIN_LOG, resumed=engine.state.epoch > 0)
         _drop_later_epochs(self.log_dir / HISTORY, engine.state.epoch)
         if self.tensorboard:
             self._writer = _summary_writer(self.log_dir)
@@ -162,6 +165,8 @@ class TrainingProgress:
         logger.info(
             "Training ended after epoch %d in %s.", engine.state.epoch, _clock(time.monotonic() - self._run_start)
         )
+        if self._log is not None:
+            close_log(self._log)
 
 
 class EvaluationProgress:
