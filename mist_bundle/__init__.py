@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         convert_msd,
         convert_nnunet,
         finetune,
+        merge_fingerprints,
         phantom,
         run_all,
     )
@@ -54,6 +55,7 @@ __all__ = [
     "evaluate",
     "finetune",
     "make_key",
+    "merge_fingerprints",
     "phantom",
     "postprocess",
     "rank",

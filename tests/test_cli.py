@@ -26,11 +26,15 @@ PLANNED = (
     "skip_preprocessing seed"
 )
 OPTIONS = {
-    "autoconfig": f"dataset_json output fold_by fold_file workers format overwrite overwrite_weights {PLANNED}",
-    "run_all": "dataset_json output device predict_test resume processes parallel fold_by fold_file workers format "
-    f"overwrite overwrite_weights {PLANNED}",
+    "merge_fingerprints": "sources output overwrite",
+    "autoconfig": "dataset_json output fold_by fold_file fingerprint workers format overwrite overwrite_weights "
+    f"{PLANNED}",
+    "run_all": "dataset_json output device predict_test resume processes parallel fold_by fold_file fingerprint "
+    f"workers format overwrite overwrite_weights {PLANNED}",
     "analyze": "dataset_json output workers pictures overwrite",
     "estimate": "bundle device steps trust",
+    "slurm": "bundle output partition account time gpus cpus memory_gb tasks setup trust overwrite",
+    "kubernetes": "bundle output image claim mount path gpus cpus memory_gb trust overwrite",
     "preprocess": "bundle dataset_dir workers trust overrides",
     "train": "bundle fold resume device devices processes parallel nodes node_rank rendezvous max_restarts "
     "dataset_dir overwrite trust overrides",

@@ -13,6 +13,7 @@ from mist_bundle.api.kinds import (
     METRICS,
     SCORING,
     AnyPath,
+    Count,
     CountOrNone,
     Device,
     FileName,
@@ -84,6 +85,93 @@ class Bundle(folder.Bundle):
         if device is not None or steps:
             warn(estimate_warnings(self.plan, found))
         return found
+
+    @checked
+    def slurm(
+        self,
+        output: FileName | None = None,
+        *,
+        partition: str = "",
+        account: str = "",
+        time: str = "24:00:00",
+        gpus: CountOrNone = 1,
+        cpus: Count = 8,
+        memory_gb: Count = 32,
+        tasks: Count = 4,
+        setup: str = "",
+        trust: bool = False,
+        overwrite: bool = False,
+    ) -> Path:
+        """Write the batch files of a cross-validation on a Slurm cluster, and the script that submits them.
+
+        Args:
+            output: folder of the files and logs; slurm/ in the work folder by default.
+            partition: of the jobs; the cluster's default if left out.
+            account: that is billed; the user's default if left out.
+            time: limit of each job, like 24:00:00 or 2-00; longer trainings are requeued and go on.
+            gpus: of each fold; 0 to train on CPUs.
+            cpus: of each job.
+            memory_gb: gigabytes of main memory of each job.
+            tasks: jobs that share the preparation of the cases.
+            setup: a line of shell before each job, like 'module load python; source venv/bin/activate'.
+            trust: run a bundle that does not pass `audit`.
+            overwrite: replace files that are there already.
+
+        Returns:
+            The script that submits the jobs.
+        """
+        from mist_bundle.pipeline.slurm import SlurmJob, write_slurm
+
+        job = SlurmJob(
+            partition=partition,
+            account=account,
+            time=time,
+            gpus=gpus,
+            cpus=cpus,
+            memory_gb=memory_gb,
+            tasks=tasks,
+            setup=setup,
+        )
+        folder = self.work_dir / "slurm" if output is None else Path(output)
+        return write_slurm(self.root, folder, job, trust=trust, overwrite=overwrite)
+
+    @checked
+    def kubernetes(
+        self,
+        output: FileName | None = None,
+        *,
+        image: str,
+        claim: str,
+        mount: str = "/workspace",
+        path: str | None = None,
+        gpus: CountOrNone = 1,
+        cpus: Count = 8,
+        memory_gb: Count = 32,
+        trust: bool = False,
+        overwrite: bool = False,
+    ) -> Path:
+        """Write the Job manifests of a cross-validation on a Kubernetes cluster, and the script that applies them.
+
+        Args:
+            output: folder of the files; kubernetes/ in the work folder by default.
+            image: container image with mist-bundle in it.
+            claim: PersistentVolumeClaim that holds the bundle and its data.
+            mount: where the claim appears in the container.
+            path: of the bundle in the container; by default its name under the mount.
+            gpus: of each fold; 0 to train on CPUs.
+            cpus: of each container.
+            memory_gb: gigabytes of main memory of each container.
+            trust: run a bundle that does not pass `audit`.
+            overwrite: replace files that are there already.
+
+        Returns:
+            The script that applies the manifests.
+        """
+        from mist_bundle.pipeline.kubernetes import KubernetesJob, write_kubernetes
+
+        job = KubernetesJob(image=image, claim=claim, mount=mount, path=path, gpus=gpus, cpus=cpus, memory_gb=memory_gb)
+        folder = self.work_dir / "kubernetes" if output is None else Path(output)
+        return write_kubernetes(self.root, folder, job, trust=trust, overwrite=overwrite)
 
     @checked
     def preprocess(

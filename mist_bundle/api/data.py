@@ -51,6 +51,7 @@ def configure(
     *,
     fold_by: str | None = None,
     fold_file: FileName | None = None,
+    fingerprint: FileName | None = None,
     workers: Workers | None = None,
     format: BundleFormat = "json",
     overwrite: bool = False,
@@ -64,6 +65,7 @@ def configure(
         output: folder in which <task>_segmentation/ is created.
         fold_by: column of the cases' table whose values stay together in a fold (leave-one-site-out, say).
         fold_file: CSV or JSON with the columns id and fold.
+        fingerprint: fingerprint.json of all sites, from merge_fingerprints, to plan by in place of the cases here.
         workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
         format: json, which every consumer reads, or yaml.
         overwrite: replace a bundle that is there already.
@@ -84,6 +86,7 @@ def configure(
         PlanOptions(**options),
         fold_by=fold_by,
         fold_file=None if fold_file is None else Path(fold_file),
+        fingerprint_file=None if fingerprint is None else Path(fingerprint),
         config_format=format,
         workers=workers,
         overwrite=overwrite,
@@ -96,7 +99,7 @@ def configure(
 @takes(
     TRANSFER_OPTIONS,
     configure,
-    besides=set(OPTIONS) - _FINETUNING,
+    besides={*OPTIONS, "fingerprint"} - _FINETUNING,
     about={
         "recipe": "name from `mist-bundle recipes`; the source's by default.",
         "patch_size": "voxels, in place of the source's.",
@@ -372,6 +375,24 @@ def average_weights(*sources: AnyPath, output: FileName, overwrite: bool = False
     from mist_bundle import pipeline
 
     return pipeline.average_weights(list(map(Path, sources)), Path(output), overwrite=overwrite)
+
+
+@checked
+def merge_fingerprints(*sources: AnyPath, output: FileName = "fingerprint.json", overwrite: bool = False) -> int:
+    """Merge the fingerprint.json of several sites, so that all can plan the same training without sharing images.
+
+    Args:
+        *sources: fingerprint.json of each site, as analyze and autoconfig write it.
+        output: file to write.
+        overwrite: replace a file that is there already.
+
+    Returns:
+        The number of cases.
+    """
+    from mist_bundle import pipeline
+
+    merged = pipeline.merge_fingerprints(list(map(Path, sources)), Path(output), overwrite=overwrite)
+    return len(merged.cases)
 
 
 def _opened(configured: Configured) -> Bundle:

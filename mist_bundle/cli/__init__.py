@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from mist_bundle import __version__
 from mist_bundle.bundle import child
 from mist_bundle.cli.arguments import call
+from mist_bundle.cli.clusters import kubernetes, slurm
 from mist_bundle.cli.comparison import compare, ensemble, rank
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
 from mist_bundle.cli.data import convert_csv, convert_msd, convert_nnunet, phantom
@@ -33,6 +34,7 @@ from mist_bundle.cli.menu import (
     recipes,
     schedules,
 )
+from mist_bundle.cli.merge import merge_fingerprints
 from mist_bundle.cli.report import report
 from mist_bundle.cli.sharing import bump, export, pack, push, unpack
 from mist_bundle.cli.trust import audit, make_key, sign, verify
@@ -51,7 +53,7 @@ from mist_bundle.runtime.values import nearest
 
 # in the order of the overview: first steps first
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Data": (phantom, convert_msd, convert_nnunet, convert_csv, analyze),
+    "Data": (phantom, convert_msd, convert_nnunet, convert_csv, analyze, merge_fingerprints),
     "From data to a trained bundle": (
         run_all,
         autoconfig,
@@ -63,6 +65,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         finalize,
         report,
     ),
+    "On a cluster": (slurm, kubernetes),
     "With a trained bundle": (predict, finetune, average_weights, export),
     "Results": (choose_postprocessing, postprocess, rank, compare, ensemble),
     "Trust": (audit, verify, sign, make_key),

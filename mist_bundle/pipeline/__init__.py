@@ -8,6 +8,7 @@ from mist_bundle.pipeline.configure import Configured, autoconfig
 from mist_bundle.pipeline.cost_estimate import estimate
 from mist_bundle.pipeline.finetune import average_weights, finetune
 from mist_bundle.pipeline.headings import silent
+from mist_bundle.pipeline.merge import merge_fingerprints
 from mist_bundle.pipeline.predict import predict, predict_test_set
 from mist_bundle.pipeline.results import (
     choose_postprocessing,
@@ -37,6 +38,7 @@ __all__ = [
     "evaluated_folds",
     "finalize",
     "finetune",
+    "merge_fingerprints",
     "num_folds",
     "predict",
     "predict_test_set",

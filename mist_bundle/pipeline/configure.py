@@ -54,6 +54,7 @@ def autoconfig(
     *,
     fold_by: str | None = None,
     fold_file: Path | None = None,
+    fingerprint_file: Path | None = None,
     config_format: str = "json",
     workers: int | str | None = None,
     overwrite: bool = False,
@@ -68,6 +69,7 @@ def autoconfig(
         options: of the planner.
         fold_by: column of the cases' table whose values are kept together in a fold (leave-one-site-out, say).
         fold_file: CSV or JSON with the fold of each case.
+        fingerprint_file: measurements to plan by in place of those of the cases here.
         config_format: "json" or "yaml".
         workers: processes of the analysis, or the address of a Dask scheduler.
         overwrite: replace a bundle that is there.
@@ -79,6 +81,7 @@ def autoconfig(
     """
     checked = check_request(dataset_json, options, output, fold_by, fold_file)
     options, spec = checked.options, checked.spec
+    of_all_sites = None if fingerprint_file is None else Fingerprint.read(fingerprint_file)
     target = output / bundle_name(spec)
     remove_leavings(target)
     refuse_existing(target, overwrite=overwrite)
@@ -97,7 +100,7 @@ def autoconfig(
     gpu = gpu_here() if options.memory is None else None
     if gpu is not None:
         options = replace(options, memory=gpu[1])
-    plan = make_plan(spec, fingerprint, options)
+    plan = make_plan(spec, of_all_sites or fingerprint, options)
     plan, extra_files = (plan, {}) if adapt is None else adapt(plan)
     warnings += plan_warnings(spec, fingerprint, plan, folds)
     warnings += memory_warnings(plan, options.memory or DEFAULT_GB)
