@@ -180,12 +180,12 @@ def _check_places(bundle: Path, workflow: Workflow, checked: Mapping[str, Any]) 
 
 
 def _moved_data(bundle: Path, workflow: Workflow, checked: Mapping[str, Any]) -> list[Problem]:
-    """A problem where the folder of the cases is needed, and is not where it was when the bundle was made."""
+    """Report that the folder of the cases is needed but no longer lies where the configuration says."""
     if workflow.run_id == INFERENCE.run_id or "dataset_dir" in checked or "datalist" in checked:
         return []
     try:
         folder = configured_dataset_dir(bundle)
-    except InputError:  # written in a way that only running the bundle could tell
+    except InputError:  # an expression that only running the bundle could evaluate
         return []
     if folder.is_dir():
         return []

@@ -1,9 +1,9 @@
-"""Import MONAI without what a bundle's workflows do not use: half of the start-up time.
+"""Import MONAI without the packages that a bundle's workflows do not use, which takes half of the start-up time.
 
-`import monai` imports every module of it, and these import matplotlib, pandas, scipy.signal and, through Ignite, large
-parts of torch.distributed. With `install`, a module of MONAI is imported when it is first needed, and the four are left
-out of the modules that can do without. A component that is named by its class alone is still found anywhere in MONAI:
-where it is not among the modules that are there, they are all imported.
+`import monai` imports all its modules, and these import matplotlib, pandas, scipy.signal and, through Ignite, large
+parts of torch.distributed. With `install`, modules of MONAI are imported when they are first needed, without these four
+packages if possible. Components that a configuration names by their class alone are still located anywhere in MONAI: if
+none of the loaded modules has the class, all modules are imported.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-# module -> packages that it imports where they are there, for things that no workflow of a bundle does
+# module -> optional packages that it imports for purposes that no workflow of a bundle has
 _LEFT_OUT = {
     "monai.utils.jupyter_utils": ("matplotlib", "matplotlib.pyplot"),
     "monai.visualize.utils": ("matplotlib", "matplotlib.pyplot"),
@@ -33,7 +33,7 @@ _LEFT_OUT = {
     "monai.data.ultrasound_confidence_map": ("scipy.signal",),
     "monai.transforms.signal.array": ("scipy.signal",),
 }
-# which needs of torch.distributed.optim a single class, to ask whether an optimizer is one; it brings sympy and more
+# needs a single class of torch.distributed.optim for an isinstance check; the import brings sympy and more
 _SAVING = "ignite.handlers.checkpoint"
 _LOADING = "monai.utils.module"  # whose load_submodules imports everything
 _LOCATING = "monai.bundle.config_item"  # whose ComponentLocator finds classes among the modules that are there
@@ -41,13 +41,13 @@ _USUAL = ("monai.transforms", "monai.data", "monai.inferers", "monai.engines", "
 
 
 def install() -> None:
-    """Let imports of MONAI be lean from now on; no effect where it is imported already."""
+    """Make imports of MONAI lean from now on; has no effect if MONAI is already imported."""
     if "monai" not in sys.modules:
         sys.meta_path.insert(0, _LeanFinder())
 
 
 class _LeanFinder(MetaPathFinder):
-    """Finds the modules above and changes how they are run."""
+    """Finds the modules above and changes how they are executed."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -61,7 +61,7 @@ class _LeanFinder(MetaPathFinder):
 
 
 class _LeanLoader(Loader):
-    """Another loader, with something done around it."""
+    """Wraps the loader of a module."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
@@ -88,7 +88,7 @@ class _LeanLoader(Loader):
 
 @contextmanager
 def _in_their_place(modules: Mapping[str, ModuleType | None]) -> Iterator[None]:
-    """While the block runs, other modules stand in the place of these; None: as if they were not installed."""
+    """Replace modules while the block runs; None makes a module appear not installed."""
     absent = [name for name in modules if name not in sys.modules]
     for name in absent:
         sys.modules[name] = modules[name]  # type: ignore[assignment] # None is how Python marks what is not there
@@ -100,21 +100,21 @@ def _in_their_place(modules: Mapping[str, ModuleType | None]) -> Iterator[None]:
 
 
 def _no_sharded_optimizer() -> ModuleType:
-    """A module with a class that no optimizer is an instance of."""
+    """Return a module with a class of which no optimizer is an instance."""
     module = ModuleType("torch.distributed.optim")
     module.__dict__["ZeroRedundancyOptimizer"] = type("ZeroRedundancyOptimizer", (), {})
     return module
 
 
 def _load_nothing(*args: Any, **kwargs: Any) -> tuple[list[ModuleType], list[str]]:
-    """What monai/__init__.py calls; modules come later, when they are needed."""
+    """Replace the function that monai/__init__.py calls to load all modules; they load when they are needed."""
     monai = sys.modules["monai"]
     monai.__dict__.setdefault("__getattr__", _module_of_monai)
     return [], []
 
 
 def _module_of_monai(name: str) -> ModuleType:
-    """`monai.handlers` where nobody has imported it yet."""
+    """Import a module such as `monai.handlers` on first access."""
     try:
         return importlib.import_module(f"monai.{name}")
     except ModuleNotFoundError as error:
@@ -125,14 +125,14 @@ def _thorough(find: Callable[..., Any]) -> Callable[..., Any]:
     """Look for a class in the usual packages of MONAI, then in all of it."""
 
     def find_anywhere(locator: Any, name: str) -> Any:
-        if "." in name:  # it says by itself where it is
+        if "." in name:  # a dotted path needs no search
             return None
         for package in _USUAL:
             component = getattr(importlib.import_module(package), name, None)
             if isinstance(component, type) and component.__module__.startswith("monai."):
                 return component.__module__
         _load_everything()
-        locator._components_table = None  # it is made of the modules that are there
+        locator._components_table = None  # rebuilt from the loaded modules
         return find(locator, name)
 
     return find_anywhere

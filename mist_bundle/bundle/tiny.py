@@ -1,4 +1,4 @@
-"""A tiny synthetic dataset that fits a bundle's plan, to see it run: four noisy cases with every label."""
+"""A tiny synthetic dataset for a trial of a bundle: four noisy cases with every label of its plan."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def write_tiny_dataset(folder: Path, plan: Plan, scale: float = 1.0) -> Path:
     """Write images and label maps in the plan's spacing; returns a datalist with two folds and an unlabelled case.
 
     Args:
-        folder: where they go.
-        plan: of the bundle.
-        scale: the spacing over that of the plan.
+        folder: target folder.
+        plan: plan of the bundle.
+        scale: ratio of the spacing to that of the plan.
     """
     spacing_mm = scale * np.asarray(plan.target_spacing_mm.value, np.float64)
     affine = np.diag([*spacing_mm, 1.0])

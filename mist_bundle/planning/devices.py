@@ -1,4 +1,4 @@
-"""GPUs to estimate for: their memory and speed as their makers publish them. Pure."""
+"""GPUs that estimates can be made for, with the memory and speed of their data sheets. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class Device:
     """A kind of GPU.
 
     Attributes:
-        memory_gb: of the card.
-        teraflops: of dense matrices in half precision or bfloat16 with float32 sums.
-        bandwidth_gbs: of its memory, gigabytes a second.
-        half: it trains in bfloat16 or half precision.
+        memory_gb: memory of the card.
+        teraflops: speed with dense matrices in half precision or bfloat16 with float32 sums.
+        bandwidth_gbs: bandwidth of its memory in gigabytes per second.
+        half: whether it trains in bfloat16 or half precision.
     """
 
     memory_gb: float
@@ -43,21 +43,21 @@ DEVICES: dict[str, Device] = {
     "v100-32": Device(memory_gb=32, teraflops=125, bandwidth_gbs=900),
     "t4": Device(memory_gb=16, teraflops=65, bandwidth_gbs=320),
 }
-# NVIDIA's nnU-Net on BraTS, one A100 80 GB, mixed precision, batch 2: 27.5 images of 128 x 128 x 128 a second
+# NVIDIA's nnU-Net on BraTS, a single A100 80 GB, mixed precision, batch 2: 27.5 images of 128 x 128 x 128 a second
 # (DeepLearningExamples, PyTorch/Segmentation/nnUNet); a plain U-Net needs 0.945e12 operations forward for such an image
 REFERENCE = "a100-80"
 REFERENCE_FLOPS_PER_SECOND = 27.5 * 3 * 0.945e12
 
 
 def training_speed(device: Device) -> float:
-    """Operations a second of a training: the reference's, times how the card compares in arithmetic and bandwidth."""
+    """Return the operations per second of a training, scaled from the reference by arithmetic speed and bandwidth."""
     known = DEVICES[REFERENCE]
     ratio = (device.teraflops / known.teraflops) * (device.bandwidth_gbs / known.bandwidth_gbs)
     return REFERENCE_FLOPS_PER_SECOND * sqrt(ratio)
 
 
 def known_device(name: str, memory_gb: float) -> str | None:
-    """The row of a card by the name that its driver gives it, like "NVIDIA A100-SXM4-80GB"; None for an unknown one."""
+    """Return the row of a card by its driver's name, like "NVIDIA A100-SXM4-80GB"; None for unknown cards."""
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     rows = [row for row in DEVICES if row.partition("-")[0] in plain]
     if not rows:

@@ -1,4 +1,4 @@
-"""What a bundle will cost: memory, time and disk, from its plan and a device's speed. Pure arithmetic."""
+"""Estimates of the memory, time and disk space that a bundle needs, from its plan and the device. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from mist_bundle.planning.memory import GB, HOST_BASE_BYTES, USABLE, plan_cost, 
 if TYPE_CHECKING:
     from mist_bundle.planning.plan import Plan
 
-PASSES_OF_A_STEP = rules.PASSES_OF_A_STEP  # backward costs two forward
-# of a process that trains on a GPU: CUDA's libraries, and patches that wait; measured nowhere yet
+PASSES_OF_A_STEP = rules.PASSES_OF_A_STEP  # a backward pass costs two forward passes
+# main memory of a process that trains on a GPU: CUDA's libraries and waiting patches; not measured yet
 GPU_HOST_BYTES = 3e9
 PATCHES_WAITING = 8
-GPU_PASS_SECONDS = 0.03  # in which a CPU hands a GPU the thousand kernels of a pass, however small the patch
+GPU_PASS_SECONDS = 0.03  # to launch the thousand kernels of a pass, however small the patch
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-LONG_SECONDS = 7 * DAY  # what nobody waits for on a CPU
+LONG_SECONDS = 7 * DAY  # a training on a CPU that nobody waits for
 MODELLED, MEASURED = "modelled", "measured"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Speed:
-    """How fast a device trains, and what is known of it.
+    """Speed and memory of a device.
 
     Attributes:
-        device: as people call it.
-        is_gpu: rather than the CPU.
-        half: it computes in bfloat16 or half precision.
-        flops_per_second: of a training.
-        memory_gb: of the GPU, or of the machine.
+        device: name for people.
+        is_gpu: whether it is a GPU rather than the CPU.
+        half: whether it computes in bfloat16 or half precision.
+        flops_per_second: operations per second of a training.
+        memory_gb: memory of the GPU, or of the machine.
     """
 
     device: str
@@ -44,18 +44,18 @@ class Speed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """What a bundle will cost on one device.
+    """Estimated costs of a bundle on a device.
 
     Attributes:
-        device: as people call it.
-        memory_gb: that it has.
-        device_bytes: at the peak on the GPU; None on a CPU.
-        host_bytes: at the peak of the training's process.
-        step_seconds: of an optimizer step.
-        epoch_seconds: with its share of the validations.
-        total_seconds: of the whole cross-validation.
-        cache_bytes: of the prepared arrays.
-        how: "modelled", or "measured" for what was tried on this machine.
+        device: name for people.
+        memory_gb: memory of the device.
+        device_bytes: peak memory on the GPU; None on a CPU.
+        host_bytes: peak main memory of the training process.
+        step_seconds: time of an optimizer step.
+        epoch_seconds: time of an epoch, with its share of the validations.
+        total_seconds: time of the whole cross-validation.
+        cache_bytes: size of the prepared arrays.
+        how: "modelled", or "measured" on this machine.
     """
 
     device: str
@@ -70,11 +70,11 @@ class Estimate:
 
     @property
     def peak_bytes(self) -> float:
-        """On the device that trains."""
+        """Peak memory on the device that trains."""
         return self.host_bytes if self.device_bytes is None else self.device_bytes
 
     def line(self) -> str:
-        """All in one line."""
+        """Return all values in a single line."""
         where = "" if self.device_bytes is None else f"{as_gb(self.device_bytes)} on it, "
         step = f"{as_time(self.step_seconds)} a step, {as_time(self.epoch_seconds)} an epoch"
         total = f"{as_time(self.total_seconds)} for all folds"
@@ -83,7 +83,7 @@ class Estimate:
 
 
 def model_estimate(plan: Plan, speed: Speed) -> Estimate | None:
-    """The estimate of a plan; None for a network that is not on the menu."""
+    """Estimate the costs of a plan; None for a network that is not on the menu."""
     cost = plan_cost(plan)
     use = plan_memory(plan, on_gpu=speed.is_gpu, half=speed.half)
     if cost is None or use is None:
@@ -96,13 +96,13 @@ def model_estimate(plan: Plan, speed: Speed) -> Estimate | None:
 
 
 def with_step(plan: Plan, speed: Speed, step_seconds: float, peak_bytes: float, how: str) -> Estimate:
-    """The estimate that follows from the seconds of a step and the peak on the device.
+    """Return the estimate that follows from the time of a step and the peak memory on the device.
 
     Args:
-        plan: of the bundle.
-        speed: of the device.
-        step_seconds: of an optimizer step.
-        peak_bytes: on the device that trains.
+        plan: plan of the bundle.
+        speed: speed and memory of the device.
+        step_seconds: time of an optimizer step.
+        peak_bytes: peak memory on the device that trains.
         how: "modelled" or "measured".
     """
     epoch = plan.steps_per_epoch.value * step_seconds + validation_seconds(plan, step_seconds)
@@ -121,7 +121,7 @@ def with_step(plan: Plan, speed: Speed, step_seconds: float, peak_bytes: float, 
 
 
 def validation_seconds(plan: Plan, step_seconds: float) -> float:
-    """Of validating, spread over the epochs: each window is a pass forward, a third of a patch's training."""
+    """Return the time of validation per epoch; a window is a forward pass, a third of the training of a patch."""
     held_out = ceil(plan.num_cases / plan.num_folds)
     cases = round((plan.num_cases - held_out) * plan.val_fraction.value)
     shape, patch = plan.median_resampled_shape.value, plan.patch_size.value
@@ -130,35 +130,35 @@ def validation_seconds(plan: Plan, step_seconds: float) -> float:
 
 
 def cache_bytes(plan: Plan) -> float:
-    """Of the prepared arrays of all cases: float32 images, a byte for each label, distance maps."""
+    """Return the size of all prepared arrays: float32 images, a byte per label voxel, distance maps."""
     values = 4 * plan.num_channels + 1 + (4 * len(plan.output_names) if plan.distance_maps.value else 0)
     return float(plan.num_cases * prod(plan.median_resampled_shape.value) * values)
 
 
 def estimate_warnings(plan: Plan, estimate: Estimate) -> list[Problem]:
-    """What a person should know before the training begins: it does not end, or the machine cannot hold it."""
+    """Warn of a training on a CPU that takes too long or does not fit into main memory."""
     if estimate.device_bytes is not None:
         return []
-    found = []
+    warnings = []
     if estimate.total_seconds > LONG_SECONDS and plan.recipe.value != "quick":
         text = f"training all folds would take {as_time(estimate.total_seconds)} on {estimate.device}"
-        found.append(Problem("device", f"{text}. --recipe quick takes minutes; or train on a GPU."))
+        warnings.append(Problem("device", f"{text}. --recipe quick takes minutes; or train on a GPU."))
     if estimate.host_bytes > USABLE * estimate.memory_gb * GB:
         text = f"training would take {as_gb(estimate.host_bytes)} of main memory; {estimate.device} has"
         advice = "choose a smaller --patch_size, or train on a GPU"
-        found.append(Problem("memory", f"{text} {estimate.memory_gb:.0f} GB. On it, {advice}."))
-    return found
+        warnings.append(Problem("memory", f"{text} {estimate.memory_gb:.0f} GB. On it, {advice}."))
+    return warnings
 
 
 def as_gb(count: float) -> str:
-    """Bytes as people say them."""
+    """Format a number of bytes for people."""
     if count < GB / 10:
         return f"{count / 2**20:.0f} MB"
     return f"{count / GB:.1f} GB" if count < 10 * GB else f"{count / GB:.0f} GB"
 
 
 def as_time(seconds: float) -> str:
-    """Seconds as people say them."""
+    """Format a time for people."""
     if seconds < 10:
         return f"{seconds:.2g} s"
     if seconds < 2 * MINUTE:

@@ -1,8 +1,8 @@
-"""How much memory a training takes, and the patch that fits. Pure arithmetic: no torch.
+"""The memory of a training, and the patch that fits. Pure arithmetic: no torch.
 
-What a step holds: weights, gradients and the optimizer's state; what the network and the loss keep for the pass
-backward (costs.py); and what the backward pass needs at its widest layer. Under autocast most values take two bytes
-instead of four. docs/scaling.md compares all this with measured peaks.
+A step holds weights, gradients and the optimizer's state, the values that network and loss keep for the backward pass
+(costs.py), and the working memory of the backward pass at its widest layer. Under autocast most values take two bytes
+instead of four. docs/scaling.md compares the model with measured peaks.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from mist_bundle.runtime.numerics.triples import Triple, triple
 if TYPE_CHECKING:
     from mist_bundle.planning.plan import Plan
 
-DEFAULT_GB = 24.0  # where there is no GPU to ask: that of the cards most people train on
+DEFAULT_GB = 24.0  # without a GPU on this machine: the memory of common cards
 GB = 2**30  # as cards are sold
-USABLE = 0.9  # the rest is lost to fragments, and to what else the card does
-LEAST_BATCH = 2  # nnU-Net gives up patch, not batch, below this
+USABLE = 0.9  # the rest is lost to fragmentation and other programs
+LEAST_BATCH = 2  # nnU-Net reduces the patch before it goes below this
 FLOAT, HALF = 4, 2
-# Layers of full resolution that exist at once in the pass backward: the gradients of a concatenation (two), of the
-# layer before it, and what a convolution works with. Measured on CPUs: 3 to 5 (docs/scaling.md).
+# Layers of full resolution that exist at once in the backward pass: the gradients of a concatenation (two), of the
+# layer before it, and the working memory of a convolution. Measured on CPUs: 3 to 5 (docs/scaling.md).
 BACKWARD_LAYERS = 4.5
 HOST_BASE_BYTES = 0.6e9  # Python with torch and MONAI; measured
 DEVICE_BASE_BYTES = 1.0e9  # CUDA's context and cuDNN's working memory
 STATE_VALUES = {"adam": 2, "adamw": 2, "sgd": 1, "sgd-nnunet": 1}  # of each weight
-# what autocast leaves in float32: the attention of Swin UNETR and its normalisation; counted on the CPU
+# share of values that autocast halves; it keeps attention and normalisation of Swin UNETR in float32 (counted on a CPU)
 HALF_SHARE = {"swin_unetr": 0.0}
 
 
@@ -48,11 +48,11 @@ class MemoryUse:
     """Bytes at the peak of a training step.
 
     Attributes:
-        weights: with gradients, the optimizer's state and moving averages.
-        activations: kept by the network for the pass backward.
-        loss: kept by the loss.
-        backward: that the pass backward works with.
-        base: of the libraries.
+        weights: weights with gradients, optimizer state and moving averages.
+        activations: values that the network keeps for the backward pass.
+        loss: values that the loss keeps for the backward pass.
+        backward: working memory of the backward pass.
+        base: memory of the libraries.
     """
 
     weights: float
@@ -63,16 +63,16 @@ class MemoryUse:
 
     @property
     def total(self) -> float:
-        """All together."""
+        """Sum of all parts."""
         return self.weights + self.activations + self.loss + self.backward + self.base
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fitted:
-    """What a plan becomes so that it fits.
+    """Changes of a plan that make it fit.
 
     Attributes:
-        patch_size: of the training.
+        patch_size: patch size of the training.
         accumulation_steps: passes of a step.
     """
 
@@ -85,7 +85,7 @@ Resized = Callable[[Decision[Triple]], "Plan"]
 
 
 def plan_cost(plan: Plan) -> NetworkCost | None:
-    """The cost of a plan's network; None for the user's own."""
+    """Return the cost of a plan's network; None for the user's own networks."""
     row = find_choice(NETWORKS, plan.network.value)
     branches = plan.network_branches
     size = NetworkSize(
@@ -99,12 +99,12 @@ def plan_cost(plan: Plan) -> NetworkCost | None:
 
 
 def plan_memory(plan: Plan, *, on_gpu: bool = True, half: bool = True) -> MemoryUse | None:
-    """The peak of a training step; None for a network that is not on the menu.
+    """Return the peak memory of a training step; None for a network that is not on the menu.
 
     Args:
-        plan: of the bundle.
-        on_gpu: rather than on the CPU.
-        half: the device computes in bfloat16 or half precision, unless the plan forbids it.
+        plan: plan of the bundle.
+        on_gpu: whether a GPU trains rather than the CPU.
+        half: whether the device computes in bfloat16 or half precision, unless the plan forbids it.
     """
     cost = plan_cost(plan)
     if cost is None:
@@ -133,22 +133,21 @@ def _loss_values(name: str, outputs: int) -> float:
 
 
 def fits(plan: Plan, memory_gb: float) -> bool:
-    """Whether a training step fits; of a network that nothing is known of, that is supposed."""
+    """Return whether a training step fits into the memory; True for networks of unknown cost."""
     use = plan_memory(plan)
     return use is None or use.total <= USABLE * memory_gb * GB
 
 
 def fit_to_memory(plan: Plan, memory_gb: float, resized: Resized) -> Fitted | None:
-    """What to change so that a step fits into the memory; None where it does, or where the user chose the patch.
+    """Return the changes that make a step fit into the memory; None if it fits, or if the user chose the patch.
 
-    First the patches of a step are computed in more passes, down to two at once: the step stays the same. Then, as
-    nnU-Net does, the patch loses a step on the axis on which it covers most of the median image, until it fits; and
-    with MIST 2.3 the patch, not the batch, is what pays (its budget of voxels grows with the memory).
+    First the patches of a step are computed in more passes, down to two at once, which leaves the step unchanged.
+    Then, as in nnU-Net, the patch shrinks on the axis on which it covers most of the median image until it fits.
 
     Args:
-        plan: as the recipe would have it.
-        memory_gb: of the device.
-        resized: the same plan with another patch.
+        plan: the recipe's plan.
+        memory_gb: memory of the device.
+        resized: returns the same plan with another patch.
     """
     if fits(plan, memory_gb):
         return None
@@ -164,9 +163,9 @@ def fit_to_memory(plan: Plan, memory_gb: float, resized: Resized) -> Fitted | No
                 return Fitted(patch_size=plan.patch_size, accumulation_steps=passes)
     if plan.patch_size.because.startswith(CHOSEN):
         return None
-    wanted = plan.patch_size
+    original = plan.patch_size
     smaller = _smaller_until_fitting(dataclasses.replace(plan, accumulation_steps=passes), memory_gb, resized)
-    first = f"{wanted.because} Reduced from {joined(wanted.value)}: {plan.patches_per_pass} such patches would take"
+    first = f"{original.because} Reduced from {joined(original.value)}: {plan.patches_per_pass} such patches would take"
     text = f"{first} {_gb(before.total)} of GPU memory; these fit into {memory_gb:g} GB (nnU-Net's rule)."
     return Fitted(patch_size=Decision(smaller, text), accumulation_steps=passes)
 
@@ -177,7 +176,7 @@ def _smaller_until_fitting(plan: Plan, memory_gb: float, resized: Resized) -> Tr
     spacing = plan.target_spacing_mm.value
     while not fits(plan, memory_gb):
         patch = plan.patch_size.value
-        smaller = _one_step_smaller(patch, median, plan.patch_divisor)
+        smaller = _next_smaller(patch, median, plan.patch_divisor)
         fitted, _ = fit_network_patch(row, smaller, spacing, None)
         if prod(fitted) >= prod(patch):
             break  # as small as the network takes
@@ -187,8 +186,8 @@ def _smaller_until_fitting(plan: Plan, memory_gb: float, resized: Resized) -> Tr
     return plan.patch_size.value
 
 
-def _one_step_smaller(patch: Triple, median: Triple, divisor: Triple) -> Triple:
-    """One step less on the axis that covers most of the median image, among those that have a step to lose."""
+def _next_smaller(patch: Triple, median: Triple, divisor: Triple) -> Triple:
+    """Shrink the axis that covers most of the median image, among the axes that can shrink."""
     covered = []
     for axis in range(3):
         can_lose = patch[axis] > divisor[axis]
@@ -196,11 +195,12 @@ def _one_step_smaller(patch: Triple, median: Triple, divisor: Triple) -> Triple:
     axis = covered.index(max(covered))
     smaller = list(patch)
     smaller[axis] -= divisor[axis]
-    return triple([max(1, size) for size in smaller])
+    smaller[axis] = max(1, smaller[axis])
+    return triple(smaller)
 
 
 def memory_warnings(plan: Plan, memory_gb: float) -> list[Problem]:
-    """A warning where a plan does not fit: the user's own patch, one of another bundle, or the smallest there is."""
+    """Warn of a plan that does not fit: with the user's or another bundle's patch, or with the smallest patch."""
     use = plan_memory(plan)
     if use is None or fits(plan, memory_gb):
         return []

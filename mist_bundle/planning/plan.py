@@ -253,7 +253,7 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
 
 
 def _fitted(plan: Plan, spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions) -> Plan:
-    """The same plan where a step fits into the memory, else one whose step does."""
+    """The plan itself if a step fits into the memory, otherwise the plan with more passes or a smaller patch."""
     recipe = RECIPES[options.recipe]
 
     def resized(patch: Decision[Triple]) -> Plan:
