@@ -15,7 +15,6 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -58,15 +57,15 @@ def work_dir_of(bundle: Path) -> Path:
 
 
 def dump_json(value: Any) -> str:
-    """JSON text as this project writes it everywhere: two spaces, a newline at the end, no NaN."""
+    """JSON text in the format of this project: two spaces, a newline at the end, no NaN."""
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, without the byte-order mark that some editors put in front.
+    """The text of a UTF-8 file, without a byte-order mark.
 
     Raises:
-        InputError: the file is absent, no regular file (a pipe or a device could be endless), larger than 256 MB, or
+        InputError: the file is missing, not a regular file (a pipe or device could be endless), larger than 256 MB, or
             not UTF-8.
     """
     try:
@@ -89,33 +88,34 @@ def read_json(path: Path) -> Any:
     """Parse a JSON file.
 
     Raises:
-        InputError: the file is absent or is not JSON; the message gives file, line and column.
+        InputError: the file is missing or not JSON; the message names file, line and column.
     """
     return parse_json(read_text(path), str(path))
 
 
 def parse_json(text: str, place: str) -> Any:
-    """Parse JSON that a user gave.
+    """Parse JSON written by a user.
 
     Args:
         text: the JSON.
-        place: where it stands, for messages.
+        place: file or option that holds it, for messages.
 
     Raises:
-        InputError: it is not JSON, names a key twice, is nested too deeply, or holds a number or a text that nothing
-            can be done with.
+        InputError: it is not JSON, repeats a key, is nested too deeply, or holds a number that is too long or text that
+            cannot be encoded.
     """
-    twice: list[str] = []
+    repeated: list[Problem] = []
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        entries = dict(items)
-        if len(entries) < len(items):
-            counts = Counter(name for name, _ in items)
-            twice.extend(name for name, count in counts.items() if count > 1)
-        return entries
+    def to_dict(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key, value in items:
+            if key in values:
+                repeated.append(Problem(f"{place}: {key}", "stands there more than once. Keep it once."))
+            values[key] = value
+        return values
 
     try:
-        content = json.loads(text, object_pairs_hook=pairs)
+        content = json.loads(text, object_pairs_hook=to_dict)
         json.dumps(content, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         message = f"is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
@@ -127,18 +127,18 @@ def parse_json(text: str, place: str) -> Any:
         raise InputError(Problem(place, "is nested too deeply for JSON that means anything here.")) from error
     except ValueError as error:  # Python reads numbers of 4300 digits at most
         raise InputError(Problem(place, f"holds a number that is too long ({error}).")) from error
-    if twice:
-        raise InputError([Problem(f"{place}: {name}", "stands there more than once. Keep it once.") for name in twice])
+    if repeated:
+        raise InputError(list(dict.fromkeys(repeated)))
     return content
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file: it appears complete or not at all."""
+    """Write a file atomically: it appears complete or not at all."""
     write_whole(path, lambda stream: stream.write(content))
 
 
 def adopt_file(temporary: Path, target: Path) -> None:
-    """Put a complete file that lies in the same file system in its place, readable as any file that the user makes."""
+    """Move a complete file of the same file system into place, with the default permissions of the user."""
     temporary.chmod(0o666 & ~umask())
     os.replace(temporary, target)
 
@@ -173,7 +173,7 @@ def new_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = 
     refuse_existing(path, overwrite=overwrite)
     name = f".{path.name}.{secrets.token_hex(4)}"
     temporary = path.with_name(f"{name}{UNFINISHED}")
-    lock = Lock(path.with_name(f"{name}{_LOCK}"))  # as long as it is held, the folder is none of an ended command
+    lock = Lock(path.with_name(f"{name}{_LOCK}"))  # held while this command runs
     lock.acquire(_LOCK_SECONDS)
     try:
         temporary.mkdir()
@@ -183,7 +183,7 @@ def new_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = 
         shutil.rmtree(temporary, ignore_errors=True)
         lock.release(remove=True)
         for parent in new_parents:
-            with suppress(OSError):  # somebody else uses it by now
+            with suppress(OSError):  # in use by another program
                 parent.rmdir()
         raise
     finally:
@@ -222,8 +222,8 @@ def _home() -> Path | None:
 def remove_leavings(path: Path) -> None:
     """Put right the leavings of commands that were killed while they wrote the folder `path`, and say so.
 
-    Their unfinished folders are removed, but for those of a command that still runs. A folder that had just been moved
-    away to be replaced comes back.
+    Unfinished folders are removed, unless their command still runs. A folder that was moved aside for its replacement
+    is restored.
     """
     for old in _left(path, _OLD):
         kept = old / path.name
@@ -251,7 +251,7 @@ def _left(path: Path, suffix: str) -> list[Path]:
 
 
 def _missing_parents(path: Path) -> list[Path]:
-    """The folders above a path that are not there yet, the innermost first."""
+    """The folders above a path that do not exist, innermost first."""
     return [parent for parent in path.absolute().parents if not parent.exists()]
 
 
@@ -259,14 +259,14 @@ def check_can_write(folder: Path) -> None:
     """Check before anything is computed that a folder can be created, or written into if it is there.
 
     Raises:
-        InputError: something else lies there or above it, or the place is read-only or full.
+        InputError: the path or a part of it is not a folder, or the place is read-only or full.
     """
     nearest = folder.absolute()
     try:
         while not _is_there(nearest):
             nearest = nearest.parent
         if not nearest.is_dir():
-            message = f"cannot be created: {nearest} is no folder. Choose another place."
+            message = f"cannot be created: {nearest} is not a folder. Choose another place."
             raise InputError(Problem(str(folder), message))
         Path(tempfile.mkdtemp(dir=nearest, prefix=".mist_bundle.", suffix=UNFINISHED)).rmdir()
     except OSError as error:
@@ -275,7 +275,7 @@ def check_can_write(folder: Path) -> None:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether anything lies at a path, a link that leads nowhere too; a name that is too long raises OSError."""
+    """Whether a path exists, also as a broken link; a name that is too long raises OSError."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

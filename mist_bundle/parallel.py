@@ -1,7 +1,7 @@
 """The pool, the progress bar and the failure policy of all per-case work.
 
-A case that raises becomes a named Problem and the others go on; who calls decides what that means for the exit code.
-A process that dies takes no other case with it: what it had not finished is done again.
+A case that raises an exception becomes a named Problem while the others continue; the caller decides about the exit
+code. If a process dies, its unfinished cases are repeated, so that no other case is lost.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class CaseResults(Generic[Result]):
 
 @dataclass(frozen=True, slots=True)
 class Job(Generic[Item]):
-    """An item, its place among the others, and how it is called."""
+    """An item with its index and its name."""
 
     index: int
     item: Item
@@ -61,22 +61,27 @@ def map_cases(
     """Apply `function` to every item, in parallel, with a progress bar on stderr.
 
     Args:
-        function: a picklable function of one item. An exception it raises fails that item only.
-        items: what to work on.
-        name: how an item is called in a Problem.
+        function: a picklable function of an item. An exception fails only that item.
+        items: arguments of the function.
+        name: name of an item in a Problem.
         workers: number of local processes (1 = in this process), the address of a Dask scheduler ("tcp://host:port"),
-            or None for as many processes as cores and memory allow, once they are worth their start.
-        description: the label of the progress bar.
-        progress: show the bar; None shows it when stderr is a terminal or there is much to do.
+            or None for as many processes as cores and memory allow, if starting them pays.
+        description: label of the progress bar.
+        progress: show the bar; None shows it if stderr is a terminal.
     """
-    jobs = [Job(index=index, item=item, name=name(item)) for index, item in enumerate(items)]
+    jobs = []
+    for index, item in enumerate(items):
+        jobs.append(Job(index=index, item=item, name=name(item)))
     outcomes: list[Result | Problem] = [_PENDING] * len(jobs)
     for index, outcome in _bar(_outcomes(function, jobs, workers), len(jobs), description, progress):
         outcomes[index] = outcome
-    return CaseResults(
-        results=[outcome for outcome in outcomes if not isinstance(outcome, Problem)],
-        problems=[outcome for outcome in outcomes if isinstance(outcome, Problem)],
-    )
+    done = CaseResults[Result]()
+    for outcome in outcomes:
+        if isinstance(outcome, Problem):
+            done.problems.append(outcome)
+        else:
+            done.results.append(outcome)
+    return done
 
 
 def local_workers() -> int:
@@ -85,7 +90,7 @@ def local_workers() -> int:
 
 
 def attempt(function: Callable[[Item], Result], job: Job[Item]) -> tuple[int, Result | Problem]:
-    """The job's place, and what came of it: the result, or its failure by name."""
+    """The index of a job and its result, or a Problem if it fails."""
     try:
         return job.index, function(job.item)
     except InstallationError:
@@ -126,15 +131,15 @@ def _outcomes(function: Callable[[Any], Any], jobs: Sequence[Job[Any]], workers:
 def _while_processes_do_not_pay(
     attempting: Callable[[Job[Any]], _Outcome], left: list[Job[Any]], processes: int
 ) -> Iterator[_Outcome]:
-    """Outcomes of jobs done in this process, and taken from those that are left, until processes would be faster."""
+    """Outcomes of jobs in this process until starting processes pays; removes the finished jobs from `left`."""
     seconds: list[float] = []
     while left:
-        # the first case is slower than the others: it imports what they find there
+        # the first case does not count: it includes imports
         if len(seconds) >= TRIAL_CASES and _pays(min(seconds[1:]), len(left), processes):
             return
-        begun = time.perf_counter()
+        start = time.perf_counter()
         yield attempting(left.pop(0))
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - start)
 
 
 def _pays(seconds: float, cases: int, processes: int) -> bool:
@@ -164,16 +169,18 @@ def _in_processes(
 
 
 def _finished(attempting: Callable[[Job[Any]], _Outcome], jobs: Sequence[Job[Any]], workers: int) -> Iterator[_Outcome]:
-    """The outcomes of the jobs that were finished when a process died; of all, where none did."""
+    """The outcomes of all jobs, or of those that finished before a process died."""
     with _pool(workers) as executor:
-        futures: dict[Future[_Outcome], Job[Any]] = {executor.submit(attempting, job): job for job in jobs}
+        futures: dict[Future[_Outcome], Job[Any]] = {}
+        for job in jobs:
+            futures[executor.submit(attempting, job)] = job
         for future in as_completed(futures):
             error = future.exception()
             if error is None:
                 yield future.result()
             elif isinstance(error, InstallationError):
                 raise error
-            elif not isinstance(error, BrokenProcessPool):  # the result could not be handed over
+            elif not isinstance(error, BrokenProcessPool):  # the result cannot be pickled
                 yield futures[future].index, as_problem(futures[future].name, error)
 
 
@@ -197,7 +204,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _limit_threads(threads: str) -> None:
-    # a pool of processes that each start a thread per core is slower than either alone
+    # processes with a thread per core each would slow each other down
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
         os.environ.setdefault(variable, threads)
 
@@ -210,7 +217,7 @@ def available_cores() -> int:
 
 
 def _free_bytes() -> int:
-    """Memory that is available; very much where the system does not say."""
+    """Available memory; a very large number if the system does not report it."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:

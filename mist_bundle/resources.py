@@ -19,7 +19,7 @@ def own_file(name: str) -> Path:
         name: relative to mist_bundle/, with forward slashes.
 
     Raises:
-        InstallationError: it is not there.
+        InstallationError: the file is missing.
     """
     path = PACKAGE / name
     if not path.is_file():
@@ -33,10 +33,10 @@ def own_text(name: str) -> str:
 
 
 def require_complete() -> None:
-    """Check that every file that pip installed is still there. A checkout has no such list and always passes.
+    """Check that all files that pip installed exist. A checkout has no list of them and always passes.
 
     Raises:
-        InstallationError: some are missing.
+        InstallationError: files are missing.
     """
     missing = []
     for name in _installed_files():
@@ -59,7 +59,7 @@ def _installed_files() -> list[str]:
         installed = distribution(DISTRIBUTION)
     except PackageNotFoundError:
         return []
-    # `installed.files` leaves out what is missing from Python 3.12 on; a checkout has no RECORD
+    # RECORD instead of `installed.files`, which omits missing files from Python 3.12 on; a checkout has no RECORD
     record = installed.read_text("RECORD")
     if record is None or Path(str(installed.locate_file(""))).resolve() != PACKAGE.parent:
         return []  # an editable install, or another copy than the running package

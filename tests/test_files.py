@@ -113,7 +113,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     check_can_write(tmp_path / "a/b/c")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         check_can_write(tmp_path / "file/below")
     refuse_existing(tmp_path / "new", overwrite=False)
     refuse_existing(tmp_path / "file", overwrite=True)

@@ -6,10 +6,10 @@ Cases that cannot be used are left out and named. Fingerprints of parts of a dat
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mist_bundle.analysis.case_stats import CaseStats, measure_case
 from mist_bundle.analysis.details import CaseDetails, measure_details
@@ -25,9 +25,11 @@ from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import InputError, Problem, problems_of
 from mist_bundle.files import read_json, write_json
-from mist_bundle.parallel import map_cases
+from mist_bundle.parallel import CaseResults, map_cases
 
 _FORMAT = 1  # of the JSON
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,14 +187,7 @@ def analyze(
     Raises:
         InputError: no case is usable; lists the problems of all cases.
     """
-    measured = map_cases(
-        functools.partial(measure_case, spec=spec),
-        cases,
-        name=_case_id,
-        workers=workers,
-        description="analyze",
-        progress=progress,
-    )
+    measured = _map_training_cases(measure_case, spec, cases, workers, progress)
     return _gather(spec, measured.results, (*excluded, *measured.problems))
 
 
@@ -207,15 +202,21 @@ def analyze_in_detail(
     Raises:
         InputError: no case is usable; lists the problems of all cases.
     """
-    measured = map_cases(
-        functools.partial(measure_details, spec=spec),
-        cases,
-        name=_case_id,
-        workers=workers,
-        description="analyze",
-    )
+    measured = _map_training_cases(measure_details, spec, cases, workers)
     stats = [detail.stats for detail in measured.results]
     return _gather(spec, stats, (*excluded, *measured.problems)), measured.results
+
+
+def _map_training_cases(
+    measure: Callable[..., Result],
+    spec: DatasetSpec,
+    cases: Sequence[Case],
+    workers: int | str | None,
+    progress: bool | None = None,
+) -> CaseResults[Result]:
+    """The results of `measure(case, spec=spec)`."""
+    function = functools.partial(measure, spec=spec)
+    return map_cases(function, cases, name=_case_id, workers=workers, description="analyze", progress=progress)
 
 
 def _gather(spec: DatasetSpec, measured: Sequence[CaseStats], left_out: Sequence[Problem]) -> Fingerprint:
