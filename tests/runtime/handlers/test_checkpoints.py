@@ -102,8 +102,10 @@ class Training:
         try:
             self.keeper.attach(self.trainer, self.evaluator if self.validated else None)
             self.trainer.run(self.loader, max_epochs=self.trainer.state.max_epochs)
-        finally:
-            self.keeper._lock.release()  # as the end of the process does
+        finally:  # as the end of the process does
+            self.keeper._lock.release()
+            if self.keeper._interruption is not None:
+                self.keeper._interruption.end()
 
 
 @pytest.fixture
