@@ -16,7 +16,7 @@ _WORDS = """
     both_empty one_empty key reference_key enabled activation failures transform keys data device augmentation
     source_key label_key output_key pred_key mask_key mode window strategy image_key probabilities_key id_key suffix
     output_keys holder file_name reason settings plan overrides overlap
-    channel_names training_ranges warnings_key overwrite load_dict map_location
+    channel_names training_ranges warnings_key overwrite load_dict map_location kept
 """
 NO_PLACES = frozenset(_WORDS.split())
 
