@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -55,17 +56,44 @@ def check_settings(bundle_root: str) -> None:
     config = running_configuration()
     if config is None:  # called by hand
         return
+    if _is_command():
+        sys.excepthook = tell_cause
     known = {*_OF_MONAI, *SETTINGS, *_ids_of_files(Path(bundle_root)), *_referenced(config)}
     findings = []
     for name, value in config.items():
         problem = setting_problem(name, value)
         if problem:
-            findings.append(f"{name} {problem}")
+            begins_anew = problem.startswith("there is ")
+            findings.append(f"{name}: {problem}" if begins_anew else f"{name} {problem}")
     findings += [*_misspelt(config, known), *_missing_device(config.get("device"))]
     if findings:
         message = f"The settings of this run are refused; nothing was changed. {' '.join(findings)}"
         # MONAI wraps a ValueError in two tracebacks; a command ends with the sentence alone
         raise SystemExit(message) if _is_command() else ValueError(message)
+
+
+def tell_cause(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """End a command with the sentence of what went wrong, where a bundle's own code says it.
+
+    MONAI raises `Failed to evaluate …` from it, twice, with a page of tracebacks; whoever typed the command would look
+    for the cause in vain. Any other error keeps its traceback.
+    """
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    if isinstance(cause, (ValueError, FloatingPointError, OSError)) and _raised_in_bundle(cause.__traceback__):
+        sys.stderr.write(f"{cause}\n")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def _raised_in_bundle(trace: TracebackType | None) -> bool:
+    """Whether the last function of a traceback stands in the folder of this file."""
+    place = ""
+    while trace is not None:
+        place = trace.tb_frame.f_code.co_filename
+        trace = trace.tb_next
+    return Path(place).is_relative_to(Path(__file__).parent)
 
 
 def running_configuration() -> Mapping[str, Any] | None:

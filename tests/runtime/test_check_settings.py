@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from monai.bundle import ConfigParser
 
-from mist_bundle.runtime.check_settings import check_settings, running_configuration
+from mist_bundle.runtime.check_settings import check_settings, running_configuration, tell_cause
 
 CONFIG = {
     "epochs": 3,
@@ -83,3 +85,40 @@ def test_a_command_is_told_the_sentence_alone(tmp_path: Path, monkeypatch: pytes
 def test_outside_of_a_run_there_is_no_configuration(tmp_path: Path) -> None:
     assert running_configuration() is None
     check_settings(str(tmp_path))
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_a_command_ends_with_the_sentence_of_the_bundles_own_code(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        try:
+            component = {"_target_": "mist_bundle.runtime.values.read_json_text", "text": "{"}
+            ConfigParser({"fold": component}).get_parsed_content("fold")
+        except RuntimeError as error:
+            raise RuntimeError("Failed to evaluate the run list") from error
+    except RuntimeError as error:
+        tell_cause(type(error), error, error.__traceback__)
+        said = capsys.readouterr().err
+        assert "Traceback" not in said
+        assert len(said.splitlines()) == 1
+
+
+def test_any_other_error_keeps_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    for error in (ValueError("of somebody else"), KeyError("a mistake")):
+        try:
+            _raise(error)
+        except (ValueError, KeyError) as caught:
+            tell_cause(type(caught), caught, caught.__traceback__)
+        assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_plain_monai_bundle_tells_what_is_wrong_in_one_line(fresh_bundle: Path, tmp_path: Path) -> None:
+    words = ["--config_file", str(fresh_bundle / "configs/train.json"), "--fold", "99", "--work_dir", str(tmp_path)]
+    command = [sys.executable, "-m", "monai.bundle", "run", "training", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "there is no fold 99" in done.stderr.splitlines()[-1]

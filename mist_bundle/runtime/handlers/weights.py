@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from ignite.engine import Engine
 from monai.handlers import CheckpointLoader
 
 from ..folds.finite import file_problem
+
+_REASON_LENGTH = 200
 
 
 class RequiredCheckpointLoader(CheckpointLoader):
@@ -42,11 +45,22 @@ class RequiredCheckpointLoader(CheckpointLoader):
 
         Raises:
             FileNotFoundError: a file is missing.
-            ValueError: a file holds NaN or infinite numbers.
+            ValueError: a file holds NaN or infinite numbers, or no weights of this network.
         """
         _check(self.load_path, self.others, _members(engine))
         if Path(self.load_path).is_file():
+            self._load(engine)
+
+    def _load(self, engine: Engine) -> None:
+        try:
             super().__call__(engine)
+        except (torch.OutOfMemoryError, MemoryError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a damaged file raises what its damage leads to
+            lines = str(error).splitlines()
+            reason = " ".join(line.strip() for line in lines[:2])[:_REASON_LENGTH] or type(error).__name__
+            message = f"{self.load_path} cannot be loaded into the network of this bundle ({reason})."
+            raise ValueError(f"{message} Name weights that were trained with this bundle.") from None
 
 
 def _check(load_path: str, others: Sequence[str], members: Sequence[str]) -> None:

@@ -81,3 +81,24 @@ def test_federated_clients_switch_it_off() -> None:
     parser = ConfigParser({"validate": {"handlers": [{"_target_": target, "load_path": "none.pt", "load_dict": {}}]}})
     disable_ckpt_loaders(parser)
     assert parser["validate#handlers"][0]["_disabled_"] is True
+
+
+@pytest.mark.parametrize("content", ["other network", "a list", "junk", "cut short"])
+def test_files_that_hold_no_weights_of_this_network_are_named_in_a_sentence(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "mine.pt"
+    if content == "other network":
+        torch.save({"bias": torch.zeros(3)}, path)
+    elif content == "a list":
+        torch.save([1, 2], path)
+    else:
+        _file(path)
+        path.write_bytes(b"junk" if content == "junk" else path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"mine\.pt cannot be loaded into the network of this bundle \(") as refused:
+        _run([str(path)])
+    assert len(str(refused.value).splitlines()) == 1
+    assert refused.value.__cause__ is None
+
+
+def test_weights_of_an_ensemble_that_are_named_and_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no weights at .*fold_7\.pt"):
+        _run([_file(tmp_path / "model.pt"), str(tmp_path / "fold_7.pt")])
