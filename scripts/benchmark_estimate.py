@@ -32,12 +32,12 @@ ROWS = (
     ("unet", (96, 96, 64), 2),
     ("nnunet-pocket", (64, 64, 64), 2),
     ("nnunet-pocket", (96, 96, 96), 1),
-    ("nnunet-subpixel", (96, 96, 96), 2),
     ("segresnet", (64, 64, 64), 1),
     ("attention-unet", (64, 64, 64), 1),
     ("mednext-small", (64, 64, 64), 1),
     ("resenc-m", (64, 64, 64), 1),
     ("fmgnet", (64, 64, 64), 1),
+    ("nnunet-subpixel", (96, 96, 96), 2),
 )
 PRECISIONS = ("fp32", "bf16")
 
