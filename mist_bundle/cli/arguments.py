@@ -71,7 +71,7 @@ def call(verb: Verb, words: Sequence[str]) -> None:
         verb(*files, **values)
 
     read.__signature__ = signature  # type: ignore[attr-defined]  # Fire deals the words out by it
-    dealt = [f"--{name}={value}" for name, value in options.items()] + positional
+    dealt = [*map("--{}={}".format, options, options.values()), *positional]
     fire.Fire(fire.decorators.SetParseFn(_Typed)(read), command=dealt, name=f"mist-bundle {verb.__name__}")
 
 
@@ -89,7 +89,7 @@ def _place(parameter: inspect.Parameter) -> int:
 
 def _read_options(arguments: Sequence[Argument], typed: Mapping[str, str], problems: list[Problem]) -> dict[str, Any]:
     """The values of options as they were typed; further problems are added to the list."""
-    by_name = {argument.name: argument for argument in arguments if not argument.takes_more}
+    by_name = _by_name(arguments)
     values: dict[str, Any] = {}
     for name, text in typed.items():
         argument = by_name.get(name)
@@ -100,6 +100,11 @@ def _read_options(arguments: Sequence[Argument], typed: Mapping[str, str], probl
             if sentence is not None:
                 problems.append(Problem(f"--{name}", sentence))
     return values
+
+
+def _by_name(arguments: Sequence[Argument]) -> dict[str, Argument]:
+    """The arguments with a name of their own."""
+    return {argument.name: argument for argument in arguments if not argument.takes_more}
 
 
 def read_override(name: str, text: str, problems: list[Problem]) -> Any:
@@ -126,7 +131,7 @@ def sort_words(arguments: Sequence[Argument], words: Sequence[str]) -> tuple[dic
         repeated or without a value, and for words that are too many or missing.
     """
     takes_any_option = _takes(arguments, inspect.Parameter.VAR_KEYWORD)
-    known = {argument.name: argument for argument in arguments if not argument.takes_more}
+    known = _by_name(arguments)
     awaited = _required_words(arguments, words)
     problems: list[Problem] = []
     options: dict[str, str] = {}

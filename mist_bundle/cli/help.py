@@ -86,7 +86,8 @@ def _columns(head: str, words: str, margin: int, width: int) -> Iterator[str]:
         yield head
     else:
         yield f"{head:<{margin}}{lines.pop(0)}".rstrip()
-    yield from (" " * margin + line for line in lines)
+    for line in lines:
+        yield " " * margin + line
 
 
 def _flag(argument: Argument) -> str:

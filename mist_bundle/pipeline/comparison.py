@@ -41,7 +41,7 @@ def comparable_runs(
             sources.append(run_source(path))
     if problems:
         raise InputError(problems)
-    return comparable(read_runs(sources, names), [metric_name(name) for name in metrics], directions)
+    return comparable(read_runs(sources, names), list(map(metric_name, metrics)), directions)
 
 
 def run_source(path: Path) -> RunSource:

@@ -177,9 +177,12 @@ def _refuse_leaks(
 def _examined_tests(tests: CaseList, workers: int | str | None) -> tuple[CaseList, dict[str, Examined]]:
     """The test cases that can be predicted, the others as problems, and what was seen in them."""
     outcome = map_cases(examine, tests.cases, name=_case_id, workers=workers, description="test set")
-    broken = {problem.path for problem in outcome.problems}
-    usable = tuple(case for case in tests.cases if case.id not in broken)
-    listed = replace(tests, cases=usable, problems=(*tests.problems, *outcome.problems))
+    broken = [problem.path for problem in outcome.problems]
+    usable = []
+    for case in tests.cases:
+        if case.id not in broken:
+            usable.append(case)
+    listed = replace(tests, cases=tuple(usable), problems=(*tests.problems, *outcome.problems))
     return listed, dict(zip(map(_case_id, usable), outcome.results, strict=True))
 
 

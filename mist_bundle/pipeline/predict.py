@@ -98,7 +98,7 @@ def predict(
     problems = [*matched.problems, *_predict_cases(bundle, matched.cases, output, settings, workers)]
     if problems:
         raise CaseFailure(problems, len(matched.cases) + len(matched.problems))
-    return [volume_path(output, name) for name in names], matched.warnings
+    return list(map(partial(volume_path, output), names)), matched.warnings
 
 
 def _refuse_own_ids(overrides: Mapping[str, Any]) -> None:

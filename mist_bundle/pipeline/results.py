@@ -163,7 +163,7 @@ def choose_postprocessing(
     if candidates:
         grid = tuple(candidates)
     else:
-        foreground = [label for label in scored_classes(bundle).labels or () if label]
+        foreground = list(filter(None, scored_classes(bundle).labels or ()))
         grid = default_candidates([case.pair for case in cases], foreground, workers)
     table = ScoreTable(held_out=cases, settings=settings, weights=checked, workers=workers)
     chosen = choose(table, grid, min_gain)

@@ -67,7 +67,7 @@ def train_to_the_end(
     started = {**settings, "resume": resume or None}
     train(bundle, folds, started, hardware, parallel=parallel, trust=trust, announce=announce)
     scored = evaluated_folds(bundle) if resume else []
-    remaining = [fold for fold in folds if fold not in scored]
+    remaining = sorted(set(folds) - set(scored))
     if remaining:
         evaluate_folds(bundle, remaining, settings, trust=trust, announce=announce)
     results = finalize(bundle)

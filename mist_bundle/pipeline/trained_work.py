@@ -45,7 +45,10 @@ def forget(bundle: Path) -> None:
 
 
 def _trained(bundle: Path) -> Iterator[str]:
-    weights = sorted(path.name for path in Bundle(bundle).models.glob("*.pt")) if is_bundle(bundle) else []
+    weights = []
+    if is_bundle(bundle):
+        for path in sorted(Bundle(bundle).models.glob("*.pt")):
+            weights.append(path.name)
     if weights:
         yield f"models/{', '.join(weights)}"
     for folder in _fold_folders(work_dir_of(bundle)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def num_folds(bundle: Path) -> int:
 
 def data_warnings(bundle: Path) -> tuple[Problem, ...]:
     """Oddities of the data from when the bundle was configured."""
-    return tuple(Problem(*warning) for warning in Bundle(bundle).plan.warnings or ())
+    return tuple(starmap(Problem, Bundle(bundle).plan.warnings or ()))
 
 
 def preprocess(bundle: Path, overrides: Mapping[str, Any], *, cluster: str | None = None, trust: bool = False) -> None:

@@ -117,7 +117,7 @@ def match_channels(source: Sequence[str], new: Sequence[str], strategy: str | No
         elif strategy == "first":
             match = Match(name=name, source=(0,), how=f"the first channel, {source[0]}")
         else:
-            names = ", ".join(source[index] for index in averaged)
+            names = ", ".join(map(source.__getitem__, averaged))
             match = Match(name=name, source=averaged, how=f"the mean of {names}")
         matches.append(match)
     factor = 1.0 if strategy == "skip" else len(source) / len(new)
@@ -211,7 +211,12 @@ class _Carrier:
 
 def _is_same(matches: Sequence[Match], count: int) -> bool:
     """Whether the new channels or classes are all of the source's, in its order."""
-    return [match.source for match in matches] == [(index,) for index in range(count)]
+    if len(matches) != count:
+        return False
+    for index, match in enumerate(matches):
+        if match.source != (index,):
+            return False
+    return True
 
 
 def _any_namesake(classes: Sequence[Match]) -> bool:

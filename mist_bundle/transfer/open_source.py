@@ -171,7 +171,10 @@ def _networks() -> list[str]:
 
 
 def _from_configs(bundle: Bundle, source: str) -> tuple[SourceModel | None, list[Problem]]:
-    configs = [bundle.config(stem) for stem in ("inference", "train") if bundle.config_file(stem) is not None]
+    configs = []
+    for stem in ("inference", "train"):
+        if bundle.config_file(stem) is not None:
+            configs.append(bundle.config(stem))
     network, config = _network(configs)
     if network is None:
         message = (
@@ -278,7 +281,10 @@ def _definitions(data_format: Mapping[str, Any], side: str, key: str, count: int
     """Names of channels from a channel_def of metadata.json; what it does not name is numbered."""
     entry = data_format.get(side, {}).get(key, {})
     named = entry.get("channel_def") or {}
-    return tuple(str(named.get(str(index), f"{otherwise} {index}")) for index in range(count))
+    names = []
+    for index in range(count):
+        names.append(str(named.get(str(index), f"{otherwise} {index}")))
+    return tuple(names)
 
 
 def _spacing(configs: Sequence[dict[str, Any]]) -> Spacing | None:

@@ -90,16 +90,26 @@ def network_stages(network: nn.Module, num_channels: int, patch_size: Sequence[i
             if name not in seen:
                 stages[-1].append(name)
                 seen.add(name)
-    filled = [(names, size) for names, size in zip(stages, sizes, strict=True) if names]
-    coarsest = min(size for _, size in filled)
-    num_encoder = 0
-    for number, (_, size) in enumerate(filled, start=1):
-        if size == coarsest:
-            num_encoder = number
+    filled, num_encoder = _with_parameters(stages, sizes)
     for name, _ in network.named_parameters():
         if name not in seen:
-            filled[-1][0].append(name)
-    return Stages(names=tuple(tuple(names) for names, _ in filled), num_encoder=num_encoder)
+            filled[-1].append(name)
+    return Stages(names=tuple(map(tuple, filled)), num_encoder=num_encoder)
+
+
+def _with_parameters(stages: Sequence[list[str]], sizes: Sequence[int]) -> tuple[list[list[str]], int]:
+    """The stages that have parameters, and the number of them up to the last stage at the coarsest resolution."""
+    filled: list[list[str]] = []
+    filled_sizes: list[int] = []
+    for names, size in zip(stages, sizes, strict=True):
+        if names:
+            filled.append(names)
+            filled_sizes.append(size)
+    num_encoder = 0
+    for number, size in enumerate(filled_sizes, start=1):
+        if size == min(filled_sizes):
+            num_encoder = number
+    return filled, num_encoder
 
 
 def _trace(network: nn.Module, num_channels: int, patch_size: Sequence[int]) -> list[tuple[list[str], int | None]]:
