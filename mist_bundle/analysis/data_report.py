@@ -95,6 +95,9 @@ def make_data_report(facts: DataFacts, fingerprint: Fingerprint, details: Sequen
     cases = fingerprint.cases
     details_by_id = {detail.stats.id: detail for detail in details}
     members = structures_of(facts.labels, facts.label_names, facts.final_classes)
+    file_bytes = 0
+    for detail in details:
+        file_bytes += detail.file_bytes
     rows = []
     for case in cases:
         rows.append(_case(facts.channel_names, members, case, details_by_id.get(case.id)))
@@ -104,7 +107,7 @@ def make_data_report(facts: DataFacts, fingerprint: Fingerprint, details: Sequen
         label_names=_text_keys(facts.label_names),
         detailed=bool(details),
         num_cases=len(cases),
-        file_bytes=sum(detail.file_bytes for detail in details) if details else None,
+        file_bytes=file_bytes if details else None,
         excluded=list(map(asdict, fingerprint.excluded)),
         findings=list(map(asdict, fingerprint.findings(facts.channel_names, facts.modality))),
         **_geometry(cases),

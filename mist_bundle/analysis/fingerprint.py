@@ -123,7 +123,10 @@ class Fingerprint:
                 problems.append(problem)
         problems += intensity_outliers(self.cases, channel_names, modality)
         problems += modality_doubts(self.cases, modality)
-        absent = [label for label, count in self.class_voxels.items() if count == 0]
+        absent = []
+        for label, count in self.class_voxels.items():
+            if count == 0:
+                absent.append(label)
         if absent:
             message = f"{absent} are listed in dataset.json, but occur in no case."
             problems.append(Problem("labels", f"{message} Correct the list, or look at the masks."))

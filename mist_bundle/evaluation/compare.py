@@ -113,7 +113,10 @@ def compare_runs(runs: ComparableRuns, *, resamples: int = RESAMPLES, seed: int 
     columns = np.flatnonzero(has_values).tolist()
     baseline = runs.values[:, columns, 0]
     # (cases, runs x columns): the columns of the first run compared, then those of the next
-    differences = np.concatenate([runs.values[:, columns, run] - baseline for run in range(1, len(runs.names))], axis=1)
+    by_run = []
+    for run in range(1, len(runs.names)):
+        by_run.append(runs.values[:, columns, run] - baseline)
+    differences = np.concatenate(by_run, axis=1)
     low, high = interval(resampled_means(differences, resamples, seed))
     p_values = list(map(wilcoxon_p, differences.T))
     corrected = holm(p_values)

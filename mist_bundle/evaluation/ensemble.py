@@ -237,11 +237,17 @@ def _find_cases(folders: Sequence[Path]) -> tuple[list[tuple[str, tuple[Path, ..
     cases = []
     problems = list(ambiguous.values())
     for case in sorted(set().union(*files_by_folder.values()) - set(ambiguous)):
-        lacking = [str(folder) for folder, files in files_by_folder.items() if case not in files]
+        paths = []
+        lacking = []
+        for folder, files in files_by_folder.items():
+            if case in files:
+                paths.append(files[case])
+            else:
+                lacking.append(str(folder))
         if lacking:
             problems.append(Problem(case, f"has no prediction in {' and '.join(lacking)}."))
         else:
-            cases.append((case, tuple(files[case] for files in files_by_folder.values())))
+            cases.append((case, tuple(paths)))
     return cases, problems
 
 

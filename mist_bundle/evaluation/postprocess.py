@@ -94,7 +94,9 @@ def postprocess_and_score(
         InputError: no case could be scored, a weight is wrong, or `output` exists and `overwrite` is False.
     """
     checked = check_weights(settings, weights)
-    inputs = {path.parent for pair in pairing.pairs for path in (pair.prediction, pair.reference)}
+    inputs: set[Path] = set()
+    for pair in pairing.pairs:
+        inputs |= {pair.prediction.parent, pair.reference.parent}
     with new_folder(output, overwrite=overwrite, inputs=sorted(inputs)) as folder:
         treat = partial(_treat_and_score, steps=tuple(steps), folder=folder / PREDICTIONS, settings=settings)
         done = map_cases(treat, pairing.pairs, name=lambda pair: pair.id, workers=workers, description="postprocess")

@@ -183,6 +183,9 @@ def _standings(by_case: pd.DataFrame, by_column: pd.DataFrame, resamples: int, s
     shares = (winners / winners.sum(axis=1, keepdims=True)).mean(axis=0)
     standings = []
     for index, name in enumerate(by_case.columns):
+        column_ranks = {}
+        for column, rank in by_column[name].dropna().items():
+            column_ranks[str(column)] = float(rank)
         standings.append(
             Standing(
                 place=1 + int((rounded < rounded[index]).sum()),
@@ -191,7 +194,7 @@ def _standings(by_case: pd.DataFrame, by_column: pd.DataFrame, resamples: int, s
                 low=float(low[index]),
                 high=float(high[index]),
                 first=float(shares[index]),
-                by_column={str(column): float(rank) for column, rank in by_column[name].dropna().items()},
+                by_column=column_ranks,
             )
         )
     return tuple(sorted(standings, key=lambda standing: standing.place))

@@ -225,7 +225,10 @@ def _read_content(path: Path) -> dict[str, Any]:
         for column, value in row.items():
             if column != ID and not isinstance(value, int | float | None):
                 raise InputError(Problem(str(path), f"holds a score that is no number: {column} of {row[ID]}."))
-    repeated = sorted(name for name, count in counts.items() if count > 1)
+    repeated = []
+    for name, count in sorted(counts.items()):
+        if count > 1:
+            repeated.append(name)
     if repeated:
         raise InputError(Problem(str(path), f"holds the ids {repeated} more than once."))
     return dict(content)
@@ -331,7 +334,9 @@ def _fold_mates(folds: Mapping[str, int], cases: set[str]) -> dict[str, set[str]
 
 def _choose_columns(columns: Sequence[str], metrics: Sequence[str]) -> tuple[tuple[str, ...], list[Problem]]:
     """The columns that are named or whose metric is named; all of them where `metrics` is empty."""
-    metric_of = {column: metric for column, (_, metric) in split_columns(columns).items()}
+    metric_of = {}
+    for column, (_, metric) in split_columns(columns).items():
+        metric_of[column] = metric
     problems = []
     for name in metrics:
         if name not in columns and name not in metric_of.values():

@@ -236,7 +236,11 @@ def score_arrays(identity: str, prediction: Any, reference: Volume, settings: Sc
 def _absent(prediction: Any, reference: Any, settings: ScoreSettings) -> tuple[str, ...]:
     """The classes of which neither label map holds a voxel."""
     there = {*present_labels(prediction), *present_labels(reference)}
-    return tuple(name for name, labels in settings.final_classes.items() if there.isdisjoint(labels))
+    absent = []
+    for name, labels in settings.final_classes.items():
+        if there.isdisjoint(labels):
+            absent.append(name)
+    return tuple(absent)
 
 
 def _unscored(prediction: Any, reference: Any, settings: ScoreSettings) -> list[str]:
