@@ -32,7 +32,14 @@ _SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # no system has all
 SIGNALS = tuple(getattr(signal, name) for name in _SIGNAL_NAMES if hasattr(signal, name))
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 1.0
-_MEMORY_WORDS = ("can't allocate memory", "out of memory", "bad_alloc", "cannot allocate memory", "bad allocation")
+_MEMORY_WORDS = (
+    "can't allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "cannot allocate memory",
+    "bad allocation",
+    "failed to map segment",
+)
 _LAUNCHER = "torch.distributed.run"
 _MONAI = "monai.bundle"
 _CHATTY = ("monai.bundle.scripts", "monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin")

@@ -168,6 +168,15 @@ def large_files_text(large: Mapping[str, str], hashes: Mapping[str, str]) -> str
 
 
 def _write_zip(target: Path, top: str, contents: Mapping[str, bytes | Path]) -> None:
+    try:
+        _fill_zip(target, top, contents)
+    except OSError as error:
+        if error.filename is None:  # a full disk is told without the file that did not fit
+            error.filename = str(target)
+        raise
+
+
+def _fill_zip(target: Path, top: str, contents: Mapping[str, bytes | Path]) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(contents):
             info = zipfile.ZipInfo(f"{top}/{name}", EPOCH)

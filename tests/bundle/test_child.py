@@ -81,6 +81,7 @@ def test_a_signal_ends_it_without_a_word(modules: Path, number: signal.Signals) 
             False,
         ),
         ("raise MemoryError", 1, "out of memory (MemoryError). Try a smaller --batch_size", False),
+        ("raise ImportError('libx.so: failed to map segment from shared object')", 1, "out of memory (libx.so", False),
         ("raise SystemExit(0)", 0, "", False),
         ("raise KeyError('x')", 1, "an unexpected error ended it: KeyError: 'x'", True),
         ("import scripts.own", 1, "the loss is nan in epoch 2, cases ['a'].", False),

@@ -52,9 +52,9 @@ TROUBLES = (
     Trouble(what=DISK, stage="export", before="reported", limit=500),
     Trouble(what=DISK, stage="bump", before="exported", limit=1),
     Trouble(what=DISK, stage="pack", before="bumped", limit=500),
-    Trouble(what=MEMORY, stage="preprocess", before="configured", limit=1_100_000),
-    Trouble(what=MEMORY, stage="train", before="preprocessed", limit=1_100_000),
-    Trouble(what=MEMORY, stage="predict", before="finalized", limit=1_100_000),
+    Trouble(what=MEMORY, stage="preprocess", before="configured", limit=750_000),
+    Trouble(what=MEMORY, stage="train", before="preprocessed", limit=750_000),
+    Trouble(what=MEMORY, stage="predict", before="finalized", limit=750_000),
 )
 
 

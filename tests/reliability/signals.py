@@ -210,6 +210,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     words = parser.parse_args()
     trials = [trial for trial in TRIALS if not words.names or trial.name in words.names]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background of a shell ignore it
     with tempfile.TemporaryDirectory(prefix="reliability_") as folder:
         bench = Bench(Path(folder), OPTIONS)
         expected = prepare(bench, trials)

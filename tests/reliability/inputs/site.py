@@ -154,9 +154,10 @@ def change_voxels(path: Path, change: Callable[[NDArray[Any]], NDArray[Any]], af
     """Write an image anew with other voxels, or with another affine."""
     image = nib.load(path)
     array = change(np.array(image.dataobj))
-    header = nib.Nifti1Image(array, image.affine if affine is None else affine)
+    changed = nib.Nifti1Image(array, image.affine if affine is None else affine)
+    changed.header.set_xyzt_units(*image.header.get_xyzt_units())
     path.unlink()
-    nib.save(header, path)
+    nib.save(changed, path)
 
 
 def change_affine(path: Path, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
