@@ -39,6 +39,7 @@ _MEMORY_WORDS = (
     "cannot allocate memory",
     "bad allocation",
     "failed to map segment",
+    "memoryerror",
 )
 _LAUNCHER = "torch.distributed.run"
 _MONAI = "monai.bundle"
@@ -163,7 +164,8 @@ def _report(error: Exception) -> None:
     if reason is None:
         traceback.print_exception(error)
         root = root_cause(error)
-        reason = f"an unexpected error ended it: {type(root).__name__}: {root} (its traceback stands above)"
+        text = " ".join(str(root).split())
+        reason = f"an unexpected error ended it: {type(root).__name__}: {text} (its traceback stands above)"
     file = os.environ.get(REASON)
     if file:
         Path(file).write_text(reason, encoding="utf-8")

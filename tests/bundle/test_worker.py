@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,3 +44,23 @@ def test_other_messages_and_long_messages_are_shortened(module: Path) -> None:
     reason = run_worker(module.stem, {})
     assert reason.endswith(" …")
     assert len(reason) < 410
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_it_ends_when_the_command_that_started_it_is_killed(module: Path, tmp_path: Path) -> None:
+    number = tmp_path / "number"
+    module.write_text(f"import os, time\nopen({str(number)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
+    code = f"from mist_bundle.bundle.worker import run_worker; run_worker({module.stem!r}, {{}})"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path) as command:
+        until = time.monotonic() + 60
+        while not (number.is_file() and number.read_text()):
+            assert time.monotonic() < until, "the worker did not start"
+            time.sleep(0.05)
+        command.send_signal(signal.SIGKILL)
+    worker = int(number.read_text())
+    while Path(f"/proc/{worker}").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    lives_on = Path(f"/proc/{worker}").exists()
+    if lives_on:
+        os.kill(worker, signal.SIGKILL)
+    assert not lives_on
