@@ -30,8 +30,8 @@ option and what is wrong with it, there is no traceback, and the answer comes wi
 2) also means that nothing in the folder changed. *Case named* (1) means that the other cases came through. *Warned* (0)
 means a line that begins with `warning:` and names the case or key. *Accepted* (0) inputs are odd, but all right.
 
-| kind | inputs | refused | case named | warned | ended with a sentence | accepted | answered so |
-|---|---|---|---|---|---|---|---|
+| kind | inputs | refused | case named | warned | accepted | answered so |
+|---|---|---|---|---|---|---|
 """
 EXAMPLES = """
 An example of each kind:
@@ -99,7 +99,6 @@ COLUMNS = (
     "refused",
     "the case named, the others go on",
     "warned",
-    "ended with one sentence",
     "accepted",
 )
 

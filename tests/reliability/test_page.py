@@ -18,7 +18,7 @@ RECORD = {
 def test_inputs_are_counted_and_those_answered_otherwise_are_named() -> None:
     wrong = {**RECORD, "name": "a pipe", "wrong": "a traceback"}
     text = page.inputs_part([RECORD, wrong])
-    assert "| files | 2 | 2 | 0 | 0 | 0 | 0 | 1 |" in text
+    assert "| files | 2 | 2 | 0 | 0 | 0 | 1 |" in text
     assert "Not answered so: files, a pipe (a traceback)." in text
     assert "an empty \\| image" in text
     assert page.list_part([RECORD]).count("\n| files |") == 1
