@@ -29,7 +29,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "parallel": ({"errors", "cluster"}, {"tqdm"}),
     "cluster": ({"errors"}, {"distributed"}),
     "catalog": ({"runtime.metrics.menu", "runtime.values"}, set()),
-    "dataset": ({*BASE, "runtime.numerics", "runtime.reading", "runtime.values"}, {"numpy", "nibabel"}),
+    "dataset": ({*BASE, "runtime.numerics", "runtime.reading", "runtime.values"}, {"numpy", "nibabel", "pydicom"}),
     "analysis": ({*BASE, "dataset", "runtime.numerics"}, {*NUMERIC, "nibabel"}),
     "planning": (
         {"errors", "resources", "dataset", "analysis", "catalog", "runtime.numerics", *VALUES},

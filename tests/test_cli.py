@@ -64,6 +64,7 @@ OPTIONS = {
     "bump": "bundle message part",
     "push": "bundle repo public",
     "convert_msd": "source output copy limit start overwrite",
+    "convert_dicom": "source output dry_run",
     "convert_nnunet": "source output splits copy dry_run overwrite",
     "convert_csv": "source output test modality copy overwrite",
     "phantom": "output kind cases test_cases seed overwrite",

@@ -285,6 +285,22 @@ def convert_nnunet(
 
 
 @checked
+def convert_dicom(source: FileName, output: FileName) -> Path:
+    """Convert a tree of DICOM studies: an image for each series, in Hounsfield units for CT, and a table of them.
+
+    Args:
+        source: folder of a series, or of studies.
+        output: folder to create.
+
+    Returns:
+        The table series.csv.
+    """
+    from mist_bundle.dataset import dicom_layout
+
+    return dicom_layout.convert_dicom(Path(source), Path(output))
+
+
+@checked
 def convert_csv(
     source: FileName,
     output: FileName,

@@ -1,4 +1,4 @@
-"""Verbs that create or convert datasets: convert_msd, convert_nnunet, convert_csv, phantom."""
+"""Verbs that create or convert datasets: convert_msd, convert_nnunet, convert_csv, convert_dicom, phantom."""
 
 from __future__ import annotations
 
@@ -47,6 +47,25 @@ def convert_csv(**arguments: Any) -> None:
     with printed_warnings():
         dataset_json = mb.convert_csv(**arguments)
     print(f"Dataset: {dataset_json}")
+
+
+@takes(mb.convert_dicom)
+def convert_dicom(dry_run: bool = False, **arguments: Any) -> None:
+    """Convert a tree of DICOM studies: an image for each series, in Hounsfield units for CT, and a table of them.
+
+    Args:
+        dry_run: only show the series as they were understood.
+    """
+    from mist_bundle.dataset.dicom_layout import named_series
+
+    for entry in named_series(Path(arguments["source"])):
+        series = entry.series
+        print(f"{entry.id:<24} {series.modality:<4} {len(series.frames):>4} slices  {series.description}")
+    if dry_run:
+        print("Nothing was written (--dry_run).")
+        return
+    table = mb.convert_dicom(**arguments)
+    print(f"Images: {table.parent}\nTable:  {table}")
 
 
 @takes(mb.phantom)

@@ -11,7 +11,8 @@ from typing import Any
 
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
-from mist_bundle.dataset.cases import Case
+from mist_bundle.dataset.cases import Case, CaseList
+from mist_bundle.dataset.dicom_layout import holds_dicom, named_series, write_series
 from mist_bundle.dataset.prediction_inputs import match_prediction_inputs
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, Problem
 from mist_bundle.files import check_can_write, write_json
@@ -78,9 +79,48 @@ def predict(
     if "ckpt_path" not in (overrides or {}):
         _require_weights(opened)
     plan = opened.plan
-    matched = match_prediction_inputs(source, plan.channel_names)
-    if not matched.cases:
-        raise InputError(matched.problems or (Problem(str(source), "holds no case."),))
+    with tempfile.TemporaryDirectory(prefix="mist_bundle_") as scratch:
+        matched = _match(source, plan.channel_names, Path(scratch))
+        return _predict_matched(
+            opened, plan, matched, source, output, tta=tta, probabilities=probabilities, uncertainty=uncertainty,
+            device=device, workers=workers, overwrite=overwrite, overrides=overrides or {},
+        )  # fmt: skip
+
+
+def _match(source: Path, channel_names: Sequence[str], scratch: Path) -> CaseList:
+    """List the cases; DICOM series become images in the scratch folder first."""
+    if not (source.is_dir() and holds_dicom(source)):
+        matched = match_prediction_inputs(source, channel_names)
+        if not matched.cases:
+            raise InputError(matched.problems or (Problem(str(source), "holds no case."),))
+        return matched
+    if len(channel_names) != 1:
+        message = f"holds DICOM series, but the model takes {len(channel_names)} channels ({', '.join(channel_names)})."
+        advice = "Convert the series with convert_dicom and name them in a CSV table."
+        raise InputError(Problem(str(source), f"{message} {advice}"))
+    written, problems = write_series(named_series(source), scratch)
+    if not written:
+        raise InputError(problems)
+    (channel,) = channel_names
+    cases = tuple(Case(id=entry.id, images={channel: scratch / f"{entry.id}.nii.gz"}) for entry in written)
+    return CaseList(cases=cases, problems=tuple(problems))
+
+
+def _predict_matched(
+    bundle: Bundle,
+    plan: Plan,
+    matched: CaseList,
+    source: Path,
+    output: Path,
+    *,
+    tta: bool | None,
+    probabilities: bool,
+    uncertainty: bool,
+    device: str | None,
+    workers: int | str | None,
+    overwrite: bool,
+    overrides: Mapping[str, Any],
+) -> tuple[list[Path], tuple[Problem, ...]]:
     _check_output(output, source, matched.cases)
     names = [case.id for case in matched.cases]
     if not overwrite:
@@ -93,9 +133,9 @@ def predict(
         "overwrite": overwrite or None,
         "device": device,
         "test_time_flip_axes": _flip_axes(plan, tta),
-        **(overrides or {}),
+        **overrides,
     }
-    problems = [*matched.problems, *_predict_cases(bundle, matched.cases, output, settings, workers)]
+    problems = [*matched.problems, *_predict_cases(bundle.root, matched.cases, output, settings, workers)]
     if problems:
         raise CaseFailure(problems, len(matched.cases) + len(matched.problems))
     return list(map(partial(volume_path, output), names)), matched.warnings

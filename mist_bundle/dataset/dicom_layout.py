@@ -1,0 +1,108 @@
+"""Convert a tree of DICOM studies: an image file for each series, and a table of what each was."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from mist_bundle.dataset.dicom import Series, find_series, is_dicom, series_volume
+from mist_bundle.dataset.names import slug
+from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.files import check_can_write
+
+TABLE = "series.csv"
+_COLUMNS = ("id", "image", "series_instance_uid", "modality", "description", "folder", "slices")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedSeries:
+    """A series and the id that its case gets."""
+
+    id: str
+    series: Series
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """Its row of the table."""
+        series = self.series
+        image = f"{self.id}.nii.gz"
+        slices = str(len(series.frames))
+        return (self.id, image, series.uid, series.modality, series.description, str(series.folder), slices)
+
+
+def holds_dicom(folder: Path) -> bool:
+    """Whether a folder, or a folder in it, holds a DICOM file."""
+    return any(is_dicom(path) for path in folder.rglob("*"))
+
+
+def named_series(source: Path) -> list[NamedSeries]:
+    """The series of a tree, each with an id: the path of its folder, numbered where a folder holds several.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not source.is_dir():
+        raise InputError(Problem(str(source), "is no folder. Give the folder of a DICOM series, or of studies."))
+    taken: set[str] = set()
+    named = []
+    for series in sorted(find_series(source), key=lambda series: (series.folder, series.uid)):
+        parts = series.folder.relative_to(source).parts or (source.resolve().name,)
+        base = slug("_".join(parts))
+        identity, number = base, 2
+        while identity in taken:
+            identity, number = f"{base}_{number}", number + 1
+        taken.add(identity)
+        named.append(NamedSeries(identity, series))
+    return named
+
+
+def convert_dicom(source: Path, output: Path) -> Path:
+    """Write each series of a tree as `<id>.nii.gz`, and the table `series.csv`.
+
+    Args:
+        source: folder of a series, or of studies.
+        output: a folder that does not exist yet, or is empty.
+
+    Returns:
+        The table.
+
+    Raises:
+        InputError: there is no series, or `output` is not empty.
+        CaseFailure: some series make no regular volume, each named; the others were written.
+    """
+    if output.is_dir() and any(output.iterdir()):
+        raise InputError(Problem("--output", f"{output} is not empty. Give a new folder."))
+    named = named_series(source)
+    check_can_write(output)
+    written, problems = write_series(named, output)
+    table = output / TABLE
+    with table.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(_COLUMNS)
+        for entry in written:
+            writer.writerow(entry.row)
+    if problems:
+        raise CaseFailure(problems, len(named))
+    return table
+
+
+def write_series(named: Sequence[NamedSeries], output: Path) -> tuple[list[NamedSeries], list[Problem]]:
+    """Write the volumes; returns those that were written, and a problem for each of the others."""
+    output.mkdir(parents=True, exist_ok=True)
+    written, problems = [], []
+    for entry in named:
+        try:
+            array, affine = series_volume(entry.series)
+        except InputError as error:
+            problems += [Problem(f"{entry.id}: {problem.path}", problem.message) for problem in error.problems]
+            continue
+        image = nib.Nifti1Image(array.astype(np.float32), affine)
+        image.header.set_xyzt_units("mm")
+        nib.save(image, output / f"{entry.id}.nii.gz")
+        written.append(entry)
+    return written, problems

@@ -1,0 +1,70 @@
+"""A tree of studies becomes a folder of images and a table."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mist_bundle.errors import CaseFailure, InputError
+
+pydicom = pytest.importorskip("pydicom")
+
+from mist_bundle.dataset.dicom_layout import TABLE, convert_dicom, holds_dicom  # noqa: E402
+from tests.dataset.dicom_series import write_series  # noqa: E402
+
+
+@pytest.fixture
+def array() -> NDArray[np.int16]:
+    return np.random.default_rng(1).integers(-1000, 2000, size=(7, 6, 5)).astype(np.int16)
+
+
+@pytest.fixture
+def studies(tmp_path: Path, array: NDArray[np.int16]) -> Path:
+    affine = np.diag([-1.0, -2.0, 3.0, 1.0])
+    write_series(tmp_path / "studies" / "patient 1" / "thorax", array, affine)
+    write_series(tmp_path / "studies" / "patient 2" / "thorax", array + 1, affine)
+    return tmp_path / "studies"
+
+
+def test_an_image_a_series(studies: Path, array: NDArray[np.int16], tmp_path: Path) -> None:
+    table = convert_dicom(studies, tmp_path / "out")
+    with table.open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["id"] for row in rows] == ["patient_1_thorax", "patient_2_thorax"]
+    assert [row["modality"] for row in rows] == ["CT", "CT"]
+    for row in rows:
+        image = nib.load(tmp_path / "out" / row["image"])
+        added = 1 if "patient 2" in row["folder"] else 0
+        assert np.array_equal(np.asarray(image.dataobj), array + added)
+        assert np.allclose(nib.affines.voxel_sizes(image.affine), [1, 2, 3])
+
+
+def test_a_bad_series_is_named_and_the_others_are_written(studies: Path, tmp_path: Path) -> None:
+    for path in (studies / "patient 1" / "thorax").glob("*.dcm"):
+        if pydicom.dcmread(path).InstanceNumber == 3:
+            path.unlink()
+    with pytest.raises(CaseFailure) as failure:
+        convert_dicom(studies, tmp_path / "out")
+    assert "patient_1_thorax:" in str(failure.value)
+    assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 1
+    assert (tmp_path / "out" / TABLE).is_file()
+
+
+def test_where_there_are_none(tmp_path: Path) -> None:
+    assert not holds_dicom(tmp_path)
+    with pytest.raises(InputError, match="no DICOM image series"):
+        convert_dicom(tmp_path, tmp_path / "out")
+    with pytest.raises(InputError, match="is no folder"):
+        convert_dicom(tmp_path / "none", tmp_path / "out")
+
+
+def test_nothing_is_replaced(studies: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").touch()
+    with pytest.raises(InputError, match="is not empty"):
+        convert_dicom(studies, tmp_path / "out")
