@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import nibabel as nib
-import numpy as np
 import pytest
 from scipy import ndimage
 
 from mist_bundle import pipeline
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.dataset.phantom import make_phantom
+from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.files import read_json, write_json
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.report.sources import CaseFiles, files_of_bundle
@@ -53,14 +53,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Made:
     for index, case in enumerate(made.files):
         assert case.fold is not None
         folder = made.work_dir / f"fold_{case.fold}"
-        label = nib.load(case.label)
+        label = read_volume(case.label)
         # the first is perfect, the others are shifted by more and more voxels
-        prediction = ndimage.shift(np.asarray(label.dataobj), (0.0, float(index), 0.0), order=0)
+        prediction = ndimage.shift(label.array, (0.0, float(index), 0.0), order=0)
         (folder / "predictions").mkdir(parents=True, exist_ok=True)
         nib.save(nib.Nifti1Image(prediction, label.affine), folder / "predictions" / f"{case.id}.nii.gz")
-        scores = score_case(
-            prediction, np.asarray(label.dataobj), spacing_of(label.affine), plan["final_classes"], ("dice", "hd95")
-        )
+        scores = score_case(prediction, label.array, spacing_of(label.affine), plan["final_classes"], ("dice", "hd95"))
         rows.append({"id": case.id, **scores})
     write_results(made.work_dir / "results.csv", rows, {"lost_case": "its prediction is <missing>"})
     for fold in range(2):

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
-import numpy as np
 import pytest
 
+from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import InputError
 from mist_bundle.report.case_pictures import case_figure, channels_figure, label_legend, read_case, spread_cases
 from mist_bundle.report.colours import structure_colour
@@ -46,10 +46,10 @@ def test_whole_slices_are_larger_than_close_ups(trained: Made, monkeypatch: pyte
 
 def test_a_prediction_on_another_grid_is_said_in_place_of_the_picture(trained: Made, tmp_path: Path) -> None:
     case = trained.files[0]
-    label = nib.load(case.label)
+    label = read_volume(case.label)
     moved = label.affine.copy()
     moved[:3, 3] += 30
-    nib.save(nib.Nifti1Image(np.asarray(label.dataobj), moved), tmp_path / "moved.nii.gz")
+    nib.save(nib.Nifti1Image(label.array, moved), tmp_path / "moved.nii.gz")
     wrong = replace(case, prediction=tmp_path / "moved.nii.gz")
     page = Page(case_figure(wrong, NAMES, "mr", "", whole=True))
     assert page.all("img") == []

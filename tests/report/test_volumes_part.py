@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mist_bundle.bundle.folder import Bundle
+from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.report.bundle_report import bundle_data_report
 from mist_bundle.report.sources import CaseFiles, files_of_bundle
 from mist_bundle.report.volumes_part import predicted_volumes, reference_volumes, volumes_section
@@ -37,8 +38,8 @@ def test_classes_of_several_labels_add_up(trained: Made) -> None:
     assert report is not None
     volumes = reference_volumes(report, bundle.plan.final_classes)
     for case in trained.files:
-        label = nib.load(case.label)
-        array = np.asarray(label.dataobj)
+        label = read_volume(case.label)
+        array = label.array
         voxel_ml = abs(np.linalg.det(label.affine[:3, :3])) / 1000
         for name, labels in bundle.plan.final_classes.items():
             expected = np.isin(array, labels).sum() * voxel_ml
