@@ -102,7 +102,7 @@ def call(command: list[str], environment: dict[str, str] | None = None) -> str:
 def our_bundle(work: Path, data: Path, recipe: str) -> Path:
     """A bundle of the cases with weights as initialised."""
     output = work / f"bundle_{recipe}"
-    call([*OURS, "autoconfig", str(data / "dataset.json"), "--output", str(output), "--recipe", recipe])
+    call([*OURS, "autoconfig", str(data / "dataset.json"), "--output", str(output), "--recipe", recipe, "--folds", "2"])
     bundle = next(path for path in output.iterdir() if (path / "configs").is_dir())
     call([sys.executable, "-c", RANDOM_WEIGHTS, str(bundle)])
     return bundle
@@ -157,7 +157,7 @@ def preprocessing(work: Path, data: Path) -> tuple[Program, list[Program]]:
     """MIST's program, and ours."""
     binaries = Path(os.environ["MIST_BIN"])
     analyze = [str(binaries / "mist_analyze"), "--data", str(data / "dataset.json"), "--results", str(work / "results")]
-    call(analyze)
+    call([*analyze, "--nfolds", "2"])
     command = [
         *(str(binaries / "mist_preprocess"), "--results", str(work / "results"), "--numpy", str(work / "theirs")),
         *("--num-workers-preprocess", "2"),
@@ -166,6 +166,24 @@ def preprocessing(work: Path, data: Path) -> tuple[Program, list[Program]]:
     output = work / "ours"
     ours = [*OURS, "preprocess", str(bundle), "--workers", "2", "--work_dir", str(output)]
     return Program("MIST", command, work / "theirs"), [Program("mist_bundle", ours, output)]
+
+
+def describe_brats(source: Path, cases: Path) -> None:
+    """The four cases with a dataset.json."""
+    (cases / "train").mkdir(parents=True)
+    for case in source.iterdir():
+        if case.is_dir():
+            (cases / "train" / case.name).symlink_to(case)
+    description = {
+        "task": "brats",
+        "modality": "mr",
+        "train-data": str(cases / "train"),
+        "mask": ["seg.nii.gz"],
+        "images": {"flair": ["flair.nii.gz"], "t1c": ["t1c.nii.gz"]},
+        "labels": [0, 1, 2, 3, 4],
+        "final_classes": {"tumour": [1, 2, 3, 4]},
+    }
+    (cases / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
 
 
 def main() -> None:
@@ -180,9 +198,10 @@ def main() -> None:
     data = Path(os.environ.get("MIST_BUNDLE_DATA", ROOT.parent / "shared/data"))
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        cases = data / "brats_sample"
-        if not options.brats:
-            cases = work / "cases"
+        cases = work / "cases"
+        if options.brats:
+            describe_brats(data / "brats_sample", cases)
+        else:
             source = str(data / "Task04_Hippocampus")
             call([*OURS, "convert_msd", "--source", source, "--output", str(cases), "--limit", str(options.cases)])
         make = preprocessing(work, cases) if options.preprocess else prediction(work, cases, options.flips)
