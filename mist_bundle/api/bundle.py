@@ -91,14 +91,14 @@ class Bundle(folder.Bundle):
         self,
         output: FileName | None = None,
         *,
-        partition: str = "",
-        account: str = "",
+        partition: str | None = None,
+        account: str | None = None,
         time: str = "24:00:00",
         gpus: CountOrNone = 1,
         cpus: Count = 8,
         memory_gb: Count = 32,
         tasks: Count = 4,
-        setup: str = "",
+        setup: str | None = None,
         trust: bool = False,
         overwrite: bool = False,
     ) -> Path:
@@ -123,14 +123,14 @@ class Bundle(folder.Bundle):
         from mist_bundle.pipeline.slurm import SlurmJob, write_slurm
 
         job = SlurmJob(
-            partition=partition,
-            account=account,
+            partition=partition or "",
+            account=account or "",
             time=time,
             gpus=gpus,
             cpus=cpus,
             memory_gb=memory_gb,
             tasks=tasks,
-            setup=setup,
+            setup=setup or "",
         )
         folder = self.work_dir / "slurm" if output is None else Path(output)
         return write_slurm(self.root, folder, job, trust=trust, overwrite=overwrite)

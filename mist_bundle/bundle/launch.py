@@ -183,6 +183,8 @@ def _moved_data(bundle: Path, workflow: Workflow, checked: Mapping[str, Any]) ->
     """Report that the folder of the cases is needed but no longer lies where the configuration says."""
     if workflow.run_id == INFERENCE.run_id or "dataset_dir" in checked or "datalist" in checked:
         return []
+    if workflow.overlays:  # they name cases of their own
+        return []
     try:
         folder = configured_dataset_dir(bundle)
     except InputError:  # an expression that only running the bundle could evaluate
