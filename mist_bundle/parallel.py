@@ -13,9 +13,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
@@ -172,8 +174,9 @@ def _finished(attempting: Callable[[Job[Any]], _Outcome], jobs: Sequence[Job[Any
     """The outcomes of all jobs, or of those that finished before a process died."""
     with _pool(workers) as executor:
         futures: dict[Future[_Outcome], Job[Any]] = {}
-        for job in jobs:
-            futures[executor.submit(attempting, job)] = job
+        with _main_left_out():
+            for job in jobs:
+                futures[executor.submit(attempting, job)] = job
         for future in as_completed(futures):
             error = future.exception()
             if error is None:
@@ -189,7 +192,9 @@ def _one_at_a_time(attempting: Callable[[Job[Any]], _Outcome], jobs: Sequence[Jo
     with _pool(1) as executor:
         for job in jobs:
             try:
-                yield executor.submit(attempting, job).result()
+                with _main_left_out():
+                    future = executor.submit(attempting, job)
+                yield future.result()
             except BrokenProcessPool:
                 yield job.index, _DIED
                 return
@@ -201,6 +206,20 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context(method)
     threads = str(max(1, available_cores() // workers))
     return ProcessPoolExecutor(workers, mp_context=context, initializer=_limit_threads, initargs=(threads,))
+
+
+@contextmanager
+def _main_left_out() -> Iterator[None]:
+    """Start processes that do not run the user's script again: without `if __name__ == "__main__"` it would start more.
+
+    The functions that are mapped are those of this package, so no process needs the script.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _limit_threads(threads: str) -> None:

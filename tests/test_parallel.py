@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -81,3 +83,16 @@ def test_no_more_processes_than_there_is_memory_for(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(parallel, "available_cores", lambda: 64)
     monkeypatch.setattr(parallel, "_free_bytes", lambda: 3 * parallel.WORKER_BYTES)
     assert parallel.local_workers() == 3
+
+
+SCRIPT = """
+from mist_bundle.parallel import map_cases
+print(map_cases(abs, [-1, -2, -3], workers=2).results)
+"""
+
+
+def test_a_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert done.stdout == "[1, 2, 3]\n"
