@@ -155,7 +155,7 @@ class Bench:
         files += [*work.glob("fold_*/predictions/*"), *work.glob("fold_*/results.csv"), *work.glob("results.*")]
         files += [*work.glob("cache/**/*.npy"), *work.glob("predictions/*"), *work.glob("fold_*/best_*.pt")]
         files += [*work.glob("fingerprint.json"), *self.bundle.parent.glob("packed.zip")]
-        files += [*work.glob("report.html"), *_files(self.bundle.parent / "predicted")]
+        files += _files(self.bundle.parent / "predicted")
         return {str(path.relative_to(self.bundle.parent)): sha256_of(path) for path in files if path.is_file()}
 
     def kill(self, stage: str, before: str, expected: dict[str, str], moment: str, **how: object) -> Kill:

@@ -72,6 +72,8 @@ class Interruption:
 
 
 def _one_epoch_ended(bench: Bench) -> bool:
+    if not bench.bundle.is_dir():
+        return False
     status = Bundle(bench.bundle).fold(0).status
     return bool(status) and int(status["epoch"]) >= 1
 
