@@ -18,6 +18,8 @@ PASSES_OF_A_STEP = rules.PASSES_OF_A_STEP  # a backward pass costs two forward p
 GPU_HOST_BYTES = 3e9
 PATCHES_WAITING = 8
 GPU_PASS_SECONDS = 0.03  # to launch the thousand kernels of a pass, however small the patch
+# On a CPU a step of the smallest network takes this: the loader, the optimizer and the progress.
+CPU_PASS_SECONDS = 0.02
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 LONG_SECONDS = 7 * DAY  # a training on a CPU that nobody waits for
 MODELLED, MEASURED = "modelled", "measured"
@@ -90,8 +92,8 @@ def model_estimate(plan: Plan, speed: Speed) -> Estimate | None:
         return None
     voxels = prod(plan.patch_size.value) * plan.batch_size.value
     step = PASSES_OF_A_STEP * cost.flops * voxels / speed.flops_per_second
-    if speed.is_gpu:
-        step += GPU_PASS_SECONDS * plan.accumulation_steps.value
+    pass_seconds = GPU_PASS_SECONDS if speed.is_gpu else CPU_PASS_SECONDS
+    step += pass_seconds * plan.accumulation_steps.value
     return with_step(plan, speed, step, use.total, MODELLED)
 
 
