@@ -47,7 +47,7 @@ def main() -> None:
     params = model.params if hasattr(model, "params") else model
     weights = {name: torch.as_tensor(value) for name, value in params.items()}
     torch.save(weights, work / "global.pt")
-    (work / "global.json").write_text(json.dumps({"version": version("nvflare")}) + "\n", encoding="utf-8")
+    (work / "nvflare.json").write_text(json.dumps({"version": version("nvflare")}) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -187,7 +187,7 @@ def nvflare(bundle: Path, work: Path) -> Outcome:
     alone = max(scores[site] for site in settings["sites"])
     result = ", ".join(f"{name} {score:.4f}" for name, score in scores.items())
     way = f"simulator, FedAvg, {ROUNDS} rounds, 2 sites of {SITE_CASES} cases; mean Dice on {SITE_CASES} other cases"
-    return Outcome(f"NVFlare {read(work / 'global.json')['version']}", way, result, scores["global"] > alone)
+    return Outcome(f"NVFlare {read(work / 'nvflare.json')['version']}", way, result, scores["global"] > alone)
 
 
 def _mean_dice(bundle: Path, work: Path, name: str) -> float:

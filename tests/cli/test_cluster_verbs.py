@@ -99,7 +99,7 @@ def test_evaluate_postprocess_and_ensemble(losing: Callable[..., None], phantom_
         run("evaluate", *reference, "--output", str(output / "results.csv"))
         run("postprocess", str(masks), str(strategy), "--output", str(output / "post"))
         run("ensemble", str(masks), str(copies), "--output", str(output / "both"), "--labels", "0,1,2,4")
-    for name in ("post", "both"):
+    for name in ("post/predictions", "both"):
         assert _labels(tmp_path / "there" / name) == _labels(tmp_path / "here" / name)
         assert _labels(tmp_path / "here" / name)
     tables = [(tmp_path / name / "results.csv").read_text() for name in ("here", "there")]
