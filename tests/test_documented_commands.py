@@ -79,6 +79,8 @@ def _as_run(command: str) -> str:
         return command
     if verb in PLANNING:
         return _with(command, SMALL)
+    if verb == "train" and "--resume" not in words:
+        return f"{command} --overwrite"  # the bundle that the pages speak of is trained already
     if verb == "finetune" or ("monai.bundle" in words and "training" in words):
         return _with(command, SHORT)
     return command
@@ -95,7 +97,7 @@ def test_placeholders_and_options_are_put_in() -> None:
     assert _as_run("mist-bundle pack BUNDLE --output BUNDLE.zip") == (
         "mist-bundle pack out/hippocampus_segmentation --output hippocampus_segmentation.zip"
     )
-    assert _as_run("mist-bundle train B --fold all") == "mist-bundle train B --fold all"
+    assert _as_run("mist-bundle train B --fold all") == "mist-bundle train B --fold all --overwrite"
     for command in ("python -m mist_bundle.autoconfig", "mist-bundle autoconfig"):
         words = shlex.split(_as_run(f"{command} d.json --epochs 300 --recipe paper"))
         assert words[words.index("--epochs") + 1] == "1"
