@@ -24,16 +24,16 @@ def audit(bundle: FileName, format: ReportFormat = "text", details: bool = False
         format: text for people, json for programs.
         details: list every finding in a bundle that was not generated here.
     """
-    from mist_bundle.trust.audit.overview import overview_of, ungrouped
+    from mist_bundle.trust.audit.overview import overview_of
 
     report = mb.audit_bundle(bundle, **arguments)
-    overview = overview_of(Path(bundle))
+    overview = overview_of(Path(bundle), report)
     if format == "json":
         print(json.dumps(report.to_json(), indent=2))
     elif overview is None or details:
         print(report)
     else:
-        for line in (*overview.sentences(), *ungrouped(report)):
+        for line in overview.sentences():
             print(line)
         print(f"`mist-bundle audit {bundle} --details` lists all {len(report.findings)} findings.")
     if not report.passed:

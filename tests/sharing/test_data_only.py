@@ -17,6 +17,7 @@ from mist_bundle.pipeline.predict import predict
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.sharing.data_only import MIN_EQUAL_VOXELS, export_data_only
 from mist_bundle.trust.audit.overview import overview_of
+from mist_bundle.trust.audit.run import audit_bundle
 
 SHIPPED = Path(__file__).parents[2] / "bundles" / "hippocampus_segmentation"
 
@@ -41,7 +42,7 @@ def test_it_predicts_real_images_as_its_source(hippocampus_dir: Path, tmp_path: 
     done = export_data_only(bundle, tmp_path / "plain")
     assert done.equal_voxels >= MIN_EQUAL_VOXELS
     assert not list(done.folder.rglob("*.py"))
-    overview = overview_of(done.folder)
+    overview = overview_of(done.folder, audit_bundle(done.folder))
     assert overview is not None
     assert (overview.other, overview.others, overview.code) == ([], [], [])
     images = sorted((hippocampus_dir / "imagesTr").glob("hippocampus_*.nii.gz"))[6:8]

@@ -37,7 +37,7 @@ def require_audited(bundle: Path, *, trust: bool = False) -> None:
     report = audit_bundle(bundle)
     if report.passed:
         return
-    overview = overview_of(bundle)
+    overview = overview_of(bundle, report)
     if overview is not None:
         advice = "Nothing was run. `audit` says more; --trust runs it as it is."
         raise InputError(Problem(str(bundle), "\n".join(["does not pass the audit.", *overview.sentences(), advice])))

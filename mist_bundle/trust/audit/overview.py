@@ -11,11 +11,12 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from mist_bundle.errors import Problem
 from mist_bundle.files import PLAN_JSON
@@ -26,7 +27,7 @@ from mist_bundle.trust.audit.documents import MAX_BYTES, parse_document
 from mist_bundle.trust.audit.finding import Finding, Report, shown
 from mist_bundle.trust.audit.rules import NOTE
 from mist_bundle.trust.audit.syntax import is_import, parse, plain_text
-from mist_bundle.trust.audit.targets import DANGEROUS_ROOTS
+from mist_bundle.trust.audit.targets import DANGEROUS_ROOTS, bad_arguments
 
 # parts of MONAI whose classes only compute, load cases or write results where a configuration says
 _PARTS = (
@@ -70,6 +71,7 @@ class Overview:
         others: places of expressions that do something else.
         paths: absolute paths that configurations name.
         code: the bundle's own Python files.
+        further: findings of the audit that are in none of these groups, such as pickles and programs.
     """
 
     bundle: str
@@ -79,6 +81,7 @@ class Overview:
     others: list[Problem] = field(default_factory=list)
     paths: dict[str, None] = field(default_factory=dict)
     code: list[str] = field(default_factory=list)
+    further: list[Finding] = field(default_factory=list)
 
     def sentences(self) -> list[str]:
         """The overview for a person."""
@@ -92,17 +95,21 @@ class Overview:
             f"- {_some(self.others, 'expression does', 'expressions do')} something else{_list(self.others)}",
             f"- It has {_own_code(self.code)}; its configurations name the folders {_paths(self.paths)}.",
         ]
-        if not (self.other or self.others or self.code):
+        lines += [f"- {finding}" for finding in self.further]
+        if not (self.other or self.others or self.code or self.further):
             lines.append("So it runs MONAI's own code only, on files that its configurations and you name.")
         return lines
 
 
-def overview_of(bundle: Path) -> Overview | None:
-    """The overview of a bundle, folder or zip; None for a bundle with a plan, which is audited rule by rule."""
+def overview_of(bundle: Path, report: Report) -> Overview | None:
+    """The overview of a bundle, folder or zip, and of its audit; None for a bundle with a plan.
+
+    A bundle with a plan was generated, and is audited rule by rule.
+    """
     files = open_bundle(bundle)
     if PLAN_JSON in files.sizes:
         return None
-    result = Overview(bundle.name)
+    result = Overview(bundle.name, further=_ungrouped(report))
     for name in sorted(files.sizes):
         if name.endswith(".py"):
             result.code.append(name)
@@ -111,7 +118,7 @@ def overview_of(bundle: Path) -> Overview | None:
     return result
 
 
-def ungrouped(report: Report) -> list[Finding]:
+def _ungrouped(report: Report) -> list[Finding]:
     """Findings that an overview does not group, such as damaged weights or programs; notes are left out."""
     findings = []
     for item in report.findings:
@@ -123,9 +130,11 @@ def ungrouped(report: Report) -> list[Finding]:
 def _read(result: Overview, name: str, files: BundleFiles) -> None:
     content, _ = parse_document(name, files.read(name, MAX_BYTES + 1))
     for place, key, value in walk(content):
+        where = f"{name} {place}"
+        if isinstance(value, Mapping):
+            result.other.extend(_imported_arguments(where, value))
         if not isinstance(value, str):
             continue
-        where = f"{name} {place}"
         if key == "_target_":
             if is_standard_class(value):
                 result.standard[value] += 1
@@ -136,8 +145,18 @@ def _read(result: Overview, name: str, files: BundleFiles) -> None:
                 result.expressions[value] += 1
             else:
                 result.others.append(Problem(where, shown(value)))
+        elif value.startswith("%") and re.search(r"[/.\\]", value):
+            result.others.append(Problem(where, f"{shown(value)}, a part of another file"))
         elif value.startswith("/"):
             result.paths[value] = None
+
+
+def _imported_arguments(where: str, config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Arguments that a component imports or fetches, except for classes of MONAI and its defaults."""
+    for argument, wrong in bad_arguments(config):
+        value = config.get(argument)
+        if value is not None and not (isinstance(value, str) and is_standard_class(value)):
+            yield Problem(f"{where}#{argument}", f"{shown(value)}: {wrong}")
 
 
 def is_standard_class(target: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import monai.transforms
 import pytest
@@ -12,6 +13,7 @@ from mist_bundle.cli import main
 from mist_bundle.errors import InputError
 from mist_bundle.trust.audit.gate import require_audited
 from mist_bundle.trust.audit.overview import does_only_standard_things, is_standard_class, overview_of
+from mist_bundle.trust.audit.run import audit_bundle
 from tests.bundle.stock import write_stock_bundle
 
 
@@ -21,7 +23,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def test_a_stock_bundle_runs_monai_only(bundle: Path) -> None:
-    overview = overview_of(bundle)
+    overview = overview_of(bundle, audit_bundle(bundle))
     assert overview is not None
     assert (overview.other, overview.others, overview.code) == ([], [], [])
     sentences = overview.sentences()
@@ -36,7 +38,7 @@ def test_what_is_not_monai_is_shown(tmp_path: Path) -> None:
     )
     (bundle / "scripts").mkdir()
     (bundle / "scripts/extra.py").write_text("print('hello')\n")
-    overview = overview_of(bundle)
+    overview = overview_of(bundle, audit_bundle(bundle))
     assert overview is not None
     assert [problem.path for problem in overview.others] == ["configs/inference.json secret"]
     assert [problem.path for problem in overview.other] == ["configs/inference.json tool#_target_"]
@@ -44,8 +46,31 @@ def test_what_is_not_monai_is_shown(tmp_path: Path) -> None:
     assert "MONAI's own code only" not in overview.sentences()[-1]
 
 
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"load": {"_target_": "LoadImaged", "keys": "image", "reader": "evil.package.Reader"}}, "evil.package.Reader"),
+        ({"macro": "%../other.json::id"}, "a part of another file"),
+        ({"part": {"_target_": "Compose", "_mode_": "debug"}}, "_mode_"),
+    ],
+)
+def test_what_hides_behind_a_class_of_monai_is_shown(tmp_path: Path, extra: dict[str, Any], words: str) -> None:
+    bundle = write_stock_bundle(tmp_path, **extra)
+    with pytest.raises(InputError) as refusal:
+        require_audited(bundle)
+    assert words in str(refusal.value)
+    assert "MONAI's own code only" not in str(refusal.value)
+
+
+def test_a_pickle_is_never_passed_over(bundle: Path) -> None:
+    (bundle / "models/model.pt").write_bytes(b"cos\nsystem\n(S'ls'\ntR.")
+    with pytest.raises(InputError, match="pickle") as refusal:
+        require_audited(bundle)
+    assert "MONAI's own code only" not in str(refusal.value)
+
+
 def test_generated_bundles_are_audited_rule_by_rule(fresh_bundle: Path) -> None:
-    assert overview_of(fresh_bundle) is None
+    assert overview_of(fresh_bundle, audit_bundle(fresh_bundle)) is None
 
 
 def test_the_gate_refuses_with_the_overview(bundle: Path) -> None:
