@@ -14,6 +14,7 @@ import pytest
 
 from mist_bundle import __version__, cli, pipeline
 from mist_bundle.bundle.manifest import write_manifest
+from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import InputError
 from mist_bundle.trust.audit import require_audited
 from mist_bundle.trust.audit.run import audit_bundle
@@ -88,7 +89,11 @@ FIRST_STATE = "f07865ac60d30727f8c624c515fb5356778bc572"  # of version 0.1.0, in
 
 
 @pytest.mark.slow
-def test_the_advice_for_a_bundle_of_0_1_works(phantom_json: Path, tmp_path: Path) -> None:
+def test_the_advice_for_a_bundle_of_0_1_works(tmp_path: Path) -> None:
+    # headers in millimetres: 0.1 takes every unit for them
+    phantom_json = make_phantom(
+        tmp_path / "data", num_cases=6, num_test=2, seed=1, shape=(28, 26, 20), mixed_headers=False
+    )
     repository = Path(__file__).resolve().parents[3]
     archive = subprocess.run(
         ["git", "archive", FIRST_STATE, "mist_bundle"], cwd=repository, capture_output=True, check=False
