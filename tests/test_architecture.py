@@ -64,6 +64,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "planning",
             "catalog",
             "runtime.folds",
+            "runtime.numerics",
             "runtime.postprocessing",
             "runtime.reading",
             "runtime.values",

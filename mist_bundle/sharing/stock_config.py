@@ -13,11 +13,10 @@ from mist_bundle.bundle.configs.parts import Config
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.plan import Plan
+from mist_bundle.runtime.numerics.resample import ANISOTROPY_LIMIT
+from mist_bundle.runtime.numerics.window import HIGH_PERCENTILE, LOW_PERCENTILE
 from mist_bundle.runtime.postprocessing.strategy import Step, read_strategy
 
-# the thickest voxel edge over the thinnest from which the bundle's own resampling takes the nearest slice
-ANISOTROPY_LIMIT = 3.0
-_PERCENTILES = (0.5, 99.5)  # window of per-image normalisation
 _FORMAT = "A bundle of data alone"
 
 
@@ -97,8 +96,8 @@ def _preparation(plan: Plan) -> list[Config]:
             {
                 "_target_": "ScaleIntensityRangePercentilesd",
                 "keys": "image",
-                "lower": _PERCENTILES[0],
-                "upper": _PERCENTILES[1],
+                "lower": LOW_PERCENTILE,
+                "upper": HIGH_PERCENTILE,
                 "b_min": 0.0,
                 "b_max": 1.0,
                 "clip": True,
