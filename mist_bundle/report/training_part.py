@@ -14,9 +14,8 @@ from mist_bundle.report import charts
 from mist_bundle.report.charts import Series
 from mist_bundle.report.colours import chart_colour, colours_of_plan, fold_colour
 from mist_bundle.report.html import Html, el, hint, problem, section, table
-from mist_bundle.runtime.folds.state import HISTORY, STATUS
+from mist_bundle.runtime.folds.state import HISTORY, STATUS, VALIDATION_LOSS
 
-VALIDATION_LOSS = "val_loss"
 _MAX_CLASSES = 8  # lines in a chart
 
 

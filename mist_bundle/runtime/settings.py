@@ -16,6 +16,7 @@ from .values import JsonObject, Kind, Number, PathText, Several, Switch, Text, W
 
 CONFIG_SUFFIXES = (".json", ".yaml", ".yml")  # of configuration files, as MONAI reads them
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+TRACKERS = ("tensorboard", "mlflow", "wandb", "none")  # where the curves of a training go
 MAX_SEED = 2**32 - 1  # numpy's limit
 MAX_PATCH_VOXELS = 2**28  # the features of a single level would fill the memory of any machine
 _DEVICE = re.compile(r"cpu|cuda(:\d{1,3})?|mps")
@@ -98,6 +99,7 @@ SETTINGS: Mapping[str, Kind] = {
     "device": Device(),
     "resume": Switch(),
     "loader": Word(choices=("auto", "dali", "torch"), what="loader"),
+    "tracker": Word(choices=TRACKERS, what="tracker"),
     "workers": Whole(low=1, high=1024),
     "memory": Number(low=0, open_low=True, why=" (gigabytes)"),
     "overlap": Number(low=0, high=1, open_high=True),

@@ -17,7 +17,17 @@ METRIC = "val_mean_dice"
 OF_THE_MACHINE = frozenset(
     {
         *("fold_dir", "output_dir", "models_dir", "fold", "epochs", "early_stopping", "sw_batch_size", "patch_divisor"),
-        *("memory", "device", "resume", "workers", "rank", "world_size", "compile", "batch_size_per_process"),
+        *(
+            "memory",
+            "device",
+            "resume",
+            "workers",
+            "rank",
+            "world_size",
+            "compile",
+            "batch_size_per_process",
+            "tracker",
+        ),
     }
 )
 
@@ -29,7 +39,7 @@ def train_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -> Con
         **parts.header(name, bundle_id, dataset_dir),
         **settings,
         **_model(plan, settings),
-        "train": _train(plan),
+        "train": _train(plan, name),
         "validate": _validate(plan),
         "initialize": initialize(),
         "run": [parts.CHECKED, *_attaching(plan), expressions.RUN_TRAINER],
@@ -79,6 +89,7 @@ def _settings(plan: Plan) -> Config:
         "resume": False,
         "amp": "@precision",
         "loader": "auto",
+        "tracker": "tensorboard",
         "workers": None,  # as many as there are cores
         "rank": expressions.RANK,
         "world_size": expressions.WORLD_SIZE,
@@ -181,7 +192,7 @@ def _checkpoints(settings: Config) -> Config:
     )
 
 
-def _train_handlers(plan: Plan) -> list[Config]:
+def _train_handlers(plan: Plan, name: str) -> list[Config]:
     handlers: list[Config] = [
         script(
             "handlers.prepared_cases.PreparedCases",
@@ -214,6 +225,8 @@ def _train_handlers(plan: Plan) -> list[Config]:
             optimizer="@optimizer",
             metric=METRIC,
             rank="@rank",
+            tracker="@tracker",
+            run_name=name,
         ),
     ]
     if plan.frozen_parts is not None:
@@ -227,7 +240,7 @@ def _train_handlers(plan: Plan) -> list[Config]:
     return handlers
 
 
-def _train(plan: Plan) -> Config:
+def _train(plan: Plan, name: str) -> Config:
     return {
         "deterministic_transforms": deterministic_transforms(plan, with_label=True),
         "preprocessing": parts.compose("@train#deterministic_transforms"),
@@ -254,7 +267,7 @@ def _train(plan: Plan) -> Config:
             num_threads="@workers",
         ),
         "inferer": parts.autocast({"_target_": "SimpleInferer"}),
-        "handlers": _train_handlers(plan),
+        "handlers": _train_handlers(plan, name),
         "trainer": {
             "_target_": "SupervisedTrainer",
             "max_epochs": "@epochs",
@@ -314,7 +327,7 @@ def _validate(plan: Plan) -> Config:
                 "output_transform": expressions.METRIC_INPUTS,
             }
         },
-        "handlers": [],
+        "handlers": _validate_handlers(plan),
         "evaluator": {
             "_target_": "SupervisedEvaluator",
             "device": "@device",
@@ -327,6 +340,23 @@ def _validate(plan: Plan) -> Config:
             "val_handlers": "@validate#handlers",
         },
     }
+
+
+def _validate_handlers(plan: Plan) -> list[Config]:
+    if plan.distance_maps.value:
+        return []  # the loss compares with maps of the whole volumes, which validation does not load
+    measured = script(
+        "handlers.validation_loss.ValidationLoss",
+        network="@evaluated_network",
+        loss="@loss",
+        inferer="@train#inferer",
+        patch_size="@patch_size",
+        device="@device",
+        seed="@seed",
+    )
+    if plan.ignore_index is not None:
+        measured["ignore_index"] = plan.ignore_index
+    return [measured]
 
 
 def _compared(plan: Plan) -> Config:

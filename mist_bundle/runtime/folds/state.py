@@ -17,6 +17,7 @@ LAST = "last.pt"
 PREVIOUS = "previous.pt"
 STATUS = "status.json"
 HISTORY = "history.jsonl"
+VALIDATION_LOSS = "val_loss"  # in the records of the history
 TRAIN_LOG = "train.log"
 LOCK = "training.lock"
 EARLIER = "earlier_training"  # where a training goes that another training replaces

@@ -1,4 +1,4 @@
-"""What a person sees of a training: a bar in each epoch, a line after it, curves in TensorBoard and history.jsonl."""
+"""What a person sees of a training: a bar in each epoch, a line after it, curves and history.jsonl."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import torch.distributed as dist
 from ignite.engine import Engine, Events
 
 from ..folds.files import write_bytes
-from ..folds.state import HISTORY, TRAIN_LOG
+from ..folds.state import HISTORY, TRAIN_LOG, VALIDATION_LOSS
 from .log_file import close_log, open_log
+from .trackers import Tracker, check_tracker, open_tracker
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +28,13 @@ class TrainingProgress:
 
     Args:
         class_names: names of the foreground classes, in the order of the network's outputs.
-        log_dir: folder for history.jsonl, train.log and the TensorBoard files.
+        log_dir: folder for history.jsonl, train.log and the curves.
         evaluator: the SupervisedEvaluator whose details are reported.
         metric: name of its metric; MONAI keeps the value per case and class under that name.
         optimizer: whose learning rate is reported.
         rank: only rank 0 reports.
-        tensorboard: write TensorBoard files, where the package is installed.
+        tracker: where the curves go beside history.jsonl; see trackers.py.
+        run_name: what the run is called there, before the name of the fold's folder.
     """
 
     def __init__(
@@ -43,16 +45,19 @@ class TrainingProgress:
         optimizer: torch.optim.Optimizer,
         metric: str = "val_mean_dice",
         rank: int = 0,
-        tensorboard: bool = True,
+        tracker: str = "tensorboard",
+        run_name: str = "training",
     ) -> None:
+        check_tracker(tracker)
         self.class_names = list(class_names)
         self.log_dir = Path(log_dir)
         self.evaluator = evaluator
         self.optimizer = optimizer
         self.metric = metric
         self.rank = rank
-        self.tensorboard = tensorboard
-        self._writer: Any = None
+        self.tracker = tracker
+        self.run_name = run_name
+        self._curves: Tracker | None = None
         self._bar: Any = None
         self._log: logging.Handler | None = None
         self._loss_sum: torch.Tensor | float = 0.0
@@ -75,8 +80,9 @@ class TrainingProgress:
         self._first_epoch = engine.state.epoch
         self._log = open_log(self.log_dir / TRAIN_LOG, resumed=engine.state.epoch > 0)
         _drop_later_epochs(self.log_dir / HISTORY, engine.state.epoch)
-        if self.tensorboard:
-            self._writer = _summary_writer(self.log_dir)
+        resumed = engine.state.epoch > 0
+        run_name = f"{self.run_name} {self.log_dir.name}"
+        self._curves = open_tracker(self.tracker, self.log_dir, run_name, resumed=resumed)
 
     def _epoch_started(self, engine: Engine) -> None:
         self._loss_sum, self._steps = 0.0, 0
@@ -108,6 +114,8 @@ class TrainingProgress:
         }
         if engine.state.epoch in self._validated_epochs():
             record["dice"] = self._dice_per_class()
+            if VALIDATION_LOSS in self.evaluator.state.metrics:
+                record[VALIDATION_LOSS] = self.evaluator.state.metrics[VALIDATION_LOSS]
         self._write(record)
         logger.info(self._line(record, engine))
 
@@ -138,6 +146,8 @@ class TrainingProgress:
         done = engine.state.epoch - self._first_epoch
         left = (time.monotonic() - self._run_start) / max(1, done) * (max_epochs - engine.state.epoch)
         parts = [f"epoch {record['epoch']}/{max_epochs}", f"loss {record['loss']:.4f}"]
+        if VALIDATION_LOSS in record:
+            parts.append(f"validation loss {record[VALIDATION_LOSS]:.4f}")
         dice = []
         for name, value in record.get("dice", {}).items():
             dice.append(f"{name} -" if value is None else f"{name} {value:.3f}")
@@ -150,18 +160,12 @@ class TrainingProgress:
     def _write(self, record: dict[str, Any]) -> None:
         with (self.log_dir / HISTORY).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(record) + "\n")
-        if self._writer is None:
-            return
-        for name in ("loss", "learning_rate", "steps_per_second"):
-            self._writer.add_scalar(name, record[name], record["epoch"])
-        for name, value in record.get("dice", {}).items():
-            if value is not None:
-                self._writer.add_scalar(f"dice/{name}", value, record["epoch"])
-        self._writer.flush()
+        if self._curves is not None:
+            self._curves.log(_values(record), record["epoch"])
 
     def _completed(self, engine: Engine) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        if self._curves is not None:
+            self._curves.close()
         logger.info(
             "Training ended after epoch %d in %s.", engine.state.epoch, _clock(time.monotonic() - self._run_start)
         )
@@ -209,13 +213,16 @@ def _progress_bar(total: int, description: str, *, leave: bool = False) -> Any:
     return tqdm(total=total, desc=description, file=sys.stderr, leave=leave, mininterval=0.5)
 
 
-def _summary_writer(log_dir: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        logger.warning("TensorBoard is not installed: no curves there; %s has the same numbers.", HISTORY)
-        return None
-    return SummaryWriter(str(log_dir))
+def _values(record: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of an epoch by the names of their curves."""
+    values = {}
+    for name in ("loss", VALIDATION_LOSS, "learning_rate", "steps_per_second"):
+        if name in record:
+            values[name] = float(record[name])
+    for name, value in record.get("dice", {}).items():
+        if value is not None:
+            values[f"dice/{name}"] = float(value)
+    return values
 
 
 def _drop_later_epochs(path: Path, epoch: int) -> None:

@@ -38,7 +38,7 @@ def train(log_dir: Path, first_epoch: int = 0, last_epoch: int = 3, rank: int = 
 
     trainer = Engine(step)
     trainer.add_event_handler(Events.EPOCH_COMPLETED, validate)
-    progress = TrainingProgress(["a", "b"], str(log_dir), validation, optimizer, rank=rank, tensorboard=False)
+    progress = TrainingProgress(["a", "b"], str(log_dir), validation, optimizer, rank=rank, tracker="none")
     progress.attach(trainer)
     trainer.state.max_epochs = last_epoch
     trainer.state.epoch, trainer.state.iteration = first_epoch, 2 * first_epoch
