@@ -59,6 +59,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "sharing": (
         {
             *BASE,
+            "dataset",
             "bundle",
             "trust",
             "planning",
@@ -69,7 +70,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "runtime.reading",
             "runtime.values",
         },
-        {"yaml", "numpy", "torch", "monai", *OPTIONAL},
+        {"yaml", "numpy", "torch", "monai", "pydicom", "highdicom", *OPTIONAL},
     ),
     "verify": (
         {*BASE, "bundle", "trust", "sharing", "planning", "catalog", "runtime.settings"},

@@ -42,7 +42,8 @@ OPTIONS = {
     "evaluate": "bundle fold paths reference prediction classes labels ignore_label metrics metric_options both_empty "
     "one_empty empty_distance_mm output workers device overwrite dataset_dir trust overrides",
     "finalize": "bundle",
-    "predict": "bundle input output tta probabilities uncertainty device workers overwrite trust overrides",
+    "predict": "bundle input output tta probabilities uncertainty device workers output_format segment_codes overwrite "
+    "trust overrides",
     "finetune": "source dataset_json output trust fold_by fold_file workers format overwrite overwrite_weights replan "
     "channels freeze unfreeze_epoch layer_decay recipe loss folds val_fraction epochs steps_per_epoch batch_size "
     "patch_size target_spacing learning_rate flip_axes seed",

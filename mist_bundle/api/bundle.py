@@ -19,7 +19,9 @@ from mist_bundle.api.kinds import (
     FileName,
     Folds,
     Fraction,
+    OutputFormat,
     Processes,
+    SegmentCodes,
     Weights,
     Words,
     Workers,
@@ -358,6 +360,8 @@ class Bundle(folder.Bundle):
         uncertainty: bool = False,
         device: Device | None = None,
         workers: Workers | None = None,
+        output_format: OutputFormat = "nii.gz",
+        segment_codes: SegmentCodes | None = None,
         overwrite: bool = False,
         trust: bool = False,
         **overrides: Any,
@@ -376,12 +380,14 @@ class Bundle(folder.Bundle):
             device: cpu, cuda or cuda:1.
             workers: processes that share the cases, or tcp://HOST:PORT of a Dask cluster; by default a single process,
                 which uses all cores.
+            output_format: nii.gz, or dicom_seg: a DICOM segmentation <id>.dcm for each series of a DICOM folder too.
+            segment_codes: JSON or a file of it, for dicom_seg: {"liver": {"type": ["10200004", "SCT", "Liver"]}}.
             overwrite: replace label maps of other weights or settings, and files of another origin.
             trust: run a bundle that does not pass `audit`.
             **overrides: any id of inference.json: overlap, sw_batch_size, ensemble …
 
         Returns:
-            The label maps.
+            The label maps, or the DICOM segmentations.
 
         Raises:
             CaseFailure: some cases failed, each named; the others were written.
@@ -397,6 +403,8 @@ class Bundle(folder.Bundle):
             uncertainty=uncertainty,
             device=device,
             workers=workers,
+            output_format=output_format,
+            segment_codes=segment_codes,
             overwrite=overwrite,
             overrides=overrides,
             trust=trust,

@@ -124,6 +124,8 @@ Labels = Annotated[Sequence[int], Several(of=Whole(), least=1, distinct=True)]
 MetricOptions = Annotated[Mapping[str, Mapping[str, Any]], OptionsByName()]
 Weights = Annotated[Mapping[str, float], NumberByName()]
 Directions = Annotated[Mapping[str, str], JsonOrFile()]
+OutputFormat = Annotated[str, Word(choices=("nii.gz", "dicom_seg"), what="format")]
+SegmentCodes = Annotated[Mapping[str, Any], JsonOrFile()]
 BundleFormat = Annotated[str, Word(choices=("json", "yaml"), what="format")]
 ReportFormat = Annotated[str, Word(choices=("text", "json"), what="format")]
 

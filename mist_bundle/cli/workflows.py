@@ -75,4 +75,5 @@ def predict(bundle: FileName, input: FileName, output: FileName, **arguments: An
     """
     with printed_warnings():
         written = mb.Bundle(bundle).predict(input, output, **arguments)
-    print(f"{len(written)} label maps: {output}")
+    what = "DICOM segmentations" if arguments.get("output_format") == "dicom_seg" else "label maps"
+    print(f"{len(written)} {what}: {output}")

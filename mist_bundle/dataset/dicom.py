@@ -96,7 +96,7 @@ def find_series(folder: Path) -> list[Series]:
     for path in sorted(folder.rglob("*")):
         if not is_dicom(path):
             continue
-        dataset = _read(path, pixels=False)
+        dataset = read_dataset(path, pixels=False)
         if "Rows" not in dataset or ("ImagePositionPatient" not in dataset and "NumberOfFrames" not in dataset):
             continue  # reports, plans, localizers without a position
         uid = str(dataset.SeriesInstanceUID)
@@ -119,9 +119,7 @@ def series_volume(series: Series) -> tuple[NDArray[np.float32], NDArray[np.float
     Raises:
         InputError: the slices make no regular volume, or pixels cannot be decoded; all problems at once.
     """
-    frames, problems = _sorted_frames(series)
-    if problems:
-        raise InputError(problems)
+    frames = regular_frames(series)
     rows, columns = frames[0].shape
     array = np.empty((columns, rows, len(frames)), dtype=np.float32)
     decoded: dict[Path, NDArray[np.float32]] = {}
@@ -131,7 +129,32 @@ def series_volume(series: Series) -> tuple[NDArray[np.float32], NDArray[np.float
             decoded[frame.path] = _pixels(frame.path)
         pixels = decoded[frame.path]
         array[..., index] = (pixels if frame.number is None else pixels[frame.number]).T
-    return array, _affine(frames)
+    return array, affine_of(frames)
+
+
+def regular_frames(series: Series) -> list[Frame]:
+    """The slices of a series in the order of their positions.
+
+    Raises:
+        InputError: they make no regular volume; all problems at once.
+    """
+    frames, problems = _sorted_frames(series)
+    if problems:
+        raise InputError(problems)
+    return frames
+
+
+def affine_of(frames: Sequence[Frame]) -> NDArray[np.float64]:
+    """Affine of regular slices: index of column, row and slice -> RAS+ millimetres."""
+    first, last = frames[0], frames[-1]
+    affine = np.eye(4)
+    affine[:3, 0] = first.cosines[0] * first.pixel_spacing_mm[1]  # along a row the column index grows
+    affine[:3, 1] = first.cosines[1] * first.pixel_spacing_mm[0]
+    affine[:3, 2] = first.normal
+    if len(frames) > 1:
+        affine[:3, 2] = (last.position_mm - first.position_mm) / (len(frames) - 1)
+    affine[:3, 3] = first.position_mm
+    return _LPS_TO_RAS @ affine
 
 
 def _sorted_frames(series: Series) -> tuple[list[Frame], list[Problem]]:
@@ -184,18 +207,6 @@ def _irregular_positions(frames: Sequence[Frame], normal: NDArray[np.float64]) -
         yield f"its slices are shifted sideways (gantry tilt of {angle:.1f} degrees). Resample it without tilt first."
 
 
-def _affine(frames: Sequence[Frame]) -> NDArray[np.float64]:
-    first, last = frames[0], frames[-1]
-    affine = np.eye(4)
-    affine[:3, 0] = first.cosines[0] * first.pixel_spacing_mm[1]  # along a row the column index grows
-    affine[:3, 1] = first.cosines[1] * first.pixel_spacing_mm[0]
-    affine[:3, 2] = first.normal
-    if len(frames) > 1:
-        affine[:3, 2] = (last.position_mm - first.position_mm) / (len(frames) - 1)
-    affine[:3, 3] = first.position_mm
-    return _LPS_TO_RAS @ affine
-
-
 def _frames(path: Path, dataset: Dataset) -> list[Frame]:
     shape = (int(dataset.Rows), int(dataset.Columns))
     if "PerFrameFunctionalGroupsSequence" not in dataset:
@@ -241,7 +252,7 @@ def _require(path: Path, dataset: Dataset, *names: str) -> None:
 
 def _pixels(path: Path) -> NDArray[np.float32]:
     """Stored values (rows, columns) or (frames, rows, columns), rescaled."""
-    dataset = _read(path, pixels=True)
+    dataset = read_dataset(path, pixels=True)
     try:
         stored = np.asarray(dataset.pixel_array)
     except Exception as error:  # pydicom's decoders raise errors of many kinds
@@ -262,7 +273,12 @@ def _rescale(dataset: Dataset) -> tuple[float, float]:
     return float(holder.get("RescaleSlope", 1)), float(holder.get("RescaleIntercept", 0))
 
 
-def _read(path: Path, *, pixels: bool) -> Dataset:
+def read_dataset(path: Path, *, pixels: bool) -> Dataset:
+    """Read a DICOM file.
+
+    Raises:
+        InputError: pydicom is not installed, or the file is damaged.
+    """
     try:
         import pydicom
     except ImportError as error:

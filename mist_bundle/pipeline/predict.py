@@ -12,16 +12,20 @@ from typing import Any
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
 from mist_bundle.dataset.cases import Case, CaseList
+from mist_bundle.dataset.dicom import Series
 from mist_bundle.dataset.dicom_layout import holds_dicom, named_series, write_series
 from mist_bundle.dataset.prediction_inputs import match_prediction_inputs
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, Problem
 from mist_bundle.files import check_can_write, write_json
+from mist_bundle.pipeline.predict_dicom import SegmentationWriter, segmentation_path
 from mist_bundle.pipeline.predict_stock import absolute_images, predict_with_stock_bundle
 from mist_bundle.pipeline.shares import SharedRun, run_in_shares
 from mist_bundle.pipeline.workflows import open_to_run
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.predictions.records import read_failure, record_path, volume_path
 
+NIFTI, DICOM_SEG = "nii.gz", "dicom_seg"
+OUTPUT_FORMATS = (NIFTI, DICOM_SEG)
 # ids of inference.json -> the option of this command that sets them
 _OWN_IDS = {
     "output_dir": "--output",
@@ -42,6 +46,8 @@ def predict(
     uncertainty: bool = False,
     device: str | None = None,
     workers: int | str | None = None,
+    output_format: str = NIFTI,
+    segment_codes: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     overrides: Mapping[str, Any] | None = None,
     trust: bool = False,
@@ -60,6 +66,8 @@ def predict(
         device: where to compute.
         workers: processes that share the cases, or the address of a Dask scheduler; None for a single process, which
             uses all cores.
+        output_format: of OUTPUT_FORMATS; with DICOM_SEG the segmentation `<id>.dcm` of each series is written, too.
+        segment_codes: codes of classes in DICOM segmentations; see `read_codes`.
         overwrite: replace label maps of another origin.
         overrides: further ids of inference.json.
         trust: run a bundle that does not pass the audit.
@@ -74,26 +82,77 @@ def predict(
     _refuse_own_ids(overrides or {})
     opened = open_to_run(bundle, trust=trust)
     if not opened.has_plan:
-        _refuse_options(opened, tta=tta, probabilities=probabilities, uncertainty=uncertainty)
+        _refuse_options(
+            opened,
+            tta=tta,
+            probabilities=probabilities,
+            uncertainty=uncertainty,
+            output_format=output_format != NIFTI,
+            segment_codes=bool(segment_codes),
+        )
         return predict_with_stock_bundle(bundle, source, output, device=device, overrides=overrides or {})
     if "ckpt_path" not in (overrides or {}):
         _require_weights(opened)
     plan = opened.plan
+    segmentations = None
+    if output_format == DICOM_SEG:
+        segmentations = SegmentationWriter.of_bundle(opened, segment_codes)
+    elif segment_codes:
+        raise InputError(
+            Problem("--segment_codes", f"belongs to --output_format {DICOM_SEG}. Add it, or leave it out.")
+        )
     with tempfile.TemporaryDirectory(prefix="mist_bundle_") as scratch:
-        matched = _match(source, plan.channel_names, Path(scratch))
-        return _predict_matched(
+        matched, series = _match(source, plan.channel_names, Path(scratch))
+        names = [case.id for case in matched.cases]
+        if segmentations is not None:
+            _require_series(source, series)
+            if not overwrite:
+                segmentations.refuse_foreign(output, names)
+        problems = _predict_matched(
             opened, plan, matched, source, output, tta=tta, probabilities=probabilities, uncertainty=uncertainty,
             device=device, workers=workers, overwrite=overwrite, overrides=overrides or {},
         )  # fmt: skip
+        written = list(map(partial(volume_path, output), names))
+        warnings = list(matched.warnings)
+        if segmentations is not None:
+            failed = {problem.path for problem in problems}
+            predicted = [name for name in names if name not in failed]
+            remarks, not_written = _write_segmentations(segmentations, predicted, series, output, overwrite=overwrite)
+            warnings += [*segmentations.warnings, *remarks]
+            problems += not_written
+            written = list(map(partial(segmentation_path, output), names))
+    if problems:
+        raise CaseFailure(problems, len(matched.cases) + len(matched.problems))
+    return written, tuple(warnings)
 
 
-def _match(source: Path, channel_names: Sequence[str], scratch: Path) -> CaseList:
-    """List the cases; DICOM series become images in the scratch folder first."""
+def _write_segmentations(
+    writer: SegmentationWriter, names: Sequence[str], series: Mapping[str, Series], output: Path, *, overwrite: bool
+) -> tuple[list[Problem], list[Problem]]:
+    """Write the segmentation of each predicted case; remarks, and a Problem for each that could not be written."""
+    remarks: list[Problem] = []
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            remarks += writer.write(name, series[name], output, overwrite=overwrite)
+        except InputError as error:
+            problems += [Problem(f"{name}: {problem.path}", problem.message) for problem in error.problems]
+    return remarks, problems
+
+
+def _require_series(source: Path, series: Mapping[str, Series]) -> None:
+    if not series:
+        message = f"{DICOM_SEG} needs the DICOM series of the images as --input, which {source} is not."
+        raise InputError(Problem("--output_format", f"{message} Give their folder, or choose another format."))
+
+
+def _match(source: Path, channel_names: Sequence[str], scratch: Path) -> tuple[CaseList, dict[str, Series]]:
+    """List the cases, and the series of each by its id; DICOM series become images in the scratch folder first."""
     if not (source.is_dir() and holds_dicom(source)):
         matched = match_prediction_inputs(source, channel_names)
         if not matched.cases:
             raise InputError(matched.problems or (Problem(str(source), "holds no case."),))
-        return matched
+        return matched, {}
     if len(channel_names) != 1:
         message = f"holds DICOM series, but the model takes {len(channel_names)} channels ({', '.join(channel_names)})."
         advice = "Convert the series with convert_dicom and name them in a CSV table."
@@ -103,7 +162,7 @@ def _match(source: Path, channel_names: Sequence[str], scratch: Path) -> CaseLis
         raise InputError(problems)
     (channel,) = channel_names
     cases = tuple(Case(id=entry.id, images={channel: scratch / f"{entry.id}.nii.gz"}) for entry in written)
-    return CaseList(cases=cases, problems=tuple(problems))
+    return CaseList(cases=cases, problems=tuple(problems)), {entry.id: entry.series for entry in written}
 
 
 def _predict_matched(
@@ -120,7 +179,8 @@ def _predict_matched(
     workers: int | str | None,
     overwrite: bool,
     overrides: Mapping[str, Any],
-) -> tuple[list[Path], tuple[Problem, ...]]:
+) -> list[Problem]:
+    """Predict the cases; a Problem for each that failed."""
     _check_output(output, source, matched.cases)
     names = [case.id for case in matched.cases]
     if not overwrite:
@@ -135,10 +195,7 @@ def _predict_matched(
         "test_time_flip_axes": _flip_axes(plan, tta),
         **overrides,
     }
-    problems = [*matched.problems, *_predict_cases(bundle.root, matched.cases, output, settings, workers)]
-    if problems:
-        raise CaseFailure(problems, len(matched.cases) + len(matched.problems))
-    return list(map(partial(volume_path, output), names)), matched.warnings
+    return [*matched.problems, *_predict_cases(bundle.root, matched.cases, output, settings, workers)]
 
 
 def _refuse_own_ids(overrides: Mapping[str, Any]) -> None:

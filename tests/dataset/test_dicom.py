@@ -14,7 +14,7 @@ from mist_bundle.errors import InputError
 pydicom = pytest.importorskip("pydicom")
 
 from mist_bundle.dataset.dicom import find_series, is_dicom, series_volume  # noqa: E402
-from tests.dataset.dicom_series import write_series  # noqa: E402
+from tests.dataset.dicom_series import write_enhanced, write_series  # noqa: E402
 
 OBLIQUE = np.array([[0.8, -0.36, 0.48], [0.6, 0.48, -0.64], [0.0, 0.8, 0.6]])
 
@@ -146,28 +146,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, array: NDArray[np.int16]) -> No
 def test_an_enhanced_file_of_several_frames(tmp_path: Path, array: NDArray[np.int16]) -> None:
     affine = _affine(OBLIQUE)
     write_series(tmp_path / "plain", array, affine)
-    datasets = [pydicom.dcmread(path) for path in _slices(tmp_path / "plain")]
-    enhanced = datasets[0].copy()
-    enhanced.NumberOfFrames = len(datasets)
-    enhanced.PixelData = b"".join(dataset.PixelData for dataset in datasets)
-    shared, per_frame = pydicom.Dataset(), []
-    measures, orientation, rescale = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
-    measures.PixelSpacing = enhanced.PixelSpacing
-    orientation.ImageOrientationPatient = enhanced.ImageOrientationPatient
-    rescale.RescaleSlope, rescale.RescaleIntercept = enhanced.RescaleSlope, enhanced.RescaleIntercept
-    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
-    shared.PixelValueTransformationSequence = [rescale]
-    for dataset in datasets:
-        position, group = pydicom.Dataset(), pydicom.Dataset()
-        position.ImagePositionPatient = dataset.ImagePositionPatient
-        group.PlanePositionSequence = [position]
-        per_frame.append(group)
-    enhanced.SharedFunctionalGroupsSequence = [shared]
-    enhanced.PerFrameFunctionalGroupsSequence = per_frame
-    for name in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope", "RescaleIntercept"):
-        delattr(enhanced, name)
-    (tmp_path / "enhanced").mkdir()
-    enhanced.save_as(tmp_path / "enhanced" / "all.dcm")
+    write_enhanced(tmp_path / "enhanced", array, affine)
     expected = series_volume(find_series(tmp_path / "plain")[0])
     volume, found = series_volume(find_series(tmp_path / "enhanced")[0])
     assert np.array_equal(volume, expected[0])

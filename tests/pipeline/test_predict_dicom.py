@@ -1,4 +1,4 @@
-"""A DICOM folder is predicted as the images that it holds."""
+"""A DICOM folder is predicted as the images that it holds; the answer can be DICOM, too."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from mist_bundle.bundle.folder import Bundle
+from mist_bundle.dataset.dicom_layout import named_series
+from mist_bundle.dataset.dicom_layout import write_series as write_series_volumes
 from mist_bundle.errors import InputError
 from mist_bundle.pipeline.predict import predict
+from mist_bundle.pipeline.predict_dicom import SegmentationWriter
 
 pytest.importorskip("pydicom")
 
@@ -35,3 +39,74 @@ def test_a_model_of_several_channels_needs_a_table(trained_bundle: Path, tmp_pat
     write_series(tmp_path / "t1", np.zeros((8, 8, 8), np.int16), np.diag([-1.0, -1.0, 1.0, 1.0]))
     with pytest.raises(InputError, match=r"2 channels.*convert_dicom"):
         predict(trained_bundle, tmp_path / "t1", tmp_path / "out")
+
+
+def _series(folder: Path, seed: int = 0) -> None:
+    array = np.random.default_rng(seed).integers(0, 300, size=(36, 50, 34)).astype(np.int16)
+    write_series(folder, array, np.diag([-1.0, -1.0, 1.0, 1.0]))
+
+
+def test_the_segmentation_of_each_series(tmp_path: Path) -> None:
+    hd = pytest.importorskip("highdicom")
+    for name in ("a", "b"):
+        _series(tmp_path / "studies" / name, ord(name))
+    codes = {"Anterior": {"type": ["5366008", "SCT", "Hippocampus"]}}
+    written, warnings = predict(
+        SHIPPED, tmp_path / "studies", tmp_path / "out", device="cpu", output_format="dicom_seg", segment_codes=codes
+    )
+    assert [path.name for path in written] == ["a.dcm", "b.dcm"]
+    assert [warning.path for warning in warnings if "--segment_codes" in warning.message] == ["Posterior"]
+    for path in written:
+        read = hd.seg.segread(path)
+        label_map = np.asarray(nib.load(path.with_suffix(".nii.gz")).dataobj)
+        counts = [read.get_volume(segment_numbers=[number]).array.sum() for number in (1, 2)]
+        assert counts == [np.count_nonzero(label_map == label) for label in (1, 2)]
+        description = read.get_segment_description(1)
+        assert description.segmented_property_type.meaning == "Hippocampus"
+        (algorithm,) = description.SegmentationAlgorithmIdentificationSequence
+        assert Bundle(SHIPPED).identity in algorithm.AlgorithmParameters
+        assert algorithm.AlgorithmVersion == Bundle(SHIPPED).metadata["version"]
+
+
+def test_a_segmentation_is_written_once(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+    _series(tmp_path / "a")
+    (entry,) = named_series(tmp_path / "a")
+    write_series_volumes([entry], tmp_path / "out")  # stands for a label map: any image on the voxels of the series
+    writer = SegmentationWriter.of_bundle(Bundle(SHIPPED), None)
+    writer.write("a", entry.series, tmp_path / "out", overwrite=False)
+    content = (tmp_path / "out" / "a.dcm").read_bytes()
+    assert writer.write("a", entry.series, tmp_path / "out", overwrite=False) == []
+    assert (tmp_path / "out" / "a.dcm").read_bytes() == content
+    codes = {"Anterior": {"type": ["5366008", "SCT", "Hippocampus"]}}
+    other = SegmentationWriter.of_bundle(Bundle(SHIPPED), codes)
+    with pytest.raises(InputError, match=r"a\.dcm: was made of another label map or with other codes.*--overwrite"):
+        other.write("a", entry.series, tmp_path / "out", overwrite=False)
+    assert (tmp_path / "out" / "a.dcm").read_bytes() == content
+    other.write("a", entry.series, tmp_path / "out", overwrite=True)
+    assert (tmp_path / "out" / "a.dcm").read_bytes() != content
+
+
+def test_a_segmentation_needs_a_series(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+    image = nib.Nifti1Image(np.zeros((8, 8, 8), np.float32), np.eye(4))
+    nib.save(image, tmp_path / "scan.nii.gz")
+    with pytest.raises(InputError, match=r"--output_format: dicom_seg needs the DICOM series"):
+        predict(SHIPPED, tmp_path / "scan.nii.gz", tmp_path / "out", output_format="dicom_seg")
+    assert not (tmp_path / "out").exists()
+
+
+def test_codes_belong_to_segmentations(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--segment_codes: belongs to --output_format dicom_seg"):
+        predict(SHIPPED, tmp_path, tmp_path / "out", segment_codes={"Anterior": {}})
+
+
+def test_a_file_of_another_origin_is_not_replaced(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom")
+    _series(tmp_path / "studies" / "a")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.dcm").write_text("mine")
+    with pytest.raises(InputError, match=r"a\.dcm: exists already and was not written by this command"):
+        predict(SHIPPED, tmp_path / "studies", tmp_path / "out", output_format="dicom_seg")
+    assert (tmp_path / "out" / "a.dcm").read_text() == "mine"
+    assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "a.dcm"]

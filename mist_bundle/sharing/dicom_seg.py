@@ -1,0 +1,252 @@
+"""A label map of a DICOM series as a DICOM segmentation (SEG): a segment for each class, on the slices of the series.
+
+Segments are binary, so classes may overlap (DICOM PS3.3 C.8.20). Nothing is resampled: each frame has the pixels, the
+plane and the frame of reference of its source slice and refers to it. highdicom writes the object (`pip install
+"mist-bundle[dicom]"`).
+"""
+
+from __future__ import annotations
+
+import uuid
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mist_bundle.dataset.dicom import Frame, Series, affine_of, read_dataset, regular_frames
+from mist_bundle.dataset.volumes import read_volume
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.folds.files import sha256_of, write_whole
+from mist_bundle.runtime.numerics.same_grid import grid_finding, onto_grid
+from mist_bundle.sharing.segment_codes import Concept, SegmentCode
+
+if TYPE_CHECKING:
+    import highdicom as hd
+    from pydicom import Dataset
+
+MANUFACTURER = "mist-bundle"
+_TEXT_LENGTH = 64  # characters of DICOM's long strings
+_SERIES_NUMBER_STEP = 1000
+# names this program's objects; the UIDs of a segmentation follow from it and from what the segmentation is made of
+_NAMESPACE = uuid.UUID("c2fb3a0e-54b6-5d0f-8d6c-6f0f3e5f5d9a")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A class in a segmentation.
+
+    Attributes:
+        name: SegmentLabel.
+        labels: its values in the label map.
+        code: what it is.
+        rgb: recommended colour, 0 to 255 each.
+    """
+
+    name: str
+    labels: tuple[int, ...]
+    code: SegmentCode
+    rgb: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """What computed a label map.
+
+    Attributes:
+        name: of the bundle.
+        identity: of the bundle, which tells bundles of the same name apart.
+        version: of the bundle.
+        program_version: of mist-bundle.
+    """
+
+    name: str
+    identity: str
+    version: str
+    program_version: str
+
+
+def require_highdicom() -> None:
+    """Check that the packages are there.
+
+    Raises:
+        InputError: they are not; says how to install them.
+    """
+    try:
+        import highdicom  # noqa: F401
+    except ImportError as error:
+        message = 'DICOM segmentations need packages that are not here. Run: pip install "mist-bundle[dicom]"'
+        raise InputError(Problem("highdicom", message)) from error
+
+
+def segmentation_uid(series: Series, label_map: Path, segments: Sequence[Segment], algorithm: Algorithm) -> str:
+    """SOPInstanceUID of a segmentation: the same for the same label map of the same series, classes and algorithm."""
+    return _uid("instance", series.uid, sha256_of(label_map), repr(segments), repr(algorithm))
+
+
+def write_dicom_seg(
+    series: Series, label_map: Path, segments: Sequence[Segment], algorithm: Algorithm, path: Path
+) -> list[str]:
+    """Write the segmentation of a series.
+
+    Args:
+        series: the source images.
+        label_map: image file on the voxels of the series, in any storage order.
+        segments: classes; those without a voxel are described in the object, too, but have no frame.
+        algorithm: what computed the label map.
+        path: file to write; replaced if it is there.
+
+    Returns:
+        Remarks: classes without a voxel.
+
+    Raises:
+        InputError: the label map does not lie on the series, or the series lacks what a segmentation has to repeat.
+    """
+    frames = regular_frames(series)
+    labels = _on_slices(label_map, frames)
+    sources = _sources(series, frames)
+    uid = segmentation_uid(series, label_map, segments, algorithm)
+    ordered = labels if frames[0].number is None else _in_order_of_file(labels, frames)
+    try:
+        written = _segmentation(sources, _pixels(ordered, segments), segments, algorithm, uid)
+    except (AttributeError, TypeError, ValueError, KeyError) as error:  # of highdicom, about attributes of the source
+        message = f"cannot be the source of a segmentation: {error}"
+        raise InputError(Problem(f"{series.folder} (series {series.uid})", message)) from error
+    write_whole(path, lambda stream: written.save_as(stream, enforce_file_format=True))
+    return list(_remarks(labels, segments))
+
+
+def _on_slices(label_map: Path, frames: Sequence[Frame]) -> NDArray[Any]:
+    """The label map as (slices, rows, columns), slices in the order of the frames."""
+    volume = read_volume(label_map)
+    rows, columns = frames[0].shape
+    affine, shape = affine_of(frames), (columns, rows, len(frames))
+    array, found = onto_grid(volume.array, volume.affine, affine, shape)
+    finding = grid_finding(volume.name, found, array.shape, "the DICOM series", affine, shape)
+    if finding:
+        raise InputError(Problem(str(label_map), finding))
+    return np.ascontiguousarray(array.transpose(2, 1, 0))
+
+
+def _sources(series: Series, frames: Sequence[Frame]) -> list[Dataset]:
+    """The source files without pixels, in the order of the frames."""
+    files = list(dict.fromkeys(frame.path for frame in frames))
+    if len(files) > 1 and any(frame.number is not None for frame in frames):
+        message = "consists of several multi-frame files, of which a segmentation cannot be made. Give a single file."
+        raise InputError(Problem(f"{series.folder} (series {series.uid})", message))
+    return [read_dataset(path, pixels=False) for path in files]
+
+
+def _in_order_of_file(labels: NDArray[Any], frames: Sequence[Frame]) -> NDArray[Any]:
+    """Slices in the order in which a multi-frame file has them."""
+    ordered = np.empty_like(labels)
+    for place, frame in enumerate(frames):
+        ordered[frame.number] = labels[place]
+    return ordered
+
+
+def _pixels(labels: NDArray[Any], segments: Sequence[Segment]) -> NDArray[Any]:
+    """Numbers of segments (slices, rows, columns); with a fourth axis of masks where classes overlap."""
+    members = [label for segment in segments for label in segment.labels]
+    if len(set(members)) == len(members):
+        numbers = np.zeros(labels.shape, dtype=np.uint8 if len(segments) < 256 else np.uint16)
+        for number, segment in enumerate(segments, start=1):
+            numbers[np.isin(labels, segment.labels)] = number
+        return numbers
+    masks = np.zeros((*labels.shape, len(segments)), dtype=np.uint8)
+    for index, segment in enumerate(segments):
+        masks[..., index] = np.isin(labels, segment.labels)
+    return masks
+
+
+def _segmentation(
+    sources: Sequence[Dataset], pixels: NDArray[Any], segments: Sequence[Segment], algorithm: Algorithm, uid: str
+) -> hd.seg.Segmentation:
+    import highdicom as hd
+
+    identification = _identification(algorithm)
+    descriptions = [
+        _description(number, segment, identification, uid) for number, segment in enumerate(segments, start=1)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about odd values of the source, which are repeated as they are
+        return hd.seg.Segmentation(
+            source_images=sources,
+            pixel_array=pixels,
+            segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=descriptions,
+            series_instance_uid=_uid("series", uid),
+            series_number=int(sources[0].get("SeriesNumber") or 0) + _SERIES_NUMBER_STEP,
+            sop_instance_uid=uid,
+            instance_number=1,
+            manufacturer=MANUFACTURER,
+            manufacturer_model_name=_text(algorithm.name),
+            software_versions=_text(algorithm.program_version),
+            device_serial_number=_text(algorithm.identity) or "0",
+            omit_empty_frames=bool(pixels.any()),  # an object has a frame at least
+            content_label="SEGMENTATION",
+            content_description=_text(f"Segmentation by {algorithm.name} {algorithm.version}"),
+            series_description=_text(f"Segmentation: {algorithm.name}"),
+        )
+
+
+def _identification(algorithm: Algorithm) -> hd.AlgorithmIdentificationSequence:
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+
+    return hd.AlgorithmIdentificationSequence(
+        name=_text(algorithm.name),
+        family=codes.DCM.ArtificialIntelligence,
+        version=_text(algorithm.version),
+        source=MANUFACTURER,
+        parameters={"bundle_id": algorithm.identity},
+    )
+
+
+def _description(
+    number: int, segment: Segment, identification: hd.AlgorithmIdentificationSequence, uid: str
+) -> hd.seg.SegmentDescription:
+    import highdicom as hd
+
+    description = hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=_text(segment.name),
+        segmented_property_category=_coded(segment.code.category),
+        segmented_property_type=_coded(segment.code.type),
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=identification,
+        tracking_uid=_uid("segment", uid, str(number)),
+        tracking_id=_text(segment.name),
+        display_color=hd.color.CIELabColor.from_rgb(*segment.rgb),
+    )
+    if segment.code.modifier is not None:
+        # an attribute of the type's own item, for which highdicom has no argument
+        kind = description.SegmentedPropertyTypeCodeSequence[0]
+        kind.SegmentedPropertyTypeModifierCodeSequence = [_coded(segment.code.modifier)]
+    return description
+
+
+def _coded(concept: Concept) -> Any:
+    import highdicom as hd
+
+    return hd.sr.CodedConcept(value=concept.value, scheme_designator=concept.scheme, meaning=concept.meaning)
+
+
+def _remarks(labels: NDArray[Any], segments: Sequence[Segment]) -> Iterator[str]:
+    found = set(np.unique(labels).tolist())
+    for segment in segments:
+        if not found & set(segment.labels):
+            yield f"has no voxel of {segment.name}; its segment in the DICOM segmentation is empty."
+
+
+def _uid(*words: str) -> str:
+    """A UID that follows from words (PS3.5 B.2: 2.25 and a UUID as a decimal number)."""
+    return f"2.25.{uuid.uuid5(_NAMESPACE, chr(0).join(words)).int}"
+
+
+def _text(words: str) -> str:
+    r"""Text without the backslash, which separates values in DICOM, and of at most 64 characters."""
+    return words.replace("\\", "/")[:_TEXT_LENGTH]
