@@ -36,7 +36,6 @@ METADATA_JSON = "configs/metadata.json"
 POSTPROCESSING_JSON = "configs/postprocessing.json"
 LOGGING_CONF = "configs/logging.conf"
 MANIFEST_JSON = "MANIFEST.json"
-SIGNATURE = "MANIFEST.json.sig"  # over the manifest, which therefore cannot list it
 LARGE_FILES_YML = "large_files.yml"
 MODEL_PT = "models/model.pt"
 BUNDLE_README = "docs/README.md"

@@ -583,7 +583,7 @@ class Bundle(folder.Bundle):
 
     @checked
     def sign(self, key: FileName) -> str:
-        """Sign a bundle's manifest: whoever has your public key can tell that the bundle is yours and unchanged.
+        """Sign every file of a bundle: whoever has your public key can tell that the bundle is yours and unchanged.
 
         Args:
             key: your private key, a file written by make_key.

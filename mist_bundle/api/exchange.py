@@ -77,6 +77,6 @@ def make_key(path: FileName) -> Path:
     Returns:
         The file of the public key.
     """
-    from mist_bundle.trust import signature
+    from mist_bundle.trust import keys
 
-    return signature.make_key(Path(path))
+    return keys.make_key(Path(path))

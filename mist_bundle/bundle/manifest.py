@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeGuard
 from mist_bundle.bundle.contents import plain_files
 from mist_bundle.bundle.vendor import RUNTIME_LINK, linked_runtime, runtime_hashes
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import MANIFEST_JSON, MODEL_PT, SCRIPTS_FOLDER, SIGNATURE
+from mist_bundle.files import MANIFEST_JSON, MODEL_PT, SCRIPTS_FOLDER
 from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.runtime.folds.manifest import (
     ALGORITHM,
@@ -25,6 +25,7 @@ from mist_bundle.runtime.folds.manifest import (
     PENDING,
     accepted_hashes,
     counts_in_manifest,
+    remove_signatures,
     stored_as_model,
     write_manifest_content,
 )
@@ -195,7 +196,7 @@ def write_manifest(bundle: Path) -> None:
     if linked_runtime(bundle) is not None:
         hashes = {name: value for name, value in hashes.items() if not name.startswith(f"{SCRIPTS_FOLDER}/")}
     write_manifest_content(bundle, hashes, None)
-    (bundle / SIGNATURE).unlink(missing_ok=True)
+    remove_signatures(bundle)
 
 
 def _is_pending(value: Any) -> TypeGuard[dict[str, str | None]]:

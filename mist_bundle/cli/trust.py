@@ -10,7 +10,6 @@ import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.api.kinds import FileName, ReportFormat
 from mist_bundle.errors import MistBundleError
-from mist_bundle.files import SIGNATURE
 
 
 @takes(mb.audit_bundle)
@@ -56,14 +55,18 @@ def verify(bundle: FileName, format: ReportFormat = "text", **arguments: Any) ->
 
 @takes(mb.Bundle.sign)
 def sign(bundle: FileName, **arguments: Any) -> None:
-    """Sign a bundle's manifest: whoever has your public key can tell that the bundle is yours and unchanged.
+    """Sign every file of a bundle: whoever has your public key can tell that the bundle is yours and unchanged.
 
     Args:
         bundle: the bundle's folder.
     """
+    from mist_bundle.trust.keys import PrivateKey
+    from mist_bundle.trust.signature import signature_of
+
     opened = mb.Bundle(bundle)
     fingerprint = opened.sign(**arguments)
-    print(f"Signed with the key {fingerprint}: {opened.root / SIGNATURE}")
+    file = signature_of(PrivateKey.read(Path(arguments["key"])).public)
+    print(f"Signed with the key {fingerprint}: {opened.root / file}")
 
 
 @takes(mb.make_key)

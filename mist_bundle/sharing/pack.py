@@ -25,13 +25,13 @@ from mist_bundle.files import (
     LARGE_FILES_YML,
     MANIFEST_JSON,
     METADATA_JSON,
-    SIGNATURE,
     adopt_file,
     check_can_write,
     dump_json,
     refuse_existing,
 )
 from mist_bundle.runtime.folds.files import sha256_of
+from mist_bundle.runtime.folds.manifest import SIGNATURES
 from mist_bundle.trust.archive import TOP_FOLDER
 from mist_bundle.trust.intact import check_manifest
 
@@ -148,9 +148,15 @@ def _large_files(contents: Mapping[str, bytes | Path], url: str | None, limit_mb
 
 def _leave_out(large: Mapping[str, str], contents: dict[str, bytes | Path], hashes: Mapping[str, str]) -> None:
     """Replace the large files by a large_files.yml that says where they lie."""
-    if SIGNATURE in contents:
-        message = "signs a manifest that the list of large files would change. Delete it, and sign what unpack gives."
-        raise InputError(Problem(SIGNATURE, message))
+    problems = []
+    for signature in SIGNATURES:
+        if signature in contents:
+            message = (
+                "covers a manifest that the list of large files would change. Delete it, and sign what unpack gives."
+            )
+            problems.append(Problem(signature, message))
+    if problems:
+        raise InputError(problems)
     for name in large:
         del contents[name]
     text = large_files_text(large, hashes).encode()

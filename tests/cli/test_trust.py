@@ -32,6 +32,6 @@ def test_keys_and_signatures(own_bundle: Path, tmp_path: Path, capsys: pytest.Ca
     assert f"Public key, for those who receive your bundles: {key}.pub" in capsys.readouterr().out
     assert cli.main(["make_key", str(key)]) == EXIT_INPUT_REFUSED
     assert cli.main(["sign", str(own_bundle), str(key)]) == EXIT_OK
-    assert "MANIFEST.json.sig" in capsys.readouterr().out
+    assert f"{own_bundle / 'model.sig'}" in capsys.readouterr().out
     assert cli.main(["audit", str(own_bundle), "--public_key", f"{key}.pub"]) == EXIT_OK
     assert "signed with the key" in capsys.readouterr().out

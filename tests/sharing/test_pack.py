@@ -140,10 +140,11 @@ def test_large_files_stay_out_and_monai_downloads_them(
     assert listed == file_hashes(unpacked), "the received manifest fits the complete bundle"
 
 
-def test_signed_manifest_is_not_changed(own_bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("signature", ["model.sig", "MANIFEST.json.sig"])
+def test_signed_manifest_is_not_changed(signature: str, own_bundle: Path, tmp_path: Path) -> None:
     _big_weights(own_bundle)
-    (own_bundle / "MANIFEST.json.sig").write_text("signature")
-    with pytest.raises(InputError, match="signs a manifest"):
+    (own_bundle / signature).write_text("signature")
+    with pytest.raises(InputError, match=f"{signature}: covers a manifest"):
         pack_bundle(own_bundle, tmp_path / "x.zip", large_files_url="https://x.org/y", large_files_limit_mb=0.1)
     assert pack_bundle(own_bundle, tmp_path / "x.zip").num_files > 60
 

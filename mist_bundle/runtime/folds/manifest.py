@@ -19,7 +19,9 @@ from .files import UNFINISHED, sha256_of, write_json
 logger = logging.getLogger(__name__)
 
 MANIFEST = "MANIFEST.json"
-SIGNATURE = "MANIFEST.json.sig"
+MODEL_SIGNATURE = "model.sig"  # over all files, by the name that OpenSSF model-signing uses
+MANIFEST_SIGNATURE = "MANIFEST.json.sig"  # over the manifest alone
+SIGNATURES = (MODEL_SIGNATURE, MANIFEST_SIGNATURE)
 ALGORITHM = "sha256"
 # path -> its hash after the publication, null for a file that goes; there only while a publication is under way
 PENDING = "pending"
@@ -41,8 +43,8 @@ def belongs(name: str) -> bool:
 
 
 def counts_in_manifest(name: str) -> bool:
-    """Whether the file of that path is listed: all that belong, but for the manifest and its signature."""
-    return name not in (MANIFEST, SIGNATURE) and belongs(name)
+    """Whether the file of that path is listed: all that belong, but for the manifest and the signatures."""
+    return name not in (MANIFEST, *SIGNATURES) and belongs(name)
 
 
 def file_hashes(bundle: Path) -> dict[str, str]:
@@ -107,3 +109,9 @@ def stored_as_model(bundle: Path) -> list[str]:
         logger.warning("%s: missing, and %s is not the copy of it that %s lists.", ", ".join(absent), MODEL, MANIFEST)
         return []
     return absent
+
+
+def remove_signatures(bundle: Path) -> None:
+    """Take away the signatures of a bundle that is about to change."""
+    for name in SIGNATURES:
+        (bundle / name).unlink(missing_ok=True)

@@ -24,10 +24,10 @@ from .manifest import (
     MANIFEST,
     MODEL,
     PENDING,
-    SIGNATURE,
     counts_in_manifest,
     file_hashes,
     read_manifest,
+    remove_signatures,
     stored_as_model,
     write_manifest_content,
 )
@@ -92,7 +92,7 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
                 if not _is_kept(bundle, name, stored_once):
                     del listed[name]
         if changes or listed != manifest["files"]:
-            (bundle / SIGNATURE).unlink(missing_ok=True)
+            remove_signatures(bundle)
             write_manifest_content(bundle, listed, changes)
             _complete(bundle, listed, changes)
         return sorted(changes)

@@ -13,6 +13,7 @@ from mist_bundle import __version__
 from mist_bundle.bundle.vendor import RUNTIME, runtime_hashes
 from mist_bundle.files import SCRIPTS_FOLDER
 from mist_bundle.resources import own_text, require_complete
+from mist_bundle.runtime.folds.manifest import SIGNATURES
 from mist_bundle.trust.audit.bundle_files import BundleFiles
 from mist_bundle.trust.audit.finding import Finding, finding, printable, shown
 
@@ -21,7 +22,7 @@ MAX_SCRIPT_BYTES = 4 << 20
 DIFF_LINES = 12
 
 ROOT_FILES = frozenset({
-    "LICENSE", "LICENSE.txt", "README.md", "MANIFEST.json", "MANIFEST.json.sig", "CHANGELOG.md",
+    "LICENSE", "LICENSE.txt", "README.md", "MANIFEST.json", *SIGNATURES, "CHANGELOG.md",
     "large_files.yml", "large_files.yaml", "large_files.json", ".gitattributes", ".gitignore",
 })  # fmt: skip
 FOLDERS = frozenset({"configs", "docs", "models", "transfer", SCRIPTS_FOLDER})

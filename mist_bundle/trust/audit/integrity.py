@@ -1,4 +1,4 @@
-"""MANIFEST.json: hashes of all files, and the detached signature over it."""
+"""MANIFEST.json: hashes of all files, and the signature over it or over all files."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from fnmatch import fnmatchcase
 
 from mist_bundle.bundle.manifest import Manifest, compare
 from mist_bundle.errors import InputError
-from mist_bundle.files import LARGE_FILES_YML, MANIFEST_JSON, MODEL_PT, SCRIPTS_FOLDER, SIGNATURE
+from mist_bundle.files import LARGE_FILES_YML, MANIFEST_JSON, MODEL_PT, SCRIPTS_FOLDER
 from mist_bundle.runtime.folds.files import UNFINISHED
-from mist_bundle.runtime.folds.manifest import FOLD_WEIGHTS
+from mist_bundle.runtime.folds.manifest import FOLD_WEIGHTS, SIGNATURES
 from mist_bundle.runtime.settings import CONFIG_SUFFIXES
 from mist_bundle.trust.audit.bundle_files import BundleFiles
 from mist_bundle.trust.audit.documents import MAX_BYTES, parse_document
 from mist_bundle.trust.audit.finding import Finding, finding
-from mist_bundle.trust.signature import PublicKey
+from mist_bundle.trust.keys import PublicKey
+from mist_bundle.trust.openssf import SignatureError
+from mist_bundle.trust.signature import signature_of, signed_hashes
 
 MAX_MANIFEST_BYTES = 16 << 20
 # texts whose whole content is audited: an edited number is no reason to refuse
@@ -31,13 +33,10 @@ def check_manifest(files: BundleFiles, checked: Counter[str], key: PublicKey | N
         manifest = _parse(files.read(MANIFEST_JSON, MAX_MANIFEST_BYTES))
         if manifest is None:
             yield finding("manifest-broken", MANIFEST_JSON, "", "It has no sha256 hash for each of its files.")
-    signed = False
-    for item in _signature(files, key):
-        signed = item is None
-        if item is not None:
-            yield item
+    wrong = list(_signature(files, manifest, key))
+    yield from wrong
     if manifest is not None:
-        yield from _compare(files, manifest, checked, signed=signed)
+        yield from _compare(files, manifest, checked, signed=key is not None and not wrong)
 
 
 def _compare(files: BundleFiles, manifest: Manifest, checked: Counter[str], *, signed: bool) -> Iterator[Finding]:
@@ -67,7 +66,7 @@ def _compare(files: BundleFiles, manifest: Manifest, checked: Counter[str], *, s
 
 def _is_compared(name: str, *, signed: bool) -> bool:
     """Whether the manifest has to list a file; a signed manifest has to list even what does not belong to a bundle."""
-    if name in (MANIFEST_JSON, SIGNATURE) or "__pycache__" in name.split("/"):
+    if name in (MANIFEST_JSON, *SIGNATURES) or "__pycache__" in name.split("/"):
         return False
     return signed or not name.endswith(UNFINISHED)
 
@@ -94,18 +93,35 @@ def _parse(content: bytes) -> Manifest | None:
         return None
 
 
-def _signature(files: BundleFiles, key: PublicKey | None) -> Iterator[Finding | None]:
-    """Findings about the signature; None when it was checked and holds."""
-    present = SIGNATURE in files.sizes
+def _signature(files: BundleFiles, manifest: Manifest | None, key: PublicKey | None) -> Iterator[Finding]:
+    """Findings about the signature; none where the owner of the key signed the manifest and the files that it lists."""
     if key is None:
-        if present:
-            yield finding("signature-unchecked", SIGNATURE, "", "The bundle is signed.")
+        for name in SIGNATURES:
+            if name in files.sizes:
+                yield finding("signature-unchecked", name, "", "The bundle is signed.")
         return
-    if not present or MANIFEST_JSON not in files.sizes:
-        yield finding("signature-missing", SIGNATURE, "", "There is no signature.")
+    name = signature_of(key)
+    if name not in files.sizes or MANIFEST_JSON not in files.sizes:
+        others = [other for other in SIGNATURES if other in files.sizes]
+        what = f"A key of another kind made {others[0]}." if others else "There is no signature."
+        yield finding("signature-missing", name, "", what)
         return
-    manifest, signature = files.read(MANIFEST_JSON, MAX_MANIFEST_BYTES), files.read(SIGNATURE, 4096)
-    if key.verifies(manifest, signature):
-        yield None
-    else:
-        yield finding("signature-wrong", SIGNATURE, "", f"The key {key.fingerprint} did not make it.")
+    content = files.read(MANIFEST_JSON, MAX_MANIFEST_BYTES)
+    try:
+        signed = signed_hashes(files.read(name, MAX_MANIFEST_BYTES), content, key)
+    except SignatureError as error:
+        yield finding("signature-wrong", name, "", str(error))
+        return
+    if key.is_elliptic:
+        yield from _signed_files(files, {} if manifest is None else manifest.files, signed)
+
+
+def _signed_files(files: BundleFiles, listed: Mapping[str, str], signed: Mapping[str, str]) -> Iterator[Finding]:
+    """Findings about the files that a signature lists; files with the hash of the manifest are compared with that."""
+    for name in sorted({MANIFEST_JSON, *listed, *signed}):
+        if name not in signed:
+            yield finding("signature-unlisted", name, "", "The signature does not list it.")
+        elif listed.get(name) == signed[name]:
+            continue
+        elif name not in files.sizes or files.sha256(name) != signed[name]:
+            yield finding("signature-wrong", name, "", "It is not the file that was signed.")

@@ -46,7 +46,7 @@ _DANGERS = {
     "link": "A link leads the reader to another file than the audited file.",
     "special-file": "A bundle holds plain files only.",
     "large-files": "download_large_files writes what it fetches to this path.",
-    "signature-wrong": "The manifest was not signed with this key, or was changed since.",
+    "signature-wrong": "This was not signed with this key, or was changed since.",
     "signature-unlisted": "With --public_key, the signature has to cover every file.",
 }
 # what only a person can judge
@@ -136,7 +136,7 @@ _OTHERS = {
     "signature-missing": (
         UNPROVEN,
         "--public_key requires a signature, and nothing here is signed.",
-        "Ask the author for MANIFEST.json.sig.",
+        "Ask the author for the signature: model.sig, or MANIFEST.json.sig by an Ed25519 key.",
     ),
     "signature-unchecked": (NOTE, "There is a signature; whose, only a public key tells.", "Pass --public_key."),
 }

@@ -21,7 +21,7 @@ from mist_bundle.trust.audit.finding import Finding, Report, finding, shown, sor
 from mist_bundle.trust.audit.integrity import check_manifest
 from mist_bundle.trust.audit.logging_conf import check_logging
 from mist_bundle.trust.audit.weight_files import check_weights
-from mist_bundle.trust.signature import PublicKey
+from mist_bundle.trust.keys import PublicKey
 
 WRITTEN_BY = "mist_bundle_version"  # in metadata.json
 _VERSION = re.compile(r"\d{1,4}(\.\d{1,4}){1,2}", re.ASCII)
@@ -34,7 +34,7 @@ def audit_bundle(bundle: Path, public_key: Path | None = None) -> Report:
 
     Args:
         bundle: its folder or zip file.
-        public_key: a file with an Ed25519 public key (PEM) that must have signed the manifest.
+        public_key: a file with the public key (PEM) that must have signed the bundle.
 
     Returns:
         All findings, gravest first.
