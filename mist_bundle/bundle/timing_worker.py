@@ -28,8 +28,11 @@ def main(request: dict[str, str]) -> None:
     parser.update(json.loads(request["overrides"]))
     device = torch.device(request["device"])
     parser["device"] = device
+    parser.get_parsed_content("initialize")  # the settings of torch that a training has
     seconds = _time(parser, folder.plan, device, int(request["steps"]))
     found = {"seconds": seconds, "memory_bytes": _peak_bytes(device), "threads": torch.get_num_threads()}
+    if device.type == "cuda":
+        found["allocated_bytes"] = torch.cuda.max_memory_allocated(device)
     write_json(Path(request["answer"]), found)
 
 
@@ -39,7 +42,7 @@ def _time(parser: Any, plan: Plan, device: torch.device, steps: int) -> list[flo
     infer = parser.get_parsed_content("train#inferer")
     passes = int(parser["accumulation_steps"])
     patches = -(-int(parser["batch_size"]) // passes)
-    image, target = _random_batch(plan, patches, list(parser["patch_size"]), device)
+    image, target = random_batch(plan, patches, list(parser["patch_size"]), device)
     network.train()
     seconds = []
     for _ in range(steps):
@@ -54,7 +57,8 @@ def _time(parser: Any, plan: Plan, device: torch.device, steps: int) -> list[flo
     return seconds
 
 
-def _random_batch(plan: Plan, patches: int, patch_size: list[int], device: torch.device) -> tuple[Tensor, Any]:
+def random_batch(plan: Plan, patches: int, patch_size: list[int], device: torch.device) -> tuple[Tensor, Any]:
+    """Return an image and a target of a plan's channels and classes, as the loss takes them."""
     random = torch.Generator().manual_seed(0)
     image = torch.randn(patches, plan.num_channels, *patch_size, generator=random).to(device)
     label = torch.randint(0, plan.num_classes, (patches, 1, *patch_size), generator=random).to(torch.uint8).to(device)
