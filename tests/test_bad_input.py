@@ -226,7 +226,6 @@ BAD_SETS: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
     ),
     "half a character": (_edit(task="a\ud800"), ("half a character",)),
     "a description that is a pipe": (_pipe_for_json, ("no regular file",)),
-    "the same scan under two ids": (_same_scan, ("mr2_001, mr2_002", "same scan", "--fold_by")),
 }
 
 
@@ -283,15 +282,19 @@ def test_a_byte_order_mark_is_no_defect(data: Path, capsys: pytest.CaptureFixtur
     assert _autoconfig(data, capsys)[0] == EXIT_OK
 
 
-def test_copies_in_one_fold_and_in_the_test_set(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_copies_of_a_scan_share_a_fold_and_those_in_the_test_set_are_named(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _same_scan(data)
     ids = sorted(path.name for path in (data / "train").iterdir())
-    (data / "cases.csv").write_text("id,patient\n" + "".join(f"{one},{max(one, ids[1])}\n" for one in ids))
     shutil.copytree(data / "train" / ids[3], data / "test" / "new")
     _edit(**{"test-data": "test"})(data)
     output = data.parent / "out"
-    words = ["autoconfig", str(data / "dataset.json"), "--output", str(output), "--folds", "2", "--fold_by", "patient"]
+    words = ["autoconfig", str(data / "dataset.json"), "--output", str(output), "--folds", "3"]
     assert cli.main(words) == EXIT_OK
+    entries = json.loads(next(output.glob("*/configs/datalist.json")).read_text())["training"]
+    folds = {entry["id"]: entry["fold"] for entry in entries}
+    assert folds[ids[0]] == folds[ids[1]]
     errors = capsys.readouterr().err.splitlines()
     assert any(line.startswith(f"warning: {ids[0]}, {ids[1]}: hold the same scan") for line in errors)
     assert any(line.startswith("warning: test set, new: holds the scan of") for line in errors)

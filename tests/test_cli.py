@@ -25,13 +25,13 @@ PLANNED = (
     "ignore_label regions region_labels normalize_distance_maps distance_maps_in_mm flip_axes bias_correction "
     "skip_preprocessing seed"
 )
+FOLDING = "fold_by group_pattern leave_out stratify fold_file test_set"
 OPTIONS = {
     "merge_fingerprints": "sources output overwrite",
-    "autoconfig": "dataset_json output fold_by fold_file fingerprint workers format overwrite overwrite_weights "
-    f"{PLANNED}",
-    "run_all": "dataset_json output device predict_test resume processes parallel fold_by fold_file fingerprint "
+    "autoconfig": f"dataset_json output {FOLDING} fingerprint workers format overwrite overwrite_weights {PLANNED}",
+    "run_all": f"dataset_json output device predict_test resume processes parallel {FOLDING} fingerprint "
     f"workers format overwrite overwrite_weights {PLANNED}",
-    "analyze": "dataset_json output workers pictures overwrite",
+    "analyze": f"dataset_json output workers pictures folds seed {FOLDING} overwrite",
     "estimate": "bundle device steps trust",
     "slurm": "bundle output partition account time gpus cpus memory_gb tasks setup trust overwrite",
     "kubernetes": "bundle output image claim mount path gpus cpus memory_gb trust overwrite",
@@ -44,7 +44,7 @@ OPTIONS = {
     "finalize": "bundle",
     "predict": "bundle input output tta probabilities uncertainty device workers output_format segment_codes overwrite "
     "trust overrides",
-    "finetune": "source dataset_json output trust fold_by fold_file workers format overwrite overwrite_weights replan "
+    "finetune": f"source dataset_json output trust {FOLDING} workers format overwrite overwrite_weights replan "
     "channels freeze unfreeze_epoch layer_decay recipe loss folds val_fraction epochs steps_per_epoch batch_size "
     "patch_size target_spacing learning_rate flip_axes seed",
     "average_weights": "sources output overwrite",

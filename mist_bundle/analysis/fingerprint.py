@@ -6,7 +6,8 @@ Cases that cannot be used are left out and named. Fingerprints of parts of a dat
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -62,6 +63,31 @@ class Fingerprint:
             for label in totals:
                 totals[label] += case.label_voxels.get(label, 0)
         return totals
+
+    @property
+    def digests(self) -> dict[str, list[str]]:
+        """Case id -> hash of each of its images, "" where an image is constant."""
+        digests: dict[str, list[str]] = {}
+        for case in self.cases:
+            digests[case.id] = [channel.digest for channel in case.channels]
+        return digests
+
+    def volumes_ml(self, classes: Mapping[str, Sequence[int]]) -> dict[str, dict[str, float]]:
+        """Volume of each class in each case.
+
+        Args:
+            classes: class -> its labels.
+
+        Returns:
+            Case id -> class -> millilitres.
+        """
+        volumes: dict[str, dict[str, float]] = {}
+        for case in self.cases:
+            voxel_ml = math.prod(case.spacing_mm) / 1000
+            volumes[case.id] = {}
+            for name, labels in classes.items():
+                volumes[case.id][name] = voxel_ml * sum(case.label_voxels.get(label, 0) for label in labels)
+        return volumes
 
     def intensity_properties(self, channel: int) -> dict[str, float]:
         """Intensities of all labelled voxels of all cases in a channel, the basis of CT normalisation.

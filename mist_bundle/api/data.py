@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from mist_bundle.api.arguments import checked, takes
 from mist_bundle.api.bundle import Announce, Bundle
 from mist_bundle.api.kinds import (
+    FOLDING,
     AnyPath,
     BundleFormat,
     Count,
@@ -28,6 +29,7 @@ from mist_bundle.runtime.values import Whole, Word
 if TYPE_CHECKING:
     from mist_bundle.pipeline.analyze import Analyzed
     from mist_bundle.pipeline.configure import Configured
+    from mist_bundle.pipeline.fold_choice import FoldRules
     from mist_bundle.pipeline.run_all import Finished
 
 PHANTOMS = ("mr2", "ct", "brats", "hippocampus")
@@ -44,13 +46,11 @@ _FINETUNING = frozenset(
 
 
 @checked
-@takes(OPTIONS)
+@takes(FOLDING, OPTIONS)
 def configure(
     dataset_json: FileName,
     output: FileName = ".",
     *,
-    fold_by: str | None = None,
-    fold_file: FileName | None = None,
     fingerprint: FileName | None = None,
     workers: Workers | None = None,
     format: BundleFormat = "json",
@@ -63,14 +63,13 @@ def configure(
     Args:
         dataset_json: the dataset's description (MIST's keys: task, modality, train-data, mask, images, labels …).
         output: folder in which <task>_segmentation/ is created.
-        fold_by: column of the cases' table whose values stay together in a fold (leave-one-site-out, say).
-        fold_file: CSV or JSON with the columns id and fold.
         fingerprint: fingerprint.json of all sites, from merge_fingerprints, to plan by in place of the cases here.
         workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
         format: json, which every consumer reads, or yaml.
         overwrite: replace a bundle that is there already.
         overwrite_weights: with --overwrite: lose the training of that bundle, too.
-        **options: options of the planner: recipe, network, loss, epochs, patch_size … (`mist-bundle help autoconfig`).
+        **options: of the planner: recipe, network, loss, epochs, patch_size …, and of the folds: stratify, leave_out …
+            (`mist-bundle help autoconfig`).
 
     Returns:
         The bundle; `bundle.plan` holds every decision with its reason. Cases that are left out are warned of.
@@ -80,12 +79,12 @@ def configure(
     """
     from mist_bundle import pipeline
 
+    rules = _fold_rules(options)
     configured = pipeline.autoconfig(
         Path(dataset_json),
         Path(output),
         PlanOptions(**options),
-        fold_by=fold_by,
-        fold_file=None if fold_file is None else Path(fold_file),
+        fold_rules=rules,
         fingerprint_file=None if fingerprint is None else Path(fingerprint),
         config_format=format,
         workers=workers,
@@ -129,8 +128,6 @@ def finetune(
 
     planned = {name: options.pop(name) for name in OPTIONS if name in options}
     transfer = {name: options.pop(name) for name in TRANSFER_OPTIONS if name in options}
-    if "fold_file" in options:
-        options["fold_file"] = Path(options["fold_file"])
     configured = pipeline.finetune(
         str(source),
         Path(dataset_json),
@@ -139,6 +136,7 @@ def finetune(
         TransferOptions(**transfer),
         chosen=frozenset(planned),
         trust=trust,
+        fold_rules=_fold_rules(options),
         config_format=options.pop("format", "json"),
         **options,
     )
@@ -146,13 +144,17 @@ def finetune(
 
 
 @checked
+@takes(FOLDING)
 def analyze(
     dataset_json: FileName,
     output: FileName = ".",
     *,
     workers: Workers | None = None,
     pictures: CountOrNone = 6,
+    folds: Annotated[int, OPTIONS["folds"].kind] = 5,
+    seed: Seed = 42,
     overwrite: bool = False,
+    **options: Any,
 ) -> Analyzed:
     """Look at a dataset before training: spacing, intensities, structures, lesions and oddities, as a page.
 
@@ -161,12 +163,21 @@ def analyze(
         output: folder for data_report.html, data_report.md, data_report.json and fingerprint.json.
         workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
         pictures: how many cases the page shows, from the smallest to the largest labelled volume.
+        folds: number of folds, as for autoconfig; the page shows what each would hold.
+        seed: of the folds.
         overwrite: replace files that are there already.
+        **options: how cases are assigned to folds, as for autoconfig.
     """
     from mist_bundle import pipeline
+    from mist_bundle.pipeline.fold_choice import FoldRequest
 
     analyzed = pipeline.analyze_dataset(
-        Path(dataset_json), Path(output), workers=workers, pictures=pictures, overwrite=overwrite
+        Path(dataset_json),
+        Path(output),
+        workers=workers,
+        pictures=pictures,
+        folds=FoldRequest(count=folds, seed=seed, rules=_fold_rules(options)),
+        overwrite=overwrite,
     )
     warn(analyzed.warnings)
     warn(analyzed.excluded, CaseLeftOut)
@@ -409,6 +420,16 @@ def merge_fingerprints(*sources: AnyPath, output: FileName = "fingerprint.json",
 
     merged = pipeline.merge_fingerprints(list(map(Path, sources)), Path(output), overwrite=overwrite)
     return len(merged.cases)
+
+
+def _fold_rules(options: dict[str, Any]) -> FoldRules:
+    """The rules of the folds, taken out of the options of a function."""
+    from mist_bundle.pipeline.fold_choice import FoldRules
+
+    chosen = {name: options.pop(name) for name in FOLDING if options.get(name) is not None}
+    if "fold_file" in chosen:
+        chosen["fold_file"] = Path(chosen["fold_file"])
+    return FoldRules(**chosen)
 
 
 def _opened(configured: Configured) -> Bundle:

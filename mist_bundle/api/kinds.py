@@ -166,6 +166,29 @@ SCORING = {
         ),
     ),
 }
+FOLDING = _table(
+    ("fold_by", Text(), None, "column of cases.csv, such as patient; cases with the same value share a fold."),
+    (
+        "group_pattern",
+        Text(),
+        None,
+        "regular expression for the group in an id, such as '(.*)_visit'; cases of a group share a fold.",
+    ),
+    ("leave_out", Text(), None, "column of cases.csv, such as site; each of its values becomes a fold."),
+    (
+        "stratify",
+        Several(of=Text(), least=1, distinct=True),
+        None,
+        "what every fold gets its share of: classes, volume, and columns of cases.csv, like classes,volume,site.",
+    ),
+    ("fold_file", PathText(), None, "CSV or JSON with the columns id and fold (0, 1 … or test)."),
+    (
+        "test_set",
+        Text(),
+        None,
+        "COLUMN=VALUE of cases.csv: labelled cases that are never trained on, such as split=test.",
+    ),
+)
 HARDWARE = _table(
     (
         "devices",

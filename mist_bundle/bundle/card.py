@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from mist_bundle.bundle.configs.metadata import TESTED, packages
+from mist_bundle.dataset.fold_table import FoldTable
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Problem
 from mist_bundle.files import SOURCE_LICENSE
@@ -34,10 +35,12 @@ Celaya et al., "MIST: A Simple and Scalable End-To-End 3D Medical Imaging Segmen
 """
 
 
-def model_card(plan: Plan, spec: DatasetSpec, name: str, excluded: Sequence[Problem]) -> str:
+def model_card(
+    plan: Plan, spec: DatasetSpec, name: str, excluded: Sequence[Problem], folds: FoldTable | None = None
+) -> str:
     """Return the Markdown text of the card of a bundle before training, with the header that Hugging Face reads."""
     decisions = f"## Decisions and their reasons\n\n{markdown_table(decision_rows(plan))}\n"
-    return "\n".join([_about(plan, spec, name), _data(plan, spec, excluded), _commands(plan), decisions, _FIXED])
+    return "\n".join([_about(plan, spec, name), _data(plan, spec, excluded, folds), _commands(plan), decisions, _FIXED])
 
 
 def _about(plan: Plan, spec: DatasetSpec, name: str) -> str:
@@ -61,7 +64,7 @@ A [MONAI bundle](https://monai.readthedocs.io/en/stable/mb_specification.html) f
 """
 
 
-def _data(plan: Plan, spec: DatasetSpec, excluded: Sequence[Problem]) -> str:
+def _data(plan: Plan, spec: DatasetSpec, excluded: Sequence[Problem], folds: FoldTable | None) -> str:
     return f"""## Data
 
 - Source: {spec.reference or "not stated"}
@@ -72,7 +75,7 @@ def _data(plan: Plan, spec: DatasetSpec, excluded: Sequence[Problem]) -> str:
 | scored class | labels |
 |---|---|
 {_final_classes(plan)}
-
+{_folds(folds)}
 Cases left out:
 
 {_bullets(map(str, excluded))}
@@ -87,6 +90,13 @@ Warnings:
 {NO_RESULTS}
 {RESULTS_END}
 """
+
+
+def _folds(folds: FoldTable | None) -> str:
+    if folds is None:
+        return ""
+    about = "What each fold holds (of a class: the cases with it, and its median volume in these):"
+    return f"\n{about}\n\n{folds.markdown()}\n"
 
 
 def _bullets(lines: Iterable[str]) -> str:

@@ -39,7 +39,7 @@ class ListedCase:
     Attributes:
         id: case id.
         images: a file for each channel, in the plan's order.
-        label: reference segmentation; None in the test set.
+        label: reference segmentation; None if there is none, as in most test sets.
         fold: fold that holds the case out; None in the test set.
     """
 
@@ -51,10 +51,11 @@ class ListedCase:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Datalist:
-    """The cases of a bundle: labelled cases, which its folds divide, and test cases."""
+    """The cases of a bundle: labelled cases, which its folds divide, and test cases; and what each fold holds."""
 
     training: tuple[ListedCase, ...]
     testing: tuple[ListedCase, ...]
+    fold_table: Mapping[str, Any] | None = None
 
     @property
     def num_folds(self) -> int:
@@ -216,6 +217,7 @@ class Bundle:
             return Datalist(
                 training=tuple(map(_listed, content["training"])),
                 testing=tuple(map(_listed, content.get("testing", []))),
+                fold_table=content.get("fold_table"),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             message = f"is not a list of cases with id, image, label and fold ({type(error).__name__}: {error})."

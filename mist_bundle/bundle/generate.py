@@ -26,6 +26,7 @@ from mist_bundle.bundle.trial import try_out
 from mist_bundle.bundle.user_code import UserCode, copy_user_code
 from mist_bundle.bundle.vendor import copy_runtime
 from mist_bundle.dataset.cases import Case
+from mist_bundle.dataset.fold_table import FoldTable
 from mist_bundle.dataset.folds import inner_validation
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Problem
@@ -93,6 +94,8 @@ class BundleInput:
         folds: case id -> fold.
         excluded: excluded cases with their reasons.
         groups: case id -> group that is kept together (patient, site …), or None.
+        strata: case id -> properties of which every fold and every inner validation gets its share, or None.
+        fold_table: what each fold holds, for people; None if there are no folds to speak of.
         user_code: the user's own network and loss, whose files travel in scripts/user.
         extra_files: path in the bundle -> content, for example initial weights.
         untried: "network" and "loss" if they have to be built and run once before the bundle appears.
@@ -105,6 +108,8 @@ class BundleInput:
     folds: Mapping[str, int]
     excluded: Sequence[Problem]
     groups: Mapping[str, str] | None = None
+    strata: Mapping[str, Sequence[str]] | None = None
+    fold_table: FoldTable | None = None
     user_code: Sequence[UserCode] = ()
     extra_files: Mapping[str, bytes] = field(default_factory=dict)
     untried: Sequence[str] = ()
@@ -179,7 +184,7 @@ def bundle_texts(content: BundleInput, name: str, bundle: Path, config_format: s
     texts[DATALIST_JSON] = dump_json(datalist(content))
     texts[POSTPROCESSING_JSON] = dump_json(NO_POSTPROCESSING)
     texts[LOGGING_CONF] = LOGGING
-    texts[BUNDLE_README] = model_card(plan, spec, name, content.excluded)
+    texts[BUNDLE_README] = model_card(plan, spec, name, content.excluded, content.fold_table)
     licence = spec.licence or "The licence of the training data was not stated."
     texts[DATA_LICENSE] = f"{licence}\n{spec.reference}\n"
     return texts
@@ -213,7 +218,16 @@ def datalist(content: BundleInput) -> dict[str, Any]:
             entry["label"] = _relative(case.label, folder)
             entry["fold"] = content.folds[case.id]
             entry["validates"] = validates[case.id]
+            if content.groups is not None:
+                entry["group"] = content.groups[case.id]
             training.append(entry)
+    testing = []
+    for case in content.test_cases:
+        entry = _entry(case, plan.channel_names, folder)
+        if case.label is not None:
+            entry["label"] = _relative(case.label, folder)
+        testing.append(entry)
+    table = {} if content.fold_table is None else {"fold_table": content.fold_table.to_json()}
     return {
         "name": content.spec.task,
         "modality": {str(index): channel for index, channel in enumerate(plan.channel_names)},
@@ -221,7 +235,8 @@ def datalist(content: BundleInput) -> dict[str, Any]:
         "numTraining": len(content.cases),
         "numTest": len(content.test_cases),
         "training": training,
-        "testing": [_entry(case, plan.channel_names, folder) for case in content.test_cases],
+        "testing": testing,
+        **table,
     }
 
 
@@ -235,7 +250,8 @@ def _inner_validation(content: BundleInput) -> dict[str, list[int]]:
     validates: dict[str, list[int]] = {case.id: [] for case in content.cases}
     for fold in range(plan.num_folds):
         training = [case.id for case in content.cases if content.folds[case.id] != fold]
-        for case_id in inner_validation(training, plan.val_fraction.value, plan.seed + fold, content.groups):
+        chosen = inner_validation(training, plan.val_fraction.value, plan.seed + fold, content.groups, content.strata)
+        for case_id in chosen:
             validates[case_id].append(fold)
     return validates
 

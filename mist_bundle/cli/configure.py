@@ -11,7 +11,7 @@ import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.cli.scores import score_lines
-from mist_bundle.cli.words import fail_for, heading, print_bundle, print_count, printed_warnings
+from mist_bundle.cli.words import fail_for, heading, print_bundle, print_count, print_folds, printed_warnings
 from mist_bundle.errors import CaseFailure, Interrupted
 
 
@@ -31,6 +31,7 @@ def analyze(**arguments: Any) -> None:
         analyzed = mb.analyze(**arguments)
     for sentence in analyzed.report["observations"]:
         print(f"- {sentence}")
+    print_folds(analyzed.report.get("fold_table"))
     count = analyzed.report["num_cases"]
     print(f"\nMeasured {count} cases: {analyzed.page}\nThe same as text and numbers: data_report.md, data_report.json")
     fail_for(left_out, count + len(left_out), "left out")
@@ -62,6 +63,7 @@ def _print_decisions(bundle: mb.Bundle) -> None:
     from mist_bundle.planning.table import decisions_text
 
     print(decisions_text(bundle.plan))
+    print_folds(bundle.datalist.fold_table)
     print_bundle(bundle)
     if bundle.plan.network.value in NETWORKS:  # of others only a run tells
         print(bundle.estimate(steps=0).line())

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from mist_bundle.api.bundle import Bundle
 from mist_bundle.api.warn import CaseLeftOut, DataWarning
+from mist_bundle.dataset.fold_table import FoldTable
 from mist_bundle.errors import CaseFailure, Problem
 
 
@@ -52,6 +53,14 @@ def print_bundle(bundle: Bundle) -> None:
     span = ", ".join(ids) if len(ids) <= 3 else f"{ids[0]}, {ids[1]} … {ids[-1]}"
     print(f"\nBundle of {bundle.plan.num_cases} cases ({span}): {bundle.root}")
     print(f"Train it: {train_command(bundle)}")
+
+
+def print_folds(table: Mapping[str, Any] | None) -> None:
+    """Print what each fold holds."""
+    if table:
+        print("\nFolds (of a class: the cases with it, and its median volume in these)")
+        for line in FoldTable.from_json(table).lines():
+            print(f"  {line}")
 
 
 def train_command(bundle: Bundle) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mist_bundle.dataset.balanced_folds import Strata, balanced_folds
 from mist_bundle.errors import InputError, Problem
 
 
@@ -21,6 +22,7 @@ def assign_folds(
     seed: int,
     groups: Mapping[str, str] | None = None,
     fold_file: Mapping[str, int] | None = None,
+    strata: Strata | None = None,
 ) -> dict[str, int]:
     """Assign each case to the fold in which it is held out for testing.
 
@@ -32,6 +34,8 @@ def assign_folds(
             folds this is leave-one-group-out.
         fold_file: case id -> fold chosen by the user. Ids that are not in `case_ids` are ignored (their cases may have
             been excluded).
+        strata: properties of each case (a class, a site, a quarter of the volumes) of which every fold gets its share;
+            None for a random split.
 
     Returns:
         Case id -> fold in [0, num_folds), sorted by id. No fold is empty.
@@ -43,8 +47,42 @@ def assign_folds(
     _check_ids(ids, num_folds)
     if fold_file is not None:
         return _checked_fold_file(ids, num_folds, fold_file)
-    if groups is not None:
-        return _group_folds(ids, num_folds, seed, groups)
+    folds = _random_folds(ids, num_folds, seed) if groups is None else _group_folds(ids, num_folds, seed, groups)
+    if strata is None:
+        return folds
+    members = _members(ids, groups)
+    start = {name: folds[group_ids[0]] for name, group_ids in members.items()}
+    fold_of = balanced_folds(members, strata, num_folds, seed, start)
+    return _of_cases(members, fold_of)
+
+
+def leave_one_out(groups: Mapping[str, str]) -> dict[str, int]:
+    """Make a fold of each group (site, scanner …), in the order of their names.
+
+    Args:
+        groups: case id -> group.
+
+    Returns:
+        Case id -> fold, sorted by id.
+
+    Raises:
+        InputError: there are fewer than two groups.
+    """
+    names = sorted(set(groups.values()))
+    if len(names) < 2:
+        message = f"names a column with the single value {names}; there is nothing to leave out. Name another column."
+        raise InputError(Problem("--leave_out", message))
+    return {case_id: names.index(groups[case_id]) for case_id in sorted(groups)}
+
+
+def _of_cases(members: Mapping[str, Sequence[str]], fold_of: Mapping[str, int]) -> dict[str, int]:
+    folds = {}
+    for name, case_ids in members.items():
+        folds.update(dict.fromkeys(case_ids, fold_of[name]))
+    return dict(sorted(folds.items()))
+
+
+def _random_folds(ids: Sequence[str], num_folds: int, seed: int) -> dict[str, int]:
     order = np.random.RandomState(seed).permutation(len(ids))
     folds = np.empty(len(ids), dtype=int)
     for fold, members in enumerate(np.array_split(order, num_folds)):
@@ -53,7 +91,11 @@ def assign_folds(
 
 
 def inner_validation(
-    train_ids: Sequence[str], fraction: float, seed: int, groups: Mapping[str, str] | None = None
+    train_ids: Sequence[str],
+    fraction: float,
+    seed: int,
+    groups: Mapping[str, str] | None = None,
+    strata: Strata | None = None,
 ) -> tuple[str, ...]:
     """Choose the training cases that select the best epoch, so that the test fold never does.
 
@@ -63,6 +105,7 @@ def inner_validation(
             remains.
         seed: seed of the draw.
         groups: case id -> group; whole groups are set aside while another group remains.
+        strata: properties of each case; the cases set aside then resemble the others (up to a fraction of a half).
 
     Returns:
         The ids set aside, sorted; empty if the fraction is 0 or there are fewer than two cases.
@@ -78,6 +121,11 @@ def inner_validation(
         members = _members(ids, None)
     if fraction == 0 or len(members) < 2:
         return ()
+    if strata is not None and fraction <= 0.5:
+        parts = min(len(members), max(2, math.floor(1 / fraction + 0.5)))
+        of_interest = {case_id: strata.get(case_id, ()) for case_id in ids}
+        part_of = _of_cases(members, balanced_folds(members, of_interest, parts, seed))
+        return tuple(case_id for case_id in ids if part_of[case_id] == 0)
     target = max(1, math.floor(fraction * len(ids) + 0.5))
     names = sorted(members)
     chosen: list[str] = []

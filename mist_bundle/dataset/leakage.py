@@ -52,34 +52,33 @@ def same_scans(digests: Digests) -> list[tuple[str, ...]]:
     return groups
 
 
-def leaks_between_folds(
-    same: Sequence[tuple[str, ...]], folds: Mapping[str, int], *, chosen: bool = True
-) -> list[Problem]:
+def leaks_between_folds(same: Sequence[tuple[str, ...]], folds: Mapping[str, int]) -> list[Problem]:
     """Report copies of a scan that lie in different folds, so that training would see what it is tested on.
 
     Args:
         same: groups of case ids that hold the same scan.
         folds: case id -> fold.
-        chosen: whether the user chose the folds. If they are drawn at random, copies that share a fold do so by luck
-            and may be separated by the next seed, so every group is reported.
     """
     problems = []
     for ids in same:
-        if not chosen or len({folds[case_id] for case_id in ids}) > 1:
+        places = sorted({folds[case_id] for case_id in ids})
+        if len(places) > 1:
             message = (
-                f"hold the same scan under {len(ids)} ids: training would see what it is tested on. Remove the copies, "
-                "or keep them in a single fold: write the same value for them in a column of cases.csv and name the "
-                "column with --fold_by."
+                f"hold the same scan under {len(ids)} ids in the folds {places}: training would see what it is tested "
+                "on. Remove the copies, or put them into a single fold."
             )
             problems.append(Problem(", ".join(ids), message))
     return problems
 
 
 def repeated_scans(same: Sequence[tuple[str, ...]]) -> list[Problem]:
-    """Warn about copies of a scan that do no harm to the folds."""
+    """Warn about copies of a scan that lie in a single fold, where they do no harm."""
     problems = []
     for ids in same:
-        message = f"hold the same scan under {len(ids)} ids; it counts {len(ids)} times. Remove copies."
+        message = (
+            f"hold the same scan under {len(ids)} ids. They are kept in the same fold, but it counts {len(ids)} times; "
+            "remove copies."
+        )
         problems.append(Problem(", ".join(ids), message))
     return problems
 
@@ -93,14 +92,14 @@ def copies_in_test_set(tests: Digests) -> list[Problem]:
     return problems
 
 
-def seen_in_training(tests: Digests, training: Digests) -> list[Problem]:
-    """Warn about test cases that are training cases too: their predictions say nothing about new images."""
+def seen_in_training(tests: Digests, training: Digests) -> dict[str, Problem]:
+    """Report the test cases that are training cases too, by id: their predictions say nothing about new images."""
     owner: dict[str, str] = {}
     for case_id, digests in training.items():
         for digest in digests:
             if digest:
                 owner[digest] = case_id
-    problems = []
+    problems: dict[str, Problem] = {}
     for case_id in sorted(tests):
         same: set[str] = set()
         for digest in tests[case_id]:
@@ -112,5 +111,5 @@ def seen_in_training(tests: Digests, training: Digests) -> list[Problem]:
                 f"holds the scan of {owners}, which is trained on; its prediction says nothing about new images. "
                 "Remove it from the training or the test set."
             )
-            problems.append(Problem(f"test set, {case_id}", message))
+            problems[case_id] = Problem(f"test set, {case_id}", message)
     return problems

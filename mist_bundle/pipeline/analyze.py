@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mist_bundle.dataset.cases import find_cases
+from mist_bundle.dataset.cases import Case, find_cases
+from mist_bundle.dataset.leakage import same_scans
 from mist_bundle.dataset.spec import DatasetSpec
-from mist_bundle.errors import Problem
+from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import FINGERPRINT_JSON, refuse_existing, write_json
+from mist_bundle.pipeline.fold_choice import FoldRequest, choose_folds, hold_out
+
+if TYPE_CHECKING:
+    from mist_bundle.analysis.fingerprint import Fingerprint
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +29,13 @@ class Analyzed:
 
 
 def analyze_dataset(
-    dataset_json: Path, output: Path, *, workers: int | str | None = None, pictures: int = 6, overwrite: bool = False
+    dataset_json: Path,
+    output: Path,
+    *,
+    workers: int | str | None = None,
+    pictures: int = 6,
+    folds: FoldRequest | None = None,
+    overwrite: bool = False,
 ) -> Analyzed:
     """Measure a dataset in detail and write fingerprint.json and data_report.json, .md and .html.
 
@@ -32,6 +44,7 @@ def analyze_dataset(
         output: folder of the files.
         workers: processes, or the address of a Dask scheduler.
         pictures: how many cases the page shows.
+        folds: what each of these folds would hold is shown; None for no folds.
         overwrite: replace files that are there.
 
     Raises:
@@ -46,10 +59,37 @@ def analyze_dataset(
         refuse_existing(output / name, overwrite=overwrite)
     spec = DatasetSpec.from_json(dataset_json)
     listed = find_cases(spec, "train")
+    held_out: tuple[Case, ...] = ()
+    if folds is not None:
+        listed, held_out = hold_out(listed, folds.rules)
     fingerprint, details = analyze_in_detail(spec, listed.cases, workers=workers, excluded=listed.problems)
     report = make_data_report(DataFacts.of_spec(spec), fingerprint, details)
+    warnings = list(listed.warnings)
+    if folds is not None:
+        report["fold_table"], doubts = _fold_table(spec, listed.cases, held_out, fingerprint, folds)
+        warnings += doubts
     write_data_report(output, report, files_of_cases(listed.cases), pictures)
     write_json(output / FINGERPRINT_JSON, fingerprint.to_json())
     return Analyzed(
-        page=output / DATA_REPORT_HTML, report=report, excluded=fingerprint.excluded, warnings=listed.warnings
+        page=output / DATA_REPORT_HTML, report=report, excluded=fingerprint.excluded, warnings=tuple(warnings)
     )
+
+
+def _fold_table(
+    spec: DatasetSpec,
+    cases: Sequence[Case],
+    held_out: Sequence[Case],
+    fingerprint: Fingerprint,
+    request: FoldRequest,
+) -> tuple[dict[str, object] | None, Sequence[Problem]]:
+    """The table of the folds, or None and why there are no such folds: a page about few data is of use, too."""
+    measured = set(fingerprint.case_ids)
+    usable = [case for case in cases if case.id in measured]
+    volumes_ml = fingerprint.volumes_ml(spec.final_classes)
+    try:
+        chosen = choose_folds(usable, request, same_scans(fingerprint.digests), volumes_ml)
+    except InputError as error:
+        if request.is_default:
+            return None, ()
+        return None, error.problems
+    return chosen.table(volumes_ml, [case.id for case in held_out]).to_json(), ()

@@ -10,7 +10,7 @@ from mist_bundle.analysis.fingerprint import Fingerprint, analyze
 from mist_bundle.bundle.folder import is_bundle
 from mist_bundle.bundle.generate import BundleInput, bundle_name, generate_bundle
 from mist_bundle.catalog.choice import is_user_code
-from mist_bundle.dataset.cases import Case, CaseList, case_column
+from mist_bundle.dataset.cases import Case, CaseList
 from mist_bundle.dataset.leakage import (
     Digests,
     copies_in_test_set,
@@ -23,7 +23,7 @@ from mist_bundle.dataset.prediction_case import Examined, examine
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import FINGERPRINT_JSON, refuse_existing, remove_leavings, work_dir_of, write_json
 from mist_bundle.parallel import map_cases
-from mist_bundle.pipeline.fold_choice import choose_folds
+from mist_bundle.pipeline.fold_choice import FoldRequest, FoldRules, Folds, choose_folds
 from mist_bundle.pipeline.machine import gpu_here, machine_warnings
 from mist_bundle.pipeline.preflight import Because, check_request
 from mist_bundle.pipeline.trained_work import forget, refuse_to_lose
@@ -52,8 +52,7 @@ def autoconfig(
     output: Path,
     options: PlanOptions,
     *,
-    fold_by: str | None = None,
-    fold_file: Path | None = None,
+    fold_rules: FoldRules | None = None,
     fingerprint_file: Path | None = None,
     config_format: str = "json",
     workers: int | str | None = None,
@@ -67,8 +66,7 @@ def autoconfig(
         dataset_json: MIST's description of a dataset.
         output: folder of the bundle; fingerprint.json goes beside the bundle, into its work folder.
         options: of the planner.
-        fold_by: column of the cases' table whose values are kept together in a fold (leave-one-site-out, say).
-        fold_file: CSV or JSON with the fold of each case.
+        fold_rules: how the user wishes cases to be assigned to folds; at random by default.
         fingerprint_file: measurements to plan by in place of those of the cases here.
         config_format: "json" or "yaml".
         workers: processes of the analysis, or the address of a Dask scheduler.
@@ -79,7 +77,8 @@ def autoconfig(
     Raises:
         InputError: everything that is wrong, before anything is written.
     """
-    checked = check_request(dataset_json, options, output, fold_by, fold_file)
+    rules = fold_rules or FoldRules()
+    checked = check_request(dataset_json, options, output, rules)
     options, spec = checked.options, checked.spec
     of_all_sites = None if fingerprint_file is None else Fingerprint.read(fingerprint_file)
     target = output / bundle_name(spec)
@@ -90,13 +89,14 @@ def autoconfig(
     fingerprint = analyze(spec, checked.train.cases, workers=workers, excluded=checked.train.problems)
     excluded = fingerprint.excluded
     cases = _measured(checked.train.cases, fingerprint)
+    volumes_ml = fingerprint.volumes_ml(spec.final_classes)
     with Because(excluded):
-        folds = choose_folds(cases, options, fold_by, fold_file)
-    has_own_folds = fold_by is not None or fold_file is not None
+        request = FoldRequest(count=options.folds, seed=options.seed, rules=rules)
+        chosen = choose_folds(cases, request, same_scans(fingerprint.digests), volumes_ml)
+    folds = chosen.folds
     tests, examined = _examined_tests(checked.test, workers)
-    warnings = _refuse_leaks(fingerprint, folds, examined, has_own_folds)
-    if has_own_folds:
-        options = replace(options, folds=max(folds.values()) + 1)
+    warnings = _refuse_leaks(fingerprint, chosen, examined, checked.held_out)
+    options = replace(options, folds=chosen.count)
     gpu = gpu_here() if options.memory is None else None
     if gpu is not None:
         options = replace(options, memory=gpu[1])
@@ -113,7 +113,9 @@ def autoconfig(
         test_cases=tests.cases,
         folds=folds,
         excluded=excluded,
-        groups=None if fold_by is None else case_column(cases, fold_by),
+        groups=chosen.groups,
+        strata=chosen.strata,
+        fold_table=chosen.table(volumes_ml, [case.id for case in tests.cases if case.id in checked.held_out]),
         user_code=checked.user_code,
         extra_files=extra_files,
         untried=_untried(options),
@@ -156,22 +158,26 @@ def _refuse_no_bundle(target: Path) -> None:
 
 
 def _refuse_leaks(
-    fingerprint: Fingerprint, folds: Mapping[str, int], tests: Mapping[str, Examined], has_own_folds: bool
+    fingerprint: Fingerprint, chosen: Folds, tests: Mapping[str, Examined], held_out: Collection[str]
 ) -> list[Problem]:
     """Warnings about repeated scans.
 
     Raises:
         InputError: a scan would be both trained on and tested with.
     """
-    training: dict[str, list[str]] = {}
-    for case in fingerprint.cases:
-        training[case.id] = [channel.digest for channel in case.channels]
+    training = fingerprint.digests
     test_digests: Digests = dict(zip(tests, map(_digests, tests.values()), strict=True))
     same = same_scans(training)
-    leaks = [*leaks_between_folds(same, folds, chosen=has_own_folds), *copies_in_test_set(test_digests)]
+    leaks = [*leaks_between_folds(same, chosen.folds), *copies_in_test_set(test_digests)]
+    warnings = []
+    for case_id, problem in seen_in_training(test_digests, training).items():
+        if case_id in held_out:
+            leaks.append(problem)
+        else:
+            warnings.append(problem)
     if leaks:
         raise InputError(leaks)
-    return [*repeated_scans(same), *seen_in_training(test_digests, training)]
+    return [*repeated_scans(same), *warnings]
 
 
 def _examined_tests(tests: CaseList, workers: int | str | None) -> tuple[CaseList, dict[str, Examined]]:

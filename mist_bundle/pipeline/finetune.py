@@ -38,7 +38,7 @@ def finetune(
         transfer: how weights are carried over and trained on.
         chosen: names of plan options that the user chose explicitly: these win over the source's.
         trust: use a source that does not pass the audit.
-        how: fold_by, fold_file, config_format, workers, overwrite of `autoconfig`.
+        how: fold_rules, config_format, workers, overwrite of `autoconfig`.
 
     Raises:
         InputError: everything that is wrong, before anything is written.

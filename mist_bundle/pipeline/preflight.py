@@ -11,12 +11,12 @@ from mist_bundle.bundle.user_code import UserCode, find_user_code
 from mist_bundle.catalog.choice import is_user_code
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
-from mist_bundle.dataset.cases import CASE_TABLE_CSV, CaseList, find_cases
+from mist_bundle.dataset.cases import CASE_TABLE_CSV, Case, CaseList, find_cases
 from mist_bundle.dataset.leakage import output_within_data
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import check_can_write
-from mist_bundle.pipeline.fold_choice import choose_folds
+from mist_bundle.pipeline.fold_choice import FoldRequest, FoldRules, choose_folds, hold_out
 from mist_bundle.planning.checks import check_data_options, check_options
 from mist_bundle.planning.options import PlanOptions
 
@@ -30,7 +30,8 @@ class Checked:
         user_code: its files.
         spec: the description of the dataset.
         train: cases of the training set.
-        test: cases of the test set.
+        test: cases of the test set, those held out of the training set included.
+        held_out: ids of the latter.
     """
 
     options: PlanOptions
@@ -38,19 +39,17 @@ class Checked:
     spec: DatasetSpec
     train: CaseList
     test: CaseList
+    held_out: tuple[str, ...] = ()
 
 
-def check_request(
-    dataset_json: Path, options: PlanOptions, output: Path, fold_by: str | None, fold_file: Path | None
-) -> Checked:
+def check_request(dataset_json: Path, options: PlanOptions, output: Path, rules: FoldRules) -> Checked:
     """Check everything that can be checked before an image is read.
 
     Args:
         dataset_json: MIST's description of a dataset.
         options: of the planner.
         output: folder of the future bundle.
-        fold_by: as for `choose_folds`.
-        fold_file: the same.
+        rules: as for `choose_folds`.
 
     Raises:
         InputError: all problems at once.
@@ -60,6 +59,7 @@ def check_request(
     with Collecting(problems):
         check_options(options)
     spec, train, test = None, None, CaseList(cases=())
+    held_out: tuple[Case, ...] = ()
     can_write = False
     with Collecting(problems):
         check_can_write(output)
@@ -77,16 +77,35 @@ def check_request(
         if spec.test_dir is not None:
             test = find_cases(spec, "test")
     if train is not None and "--folds" not in [problem.path for problem in problems]:
-        with Collecting(problems), Because(_reasons_for_few_cases(train, fold_by)):
-            choose_folds(train.cases, options, fold_by, fold_file)
+        with Collecting(problems), Because(_reasons_for_few_cases(train, rules)):
+            train, held_out = hold_out(train, rules)
+            choose_folds(train.cases, FoldRequest(count=options.folds, seed=options.seed, rules=rules))
+        problems += _ids_of_both(test, held_out)
     if problems or spec is None or train is None:
         raise InputError(problems)
-    return Checked(options=options, user_code=user_code, spec=spec, train=train, test=test)
+    return Checked(
+        options=options,
+        user_code=user_code,
+        spec=spec,
+        train=train,
+        test=replace(test, cases=(*test.cases, *held_out)),
+        held_out=tuple(case.id for case in held_out),
+    )
 
 
-def _reasons_for_few_cases(train: CaseList, fold_by: str | None) -> list[Problem]:
+def _ids_of_both(test: CaseList, held_out: Sequence[Case]) -> list[Problem]:
+    """A Problem for each held-out case whose label map would bear the name of a test case's."""
+    ids = {case.id for case in test.cases}
+    problems = []
+    for case in held_out:
+        if case.id in ids:
+            problems.append(Problem(case.id, "is held out as a test case, and test-data has a case of this name too."))
+    return problems
+
+
+def _reasons_for_few_cases(train: CaseList, rules: FoldRules) -> list[Problem]:
     reasons = list(train.problems)
-    if fold_by is not None:
+    if rules.fold_by is not None or rules.columns or rules.test_set is not None:
         for warning in train.warnings:
             if CASE_TABLE_CSV in warning.path:
                 reasons.append(warning)

@@ -240,11 +240,12 @@ def bundle_data_report(bundle: Bundle) -> dict[str, Any] | None:
     if detailed.is_file():
         report: dict[str, Any] = read_json(detailed)
         if report["num_cases"] == plan.num_cases and report["labels"] == list(plan.labels):
-            return report
+            return {**report, "fold_table": bundle.datalist.fold_table}
     fingerprint = bundle.work_dir / FINGERPRINT_JSON
     if not fingerprint.is_file():
         return None
-    return make_data_report(_data_facts(bundle), Fingerprint.read(fingerprint))
+    report = make_data_report(_data_facts(bundle), Fingerprint.read(fingerprint))
+    return {**report, "fold_table": bundle.datalist.fold_table}
 
 
 def _data_facts(bundle: Bundle) -> DataFacts:

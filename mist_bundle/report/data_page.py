@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mist_bundle.dataset.fold_table import FoldTable
 from mist_bundle.files import write_json, write_text
 from mist_bundle.report.data_part import data_sections
 from mist_bundle.report.html import document, number
@@ -61,6 +62,8 @@ def data_markdown(report: Mapping[str, Any]) -> str:
         f"## Excluded cases\n\n{_list(map(_sentence, report['excluded']))}",
         f"## Warnings\n\n{_list(map(_sentence, report['findings']))}",
     ]
+    if report.get("fold_table"):
+        parts.append(f"## Folds\n\n{FoldTable.from_json(report['fold_table']).markdown()}")
     return "\n\n".join(parts) + "\n"
 
 

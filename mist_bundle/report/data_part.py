@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mist_bundle.dataset.fold_table import FoldTable
 from mist_bundle.report import charts
 from mist_bundle.report.case_pictures import case_figure, channels_figure, label_legend, spread_cases
 from mist_bundle.report.colours import NEUTRAL, chart_colour, structure_colours
@@ -40,8 +41,19 @@ def data_sections(report: Report, files: Sequence[CaseFiles], num_pictures: int,
         ("pictures", "Pictures", _pictures(report, files, num_pictures)),
         ("structures", "Structures", _structures(report, detail_command)),
         ("distributions", "Distributions", _distributions(report)),
+        *_folds(report),
         ("excluded", "Excluded", _excluded(report)),
     ]
+
+
+def _folds(report: Report) -> Sections:
+    content = report.get("fold_table")
+    if not content:
+        return []
+    folds = FoldTable.from_json(content)
+    lead = "What each fold holds: of a class, the cases with it and its median volume in these."
+    rows = list(map(list, folds.rows))
+    return [("folds", "Folds", section("folds", "Folds", table(folds.head, rows), lead=lead))]
 
 
 def _overview(report: Report) -> Html:

@@ -13,12 +13,14 @@ def test_only_what_lies_in_several_folds_leaks():
     same = [("a", "b"), ("c", "d")]
     (problem,) = leaks_between_folds(same, {"a": 0, "b": 0, "c": 0, "d": 2})
     assert problem.path == "c, d"
-    assert "--fold_by" in problem.message
-    assert len(leaks_between_folds(same, {"a": 0, "b": 0, "c": 1, "d": 1}, chosen=False)) == 2
+    assert "in the folds [0, 2]" in problem.message
+    assert leaks_between_folds(same, {"a": 0, "b": 0, "c": 1, "d": 1}) == []
 
 
 def test_copies_in_and_with_the_test_set():
     assert [one.path for one in copies_in_test_set({"a": ["1"], "b": ["1"], "c": ["2"]})] == ["a, b"]
-    (problem,) = seen_in_training({"new": ["9", "7"], "other": [""]}, {"old": ["7", ""]})
+    seen = seen_in_training({"new": ["9", "7"], "other": [""]}, {"old": ["7", ""]})
+    assert list(seen) == ["new"]
+    problem = seen["new"]
     assert problem.path == "test set, new"
     assert "holds the scan of old, which is trained on" in problem.message

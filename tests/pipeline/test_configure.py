@@ -13,6 +13,7 @@ from mist_bundle import pipeline
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import InputError
 from mist_bundle.files import FINGERPRINT_JSON, read_json, work_dir_of
+from mist_bundle.pipeline.fold_choice import FoldRules
 from mist_bundle.planning.options import PlanOptions
 
 OPTIONS = PlanOptions(recipe="quick", folds=2, epochs=1, patch_size=(16, 16, 16))
@@ -52,7 +53,7 @@ def test_a_scan_in_two_folds_of_the_user_is_refused(data: Path, tmp_path: Path) 
     names = sorted(path.name for path in (data.parent / "train").iterdir())
     table.write_text("id,fold\n" + "".join(f"{name},{number % 2}\n" for number, name in enumerate(names)))
     with pytest.raises(InputError, match=first.name):
-        pipeline.autoconfig(data, tmp_path / "out", OPTIONS, fold_file=table)
+        pipeline.autoconfig(data, tmp_path / "out", OPTIONS, fold_rules=FoldRules(fold_file=table))
     assert not (tmp_path / "out").exists()
 
 

@@ -66,7 +66,7 @@ def _check_html(text: str, made: Made) -> None:
 def _check_markdown(text: str, made: Made) -> None:
     assert text.startswith("# Data: phantom_mr2")
     assert f"- {made.excluded}: t1.nii.gz: is cut short" in text
-    lines = [line for line in text.splitlines() if line.startswith("| kidney")]
+    lines = [line for line in text.splitlines() if line.startswith("| kidney |")]
     assert len(lines) == 1
     header = next(line for line in text.splitlines() if line.startswith("| structure"))
     assert lines[0].count("|") == header.count("|")

@@ -137,15 +137,6 @@ def _empty_masks(site: Site) -> None:
         nib.save(empty, path)
 
 
-def _same_scan(site: Site) -> None:
-    """The images of a case under another id, stored in another axis order."""
-    for source in (site.data / "train" / "mr2_001").glob("*.nii.gz"):
-        turned = nib.load(source).as_reoriented(nib.orientations.axcodes2ornt(("A", "R", "S")))
-        target = site.data / "train" / "mr2_002" / source.name
-        target.unlink()
-        nib.save(turned, target)
-
-
 def _same_ids_in_the_test_set(site: Site) -> None:
     shutil.copytree(site.data / "train" / "mr2_001", site.data / "test" / "mr2_001")
 
@@ -167,7 +158,6 @@ REFUSED_FOLDERS: dict[str, tuple[Callable[[Site], object], tuple[str, ...]]] = {
     "every mask but one is truncated": (lambda s: _truncate(_masks(s)[1:]), ("cut short", "1 usable case")),
     "only one case": (_one_case, ("1 usable case",)),
     "not a labelled voxel in any mask": (_empty_masks, ("nothing to learn",)),
-    "the same scan under two ids": (_same_scan, ("mr2_001, mr2_002", "same scan", "--fold_by")),
 }
 # names that a case cannot have; the others are taken
 NAMES = ("$x", "@x", "%x", "new\nline", 'a"b', "Mean", "Std", "a:b", "a\tb", os.fsdecode(b"caf\xe9"))

@@ -1,0 +1,120 @@
+"""The table that shows how alike the folds are: cases, groups, sites, and presence and volume of each class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+Row = tuple[str, ...]
+Volumes = Mapping[str, Mapping[str, float]]  # case id -> class -> millilitres
+
+_MAX_CLASSES = 40
+_MAX_VALUES = 40  # of a column
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoldTable:
+    """A row for each quantity, a column for each fold and one for all of them.
+
+    Attributes:
+        head: texts of the first row.
+        rows: texts of the others; the first cell names the quantity.
+    """
+
+    head: Row
+    rows: tuple[Row, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Plain JSON."""
+        return {"head": list(self.head), "rows": list(map(list, self.rows))}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> FoldTable:
+        """The inverse of `to_json`."""
+        return cls(head=tuple(content["head"]), rows=tuple(map(tuple, content["rows"])))
+
+    def lines(self) -> list[str]:
+        """The table as lines of plain text."""
+        cells = [self.head, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = []
+        for row in cells:
+            line = row[0].ljust(widths[0])
+            for cell, width in zip(row[1:], widths[1:], strict=True):
+                line += "  " + cell.rjust(width)
+            lines.append(line.rstrip())
+        return lines
+
+    def markdown(self) -> str:
+        """The table as Markdown."""
+        lines = []
+        for row in (self.head, ("---", *["---:"] * (len(self.head) - 1)), *self.rows):
+            lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |")
+        return "\n".join(lines)
+
+
+def fold_table(
+    folds: Mapping[str, int],
+    volumes_ml: Volumes,
+    groups: Mapping[str, str] | None = None,
+    columns: Mapping[str, Mapping[str, str]] | None = None,
+    test_ids: Sequence[str] = (),
+) -> FoldTable:
+    """Describe what each fold holds.
+
+    Args:
+        folds: case id -> fold.
+        volumes_ml: of each class in each case; a class that was not annotated in a case is not among its keys.
+        groups: case id -> group.
+        columns: column of the user's table -> case id -> value.
+        test_ids: labelled cases of a fixed test set, which belong to no fold and of which only the number is shown.
+    """
+    parts: list[tuple[str, list[str]]] = []
+    for fold in sorted(set(folds.values())):
+        parts.append((f"fold {fold}", [case_id for case_id in folds if folds[case_id] == fold]))
+    parts.append(("all folds", list(folds)))
+    head = ["", *(name for name, _ in parts)]
+    members = [case_ids for _, case_ids in parts]
+    rows: list[Row] = [("cases", *map(str, map(len, members)))]
+    if groups is not None:
+        rows.append(("groups", *(str(len({groups[case_id] for case_id in case_ids})) for case_ids in members)))
+    for column, values in (columns or {}).items():
+        rows += _column_rows(column, values, members)
+    rows += _class_rows(volumes_ml, members)
+    if test_ids:
+        head.append("test set")
+        rows = [(*rows[0], str(len(test_ids))), *((*row, "–") for row in rows[1:])]
+    return FoldTable(head=tuple(head), rows=tuple(rows))
+
+
+def _column_rows(column: str, values: Mapping[str, str], parts: Sequence[Sequence[str]]) -> list[Row]:
+    counts = []
+    for case_ids in parts:
+        counts.append(Counter(values[case_id] for case_id in case_ids))
+    rows: list[Row] = []
+    for value in sorted(set(values.values()))[:_MAX_VALUES]:
+        rows.append((f"{column} {value}", *(str(count[value]) for count in counts)))
+    return rows
+
+
+def _class_rows(volumes_ml: Volumes, parts: Sequence[Sequence[str]]) -> list[Row]:
+    """Two rows for each class: the cases that hold it, of those where it was annotated, and its median volume there."""
+    names: dict[str, None] = {}
+    for volumes in volumes_ml.values():
+        names.update(dict.fromkeys(volumes))
+    rows: list[Row] = []
+    for name in list(names)[:_MAX_CLASSES]:
+        holding: list[str] = []
+        typical: list[str] = []
+        for case_ids in parts:
+            annotated = [volumes_ml[case_id][name] for case_id in case_ids if name in volumes_ml[case_id]]
+            present = list(filter(None, annotated))
+            of_all = "" if len(annotated) == len(case_ids) else f" of {len(annotated)}"
+            holding.append(f"{len(present)}{of_all}")
+            typical.append(f"{median(present):.3g}" if present else "–")
+        rows.append((f"{name}: cases", *holding))
+        rows.append((f"{name}: median ml", *typical))
+    return rows
