@@ -41,6 +41,7 @@ MODEL_PT = "models/model.pt"
 BUNDLE_README = "docs/README.md"
 DATA_LICENSE = "docs/data_license.txt"
 SOURCE_LICENSE = "docs/source_license.txt"  # of what a bundle's first weights were trained on
+SBOM_JSON = "docs/sbom.cdx.json"
 SCRIPTS_FOLDER = "scripts"
 
 logger = logging.getLogger(__name__)

@@ -22,6 +22,7 @@ from mist_bundle.bundle.configs.metadata import metadata_config
 from mist_bundle.bundle.configs.preprocess import preprocess_config
 from mist_bundle.bundle.configs.train import multi_gpu_evaluate_config, multi_gpu_train_config, train_config
 from mist_bundle.bundle.manifest import write_manifest
+from mist_bundle.bundle.sbom import bill_of_materials
 from mist_bundle.bundle.trial import try_out
 from mist_bundle.bundle.user_code import UserCode, copy_user_code
 from mist_bundle.bundle.vendor import copy_runtime
@@ -38,6 +39,7 @@ from mist_bundle.files import (
     METADATA_JSON,
     PLAN_JSON,
     POSTPROCESSING_JSON,
+    SBOM_JSON,
     SCRIPTS_FOLDER,
     dump_json,
     new_folder,
@@ -180,6 +182,7 @@ def bundle_texts(content: BundleInput, name: str, bundle: Path, config_format: s
     for stem, config in _configs(plan, name, _relative(spec.train_dir, bundle)).items():
         texts[f"configs/{stem}.{config_format}"] = _dump(config, config_format)
     texts[METADATA_JSON] = dump_json(metadata)
+    texts[SBOM_JSON] = dump_json(bill_of_materials(metadata))
     texts[PLAN_JSON] = dump_json(plan.to_json())
     texts[DATALIST_JSON] = dump_json(datalist(content))
     texts[POSTPROCESSING_JSON] = dump_json(NO_POSTPROCESSING)

@@ -18,9 +18,10 @@ import numpy as np
 from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import INFERENCE, Workflow, run_workflow
+from mist_bundle.bundle.sbom import bill_of_materials
 from mist_bundle.bundle.tiny import write_tiny_dataset
 from mist_bundle.errors import InputError, MistBundleError, Problem
-from mist_bundle.files import LOGGING_CONF, METADATA_JSON, MODEL_PT, write_json
+from mist_bundle.files import LOGGING_CONF, METADATA_JSON, MODEL_PT, SBOM_JSON, write_json
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.reading.formats import read_volume
 from mist_bundle.sharing.stock_config import is_resampled, stock_inference, strategy_of
@@ -105,6 +106,7 @@ def _write(source: Bundle, plan: Plan, config: dict[str, Any], folder: Path) -> 
     required = metadata.get("required_packages_version", {})
     metadata["required_packages_version"] = {name: required[name] for name in _PACKAGES if name in required}
     write_json(folder / METADATA_JSON, metadata)
+    write_json(folder / SBOM_JSON, bill_of_materials(metadata))
     write_json(folder / "configs" / "inference.json", config)
     card = _CARD.format(
         name=folder.name, description=metadata.get("description", ""), channels=", ".join(plan.channel_names)

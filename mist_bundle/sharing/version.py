@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 from mist_bundle.bundle.publish import finish_publication, publish_files
+from mist_bundle.bundle.sbom import bill_of_materials
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import METADATA_JSON, dump_json, read_json
+from mist_bundle.files import METADATA_JSON, SBOM_JSON, dump_json, read_json
+from mist_bundle.runtime.folds.publication import Content
 
 PARTS = ("major", "minor", "patch")
 _VERSION = re.compile(r"(\d)\.(\d)\.(\d)")
@@ -41,7 +43,7 @@ def next_version(version: str, part: str) -> str:
 
 
 def bump_version(bundle: Path, message: str, part: str = "patch") -> str:
-    """Write the next version and its changelog entry into metadata.json and renew the manifest, all or nothing.
+    """Write the next version and its changelog entry into metadata.json; renew bill of materials and manifest with it.
 
     Args:
         bundle: its folder.
@@ -61,5 +63,9 @@ def bump_version(bundle: Path, message: str, part: str = "patch") -> str:
     version = next_version(str(metadata.get("version", "")), part)
     metadata["version"] = version
     metadata["changelog"] = {**metadata.get("changelog", {}), version: message.strip()}
-    publish_files(bundle, {METADATA_JSON: dump_json(metadata).encode("utf-8")}, renew=True)
+    files: dict[str, Content] = {
+        METADATA_JSON: dump_json(metadata).encode("utf-8"),
+        SBOM_JSON: dump_json(bill_of_materials(metadata)).encode("utf-8"),
+    }
+    publish_files(bundle, files, renew=True)
     return version

@@ -16,6 +16,7 @@ from pathlib import Path
 from mist_bundle import pipeline
 from mist_bundle.bundle.card import RESULTS_END, RESULTS_START
 from mist_bundle.bundle.manifest import Manifest, write_manifest
+from mist_bundle.bundle.sbom import bill_of_materials
 from mist_bundle.bundle.vendor import link_runtime
 from mist_bundle.files import (
     BUNDLE_README,
@@ -23,6 +24,7 @@ from mist_bundle.files import (
     MODEL_PT,
     PLAN_JSON,
     RESULTS_CSV,
+    SBOM_JSON,
     read_json,
     write_json,
     write_text,
@@ -81,7 +83,9 @@ def renew(fresh: Path, bundle: Path = TRAINED) -> None:
         shutil.copytree(fresh / folder, bundle / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (bundle / SCORES).write_bytes(scores)
     own = ("version", "changelog", "authors", "copyright", "eval_metrics")
-    write_json(bundle / METADATA_JSON, {**read_json(fresh / METADATA_JSON), **{key: metadata[key] for key in own}})
+    metadata = {**read_json(fresh / METADATA_JSON), **{key: metadata[key] for key in own}}
+    write_json(bundle / METADATA_JSON, metadata)
+    write_json(bundle / SBOM_JSON, bill_of_materials(metadata))
     section = re.compile(f"{re.escape(RESULTS_START)}.*?{re.escape(RESULTS_END)}", re.DOTALL)
     (figures,) = section.findall(card)
     renewed = section.sub(lambda _: figures, (bundle / BUNDLE_README).read_text(encoding="utf-8"))

@@ -34,7 +34,7 @@ def test_every_file_of_the_contract_is_there(fresh_bundle: Path) -> None:
 
 def test_no_absolute_path_is_written(fresh_bundle: Path, phantom_json: Path) -> None:
     texts = _texts(fresh_bundle)
-    assert len(texts) == 14
+    assert len(texts) == 15
     for name, text in texts.items():
         assert str(phantom_json.parent) not in text, name
         assert str(fresh_bundle.parent) not in text, name

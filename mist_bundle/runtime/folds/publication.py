@@ -39,7 +39,9 @@ WAIT_SECONDS = 600.0
 _STAGED = f".staged{UNFINISHED}"
 _BEING_WRITTEN = re.compile(rf"\.(.+)\.[a-z0-9_]{{8}}{re.escape(UNFINISHED)}")  # as `write_whole` names it
 # what a publication may write: a bundle from elsewhere, opened here, must not name other places
-_NAMES = re.compile(r"models/[\w-][\w.-]*|docs/(README\.md|export\.json)|configs/(metadata|postprocessing)\.json")
+_NAMES = re.compile(
+    r"models/[\w-][\w.-]*|docs/(README\.md|(export|sbom\.cdx|training)\.json)|configs/(metadata|postprocessing)\.json"
+)
 
 Content = bytes | Path | None
 
@@ -69,8 +71,8 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
     refused = [name for name in files if not _may_be_published(name)]
     if refused:
         raise PublicationError(
-            f"{bundle}: {', '.join(refused)} cannot be published; only weights, card, metadata, post-processing "
-            "and the report of an export can."
+            f"{bundle}: {', '.join(refused)} cannot be published; only weights, card, metadata, post-processing, "
+            "reports of training and export, and the bill of materials can."
         )
     with _publishing(bundle):
         _finish(bundle)
