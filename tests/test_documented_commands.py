@@ -21,6 +21,7 @@ import pytest
 from mist_bundle import pipeline
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.planning.options import PlanOptions
+from tests.dataset.samples import write_masks
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")), "CONTRIBUTING.md"]
@@ -137,12 +138,24 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     testing = [{"id": case.name, "image": [f"{case.name}/mri.nii.gz"]}]
     (folder / "LIST.json").write_text(json.dumps({"testing": testing}), encoding="utf-8")
     _own_code(folder)
+    _other_layouts(folder)
     bundle = pipeline.autoconfig(folder / "dataset.json", folder / "out", OPTIONS).bundle
     pipeline.train(bundle, [0, 1], {})
     pipeline.evaluate_folds(bundle, [0, 1], {})
     pipeline.finalize(bundle)
     _for_evaluation(folder, bundle)
     return folder
+
+
+def _other_layouts(folder: Path) -> None:
+    """The examples of docs/your_data.md that come from elsewhere."""
+    rows = ["id,ct,liver,spleen"]
+    for number in range(3):
+        case = folder / "Totalsegmentator_dataset" / f"s{number:04d}"
+        write_masks(case)
+        masks = f"{case}/segmentations/liver.nii.gz,{case}/segmentations/spleen.nii.gz"
+        rows.append(f"{case.name},{case}/ct.nii.gz,{masks}")
+    (folder / "masks.csv").write_text("\n".join(rows), encoding="utf-8")
 
 
 def _own_code(folder: Path) -> None:

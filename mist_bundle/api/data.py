@@ -18,15 +18,15 @@ from mist_bundle.api.kinds import (
     FileName,
     Processes,
     Seed,
+    Words,
     Workers,
 )
 from mist_bundle.api.warn import CaseLeftOut, warn
-from mist_bundle.errors import Problem
-from mist_bundle.files import read_json
 from mist_bundle.planning.options import OPTIONS, TRANSFER_OPTIONS, PlanOptions, TransferOptions
 from mist_bundle.runtime.values import Whole, Word
 
 if TYPE_CHECKING:
+    from mist_bundle.dataset.conversion import Converted
     from mist_bundle.pipeline.analyze import Analyzed
     from mist_bundle.pipeline.configure import Configured
     from mist_bundle.pipeline.fold_choice import FoldRules
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 PHANTOMS = ("mr2", "ct", "brats", "hippocampus")
 MODALITIES = ("ct", "mr", "other")
+Modality = Annotated[str, Word(choices=MODALITIES, what="modality")]
+Overlaps = Annotated[str, Word(choices=("last", "regions"), what="way to treat overlaps")]
+Missing = Annotated[str, Word(choices=("absent", "refuse"), what="way to treat missing masks")]
 # of the planner's options, those that have a meaning when network and training come from another bundle
 _FINETUNING = frozenset(
     {
@@ -317,38 +320,120 @@ def convert_csv(
     output: FileName,
     *,
     test: FileName | None = None,
-    modality: Annotated[str, Word(choices=MODALITIES, what="modality")] | None = None,
+    labels: Words | None = None,
+    overlaps: Overlaps = "last",
+    missing: Missing = "absent",
+    channels: Words | None = None,
+    modality: Modality | None = None,
     copy: bool = False,
     overwrite: bool = False,
+    dry_run: bool = False,
+    announce: Announce | None = None,
 ) -> Path:
     """Describe a table of cases for autoconfig; images are linked, not copied.
 
     Args:
-        source: CSV with the columns id, mask and a column for each image.
+        source: CSV with the columns id, mask and a column for each image; a 4D image is split into its channels.
         output: folder to create.
         test: the same for unlabelled cases.
+        labels: columns with a mask file for each structure, in place of mask; their order is that of the labels.
+        overlaps: voxels of several masks: last (the later of --labels has them) or regions (all classes have them).
+        missing: a structure without a mask file: absent (from the case) or refuse (leave out the case).
+        channels: names of all channels in their order, for 4D images; by default the columns' names, numbered.
         modality: ct, mr or other; by default it is guessed from names and intensities, with a warning.
         copy: copy the images instead of linking them.
         overwrite: replace a folder that is there already.
+        dry_run: read and check everything, show it, and write nothing.
+        announce: a function that is called with each line of what was understood, such as `print`.
 
     Returns:
         The new dataset.json.
     """
-    from mist_bundle.dataset import csv_layout
+    from mist_bundle.dataset import conversion, csv_layout
 
-    dataset_json = csv_layout.convert_csv(
-        Path(source),
-        Path(output),
-        test_csv=None if test is None else Path(test),
+    options = conversion.ConversionOptions(
+        modality=modality,
+        channels=tuple(channels or ()),
+        overlaps=overlaps,
+        missing=missing,
         copy=copy,
         overwrite=overwrite,
-        modality=modality,
+        dry_run=dry_run,
     )
-    if modality is None:
-        guess = f'is "{read_json(dataset_json)["modality"]}", guessed from the names and intensities of the images'
-        message = f"{guess}; correct it there if it is wrong, or pass --modality."
-        warn([Problem(f"{dataset_json}: $.modality", message)])
-    return dataset_json
+    test_csv = None if test is None else Path(test)
+    converted = csv_layout.convert_csv(Path(source), Path(output), test_csv, tuple(labels or ()), options)
+    return _reported(converted, announce, dry_run=dry_run)
+
+
+@checked
+def convert_labels(
+    source: FileName,
+    output: FileName,
+    *,
+    labels: Words | None = None,
+    images: Words | None = None,
+    masks: str = "segmentations",
+    overlaps: Overlaps = "last",
+    missing: Missing = "absent",
+    channels: Words | None = None,
+    modality: Modality | None = None,
+    copy: bool = False,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    announce: Announce | None = None,
+) -> Path:
+    """Merge a mask file for each structure (TotalSegmentator's layout) into label maps for autoconfig.
+
+    Args:
+        source: folder of case folders like s0001/ct.nii.gz with s0001/segmentations/liver.nii.gz, spleen.nii.gz ….
+        output: folder to create.
+        labels: names of the mask files to use; their order is that of the labels. All, sorted, by default.
+        images: names of the image files to use, in the order of the channels. All, sorted, by default.
+        masks: name of the folder of masks in each case folder.
+        overlaps: voxels of several masks: last (the later of --labels has them) or regions (all classes have them).
+        missing: a structure without a mask file: absent (from the case) or refuse (leave out the case).
+        channels: names of all channels in their order, for 4D images; by default the files' names, numbered.
+        modality: ct, mr or other; by default it is guessed from names and intensities, with a warning.
+        copy: copy the images instead of linking them.
+        overwrite: replace a folder that is there already.
+        dry_run: read and check everything, show it, and write nothing.
+        announce: a function that is called with each line of what was understood, such as `print`.
+
+    Returns:
+        The new dataset.json.
+    """
+    from mist_bundle.dataset import conversion, label_folders
+
+    options = conversion.ConversionOptions(
+        modality=modality,
+        channels=tuple(channels or ()),
+        overlaps=overlaps,
+        missing=missing,
+        copy=copy,
+        overwrite=overwrite,
+        dry_run=dry_run,
+    )
+    converted = label_folders.convert_labels(
+        Path(source),
+        Path(output),
+        tuple(labels or ()),
+        mask_folder=masks,
+        images=tuple(images or ()),
+        options=options,
+    )
+    return _reported(converted, announce, dry_run=dry_run)
+
+
+def _reported(converted: Converted, announce: Announce | None, *, dry_run: bool) -> Path:
+    """The new dataset.json, after the table of what was understood, warnings, and the failure of cases."""
+    if announce is not None:
+        for thing, value in converted.table:
+            announce(f"{thing:<16}{value}")
+        if dry_run:
+            announce("Nothing was written (--dry_run).")
+    warn(converted.warnings)
+    converted.raise_failures()
+    return converted.dataset_json
 
 
 @checked

@@ -19,7 +19,7 @@ from mist_bundle.cli.arguments import call
 from mist_bundle.cli.clusters import kubernetes, slurm
 from mist_bundle.cli.comparison import compare, ensemble, rank
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
-from mist_bundle.cli.data import convert_csv, convert_dicom, convert_msd, convert_nnunet, phantom
+from mist_bundle.cli.data import convert_csv, convert_dicom, convert_labels, convert_msd, convert_nnunet, phantom
 from mist_bundle.cli.estimate import estimate
 from mist_bundle.cli.evaluation import choose_postprocessing, evaluate, postprocess
 from mist_bundle.cli.finetune import average_weights, finetune
@@ -53,7 +53,16 @@ from mist_bundle.runtime.values import nearest
 
 # in the order of the overview: first steps first
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Data": (phantom, convert_msd, convert_nnunet, convert_csv, convert_dicom, analyze, merge_fingerprints),
+    "Data": (
+        phantom,
+        convert_msd,
+        convert_nnunet,
+        convert_csv,
+        convert_labels,
+        convert_dicom,
+        analyze,
+        merge_fingerprints,
+    ),
     "From data to a trained bundle": (
         run_all,
         autoconfig,

@@ -1,7 +1,9 @@
-"""Verbs that create or convert datasets: convert_msd, convert_nnunet, convert_csv, convert_dicom, phantom."""
+"""Verbs that create or convert datasets."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +46,21 @@ def convert_nnunet(dry_run: bool = False, **arguments: Any) -> None:
 @takes(mb.convert_csv)
 def convert_csv(**arguments: Any) -> None:
     """Describe a table of cases for autoconfig; images are linked, not copied."""
+    _convert(mb.convert_csv, arguments)
+
+
+@takes(mb.convert_labels)
+def convert_labels(**arguments: Any) -> None:
+    """Merge a mask file for each structure (TotalSegmentator's layout) into label maps for autoconfig."""
+    _convert(mb.convert_labels, arguments)
+
+
+def _convert(convert: Callable[..., Path], arguments: dict[str, Any]) -> None:
+    """Convert, show what was understood, and name the next command."""
     with printed_warnings():
-        dataset_json = mb.convert_csv(**arguments)
-    print(f"Dataset: {dataset_json}")
+        dataset_json = convert(**arguments, announce=print)
+    if not arguments.get("dry_run"):
+        print(f"\nDataset: {dataset_json}\nNext:    mist-bundle autoconfig {shlex.quote(str(dataset_json))}")
 
 
 @takes(mb.convert_dicom)

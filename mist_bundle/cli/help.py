@@ -24,6 +24,7 @@ EXAMPLES = {
     "postprocess": "predictions --strategy strategy.json --output cleaned",
     "convert_msd": "--source Task04_Hippocampus --output data",
     "convert_csv": "--source cases.csv --output data",
+    "convert_labels": "--source Totalsegmentator_dataset --output data --labels liver,spleen",
     "phantom": "data --kind ct",
 }
 _MAX_WIDTH = 110

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mist_bundle.dataset.names import IMAGE_SUFFIXES, slug
-from mist_bundle.dataset.volumes import read_volume
+from mist_bundle.dataset.volumes import read_channels, read_volume
 from mist_bundle.errors import CaseFailure, InputError, Problem
 from mist_bundle.parallel import map_cases
-from mist_bundle.runtime.reading.formats import image_suffix
+from mist_bundle.runtime.reading.formats import NIFTI, image_suffix
 
 MASK_NAME = "mask"
 
@@ -118,23 +119,35 @@ def place_file(source: Path, folder: Path, name: str, *, copy: bool = False) -> 
 
 
 def _write_nifti(source: Path, folder: Path, name: str) -> Path:
+    volume = read_volume(source)
+    return save_nifti(volume.array, volume.affine, folder / f"{name}.nii.gz")
+
+
+def save_nifti(array: NDArray[Any], affine: NDArray[np.float64], target: Path) -> Path:
+    """Write (X, Y, Z) voxels and their affine (RAS+ millimetres) as a NIfTI file, in the type of the array."""
     import nibabel as nib
 
-    volume = read_volume(source)
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{name}.nii.gz"
-    nib.save(nib.Nifti1Image(volume.array, volume.affine, dtype=volume.array.dtype), target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    image = nib.Nifti1Image(array, affine, dtype=array.dtype)
+    image.header.set_xyzt_units("mm")
+    nib.save(image, target)
     return target
 
 
-def split_channels(source: Path, folder: Path, names: Iterable[str]) -> None:
-    """Write each channel of a 4D NIfTI file as a separate 3D file, keeping header and stored values."""
+def split_channels(source: Path, folder: Path, names: Sequence[str]) -> None:
+    """Write each channel of a 4D image as a 3D NIfTI file; header and stored values of a NIfTI source are kept."""
     import nibabel as nib
 
+    if image_suffix(source) not in NIFTI.endings:
+        volume = read_channels(source)
+        for index, name in enumerate(names):
+            save_nifti(volume.array[..., index], volume.affine, folder / f"{name}.nii.gz")
+        return
     folder.mkdir(parents=True, exist_ok=True)
     image: Any = nib.load(source)
     # unscaled, so that whole numbers stay whole numbers; the scale goes into each header
     stored = image.dataobj.get_unscaled()
+    stored = stored.reshape(*stored.shape[:3], -1)  # ITK stores vectors as (X, Y, Z, 1, C)
     for index, name in enumerate(names):
         header = image.header.copy()
         header.set_data_shape(image.shape[:3])

@@ -5,6 +5,7 @@ The bundles' own reader (runtime/reading) does the work, so planning and trainin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +14,7 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading import formats
 from mist_bundle.runtime.reading.volume import Grid, UnreadableFileError, Volume
 
-__all__ = ["Volume", "read_affine", "read_channels", "read_volume"]
+__all__ = ["Volume", "num_channels", "read_affine", "read_channels", "read_volume"]
 
 _Result = TypeVar("_Result")
 
@@ -46,6 +47,16 @@ def read_affine(path: Path) -> Grid:
         InputError: the header cannot be read.
     """
     return _refusing_unreadable(formats.read_grid, path)
+
+
+def num_channels(path: Path) -> int:
+    """Count the channels of an image by its header; a volume has a single one.
+
+    Raises:
+        InputError: the header cannot be read.
+    """
+    shape, _ = read_affine(path)
+    return math.prod(shape[3:])
 
 
 def _refusing_unreadable(read: Callable[[Path], _Result], path: Path) -> _Result:

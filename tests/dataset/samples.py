@@ -104,3 +104,19 @@ def make_nnunet(folder: Path, *, channels: int = 2, cases: int = 4, ending: str 
     }
     (folder / "dataset.json").write_text(json.dumps(content))
     return folder
+
+
+BOXES = {"liver": np.s_[2:10, 2:10, 2:8], "spleen": np.s_[11:14, 2:10, 2:8], "tumor": np.s_[4:6, 4:6, 4:6]}
+
+
+def write_masks(folder: Path, *, without: Sequence[str] = (), affine: np.ndarray | None = None) -> None:
+    """A case in TotalSegmentator's layout: ct.nii.gz and a mask for each structure; the tumor lies in the liver."""
+    affine = np.diag([-1.5, -1.5, 1.5, 1.0]) if affine is None else affine
+    shape = (16, 12, 10)
+    image = np.random.default_rng(0).normal(-900, 50, shape).astype(np.int16)
+    save_volume(folder / "ct.nii.gz", image, affine)
+    for name, box in BOXES.items():
+        if name not in without:
+            mask = np.zeros(shape, np.uint8)
+            mask[box] = 1
+            save_volume(folder / "segmentations" / f"{name}.nii.gz", mask, affine)

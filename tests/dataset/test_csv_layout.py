@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from mist_bundle.dataset.cases import find_cases
+from mist_bundle.dataset.conversion import ConversionOptions
 from mist_bundle.dataset.csv_layout import convert_csv
 from mist_bundle.dataset.spec import DatasetSpec
+from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import CaseFailure, InputError
 from tests.dataset.samples import save_volume
 
@@ -23,6 +26,13 @@ def source(tmp_path):
     return tmp_path
 
 
+def converted(train, output, test_csv=None, structures=(), **options):
+    """dataset.json of a converted table, after the failures of cases were raised."""
+    outcome = convert_csv(train, output, test_csv, structures, ConversionOptions(**options))
+    outcome.raise_failures()
+    return outcome.dataset_json
+
+
 def table(folder, text, name="train.csv"):
     (folder / name).write_text(text)
     return folder / name
@@ -37,7 +47,7 @@ ROWS = (
 
 def test_column_names_ids_and_labels_survive(source):
     # MIST writes _2.nii.gz for "t1-post", turns 001 into 1, and leaves labels, modality and classes empty
-    spec = DatasetSpec.from_json(convert_csv(table(source, ROWS), source / "My Study"))
+    spec = DatasetSpec.from_json(converted(table(source, ROWS), source / "My Study"))
     assert spec.task == "my_study"
     assert spec.channel_names == ("t1-post", "t1 pre")
     assert spec.labels == (0, 2, 5)
@@ -53,9 +63,7 @@ def test_column_names_ids_and_labels_survive(source):
 
 def test_a_test_table(source):
     test = table(source, "t1 pre,id,t1-post\nraw/pre2.nii,x,raw/post2.nii\n", "test.csv")
-    spec = DatasetSpec.from_json(
-        convert_csv(table(source, ROWS), source / "out", test_csv=test, copy=True, task="Knee")
-    )
+    spec = DatasetSpec.from_json(converted(table(source, ROWS), source / "out", test_csv=test, copy=True, task="Knee"))
     assert spec.task == "knee"
     (case,) = find_cases(spec, "test").cases
     assert case.id == "x"
@@ -63,7 +71,7 @@ def test_a_test_table(source):
     assert case.images["t1-post"].read_bytes() == (source / "raw" / "post2.nii").read_bytes()
     bad = table(source, "id,t1-post,t1_pre\nx,raw/post2.nii,raw/pre2.nii\n", "bad.csv")
     with pytest.raises(InputError, match=r'no column "t1 pre"\. Did you mean "t1_pre"'):
-        convert_csv(table(source, ROWS), source / "other", test_csv=bad)
+        converted(table(source, ROWS), source / "other", test_csv=bad)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +81,7 @@ def test_a_test_table(source):
 def test_modality_from_names_or_intensities(tmp_path, column, minimum, expected):
     save_volume(tmp_path / "a.nii.gz", np.full((3, 3, 3), minimum, np.int16))
     save_volume(tmp_path / "m.nii.gz", np.eye(3, dtype=np.uint8)[None].repeat(3, axis=0))
-    path = convert_csv(table(tmp_path, f"id,{column},mask\nx,a.nii.gz,m.nii.gz\n"), tmp_path / "out")
+    path = converted(table(tmp_path, f"id,{column},mask\nx,a.nii.gz,m.nii.gz\n"), tmp_path / "out")
     assert DatasetSpec.from_json(path).modality == expected
 
 
@@ -90,7 +98,7 @@ def test_bad_cases_are_named_and_the_others_written(source):
         "again,raw/label 1.nii.gz,raw/post1.nii,raw/pre1.nii,",
     ]
     with pytest.raises(CaseFailure, match="6 of 8 cases failed") as caught:
-        convert_csv(table(source, ROWS + "\n".join(rows)), source / "out")
+        converted(table(source, ROWS + "\n".join(rows)), source / "out")
     problems = {problem.path: problem.message for problem in caught.value.problems}
     assert "0.5" in problems["half"]
     assert "cut short" in problems["cut"]
@@ -114,7 +122,7 @@ def test_bad_cases_are_named_and_the_others_written(source):
 )
 def test_tables_that_are_refused_leave_nothing_behind(tmp_path, text, words):
     with pytest.raises(InputError, match=words):
-        convert_csv(table(tmp_path, text), tmp_path / "out")
+        converted(table(tmp_path, text), tmp_path / "out")
     assert [entry.name for entry in tmp_path.iterdir()] == ["train.csv"]
 
 
@@ -124,7 +132,7 @@ def test_images_and_mask_on_different_grids_are_all_named_and_the_others_written
     save_volume(source / "raw" / "pre0.nii", np.zeros((5, 4, 3), np.int16), shifted)
     save_volume(source / "raw" / "label 0.nii.gz", np.zeros((5, 4, 2), np.uint8))
     with pytest.raises(CaseFailure) as failed:
-        convert_csv(table(source, ROWS), source / "out")
+        converted(table(source, ROWS), source / "out")
     assert [problem.path for problem in failed.value.problems] == ["001"]
     text = str(failed.value)
     assert "pre0.nii does not lie on the grid of post0.nii" in text
@@ -139,4 +147,66 @@ def test_a_mask_stored_in_another_order_is_on_the_same_grid(source):
     label = np.zeros((5, 4, 3), np.uint8)
     label[1] = 2
     save_volume(source / "raw" / "label 0.nii.gz", label, flipped)
-    convert_csv(table(source, ROWS), source / "out")
+    converted(table(source, ROWS), source / "out")
+
+
+def mask_file(folder, name, box, value=1):
+    array = np.zeros((5, 4, 3), np.uint8)
+    array[box] = value
+    return save_volume(folder / "raw" / f"{name}.nii.gz", array)
+
+
+def test_a_column_for_each_structure(source):
+    mask_file(source, "liver", np.s_[:3])
+    mask_file(source, "tumor", np.s_[2:4], value=255)
+    rows = (
+        "id,scan,tumor,liver,site\n"
+        "a,raw/post0.nii,raw/tumor.nii.gz,raw/liver.nii.gz,Bern\n"
+        "b,raw/post1.nii,,raw/liver.nii.gz,Oslo\n"
+    )
+    outcome = convert_csv(table(source, rows), source / "out", structures=("liver", "tumor"))
+    assert outcome.problems == []
+    spec = DatasetSpec.from_json(outcome.dataset_json)
+    assert spec.channel_names == ("scan",)
+    assert spec.label_names == {0: "background", 1: "liver", 2: "tumor"}
+    first, second = find_cases(spec).cases
+    np.testing.assert_array_equal(read_volume(first.label).array[:, 0, 0], [1, 1, 2, 2, 0])
+    np.testing.assert_array_equal(read_volume(second.label).array[:, 0, 0], [1, 1, 1, 0, 0])
+    assert first.extra == {"site": "Bern"}
+    said = "\n".join(map(str, outcome.warnings))
+    assert "a: liver and tumor share 12 voxels; they are tumor" in said
+    assert "tumor: 1 case has no mask file of it (b): it is taken to be absent there" in said
+
+
+def test_columns_of_structures_are_checked_all_at_once(source):
+    text = "id,scan,liver,mask\na,raw/post0.nii,raw/label 0.nii.gz,raw/label 0.nii.gz\n"
+    with pytest.raises(InputError) as refused:
+        convert_csv(table(source, text), source / "out", structures=("livr", "spleen"))
+    said = str(refused.value)
+    assert 'no column "livr". Did you mean "liver"?' in said
+    assert 'no column "spleen"' in said
+    assert 'has a column "mask" of label maps beside those of --labels' in said
+
+
+def test_a_4d_image_becomes_channels_with_names(source):
+    rng = np.random.default_rng(3)
+    for index in range(2):
+        save_volume(source / "raw" / f"all{index}.nii.gz", rng.normal(size=(5, 4, 3, 2)).astype(np.float32))
+    rows = "id,scan,mask\n0,raw/all0.nii.gz,raw/label 0.nii.gz\n1,raw/all1.nii.gz,raw/label 1.nii.gz\n"
+    spec = DatasetSpec.from_json(converted(table(source, rows), source / "out", channels=("flair", "t1")))
+    assert spec.channel_names == ("flair", "t1")
+    for case in find_cases(spec).cases:
+        whole = np.asanyarray(nib.load(source / "raw" / f"all{case.id}.nii.gz").dataobj)
+        for index, path in enumerate(case.images.values()):
+            np.testing.assert_array_equal(read_volume(path).array, whole[..., index])
+    numbered = DatasetSpec.from_json(converted(table(source, rows), source / "numbered"))
+    assert numbered.channel_names == ("scan_0", "scan_1")
+    with pytest.raises(InputError, match=r"--channels: has 3 names .* hold 2 channels"):
+        converted(table(source, rows), source / "other", channels=("a", "b", "c"))
+
+
+def test_a_case_with_other_channels_is_named(source):
+    save_volume(source / "raw" / "all.nii.gz", np.zeros((5, 4, 3, 2), np.float32))
+    rows = "id,scan,mask\n0,raw/all.nii.gz,raw/label 0.nii.gz\n1,raw/post1.nii,raw/label 1.nii.gz\n"
+    with pytest.raises(CaseFailure, match=r"1: .*post1\.nii holds 1 channels, but the first case 2"):
+        converted(table(source, rows), source / "out")

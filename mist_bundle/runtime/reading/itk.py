@@ -77,13 +77,15 @@ def read_itk(path: Path, image_io: str, *, channels: bool = False) -> Volume:
 
 
 def read_itk_grid(path: Path, image_io: str) -> Grid:
-    """Shape and affine from the header alone.
+    """Shape and affine from the header alone; the numbers of a voxel, where it has several, are the last axis.
 
     Raises:
         UnreadableFileError: the header cannot be read.
     """
     reader = _reader(path, image_io)
-    return tuple(map(int, reader.GetSize())), _affine(path, reader)
+    shape = tuple(map(int, reader.GetSize()))
+    components = int(reader.GetNumberOfComponents())
+    return (shape if components == 1 else (*shape, components)), _affine(path, reader)
 
 
 def _reader(path: Path, image_io: str) -> Any:

@@ -1,0 +1,396 @@
+"""Converting the cases of another layout to a folder for each case: what all layouts share.
+
+A layout (csv_layout, label_folders, bids_layout) says which files belong to which case; here all are read, checked,
+placed and described in dataset.json. A dry run reads and checks the same and writes nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from mist_bundle.dataset.cases import CASE_TABLE_CSV
+from mist_bundle.dataset.channels import modality_of
+from mist_bundle.dataset.layout import description
+from mist_bundle.dataset.merged_masks import LAST, LabelScheme, Members, label_scheme
+from mist_bundle.dataset.names import default_label_name, file_name_problem
+from mist_bundle.dataset.placed_case import CaseContent, FileCase, Placing, place_case, write_labels
+from mist_bundle.dataset.tables import ID_COLUMN
+from mist_bundle.dataset.volumes import num_channels
+from mist_bundle.errors import CaseFailure, InputError, Problem, list_names
+from mist_bundle.files import DATASET_JSON, new_folder, refuse_existing, write_json, write_text
+from mist_bundle.parallel import CaseResults, map_cases
+
+OVERLAPS_CSV = "overlaps.csv"
+ABSENT, REFUSE = "absent", "refuse"
+MISSING = (ABSENT, REFUSE)
+# Air is -1000 HU. No magnetic resonance image goes there, and a CT whose field of view holds no air is rare.
+_CT_MINIMUM = -500
+_MANY_LINES = 12  # warnings of a kind before they are summed up
+
+Channels = Mapping[str, tuple[str, ...]]  # column -> names of the channels of its images
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaseSource:
+    """Cases of another layout, found but not yet read.
+
+    Attributes:
+        place: table or folder that they come from.
+        columns: columns of images, in the order of the channels.
+        training: cases with labels.
+        testing: cases without.
+        structures: names of the structures that have a mask file each, in their order; empty with label maps.
+        label_names: label value -> name, as far as the source says.
+        problems: a Problem for each entry that is no usable case.
+        warnings: oddities of the source.
+        extra_columns: what `FileCase.extra` may hold.
+        inputs: files and folders that must not be replaced, besides `place`.
+        modality: "ct", "mr" or "other"; "" where the source does not say.
+        texts: description, licence and reference, as far as the source states them.
+    """
+
+    place: Path
+    columns: tuple[str, ...]
+    training: tuple[FileCase, ...]
+    testing: tuple[FileCase, ...] = ()
+    structures: tuple[str, ...] = ()
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    extra_columns: tuple[str, ...] = ()
+    inputs: tuple[Path, ...] = ()
+    modality: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConversionOptions:
+    """What a user decides about a conversion.
+
+    Attributes:
+        task: name of the task; that of the output folder by default.
+        modality: "ct", "mr" or "other"; guessed from names and intensities by default.
+        channels: names of all channels, in order; by default those of the columns.
+        overlaps: what happens to voxels of several structures, see `label_scheme`.
+        missing: a structure without a mask file is "absent" from the case, or a reason to "refuse" the case.
+        copy: copy the files instead of linking to them.
+        overwrite: replace an existing output.
+        dry_run: read and check everything, write nothing.
+        workers: local processes, or the address of a Dask scheduler.
+    """
+
+    task: str | None = None
+    modality: str | None = None
+    channels: tuple[str, ...] = ()
+    overlaps: str = LAST
+    missing: str = ABSENT
+    copy: bool = False
+    overwrite: bool = False
+    dry_run: bool = False
+    workers: int | str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Converted:
+    """Result of a conversion.
+
+    Attributes:
+        dataset_json: the new description, or where it would lie after a dry run.
+        table: what was understood, as rows of property and value.
+        warnings: oddities that leave out no case.
+        problems: cases that were left out.
+        total: number of cases, with those that were left out.
+    """
+
+    dataset_json: Path
+    table: list[tuple[str, str]]
+    warnings: list[Problem]
+    problems: list[Problem]
+    total: int
+
+    def raise_failures(self) -> None:
+        """Raise CaseFailure if cases were left out."""
+        if self.problems:
+            raise CaseFailure(self.problems, self.total)
+
+
+def convert(source: CaseSource, output: Path, options: ConversionOptions) -> Converted:
+    """Write the cases of a source below `output`; cases that cannot be used are left out.
+
+    Raises:
+        InputError: no case is usable, or `output` exists. Nothing is written.
+    """
+    if not source.training:
+        raise InputError(source.problems or [Problem(str(source.place), "has no labelled case.")])
+    placing = Placing(
+        channels=_channels_by_column(source, options.channels),
+        structures=source.structures,
+        require_masks=options.missing == REFUSE,
+        copy=options.copy,
+    )
+    if options.dry_run:
+        refuse_existing(output, overwrite=options.overwrite)
+        return _convert_into(None, source, output, placing, options)
+    with new_folder(output, overwrite=options.overwrite, inputs=[source.place, *source.inputs]) as folder:
+        return _convert_into(folder, source, output, placing, options)
+
+
+def _convert_into(
+    folder: Path | None, source: CaseSource, output: Path, placing: Placing, options: ConversionOptions
+) -> Converted:
+    """Place and describe all cases; without a folder they are only checked."""
+    trained = _place_cases(source.training, replace(placing, folder=folder and folder / "train"), options)
+    problems = [*source.problems, *trained.problems]
+    contents = trained.results
+    if not contents:
+        raise InputError(problems)
+    test_placing = replace(placing, structures=(), folder=folder and folder / "test")
+    tested = _place_cases(source.testing, test_placing, options)
+    problems += tested.problems
+    scheme = _label_scheme(source, contents, options)
+    content = _description(source, output, placing.channels, contents, scheme, options, has_test=bool(tested.results))
+    if folder is not None:
+        if source.structures:
+            for case in contents:
+                write_labels(case, folder / "train", scheme)
+        _write_case_table(source, folder / CASE_TABLE_CSV)
+        _write_overlaps(contents, folder / OVERLAPS_CSV)
+        write_json(folder / DATASET_JSON, content)
+    warnings = [*source.warnings, *_overlap_warnings(contents, options), *_missing_warnings(contents)]
+    if options.modality is None and not source.modality:
+        guess = f'is "{content["modality"]}", guessed from the names and intensities of the images'
+        message = f"{guess}; correct it there if it is wrong, or pass --modality."
+        warnings.append(Problem(f"{output / DATASET_JSON}: $.modality", message))
+    return Converted(
+        dataset_json=output / DATASET_JSON,
+        table=_table(source, content, placing.channels, contents, tested.results),
+        warnings=warnings,
+        problems=problems,
+        total=len(source.training) + len(source.testing) + len(source.problems),
+    )
+
+
+def _place_cases(cases: Sequence[FileCase], placing: Placing, options: ConversionOptions) -> CaseResults[CaseContent]:
+    place = functools.partial(place_case, placing=placing)
+    what = "check" if placing.folder is None else f"convert {placing.folder.name}"
+    return map_cases(place, cases, name=_case_id, workers=options.workers, description=what)
+
+
+def _case_id(case: FileCase) -> str:
+    return case.id
+
+
+def _channels_by_column(source: CaseSource, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Name the channels of each column; a 4D image has several.
+
+    Raises:
+        InputError: the user's names are not as many as there are channels, or cannot name files.
+    """
+    counts: dict[str, int] = {}
+    for column in source.columns:
+        counts[column] = _count_channels(source.training, column)
+    problems = []
+    total = sum(counts.values())
+    if names and len(names) != total:
+        held = ", ".join(f"{column}: {count}" for column, count in counts.items())
+        message = f"has {len(names)} names ({', '.join(names)}), but the images hold {total} channels ({held})."
+        problems.append(Problem("--channels", message))
+    for name in names:
+        wrong = file_name_problem(name)
+        if wrong:
+            problems.append(Problem("--channels", f"holds {name!r}, which {wrong}. Choose another name."))
+    if problems:
+        raise InputError(problems)
+    channels: dict[str, tuple[str, ...]] = {}
+    first = 0
+    for column, count in counts.items():
+        if names:
+            channels[column] = tuple(names[first : first + count])
+        elif count == 1:
+            channels[column] = (column,)
+        else:
+            channels[column] = tuple(f"{column}_{number}" for number in range(count))
+        first += count
+    return channels
+
+
+def _count_channels(cases: Sequence[FileCase], column: str) -> int:
+    """The channels that the images of a column hold, by the header of the first that can be read."""
+    for case in cases:
+        if column in case.images:
+            try:
+                return num_channels(case.images[column])
+            except InputError:
+                continue  # named when the case is placed
+    return 1
+
+
+def _all_names(channels: Channels) -> tuple[str, ...]:
+    names: list[str] = []
+    for of_column in channels.values():
+        names += of_column
+    return tuple(names)
+
+
+def _label_scheme(source: CaseSource, contents: Sequence[CaseContent], options: ConversionOptions) -> LabelScheme:
+    """Labels with their names, and the classes that are made of them."""
+    if source.structures:
+        combinations: set[Members] = set()
+        for content in contents:
+            combinations.update(content.members.values())
+        return label_scheme(source.structures, combinations, options.overlaps)
+    names = {0: default_label_name(0)}
+    for content in contents:
+        for label in content.labels:
+            names[label] = source.label_names.get(label, default_label_name(label))
+    classes: dict[str, tuple[int, ...]] = {}
+    for label, name in sorted(names.items()):
+        if label != 0:
+            classes[name] = (label,)
+    return LabelScheme(label_names=names, final_classes=classes, label_of={})
+
+
+def _description(
+    source: CaseSource,
+    output: Path,
+    channels: Channels,
+    contents: Sequence[CaseContent],
+    scheme: LabelScheme,
+    options: ConversionOptions,
+    *,
+    has_test: bool,
+) -> dict[str, Any]:
+    names = _all_names(channels)
+    return description(
+        task=options.task or output.name,
+        modality=options.modality or source.modality or _guess_modality(names, contents),
+        channels=names,
+        label_names=scheme.label_names,
+        final_classes=scheme.final_classes,
+        has_test=has_test,
+        ignore_label=None,
+        **source.texts,
+    )
+
+
+def _guess_modality(channels: Sequence[str], contents: Sequence[CaseContent]) -> str:
+    """The modality that the channel names suggest, otherwise CT if most cases hold intensities that only CT has."""
+    by_name = modality_of(channels)
+    if by_name != "other":
+        return by_name
+    num_like_ct = 0
+    for content in contents:
+        num_like_ct += content.minimum <= _CT_MINIMUM
+    return "ct" if num_like_ct > len(contents) / 2 else "other"
+
+
+def _overlap_warnings(contents: Sequence[CaseContent], options: ConversionOptions) -> list[Problem]:
+    """The voxels that structures share, by case and pair; by pair where there are many."""
+    warnings = []
+    by_pair: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for content in contents:
+        for pair, voxels in content.overlaps.items():
+            by_pair.setdefault(pair, []).append((voxels, content.id))
+            message = f"{pair[0]} and {pair[1]} share {voxels} voxels; {_resolution(pair, options)}"
+            warnings.append(Problem(content.id, message))
+    if len(warnings) <= _MANY_LINES:
+        return warnings
+    warnings = []
+    for pair, cases in by_pair.items():
+        most, case_id = max(cases)
+        shared = f"share voxels in {len(cases)} cases (most in {case_id}: {most}; all in {OVERLAPS_CSV})"
+        warnings.append(Problem(f"{pair[0]} and {pair[1]}", f"{shared}; {_resolution(pair, options)}"))
+    return warnings
+
+
+def _resolution(pair: tuple[str, str], options: ConversionOptions) -> str:
+    if options.overlaps == LAST:
+        return (
+            f"they are {pair[1]}, the later in the order. Change the order with --labels, or pass --overlaps regions."
+        )
+    return "they belong to both classes."
+
+
+def _missing_warnings(contents: Sequence[CaseContent]) -> list[Problem]:
+    """The cases in which a structure has no mask file and is therefore taken for absent."""
+    cases_without: dict[str, list[str]] = {}
+    for content in contents:
+        for structure in content.missing:
+            cases_without.setdefault(structure, []).append(content.id)
+    warnings = []
+    for structure, cases in cases_without.items():
+        number = "1 case has" if len(cases) == 1 else f"{len(cases)} of {len(contents)} cases have"
+        message = (
+            f"{number} no mask file of it ({list_names(cases)}): it is taken to be absent there. Where it was not "
+            "annotated, that would be taught as background: leave out these cases with --missing refuse."
+        )
+        warnings.append(Problem(structure, message))
+    return warnings
+
+
+def _table(
+    source: CaseSource,
+    content: Mapping[str, Any],
+    channels: Channels,
+    contents: Sequence[CaseContent],
+    tested: Sequence[CaseContent],
+) -> list[tuple[str, str]]:
+    """What was understood, as rows of property and value."""
+    parts = []
+    for column, names in channels.items():
+        parts.append(", ".join(names) if len(names) == 1 else f"{', '.join(names)} (4D, from {column})")
+    names = content["label_names"]
+    rows = [
+        ("task", content["task"]),
+        ("modality", content["modality"]),
+        ("channels", ", ".join(parts)),
+        ("labels", ", ".join(f"{label} {name}" for label, name in names.items())),
+    ]
+    regions = []
+    for name, labels in content["final_classes"].items():
+        if len(labels) > 1:
+            regions.append(f"{name} {list(labels)}")
+    if regions:
+        rows.append(("classes", ", ".join(regions)))
+    if source.structures:
+        overlaps = sum(len(case.overlaps) > 0 for case in contents)
+        lacking = sum(len(case.missing) > 0 for case in contents)
+        rows.append(("overlaps", f"in {overlaps} cases" if overlaps else "none"))
+        rows.append(("missing masks", f"in {lacking} cases" if lacking else "none"))
+    return [*rows, ("training cases", str(len(contents))), ("test cases", str(len(tested)))]
+
+
+def _write_case_table(source: CaseSource, path: Path) -> None:
+    """Write what the source says about each case besides its files; nothing if it says nothing."""
+    if not source.extra_columns:
+        return
+    rows = []
+    for case in source.training:
+        cells = [case.id]
+        for column in source.extra_columns:
+            cells.append(case.extra.get(column, ""))
+        rows.append(cells)
+    _write_table(path, [ID_COLUMN, *source.extra_columns], rows)
+
+
+def _write_overlaps(contents: Sequence[CaseContent], path: Path) -> None:
+    rows = []
+    for content in contents:
+        for (first, second), voxels in content.overlaps.items():
+            rows.append([content.id, first, second, str(voxels)])
+    if rows:
+        _write_table(path, [ID_COLUMN, "first", "second", "voxels"], rows)
+
+
+def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_text(path, stream.getvalue())
