@@ -69,7 +69,7 @@ OPTIONS = {
     "convert_nnunet": "source output splits copy dry_run overwrite",
     "convert_csv": "source output test labels overlaps missing channels modality copy overwrite dry_run",
     "convert_labels": "source output labels images masks overlaps missing channels modality copy overwrite dry_run",
-    "phantom": "output kind cases test_cases seed overwrite",
+    "phantom": "output kind cases test_cases seed format overwrite",
     "networks": "",
     "losses": "",
     "optimizers": "",

@@ -444,6 +444,7 @@ def phantom(
     cases: Annotated[int, Whole(low=1, high=100_000)] = 12,
     test_cases: Annotated[int, Whole(low=0, high=100_000)] = 3,
     seed: Seed = 0,
+    format: Annotated[str, Word(choices=("nifti", "dicom"), what="format")] = "nifti",
     overwrite: bool = False,
 ) -> Path:
     """Create a synthetic dataset to try things on.
@@ -454,10 +455,11 @@ def phantom(
         cases: number of cases with labels.
         test_cases: number of cases without labels.
         seed: of all random draws.
+        format: nifti, a dataset; or dicom, series in studies/ and label maps in labels/.
         overwrite: replace a folder that is there already.
 
     Returns:
-        The new dataset.json.
+        The new dataset.json, or the folder studies/.
     """
     from mist_bundle.dataset.phantom import Kind, make_phantom
 
@@ -468,6 +470,7 @@ def phantom(
         num_test=test_cases,
         seed=seed,
         mixed_headers=False,  # an example of the format
+        dicom=format == "dicom",
         overwrite=overwrite,
     )
 

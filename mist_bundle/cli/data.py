@@ -85,4 +85,6 @@ def convert_dicom(dry_run: bool = False, **arguments: Any) -> None:
 @takes(mb.phantom)
 def phantom(**arguments: Any) -> None:
     """Create a synthetic dataset to try things on."""
-    print(f"Dataset: {mb.phantom(**arguments)}")
+    written = mb.phantom(**arguments)
+    what = "Series" if arguments.get("format") == "dicom" else "Dataset"
+    print(f"{what}: {written}")

@@ -273,17 +273,28 @@ def _rescale(dataset: Dataset) -> tuple[float, float]:
     return float(holder.get("RescaleSlope", 1)), float(holder.get("RescaleIntercept", 0))
 
 
+def require_pydicom(what: str) -> None:
+    """Check that the package is there.
+
+    Raises:
+        InputError: it is not; says that `what` needs it, and how to install it.
+    """
+    try:
+        import pydicom  # noqa: F401
+    except ImportError as error:
+        message = 'DICOM needs packages that are not here. Run: pip install "mist-bundle[dicom]"'
+        raise InputError(Problem(what, message)) from error
+
+
 def read_dataset(path: Path, *, pixels: bool) -> Dataset:
     """Read a DICOM file.
 
     Raises:
         InputError: pydicom is not installed, or the file is damaged.
     """
-    try:
-        import pydicom
-    except ImportError as error:
-        message = 'is a DICOM file, which needs packages that are not here. Run: pip install "mist-bundle[dicom]"'
-        raise InputError(Problem(str(path), message)) from error
+    require_pydicom(str(path))
+    import pydicom
+
     try:
         return pydicom.dcmread(path, stop_before_pixels=not pixels)
     except Exception as error:  # damaged files raise errors of many kinds

@@ -14,9 +14,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mist_bundle.dataset.dicom import require_pydicom
+from mist_bundle.dataset.dicom_writing import uid_from, write_dicom_series
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import DATASET_JSON, new_folder, write_json
 
+STUDIES, _LABELS = "studies", "labels"  # folders of a phantom in DICOM
+_LARGEST_STORED = 32767  # in 16 bits
 Kind = Literal["mr2", "ct", "brats", "hippocampus"]
 
 _ORIENTATIONS = ("LPS", "RAS", "LAS", "PIR")  # ITK's, those usual in NIfTI files, and a sagittal scan
@@ -142,6 +146,7 @@ def make_phantom(
     oblique: bool = False,
     mixed_orientations: bool = True,
     mixed_headers: bool = True,
+    dicom: bool = False,
     overwrite: bool = False,
 ) -> Path:
     """Write a synthetic dataset in the layout that `DatasetSpec.from_json` reads.
@@ -161,13 +166,14 @@ def make_phantom(
         mixed_orientations: store the cases in different array orientations instead of LPS.
         mixed_headers: vary how the voxels are stored from case to case, as scanners and tools do: form codes, scaling,
             floating point, micrometres, a fourth axis of length 1.
+        dicom: write `studies/`, with a DICOM series for each channel of each case, and `labels/` instead.
         overwrite: replace an existing `output`.
 
     Returns:
-        Path of the dataset.json.
+        Path of the dataset.json, or of `studies/`.
 
     Raises:
-        InputError: unknown kind, no cases, or `output` exists.
+        InputError: unknown kind, no cases, pydicom is not installed for DICOM, or `output` exists.
     """
     if kind not in _RECIPES:
         raise InputError(Problem("kind", f"is {kind!r}; expected {', '.join(_RECIPES)}."))
@@ -175,6 +181,8 @@ def make_phantom(
         message = "expected at least 1 case and a shape of three numbers, 8 or larger, with three spacings."
         raise InputError(Problem("phantom", message))
     output = Path(output)
+    if dicom:
+        require_pydicom("--format dicom")
     with new_folder(output, overwrite=overwrite) as folder:
         for index in range(num_cases + num_test):
             split = "train" if index < num_cases else "test"
@@ -182,9 +190,14 @@ def make_phantom(
             rng = np.random.default_rng([seed, index])
             case = _make_case(_RECIPES[kind], rng, shape, spacing_mm, oblique=oblique)
             orientation = _ORIENTATIONS[index % len(_ORIENTATIONS)] if mixed_orientations else "LPS"
+            if dicom:
+                _save_series(folder, case_folder.name, case, orientation, f"{kind} {seed}")
+                continue
             _save_case(case_folder, case, orientation, prefix=f"{case_folder.name}_" if kind == "brats" else "")
             if mixed_headers:
                 _rewrite_headers(case_folder, _HEADERS[index % len(_HEADERS)])
+        if dicom:
+            return output / STUDIES
         write_json(folder / DATASET_JSON, _description(kind, has_test=num_test > 0))
     return output / DATASET_JSON
 
@@ -284,16 +297,43 @@ def _case_affine(
 
 def _save_case(folder: Path, case: _PhantomCase, orientation: str, *, prefix: str) -> None:
     import nibabel as nib
-    from nibabel import orientations
 
     folder.mkdir(parents=True)
+    for name, volume in _volumes(case, orientation).items():
+        nib.save(volume, folder / f"{prefix}{name}.nii.gz")
+
+
+def _volumes(case: _PhantomCase, orientation: str) -> dict[str, Any]:
+    """NIfTI images in a storage order, by file name without prefix and suffix."""
+    import nibabel as nib
+    from nibabel import orientations
+
     change = orientations.ornt_transform(
         orientations.axcodes2ornt(("L", "P", "S")), orientations.axcodes2ornt(tuple(orientation))
     )
+    volumes = {}
     for name, array in case.arrays.items():
         volume = nib.Nifti1Image(array, case.affine)
         volume.header.set_xyzt_units("mm")
-        nib.save(volume.as_reoriented(change), folder / f"{prefix}{name}.nii.gz")
+        volumes[name] = volume.as_reoriented(change)
+    return volumes
+
+
+def _save_series(folder: Path, name: str, case: _PhantomCase, orientation: str, origin: str) -> None:
+    """Write `studies/<case>/` with a series (in a folder for each channel if there are several) and the label map."""
+    import nibabel as nib
+
+    volumes = _volumes(case, orientation)
+    (folder / _LABELS).mkdir(exist_ok=True)
+    nib.save(volumes.pop("mask"), folder / _LABELS / f"{name}.nii.gz")
+    for channel, volume in volumes.items():
+        place = folder / STUDIES / name / (channel if len(volumes) > 1 else "")
+        array = np.asarray(volume.dataobj)
+        slope = 1.0 if array.dtype.kind == "i" else float(np.abs(array).max()) / _LARGEST_STORED
+        write_dicom_series(
+            place, array, volume.affine, modality="CT" if channel == "ct" else "MR", slope=slope, patient=name,
+            uid=uid_from("phantom", origin, name, channel),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

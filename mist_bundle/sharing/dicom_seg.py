@@ -7,7 +7,6 @@ plane and the frame of reference of its source slice and refers to it. highdicom
 
 from __future__ import annotations
 
-import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mist_bundle.dataset.dicom import Frame, Series, affine_of, read_dataset, regular_frames
+from mist_bundle.dataset.dicom_writing import uid_from
 from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.folds.files import sha256_of, write_whole
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 MANUFACTURER = "mist-bundle"
 _TEXT_LENGTH = 64  # characters of DICOM's long strings
 _SERIES_NUMBER_STEP = 1000
-# names this program's objects; the UIDs of a segmentation follow from it and from what the segmentation is made of
-_NAMESPACE = uuid.UUID("c2fb3a0e-54b6-5d0f-8d6c-6f0f3e5f5d9a")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,7 @@ def require_highdicom() -> None:
 
 def segmentation_uid(series: Series, label_map: Path, segments: Sequence[Segment], algorithm: Algorithm) -> str:
     """SOPInstanceUID of a segmentation: the same for the same label map of the same series, classes and algorithm."""
-    return _uid("instance", series.uid, sha256_of(label_map), repr(segments), repr(algorithm))
+    return uid_from("instance", series.uid, sha256_of(label_map), repr(segments), repr(algorithm))
 
 
 def write_dicom_seg(
@@ -178,7 +176,7 @@ def _segmentation(
             pixel_array=pixels,
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=descriptions,
-            series_instance_uid=_uid("series", uid),
+            series_instance_uid=uid_from("series", uid),
             series_number=int(sources[0].get("SeriesNumber") or 0) + _SERIES_NUMBER_STEP,
             sop_instance_uid=uid,
             instance_number=1,
@@ -218,7 +216,7 @@ def _description(
         segmented_property_type=_coded(segment.code.type),
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=identification,
-        tracking_uid=_uid("segment", uid, str(number)),
+        tracking_uid=uid_from("segment", uid, str(number)),
         tracking_id=_text(segment.name),
         display_color=hd.color.CIELabColor.from_rgb(*segment.rgb),
     )
@@ -240,11 +238,6 @@ def _remarks(labels: NDArray[Any], segments: Sequence[Segment]) -> Iterator[str]
     for segment in segments:
         if not found & set(segment.labels):
             yield f"has no voxel of {segment.name}; its segment in the DICOM segmentation is empty."
-
-
-def _uid(*words: str) -> str:
-    """A UID that follows from words (PS3.5 B.2: 2.25 and a UUID as a decimal number)."""
-    return f"2.25.{uuid.uuid5(_NAMESPACE, chr(0).join(words)).int}"
 
 
 def _text(words: str) -> str:
