@@ -1,14 +1,12 @@
 """DICOM series as volumes: sorted by position, in Hounsfield units where the file says so, and refused where they lie.
 
-A series is taken by its SeriesInstanceUID, never by file names. Slices are sorted along the normal of their plane
-(DICOM PS3.3 C.7.6.2). Missing, doubled or unevenly spaced slices, a tilted gantry and slices of different size or
-orientation are refused: a network would see a body that does not exist. pydicom reads the files (`pip install
-"mist-bundle[dicom]"`), with whatever decoders for compressed pixels it finds.
+A series is taken by its SeriesInstanceUID. Missing, doubled or unevenly spaced slices, a tilted gantry and slices of
+different size or orientation are refused: a network would see a body that does not exist. pydicom reads the files (`pip
+install "mist-bundle[dicom]"`), with whatever decoders for compressed pixels it finds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,42 +14,41 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mist_bundle.dataset.dicom_frames import Frame, affine_of, findings_about, frames_of, sorted_frames
 from mist_bundle.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-# Distances of neighbouring slices may differ by this share of their median: scanners write rounded positions.
-SPACING_TOLERANCE = 0.01
-_ANGLE_TOLERANCE = 1e-3  # of direction cosines
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _PREAMBLE = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A slice: where its pixels are, and where they lie in the patient.
-
-    Attributes:
-        path: the file.
-        number: of the frame in a file of several; None for a file of one.
-        position_mm: centre of the first pixel, in LPS.
-        cosines: directions of a row and of a column, (2, 3).
-        pixel_spacing_mm: distance of rows, then of columns.
-        shape: rows, columns.
-    """
-
-    path: Path
-    number: int | None
-    position_mm: NDArray[np.float64]
-    cosines: NDArray[np.float64]
-    pixel_spacing_mm: tuple[float, float]
-    shape: tuple[int, int]
-
-    @property
-    def normal(self) -> NDArray[np.float64]:
-        """Unit vector across the slice."""
-        return np.cross(self.cosines[0], self.cosines[1])
+# objects with rows and columns that are no images of a patient's slices
+_NO_IMAGES = (
+    "SEG",
+    "RTDOSE",
+    "RTSTRUCT",
+    "RTPLAN",
+    "RTIMAGE",
+    "SR",
+    "PR",
+    "KO",
+    "REG",
+    "RWV",
+    "DOC",
+    "M3D",
+    "SC",
+    "US",
+)
+# without a position, an image of another modality is a picture and no slice
+_TOMOGRAPHIC = ("CT", "MR", "PT")
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_LOCALIZER = "LOCALIZER"  # of the attribute ImageType
+# packages with decoders, by the transfer syntaxes that they decode
+_DECODERS = (
+    ("JPEG-LS", "pyjpegls"),
+    ("JPEG 2000", "pylibjpeg pylibjpeg-openjpeg"),
+    ("High-Throughput", "pylibjpeg pylibjpeg-openjpeg"),
+    ("JPEG", "pylibjpeg pylibjpeg-libjpeg"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +61,7 @@ class Series:
         modality: CT, MR, PT …
         description: SeriesDescription, or "".
         frames: in the order in which they were found.
+        problems: files that belong to it, or may do so, and cannot be read.
     """
 
     uid: str
@@ -71,6 +69,7 @@ class Series:
     modality: str
     description: str
     frames: list[Frame] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
     @property
     def files(self) -> list[Path]:
@@ -89,24 +88,55 @@ def is_dicom(path: Path) -> bool:
 def find_series(folder: Path) -> list[Series]:
     """List the image series in a folder and the folders in it, sorted by UID.
 
+    Segmentations, structure sets, reports, localizers and other objects without slices are passed over. A file that
+    cannot be read is a problem of every series in its folder, since it may be a slice of any.
+
     Raises:
         InputError: pydicom is not installed, or there is no image series.
     """
     series: dict[str, Series] = {}
+    damaged: dict[Path, list[Problem]] = {}
+    require_pydicom(str(folder))
     for path in sorted(folder.rglob("*")):
         if not is_dicom(path):
             continue
-        dataset = read_dataset(path, pixels=False)
-        if "Rows" not in dataset or ("ImagePositionPatient" not in dataset and "NumberOfFrames" not in dataset):
-            continue  # reports, plans, localizers without a position
-        uid = str(dataset.SeriesInstanceUID)
-        if uid not in series:
-            description = str(dataset.get("SeriesDescription", ""))
-            series[uid] = Series(uid, path.parent, str(dataset.get("Modality", "")), description)
-        series[uid].frames.extend(_frames(path, dataset))
+        try:
+            dataset = read_dataset(path, pixels=False)
+        except InputError as error:
+            damaged.setdefault(path.parent, []).extend(error.problems)
+            continue
+        if _is_image(dataset):
+            _add(series, path, dataset)
+    for uid in [uid for uid, one in series.items() if not one.frames and one.modality not in _TOMOGRAPHIC]:
+        del series[uid]  # radiographs, films: nothing of them lies in space
+    for place, problems in damaged.items():
+        in_place = [one for one in series.values() if place in {path.parent for path in one.files} | {one.folder}]
+        if not in_place:
+            in_place = [series.setdefault(f"unreadable {place}", Series("unknown", place, "", "unreadable"))]
+        for one in in_place:
+            one.problems.extend(problems)
     if not series:
         raise InputError(Problem(str(folder), "holds no DICOM image series."))
     return [series[uid] for uid in sorted(series)]
+
+
+def _is_image(dataset: Dataset) -> bool:
+    if "Rows" not in dataset or dataset.get("Modality", "") in _NO_IMAGES:
+        return False
+    is_screenshot = dataset.get("SOPClassUID") == _SECONDARY_CAPTURE and "ImagePositionPatient" not in dataset
+    return not is_screenshot and _LOCALIZER not in (dataset.get("ImageType") or ())
+
+
+def _add(series: dict[str, Series], path: Path, dataset: Dataset) -> None:
+    """Put the slices of a file into their series, or say there why it has none."""
+    uid = str(dataset.get("SeriesInstanceUID", ""))
+    if uid not in series:
+        description = str(dataset.get("SeriesDescription", ""))
+        series[uid] = Series(uid, path.parent, str(dataset.get("Modality", "")), description)
+    try:
+        series[uid].frames.extend(frames_of(path, dataset))
+    except InputError as error:
+        series[uid].problems.extend(error.problems)
 
 
 def series_volume(series: Series) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -138,139 +168,67 @@ def regular_frames(series: Series) -> list[Frame]:
     Raises:
         InputError: they make no regular volume; all problems at once.
     """
-    frames, problems = _sorted_frames(series)
+    problems = list(series.problems)
+    if series.frames:
+        where = f"{series.folder} (series {series.uid})"
+        problems += [Problem(where, finding) for finding in findings_about(series.frames)]
     if problems:
         raise InputError(problems)
-    return frames
-
-
-def affine_of(frames: Sequence[Frame]) -> NDArray[np.float64]:
-    """Affine of regular slices: index of column, row and slice -> RAS+ millimetres."""
-    first, last = frames[0], frames[-1]
-    affine = np.eye(4)
-    affine[:3, 0] = first.cosines[0] * first.pixel_spacing_mm[1]  # along a row the column index grows
-    affine[:3, 1] = first.cosines[1] * first.pixel_spacing_mm[0]
-    affine[:3, 2] = first.normal
-    if len(frames) > 1:
-        affine[:3, 2] = (last.position_mm - first.position_mm) / (len(frames) - 1)
-    affine[:3, 3] = first.position_mm
-    return _LPS_TO_RAS @ affine
-
-
-def _sorted_frames(series: Series) -> tuple[list[Frame], list[Problem]]:
-    """The slices in the order of their positions, and why they make no volume."""
-    where = f"{series.folder} (series {series.uid})"
-    problems = [Problem(where, finding) for finding in _different_planes(series.frames)]
-    normal = series.frames[0].normal
-    frames = sorted(series.frames, key=lambda frame: float(frame.position_mm @ normal))
-    if problems or len(frames) == 1:
-        return frames, problems
-    problems += [Problem(where, finding) for finding in _irregular_positions(frames, normal)]
-    return frames, problems
-
-
-def _different_planes(frames: Sequence[Frame]) -> Iterator[str]:
-    first = frames[0]
-    for frame in frames[1:]:
-        if frame.shape != first.shape:
-            yield (
-                f"{frame.path.name} has {frame.shape[0]} x {frame.shape[1]} pixels, {first.path.name} "
-                f"{first.shape[0]} x {first.shape[1]}. Remove what does not belong to the series."
-            )
-        elif not np.allclose(frame.cosines, first.cosines, atol=_ANGLE_TOLERANCE):
-            yield f"{frame.path.name} lies in another plane than {first.path.name}. Give a series of parallel slices."
-        elif not np.allclose(frame.pixel_spacing_mm, first.pixel_spacing_mm, rtol=SPACING_TOLERANCE):
-            yield f"{frame.path.name} has another pixel spacing than {first.path.name}."
-
-
-def _irregular_positions(frames: Sequence[Frame], normal: NDArray[np.float64]) -> Iterator[str]:
-    positions = np.stack([frame.position_mm for frame in frames])
-    gaps = np.diff(positions @ normal)
-    typical = float(np.median(gaps))
-    limit = SPACING_TOLERANCE * typical
-    for index in np.flatnonzero(gaps <= limit).tolist():
-        names = f"{frames[index].path.name} and {frames[index + 1].path.name}"
-        yield f"{names} lie at the same place ({positions[index] @ normal:.2f} mm). Remove the doubled slice."
-    for index in np.flatnonzero(gaps > limit).tolist():
-        if abs(gaps[index] - typical) > limit:
-            names = f"{frames[index].path.name} and {frames[index + 1].path.name}"
-            missing = round(float(gaps[index]) / typical) - 1
-            reason = f"{missing} missing" if missing > 0 else "unevenly spaced"
-            yield (
-                f"{names} are {gaps[index]:.3f} mm apart, the others {typical:.3f} mm: {reason}. "
-                "Complete the series, or resample it to even slices first."
-            )
-    shift = positions[-1] - positions[0]
-    sideways = shift - (shift @ normal) * normal
-    if np.linalg.norm(sideways) > max(_ANGLE_TOLERANCE * float(np.linalg.norm(shift)), limit):
-        angle = float(np.degrees(np.arcsin(np.linalg.norm(sideways) / np.linalg.norm(shift))))
-        yield f"its slices are shifted sideways (gantry tilt of {angle:.1f} degrees). Resample it without tilt first."
-
-
-def _frames(path: Path, dataset: Dataset) -> list[Frame]:
-    shape = (int(dataset.Rows), int(dataset.Columns))
-    if "PerFrameFunctionalGroupsSequence" not in dataset:
-        _require(path, dataset, "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
-        return [_frame(path, None, dataset, dataset, dataset, shape)]
-    shared = dataset.SharedFunctionalGroupsSequence[0]
-    frames = []
-    for number, group in enumerate(dataset.PerFrameFunctionalGroupsSequence):
-        position = _functional_group(path, group, shared, "PlanePositionSequence")
-        orientation = _functional_group(path, group, shared, "PlaneOrientationSequence")
-        measures = _functional_group(path, group, shared, "PixelMeasuresSequence")
-        frames.append(_frame(path, number, position, orientation, measures, shape))
-    return frames
-
-
-def _functional_group(path: Path, group: Dataset, shared: Dataset, name: str) -> Dataset:
-    """An item of an enhanced file: of the frame, or of all frames."""
-    holder = group if name in group else shared
-    _require(path, holder, name)
-    item: Dataset = holder[name].value[0]
-    return item
-
-
-def _frame(
-    path: Path, number: int | None, position: Dataset, orientation: Dataset, measures: Dataset, shape: tuple[int, int]
-) -> Frame:
-    rows_mm, columns_mm = (float(value) for value in measures.PixelSpacing)
-    return Frame(
-        path=path,
-        number=number,
-        position_mm=np.asarray(position.ImagePositionPatient, dtype=np.float64),
-        cosines=np.asarray(orientation.ImageOrientationPatient, dtype=np.float64).reshape(2, 3),
-        pixel_spacing_mm=(rows_mm, columns_mm),
-        shape=shape,
-    )
-
-
-def _require(path: Path, dataset: Dataset, *names: str) -> None:
-    missing = [name for name in names if name not in dataset]
-    if missing:
-        raise InputError(Problem(str(path), f"has no {', '.join(missing)}, so its place in the patient is not known."))
+    return sorted_frames(series.frames)
 
 
 def _pixels(path: Path) -> NDArray[np.float32]:
     """Stored values (rows, columns) or (frames, rows, columns), rescaled."""
     dataset = read_dataset(path, pixels=True)
+    if int(dataset.get("SamplesPerPixel", 1)) != 1:
+        raise InputError(Problem(str(path), "is a colour image. Remove what does not belong to the series."))
     try:
         stored = np.asarray(dataset.pixel_array)
     except Exception as error:  # pydicom's decoders raise errors of many kinds
-        message = (
-            f"its pixels cannot be decoded ({error}). For compressed images: pip install pylibjpeg[all] python-gdcm."
-        )
-        raise InputError(Problem(str(path), message)) from error
-    slope, intercept = _rescale(dataset)
-    return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+        raise InputError(Problem(str(path), _why_not_decoded(dataset, error))) from error
+    if "ModalityLUTSequence" in dataset:
+        from pydicom.pixels import apply_modality_lut
+
+        return np.asarray(apply_modality_lut(stored, dataset), dtype=np.float32)
+    slopes, intercepts = _rescale(dataset)
+    # a file of a slice has no axis of frames
+    place = (slice(None), None, None) if stored.ndim > 2 else 0
+    return stored.astype(np.float32) * slopes[place] + intercepts[place]
 
 
-def _rescale(dataset: Dataset) -> tuple[float, float]:
-    holder: Any = dataset
-    if "SharedFunctionalGroupsSequence" in dataset:
+def _why_not_decoded(dataset: Dataset, error: Exception) -> str:
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    name = getattr(syntax, "name", "an unknown encoding")
+    if syntax is None or not syntax.is_compressed:
+        return f"its pixels cannot be read ({error}). It is damaged or incomplete: get it anew from where it came."
+    from pydicom.pixels import get_decoder
+
+    try:
+        is_decodable = get_decoder(syntax).is_available
+    except NotImplementedError:
+        return f"its pixels are compressed as {name}, which pydicom does not decode. Store the series uncompressed."
+    if is_decodable:
+        return f"its pixels ({name}) cannot be decoded ({error}). It is damaged: get it anew from where it came."
+    for words, packages in _DECODERS:
+        if words in name:
+            return (
+                f"its pixels are compressed as {name}, for which there is no decoder here. Run: pip install {packages}"
+            )
+    return f"its pixels are compressed as {name}, for which there is no decoder here. Store the series uncompressed."
+
+
+def _rescale(dataset: Dataset) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Slope and intercept of each frame; enhanced files have them for each frame, or for all."""
+    holders: list[Any] = [dataset]
+    if "PerFrameFunctionalGroupsSequence" in dataset:
         shared = dataset.SharedFunctionalGroupsSequence[0]
-        if "PixelValueTransformationSequence" in shared:
-            holder = shared.PixelValueTransformationSequence[0]
-    return float(holder.get("RescaleSlope", 1)), float(holder.get("RescaleIntercept", 0))
+        holders = []
+        for group in dataset.PerFrameFunctionalGroupsSequence:
+            sequence = group.get("PixelValueTransformationSequence") or shared.get("PixelValueTransformationSequence")
+            holders.append(sequence[0] if sequence else dataset)
+    slopes = [float(holder.get("RescaleSlope", 1)) for holder in holders]
+    intercepts = [float(holder.get("RescaleIntercept", 0)) for holder in holders]
+    return np.asarray(slopes, dtype=np.float32), np.asarray(intercepts, dtype=np.float32)
 
 
 def require_pydicom(what: str) -> None:

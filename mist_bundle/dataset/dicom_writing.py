@@ -45,7 +45,7 @@ def write_dicom_series(
         modality: CT or MR.
         slope: value of a step of the stored numbers.
         intercept: value of a stored 0.
-        patient: PatientID and PatientName.
+        patient: PatientID, and family name.
         uid: SeriesInstanceUID; by default it follows from folder and patient.
 
     Returns:
@@ -73,7 +73,7 @@ def write_dicom_series(
 
 def _describe(dataset: Dataset, patient: str, series: str, modality: str, index: int) -> None:
     """Patient, study and series."""
-    dataset.PatientName = dataset.PatientID = patient
+    dataset.PatientID, dataset.PatientName = patient, f"{patient}^"  # a family name without a given name
     dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.StudyInstanceUID = uid_from("study", series)
     dataset.StudyDate = dataset.StudyTime = dataset.StudyID = ""

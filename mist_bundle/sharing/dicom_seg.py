@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.dataset.dicom import Frame, Series, affine_of, read_dataset, regular_frames
+from mist_bundle.dataset.dicom import Series, read_dataset, regular_frames
+from mist_bundle.dataset.dicom_frames import Frame, affine_of
 from mist_bundle.dataset.dicom_writing import uid_from
 from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import InputError, Problem

@@ -1,8 +1,8 @@
-"""MONAI Deploy with a bundle: its own operator predicts a DICOM series and writes DICOM-SEG. Run by Deploy's Python.
+"""MONAI Deploy with a bundle: its own operator predicts a NIfTI file. Run by Deploy's Python.
 
     deploy.py BUNDLE IMAGE WORK RESULT_JSON
 
-BUNDLE is a folder or an exported package (model.ts); IMAGE is a NIfTI file or a folder with one DICOM series.
+BUNDLE is a folder or an exported package (model.ts); IMAGE is a NIfTI file.
 """
 
 from __future__ import annotations

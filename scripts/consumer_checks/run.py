@@ -19,6 +19,8 @@ import numpy as np
 from environments import environment
 
 import mist_bundle as mb
+from mist_bundle.dataset.dicom_writing import write_dicom_series
+from mist_bundle.sharing.segment_codes import code_of_name
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -153,6 +155,43 @@ def deploy_package(bundle: Path, work: Path) -> Outcome:
     return Outcome(f"MONAI Deploy SDK {seen['version']}, package", way, result, passed)
 
 
+def deploy_dicom(bundle: Path, work: Path) -> Outcome:
+    """MONAI Deploy from a DICOM series to DICOM-SEG, against `predict --output_format dicom_seg`."""
+    image = nib.load(sorted(DATA.glob("imagesTr/hippocampus_*.nii.gz"))[0])
+    series = work / "studies" / "first"
+    write_dicom_series(series, np.asarray(image.dataobj), image.affine, modality="MR")
+    plan, metadata = mb.Bundle(bundle).plan, mb.Bundle(bundle).metadata
+    segments = []
+    for name in plan.label_names[1:]:
+        code = code_of_name(name)
+        known = {"name": name, "category": code.category, "type": code.type}
+        segments.append({**known, "algorithm": metadata["name"], "version": metadata["version"]})
+    (work / "segments.json").write_text(json.dumps(segments), encoding="utf-8")
+    words = (bundle, series, work / "segments.json", work / "deploy", work / "deploy.json")
+    run(environment("deploy"), HERE / "deploy_dicom.py", *words)
+    seen = read(work / "deploy.json")
+    words = ("--input", series.parent, "--output", work / "own", "--output_format", "dicom_seg", "--ensemble", "false")
+    run(sys.executable, "-m", "mist_bundle", "predict", bundle, *words)
+    own, theirs = _pixels_by_source(work / "own" / "first.dcm", series), _pixels_by_source(Path(seen["file"]), series)
+    apart = differing(own, theirs)
+    result = (
+        f"{np.count_nonzero(theirs)} segment pixels on {len(theirs)} source slices, read by highdicom; {apart} apart "
+        "from `predict --output_format dicom_seg` with the same weights"
+    )
+    way = "loader, selector, series to volume, bundle inference and SEG writer; a DICOM series in, DICOM-SEG out"
+    return Outcome(f"MONAI Deploy SDK {seen['version']}, DICOM", way, result, apart == 0 and bool(theirs.any()))
+
+
+def _pixels_by_source(segmentation: Path, series: Path) -> np.ndarray:
+    """(slices, rows, columns, segments) of a segmentation, in the order of the source's file names."""
+    import highdicom as hd
+    import pydicom
+
+    instances = [pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in sorted(series.iterdir())]
+    read = hd.seg.segread(segmentation)
+    return read.get_pixels_by_source_instance(instances, assert_missing_frames_are_empty=True)
+
+
 def _site_settings(work: Path) -> tuple[dict[str, Any], Path]:
     """Two sites and a test set of the shared data, and a bundle configured at the first site."""
     for number, name in enumerate(("site-1", "site-2", "test")):
@@ -222,7 +261,7 @@ def _mean_dice(bundle: Path, work: Path, name: str) -> float:
 
 
 CHECKS: dict[str, Callable[[Path, Path], Outcome]] = {
-    check.__name__: check for check in (label, deploy, deploy_package, fl, nvflare)
+    check.__name__: check for check in (label, deploy, deploy_package, deploy_dicom, fl, nvflare)
 }
 
 

@@ -109,12 +109,38 @@ def test_a_doubled_slice(tmp_path: Path, array: NDArray[np.int16]) -> None:
     assert "lie at the same place" in _refusal(tmp_path)
 
 
+def test_a_series_of_several_volumes(tmp_path: Path, array: NDArray[np.int16]) -> None:
+    uid = write_series(tmp_path / "first", array, _affine(OBLIQUE))
+    write_series(tmp_path / "second", array, _affine(OBLIQUE), uid=uid)
+    assert "holds 2 images at each of 5 places (times, echoes or b-values)" in _refusal(tmp_path)
+
+
 def test_a_tilted_gantry(tmp_path: Path, array: NDArray[np.int16]) -> None:
     write_series(tmp_path, array, _affine(AXES["axial"]))
     for index, path in enumerate(_slices(tmp_path)):
         position = pydicom.dcmread(path).ImagePositionPatient
         _change(path, ImagePositionPatient=[position[0], float(position[1]) + 0.4 * index, position[2]])
     assert "gantry tilt of 9.1 degrees" in _refusal(tmp_path)
+
+
+def _write_heights(folder: Path, heights_mm: NDArray[np.float64]) -> None:
+    write_series(folder, np.zeros((4, 4, len(heights_mm)), np.int16), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    for path, height in zip(_slices(folder), heights_mm, strict=True):
+        _change(path, ImagePositionPatient=[0, 0, round(float(height), 4)])
+
+
+def test_positions_that_a_scanner_rounded_are_even(tmp_path: Path) -> None:
+    heights = np.arange(24) * 0.625
+    _write_heights(tmp_path, np.round(heights, 2))
+    (series,) = find_series(tmp_path)
+    _, affine = series_volume(series)
+    assert affine[2, 2] == pytest.approx(0.625, abs=1e-3)
+
+
+@pytest.mark.parametrize("growth", [1.02, 1.3])
+def test_slices_that_draw_apart(tmp_path: Path, growth: float) -> None:
+    _write_heights(tmp_path, np.cumsum(2.0 * growth ** np.arange(12)))
+    assert "unevenly spaced" in _refusal(tmp_path)
 
 
 def test_all_that_does_not_belong_is_named(tmp_path: Path, array: NDArray[np.int16]) -> None:
@@ -138,9 +164,125 @@ def test_a_damaged_file_is_named(tmp_path: Path, array: NDArray[np.int16]) -> No
     write_series(tmp_path, array, _affine(OBLIQUE))
     path = _slices(tmp_path)[0]
     path.write_bytes(path.read_bytes()[:-20])
+    message = _refusal(tmp_path)
+    assert path.name in message
+    assert "is damaged or incomplete" in message
+    assert "pip install" not in message
+
+
+def test_a_file_that_is_no_dicom_inside_spoils_only_its_folder(tmp_path: Path, array: NDArray[np.int16]) -> None:
+    write_series(tmp_path / "bad", array, _affine(OBLIQUE))
+    good = write_series(tmp_path / "good", array, _affine(OBLIQUE))
+    last = _slices(tmp_path / "bad")[-1]  # without it the others are a regular volume
+    last.write_bytes(b"\0" * 128 + b"DICM" + b"\x02\0\0\0garbage")
+    for series in find_series(tmp_path):
+        if series.uid == good:
+            assert series_volume(series)[0].shape == array.shape
+        else:
+            with pytest.raises(InputError, match=f"{last.name}: cannot be read as DICOM"):
+                series_volume(series)
+
+
+def test_a_slice_without_a_position(tmp_path: Path, array: NDArray[np.int16]) -> None:
+    write_series(tmp_path, array, _affine(OBLIQUE))
+    last = _slices(tmp_path)[-1]
+    dataset = pydicom.dcmread(last)
+    del dataset.ImagePositionPatient
+    dataset.save_as(last)
+    assert f"{last.name}: has no ImagePositionPatient" in _refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "finding"),
+    [
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "no pair of perpendicular directions"),
+        ({"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]}, "no pair of perpendicular directions"),
+        ({"PixelSpacing": [0, 1]}, "has pixels of 0 x 1 mm"),
+        ({"SamplesPerPixel": 3}, "is a colour image"),
+    ],
+)
+def test_a_slice_that_means_nothing(
+    tmp_path: Path, array: NDArray[np.int16], values: dict[str, object], finding: str
+) -> None:
+    write_series(tmp_path, array, _affine(OBLIQUE))
+    path = _slices(tmp_path)[1]
+    _change(path, **values)
+    message = _refusal(tmp_path)
+    assert path.name in message
+    assert finding in message
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"Modality": "SEG"},
+        {"Modality": "RTDOSE"},
+        {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
+        {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "ImagePositionPatient": None},
+        {"Modality": "DX", "ImagePositionPatient": None},
+    ],
+    ids=["segmentation", "dose", "localizer", "screenshot", "radiograph"],
+)
+def test_what_else_a_study_holds_is_passed_over(
+    tmp_path: Path, array: NDArray[np.int16], values: dict[str, object]
+) -> None:
+    uid = write_series(tmp_path / "ct", array, _affine(OBLIQUE))
+    write_series(tmp_path / "other", array[..., :1], _affine(OBLIQUE))
+    (other,) = (tmp_path / "other").iterdir()
+    dataset = pydicom.dcmread(other)
+    for name, value in values.items():
+        setattr(dataset, name, value)
+        if value is None:
+            delattr(dataset, name)
+    dataset.save_as(other)
+    assert [series.uid for series in find_series(tmp_path)] == [uid]
+
+
+def test_a_single_slice_is_as_thick_as_it_says(tmp_path: Path, array: NDArray[np.int16]) -> None:
+    write_series(tmp_path, array[..., :1], _affine(OBLIQUE))
     (series,) = find_series(tmp_path)
-    with pytest.raises(InputError, match=path.name):
-        series_volume(series)
+    _, affine = series_volume(series)
+    assert np.allclose(np.linalg.norm(affine[:3, :3], axis=0), [0.7, 0.9, 2.5])
+
+
+def test_run_length_encoding_is_decoded(tmp_path: Path, array: NDArray[np.int16]) -> None:
+    write_series(tmp_path, array, _affine(OBLIQUE))
+    (before,) = find_series(tmp_path)
+    expected, _ = series_volume(before)
+    for path in _slices(tmp_path):
+        dataset = pydicom.dcmread(path)
+        dataset.compress(pydicom.uid.RLELossless)
+        dataset.save_as(path)
+    (series,) = find_series(tmp_path)
+    assert np.array_equal(series_volume(series)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "package"),
+    [
+        (pydicom.uid.JPEGBaseline8Bit, "pylibjpeg-libjpeg"),
+        (pydicom.uid.JPEGLosslessSV1, "pylibjpeg-libjpeg"),
+        (pydicom.uid.JPEG2000Lossless, "pylibjpeg-openjpeg"),
+        (pydicom.uid.HTJ2KLossless, "pylibjpeg-openjpeg"),
+        (pydicom.uid.JPEGLSLossless, "pyjpegls"),
+    ],
+    ids=lambda value: getattr(value, "keyword", value),
+)
+def test_a_compression_without_a_decoder_names_the_package(
+    tmp_path: Path, array: NDArray[np.int16], syntax: pydicom.uid.UID, package: str
+) -> None:
+    if pydicom.pixels.get_decoder(syntax).is_available:
+        pytest.skip(f"a decoder of {syntax.name} is installed")
+    write_series(tmp_path, array, _affine(OBLIQUE))
+    path = _slices(tmp_path)[0]
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8" + b"\0" * 40])
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(path)
+    message = _refusal(tmp_path)
+    assert f"compressed as {syntax.name}" in message
+    assert package in message
 
 
 def test_an_enhanced_file_of_several_frames(tmp_path: Path, array: NDArray[np.int16]) -> None:
@@ -151,3 +293,24 @@ def test_an_enhanced_file_of_several_frames(tmp_path: Path, array: NDArray[np.in
     volume, found = series_volume(find_series(tmp_path / "enhanced")[0])
     assert np.array_equal(volume, expected[0])
     assert np.allclose(found, expected[1])
+
+
+def test_each_frame_of_an_enhanced_file_has_its_own_scale(tmp_path: Path, array: NDArray[np.int16]) -> None:
+    write_enhanced(tmp_path, array, _affine(OBLIQUE))
+    path = tmp_path / "all.dcm"
+    before, _ = series_volume(find_series(tmp_path)[0])
+    dataset = pydicom.dcmread(path)
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    del shared.PixelValueTransformationSequence
+    heights = []
+    for number, group in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+        rescale = pydicom.Dataset()
+        rescale.RescaleSlope, rescale.RescaleIntercept = 1 + number, -1024
+        group.PixelValueTransformationSequence = [rescale]
+        heights.append(np.dot(group.PlanePositionSequence[0].ImagePositionPatient, [0.48, 0.64, 0.6]))
+    dataset.save_as(path)
+    volume, _ = series_volume(find_series(tmp_path)[0])
+    slopes = 1 + np.argsort(heights)
+    if not np.allclose(volume, (before + 1024) * slopes - 1024):
+        slopes = slopes[::-1]  # the normal of the slices points the other way
+    assert np.allclose(volume, (before + 1024) * slopes - 1024)

@@ -1,0 +1,230 @@
+"""The slices of DICOM files: where their pixels lie in the patient, and whether slices make a volume.
+
+Slices are sorted along the normal of their plane (DICOM PS3.3 C.7.6.2), never by file names or instance numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.numerics.same_grid import TOLERANCE_VOXELS
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_ANGLE_TOLERANCE = 1e-3  # of direction cosines
+_SAME_SPACING = 0.01  # share by which the pixel spacings of slices may differ: scanners write rounded numbers
+_MOST_FINDINGS = 8
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A slice: where its pixels are, and where they lie in the patient.
+
+    Attributes:
+        path: the file.
+        number: of the frame in a file of several; None for a file of one.
+        position_mm: centre of the first pixel, in LPS.
+        cosines: directions of a row and of a column, (2, 3).
+        pixel_spacing_mm: distance of rows, then of columns.
+        shape: rows, columns.
+        thickness_mm: of the slice; None where the file does not say.
+    """
+
+    path: Path
+    number: int | None
+    position_mm: NDArray[np.float64]
+    cosines: NDArray[np.float64]
+    pixel_spacing_mm: tuple[float, float]
+    shape: tuple[int, int]
+    thickness_mm: float | None
+
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """Unit vector across the slice."""
+        return np.cross(self.cosines[0], self.cosines[1])
+
+    @property
+    def name(self) -> str:
+        """Its file, and its number in a file of several, for messages."""
+        return self.path.name if self.number is None else f"{self.path.name} frame {self.number + 1}"
+
+
+def frames_of(path: Path, dataset: Dataset) -> list[Frame]:
+    """The slices of a file.
+
+    Raises:
+        InputError: the file does not say where its pixels lie.
+    """
+    shape = (int(dataset.Rows), int(dataset.Columns))
+    if "PerFrameFunctionalGroupsSequence" not in dataset:
+        _require(path, dataset, "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
+        if int(dataset.get("NumberOfFrames") or 1) > 1:
+            message = "has many frames, of which it does not say where each lies in the patient."
+            raise InputError(Problem(str(path), message))
+        return [_frame(path, None, dataset, dataset, dataset, shape)]
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    frames = []
+    for number, group in enumerate(dataset.PerFrameFunctionalGroupsSequence):
+        position = _functional_group(path, group, shared, "PlanePositionSequence")
+        orientation = _functional_group(path, group, shared, "PlaneOrientationSequence")
+        measures = _functional_group(path, group, shared, "PixelMeasuresSequence")
+        frames.append(_frame(path, number, position, orientation, measures, shape))
+    return frames
+
+
+def sorted_frames(frames: Sequence[Frame]) -> list[Frame]:
+    """Slices in the order in which they lie along the normal of the first."""
+    normal = frames[0].normal
+    return sorted(frames, key=lambda frame: float(frame.position_mm @ normal))
+
+
+def affine_of(frames: Sequence[Frame]) -> NDArray[np.float64]:
+    """Affine of sorted, regular slices: index of column, row and slice -> RAS+ millimetres."""
+    first, last = frames[0], frames[-1]
+    affine = np.eye(4)
+    affine[:3, 0] = first.cosines[0] * first.pixel_spacing_mm[1]  # along a row the column index grows
+    affine[:3, 1] = first.cosines[1] * first.pixel_spacing_mm[0]
+    affine[:3, 2] = first.normal * (first.thickness_mm or 1.0)
+    if len(frames) > 1:
+        affine[:3, 2] = (last.position_mm - first.position_mm) / (len(frames) - 1)
+    affine[:3, 3] = first.position_mm
+    return _LPS_TO_RAS @ affine
+
+
+def findings_about(frames: Sequence[Frame]) -> list[str]:
+    """Why slices make no regular volume; empty where they do.
+
+    A slice may lie a tenth of the distance of slices from its regular place, as files everywhere may (same_grid).
+    """
+    findings = list(_different_planes(frames))
+    if not findings and len(frames) > 1:
+        findings = list(_irregular_positions(sorted_frames(frames)))
+    more = len(findings) - _MOST_FINDINGS
+    return findings if more <= 0 else [*findings[:_MOST_FINDINGS], f"{more} more findings of this kind."]
+
+
+def _different_planes(frames: Sequence[Frame]) -> Iterator[str]:
+    first = frames[0]
+    for frame in frames[1:]:
+        if frame.shape != first.shape:
+            yield (
+                f"{frame.name} has {frame.shape[0]} x {frame.shape[1]} pixels, {first.name} "
+                f"{first.shape[0]} x {first.shape[1]}. Remove what does not belong to the series."
+            )
+        elif not np.allclose(frame.cosines, first.cosines, atol=_ANGLE_TOLERANCE):
+            yield f"{frame.name} lies in another plane than {first.name}. Give a series of parallel slices."
+        elif not np.allclose(frame.pixel_spacing_mm, first.pixel_spacing_mm, rtol=_SAME_SPACING):
+            yield f"{frame.name} has another pixel spacing than {first.name}. Remove what does not belong here."
+
+
+def _irregular_positions(frames: Sequence[Frame]) -> Iterator[str]:
+    normal = frames[0].normal
+    positions = np.stack([frame.position_mm for frame in frames])
+    heights = positions @ normal
+    typical = _typical_gap(np.diff(heights))
+    if typical == 0:
+        yield f"its {len(frames)} slices lie at the same place. Give a series of slices side by side."
+        return
+    counts = np.unique(np.round((heights - heights[0]) / typical), return_counts=True)[1]
+    if counts.min() > 1 and counts.min() == counts.max():
+        yield (
+            f"holds {counts[0]} images at each of {len(counts)} places (times, echoes or b-values). "
+            "Give a series of a single volume."
+        )
+        return
+    yield from _odd_gaps(frames, heights, typical)
+    shift = positions[-1] - positions[0]
+    sideways = float(np.linalg.norm(shift - (shift @ normal) * normal))
+    length = float(np.linalg.norm(shift))
+    if sideways > max(_ANGLE_TOLERANCE * length, TOLERANCE_VOXELS * min(frames[0].pixel_spacing_mm)):
+        angle = float(np.degrees(np.arcsin(sideways / length)))
+        yield f"its slices are shifted sideways (gantry tilt of {angle:.1f} degrees). Resample it without tilt first."
+
+
+def _typical_gap(gaps: NDArray[np.float64]) -> float:
+    """The usual distance of neighbours, those at the same place left out; 0 where all are."""
+    apart = gaps[gaps > _ANGLE_TOLERANCE]
+    return float(np.median(apart)) if len(apart) else 0.0
+
+
+def _odd_gaps(frames: Sequence[Frame], heights: NDArray[np.float64], typical: float) -> Iterator[str]:
+    gaps = np.diff(heights)
+    regular = np.linspace(heights[0], heights[-1], len(heights))
+    tolerance = TOLERANCE_VOXELS * typical
+    if np.abs(heights - regular).max() <= tolerance and gaps.min() > tolerance:
+        return  # rounded positions add up to nothing
+    odd = 0
+    for index, gap in enumerate(gaps.tolist()):
+        names = f"{frames[index].name} and {frames[index + 1].name}"
+        if gap <= tolerance:
+            odd += 1
+            yield f"{names} lie at the same place ({heights[index]:.2f} mm). Remove the doubled slice."
+        elif abs(gap - typical) > tolerance:
+            odd += 1
+            missing = round(gap / typical) - 1
+            reason = f"{missing} missing" if missing > 0 else "unevenly spaced"
+            yield (
+                f"{names} are {gap:.3f} mm apart, the others {typical:.3f} mm: {reason}. "
+                "Complete the series, or resample it to even slices first."
+            )
+    if not odd:
+        yield (
+            f"its slices are unevenly spaced, {gaps.min():.3f} to {gaps.max():.3f} mm apart. "
+            "Resample it to even slices first."
+        )
+
+
+def _functional_group(path: Path, group: Dataset, shared: Dataset, name: str) -> Dataset:
+    """An item of an enhanced file: of the frame, or of all frames."""
+    holder = group if name in group else shared
+    _require(path, holder, name)
+    item: Dataset = holder[name].value[0]
+    return item
+
+
+def _frame(
+    path: Path, number: int | None, position: Dataset, orientation: Dataset, measures: Dataset, shape: tuple[int, int]
+) -> Frame:
+    _require(path, position, "ImagePositionPatient")
+    _require(path, orientation, "ImageOrientationPatient")
+    _require(path, measures, "PixelSpacing")
+    try:
+        position_mm = np.asarray(position.ImagePositionPatient, dtype=np.float64).reshape(3)
+        cosines = np.asarray(orientation.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
+        rows_mm, columns_mm = (float(value) for value in measures.PixelSpacing)
+    except (TypeError, ValueError) as error:
+        raise InputError(Problem(str(path), f"has no usable position, orientation or spacing ({error}).")) from error
+    if not np.allclose(cosines @ cosines.T, np.eye(2), atol=10 * _ANGLE_TOLERANCE):
+        message = (
+            f"has an ImageOrientationPatient that is no pair of perpendicular directions: {cosines.ravel().tolist()}."
+        )
+        raise InputError(Problem(str(path), message))
+    if not (rows_mm > 0 and columns_mm > 0 and np.isfinite(position_mm).all()):
+        raise InputError(
+            Problem(str(path), f"has pixels of {rows_mm:g} x {columns_mm:g} mm at {position_mm.tolist()}.")
+        )
+    thickness = measures.get("SpacingBetweenSlices") or measures.get("SliceThickness")
+    return Frame(
+        path=path,
+        number=number,
+        position_mm=position_mm,
+        cosines=cosines,
+        pixel_spacing_mm=(rows_mm, columns_mm),
+        shape=shape,
+        thickness_mm=None if thickness is None else abs(float(thickness)) or None,
+    )
+
+
+def _require(path: Path, dataset: Dataset, *names: str) -> None:
+    missing = [name for name in names if name not in dataset]
+    if missing:
+        raise InputError(Problem(str(path), f"has no {', '.join(missing)}, so its place in the patient is not known."))
