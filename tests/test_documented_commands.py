@@ -176,6 +176,7 @@ def _for_evaluation(folder: Path, bundle: Path) -> None:
         shutil.copy(case / "mask.nii.gz", folder / "labels" / f"{case.name}.nii.gz")
     for name in ("predictions", "predictions_a", "predictions_b", "predictions_c"):
         shutil.copytree(folder / "labels", folder / "given" / name)
+    (folder / "codes.json").write_text(_blocks("docs/dicom.md", "json")[0], encoding="utf-8")
     (folder / "classes.json").write_text(json.dumps({"whole": [1, 2]}), encoding="utf-8")
     (folder / "strategy.json").write_text(_blocks("docs/evaluation.md", "json")[0], encoding="utf-8")
     for place in ("out/a", "out/b", "other/a"):

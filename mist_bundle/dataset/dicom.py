@@ -187,7 +187,7 @@ def _pixels(path: Path) -> NDArray[np.float32]:
     except Exception as error:  # pydicom's decoders raise errors of many kinds
         raise InputError(Problem(str(path), _why_not_decoded(dataset, error))) from error
     if "ModalityLUTSequence" in dataset:
-        from pydicom.pixels import apply_modality_lut
+        from pydicom.pixels.processing import apply_modality_lut
 
         return np.asarray(apply_modality_lut(stored, dataset), dtype=np.float32)
     slopes, intercepts = _rescale(dataset)
@@ -201,7 +201,7 @@ def _why_not_decoded(dataset: Dataset, error: Exception) -> str:
     name = getattr(syntax, "name", "an unknown encoding")
     if syntax is None or not syntax.is_compressed:
         return f"its pixels cannot be read ({error}). It is damaged or incomplete: get it anew from where it came."
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     try:
         is_decodable = get_decoder(syntax).is_available

@@ -52,14 +52,15 @@ def write_dicom_series(
         The SeriesInstanceUID.
     """
     from pydicom.dataset import FileDataset, FileMetaDataset
+    from pydicom.uid import UID
 
     folder.mkdir(parents=True, exist_ok=True)
     series = uid or uid_from("series", patient, str(folder))
     for name, index in enumerate(np.random.default_rng(0).permutation(array.shape[2]).tolist()):
         meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = _STORAGE[modality]
-        meta.MediaStorageSOPInstanceUID = uid_from("instance", series, str(index))
-        meta.TransferSyntaxUID = _EXPLICIT_LITTLE_ENDIAN
+        meta.MediaStorageSOPClassUID = UID(_STORAGE[modality])
+        meta.MediaStorageSOPInstanceUID = UID(uid_from("instance", series, str(index)))
+        meta.TransferSyntaxUID = UID(_EXPLICIT_LITTLE_ENDIAN)
         dataset = FileDataset(str(folder), {}, file_meta=meta, preamble=b"\0" * 128)
         dataset.SOPClassUID, dataset.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
         _describe(dataset, patient, series, modality, index)

@@ -129,4 +129,4 @@ def _is_own(path: Path) -> bool:
     if not is_dicom(path):
         return False
     dataset = read_dataset(path, pixels=False)
-    return dataset.get("Modality") == _SEGMENTATION and dataset.get("Manufacturer") == MANUFACTURER
+    return bool(dataset.get("Modality") == _SEGMENTATION and dataset.get("Manufacturer") == MANUFACTURER)
