@@ -97,12 +97,32 @@ def write_series(named: Sequence[NamedSeries], output: Path) -> tuple[list[Named
     written, problems = [], []
     for entry in named:
         try:
-            array, affine = series_volume(entry.series)
+            _write_image(entry.series, output / f"{entry.id}.nii.gz")
         except InputError as error:
             problems += [Problem(f"{entry.id}: {problem.path}", problem.message) for problem in error.problems]
             continue
-        image = nib.Nifti1Image(array.astype(np.float32), affine)
-        image.header.set_xyzt_units("mm")
-        nib.save(image, output / f"{entry.id}.nii.gz")
         written.append(entry)
     return written, problems
+
+
+def single_series(folder: Path, target: Path) -> Series:
+    """Write the volume of the only series in a folder.
+
+    Raises:
+        InputError: the folder holds no series or several, or its slices make no regular volume.
+    """
+    series = find_series(folder)
+    if len(series) > 1:
+        names = ", ".join(one.description or one.uid for one in series)
+        message = f"holds {len(series)} series ({names}). Give the folder of a single series."
+        raise InputError(Problem(str(folder), message))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _write_image(series[0], target)
+    return series[0]
+
+
+def _write_image(series: Series, target: Path) -> None:
+    array, affine = series_volume(series)
+    image = nib.Nifti1Image(array.astype(np.float32), affine)
+    image.header.set_xyzt_units("mm")
+    nib.save(image, target)

@@ -150,7 +150,7 @@ def _images_of_row(table: Table, row: Row, channel_names: Sequence[str]) -> tupl
             findings.append(f'has no file for "{name}" ({table.path.name} {row.place}).')
             continue
         images[name] = table.resolve(row.cells[name])
-        if not images[name].is_file():
+        if not images[name].is_file() and not images[name].is_dir():  # the folder of a DICOM series
             findings.append(f'{images[name]} ("{name}") does not exist.')
     if len(set(images.values())) < len(images):
         findings.append("names the same file for two channels.")

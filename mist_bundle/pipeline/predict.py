@@ -13,11 +13,10 @@ from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
 from mist_bundle.dataset.cases import Case, CaseList
 from mist_bundle.dataset.dicom import Series
-from mist_bundle.dataset.dicom_layout import holds_dicom, named_series, write_series
-from mist_bundle.dataset.prediction_inputs import match_prediction_inputs
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, Problem
 from mist_bundle.files import check_can_write, write_json
 from mist_bundle.pipeline.predict_dicom import SegmentationWriter, segmentation_path
+from mist_bundle.pipeline.predict_inputs import find_inputs
 from mist_bundle.pipeline.predict_stock import absolute_images, predict_with_stock_bundle
 from mist_bundle.pipeline.shares import SharedRun, run_in_shares
 from mist_bundle.pipeline.workflows import open_to_run
@@ -102,10 +101,10 @@ def predict(
             Problem("--segment_codes", f"belongs to --output_format {DICOM_SEG}. Add it, or leave it out.")
         )
     with tempfile.TemporaryDirectory(prefix="mist_bundle_") as scratch:
-        matched, series = _match(source, plan.channel_names, Path(scratch))
-        names = [case.id for case in matched.cases]
+        inputs = find_inputs(source, plan.channel_names, Path(scratch))
+        matched, names = inputs.cases, inputs.names
         if segmentations is not None:
-            _require_series(source, series)
+            inputs.require_series(f"--output_format {DICOM_SEG}")
             if not overwrite:
                 segmentations.refuse_foreign(output, names)
         problems = _predict_matched(
@@ -117,7 +116,9 @@ def predict(
         if segmentations is not None:
             failed = {problem.path for problem in problems}
             predicted = [name for name in names if name not in failed]
-            remarks, not_written = _write_segmentations(segmentations, predicted, series, output, overwrite=overwrite)
+            remarks, not_written = _write_segmentations(
+                segmentations, predicted, inputs.series, output, overwrite=overwrite
+            )
             warnings += [*segmentations.warnings, *remarks]
             problems += not_written
             written = list(map(partial(segmentation_path, output), names))
@@ -138,31 +139,6 @@ def _write_segmentations(
         except InputError as error:
             problems += [Problem(f"{name}: {problem.path}", problem.message) for problem in error.problems]
     return remarks, problems
-
-
-def _require_series(source: Path, series: Mapping[str, Series]) -> None:
-    if not series:
-        message = f"{DICOM_SEG} needs the DICOM series of the images as --input, which {source} is not."
-        raise InputError(Problem("--output_format", f"{message} Give their folder, or choose another format."))
-
-
-def _match(source: Path, channel_names: Sequence[str], scratch: Path) -> tuple[CaseList, dict[str, Series]]:
-    """List the cases, and the series of each by its id; DICOM series become images in the scratch folder first."""
-    if not (source.is_dir() and holds_dicom(source)):
-        matched = match_prediction_inputs(source, channel_names)
-        if not matched.cases:
-            raise InputError(matched.problems or (Problem(str(source), "holds no case."),))
-        return matched, {}
-    if len(channel_names) != 1:
-        message = f"holds DICOM series, but the model takes {len(channel_names)} channels ({', '.join(channel_names)})."
-        advice = "Convert the series with convert_dicom and name them in a CSV table."
-        raise InputError(Problem(str(source), f"{message} {advice}"))
-    written, problems = write_series(named_series(source), scratch)
-    if not written:
-        raise InputError(problems)
-    (channel,) = channel_names
-    cases = tuple(Case(id=entry.id, images={channel: scratch / f"{entry.id}.nii.gz"}) for entry in written)
-    return CaseList(cases=cases, problems=tuple(problems)), {entry.id: entry.series for entry in written}
 
 
 def _predict_matched(
