@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -60,3 +61,15 @@ def test_links_of_the_pages_at_the_top_lead_somewhere(name: str) -> None:
         if not target.exists() or (anchor and anchor not in _anchors(target)):
             dead.append(link)
     assert not dead
+
+
+def test_the_way_of_a_case_lists_the_transforms_in_order() -> None:
+    config = json.loads(
+        (ROOT / "bundles/golden/phantom_ct_segmentation/configs/train.json").read_text(encoding="utf-8")
+    )
+    names = []
+    for transform in config["train"]["deterministic_transforms"]:
+        names.append(transform["_target_"].rpartition(".")[2])
+    page = (ROOT / "docs/anatomy.md").read_text(encoding="utf-8")
+    shown = [name.removesuffix("d") for name in re.findall(r"^\| `(\w+)`", page, re.MULTILINE)]
+    assert shown == [name.removesuffix("d") for name in names]
