@@ -76,6 +76,15 @@ class Memory(Number):
                 return float(word.removesuffix(unit)) * factor
         return float(word)
 
+    def clean(self, value: Any) -> Any:
+        """The text "24GB" from Python too; what is no size is returned as it is, to be refused."""
+        if not isinstance(value, str):
+            return super().clean(value)
+        try:
+            return self.read(value)
+        except ValueError:
+            return value
+
     @property
     def expected(self) -> str:
         return "gigabytes like 24GB or 11.5, at least 1"

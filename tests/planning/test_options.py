@@ -74,3 +74,9 @@ def test_every_option_says_what_it_is_and_the_defaults_pass() -> None:
             assert option.about.endswith("."), option.name
             assert option.default is None or option.kind.holds(option.default), option.name
     assert not list(value_problems(PlanOptions()))
+
+
+def test_memory_is_given_in_words_from_python_too() -> None:
+    kind = OPTIONS["memory"].kind
+    assert [kind.clean(size) for size in ("24GB", "16384MB", 8)] == [24.0, 16.0, 8]
+    assert not kind.holds(kind.clean("plenty"))
