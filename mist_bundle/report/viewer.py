@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.dataset.volumes import Volume
+from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import write_text
 from mist_bundle.report.case_pictures import read_case
@@ -108,15 +108,22 @@ def write_viewer(
 def _shown(case: ViewerCase, label_names: Mapping[int, str], modality: str) -> dict[str, Any]:
     files = case.files
     image, reference, prediction = read_case(next(iter(files.images.values())), files)
-    window = window_of(image.array, reference.array, modality, label_names.values())
     step = max(1, math.ceil((image.array.size / MAX_VOXELS) ** (1 / 3) - 1e-9))
-    notes = [case.words, window.words]
+    channels = []
+    words: dict[str, None] = {}  # a remark on the window that several channels share is made once
+    for name, path in files.images.items():
+        channel = read_volume(path)
+        window = window_of(channel.array, reference.array, modality, label_names.values())
+        words[window.words] = None
+        shown = _nifti(_subsampled(channel, step), is_label=False)
+        channels.append({"name": name, "image": shown, "window": [window.low, window.high]})
+    notes = [case.words, *words]
     if step > 1:
         notes.append(f"subsampled: 1 of {step} voxels along each axis")
     image = _subsampled(image, step)
     reference = _subsampled(reference, step)
     labels = [reference.array]
-    volumes = {"image": _nifti(image, is_label=False), "reference": _nifti(reference, is_label=True)}
+    volumes = {"reference": _nifti(reference, is_label=True)}
     if prediction is not None:
         prediction = _subsampled(prediction, step)
         labels.append(prediction.array)
@@ -126,7 +133,7 @@ def _shown(case: ViewerCase, label_names: Mapping[int, str], modality: str) -> d
     return {
         "id": files.id,
         "note": "; ".join(filter(None, notes)),
-        "window": [window.low, window.high],
+        "channels": channels,
         "affine": image.affine[:3].tolist(),
         "centre": _start(labels, case.focus, image.shape),
         "box": _close_up(labels, image.affine),
@@ -248,9 +255,13 @@ def _controls(cases: Sequence[Mapping[str, Any]], *, has_rendering: bool) -> Htm
     case_names = {}
     for index, case in enumerate(cases):
         case_names[str(index)] = case["id"]
+    channel_names = {}
+    for index, channel in enumerate(cases[0]["channels"]):
+        channel_names[str(index)] = channel["name"]
     return el(
         "div",
         _select("case", "case", case_names),
+        _select("channel", "channel", channel_names, hidden=len(channel_names) == 1),
         _select("view", "view", views),
         _select("layout", "maps", {"over": "on one image", "beside": "side by side"}),
         _select("reference", "reference", {"filled": "filled", "outlined": "outlined", "hidden": "hidden"}),
@@ -263,11 +274,11 @@ def _controls(cases: Sequence[Mapping[str, Any]], *, has_rendering: bool) -> Htm
     )
 
 
-def _select(identity: str, words: str, choices: Mapping[str, str]) -> Html:
+def _select(identity: str, words: str, choices: Mapping[str, str], *, hidden: bool = False) -> Html:
     options = []
     for value, name in choices.items():
         options.append(el("option", name, value=value))
-    return el("label", words, el("select", *options, id=identity))
+    return el("label", words, el("select", *options, id=identity), hidden=hidden)
 
 
 def _legend(rows: Sequence[Mapping[str, Any]], **attributes: object) -> Html:

@@ -250,6 +250,23 @@ def test_viewer_shows_reference_and_prediction_side_by_side(browser: Browser, re
     assert not change[:, middle:].any(), "the prediction's side does not show the reference"
 
 
+def test_viewer_shows_the_channel_that_is_chosen(browser: Browser, report: Path, trained: Made) -> None:
+    _open_axial(browser, report)
+    case = next(one for one in trained.files if one.id == browser.run("return document.body.dataset.shown"))
+    for number, name in ((1, "t2"), (0, "t1")):
+        browser.run(
+            f"const box = document.getElementById('channel'); box.value = '{number}';"
+            "box.dispatchEvent(new Event('input'));"
+        )
+        browser.wait_for(f"return document.body.dataset.channel === '{name}'")
+        words = browser.run("return document.getElementById('place').textContent")
+        x, y, z, value = re.findall(r"x (\S+), y (\S+), z (\S+) mm · (\S+) ·", words)[0]
+        image = nib.load(str(case.images[name]))
+        place = nib.affines.apply_affine(np.linalg.inv(image.affine), [float(x), float(y), float(z)])
+        voxel = tuple(np.rint(place).astype(int).tolist())
+        assert float(value) == pytest.approx(float(np.asarray(image.dataobj)[voxel]), rel=1e-3)
+
+
 def test_viewer_says_in_words_what_lies_under_the_cross(browser: Browser, report: Path, trained: Made) -> None:
     _open_axial(browser, report)
     shown = browser.run("return document.body.dataset.shown")

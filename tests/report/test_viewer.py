@@ -59,9 +59,11 @@ def test_volumes_in_the_page_are_those_of_the_files(trained: Made, tmp_path: Pat
     assert [case["id"] for case in data["cases"]] == [case.files.id for case in cases]
     assert {label["value"]: label["name"] for label in data["labels"]} == {1: LIVER, 2: "kidney", 3: "tumour"}
     for shown, case in zip(data["cases"], cases, strict=True):
-        files = {"image": case.files.images["t1"], "reference": case.files.label, "prediction": case.files.prediction}
+        files = {**case.files.images, "reference": case.files.label, "prediction": case.files.prediction}
+        packed = {**shown, **{channel["name"]: channel["image"] for channel in shown["channels"]}}
+        assert [channel["name"] for channel in shown["channels"]] == ["t1", "t2"]
         for kind, path in files.items():
-            embedded, stored = _volume(shown[kind]), _lps(nib.load(str(path)))
+            embedded, stored = _volume(packed[kind]), _lps(nib.load(str(path)))
             np.testing.assert_allclose(shown["affine"], stored.affine[:3], atol=1e-5)
             np.testing.assert_array_equal(np.asarray(embedded.dataobj), np.asarray(stored.dataobj))
             np.testing.assert_allclose(embedded.affine, stored.affine, atol=1e-5)
@@ -85,7 +87,7 @@ def test_floating_point_images_keep_their_values(trained: Made, tmp_path: Path) 
     case = CaseFiles(id="float", images={"t1": tmp_path / "float.nii.gz"}, label=trained.files[0].label)
     viewer.write_viewer(tmp_path / "v.html", [ViewerCase(files=case)], NAMES, "mr", "t", "r.html")
     (shown,) = _data(tmp_path / "v.html")["cases"]
-    embedded = _volume(shown["image"])
+    embedded = _volume(shown["channels"][0]["image"])
     assert embedded.get_data_dtype() == np.int16
     turned = np.asarray(_lps(nib.Nifti1Image(values, stored.affine)).dataobj)
     np.testing.assert_allclose(np.asarray(embedded.dataobj), turned, atol=np.ptp(values) / 65000)
@@ -99,7 +101,7 @@ def test_large_volumes_are_thinned_and_say_so(trained: Made, tmp_path: Path, mon
     viewer.write_viewer(tmp_path / "v.html", [ViewerCase(files=case, words="best")], NAMES, "mr", "t", "r.html")
     (shown,) = _data(tmp_path / "v.html")["cases"]
     assert shown["note"] == "best; subsampled: 1 of 2 voxels along each axis"
-    embedded, turned = _volume(shown["image"]), _lps(stored)
+    embedded, turned = _volume(shown["channels"][0]["image"]), _lps(stored)
     np.testing.assert_array_equal(np.asarray(embedded.dataobj), np.asarray(turned.dataobj)[::2, ::2, ::2])
     np.testing.assert_allclose(embedded.affine @ [1, 1, 1, 1], turned.affine @ [2, 2, 2, 1], atol=1e-5)
 

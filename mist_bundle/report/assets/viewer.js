@@ -30,8 +30,10 @@
   async function show(number) {
     const one = data.cases[number];
     const volumes = {};
-    for (const kind of ["image", ...KINDS]) if (one[kind]) volumes[kind] = await readVolume(one[kind]);
-    state.shown = { ...one, volumes, size: volumes.image.size, spacing: volumes.image.spacing };
+    for (const kind of KINDS) if (one[kind]) volumes[kind] = await readVolume(one[kind]);
+    const shown = { ...one, volumes };
+    await readChannel(shown);
+    state.shown = { ...shown, size: volumes.image.size, spacing: volumes.image.spacing };
     state.cursor = [...one.centre];
     for (const kind of KINDS) byId(kind).disabled = !volumes[kind];
     byId("layout").disabled = !volumes.prediction;
@@ -39,6 +41,14 @@
     arrange();
     await showRendering();
     document.body.dataset.shown = one.id; // for tests, and for whoever scripts this page
+  }
+
+  async function readChannel(shown) {
+    const channel = shown.channels[Math.min(Number(byId("channel").value), shown.channels.length - 1)];
+    const volume = await readVolume(channel.image);
+    shown.volumes.image = volume;
+    Object.assign(shown, { image: channel.image, window: channel.window });
+    document.body.dataset.channel = channel.name;
   }
 
   // ---- panels -------------------------------------------------------------------------------------------------------
@@ -269,6 +279,7 @@
     rerender();
   });
   for (const name of ["view", "layout"]) byId(name).addEventListener("input", () => { arrange(); showRendering().catch(failed); });
+  byId("channel").addEventListener("input", () => readChannel(state.shown).then(rerender).catch(failed));
   byId("case").addEventListener("input", () => show(Number(byId("case").value)).catch(failed));
   new ResizeObserver(draw).observe(byId("stage"));
   await show(0);
