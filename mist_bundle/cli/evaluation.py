@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import mist_bundle as mb
 from mist_bundle.api.arguments import arguments_of, takes
 from mist_bundle.api.kinds import ALL, FileName
-from mist_bundle.cli.scores import score_lines
+from mist_bundle.cli.scores import printed_scores, score_lines
 from mist_bundle.cli.words import fail_for, heading, printed_warnings
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import POSTPROCESSING_JSON, check_can_write, refuse_existing
@@ -61,11 +61,11 @@ def _evaluate_files(table: Path, arguments: Mapping[str, Any], *, overwrite: boo
 
 
 def _evaluate_bundle(bundle: mb.Bundle, arguments: Mapping[str, Any]) -> None:
-    with printed_warnings():
-        bundle.evaluate(announce=heading, **arguments)
     fold = arguments.get("fold", ALL)
     folds = bundle.trained_folds() if fold == ALL else fold
-    print("\n".join(["", *score_lines(bundle.scores_by_case(folds)), ""]))
+    with printed_warnings(), printed_scores(lambda: bundle.scores_by_case(folds)):
+        bundle.evaluate(announce=heading, **arguments)
+    print()
     for number in folds:
         print(f"Fold {number}: {bundle.fold(number).results}")
 

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from mist_bundle.errors import CaseFailure
 
 WORST = 3
 _MAX_WIDTH = 120
+
+
+@contextmanager
+def printed_scores(scores: Callable[[], Sequence[Mapping[str, Any]]]) -> Iterator[None]:
+    """Print the scores of what is done inside, also when some of its cases failed.
+
+    Args:
+        scores: returns the rows of `score_lines`; called when the work is done.
+    """
+    try:
+        yield
+    except CaseFailure:
+        print("\n".join(["", *score_lines(scores())]))
+        raise
+    print("\n".join(["", *score_lines(scores())]))
 
 
 def score_lines(rows: Sequence[Mapping[str, Any]], width: int | None = None) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.api.kinds import FileName, Folds
-from mist_bundle.cli.scores import score_lines
+from mist_bundle.cli.scores import printed_scores
 from mist_bundle.cli.words import heading, printed_warnings
 
 
@@ -57,8 +57,8 @@ def finalize(bundle: FileName) -> None:
         bundle: the bundle's folder.
     """
     opened = mb.Bundle(bundle)
-    results = opened.finalize()
-    print("\n".join(score_lines(opened.scores_by_case())))
+    with printed_scores(opened.scores_by_case):
+        results = opened.finalize()
     print(f"\nResults of all folds: {results}")
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mist_bundle import pipeline
-from mist_bundle.errors import InputError
+from mist_bundle import cli, pipeline
+from mist_bundle.errors import EXIT_SOME_CASES_FAILED, InputError
 from mist_bundle.files import read_json, work_dir_of
 from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.trust.audit import require_audited
@@ -39,3 +39,15 @@ def test_finalized_results_name_the_weights(bundle: Path) -> None:
     assert read_json(work_dir_of(bundle) / "results.json")["derived_from"] == {"weights": weights}
     card = (bundle / "docs/README.md").read_text()
     assert all(f"fold {fold} `{digest[:12]}`" in card for fold, digest in weights.items())
+
+
+def test_a_case_without_scores_is_named_below_the_scores_of_the_others(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = work_dir_of(bundle) / "fold_0/results.csv"
+    head, lost, *others = table.read_text().splitlines(keepends=True)
+    table.write_text("".join([head, *others]))
+    assert cli.main(["finalize", str(bundle)]) == EXIT_SOME_CASES_FAILED
+    printed = capsys.readouterr()
+    assert "worst" in printed.out
+    assert lost.split(",")[0] in printed.err
