@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,15 +82,89 @@ def run_workflow(
         WorkflowFailed: the workflow ended with an error.
         Interrupted: a signal ended this process and with it the workflow.
     """
-    placement = placement or Placement()
-    command = workflow_command(bundle, workflow, overrides, placement)
-    with tempfile.TemporaryDirectory(prefix="mist_bundle_") as folder:
-        reason_file = Path(folder) / "reason.txt"
-        code = _wait_for(command, _environment(placement, reason_file))
-        if code == 0:
+    with RunningWorkflow(bundle, workflow, overrides, placement) as running, child.signals_raise():
+        try:
+            running.process.wait()
+        except child.Interrupted as interruption:
+            number = interruption.number
+            running.stop()
+            raise Interrupted(number, f"Interrupted by {signal.Signals(number).name}.") from None
+        running.check()
+
+
+class RunningWorkflow:
+    """A workflow in a process of its own; it ends when the block or this process ends.
+
+    Args:
+        bundle: folder of the bundle.
+        workflow: the workflow.
+        overrides: ids of the configuration and their values; None values are ignored.
+        placement: devices and processes; by default a single process.
+        captured: whether its output goes to `process.stdout`, as text, instead of the terminal.
+
+    Raises:
+        InputError: the folder is no bundle, or its configuration does not know an override.
+    """
+
+    def __init__(
+        self,
+        bundle: Path,
+        workflow: Workflow,
+        overrides: Mapping[str, Any],
+        placement: Placement | None = None,
+        *,
+        captured: bool = False,
+    ) -> None:
+        placement = placement or Placement()
+        self.bundle = bundle
+        self.workflow = workflow
+        command = workflow_command(bundle, workflow, overrides, placement)
+        self._scratch = tempfile.TemporaryDirectory(prefix="mist_bundle_")
+        self._reason = Path(self._scratch.name) / "reason.txt"
+        self.process = subprocess.Popen(
+            command,
+            env=_environment(placement, self._reason),
+            stdout=subprocess.PIPE if captured else None,
+            stderr=subprocess.STDOUT if captured else None,
+            encoding="utf-8",
+            errors="replace",
+        )
+
+    def check(self) -> None:
+        """Raise WorkflowFailed, with the reason, if the workflow has ended with an error."""
+        code = self.process.returncode
+        if not code:
             return
-        reason = reason_file.read_text(encoding="utf-8") if reason_file.is_file() else ""
-    raise WorkflowFailed(f"{bundle}: '{workflow.run_id}' failed: {reason or _exit_text(code, workflow)}", code)
+        reason = self._reason.read_text(encoding="utf-8") if self._reason.is_file() else ""
+        text = reason or _exit_text(code, self.workflow)
+        raise WorkflowFailed(f"{self.bundle}: '{self.workflow.run_id}' failed: {text}", code)
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM, unless it has ended."""
+        if self.process.poll() is None:
+            self.process.terminate()
+
+    def stop(self) -> None:
+        """End it: it may take some time to end in order, and is killed afterwards."""
+        self.ask_to_end()
+        try:
+            self.process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def close(self) -> None:
+        """End it if it still runs, and remove its temporary files."""
+        self.stop()
+        self._scratch.cleanup()
+
+    def __enter__(self) -> RunningWorkflow:
+        """Enter the block."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave nothing behind."""
+        self.close()
 
 
 def _environment(placement: Placement, reason_file: Path) -> dict[str, str]:
@@ -108,22 +182,6 @@ def _environment(placement: Placement, reason_file: Path) -> dict[str, str]:
     environment[child.REASON] = str(reason_file)
     environment.update(placement.environment())
     return environment
-
-
-def _wait_for(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Return the exit code of a process; signals that reach this process are passed on to it."""
-    with subprocess.Popen(command, env=dict(environment)) as process:
-        with child.signals_raise():
-            try:
-                return process.wait()
-            except child.Interrupted as interruption:
-                number = interruption.number
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        raise Interrupted(number, f"Interrupted by {signal.Signals(number).name}.")
 
 
 def _exit_text(code: int, workflow: Workflow) -> str:
@@ -198,11 +256,19 @@ def _moved_data(bundle: Path, workflow: Workflow, checked: Mapping[str, Any]) ->
 
 def place_workflow(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], hardware: Hardware) -> Placement:
     """Choose where a workflow runs, by the user's hardware options and the device and batch of its configuration."""
+    (placement,) = place_side_by_side(bundle, workflow, overrides, hardware, 1)
+    return placement
+
+
+def place_side_by_side(
+    bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], hardware: Hardware, parallel: int
+) -> list[Placement]:
+    """The same for several runs of a workflow at a time; see `Hardware.place_side_by_side`."""
     config = load_configs([Bundle(bundle).config_path(stem) for stem in workflow.files])
     settings = {**config, **checked_overrides(config, overrides)}
     if workflow is not TRAINING:  # whole cases are shared out, not the patches of a batch
         settings.pop("batch_size", None)
-    return hardware.place(settings)
+    return hardware.place_side_by_side(settings, parallel)
 
 
 def configured_dataset_dir(bundle: Path) -> Path:

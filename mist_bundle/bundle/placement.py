@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -79,7 +79,7 @@ class Placement:
         if self.devices is not None:
             variables[VISIBLE] = ",".join(self.devices)
         if self.processes > 1 or self.threads is not None:
-            share = self.threads or max(1, (os.cpu_count() or 1) // self.processes)
+            share = self.threads or max(1, cores() // self.processes)
             variables["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(share))
         return variables
 
@@ -116,10 +116,30 @@ class Hardware:
         Raises:
             InputError: options cannot be met; names all of them.
         """
+        (placement,) = self.place_side_by_side(config, 1)
+        return placement
+
+    def place_side_by_side(self, config: Mapping[str, Any], parallel: int) -> list[Placement]:
+        """Choose where each of several runs at a time takes place: on GPUs of its own, or its part of the CPU's cores.
+
+        Args:
+            config: as for `place`.
+            parallel: runs at a time.
+
+        Returns:
+            A placement for each run at a time; fewer than `parallel` if there are fewer GPUs, and a warning says so. A
+            device that `config` names ("cuda:1") is shared by all.
+
+        Raises:
+            InputError: options cannot be met; names all of them.
+        """
         device = config.get("device")
         if not isinstance(device, str) or device.startswith("$"):
             device = None
         problems = _option_problems(self, device)
+        if parallel > 1 and self.nodes > 1:
+            text = f"is {parallel}, and --nodes {self.nodes}: train the folds on machines of their own, or together."
+            problems.append(Problem("--parallel", text))
         visible = visible_devices() if device in (None, "cuda") else []
         chosen, device_problems = _choose(self.devices, visible)
         problems += device_problems
@@ -129,20 +149,43 @@ class Hardware:
             problems.append(Problem("--processes", text))
         if problems:
             raise InputError(problems)
-        count, warning = _count(config, self.processes, chosen, len(available), self.nodes)
+        parts = parallel
+        if available:
+            parts = min(parallel, len(available) // (self.processes or 1))
+        share = len(available) // parts
+        placements = []
+        for number in range(parts):
+            own = available[number * share : (number + 1) * share]
+            placement = self._placement(config, own, all_visible=not available or (parts == 1 and not chosen))
+            if parts > 1:
+                placement = replace(placement, threads=max(1, cores() // (parts * placement.processes)))
+            placements.append(placement)
+        if parts < parallel:
+            text = f"{_counted(len(available))} for {parallel} folds at a time: {parts} at a time are trained."
+            if self.processes is None:
+                text += " --device cuda:0 would let all of them share a GPU."
+            placements[0] = replace(placements[0], warning=text)
+        return placements
+
+    def _placement(self, config: Mapping[str, Any], own: Sequence[str], *, all_visible: bool) -> Placement:
+        """The placement of a run whose GPUs are `own`, or on the CPU."""
+        count, warning = _count(config, self.processes, len(own), self.nodes, chosen=self.devices is not None)
         _check_sharing(config, count * self.nodes)
-        devices = None
-        if available and (chosen or count < len(available)):
-            devices = tuple(available[:count])
         return Placement(
             processes=count,
-            devices=devices,
+            devices=None if all_visible and count >= len(own) else tuple(own[:count]),
             nodes=self.nodes,
             node_rank=self.node_rank or 0,
             rendezvous=self.rendezvous or "",
             max_restarts=self.max_restarts,
             warning=warning,
         )
+
+
+def cores() -> int:
+    """Cores that this process may use; batch systems and containers limit them."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def visible_devices() -> list[str]:
@@ -229,12 +272,13 @@ def _choose(
 
 
 def _count(
-    config: Mapping[str, Any], processes: int | None, chosen: Sequence[str] | None, available: int, nodes: int
+    config: Mapping[str, Any], processes: int | None, available: int, nodes: int, *, chosen: bool
 ) -> tuple[int, str]:
+    """How many processes a run gets, and a warning about it; GPUs that the user chose are all used."""
     if processes is not None:
         return processes, ""
-    if chosen is not None:
-        return len(chosen), ""
+    if chosen:
+        return max(1, available), ""
     batch = config.get("batch_size")
     grows = config.get("batch_size_per_process") is not None
     if available <= 1 or grows or not isinstance(batch, int):

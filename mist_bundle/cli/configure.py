@@ -77,5 +77,8 @@ def _advice_when_interrupted(arguments: Mapping[str, Any]) -> Iterator[None]:
     except Interrupted as interruption:
         output = str(arguments.get("output", "."))
         words = ["mist-bundle", "run_all", str(arguments["dataset_json"]), "--output", output, "--resume"]
+        for name in ("device", "processes", "parallel"):  # what a resumed run does not know by itself
+            if arguments.get(name) is not None:
+                words += [f"--{name}", str(arguments[name])]
         kept = str(interruption).partition(" Go on with: ")[0]
         raise Interrupted(interruption.number, f"{kept} Go on with: {shlex.join(words)}") from interruption

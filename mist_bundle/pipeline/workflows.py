@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from mist_bundle.bundle.launch import (
     PREPROCESS,
     TRAINING,
     WorkflowFailed,
+    place_side_by_side,
     place_workflow,
     run_workflow,
     workflow_command,
@@ -106,7 +108,9 @@ def train(
     _check_folds(opened, folds)
     resume = bool(overrides.get("resume"))
     settings = {name: value for name, value in overrides.items() if value is not None}
-    placement = place_workflow(bundle, TRAINING, settings, hardware or Hardware())
+    hardware, parallel = hardware or Hardware(), min(parallel, len(folds))
+    placements = place_side_by_side(bundle, TRAINING, settings, hardware, parallel)
+    placement = placements[0]
     workflow_command(bundle, TRAINING, settings, placement)  # refuses wrong settings before anything is changed
     progress = _progress(opened, folds, settings, resume=resume, overwrite=overwrite)
     _print_placement(bundle, placement, folds, settings)
@@ -119,16 +123,20 @@ def train(
         if overwrite and not resume:
             discard(fold.folder)
         remaining.append(number)
+    command = _train_command(bundle, settings, hardware, parallel, trust=trust)
     if parallel > 1 and len(remaining) > 1:
-        train_side_by_side(bundle, remaining, settings, placement, parallel)
+        announce(f"Folds {', '.join(map(str, remaining))} ({len(placements)} at a time)")
+        try:
+            train_side_by_side(opened, remaining, settings, placements)
+        except Interrupted as interruption:
+            raise _with_next_command(interruption, opened, remaining, command) from interruption
         return
-    for number, heading in zip(remaining, fold_headings(remaining), strict=False):
+    for done, heading in enumerate(fold_headings(remaining)):
         announce(heading)
         try:
-            run_workflow(bundle, TRAINING, {"fold": number, **settings}, placement)
+            run_workflow(bundle, TRAINING, {"fold": remaining[done], **settings}, placement)
         except Interrupted as interruption:
-            message = f"{interruption} {_go_on(opened, number, settings, placement.processes)}"
-            raise Interrupted(interruption.number, message) from interruption
+            raise _with_next_command(interruption, opened, remaining[done:], command) from interruption
 
 
 def _progress(
@@ -270,13 +278,36 @@ def _check_folds(bundle: Bundle, folds: Sequence[int]) -> None:
         raise InputError(Problem("--fold", f"is {wrong}; this bundle has the folds 0 to {count - 1}, or 'all'."))
 
 
-def _go_on(bundle: Bundle, fold: int, settings: Mapping[str, Any], processes: int) -> str:
-    """The progress that an interrupted training kept, and the command that continues it."""
-    status = bundle.fold(fold).status
-    kept = f"epoch {status['epoch']} of {status['epochs']} is kept" if status else "no epoch had ended"
-    words = ["mist-bundle", "train", str(bundle.root), "--fold", str(fold), "--resume"]
+def _train_command(
+    bundle: Path, settings: Mapping[str, Any], hardware: Hardware, parallel: int, *, trust: bool
+) -> list[str]:
+    """The command that goes on with trainings of these settings, but for the folds."""
+    words = ["mist-bundle", "train", str(bundle), "--resume"]
     for key, value in settings.items():
         if key != "resume":
-            words += [f"--{key}", str(value)]
-    words += ["--processes", str(processes)] if processes > 1 else []
-    return f"Fold {fold}: {kept}. Go on with: {shlex.join(words)}"
+            words += [f"--{key}", _word(value)]
+    for field in fields(hardware):
+        value = getattr(hardware, field.name)
+        if value != field.default:
+            words += [f"--{field.name}", _word(value)]
+    words += ["--parallel", str(parallel)] if parallel > 1 else []
+    return words + (["--trust"] if trust else [])
+
+
+def _with_next_command(
+    interruption: Interrupted, bundle: Bundle, folds: Sequence[int], command: Sequence[str]
+) -> Interrupted:
+    """An interruption with the progress that is kept, and the command that continues with the folds."""
+    kept = []
+    for number in folds:
+        status = bundle.fold(number).status
+        if status is not None:
+            kept.append(f"Fold {number}: epoch {status['epoch']} of {status['epochs']} is kept.")
+    if not kept:
+        kept.append(f"Fold {folds[0]}: no epoch had ended.")
+    words = [*command[:3], "--fold", ",".join(map(str, folds)), *command[3:]]
+    return Interrupted(interruption.number, f"{interruption} {' '.join(kept)} Go on with: {shlex.join(words)}")
+
+
+def _word(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

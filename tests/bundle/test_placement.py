@@ -90,6 +90,45 @@ def test_what_cannot_be_is_refused(hardware: dict[str, Any], config: dict[str, A
     assert message in str(error.value)
 
 
+@pytest.mark.usefixtures("four_gpus")
+@pytest.mark.parametrize(
+    ("hardware", "parallel", "config", "devices"),
+    [
+        ({}, 2, {"batch_size": 2}, [("0", "1"), ("2", "3")]),
+        ({}, 2, {"batch_size": 1}, [("0",), ("2",)]),
+        ({}, 3, {"batch_size": 2}, [("0",), ("1",), ("2",)]),
+        ({"devices": "3,1"}, 2, {"batch_size": 2}, [("3",), ("1",)]),
+        ({"processes": 2}, 2, {"batch_size": 2}, [("0", "1"), ("2", "3")]),
+        ({"processes": 2}, 4, {"batch_size": 2}, [("0", "1"), ("2", "3")]),
+        ({}, 9, {"batch_size": 2}, [("0",), ("1",), ("2",), ("3",)]),
+        ({}, 2, {"batch_size": 2, "device": "cuda:1"}, [None, None]),
+        ({}, 2, {"batch_size": 2, "device": "cpu"}, [None, None]),
+    ],
+)
+def test_runs_at_a_time_have_gpus_of_their_own(
+    hardware: dict[str, Any], parallel: int, config: dict[str, Any], devices: list[tuple[str, ...] | None]
+) -> None:
+    placed = Hardware(**hardware).place_side_by_side(config, parallel)
+    assert [placement.devices for placement in placed] == devices
+    assert ("folds at a time" in placed[0].warning) == (len(devices) < parallel)
+    for place in placed:
+        assert place.processes == len(place.devices or "1")
+
+
+def test_runs_at_a_time_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "_torch_version", lambda: "2.13.0+cpu")
+    monkeypatch.setattr(placement, "cores", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    placed = Hardware(processes=2).place_side_by_side({"batch_size": 2}, 2)
+    assert [place.environment()["OMP_NUM_THREADS"] for place in placed] == ["2", "2"]
+
+
+def test_folds_side_by_side_are_not_spread_over_machines() -> None:
+    hardware = Hardware(nodes=2, node_rank=0, rendezvous="host:29400")
+    with pytest.raises(InputError, match="--parallel: is 2, and --nodes 2"):
+        hardware.place_side_by_side({"batch_size": 2, "device": "cpu"}, 2)
+
+
 def test_a_cpu_runs_one_process_unless_more_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(placement, "_torch_version", lambda: "2.13.0+cpu")
     assert Hardware().place({"batch_size": 2}) == Placement()

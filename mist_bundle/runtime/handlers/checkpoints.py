@@ -44,6 +44,7 @@ from ..folds.state import (
 from ..networks.parts import unwrap
 from ..values import truth
 from .agreement import any_process, latest_state
+from .clean_up import clean_up_after
 from .interruption import Interruption
 from .training_state import random_state, read_state, restore_scaler, save_whole, set_random_state
 
@@ -156,6 +157,7 @@ class CheckpointKeeper:
             evaluator.add_event_handler(Events.COMPLETED, self._after_validation, trainer)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, self._after_epoch, evaluator)
         trainer.add_event_handler(Events.COMPLETED, self._publish)
+        clean_up_after(trainer, self._let_go)
 
     def _take_lock(self) -> None:
         try:
@@ -256,11 +258,15 @@ class CheckpointKeeper:
 
     def _publish(self, trainer: Engine) -> None:
         del trainer
-        if self._interruption is not None:
-            self._interruption.end()
         if self.rank == 0:
             publish_fold(self.fold_dir, self.weights_path)
-            self._lock.release()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Give the signals back to the program, and the fold to other trainings."""
+        if self._interruption is not None:
+            self._interruption.end()
+        self._lock.release()
 
     def _state(self, trainer: Engine) -> dict[str, Any]:
         scaler = getattr(trainer, "scaler", None)

@@ -17,6 +17,7 @@ from ignite.engine import Engine, Events
 
 from ..folds.files import write_bytes
 from ..folds.state import HISTORY, TRAIN_LOG, VALIDATION_LOSS
+from .clean_up import clean_up_after
 from .log_file import close_log, open_log
 from .trackers import Tracker, check_tracker, open_tracker
 
@@ -73,6 +74,7 @@ class TrainingProgress:
         if self.rank == 0:
             engine.add_event_handler(Events.STARTED, self._started)
             engine.add_event_handler(Events.COMPLETED, self._completed)
+            clean_up_after(engine, self._close)
 
     def _started(self, engine: Engine) -> None:
         self.log_dir.mkdir(parents=True, exist_ok=True)
@@ -164,11 +166,16 @@ class TrainingProgress:
             self._curves.log(_values(record), record["epoch"])
 
     def _completed(self, engine: Engine) -> None:
-        if self._curves is not None:
-            self._curves.close()
         logger.info(
             "Training ended after epoch %d in %s.", engine.state.epoch, _clock(time.monotonic() - self._run_start)
         )
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        if self._curves is not None:
+            self._curves.close()
         if self._log is not None:
             close_log(self._log)
 

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -388,6 +389,28 @@ def test_weights_that_became_nan_are_never_saved(bundle: Path) -> None:
     state = torch.load(training.fold_dir / "last.pt", weights_only=True)
     assert state["epoch"] == 1
     assert not (bundle / "models/fold_0.pt").exists()
+
+
+def test_a_program_goes_on_after_a_training_that_failed(bundle: Path) -> None:
+    """With its own handling of signals, and free to train the fold again."""
+    original = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        training = Training(bundle)
+        training.trainer.add_event_handler(Events.EPOCH_STARTED(once=3), _out_of_memory)
+        training.keeper.attach(training.trainer, training.evaluator)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            training.trainer.run(training.loader, max_epochs=EPOCHS)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        again = Training(bundle, resume=True)
+        again.keeper.attach(again.trainer, again.evaluator)
+        again.trainer.run(again.loader, max_epochs=EPOCHS)
+    finally:
+        signal.signal(signal.SIGINT, original)
+    assert json.loads((training.fold_dir / "status.json").read_text())["epoch"] == EPOCHS
+
+
+def _out_of_memory() -> None:
+    raise RuntimeError("out of memory")
 
 
 def test_best_weights_with_nan_are_not_published(bundle: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,12 +24,14 @@ def reported(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 
 
-def train(log_dir: Path, first_epoch: int = 0, last_epoch: int = 3, rank: int = 0) -> None:
-    """Two steps an epoch; validated in epoch 2 alone."""
+def train(log_dir: Path, first_epoch: int = 0, last_epoch: int = 3, rank: int = 0, broken: int = 0) -> None:
+    """Two steps an epoch; validated in epoch 2 alone; the steps of the epoch `broken` fail."""
     validation = SimpleNamespace(state=SimpleNamespace(epoch=0, metrics={}, metric_details={}))
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.25)
 
     def step(engine: Engine, number: int) -> dict[str, Any]:
+        if engine.state.epoch == broken:
+            raise RuntimeError("a step failed")
         return {"loss": torch.tensor(LOSSES[engine.state.epoch][number])}
 
     def validate(engine: Engine) -> None:
@@ -70,6 +73,16 @@ def test_a_resumed_run_reports_no_epoch_twice(tmp_path: Path) -> None:
         stream.write('{"epoch": 4, "lo')  # torn by a kill
     train(tmp_path, first_epoch=1)
     assert [record["epoch"] for record in history(tmp_path)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("broken", [0, 2])
+def test_what_is_logged_after_a_training_is_not_in_its_file(tmp_path: Path, broken: int) -> None:
+    before = logging.getLogger().handlers.copy()
+    with pytest.raises(RuntimeError, match="a step failed") if broken else nullcontext():
+        train(tmp_path, broken=broken)
+    assert logging.getLogger().handlers == before
+    logging.getLogger("notebook").warning("the next cell")
+    assert "the next cell" not in (tmp_path / "train.log").read_text()
 
 
 def test_other_processes_report_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
