@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         run_all,
     )
     from mist_bundle.api.exchange import audit_bundle, make_key, unpack, verify_bundle
+    from mist_bundle.api.imports import import_nnunet
     from mist_bundle.api.results import compare, ensemble, evaluate, postprocess, rank
     from mist_bundle.api.warn import CaseLeftOut, DataWarning
     from mist_bundle.errors import CaseFailure, InputError, MistBundleError
@@ -58,6 +59,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "finetune",
+    "import_nnunet",
     "make_key",
     "merge_fingerprints",
     "phantom",
@@ -67,7 +69,7 @@ __all__ = [
     "unpack",
     "verify_bundle",
 ]
-_MODULES = ("errors", "api.warn", "api.bundle", "api.data", "api.results", "api.exchange")
+_MODULES = ("errors", "api.warn", "api.bundle", "api.data", "api.imports", "api.results", "api.exchange")
 
 
 def __getattr__(name: str) -> Any:

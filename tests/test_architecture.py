@@ -53,7 +53,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"yaml", "torch", "monai", *OPTIONAL},
     ),
     "transfer": (
-        {*BASE, "bundle", "trust", "sharing", "planning", "catalog", "runtime.folds", "runtime.numerics"},
+        {*BASE, "dataset", "bundle", "trust", "sharing", "planning", "catalog", "runtime.folds", "runtime.numerics"},
         {"yaml", "numpy", "torch", "monai", *OPTIONAL},
     ),
     "sharing": (

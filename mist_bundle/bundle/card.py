@@ -53,7 +53,7 @@ def _about(plan: Plan, spec: DatasetSpec, name: str) -> str:
 {spec.description or f"Segmentation of {', '.join(plan.label_names[1:])}."}
 
 A [MONAI bundle](https://monai.readthedocs.io/en/stable/mb_specification.html) for images of the modality
-{plan.modality.upper()}, configured by mist-bundle from {plan.num_cases} labelled cases.
+{plan.modality.upper()}, {_maker(plan)}.
 
 | | |
 |---|---|
@@ -62,6 +62,16 @@ A [MONAI bundle](https://monai.readthedocs.io/en/stable/mb_specification.html) f
 | network | {plan.network.value}, on patches of {_patch(plan)} |
 | framework | MONAI {TESTED["monai"]}, PyTorch {TESTED["torch"]} |
 """
+
+
+def _maker(plan: Plan) -> str:
+    """Who trained or configured it, and from what."""
+    origin = plan.origin
+    if origin is None:
+        return f"configured by mist-bundle from {plan.num_cases} labelled cases"
+    trained = f"trained by {origin['program']} ({origin['trainer']}, {origin['configuration']})"
+    cases = f" on {plan.num_cases} labelled cases" if plan.num_cases else ""
+    return f"{trained}{cases} and imported by mist-bundle from {origin['results']}"
 
 
 def _data(plan: Plan, spec: DatasetSpec, excluded: Sequence[Problem], folds: FoldTable | None) -> str:
@@ -87,7 +97,7 @@ Warnings:
 ## Results
 
 {RESULTS_START}
-{NO_RESULTS}
+{NO_RESULTS if plan.origin is None else f"Trained by {plan.origin['program']}; not evaluated here yet."}
 {RESULTS_END}
 """
 

@@ -126,15 +126,17 @@ def generate_bundle(
     content: BundleInput,
     output: Path,
     *,
+    name: str | None = None,
     config_format: str = "json",
     overwrite: bool = False,
     ready: Callable[[Path], object] | None = None,
 ) -> Path:
-    """Write the bundle into `output`/<task>_segmentation.
+    """Write the bundle into a folder in `output`, by default <task>_segmentation.
 
     Args:
         content: everything that goes into the bundle.
         output: parent of the bundle's folder.
+        name: name of that folder, after the task by default.
         config_format: "json", which every consumer reads, or "yaml".
         overwrite: replace an existing bundle, including its trained weights.
         ready: called with the location of the bundle just before it appears there, to write what belongs beside it.
@@ -145,7 +147,7 @@ def generate_bundle(
     Raises:
         InputError: the folder exists and `overwrite` is False, or an untried network or loss does not work.
     """
-    name = bundle_name(content.spec)
+    name = name or bundle_name(content.spec)
     bundle = (output / name).absolute()
     with new_folder(bundle, overwrite=overwrite) as folder:
         for path, text in bundle_texts(content, name, bundle, config_format).items():
@@ -155,7 +157,7 @@ def generate_bundle(
         copy_runtime(folder / SCRIPTS_FOLDER)
         copy_user_code(content.user_code, folder / SCRIPTS_FOLDER)
         shutil.copyfile(own_file(LICENSE_TEXT), folder / "LICENSE")
-        (folder / "models").mkdir()
+        (folder / "models").mkdir(exist_ok=True)
         try_out(folder, content.untried)
         write_manifest(folder)
         if ready is not None:

@@ -96,6 +96,15 @@ NETWORKS: dict[str, Choice] = {
         takes=_BLOCKS,
         defaults=_PLAIN,
     ),
+    "nnunet-v2": Choice(
+        target="scripts.networks.dynunet.MatchedDynUNet",
+        kwargs={"trans_bias": True},
+        about="nnU-Net's plain U-Net as version 2 builds it: the decoder has the kernels of its own levels.",
+        cite="Isensee et al., Nature Methods 2021, doi:10.1038/s41592-020-01008-z",
+        sizing="dynamic_unet",
+        takes=_BLOCKS,
+        defaults={"residual": False},
+    ),
     "unet-pocket": Choice(
         target=_DYNUNET,
         kwargs={"trans_bias": True},

@@ -99,7 +99,7 @@ def read_nnunet(source: Path, splits: Path | None = None) -> NnunetDataset:
     if problems:
         raise InputError(problems)
     channels = channel_names(content["channel_names"])
-    labels = _read_labels(json_path, content["labels"])
+    labels = read_labels(json_path, content["labels"])
     folders = _ImageFolders(json_path.parent, str(content["file_ending"]).lower(), len(channels))
     training, testing, problems = _read_cases(json_path, content, folders)
     case_ids = {case.id for case in training}
@@ -143,8 +143,12 @@ def _key_problems(json_path: Path, content: Any) -> list[Problem]:
     return problems
 
 
-def _read_labels(json_path: Path, entries: Mapping[str, Any]) -> NnunetLabels:
-    """Meaning of "labels", where a list of values is a region."""
+def read_labels(json_path: Path, entries: Mapping[str, Any]) -> NnunetLabels:
+    """Meaning of the "labels" of a dataset.json, where a list of values is a region.
+
+    Raises:
+        InputError: a value is no label, or there is no class beside the background.
+    """
     members = _label_values(f"{json_path}: $.labels", entries)
     ignored = members.pop(IGNORE, None)
     members.pop(_BACKGROUND, None)

@@ -59,6 +59,7 @@ def autoconfig(
     overwrite: bool = False,
     overwrite_weights: bool = False,
     adapt: Adapt | None = None,
+    name: str | None = None,
 ) -> Configured:
     """Check, measure, decide, and write the bundle.
 
@@ -73,6 +74,7 @@ def autoconfig(
         overwrite: replace a bundle that is there.
         overwrite_weights: lose its training, too.
         adapt: changes the plan and adds files to the bundle, before anything is written.
+        name: name of the bundle's folder, after the task by default.
 
     Raises:
         InputError: everything that is wrong, before anything is written.
@@ -81,7 +83,7 @@ def autoconfig(
     checked = check_request(dataset_json, options, output, rules)
     options, spec = checked.options, checked.spec
     of_all_sites = None if fingerprint_file is None else Fingerprint.read(fingerprint_file)
-    target = output / bundle_name(spec)
+    target = output / (name or bundle_name(spec))
     remove_leavings(target)
     refuse_existing(target, overwrite=overwrite)
     _refuse_no_bundle(target)
@@ -102,6 +104,7 @@ def autoconfig(
         options = replace(options, memory=gpu[1])
     plan = make_plan(spec, of_all_sites or fingerprint, options)
     plan, extra_files = (plan, {}) if adapt is None else adapt(plan)
+    warnings += [Problem(*warning) for warning in plan.warnings or ()]
     warnings += plan_warnings(spec, fingerprint, plan, folds)
     warnings += memory_warnings(plan, options.memory or DEFAULT_GB)
     warnings += _oddities(examined)
@@ -126,7 +129,9 @@ def autoconfig(
     def write_fingerprint(bundle: Path) -> None:
         write_json(work_dir_of(bundle) / FINGERPRINT_JSON, measured)
 
-    bundle = generate_bundle(parts, output, config_format=config_format, overwrite=overwrite, ready=write_fingerprint)
+    bundle = generate_bundle(
+        parts, output, name=name, config_format=config_format, overwrite=overwrite, ready=write_fingerprint
+    )
     return Configured(
         bundle=bundle,
         plan=plan,

@@ -45,6 +45,7 @@ OPTIONAL_FIELDS = frozenset(
     {
         *("initial_weights", "frozen_epochs", "frozen_parts", "layer_decay", "layer_rates"),
         *("asked_network_arguments", "loss_arguments", "deep_supervision_weights", "training_ranges", "warnings"),
+        *("preprocessing", "inference", "origin"),
     }
 )
 
@@ -119,6 +120,10 @@ class Plan:
     training_ranges: Mapping[str, tuple[tuple[float, float], ...]] | None = None
     # warnings about the data or what the plan does with them: (case or key, sentence)
     warnings: tuple[tuple[str, str], ...] | None = None
+    # of a model that another program trained (planning/imported.py): its own transforms and inference, its origin
+    preprocessing: Mapping[str, Any] | None = None
+    inference: Mapping[str, Any] | None = None
+    origin: Mapping[str, Any] | None = None
     # of a plan that starts from another bundle's weights (planning/finetune.py)
     initial_weights: Decision[str] | None = None
     frozen_epochs: Decision[int] | None = None

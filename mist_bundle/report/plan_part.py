@@ -70,6 +70,12 @@ def _preparation(plan: Plan) -> Iterator[str]:
     spacing_mm = plan.target_spacing_mm.value
     if plan.skip_preprocessing:
         yield "Images are not preprocessed, as was requested by --skip_preprocessing."
+    elif plan.preprocessing is not None:
+        yield (
+            "Each image is cropped to the voxels that are not zero, its channels are normalised by nnU-Net's schemes "
+            f"({_schemes(plan.preprocessing)}), and it is resampled to voxels of {_lengths(spacing_mm)} mm by "
+            "nnU-Net's rules."
+        )
     else:
         crop = "cropped to the box around the body, then " if plan.crop_to_foreground.value else ""
         yield (
@@ -96,6 +102,11 @@ def _learning(plan: Plan) -> Iterator[str]:
         f"other folds and tested on this fold, so every case is predicted by a model that has not seen it. Of the "
         f"training cases, {percent} % are set aside to choose the best epoch."
     )
+
+
+def _schemes(preprocessing: Mapping[str, Any]) -> str:
+    names = [str(scheme["scheme"]).replace("_", " ") for scheme in preprocessing["schemes"]]
+    return ", ".join(names)
 
 
 def _intensities(plan: Plan) -> str:

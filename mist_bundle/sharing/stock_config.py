@@ -183,6 +183,7 @@ def _evaluator() -> Config:
 def _without_equivalent(plan: Plan, strategy: Sequence[Step]) -> Iterator[Problem]:
     """What the bundle's scripts do and no class of MONAI does alike."""
     switched_on = {
+        "preprocessing": (plan.preprocessing is not None, "MONAI has no transforms by nnU-Net's rules of resampling."),
         "skip_preprocessing": (plan.skip_preprocessing, "images are used as they are, which some programs change."),
         "crop_to_foreground": (
             plan.crop_to_foreground.value,
@@ -198,6 +199,8 @@ def _without_equivalent(plan: Plan, strategy: Sequence[Step]) -> Iterator[Proble
     for key, (is_on, reason) in switched_on.items():
         if is_on:
             yield Problem(key, f"{reason} {_FORMAT} is not possible.")
+    if plan.preprocessing is not None:
+        return
     if plan.normalization.value != "per_image" and len(plan.intensity_windows.value) != 1:
         yield Problem("intensity_windows", f"MONAI's window is the same for all channels. {_FORMAT} is not possible.")
     if _has_thick_slices(plan):

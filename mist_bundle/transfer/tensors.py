@@ -71,7 +71,7 @@ def _read_torch(path: Path) -> dict[str, torch.Tensor]:
 def write_weights(path: Path, weights: Mapping[str, torch.Tensor], *, overwrite: bool = False) -> None:
     """Write a state dict atomically, as safetensors or with torch.save, by the suffix of `path`."""
     refuse_existing(path, overwrite=overwrite)
-    write_bytes(path, safetensors_bytes(weights) if path.suffix == SAFETENSORS else _torch_bytes(weights))
+    write_bytes(path, safetensors_bytes(weights) if path.suffix == SAFETENSORS else torch_bytes(weights))
 
 
 def safetensors_bytes(weights: Mapping[str, torch.Tensor]) -> bytes:
@@ -161,7 +161,8 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     return weights
 
 
-def _torch_bytes(weights: Mapping[str, torch.Tensor]) -> bytes:
+def torch_bytes(weights: Mapping[str, torch.Tensor]) -> bytes:
+    """The content of a file of torch.save; tensors that share memory are written once each."""
     import io
 
     import torch

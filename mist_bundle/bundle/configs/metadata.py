@@ -29,6 +29,8 @@ TESTED_WITH_SOME = {"einops": "0.8.2"}
 FINE_TUNING = {"safetensors": "0.8.0"}
 # every package that the metadata of a generated bundle may require
 PACKAGES = frozenset({*TESTED, *TESTED_WITH_SOME, *FINE_TUNING})
+# of other programs whose models were imported
+REFERENCES = {"nnU-Net v2": "Isensee et al., nnU-Net, Nature Methods 2021, doi:10.1038/s41592-020-01008-z"}
 MODALITY_NAMES = {"ct": "CT", "mr": "MR", "other": "other"}
 MODALITY_FORMATS = {"ct": "hounsfield", "mr": "magnitude", "other": "magnitude"}
 
@@ -74,13 +76,21 @@ def metadata_config(plan: Plan, name: str, description: str, data_source: str, g
         "supported_apps": {},
         "eval_metrics": {},
         "intended_use": "Research only. Not a medical device; not for diagnosis or treatment.",
-        "references": ["Celaya et al., MIST, arXiv 2407.21343"],
+        "references": references(plan),
         "mist_bundle_version": generator_version,
         "network_data_format": {
             "inputs": {"image": _image(plan)},
             "outputs": {"pred": _prediction(plan, outputs)},
         },
     }
+
+
+def references(plan: Plan) -> list[str]:
+    """Return what to cite."""
+    cited = ["Celaya et al., MIST, arXiv 2407.21343"]
+    if plan.origin is not None and plan.origin["program"] in REFERENCES:
+        cited.insert(0, REFERENCES[plan.origin["program"]])
+    return cited
 
 
 def packages(plan: Plan) -> dict[str, str]:

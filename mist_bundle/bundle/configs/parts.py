@@ -25,6 +25,7 @@ RUN_FOLD_CASE_BY_CASE = [
 _RESENC = "scripts.networks.residual_encoder"
 TRAINING_CLASSES = {
     "monai.networks.nets.DynUNet": "scripts.networks.dynunet.SupervisedDynUNet",
+    "scripts.networks.dynunet.MatchedDynUNet": "scripts.networks.dynunet.SupervisedMatchedDynUNet",
     f"{_RESENC}.ResidualEncoderUNet": f"{_RESENC}.SupervisedResidualEncoderUNet",
 }
 
@@ -209,6 +210,8 @@ def ensemble(plan: Plan, **arguments: Any) -> Config:
     """Return the mean of sliding windows over flips and checkpoints."""
     if plan.regions.value:
         arguments["activation"] = "sigmoid"
+    if plan.inference is not None:
+        arguments.update(tiling=plan.inference["tiling"], average=plan.inference["average"])
     return script(
         "inferers.ensemble.EnsembleInferer",
         inferer=sliding_window(plan),
@@ -227,9 +230,12 @@ def restored_labels(plan: Plan) -> Config:
 
 def segment(plan: Plan, **arguments: Any) -> Config:
     """Return the inferer of label maps in the grid of each file; `arguments` are those of `ensemble`."""
-    return script(
+    inferer = script(
         "inferers.segment.SegmentInferer",
         ensemble=ensemble(plan, **arguments),
         **restored_labels(plan),
         maps="@maps",
     )
+    if plan.inference is not None:
+        inferer["restore"] = plan.inference["restore"]
+    return inferer

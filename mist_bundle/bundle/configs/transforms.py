@@ -5,6 +5,7 @@ Pure functions from a Plan to dictionaries.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mist_bundle.bundle import expressions
@@ -21,7 +22,9 @@ def deterministic_transforms(plan: Plan, *, with_label: bool) -> list[Config]:
     """
     keys = ["image", "label"] if with_label else ["image"]
     steps = _load(plan, keys)
-    if not plan.skip_preprocessing:
+    if plan.preprocessing is not None:
+        steps += _prepare_as_nnunet(plan, plan.preprocessing, keys)
+    elif not plan.skip_preprocessing:
         steps += _prepare(plan, keys)
     if with_label and plan.distance_maps.value:
         steps.append(_distance_maps(plan))
@@ -86,6 +89,28 @@ def _prepare(plan: Plan, keys: list[str]) -> list[Config]:
         mask_key="nonzero" if plan.normalize_nonzero.value else None,
     )
     return [*steps, resample, normalize]
+
+
+def _prepare_as_nnunet(plan: Plan, preprocessing: Mapping[str, Any], keys: list[str]) -> list[Config]:
+    """Crop, orientation, normalisation and resampling, in nnU-Net's order and by its rules."""
+    steps = [_transform("crop_to_nonzero.CropToNonzerod", keys=keys, source_key="image", mask_key="nonzero")]
+    if preprocessing["orientation"] is not None:
+        oriented = [*keys, "nonzero"]
+        steps.append(_transform("orientation.Reorientd", keys=oriented, axcodes=preprocessing["orientation"]))
+    schemes = [dict(scheme) for scheme in preprocessing["schemes"]]
+    steps.append(_transform("normalize_by_scheme.NormalizeBySchemed", keys="image", schemes=schemes))
+    resize = _transform(
+        "resize_to_spacing.ResizeToSpacingd",
+        image_key="image",
+        label_key="label" if "label" in keys else None,
+        target_spacing=list(plan.target_spacing_mm.value),
+        num_classes=plan.num_classes + (plan.ignore_index is not None),
+        image_orders=list(preprocessing["image_orders"]),
+        label_orders=list(preprocessing["label_orders"]),
+        score_order_across=preprocessing["score_order_across"],
+        separate=preprocessing["separate"],
+    )
+    return [*steps, resize]
 
 
 def _distance_maps(plan: Plan) -> Config:

@@ -22,10 +22,11 @@ from monai.utils import ensure_tuple_rep
 from ..numerics.patch_fit import patch_problem
 from ..values import truth
 from .cells import CellStore
-from .windows import Index, Windows
+from .windows import MONAI, NNUNET, Index, Windows, gaussian_of_nnunet
 
 logger = logging.getLogger(__name__)
 
+PROBABILITIES, LOGITS = "probabilities", "logits"
 _SMALLEST_PROBABILITY = 1e-30
 Box = tuple[slice, slice, slice]
 
@@ -35,6 +36,7 @@ class EnsembleInferer:
 
     What is blended is the logarithm of a window's mean probabilities: for a single network without flips that is its
     logits, as MONAI's sliding window blends them, and where no windows overlap it is the plain mean of the members.
+    With `average="logits"` the mean of the members' logits is blended.
 
     Args:
         inferer: the sliding window: its size, batch size, overlap and blending.
@@ -49,6 +51,8 @@ class EnsembleInferer:
             ICML 2018). Both are divided by the logarithm of the number of classes; of regions that may overlap they
             are the mean over the regions.
         cells_gb: memory for what is not complete yet.
+        tiling: where windows lie and how they are weighted: "monai", or "nnunet" as nnU-Net does.
+        average: what is averaged over flips and folds: "probabilities", or "logits" as nnU-Net does.
 
     Raises:
         ValueError: the network cannot take windows of the inferer's size.
@@ -63,6 +67,8 @@ class EnsembleInferer:
         activation: str = "softmax",
         uncertainty: bool = False,
         cells_gb: float = 1.0,
+        tiling: str = MONAI,
+        average: str = PROBABILITIES,
     ) -> None:
         problem = patch_problem(ensure_tuple_rep(inferer.roi_size, 3), patch_divisor)
         if problem:
@@ -71,6 +77,14 @@ class EnsembleInferer:
             raise ValueError(f"activation is {activation!r}; expected softmax or sigmoid.")
         if float(cells_gb) < 0:
             raise ValueError(f"cells_gb is {cells_gb}; expected 0 or more.")
+        for name, value, known in (
+            ("tiling", tiling, (MONAI, NNUNET)),
+            ("average", average, (PROBABILITIES, LOGITS)),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} is {value!r}; expected {' or '.join(known)}.")
+        self.tiling = tiling
+        self.average = average
         self.activation = activation
         self.inferer = inferer
         self.flip_axes = tuple(flip_axes)
@@ -102,7 +116,7 @@ class EnsembleInferer:
 
     def windows(self, shape: Sequence[int]) -> Windows:
         """The windows over an image of (X, Y, Z) voxels."""
-        return Windows(shape, ensure_tuple_rep(self.inferer.roi_size, 3), self.inferer.overlap)
+        return Windows(shape, ensure_tuple_rep(self.inferer.roi_size, 3), self.inferer.overlap, self.tiling)
 
     @torch.no_grad()
     def stream(self, image: torch.Tensor, network: Callable[..., Any]) -> Iterator[tuple[Box, torch.Tensor]]:
@@ -123,7 +137,8 @@ class EnsembleInferer:
         Args:
             image: (channels, X, Y, Z).
             network: what predicts a batch of windows.
-            activate: yield probabilities; or else what was blended, which are logits, without uncertainty.
+            activate: yield probabilities; or else what was blended, for `activated`: logits, and with `uncertainty`
+                the mean entropy of the members.
         """
         windows = self.windows(image.shape[1:])
         weights = self._weights(image.device)
@@ -141,8 +156,9 @@ class EnsembleInferer:
                         sums = store.take(cell)
                         if sums is None:  # pragma: no cover - its last window has just reached it
                             raise RuntimeError("a cell was completed that no window reached")
-                        yield cell, windows.box(cell), self._finish(sums, activate=activate)
-                        del sums
+                        blended = sums[:-1].div_(sums[-1:])
+                        yield cell, windows.box(cell), self.activated(blended) if activate else blended
+                        del sums, blended
         finally:
             store.close()
 
@@ -158,6 +174,8 @@ class EnsembleInferer:
 
     def _weights(self, device: torch.device) -> torch.Tensor:
         size = ensure_tuple_rep(self.inferer.roi_size, 3)
+        if self.tiling == NNUNET and self.inferer.mode == "gaussian":
+            return gaussian_of_nnunet(size, float(self.inferer.sigma_scale)).to(device)
         weights = compute_importance_map(
             size, mode=self.inferer.mode, sigma_scale=self.inferer.sigma_scale, device=device, dtype=torch.float32
         )
@@ -190,10 +208,8 @@ class EnsembleInferer:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _finish(self, sums: torch.Tensor, *, activate: bool) -> torch.Tensor:
-        blended = sums[:-1].div_(sums[-1:])
-        if not activate:
-            return blended[:-1] if self.uncertainty else blended
+    def activated(self, blended: torch.Tensor) -> torch.Tensor:
+        """Probabilities, and with `uncertainty` its two channels, of what was blended, which is overwritten."""
         if not self.uncertainty:
             return self._activate(blended[None])[0]
         probabilities = self._activate(blended[None, :-1])
@@ -229,20 +245,26 @@ class EnsembleInferer:
         entropies: torch.Tensor | None = None
         for member in self._members(network):
             for axes in flip_combinations(self.flip_axes):
-                logits = _predict(member, _flip(patches, axes))
-                if self._num_members == 1:
-                    own_entropy = self._entropy(self._activate(logits.clone()))
-                    return self._place(torch.cat([logits, own_entropy], dim=1))
-                probabilities = self._activate(logits)
+                averaged = _predict(member, _flip(patches, axes))
+                if self.average == PROBABILITIES and self._num_members > 1:
+                    averaged = self._activate(averaged)
                 if self.uncertainty:
-                    entropies = _add(entropies, self._entropy(probabilities), axes)
-                total = _add(total, probabilities, axes)
+                    entropies = _add(entropies, self._entropy_of_member(averaged), axes)
+                total = _add(total, averaged, axes)
         if total is None:  # pragma: no cover - there is always the network and the unflipped image
             raise RuntimeError("nothing was predicted")
-        scores = self._logits(total.div_(self._num_members))
+        scores = total.div_(self._num_members)
+        if self.average == PROBABILITIES and self._num_members > 1:
+            scores = self._logits(scores)
         if entropies is not None:
             scores = torch.cat([scores, entropies.div_(self._num_members)], dim=1)
         return self._place(scores)
+
+    def _entropy_of_member(self, averaged: torch.Tensor) -> torch.Tensor:
+        """Entropy of what a member gives to the mean, probabilities or logits."""
+        if self.average == LOGITS or self._num_members == 1:
+            averaged = self._activate(averaged.clone())
+        return self._entropy(averaged)
 
     def _logits(self, probabilities: torch.Tensor) -> torch.Tensor:
         if self.activation == "softmax":

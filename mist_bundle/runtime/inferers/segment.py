@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from monai.data import MetaTensor, decollate_batch, list_data_collate
 
+from ..numerics.restore import NO_AXIS
 from ..numerics.restore_cells import LabelMapFromCells
 from ..predictions.maps import ScoreMaps
 from ..transforms.restore import on_original_grid, torch_friendly
-from ..transforms.volume import CROP_BOX, affine_of, meta_of, original_grid
-from .ensemble import EnsembleInferer
+from ..transforms.volume import CROP_BOX, NEAREST_AXIS, affine_of, meta_of, original_grid
+from .ensemble import LOGITS, PROBABILITIES, EnsembleInferer
 
 
 class SegmentInferer:
@@ -24,6 +25,8 @@ class SegmentInferer:
         labels: label value of each class, background first; with `region_order`, the label that each region writes.
         region_order: for regions that may overlap: the order in which they are written over each other.
         maps: keeps the scores of a case for the maps that are written of them.
+        restore: what is interpolated in the grid of the file before classes are chosen: "probabilities", or "logits"
+            as nnU-Net does.
     """
 
     def __init__(
@@ -32,11 +35,15 @@ class SegmentInferer:
         labels: Sequence[int],
         region_order: Sequence[int] | None = None,
         maps: ScoreMaps | None = None,
+        restore: str = PROBABILITIES,
     ) -> None:
+        if restore not in (PROBABILITIES, LOGITS):
+            raise ValueError(f"restore is {restore!r}; expected {PROBABILITIES} or {LOGITS}.")
         self.ensemble = ensemble
         self.labels = list(map(int, labels))
         self.region_order = None if region_order is None else list(map(int, region_order))
         self.maps = maps
+        self.restore = restore
 
     def __call__(self, inputs: torch.Tensor, network: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Segment a batch of prepared images whose meta dictionaries tell the grids of their files.
@@ -56,14 +63,19 @@ class SegmentInferer:
     def _segment(self, image: torch.Tensor, network: Any) -> MetaTensor:
         reference = image if isinstance(image, MetaTensor) else MetaTensor(image)
         affine, shape = _grid_of_file(reference)
-        crop = meta_of(reference).get(CROP_BOX)
-        grids = (reference.shape[1:], affine_of(reference), affine, shape, crop)
-        label_map = LabelMapFromCells(*grids, self.labels, self.region_order)
-        kept = None if self.maps is None else self.maps.begin(*grids)
-        for cell, box, channels in self.ensemble.cells(reference.as_tensor(), network):
-            scores = channels.cpu().numpy()
+        meta = meta_of(reference)
+        nearest = int(meta.get(NEAREST_AXIS, NO_AXIS))
+        grids = (reference.shape[1:], affine_of(reference), affine, shape, meta.get(CROP_BOX))
+        of_logits = self.restore == LOGITS
+        threshold = 0.0 if of_logits else 0.5
+        label_map = LabelMapFromCells(*grids, self.labels, self.region_order, threshold, nearest)
+        kept = None if self.maps is None else self.maps.begin(*grids, nearest)
+        for cell, box, blended in self.ensemble.cells(reference.as_tensor(), network, activate=not of_logits):
+            scores = blended.cpu().numpy()
             label_map.add(cell, box, scores[: len(self.labels)])
             if self.maps is not None and kept is not None:
+                if of_logits:
+                    scores = self.ensemble.activated(blended).cpu().numpy()
                 kept.add(box, scores[self.maps.kept(len(self.labels))])
         return on_original_grid(torch_friendly(label_map.label_map)[None], reference, affine)
 

@@ -1,17 +1,24 @@
 """Where sliding windows lie, in which order they come, and which parts of the image each of them completes.
 
 The windows are MONAI's (`dense_patch_slices`): steps of a share of the window, the last window moved back to the end of
-the image; an image smaller than the window lies in its middle. The starts and ends of all windows cut each axis into
-segments, and their products the image into cells. A cell is complete when the last window that reaches it is done.
+the image; an image smaller than the window lies in its middle. Or they are nnU-Net's, whose steps are all alike. The
+starts and ends of all windows cut each axis into segments, and their products the image into cells. A cell is complete
+when the last window that reaches it is done.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+
 Index = tuple[int, int, int]
+MONAI, NNUNET = "monai", "nnunet"  # by whose rule windows are laid
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +47,14 @@ class Axis:
     starts: tuple[int, ...]
 
     @classmethod
-    def of(cls, length: int, size: int, overlap: float) -> Axis:
+    def of(cls, length: int, size: int, overlap: float, tiling: str = MONAI) -> Axis:
         """Windows of `size` voxels along an axis of `length`, overlapping by a share of their size."""
         if length <= size:
             return cls(length, size, (-((size - length) // 2),))
+        if tiling == NNUNET:
+            steps = math.ceil((length - size) / (size * (1 - overlap)))
+            even = (length - size) / steps
+            return cls(length, size, tuple(round(even * number) for number in range(steps + 1)))
         step = max(1, int(size * (1 - overlap)))
         starts = []
         for start in range(0, length, step):
@@ -74,11 +85,14 @@ class Windows:
         shape: (X, Y, Z) of the image.
         size: of a window.
         overlap: share of a window that the next window covers again, for all axes or for each.
+        tiling: "monai" or "nnunet": by whose rule the windows are laid.
     """
 
-    def __init__(self, shape: Sequence[int], size: Sequence[int], overlap: float | Sequence[float]) -> None:
+    def __init__(
+        self, shape: Sequence[int], size: Sequence[int], overlap: float | Sequence[float], tiling: str = MONAI
+    ) -> None:
         overlaps = (overlap,) * 3 if isinstance(overlap, (int, float)) else tuple(overlap)
-        self.axes = list(map(Axis.of, shape, size, overlaps))
+        self.axes = list(map(Axis.of, shape, size, overlaps, (tiling,) * 3))
         self.segments = [axis.segments() for axis in self.axes]
         # the longest axis outermost: what is unfinished at any time is a layer across it
         self.order = sorted(range(3), key=lambda axis: -self.axes[axis].length)
@@ -121,3 +135,17 @@ class Windows:
         for chosen in itertools.product(*sorted_by_length):
             placed = dict(zip(self.order, chosen, strict=True))
             yield placed[0], placed[1], placed[2]
+
+
+def gaussian_of_nnunet(size: Sequence[int], sigma_scale: float) -> torch.Tensor:
+    """The weights (X, Y, Z) of a window: nnU-Net's Gaussian around voxel `size // 2`, cut off at four sigma, 1 there.
+
+    Source: nnU-Net v2, inference/sliding_window_prediction.py; nnU-Net rounds it to half precision.
+    """
+    point = np.zeros(size)
+    point[tuple(length // 2 for length in size)] = 1
+    sigmas = [length * sigma_scale for length in size]
+    weights = gaussian_filter(point, sigmas, 0, mode="constant", cval=0)
+    weights /= weights.max()
+    weights[weights == 0] = weights[weights > 0].min()
+    return torch.from_numpy(weights.astype(np.float32))

@@ -1,4 +1,4 @@
-"""MONAI's DynUNet with auxiliary heads that stay at their own resolution until the loss looks at them.
+"""MONAI's DynUNet with nnU-Net's kernels, and with auxiliary heads that stay at their resolution for the loss.
 
 MONAI enlarges every head to the size of the image and stacks them: with many classes that is the largest tensor of a
 training step, copied once more. Here the heads are returned as they are; `DeepSupervisionLoss` enlarges each in turn.
@@ -7,7 +7,9 @@ training step, copied once more. Here the heads are returned as they are; `DeepS
 from __future__ import annotations
 
 import torch
+from monai.networks.blocks.dynunet_block import UnetUpBlock
 from monai.networks.nets import DynUNet
+from torch import nn
 
 
 class SupervisedDynUNet(DynUNet):
@@ -19,3 +21,27 @@ class SupervisedDynUNet(DynUNet):
         if self.training and self.deep_supervision:
             return [logits, *self.heads]
         return logits
+
+
+class MatchedDynUNet(DynUNet):
+    """DynUNet whose decoder has the kernels of its own levels, as nnU-Net's `PlainConvUNet`.
+
+    MONAI's decoder takes those of the next coarser level, which differ where the slices of a case are far apart.
+    Arguments and names of the weights are MONAI's.
+    """
+
+    def get_upsamples(self) -> nn.ModuleList:
+        """The decoder, the coarsest level first."""
+        return self.get_module_list(
+            self.filters[1:][::-1],
+            self.filters[:-1][::-1],
+            self.kernel_size[:-1][::-1],
+            self.strides[1:][::-1],
+            UnetUpBlock,
+            self.upsample_kernel_size[::-1],
+            trans_bias=self.trans_bias,
+        )
+
+
+class SupervisedMatchedDynUNet(MatchedDynUNet, SupervisedDynUNet):
+    """MatchedDynUNet for training; names and values of the weights are the same."""

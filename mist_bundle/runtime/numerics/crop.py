@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_fill_holes
 
 from .grid import Shape, as_shape
 from .window import percentile_window
@@ -38,6 +39,14 @@ def foreground_box(channel: NDArray[Any]) -> Box:
     threshold = otsu_threshold(np.clip(channel, low, high))
     box = bounding_box(np.asarray(channel >= threshold))
     return whole_box(channel.shape) if box is None else box
+
+
+def nonzero_mask(array: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where any channel of a (C, X, Y, Z) image is not zero, with the holes filled (nnU-Net's rule)."""
+    mask = np.zeros(array.shape[1:], dtype=bool)
+    for channel in array:
+        mask |= channel != 0
+    return np.asarray(binary_fill_holes(mask))
 
 
 def otsu_threshold(values: NDArray[Any], num_bins: int = _OTSU_BINS) -> float:

@@ -25,6 +25,7 @@ _TIE = 1e-5
 # How far the probabilities of a voxel may miss 1 in sum (float32 arithmetic) before they are scaled.
 _SUM_TOLERANCE = 1e-5
 _HALF = 0.5
+NO_AXIS = -1  # every axis is interpolated
 _SLAB_VOXELS = 1 << 18  # of a label map that are worked on at a time: 1 MB of float32
 _ALL = slice(None)
 
@@ -161,8 +162,9 @@ def paint_regions(
     operators: Sequence[AxisOperator],
     labels: Sequence[int],
     order: Sequence[int],
+    threshold: float = _HALF,
 ) -> None:
-    """Write regions over each other, each where its interpolated probability is above 0.5.
+    """Write regions over each other, each where its interpolated score is above a threshold.
 
     Args:
         chosen: (x, y, z) label map, or a view of its part, that is written to; it holds 0 everywhere.
@@ -170,15 +172,16 @@ def paint_regions(
         operators: from the axes of the scores to those of `chosen`.
         labels: that the regions write.
         order: in which they are written.
+        threshold: 0.5 for probabilities, 0 for logits.
     """
     for index in order:
         volume = scores[index, _ALL, _ALL, _ALL]
-        # Interpolation averages over neighbours: only near a voxel above 0.5 can the result be above 0.5.
-        candidates = bounding_box(volume > _HALF)
+        # Interpolation averages over neighbours: only near a voxel above the threshold can the result be above it.
+        candidates = bounding_box(volume > threshold)
         region = None if candidates is None else restrict(operators, box_slices(candidates), volume.shape)
         if region is not None:
             where = region[0]
-            chosen[where][_interpolate_part(volume, operators, where) > _HALF] = labels[index]
+            chosen[where][_interpolate_part(volume, operators, where) > threshold] = labels[index]
 
 
 def restore_scores(
@@ -228,9 +231,17 @@ def label_dtype(labels: Sequence[int]) -> np.dtype[Any]:
 
 
 def restoring_operators(
-    shape: Sequence[int], affine: Any, reference_affine: Any, reference_shape: Shape, box: Box
+    shape: Sequence[int],
+    affine: Any,
+    reference_affine: Any,
+    reference_shape: Shape,
+    box: Box,
+    nearest_axis: int = NO_AXIS,
 ) -> tuple[list[int], list[AxisOperator]]:
-    """Which prepared axis runs along each axis of the reference, and the operator that interpolates along it."""
+    """Which prepared axis runs along each axis of the reference, and the operator that interpolates along it.
+
+    Along the prepared axis `nearest_axis` it takes the nearest voxel.
+    """
     to_prepared = index_map(reference_affine, affine)
     if not is_signed_permutation(to_prepared, reference_shape):
         msg = (
@@ -246,6 +257,8 @@ def restoring_operators(
         # The other axes contribute nothing but rounding noise; counted at the image's middle it does the least harm.
         start = to_prepared[prepared_axis, 3] + to_prepared[prepared_axis, :3] @ middle - step * middle[axis]
         coordinates = start + step * np.arange(box[0][axis], box[1][axis])
+        if prepared_axis == nearest_axis:
+            coordinates = np.floor(coordinates + _HALF + _TIE).clip(0, shape[prepared_axis] - 1)
         operators.append(_operator(int(shape[prepared_axis]), coordinates))
     return axes, operators
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .crop import as_box, box_slices
 from .grid import as_shape
-from .restore import label_dtype, paint_classes, paint_regions, restoring_operators
+from .restore import NO_AXIS, label_dtype, paint_classes, paint_regions, restoring_operators
 from .spline import AxisOperator
 
 Index = tuple[int, int, int]
@@ -35,6 +35,8 @@ class LabelMapFromCells:
         crop_box: half-open box in the user's grid that was prepared, or None for the whole image.
         labels: label value of each class, background first; with `region_order`, the label that each region writes.
         region_order: for regions that may overlap: the order in which they are written over each other.
+        threshold: above which a voxel is in a region: 0.5 for probabilities, 0 for logits.
+        nearest_axis: axis of the prepared grid that is not interpolated: the nearest voxel counts; -1 for none.
 
     Raises:
         ValueError: the grids are tilted against each other.
@@ -49,16 +51,20 @@ class LabelMapFromCells:
         crop_box: Any,
         labels: Sequence[int],
         region_order: Sequence[int] | None = None,
+        threshold: float = 0.5,
+        nearest_axis: int = NO_AXIS,
     ) -> None:
         whole = as_shape(reference_shape)
         box = as_box(crop_box, whole)
-        self._axes, self._operators = restoring_operators(shape, affine, reference_affine, whole, box)
+        grids = (shape, affine, reference_affine, whole)
+        self._axes, self._operators = restoring_operators(*grids, box, nearest_axis)
         self._interpolated = [False] * 3  # for each prepared axis
         for axis, operator in zip(self._axes, self._operators, strict=True):
             self._interpolated[axis] = operator is not None and operator.ndim == 2
         self._shape = tuple(shape)
         self._labels = list(labels)
         self._order = None if region_order is None else list(region_order)
+        self._threshold = threshold
         outside = 0 if region_order is not None else self._labels[0]
         self.label_map = np.full(whole, outside, dtype=label_dtype([outside, *self._labels]))
         self._part = self.label_map[box_slices(box)]
@@ -94,7 +100,7 @@ class LabelMapFromCells:
             if self._order is None:
                 paint_classes(chosen, block, operators, self._labels)
             else:
-                paint_regions(chosen, block, operators, self._labels, self._order)
+                paint_regions(chosen, block, operators, self._labels, self._order, self._threshold)
         self._keep_faces(cell, box, scores)
 
     def _neighbours(self, cell: Index, lows: Sequence[int]) -> dict[Index, NDArray[np.float32]]:

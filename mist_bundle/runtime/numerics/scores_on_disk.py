@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .crop import as_box, box_slices
 from .grid import as_shape
-from .restore import columns_of, restoring_operators
+from .restore import NO_AXIS, columns_of, restoring_operators
 from .spline import apply_separable
 
 _SLAB_VOXELS = 1 << 24  # of a file that are restored at a time: 64 MB
@@ -49,6 +49,7 @@ class ScoresOnDisk:
         reference_affine: of the user's file.
         reference_shape: (X, Y, Z) of the user's file.
         crop_box: half-open box in the user's grid that was prepared, or None for the whole image.
+        nearest_axis: axis of the prepared grid that is not interpolated: the nearest voxel counts; -1 for none.
 
     Raises:
         ValueError: the grids are tilted against each other.
@@ -62,11 +63,13 @@ class ScoresOnDisk:
         reference_affine: Any,
         reference_shape: Sequence[int],
         crop_box: Any = None,
+        nearest_axis: int = NO_AXIS,
     ) -> None:
         self.shape = as_shape(reference_shape)
         box = as_box(crop_box, self.shape)
         self._inside = box_slices(box)
-        self._axes, self._operators = restoring_operators(shape, affine, reference_affine, self.shape, box)
+        grids = (shape, affine, reference_affine, self.shape)
+        self._axes, self._operators = restoring_operators(*grids, box, nearest_axis)
         self._prepared_shape = tuple(shape)
         folder.mkdir(parents=True, exist_ok=True)
         self._file = tempfile.TemporaryFile(dir=folder, prefix=".scores.")  # noqa: SIM115 - closed by `close`

@@ -20,6 +20,8 @@ AxisOperator = NDArray[Any] | None
 
 # A voxel's influence on a cubic B-spline falls to 0.27 of itself with each voxel of distance; float32 cannot see less.
 _NEGLIGIBLE_WEIGHT = 1e-9
+# Voxels by which a spline is continued where its edge voxels repeat; scipy continues it as far.
+_EDGE_VOXELS = 12
 # Coordinates this close to half a voxel are ties, despite float64 rounding.
 _TIE_TOLERANCE = 1e-9
 # Rows handled at a time: large enough for an efficient product, small enough to skip most of the zeros.
@@ -68,6 +70,18 @@ def cubic_matrix(n_in: int, coordinates: NDArray[np.float64]) -> Matrix:
     matrix = _times_prefilter(basis)
     matrix[np.abs(matrix) < _NEGLIGIBLE_WEIGHT] = 0
     return matrix.astype(np.float32)
+
+
+def cubic_matrix_between_edges(n_in: int, coordinates: NDArray[np.float64]) -> Matrix:
+    """The same for a spline that continues with the edge voxels instead of a mirror image, also beyond the ends.
+
+    These are the values of `scipy.ndimage.zoom` with mode "nearest", and of scikit-image's `resize` with mode "edge".
+    """
+    wide = cubic_matrix(n_in + 2 * _EDGE_VOXELS, np.asarray(coordinates, dtype=np.float64) + _EDGE_VOXELS)
+    matrix = wide[:, _EDGE_VOXELS:-_EDGE_VOXELS].copy()
+    matrix[:, 0] += wide[:, :_EDGE_VOXELS].sum(axis=1)
+    matrix[:, -1] += wide[:, -_EDGE_VOXELS:].sum(axis=1)
+    return matrix
 
 
 def _mirror(index: NDArray[np.intp], length: int) -> NDArray[np.intp]:

@@ -10,7 +10,7 @@ import numpy as np
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
-from ..numerics.grid import resampled_affine, resampled_shape, spacing_of
+from ..numerics.grid import Affine, Shape, resampled_affine, resampled_shape, spacing_of
 from ..numerics.memory import format_bytes, total_memory
 from ..numerics.resample import resample_image, resample_label, resample_nearest
 from .volume import affine_of, as_volume, check_same_shape, describe, new_volume
@@ -58,13 +58,25 @@ class ResampleToSpacingd(MapTransform):
         shape = check_same_shape(result, present)
         # The same spacing for all volumes of the case, so that noise in a header cannot make their shapes differ.
         spacing = spacing_of(affine_of(result[present[0]])).tolist()
-        new_shape = resampled_shape(shape, spacing, self.target_spacing)
+        new_shape = self._new_shape(shape, spacing)
         self._check_size(result, present, spacing, new_shape)
         for key in present:
             volume = result[key]
-            affine = resampled_affine(affine_of(volume), shape, new_shape, self.target_spacing)
-            result[key] = new_volume(self._resample(key, as_volume(volume, key), spacing), volume, affine)
+            affine = self._new_affine(affine_of(volume), shape, new_shape)
+            resampled = self._resample(key, as_volume(volume, key), spacing)
+            result[key] = new_volume(resampled, volume, affine, **self._notes(spacing))
         return result
+
+    def _new_shape(self, shape: Shape, spacing: Sequence[float]) -> Shape:
+        return resampled_shape(shape, spacing, self.target_spacing)
+
+    def _new_affine(self, affine: Affine, shape: Shape, new_shape: Shape) -> Affine:
+        return resampled_affine(affine, shape, new_shape, self.target_spacing)
+
+    def _notes(self, spacing: Sequence[float]) -> dict[str, Any]:
+        """Meta entries that undoing needs."""
+        del spacing
+        return {}
 
     def _check_size(
         self, data: Mapping[Hashable, Any], keys: Sequence[Hashable], spacing: Sequence[float], shape: Sequence[int]

@@ -1,7 +1,8 @@
 """The few steps that all transforms share: array and grid out of a MetaTensor, and a MetaTensor with a new grid back.
 
 Volumes are (C, X, Y, Z). The grid of the user's file stays in the meta dictionary, under the keys that
-MONAI's readers fill ("original_affine", "spatial_shape") and under `CROP_BOX`, so that predictions find their way back.
+MONAI's readers fill ("original_affine", "spatial_shape"), and under `CROP_BOX` and `NEAREST_AXIS`, so that predictions
+find their way back.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..numerics.grid import Affine, Shape, as_affine, as_shape
 ORIGINAL_AFFINE = "original_affine"
 SPATIAL_SHAPE = "spatial_shape"
 CROP_BOX = "crop_box"
+NEAREST_AXIS = "nearest_axis"  # axis of the prepared grid along which scores return by the nearest voxel; -1 for none
 FILE_NAME = "filename_or_obj"
 HEADER_WARNINGS = "header_warnings"  # what is odd in the headers of a case's files, a line each
 UNIT_IN_MM = "unit_in_mm"  # millimetres in the unit of the header's own fields; the affine is in millimetres

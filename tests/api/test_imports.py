@@ -1,0 +1,27 @@
+"""Importing models of other programs from Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import mist_bundle as mb
+from tests.transfer.nnunet_made import write_results
+
+
+def test_a_bundle_and_what_was_understood(tmp_path: Path) -> None:
+    results = write_results(tmp_path / "results", folds=("0", "1"))
+    with pytest.warns(mb.DataWarning) as caught:
+        imported = mb.import_nnunet(results, tmp_path / "model", folds=[1])
+    said = "\n".join(str(warning.message) for warning in caught)
+    assert "no ranges of spacing and intensity" in said
+    assert "axes are taken as they are stored" in said
+    assert imported.bundle == tmp_path / "model"
+    assert dict(imported.table)["folds"] == "1"
+    assert mb.Bundle(tmp_path / "model").plan.channel_names == ("t1", "flair")
+
+
+def test_arguments_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(mb.InputError, match="checkpoint"):
+        mb.import_nnunet(tmp_path, tmp_path / "model", checkpoint="latest")
