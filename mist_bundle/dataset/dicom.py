@@ -7,6 +7,7 @@ install "mist-bundle[dicom]"`), with whatever decoders for compressed pixels it 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mist_bundle.dataset.dicom_frames import Frame, affine_of, findings_about, frames_of, sorted_frames
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import MOST_NAMES, InputError, Problem
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -94,42 +95,52 @@ def find_series(folder: Path) -> list[Series]:
     Raises:
         InputError: pydicom is not installed, or there is no image series.
     """
+    require_pydicom(str(folder))
     series: dict[str, Series] = {}
     damaged: dict[Path, list[Problem]] = {}
-    require_pydicom(str(folder))
-    for path in sorted(folder.rglob("*")):
-        if not is_dicom(path):
-            continue
+    for path in filter(is_dicom, sorted(folder.rglob("*"))):
         try:
             dataset = read_dataset(path, pixels=False)
+            if _is_image(dataset):
+                _add(series, path, dataset)
         except InputError as error:
             damaged.setdefault(path.parent, []).extend(error.problems)
-            continue
-        if _is_image(dataset):
-            _add(series, path, dataset)
     for uid in [uid for uid, one in series.items() if not one.frames and one.modality not in _TOMOGRAPHIC]:
         del series[uid]  # radiographs, films: nothing of them lies in space
+    _share_out(damaged, series)
+    if not series:
+        raise InputError(Problem(str(folder), "holds no DICOM image series."))
+    return [series[uid] for uid in sorted(series)]
+
+
+def _share_out(damaged: Mapping[Path, Sequence[Problem]], series: dict[str, Series]) -> None:
+    """Give the problems of files that cannot be read to the series of their folders; a folder may have none."""
     for place, problems in damaged.items():
         in_place = [one for one in series.values() if place in {path.parent for path in one.files} | {one.folder}]
         if not in_place:
             in_place = [series.setdefault(f"unreadable {place}", Series("unknown", place, "", "unreadable"))]
         for one in in_place:
             one.problems.extend(problems)
-    if not series:
-        raise InputError(Problem(str(folder), "holds no DICOM image series."))
-    return [series[uid] for uid in sorted(series)]
 
 
 def _is_image(dataset: Dataset) -> bool:
-    if "Rows" not in dataset or dataset.get("Modality", "") in _NO_IMAGES:
+    has_pixels = "Rows" in dataset or "ImagePositionPatient" in dataset
+    if not has_pixels or dataset.get("Modality", "") in _NO_IMAGES:
         return False
     is_screenshot = dataset.get("SOPClassUID") == _SECONDARY_CAPTURE and "ImagePositionPatient" not in dataset
     return not is_screenshot and _LOCALIZER not in (dataset.get("ImageType") or ())
 
 
 def _add(series: dict[str, Series], path: Path, dataset: Dataset) -> None:
-    """Put the slices of a file into their series, or say there why it has none."""
-    uid = str(dataset.get("SeriesInstanceUID", ""))
+    """Put the slices of a file into their series, or say there why it has none.
+
+    Raises:
+        InputError: it belongs to no series.
+    """
+    uid = str(dataset.get("SeriesInstanceUID") or "")
+    if not uid:
+        message = "has no SeriesInstanceUID, so it may be a slice of any series here. Remove it, or get it anew."
+        raise InputError(Problem(str(path), message))
     if uid not in series:
         description = str(dataset.get("SeriesDescription", ""))
         series[uid] = Series(uid, path.parent, str(dataset.get("Modality", "")), description)
@@ -156,7 +167,7 @@ def series_volume(series: Series) -> tuple[NDArray[np.float32], NDArray[np.float
     for index, frame in enumerate(frames):
         if frame.path not in decoded:
             decoded.clear()  # a file of one slice is needed once
-            decoded[frame.path] = _pixels(frame.path)
+            decoded[frame.path] = _pixels(frame)
         pixels = decoded[frame.path]
         array[..., index] = (pixels if frame.number is None else pixels[frame.number]).T
     return array, affine_of(frames)
@@ -168,7 +179,10 @@ def regular_frames(series: Series) -> list[Frame]:
     Raises:
         InputError: they make no regular volume; all problems at once.
     """
-    problems = list(series.problems)
+    problems = series.problems[:MOST_NAMES]
+    if len(series.problems) > MOST_NAMES:
+        more = f"{len(series.problems) - MOST_NAMES} more files of {series.folder} have problems."
+        problems = [*problems, Problem(f"series {series.uid}", more)]
     if series.frames:
         where = f"{series.folder} (series {series.uid})"
         problems += [Problem(where, finding) for finding in findings_about(series.frames)]
@@ -177,20 +191,28 @@ def regular_frames(series: Series) -> list[Frame]:
     return sorted_frames(series.frames)
 
 
-def _pixels(path: Path) -> NDArray[np.float32]:
-    """Stored values (rows, columns) or (frames, rows, columns), rescaled."""
+def _pixels(frame: Frame) -> NDArray[np.float32]:
+    """Values of the file of a slice, (rows, columns) or (frames, rows, columns), rescaled."""
+    path = frame.path
     dataset = read_dataset(path, pixels=True)
-    if int(dataset.get("SamplesPerPixel", 1)) != 1:
+    if int(dataset.get("SamplesPerPixel") or 1) != 1:
         raise InputError(Problem(str(path), "is a colour image. Remove what does not belong to the series."))
     try:
         stored = np.asarray(dataset.pixel_array)
     except Exception as error:  # pydicom's decoders raise errors of many kinds
         raise InputError(Problem(str(path), _why_not_decoded(dataset, error))) from error
+    if stored.shape[-2:] != frame.shape or stored.ndim != (2 if frame.number is None else 3):
+        message = f"says that it has {frame.shape[0]} x {frame.shape[1]} pixels, and holds {stored.shape}."
+        raise InputError(Problem(str(path), f"{message} It is damaged: get it anew from where it came."))
     if "ModalityLUTSequence" in dataset:
         from pydicom.pixels.processing import apply_modality_lut
 
         return np.asarray(apply_modality_lut(stored, dataset), dtype=np.float32)
     slopes, intercepts = _rescale(dataset)
+    if not slopes.all() or not (np.isfinite(slopes).all() and np.isfinite(intercepts).all()):
+        raise InputError(
+            Problem(str(path), f"has a RescaleSlope of {slopes.min():g}, which makes its values the same.")
+        )
     # a file of a slice has no axis of frames
     place = (slice(None), None, None) if stored.ndim > 2 else 0
     return stored.astype(np.float32) * slopes[place] + intercepts[place]
@@ -226,8 +248,11 @@ def _rescale(dataset: Dataset) -> tuple[NDArray[np.float32], NDArray[np.float32]
         for group in dataset.PerFrameFunctionalGroupsSequence:
             sequence = group.get("PixelValueTransformationSequence") or shared.get("PixelValueTransformationSequence")
             holders.append(sequence[0] if sequence else dataset)
-    slopes = [float(holder.get("RescaleSlope", 1)) for holder in holders]
-    intercepts = [float(holder.get("RescaleIntercept", 0)) for holder in holders]
+    slopes, intercepts = [], []
+    for holder in holders:
+        slope, intercept = holder.get("RescaleSlope"), holder.get("RescaleIntercept")
+        slopes.append(1.0 if slope is None else float(slope))
+        intercepts.append(0.0 if intercept is None else float(intercept))
     return np.asarray(slopes, dtype=np.float32), np.asarray(intercepts, dtype=np.float32)
 
 

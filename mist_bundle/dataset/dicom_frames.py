@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import MOST_NAMES, InputError, Problem
 from mist_bundle.runtime.numerics.same_grid import TOLERANCE_VOXELS
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _ANGLE_TOLERANCE = 1e-3  # of direction cosines
 _SAME_SPACING = 0.01  # share by which the pixel spacings of slices may differ: scanners write rounded numbers
-_MOST_FINDINGS = 8
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -37,6 +36,7 @@ class Frame:
         pixel_spacing_mm: distance of rows, then of columns.
         shape: rows, columns.
         thickness_mm: of the slice; None where the file does not say.
+        has_scale: whether the file has a RescaleSlope and RescaleIntercept of its own.
     """
 
     path: Path
@@ -46,6 +46,7 @@ class Frame:
     pixel_spacing_mm: tuple[float, float]
     shape: tuple[int, int]
     thickness_mm: float | None
+    has_scale: bool
 
     @property
     def normal(self) -> NDArray[np.float64]:
@@ -64,7 +65,9 @@ def frames_of(path: Path, dataset: Dataset) -> list[Frame]:
     Raises:
         InputError: the file does not say where its pixels lie.
     """
-    shape = (int(dataset.Rows), int(dataset.Columns))
+    shape = (int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0))
+    if 0 in shape:
+        raise InputError(Problem(str(path), f"has {shape[0]} x {shape[1]} pixels."))
     if "PerFrameFunctionalGroupsSequence" not in dataset:
         _require(path, dataset, "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
         if int(dataset.get("NumberOfFrames") or 1) > 1:
@@ -108,8 +111,8 @@ def findings_about(frames: Sequence[Frame]) -> list[str]:
     findings = list(_different_planes(frames))
     if not findings and len(frames) > 1:
         findings = list(_irregular_positions(sorted_frames(frames)))
-    more = len(findings) - _MOST_FINDINGS
-    return findings if more <= 0 else [*findings[:_MOST_FINDINGS], f"{more} more findings of this kind."]
+    more = len(findings) - MOST_NAMES
+    return findings if more <= 0 else [*findings[:MOST_NAMES], f"{more} more findings of this kind."]
 
 
 def _different_planes(frames: Sequence[Frame]) -> Iterator[str]:
@@ -124,6 +127,9 @@ def _different_planes(frames: Sequence[Frame]) -> Iterator[str]:
             yield f"{frame.name} lies in another plane than {first.name}. Give a series of parallel slices."
         elif not np.allclose(frame.pixel_spacing_mm, first.pixel_spacing_mm, rtol=_SAME_SPACING):
             yield f"{frame.name} has another pixel spacing than {first.name}. Remove what does not belong here."
+        elif frame.has_scale != first.has_scale:
+            with_scale, without = (frame, first) if frame.has_scale else (first, frame)
+            yield f"{without.name} has no RescaleSlope and RescaleIntercept, {with_scale.name} has. Get it anew."
 
 
 def _irregular_positions(frames: Sequence[Frame]) -> Iterator[str]:
@@ -137,7 +143,7 @@ def _irregular_positions(frames: Sequence[Frame]) -> Iterator[str]:
     counts = np.unique(np.round((heights - heights[0]) / typical), return_counts=True)[1]
     if counts.min() > 1 and counts.min() == counts.max():
         yield (
-            f"holds {counts[0]} images at each of {len(counts)} places (times, echoes or b-values). "
+            f"holds {counts[0]} images at each of {len(counts)} places (times, echoes, b-values, or copies). "
             "Give a series of a single volume."
         )
         return
@@ -221,10 +227,11 @@ def _frame(
         pixel_spacing_mm=(rows_mm, columns_mm),
         shape=shape,
         thickness_mm=None if thickness is None else abs(float(thickness)) or None,
+        has_scale=position.get("RescaleSlope") is not None and position.get("RescaleIntercept") is not None,
     )
 
 
 def _require(path: Path, dataset: Dataset, *names: str) -> None:
-    missing = [name for name in names if name not in dataset]
+    missing = [name for name in names if dataset.get(name) in (None, "")]
     if missing:
         raise InputError(Problem(str(path), f"has no {', '.join(missing)}, so its place in the patient is not known."))

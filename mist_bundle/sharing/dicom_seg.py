@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 MANUFACTURER = "mist-bundle"
 _TEXT_LENGTH = 64  # characters of DICOM's long strings
 _SERIES_NUMBER_STEP = 1000
+_LARGEST_NUMBER = 2**31 - 1  # of an integer string
+_REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+# attributes of patient and study that a segmentation repeats, and that must be there but may be empty (type 2)
+_MAY_BE_EMPTY = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +143,18 @@ def _sources(series: Series, frames: Sequence[Frame]) -> list[Dataset]:
     if len(files) > 1 and any(frame.number is not None for frame in frames):
         message = "consists of several multi-frame files, of which a segmentation cannot be made. Give a single file."
         raise InputError(Problem(f"{series.folder} (series {series.uid})", message))
-    return [read_dataset(path, pixels=False) for path in files]
+    sources = [read_dataset(path, pixels=False) for path in files]
+    missing = [keyword for keyword in _REQUIRED if not all(source.get(keyword) for source in sources)]
+    if missing:
+        message = f"has no {', '.join(missing)}, which its segmentation has to refer to."
+        raise InputError(Problem(f"{series.folder} (series {series.uid})", message))
+    for source in sources:
+        for keyword in _MAY_BE_EMPTY:
+            if keyword not in source:  # programs that remove a patient's name often remove the attribute
+                setattr(source, keyword, None)
+        if frames[0].number is None and not source.get("SliceThickness"):
+            source.SliceThickness = f"{np.linalg.norm(affine_of(frames)[:3, 2]):.10g}"
+    return sources
 
 
 def _in_order_of_file(labels: NDArray[Any], frames: Sequence[Frame]) -> NDArray[Any]:
@@ -178,7 +196,7 @@ def _segmentation(
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=descriptions,
             series_instance_uid=uid_from("series", uid),
-            series_number=int(sources[0].get("SeriesNumber") or 0) + _SERIES_NUMBER_STEP,
+            series_number=_series_number(sources[0]),
             sop_instance_uid=uid,
             instance_number=1,
             manufacturer=MANUFACTURER,
@@ -190,6 +208,12 @@ def _segmentation(
             content_description=_text(f"Segmentation by {algorithm.name} {algorithm.version}"),
             series_description=_text(f"Segmentation: {algorithm.name}"),
         )
+
+
+def _series_number(source: Dataset) -> int:
+    """A number apart from those of the study's other series."""
+    number = int(source.get("SeriesNumber") or 0) + _SERIES_NUMBER_STEP
+    return number if 0 < number <= _LARGEST_NUMBER else _SERIES_NUMBER_STEP
 
 
 def _identification(algorithm: Algorithm) -> hd.AlgorithmIdentificationSequence:

@@ -112,7 +112,7 @@ def test_a_doubled_slice(tmp_path: Path, array: NDArray[np.int16]) -> None:
 def test_a_series_of_several_volumes(tmp_path: Path, array: NDArray[np.int16]) -> None:
     uid = write_series(tmp_path / "first", array, _affine(OBLIQUE))
     write_series(tmp_path / "second", array, _affine(OBLIQUE), uid=uid)
-    assert "holds 2 images at each of 5 places (times, echoes or b-values)" in _refusal(tmp_path)
+    assert "holds 2 images at each of 5 places (times, echoes, b-values, or copies)" in _refusal(tmp_path)
 
 
 def test_a_tilted_gantry(tmp_path: Path, array: NDArray[np.int16]) -> None:
@@ -199,6 +199,10 @@ def test_a_slice_without_a_position(tmp_path: Path, array: NDArray[np.int16]) ->
         ({"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]}, "no pair of perpendicular directions"),
         ({"PixelSpacing": [0, 1]}, "has pixels of 0 x 1 mm"),
         ({"SamplesPerPixel": 3}, "is a colour image"),
+        ({"RescaleSlope": 0}, "has a RescaleSlope of 0"),
+        ({"RescaleIntercept": None}, "has no RescaleSlope and RescaleIntercept"),
+        ({"Rows": None}, "has 0 x 7 pixels"),
+        ({"SeriesInstanceUID": None}, "has no SeriesInstanceUID"),
     ],
 )
 def test_a_slice_that_means_nothing(

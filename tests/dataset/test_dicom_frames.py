@@ -23,7 +23,7 @@ def _frames(angles: tuple[float, float, float], gap: float, count: int) -> list[
     frames = []
     for index in np.random.default_rng(count).permutation(count).tolist():
         position = np.array([5.0, -7.0, 11.0]) + index * gap * matrix[:, 2]
-        frames.append(Frame(Path(f"{index:03d}"), None, position, matrix[:, :2].T, (0.8, 0.6), (12, 10), gap))
+        frames.append(Frame(Path(f"{index:03d}"), None, position, matrix[:, :2].T, (0.8, 0.6), (12, 10), gap, True))
     return frames
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -227,13 +228,48 @@ def test_a_label_map_of_another_image_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "moved.dcm").exists()
 
 
-def test_a_series_that_lacks_what_must_be_repeated(tmp_path: Path) -> None:
-    series, _, path = _written(tmp_path, AXES["axial"], APART)
+def _change_all(series: Series, change: Callable[[Any], None]) -> None:
     for file in series.files:
         dataset = pydicom.dcmread(file)
-        del dataset.FrameOfReferenceUID
+        change(dataset)
         dataset.save_as(file)
+
+
+@pytest.mark.parametrize(
+    "keyword", ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"]
+)
+def test_a_series_that_cannot_be_referred_to(tmp_path: Path, keyword: str) -> None:
+    series, _, path = _written(tmp_path, AXES["axial"], APART)
+    _change_all(series, lambda dataset: delattr(dataset, keyword))
     path.unlink()
-    with pytest.raises(InputError, match=r"cannot be the source of a segmentation.*no Frame Of Reference UID"):
+    with pytest.raises(InputError, match=f"has no {keyword}, which its segmentation has to refer to"):
+        write_dicom_seg(series, tmp_path / "labels.nii.gz", APART, ALGORITHM, path)
+    assert not path.exists()
+
+
+def test_a_series_whose_patient_was_removed(tmp_path: Path) -> None:
+    series, _, path = _written(tmp_path, AXES["axial"], APART)
+    before = pydicom.dcmread(path).PixelData
+
+    def remove(dataset: Any) -> None:
+        for name in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"):
+            delattr(dataset, name)
+        for name in ("AccessionNumber", "ReferringPhysicianName", "SliceThickness", "SeriesNumber", "InstanceNumber"):
+            delattr(dataset, name)
+
+    _change_all(series, remove)
+    write_dicom_seg(series, tmp_path / "labels.nii.gz", APART, ALGORITHM, path)
+    read = pydicom.dcmread(path)
+    assert read.PixelData == before
+    assert not read.PatientName
+    assert read.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness == 2.5
+
+
+def test_a_series_that_highdicom_refuses(tmp_path: Path) -> None:
+    series, _, path = _written(tmp_path, AXES["axial"], APART)
+    uids = iter(range(99))
+    _change_all(series, lambda dataset: setattr(dataset, "StudyInstanceUID", f"1.2.3.{next(uids)}"))
+    path.unlink()
+    with pytest.raises(InputError, match=r"cannot be the source of a segmentation: .*same"):
         write_dicom_seg(series, tmp_path / "labels.nii.gz", APART, ALGORITHM, path)
     assert not path.exists()
