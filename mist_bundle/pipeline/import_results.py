@@ -16,6 +16,7 @@ from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import MODEL_PT, check_can_write, refuse_existing
 from mist_bundle.pipeline.configure import autoconfig
+from mist_bundle.pipeline.fold_choice import FoldRules
 from mist_bundle.planning.imported import ImportedModel, adopt, plan_without_cases
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.folds.finite import not_finite_text
@@ -187,7 +188,7 @@ def write_imported(
             dataset,
             output.parent,
             understood.model.planner_options,
-            fold_file=folds,
+            fold_rules=FoldRules(fold_file=folds),
             workers=workers,
             overwrite=overwrite,
             adapt=adapt,

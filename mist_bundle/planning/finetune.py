@@ -18,6 +18,7 @@ from mist_bundle.planning.plan import Plan
 from mist_bundle.planning.recipes import CHOSEN, RECIPES
 from mist_bundle.planning.rules import joined
 from mist_bundle.planning.topology import round_up, strides_product
+from mist_bundle.runtime.numerics.schemes import ZSCORE
 from mist_bundle.runtime.numerics.triples import Spacing, Triple
 
 # arguments of MONAI's networks for the numbers of input channels and of classes
@@ -204,6 +205,8 @@ def _intensity(plan: Plan, source: SourceModel) -> dict[str, Any]:
         return {"normalization": Decision(by_rule.value, because)}
     if plan.skip_preprocessing:
         return {}
+    if source.plan.preprocessing is not None:
+        return _as_imported(plan, source, source.plan)
     if source.plan.modality != plan.modality:
         because = f"{by_rule.because} {source.name} has {source.plan.modality} images."
         return {"normalization": Decision(by_rule.value, because)}
@@ -217,6 +220,33 @@ def _intensity(plan: Plan, source: SourceModel) -> dict[str, Any]:
         because += " A channel that it does not know: measured over these data."
         changes["intensity_windows"] = Decision(_windows(plan, source, source.plan), because)
     return changes
+
+
+def _as_imported(plan: Plan, source: SourceModel, source_plan: Plan) -> dict[str, Any]:
+    """Preprocessing and inference of the program that trained the source."""
+    because = f"Kept from {source.name}, so that intensities and voxels mean the same to the weights as before."
+    preprocessing = dict(source_plan.preprocessing or {})
+    preprocessing["schemes"] = _schemes(plan, source, preprocessing["schemes"])
+    return {
+        "preprocessing": preprocessing,
+        "inference": source_plan.inference,
+        "normalization": Decision(source_plan.normalization.value, because),
+        "intensity_windows": Decision((), because),
+        "normalize_nonzero": Decision(False, because),
+        "crop_to_foreground": Decision(False, source_plan.crop_to_foreground.because),
+        "bias_correction": Decision(False, because),
+    }
+
+
+def _schemes(plan: Plan, source: SourceModel, known: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The scheme of each channel: its namesake's, the common scheme of all, or z-scores of a channel that is new."""
+    if plan.num_channels == len(known) == 1:
+        return list(known)
+    common = known[0] if all(scheme == known[0] for scheme in known) else {"scheme": ZSCORE, "mask": False}
+    by_name: dict[str, Mapping[str, Any]] = {}
+    for name, scheme in zip(source.channel_names, known, strict=True):
+        by_name[_plain(name)] = scheme
+    return [by_name.get(_plain(name), common) for name in plan.channel_names]
 
 
 def _windows(plan: Plan, source: SourceModel, source_plan: Plan) -> tuple[Mapping[str, float], ...]:

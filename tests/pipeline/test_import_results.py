@@ -17,6 +17,7 @@ from scipy import ndimage
 from mist_bundle import pipeline
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import InputError
+from mist_bundle.planning.options import PlanOptions, TransferOptions
 from mist_bundle.trust.audit.run import audit_bundle
 from tests.transfer import nnunet_made as made
 
@@ -187,6 +188,29 @@ def test_with_its_data_folds_are_evaluated_and_trained_on(tmp_path: Path) -> Non
     pipeline.train(bundle.root, [2], settings)
     assert bundle.trained_folds() == [0, 1, 2]
     shutil.rmtree(tmp_path / "model")
+
+
+def test_imported_models_are_trained_further_on_other_channels_and_classes(tmp_path: Path) -> None:
+    results = made.write_results(tmp_path / "results", folds=("0", "1"))
+    pipeline.import_nnunet(results, tmp_path / "model")
+    dataset = _data(tmp_path / "data")
+    description = json.loads(dataset.read_text())
+    description["images"] = {"t1": ["t1"]}
+    description["final_classes"] = {"gland": [1], "tumour": [2]}
+    dataset.write_text(json.dumps(description))
+    options = PlanOptions(folds=2, epochs=1, steps_per_epoch=1, batch_size=1, val_fraction=0.2)
+    chosen = frozenset({"folds", "epochs", "steps_per_epoch", "batch_size", "val_fraction"})
+    source, out = str(tmp_path / "model"), tmp_path / "out"
+    tuned = pipeline.finetune(source, dataset, out, options, TransferOptions(), chosen=chosen, workers=1)
+    plan = tuned.plan
+    assert plan.preprocessing is not None
+    assert plan.preprocessing["schemes"] == [{"scheme": "zscore", "mask": True}]
+    assert plan.inference == {"tiling": "nnunet", "average": "logits", "restore": "logits"}
+    assert plan.target_spacing_mm.value == TARGET
+    account = json.loads((tuned.bundle / "configs/transfer.json").read_text())
+    assert "tumour" in account["classes"][-1]["from"]
+    pipeline.train(tuned.bundle, [0], {"val_interval": 1})
+    assert Bundle(tuned.bundle).trained_folds() == [0]
 
 
 def test_other_data_are_refused(tmp_path: Path) -> None:
