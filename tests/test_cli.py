@@ -42,8 +42,8 @@ OPTIONS = {
     "evaluate": "bundle fold paths reference prediction classes labels ignore_label metrics metric_options both_empty "
     "one_empty empty_distance_mm output workers device overwrite dataset_dir trust overrides",
     "finalize": "bundle",
-    "predict": "bundle input output tta probabilities uncertainty device workers output_format segment_codes overwrite "
-    "trust overrides",
+    "predict": "bundle input output tta probabilities uncertainty device workers output_format segment_codes resample "
+    "overwrite trust overrides",
     "finetune": f"source dataset_json output trust {FOLDING} workers format overwrite overwrite_weights replan "
     "channels freeze unfreeze_epoch layer_decay recipe loss folds val_fraction epochs steps_per_epoch batch_size "
     "patch_size target_spacing learning_rate flip_axes seed",
@@ -65,7 +65,7 @@ OPTIONS = {
     "bump": "bundle message part",
     "push": "bundle repo public",
     "convert_msd": "source output copy limit start overwrite",
-    "convert_dicom": "source output dry_run",
+    "convert_dicom": "source output resample dry_run",
     "convert_nnunet": "source output splits copy dry_run overwrite",
     "convert_csv": "source output test labels overlaps missing channels modality copy overwrite dry_run",
     "convert_labels": "source output labels images masks overlaps missing channels modality copy overwrite dry_run",

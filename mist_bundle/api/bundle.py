@@ -362,6 +362,7 @@ class Bundle(folder.Bundle):
         workers: Workers | None = None,
         output_format: OutputFormat = "nii.gz",
         segment_codes: SegmentCodes | None = None,
+        resample: bool = False,
         overwrite: bool = False,
         trust: bool = False,
         **overrides: Any,
@@ -382,6 +383,8 @@ class Bundle(folder.Bundle):
                 which uses all cores.
             output_format: nii.gz, or dicom_seg: a DICOM segmentation <id>.dcm for each series of a DICOM folder too.
             segment_codes: JSON or a file of it, for dicom_seg: {"liver": {"type": ["10200004", "SCT", "Liver"]}}.
+            resample: make slices of DICOM series even where they are uneven, missing or tilted; these are refused
+                otherwise.
             overwrite: replace label maps of other weights or settings, and files of another origin.
             trust: run a bundle that does not pass `audit`.
             **overrides: any id of inference.json: overlap, sw_batch_size, ensemble …
@@ -405,6 +408,7 @@ class Bundle(folder.Bundle):
             workers=workers,
             output_format=output_format,
             segment_codes=segment_codes,
+            resample=resample,
             overwrite=overwrite,
             overrides=overrides,
             trust=trust,

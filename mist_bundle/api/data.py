@@ -299,19 +299,22 @@ def convert_nnunet(
 
 
 @checked
-def convert_dicom(source: FileName, output: FileName) -> Path:
+def convert_dicom(source: FileName, output: FileName, *, resample: bool = False) -> Path:
     """Convert a tree of DICOM studies: an image for each series, in Hounsfield units for CT, and a table of them.
 
     Args:
         source: folder of a series, or of studies.
         output: folder to create.
+        resample: make slices even where they are uneven, missing or tilted; these are refused otherwise.
 
     Returns:
         The table series.csv.
     """
     from mist_bundle.dataset import dicom_layout
 
-    return dicom_layout.convert_dicom(Path(source), Path(output))
+    table, warnings = dicom_layout.convert_dicom(Path(source), Path(output), resample=resample)
+    warn(warnings)
+    return table
 
 
 @checked

@@ -78,7 +78,8 @@ def convert_dicom(dry_run: bool = False, **arguments: Any) -> None:
     if dry_run:
         print("Nothing was written (--dry_run).")
         return
-    table = mb.convert_dicom(**arguments)
+    with printed_warnings():
+        table = mb.convert_dicom(**arguments)
     print(f"Images: {table.parent}\nTable:  {table}")
 
 

@@ -7,7 +7,7 @@ install "mist-bundle[dicom]"`), with whatever decoders for compressed pixels it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mist_bundle.dataset.dicom_frames import Frame, affine_of, findings_about, frames_of, sorted_frames
+from mist_bundle.dataset.dicom_resampling import even_slices
 from mist_bundle.errors import MOST_NAMES, InputError, Problem
 
 if TYPE_CHECKING:
@@ -150,8 +151,12 @@ def _add(series: dict[str, Series], path: Path, dataset: Dataset) -> None:
         series[uid].problems.extend(error.problems)
 
 
-def series_volume(series: Series) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def series_volume(series: Series, *, resample: bool = False) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Read a series.
+
+    Args:
+        series: its slices.
+        resample: make slices even where they are uneven, missing, or shifted sideways.
 
     Returns:
         (X, Y, Z) float32 with X along rows, Y along columns and Z across slices, rescaled by RescaleSlope and
@@ -160,24 +165,38 @@ def series_volume(series: Series) -> tuple[NDArray[np.float32], NDArray[np.float
     Raises:
         InputError: the slices make no regular volume, or pixels cannot be decoded; all problems at once.
     """
-    frames = regular_frames(series)
+    frames = usable_frames(series, resample=resample)
+    if findings_about(frames):
+        lowest = min(float(pixels.min()) for pixels in _slices(frames))
+        grid = even_slices(frames)
+        return grid.resample(_slices(frames), lowest), grid.affine
     rows, columns = frames[0].shape
     array = np.empty((columns, rows, len(frames)), dtype=np.float32)
+    for index, pixels in enumerate(_slices(frames)):
+        array[..., index] = pixels
+    return array, affine_of(frames)
+
+
+def _slices(frames: Sequence[Frame]) -> Iterator[NDArray[np.float32]]:
+    """The values of each slice, (columns, rows)."""
     decoded: dict[Path, NDArray[np.float32]] = {}
-    for index, frame in enumerate(frames):
+    for frame in frames:
         if frame.path not in decoded:
             decoded.clear()  # a file of one slice is needed once
             decoded[frame.path] = _pixels(frame)
         pixels = decoded[frame.path]
-        array[..., index] = (pixels if frame.number is None else pixels[frame.number]).T
-    return array, affine_of(frames)
+        yield (pixels if frame.number is None else pixels[frame.number]).T
 
 
-def regular_frames(series: Series) -> list[Frame]:
+def usable_frames(series: Series, *, resample: bool = False) -> list[Frame]:
     """The slices of a series in the order of their positions.
 
+    Args:
+        series: its slices.
+        resample: take slices that can be resampled to even slices, too.
+
     Raises:
-        InputError: they make no regular volume; all problems at once.
+        InputError: they make no volume; all problems at once.
     """
     problems = series.problems[:MOST_NAMES]
     if len(series.problems) > MOST_NAMES:
@@ -185,10 +204,15 @@ def regular_frames(series: Series) -> list[Frame]:
         problems = [*problems, Problem(f"series {series.uid}", more)]
     if series.frames:
         where = f"{series.folder} (series {series.uid})"
-        problems += [Problem(where, finding) for finding in findings_about(series.frames)]
+        problems += [Problem(where, str(finding)) for finding in findings_about(series.frames, resample=resample)]
     if problems:
         raise InputError(problems)
     return sorted_frames(series.frames)
+
+
+def resampling_remarks(series: Series) -> list[str]:
+    """What resampling to even slices mended; empty where the slices were a volume as they were."""
+    return [f"was resampled to even slices: {finding.what}." for finding in findings_about(series.frames)]
 
 
 def _pixels(frame: Frame) -> NDArray[np.float32]:

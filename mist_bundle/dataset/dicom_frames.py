@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _ANGLE_TOLERANCE = 1e-3  # of direction cosines
 _SAME_SPACING = 0.01  # share by which the pixel spacings of slices may differ: scanners write rounded numbers
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,93 +100,118 @@ def affine_of(frames: Sequence[Frame]) -> NDArray[np.float64]:
     if len(frames) > 1:
         affine[:3, 2] = (last.position_mm - first.position_mm) / (len(frames) - 1)
     affine[:3, 3] = first.position_mm
-    return _LPS_TO_RAS @ affine
+    return LPS_TO_RAS @ affine
 
 
-def findings_about(frames: Sequence[Frame]) -> list[str]:
-    """Why slices make no regular volume; empty where they do.
+class Finding(NamedTuple):
+    """Why slices make no volume, and what to do."""
 
-    A slice may lie a tenth of the distance of slices from its regular place, as files everywhere may (same_grid).
+    what: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}. {self.advice}".rstrip()
+
+
+def findings_about(frames: Sequence[Frame], *, resample: bool = False) -> list[Finding]:
+    """Why slices make no volume; empty where they do.
+
+    A slice may lie a tenth of the distance of slices, or of a pixel, from its regular place, as files everywhere may
+    (same_grid).
+
+    Args:
+        frames: in any order.
+        resample: leave out what resampling to even slices mends: missing and uneven slices, and a tilted gantry.
     """
     findings = list(_different_planes(frames))
     if not findings and len(frames) > 1:
-        findings = list(_irregular_positions(sorted_frames(frames)))
+        ordered = sorted_frames(frames)
+        findings = list(_at_same_place(ordered))
+        if not resample and not findings:
+            findings = [*_uneven(ordered), *_shifted_sideways(ordered)]
     more = len(findings) - MOST_NAMES
-    return findings if more <= 0 else [*findings[:MOST_NAMES], f"{more} more findings of this kind."]
+    return findings if more <= 0 else [*findings[:MOST_NAMES], Finding(f"{more} more findings of this kind")]
 
 
-def _different_planes(frames: Sequence[Frame]) -> Iterator[str]:
-    first = frames[0]
-    for frame in frames[1:]:
-        if frame.shape != first.shape:
-            yield (
-                f"{frame.name} has {frame.shape[0]} x {frame.shape[1]} pixels, {first.name} "
-                f"{first.shape[0]} x {first.shape[1]}. Remove what does not belong to the series."
-            )
-        elif not np.allclose(frame.cosines, first.cosines, atol=_ANGLE_TOLERANCE):
-            yield f"{frame.name} lies in another plane than {first.name}. Give a series of parallel slices."
-        elif not np.allclose(frame.pixel_spacing_mm, first.pixel_spacing_mm, rtol=_SAME_SPACING):
-            yield f"{frame.name} has another pixel spacing than {first.name}. Remove what does not belong here."
-        elif frame.has_scale != first.has_scale:
-            with_scale, without = (frame, first) if frame.has_scale else (first, frame)
-            yield f"{without.name} has no RescaleSlope and RescaleIntercept, {with_scale.name} has. Get it anew."
-
-
-def _irregular_positions(frames: Sequence[Frame]) -> Iterator[str]:
-    normal = frames[0].normal
-    positions = np.stack([frame.position_mm for frame in frames])
-    heights = positions @ normal
-    typical = _typical_gap(np.diff(heights))
-    if typical == 0:
-        yield f"its {len(frames)} slices lie at the same place. Give a series of slices side by side."
-        return
-    counts = np.unique(np.round((heights - heights[0]) / typical), return_counts=True)[1]
-    if counts.min() > 1 and counts.min() == counts.max():
-        yield (
-            f"holds {counts[0]} images at each of {len(counts)} places (times, echoes, b-values, or copies). "
-            "Give a series of a single volume."
-        )
-        return
-    yield from _odd_gaps(frames, heights, typical)
-    shift = positions[-1] - positions[0]
-    sideways = float(np.linalg.norm(shift - (shift @ normal) * normal))
-    length = float(np.linalg.norm(shift))
-    if sideways > max(_ANGLE_TOLERANCE * length, TOLERANCE_VOXELS * min(frames[0].pixel_spacing_mm)):
-        angle = float(np.degrees(np.arcsin(sideways / length)))
-        yield f"its slices are shifted sideways (gantry tilt of {angle:.1f} degrees). Resample it without tilt first."
-
-
-def _typical_gap(gaps: NDArray[np.float64]) -> float:
+def typical_gap(gaps: NDArray[np.float64]) -> float:
     """The usual distance of neighbours, those at the same place left out; 0 where all are."""
     apart = gaps[gaps > _ANGLE_TOLERANCE]
     return float(np.median(apart)) if len(apart) else 0.0
 
 
-def _odd_gaps(frames: Sequence[Frame], heights: NDArray[np.float64], typical: float) -> Iterator[str]:
-    gaps = np.diff(heights)
-    regular = np.linspace(heights[0], heights[-1], len(heights))
-    tolerance = TOLERANCE_VOXELS * typical
-    if np.abs(heights - regular).max() <= tolerance and gaps.min() > tolerance:
-        return  # rounded positions add up to nothing
-    odd = 0
-    for index, gap in enumerate(gaps.tolist()):
+def _different_planes(frames: Sequence[Frame]) -> Iterator[Finding]:
+    first = frames[0]
+    remove = "Remove what does not belong to the series."
+    for frame in frames[1:]:
+        if frame.shape != first.shape:
+            sizes = f"{frame.shape[0]} x {frame.shape[1]} pixels, {first.name} {first.shape[0]} x {first.shape[1]}"
+            yield Finding(f"{frame.name} has {sizes}", remove)
+        elif not np.allclose(frame.cosines, first.cosines, atol=_ANGLE_TOLERANCE):
+            yield Finding(f"{frame.name} lies in another plane than {first.name}", "Give a series of parallel slices.")
+        elif not np.allclose(frame.pixel_spacing_mm, first.pixel_spacing_mm, rtol=_SAME_SPACING):
+            yield Finding(f"{frame.name} has another pixel spacing than {first.name}", remove)
+        elif frame.has_scale != first.has_scale:
+            scaled, plain = (frame, first) if frame.has_scale else (first, frame)
+            yield Finding(f"{plain.name} has no RescaleSlope and RescaleIntercept, {scaled.name} has", "Get it anew.")
+
+
+def _at_same_place(frames: Sequence[Frame]) -> Iterator[Finding]:
+    heights = _heights(frames)
+    typical = typical_gap(np.diff(heights))
+    if typical == 0:
+        yield Finding(f"its {len(frames)} slices lie at the same place", "Give a series of slices side by side.")
+        return
+    counts = np.unique(np.round((heights - heights[0]) / typical), return_counts=True)[1]
+    if counts.min() > 1 and counts.min() == counts.max():
+        many = f"holds {counts[0]} images at each of {len(counts)} places (times, echoes, b-values, or copies)"
+        yield Finding(many, "Give a series of a single volume.")
+        return
+    for index in np.flatnonzero(np.diff(heights) <= TOLERANCE_VOXELS * typical).tolist():
         names = f"{frames[index].name} and {frames[index + 1].name}"
-        if gap <= tolerance:
-            odd += 1
-            yield f"{names} lie at the same place ({heights[index]:.2f} mm). Remove the doubled slice."
-        elif abs(gap - typical) > tolerance:
-            odd += 1
-            missing = round(gap / typical) - 1
-            reason = f"{missing} missing" if missing > 0 else "unevenly spaced"
-            yield (
-                f"{names} are {gap:.3f} mm apart, the others {typical:.3f} mm: {reason}. "
-                "Complete the series, or resample it to even slices first."
-            )
+        yield Finding(f"{names} lie at the same place ({heights[index]:.2f} mm)", "Remove the doubled slice.")
+
+
+def _uneven(frames: Sequence[Frame]) -> Iterator[Finding]:
+    heights = _heights(frames)
+    gaps = np.diff(heights)
+    typical = typical_gap(gaps)
+    tolerance = TOLERANCE_VOXELS * typical
+    if np.abs(heights - np.linspace(heights[0], heights[-1], len(heights))).max() <= tolerance:
+        return  # rounded positions add up to nothing
+    odd = np.flatnonzero(np.abs(gaps - typical) > tolerance).tolist()
+    for index in odd:
+        names = f"{frames[index].name} and {frames[index + 1].name}"
+        missing = round(float(gaps[index]) / typical) - 1
+        reason = f"{missing} missing" if missing > 0 else "unevenly spaced"
+        apart = f"{names} are {gaps[index]:.3f} mm apart, the others {typical:.3f} mm: {reason}"
+        yield Finding(apart, "Complete the series, or pass --resample.")
     if not odd:
-        yield (
-            f"its slices are unevenly spaced, {gaps.min():.3f} to {gaps.max():.3f} mm apart. "
-            "Resample it to even slices first."
-        )
+        apart = f"its slices are unevenly spaced, {gaps.min():.3f} to {gaps.max():.3f} mm apart"
+        yield Finding(apart, "Pass --resample to make them even.")
+
+
+def _shifted_sideways(frames: Sequence[Frame]) -> Iterator[Finding]:
+    away = np.stack([frame.position_mm for frame in frames]) - frames[0].position_mm
+    sideways = away @ frames[0].cosines.T
+    length = float(np.linalg.norm(away[-1]))
+    limit = max(_ANGLE_TOLERANCE * length, TOLERANCE_VOXELS * min(frames[0].pixel_spacing_mm))
+    shift = float(np.linalg.norm(sideways[-1]))
+    if shift > limit:
+        angle = float(np.degrees(np.arcsin(shift / length)))
+        tilted = f"its slices are shifted sideways (gantry tilt of {angle:.1f} degrees)"
+        yield Finding(tilted, "Pass --resample to undo that.")
+    heights = _heights(frames)
+    share = (heights - heights[0]) / (heights[-1] - heights[0])
+    from_line = np.linalg.norm(sideways - np.outer(share, sideways[-1]), axis=1)
+    if from_line.max() > limit:
+        name = frames[int(from_line.argmax())].name
+        beside = f"{name} lies {from_line.max():.2f} mm beside the line of the other slices"
+        yield Finding(beside, "Remove what does not belong to the series, or pass --resample.")
+
+
+def _heights(frames: Sequence[Frame]) -> NDArray[np.float64]:
+    """Places of slices along the normal of the first, in millimetres."""
+    return np.stack([frame.position_mm for frame in frames]) @ frames[0].normal
 
 
 def _functional_group(path: Path, group: Dataset, shared: Dataset, name: str) -> Dataset:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
-import numpy as np
 
-from mist_bundle.dataset.dicom import Series, find_series, is_dicom, series_volume
+from mist_bundle.dataset.dicom import Series, find_series, is_dicom, resampling_remarks, series_volume
 from mist_bundle.dataset.names import slug
 from mist_bundle.errors import CaseFailure, InputError, Problem
 from mist_bundle.files import check_can_write
@@ -61,15 +60,16 @@ def named_series(source: Path) -> list[NamedSeries]:
     return named
 
 
-def convert_dicom(source: Path, output: Path) -> Path:
+def convert_dicom(source: Path, output: Path, *, resample: bool = False) -> tuple[Path, tuple[Problem, ...]]:
     """Write each series of a tree as `<id>.nii.gz`, and the table `series.csv`.
 
     Args:
         source: folder of a series, or of studies.
         output: a folder that does not exist yet, or is empty.
+        resample: make slices even where they are uneven, missing, or shifted sideways.
 
     Returns:
-        The table.
+        The table, and warnings about series that were resampled.
 
     Raises:
         InputError: there is no series, or `output` is not empty.
@@ -79,7 +79,7 @@ def convert_dicom(source: Path, output: Path) -> Path:
         raise InputError(Problem("--output", f"{output} is not empty. Give a new folder."))
     named = named_series(source)
     check_can_write(output)
-    written, problems = write_series(named, output)
+    written, problems = write_series(named, output, resample=resample)
     table = output / TABLE
     with table.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
@@ -88,16 +88,21 @@ def convert_dicom(source: Path, output: Path) -> Path:
             writer.writerow(entry.row)
     if problems:
         raise CaseFailure(problems, len(named))
-    return table
+    warnings = []
+    for entry in written:
+        warnings += [Problem(entry.id, remark) for remark in resampling_remarks(entry.series)]
+    return table, tuple(warnings)
 
 
-def write_series(named: Sequence[NamedSeries], output: Path) -> tuple[list[NamedSeries], list[Problem]]:
+def write_series(
+    named: Sequence[NamedSeries], output: Path, *, resample: bool = False
+) -> tuple[list[NamedSeries], list[Problem]]:
     """Write the volumes; returns those that were written, and a problem for each of the others."""
     output.mkdir(parents=True, exist_ok=True)
     written, problems = [], []
     for entry in named:
         try:
-            _write_image(entry.series, output / f"{entry.id}.nii.gz")
+            _write_image(entry.series, output / f"{entry.id}.nii.gz", resample=resample)
         except InputError as error:
             problems += [Problem(f"{entry.id}: {problem.path}", problem.message) for problem in error.problems]
             continue
@@ -105,7 +110,7 @@ def write_series(named: Sequence[NamedSeries], output: Path) -> tuple[list[Named
     return written, problems
 
 
-def single_series(folder: Path, target: Path) -> Series:
+def single_series(folder: Path, target: Path, *, resample: bool = False) -> Series:
     """Write the volume of the only series in a folder.
 
     Raises:
@@ -117,12 +122,12 @@ def single_series(folder: Path, target: Path) -> Series:
         message = f"holds {len(series)} series ({names}). Give the folder of a single series."
         raise InputError(Problem(str(folder), message))
     target.parent.mkdir(parents=True, exist_ok=True)
-    _write_image(series[0], target)
+    _write_image(series[0], target, resample=resample)
     return series[0]
 
 
-def _write_image(series: Series, target: Path) -> None:
-    array, affine = series_volume(series)
-    image = nib.Nifti1Image(array.astype(np.float32), affine)
+def _write_image(series: Series, target: Path, *, resample: bool) -> None:
+    array, affine = series_volume(series, resample=resample)
+    image = nib.Nifti1Image(array, affine)
     image.header.set_xyzt_units("mm")
     nib.save(image, target)

@@ -47,6 +47,7 @@ def predict(
     workers: int | str | None = None,
     output_format: str = NIFTI,
     segment_codes: Mapping[str, Any] | None = None,
+    resample: bool = False,
     overwrite: bool = False,
     overrides: Mapping[str, Any] | None = None,
     trust: bool = False,
@@ -67,6 +68,7 @@ def predict(
             uses all cores.
         output_format: of OUTPUT_FORMATS; with DICOM_SEG the segmentation `<id>.dcm` of each series is written, too.
         segment_codes: codes of classes in DICOM segmentations; see `read_codes`.
+        resample: make slices of DICOM series even where they are uneven, missing, or shifted sideways.
         overwrite: replace label maps of another origin.
         overrides: further ids of inference.json.
         trust: run a bundle that does not pass the audit.
@@ -88,6 +90,7 @@ def predict(
             uncertainty=uncertainty,
             output_format=output_format != NIFTI,
             segment_codes=bool(segment_codes),
+            resample=resample,
         )
         return predict_with_stock_bundle(bundle, source, output, device=device, overrides=overrides or {})
     if "ckpt_path" not in (overrides or {}):
@@ -95,13 +98,13 @@ def predict(
     plan = opened.plan
     segmentations = None
     if output_format == DICOM_SEG:
-        segmentations = SegmentationWriter.of_bundle(opened, segment_codes)
+        segmentations = SegmentationWriter.of_bundle(opened, segment_codes, resample=resample)
     elif segment_codes:
         raise InputError(
             Problem("--segment_codes", f"belongs to --output_format {DICOM_SEG}. Add it, or leave it out.")
         )
     with tempfile.TemporaryDirectory(prefix="mist_bundle_") as scratch:
-        inputs = find_inputs(source, plan.channel_names, Path(scratch))
+        inputs = find_inputs(source, plan.channel_names, Path(scratch), resample=resample)
         matched, names = inputs.cases, inputs.names
         if segmentations is not None:
             inputs.require_series(f"--output_format {DICOM_SEG}")

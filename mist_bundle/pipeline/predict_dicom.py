@@ -40,19 +40,24 @@ class SegmentationWriter:
         segments: its classes.
         algorithm: the bundle.
         warnings: classes without a code.
+        resample: label maps may lie on the even slices that series were resampled to.
     """
 
     segments: tuple[Segment, ...]
     algorithm: Algorithm
     warnings: tuple[Problem, ...]
+    resample: bool = False
 
     @classmethod
-    def of_bundle(cls, bundle: Bundle, codes: Mapping[str, Any] | None) -> SegmentationWriter:
+    def of_bundle(
+        cls, bundle: Bundle, codes: Mapping[str, Any] | None, *, resample: bool = False
+    ) -> SegmentationWriter:
         """Writer of a bundle.
 
         Args:
             bundle: what predicts.
             codes: of classes, as the user gives them; see `read_codes`.
+            resample: series may be resampled to even slices.
 
         Raises:
             InputError: packages are missing, or the codes are wrong.
@@ -71,7 +76,7 @@ class SegmentationWriter:
             version=str(metadata.get("version", "")),
             program_version=mist_bundle.__version__,
         )
-        return cls(segments, algorithm, tuple(warnings))
+        return cls(segments, algorithm, tuple(warnings), resample)
 
     def refuse_foreign(self, output: Path, names: Sequence[str]) -> None:
         """Refuse to replace files that this program did not write.
@@ -104,7 +109,7 @@ class SegmentationWriter:
                 return []
             message = "was made of another label map or with other codes. Choose another folder, or pass --overwrite."
             raise InputError(Problem(str(target), message))
-        remarks = write_dicom_seg(series, label_map, self.segments, self.algorithm, target)
+        remarks = write_dicom_seg(series, label_map, self.segments, self.algorithm, target, resample=self.resample)
         return [Problem(name, remark) for remark in remarks]
 
 

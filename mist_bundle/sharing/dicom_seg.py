@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.dataset.dicom import Series, read_dataset, regular_frames
-from mist_bundle.dataset.dicom_frames import Frame, affine_of
+from mist_bundle.dataset.dicom import Series, read_dataset, usable_frames
+from mist_bundle.dataset.dicom_frames import Frame, affine_of, findings_about
+from mist_bundle.dataset.dicom_resampling import even_slices
 from mist_bundle.dataset.dicom_writing import uid_from
 from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import InputError, Problem
@@ -94,7 +95,13 @@ def segmentation_uid(series: Series, label_map: Path, segments: Sequence[Segment
 
 
 def write_dicom_seg(
-    series: Series, label_map: Path, segments: Sequence[Segment], algorithm: Algorithm, path: Path
+    series: Series,
+    label_map: Path,
+    segments: Sequence[Segment],
+    algorithm: Algorithm,
+    path: Path,
+    *,
+    resample: bool = False,
 ) -> list[str]:
     """Write the segmentation of a series.
 
@@ -104,6 +111,8 @@ def write_dicom_seg(
         segments: classes; those without a voxel are described in the object, too, but have no frame.
         algorithm: what computed the label map.
         path: file to write; replaced if it is there.
+        resample: the label map may lie on the even slices that the series was resampled to; each source slice gets
+            the nearest labels.
 
     Returns:
         Remarks: classes without a voxel.
@@ -111,7 +120,7 @@ def write_dicom_seg(
     Raises:
         InputError: the label map does not lie on the series, or the series lacks what a segmentation has to repeat.
     """
-    frames = regular_frames(series)
+    frames = usable_frames(series, resample=resample)
     labels = _on_slices(label_map, frames)
     sources = _sources(series, frames)
     uid = segmentation_uid(series, label_map, segments, algorithm)
@@ -130,10 +139,16 @@ def _on_slices(label_map: Path, frames: Sequence[Frame]) -> NDArray[Any]:
     volume = read_volume(label_map)
     rows, columns = frames[0].shape
     affine, shape = affine_of(frames), (columns, rows, len(frames))
+    grid = even_slices(frames) if findings_about(frames) else None
+    if grid is not None:
+        affine, shape = grid.affine, grid.shape
     array, found = onto_grid(volume.array, volume.affine, affine, shape)
     finding = grid_finding(volume.name, found, array.shape, "the DICOM series", affine, shape)
     if finding:
         raise InputError(Problem(str(label_map), finding))
+    if grid is not None:
+        slices = [grid.on_slice(array, index, (columns, rows)).T for index in range(len(frames))]
+        return np.stack(slices)
     return np.ascontiguousarray(array.transpose(2, 1, 0))
 
 

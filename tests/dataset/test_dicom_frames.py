@@ -49,10 +49,17 @@ def test_a_slice_that_is_gone_doubled_or_moved_is_found(
 ) -> None:
     frames = sorted_frames(_frames(angles, gap, count))
     inner = 1 + seed % (count - 2)
-    assert "1 missing" in findings_about(frames[:inner] + frames[inner + 1 :])[0]
-    assert "lie at the same place" in findings_about([*frames, frames[inner]])[0]
+    assert "1 missing" in findings_about(frames[:inner] + frames[inner + 1 :])[0].what
+    assert "lie at the same place" in findings_about([*frames, frames[inner]])[0].what
     moved = replace(frames[inner], position_mm=frames[inner].position_mm + 0.2 * gap * frames[0].normal)
-    assert "unevenly spaced" in findings_about([*frames[:inner], moved, *frames[inner + 1 :]])[0]
+    uneven = [*frames[:inner], moved, *frames[inner + 1 :]]
+    assert "unevenly spaced" in findings_about(uneven)[0].what
+    aside = replace(frames[inner], position_mm=frames[inner].position_mm + 0.5 * frames[0].cosines[0])
+    beside = [*frames[:inner], aside, *frames[inner + 1 :]]
+    assert f"{frames[inner].name} lies 0.50 mm beside the line" in findings_about(beside)[0].what
+    for resampled in (frames[:inner] + frames[inner + 1 :], uneven, beside):
+        assert not findings_about(resampled, resample=True)
+    assert findings_about([*frames, frames[inner]], resample=True)
 
 
 @given(shift=st.floats(-0.04, 0.04))
@@ -66,12 +73,11 @@ def test_the_list_of_findings_is_short() -> None:
     frames = sorted_frames(_frames((0, 0, 0), 2.0, 60))
     findings = findings_about([frame for index, frame in enumerate(frames) if index % 4])
     assert len(findings) == 9
-    assert findings[-1] == "6 more findings of this kind."
+    assert str(findings[-1]) == "6 more findings of this kind."
 
 
 @pytest.mark.parametrize("count", [2, 5])
 def test_slices_at_the_same_place_only(count: int) -> None:
     frame = _frames((0, 0, 0), 2.0, 1)[0]
-    assert findings_about([frame] * count) == [
-        f"its {count} slices lie at the same place. Give a series of slices side by side."
-    ]
+    (finding,) = findings_about([frame] * count)
+    assert str(finding) == f"its {count} slices lie at the same place. Give a series of slices side by side."

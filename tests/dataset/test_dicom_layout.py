@@ -32,7 +32,8 @@ def studies(tmp_path: Path, array: NDArray[np.int16]) -> Path:
 
 
 def test_an_image_a_series(studies: Path, array: NDArray[np.int16], tmp_path: Path) -> None:
-    table = convert_dicom(studies, tmp_path / "out")
+    table, warnings = convert_dicom(studies, tmp_path / "out")
+    assert not warnings
     with table.open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["id"] for row in rows] == ["patient_1_thorax", "patient_2_thorax"]
@@ -53,6 +54,11 @@ def test_a_bad_series_is_named_and_the_others_are_written(studies: Path, tmp_pat
     assert "patient_1_thorax:" in str(failure.value)
     assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 1
     assert (tmp_path / "out" / TABLE).is_file()
+    _, (warning,) = convert_dicom(studies, tmp_path / "even", resample=True)
+    assert warning.path == "patient_1_thorax"
+    assert warning.message.startswith("was resampled to even slices: ")
+    assert warning.message.endswith(": 1 missing.")
+    assert nib.load(tmp_path / "even" / "patient_1_thorax.nii.gz").shape == (7, 6, 5)
 
 
 def test_where_there_are_none(tmp_path: Path) -> None:

@@ -273,3 +273,26 @@ def test_a_series_that_highdicom_refuses(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be the source of a segmentation: .*same"):
         write_dicom_seg(series, tmp_path / "labels.nii.gz", APART, ALGORITHM, path)
     assert not path.exists()
+
+
+def test_a_series_that_was_resampled_gets_the_labels_of_its_own_slices(tmp_path: Path) -> None:
+    write_series(tmp_path / "series", np.zeros(SHAPE, np.int16), _affine(AXES["oblique"]))
+    gone = next(file for file in (tmp_path / "series").iterdir() if pydicom.dcmread(file).InstanceNumber == 3)
+    gone.unlink()
+    (series,) = find_series(tmp_path / "series")
+    array, affine = series_volume(series, resample=True)
+    assert array.shape == SHAPE  # the missing slice is there again
+    label_map = nib.Nifti1Image(_labels(), affine)
+    nib.save(label_map, tmp_path / "labels.nii.gz")
+    words = (series, tmp_path / "labels.nii.gz", APART, ALGORITHM, tmp_path / "seg.dcm")
+    with pytest.raises(InputError, match="1 missing"):
+        write_dicom_seg(*words)
+    write_dicom_seg(*words, resample=True)
+    read = hd.seg.segread(tmp_path / "seg.dcm")
+    for source in map(pydicom.dcmread, series.files):
+        pixels = read.get_pixels_by_source_instance([source.SOPInstanceUID], assert_missing_frames_are_empty=True)
+        shape = (source.Rows, source.Columns)
+        places = _places(source.ImagePositionPatient, source.ImageOrientationPatient, source.PixelSpacing, shape)
+        expected = _at(label_map, places).reshape(shape)
+        for number, one in enumerate(APART):
+            assert np.array_equal(pixels[0, ..., number] > 0, np.isin(expected, one.labels))
