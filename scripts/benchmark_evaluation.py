@@ -182,6 +182,20 @@ def peer_seconds(python: str, name: str, request: dict, folder: Path) -> tuple[d
     return content["seconds"], content["rows"]
 
 
+def request_for(pairs: list[Pair], classes: dict, repeats: int) -> dict:
+    """What a peer's program is told."""
+    return {
+        "pairs": [{"id": one.id, "mask": str(one.reference), "prediction": str(one.prediction)} for one in pairs],
+        "classes": {one: list(labels) for one, labels in classes.items()},
+        "repeats": repeats,
+    }
+
+
+def mean_processor(seconds: dict) -> float:
+    """Mean over the cases of the processor's seconds."""
+    return statistics.mean(processor for _, processor in seconds.values())
+
+
 def _line(name: str, seconds: dict) -> str:
     wall, processor = (statistics.mean(one[clock] for one in seconds.values()) for clock in (0, 1))
     return f"{name:<17} {wall:.4f} s a case by the wall clock, {processor:.4f} s of the processor"
@@ -203,11 +217,7 @@ def main() -> None:
         print(f"{len(pairs)} cases of {options.data}, {len(classes)} classes, {len(OWN)} metrics")
         print(_line("mist_bundle", own))
         python = os.environ.get("PEER_PYTHON", sys.executable)
-        request = {
-            "pairs": [{"id": one.id, "mask": str(one.reference), "prediction": str(one.prediction)} for one in pairs],
-            "classes": {one: list(labels) for one, labels in classes.items()},
-            "repeats": options.repeats,
-        }
+        request = request_for(pairs, classes, options.repeats)
         for peer in PEERS:
             measured = peer_seconds(python, peer, request, folder)
             if measured is not None:

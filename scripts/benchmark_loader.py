@@ -78,11 +78,14 @@ def main() -> None:
     parser.add_argument("--augmentation", choices=sorted(AUGMENTATIONS), default="mist")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", type=int, help="patch sizes whose first axis has so many voxels")
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     options = parser.parse_args()
     figures: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for number, (patch_size, channels, shape) in enumerate(WORK):
+            if options.only not in (None, patch_size[0]):
+                continue
             items = make_cases(Path(folder) / f"raw{number}", channels, shape)
             loader = patch_loader(
                 data=items,

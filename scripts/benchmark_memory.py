@@ -275,7 +275,8 @@ def large(options: argparse.Namespace) -> None:
             command = [
                 *(sys.executable, "-m", "mist_bundle", "predict", str(bundle), "--input", str(image)),
                 *("--output", str(work / name), "--tta" if options.flips else "--notta", "--trust"),
-                *("--overlap", str(options.overlap), "--sw_batch_size", "1", "--precision", "fp32"),
+                *("--overlap", str(options.overlap), "--sw_batch_size", "1"),
+                *("--precision", options.precision),
                 *(("--probabilities",) if options.probabilities else ()),
             ]
             seconds = watched(command, note)
@@ -292,6 +293,7 @@ def large(options: argparse.Namespace) -> None:
             "spacing": options.spacing,
             "window": options.window,
             "overlap": options.overlap,
+            "precision": options.precision,
             "own": {"seconds": round(own_seconds, 1), "peak": gigabytes(own)},
             "large": {"seconds": round(seconds, 1), "peak": gigabytes(peak)},
             "above_own": gigabytes(peak - own),
@@ -319,6 +321,7 @@ def main() -> None:
     parser.add_argument("--overlap", type=float, default=0.1, help="of the windows in --large")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--flips", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--precision", default="fp32", help="of the network in --large: fp32, bf16, auto")
     parser.add_argument("--probabilities", action="store_true")
     parser.add_argument("--work", type=Path, help="folder for what --large writes meanwhile")
     parser.add_argument("--room", type=float, default=10.0, help="gigabytes that whole volumes may take")

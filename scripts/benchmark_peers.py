@@ -1,0 +1,443 @@
+"""Every phase beside the peers: seconds of the processor, with start-up, and the ratio within one run.
+
+    scripts/peer_environment PEERS                  # PEERS/mist and PEERS/nnunet, some gigabytes
+    scripts/benchmark peers --peers PEERS           # all phases; rewrites the table and the picture in docs/
+    scripts/benchmark peers --peers PEERS --only prediction loader
+    scripts/benchmark peers --draw                  # table and picture from the figures that were kept
+
+Figures are kept in docs/benchmarks.json: a phase that is measured again replaces its own. Programs alternate within a
+phase and medians are compared. Processor time is compared since other users of a machine change the clock's by half;
+the clock's seconds stand beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+import benchmark_evaluation
+import benchmark_loader
+import benchmark_peer_programs as programs
+import nibabel
+import numpy as np
+from benchmark_prediction import DATASET, OURS, ROOT, Program, call, describe_brats, nnunet_model, our_bundle
+
+from mist_bundle.evaluation.score import ScoreSettings
+
+FIGURES = ROOT / "docs/benchmarks.json"
+PAGE = ROOT / "docs/benchmarks.md"
+PICTURE = ROOT / "docs/images/benchmarks.png"
+BEGIN, END = "<!-- peers: begin (written by scripts/benchmark peers) -->", "<!-- peers: end -->"
+LOADER_SHAPE = (160, 192, 144)
+
+
+@dataclass
+class Figure:
+    """One comparison: seconds of the processor (milliseconds where the unit says so), and of the clock if known."""
+
+    phase: str
+    what: str
+    peer: str
+    ours: float
+    theirs: float
+    goal: float | None = None
+    unit: str = "s"
+    our_clock: float | None = None
+    their_clock: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Ours by theirs: below 1 is faster."""
+        return self.ours / self.theirs
+
+
+@dataclass
+class Setting:
+    """Where things are."""
+
+    work: Path
+    data: Path
+    peers: Path
+    cases: int
+    repeat: int
+
+    def mist(self, program: str) -> str:
+        """A program of mist-medical's environment."""
+        return str(self.peers / "mist/bin" / program)
+
+    def nnunet(self, program: str) -> str:
+        """A program of nnU-Net's environment."""
+        return str(self.peers / "nnunet/bin" / program)
+
+    def hippocampus(self, number: int) -> Path:
+        """A folder with the first so many cases and their dataset.json."""
+        folder = self.work / f"hippocampus{number}"
+        if not folder.is_dir():
+            source = str(self.data / "Task04_Hippocampus")
+            call([*OURS, "convert_msd", "--source", source, "--output", str(folder), "--limit", str(number)])
+        return folder
+
+    def brats(self) -> Path:
+        """The same of the BraTS cases."""
+        folder = self.work / "brats"
+        if not folder.is_dir():
+            describe_brats(self.data / "brats_sample", folder)
+        return folder
+
+    def coarse_brats(self) -> Path:
+        """BraTS cases at 0.9 x 0.9 x 3.2 mm in mixed orientations, which have to be resampled."""
+        folder = self.work / "coarse"
+        if not folder.is_dir():
+            coarsen(self.brats(), folder)
+        return folder
+
+
+def coarsen(source: Path, target: Path) -> None:
+    """Write cases on another grid, each with its axes in another order."""
+    from nibabel.processing import resample_to_output
+
+    description = json.loads((source / "dataset.json").read_text())
+    description["train-data"] = str(target / "train")
+    orientations = ("LPS", "RAS", "SRA", "PIR")
+    for number, case in enumerate(sorted((source / "train").iterdir())):
+        folder = target / "train" / case.name
+        folder.mkdir(parents=True)
+        for path in sorted(case.glob("*.nii.gz")):
+            is_mask = path.name == "seg.nii.gz"
+            image = nibabel.load(path)
+            coarse = resample_to_output(image, (0.9, 0.9, 3.2), order=0 if is_mask else 1)
+            codes = nibabel.orientations.axcodes2ornt(orientations[number % len(orientations)])
+            turned = coarse.as_reoriented(
+                nibabel.orientations.ornt_transform(nibabel.io_orientation(coarse.affine), codes)
+            )
+            values = np.asarray(turned.dataobj).astype(np.uint8 if is_mask else np.float32)
+            nibabel.save(nibabel.Nifti1Image(values, turned.affine), folder / path.name)
+    (target / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
+
+
+def beside(phase: str, what: str, ours: Program, peers: dict[str, tuple[Program, float | None]], repeat: int) -> list:
+    """Run all programs in turn; a figure for each peer, whose value says its goal."""
+    for _ in range(repeat):
+        ours.run()
+        for program, _ in peers.values():
+            program.run()
+    figures = []
+    for name, (program, goal) in peers.items():
+        figure = Figure(phase, what, name, median(ours.processor), median(program.processor), goal)
+        figure.our_clock, figure.their_clock = median(ours.clock), median(program.clock)
+        figures.append(figure)
+    return figures
+
+
+# --- phases -------------------------------------------------------------------------------------------------------
+
+
+def analysis(setting: Setting) -> list[Figure]:
+    """Measuring the cases and planning."""
+    data = setting.hippocampus(100)
+    output = setting.work / "analysis"
+    ours = Program(
+        "ours", [*OURS, "autoconfig", str(data / "dataset.json"), "--output", str(output / "ours")], output / "ours"
+    )
+    mist = [setting.mist("mist_analyze"), "--data", str(data / "dataset.json"), "--results", str(output / "mist")]
+    folders = nnunet_model(setting.work / "planned", data, setting.peers / "nnunet/bin")
+    nnunet = [setting.nnunet("nnUNetv2_plan_and_preprocess"), "-d", "4", "--no_pp", "-npfp", "1", "--clean"]
+    planned = setting.work / "planned/preprocessed" / DATASET
+    peers = {
+        "mist-medical 2.3.0": (Program("mist", mist, output / "mist"), None),
+        "nnU-Net 2.8.1": (Program("nnunet", nnunet, planned, folders), None),
+    }
+    return beside("analysis and plan", "100 hippocampus cases", ours, peers, setting.repeat)
+
+
+def preprocess(setting: Setting) -> list[Figure]:
+    """Preparing the arrays with two workers."""
+    kinds = {
+        "100 hippocampus cases": (setting.hippocampus(100), 0.7),
+        "4 BraTS cases": (setting.brats(), 0.7),
+        "4 BraTS cases, resampled": (setting.coarse_brats(), 0.25),
+    }
+    figures = []
+    for what, (data, goal) in kinds.items():
+        output = setting.work / "preprocess" / data.name
+        results = str(output / "results")
+        call(
+            [setting.mist("mist_analyze"), "--data", str(data / "dataset.json"), "--results", results, "--nfolds", "2"]
+        )
+        mist = [setting.mist("mist_preprocess"), "--results", results, "--numpy", str(output / "mist")]
+        mist += ["--num-workers-preprocess", "2"]
+        bundle = our_bundle(output, data, "paper")
+        ours = [*OURS, "preprocess", str(bundle), "--workers", "2", "--work_dir", str(output / "ours")]
+        peers = {"mist-medical 2.3.0": (Program("mist", mist, output / "mist"), goal)}
+        figures += beside("preprocess", what, Program("ours", ours, output / "ours"), peers, setting.repeat)
+    return figures
+
+
+def loader(setting: Setting) -> list[Figure]:
+    """Augmented patches of two channels, from one thread."""
+    cases = setting.work / "loader"
+    benchmark_loader.make_cases(cases, 2, LOADER_SHAPE)
+    ours = cases / "ours.json"
+    seconds = "8"
+    prepared = nnunet_arrays(setting, cases)
+    for_mist = mist_arrays(cases)
+    figures = []
+    nnunet, mist = "nnU-Net 2.8.1", "mist-medical 2.3.0"
+    for side, peer, augmentation in ((96, nnunet, "mist"), (96, nnunet, "nnunet"), (128, mist, "mist")):
+        command = [sys.executable, str(ROOT / "scripts/benchmark_loader.py"), "--only", str(side), "--threads", "1"]
+        call([*command, "--augmentation", augmentation, "--seconds", seconds, "--output", str(ours)])
+        own = next(iter(json.loads(ours.read_text())["figures"].values()))["processor_ms_per_patch"]
+        if side == 96:
+            command = [setting.nnunet("python"), "-c", programs.NNUNET_LOADER, str(prepared), str(side), seconds]
+            told = call(command, {f"nnUNet_{name}": str(cases / name) for name in ("raw", "preprocessed", "results")})
+        else:
+            told = call([setting.mist("python"), "-c", programs.MIST_LOADER, str(for_mist), str(side), seconds])
+        theirs = json.loads(told.splitlines()[-1])["ms"]
+        goal = 0.25 if side == 96 else 0.125
+        what = f"a patch of {side} x {side} x {side}, 2 channels, augmentation `{augmentation}`"
+        figures.append(Figure("loader", what, peer, own, theirs, goal, "ms"))
+    return figures
+
+
+def nnunet_arrays(setting: Setting, cases: Path) -> Path:
+    """The loader's cases as nnU-Net prepares them; returns its folder."""
+    folders = {f"nnUNet_{name}": str(cases / name) for name in ("raw", "preprocessed", "results")}
+    raw = cases / "raw" / "Dataset005_Loader"
+    for name in ("imagesTr", "labelsTr"):
+        (raw / name).mkdir(parents=True)
+    numbers = sorted(path.name.split("_")[0] for path in cases.glob("*_image.npy"))
+    for number in numbers:
+        image, label = np.load(cases / f"{number}_image.npy"), np.load(cases / f"{number}_label.npy")[0]
+        for channel, values in enumerate(image):
+            path = raw / "imagesTr" / f"case{number}_000{channel}.nii.gz"
+            nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
+        nibabel.save(nibabel.Nifti1Image(label, np.eye(4)), raw / "labelsTr" / f"case{number}.nii.gz")
+    description = {
+        "channel_names": {"0": "MRI", "1": "MRI"},
+        "labels": {"background": 0, "one": 1, "two": 2},
+        "numTraining": len(numbers),
+        "file_ending": ".nii.gz",
+    }
+    (raw / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
+    command = [setting.nnunet("nnUNetv2_plan_and_preprocess"), "-d", "5", "-c", "3d_fullres", "-np", "1", "-npfp", "1"]
+    call(command, folders)
+    return cases / "preprocessed" / "Dataset005_Loader"
+
+
+def mist_arrays(cases: Path) -> Path:
+    """The loader's cases as mist-medical stores them, channels last; returns a file that names them."""
+    named: dict[str, list[str]] = {"images": [], "labels": []}
+    for path in sorted(cases.glob("*_image.npy")):
+        image = cases / f"mist_{path.name}"
+        label = cases / f"mist_{path.name.replace('image', 'label')}"
+        np.save(image, np.moveaxis(np.load(path), 0, -1))
+        np.save(label, np.moveaxis(np.load(path.with_name(path.name.replace("image", "label"))), 0, -1))
+        named["images"].append(str(image))
+        named["labels"].append(str(label))
+    listing = cases / "mist.json"
+    listing.write_text(json.dumps(named), encoding="utf-8")
+    return listing
+
+
+def step(setting: Setting) -> list[Figure]:
+    """Forward, loss, backward, clipping and update of the same network."""
+    data = setting.hippocampus(setting.cases)
+    output = setting.work / "step"
+    command = ["autoconfig", str(data / "dataset.json"), "--output", str(output), "--recipe", "mist2", "--folds", "2"]
+    call([*OURS, *command, "--patch_size", "32,32,32", "--network", "nnunet"])
+    bundle = next(path for path in output.iterdir() if (path / "configs").is_dir())
+    figures = []
+    for precision, words in (("fp32", "float32"), ("auto", "bfloat16 where the processor has it")):
+        told = call([sys.executable, "-c", programs.OUR_STEP, str(bundle), "15", precision])
+        own = json.loads(told.splitlines()[-1])["ms"]
+        theirs = json.loads(call([setting.mist("python"), "-c", programs.MIST_STEP, "15"]).splitlines()[-1])["ms"]
+        what = f"nnunet, 2 patches of 32 x 32 x 32, {words}"
+        figures.append(Figure("optimizer step", what, "mist-medical 2.3.0", own, theirs, 0.5, "ms"))
+    return figures
+
+
+def prediction(setting: Setting) -> list[Figure]:
+    """A folder of cases and a single case, without flips, each tool's default network."""
+    data = setting.hippocampus(setting.cases)
+    work = setting.work / "prediction"
+    folders = nnunet_model(work, data, setting.peers / "nnunet/bin")
+    images = work / "raw" / DATASET / "imagesTr"
+    single = work / "single"
+    single.mkdir()
+    first = sorted(images.iterdir())[0]
+    (single / first.name).symlink_to(first.resolve())
+    figures = []
+    for source, theirs_from, number in (
+        (data / "train", images, f"{setting.cases} hippocampus cases"),
+        (first.resolve(), single, "a single case"),
+    ):
+        command = [setting.nnunet("nnUNetv2_predict"), "-d", "4", "-c", "3d_fullres", "-f", "0", "-device", "cpu"]
+        command += ["-i", str(theirs_from), "-o", str(work / "theirs"), "--disable_tta", "-npp", "1", "-nps", "1"]
+        for recipe in ("paper", "quick"):
+            bundle = our_bundle(work, data, recipe) if number != "a single case" else made_bundle(work, recipe)
+            output = work / f"ours_{recipe}"
+            predict = [*OURS, "predict", str(bundle), "--input", str(source), "--output", str(output), "--notta"]
+            peers = {"nnU-Net 2.8.1": (Program("nnunet", command, work / "theirs", folders), 0.5)}
+            what = f"{number}, `{recipe}`"
+            figures += beside("prediction", what, Program("ours", predict, output), peers, setting.repeat)
+    return figures
+
+
+def made_bundle(work: Path, recipe: str) -> Path:
+    """The bundle that `our_bundle` made."""
+    return next(path for path in (work / f"bundle_{recipe}").iterdir() if (path / "configs").is_dir())
+
+
+def evaluation(setting: Setting) -> list[Figure]:
+    """Dice, HD95, surface Dice and average surface distance of pairs of files; start-up is left out."""
+    kinds = {"a BraTS case, 5 classes": "brats_sample", "a hippocampus case, 3 classes": "Task04_Hippocampus"}
+    goals = {"mist-medical": 0.1, "surface-distance": 1.0, "MONAI": 1.0}
+    figures = []
+    for what, name in kinds.items():
+        folder = setting.work / f"evaluation_{name}"
+        folder.mkdir()
+        pairs, values = benchmark_evaluation.make_pairs(setting.data / name, folder, 6)
+        classes = {"whole": values, **{f"label_{value}": (value,) for value in values}}
+        settings = ScoreSettings(final_classes=classes, metrics=benchmark_evaluation.OWN)
+        own, _ = benchmark_evaluation.own_seconds(pairs, settings, 3)
+        request = benchmark_evaluation.request_for(pairs, classes, 2)
+        for peer, goal in goals.items():
+            answer = benchmark_evaluation.peer_seconds(setting.mist("python"), peer, request, folder)
+            if answer is None:
+                continue
+            ours_ms = 1000 * benchmark_evaluation.mean_processor(own)
+            theirs_ms = 1000 * benchmark_evaluation.mean_processor(answer[0])
+            figures.append(Figure("evaluation", what, peer, ours_ms, theirs_ms, goal, "ms"))
+    return figures
+
+
+PHASES: dict[str, Callable[[Setting], list[Figure]]] = {
+    "analysis": analysis,
+    "preprocess": preprocess,
+    "loader": loader,
+    "step": step,
+    "prediction": prediction,
+    "evaluation": evaluation,
+}
+
+
+# --- what is kept, and shown --------------------------------------------------------------------------------------
+
+
+def processor_name() -> str:
+    """As the system calls it."""
+    with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
+    return platform.machine()
+
+
+def keep(phase: str, figures: list[Figure]) -> None:
+    """Replace the figures of a phase in the file."""
+    kept = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.is_file() else {}
+    kept[phase] = {"machine": processor_name(), "figures": [asdict(figure) for figure in figures]}
+    in_order = {name: kept[name] for name in PHASES if name in kept}
+    FIGURES.write_text(json.dumps(in_order, indent=1) + "\n", encoding="utf-8")
+
+
+def kept_figures() -> list[Figure]:
+    """All of them, phase by phase."""
+    figures = []
+    for part in json.loads(FIGURES.read_text(encoding="utf-8")).values():
+        for row in part["figures"]:
+            figures.append(Figure(**row))
+    return figures
+
+
+def table(figures: list[Figure]) -> str:
+    """The rows for the page."""
+    lines = ["| phase | what | mist_bundle | peer | ratio | goal |", "|---|---|---|---|---|---|"]
+    for figure in figures:
+        digits = 1 if figure.ours >= 10 else 2
+        ours, theirs = f"{figure.ours:.{digits}f} {figure.unit}", f"{figure.theirs:.{digits}f} {figure.unit}"
+        if figure.our_clock is not None and figure.their_clock is not None:
+            ours += f" ({figure.our_clock:.1f})"
+            theirs += f" ({figure.their_clock:.1f})"
+        goal = "" if figure.goal is None else f"{figure.goal:g}"
+        if figure.goal is not None and figure.ratio > figure.goal:
+            goal += ", missed"
+        row = f"{figure.phase} | {figure.what} | {ours} | {figure.peer}: {theirs} | **{figure.ratio:.2f}** | {goal}"
+        lines.append(f"| {row} |")
+    return "\n".join(lines)
+
+
+def write_page(figures: list[Figure]) -> None:
+    """Rewrite the table between its two marks."""
+    text = PAGE.read_text(encoding="utf-8")
+    if BEGIN not in text or END not in text:
+        raise SystemExit(f"{PAGE} lacks the marks {BEGIN} and {END}; the table was not written:\n{table(figures)}")
+    marked = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+    PAGE.write_text(marked.sub(lambda _: f"{BEGIN}\n{table(figures)}\n{END}", text), encoding="utf-8")
+
+
+def draw(figures: list[Figure], path: Path) -> None:
+    """Ratios as bars, on a logarithmic axis, with the goals as marks."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    colours = {"mist": "#2a6f97", "nnU-": "#e07a5f"}
+    shown = figures[::-1]
+    plot, axes = plt.subplots(figsize=(9, 0.33 * len(shown) + 1.2), layout="constrained")
+    for row, figure in enumerate(shown):
+        axes.barh(row, figure.ratio, color=colours.get(figure.peer[:4], "#81b29a"), height=0.7)
+        axes.text(figure.ratio * 1.04, row, f"{figure.ratio:.2f}", va="center", fontsize=8)
+        if figure.goal is not None:
+            axes.plot([figure.goal] * 2, [row - 0.45, row + 0.45], color="black", linewidth=1.5)
+    axes.set_yticks(range(len(shown)))
+    names = [f"{figure.phase}: {figure.what.replace('`', '')}; {figure.peer}" for figure in shown]
+    axes.set_yticklabels(names, fontsize=7)
+    axes.set_xscale("log")
+    axes.set_xticks([0.02, 0.05, 0.1, 0.25, 0.5, 1], ["0.02", "0.05", "0.1", "0.25", "0.5", "1"])
+    axes.minorticks_off()
+    axes.axvline(1, color="grey", linewidth=0.8)
+    axes.set_xlabel("processor time of mist_bundle, divided by the peer's (black: goal)")
+    axes.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plot.savefig(path, dpi=110)
+    plt.close(plot)
+
+
+def main() -> None:
+    """Measure, keep, and show."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", type=Path, default=ROOT / "peers", help="folder that peer_environment made")
+    parser.add_argument("--only", nargs="+", choices=sorted(PHASES), default=list(PHASES))
+    parser.add_argument("--cases", type=int, default=40, help="hippocampus cases to predict")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--draw", action="store_true", help="measure nothing: table and picture from what was kept")
+    options = parser.parse_args()
+    if not options.draw:
+        for name in ("mist", "nnunet"):
+            if not (options.peers / name / "bin/python").exists():
+                raise SystemExit(f"no {options.peers / name}: make it with scripts/peer_environment {options.peers}")
+        data = Path(os.environ.get("MIST_BUNDLE_DATA", ROOT.parent / "shared/data"))
+        for phase in options.only:
+            with tempfile.TemporaryDirectory() as folder:
+                setting = Setting(Path(folder), data, options.peers.absolute(), options.cases, options.repeat)
+                figures = PHASES[phase](setting)
+            keep(phase, figures)
+            sys.stdout.write(table(figures) + "\n")
+            sys.stdout.flush()
+    write_page(kept_figures())
+    draw(kept_figures(), PICTURE)
+
+
+if __name__ == "__main__":
+    main()
