@@ -48,6 +48,12 @@ LOSSES: dict[str, Choice] = {
         about="Dice + CE with clDice, for vessels and other thin structures that must not break.",
         cite="Shit et al., CVPR 2021, doi:10.1109/CVPR46437.2021.01629",
     ),
+    "blob": Choice(
+        target="scripts.losses.blob.BlobDiceLoss",
+        base="dice_ce",
+        about="Dice + CE with Dice of each instance by itself, so that small lesions count as much as large ones.",
+        cite="Kofler et al., IPMI 2023, doi:10.1007/978-3-031-34048-2_58",
+    ),
     "boundary": Choice(
         target="scripts.losses.boundary.BoundaryLoss",
         base="dice_ce",

@@ -110,6 +110,20 @@ def cldice(one: Problem) -> Array:
     return 1 - 2 * precision * sensitivity / (precision + sensitivity)
 
 
+def blob(one: Problem) -> Array:
+    """Dice of each instance with the voxels of the others removed."""
+    losses = np.zeros(one.y.shape[:2])
+    for sample, channel in np.ndindex(*losses.shape):
+        instances, count = ndimage.label(one.y[sample, channel], structure=np.ones((3, 3, 3)))
+        alone = []
+        for number in range(1, count + 1):
+            kept = np.isin(instances, (0, number))
+            y, p = one.y[sample, channel][kept], one.p[sample, channel][kept]
+            alone.append(((y - p) ** 2).sum() / ((y**2).sum() + (p**2).sum() + 1e-6))
+        losses[sample, channel] = np.mean(alone) if alone else 0.0
+    return losses
+
+
 def surface_dilation(one: Problem, spacing: Sequence[float]) -> Array:
     tolerance = 1.25 * max(spacing)
     size = [2 * math.ceil(tolerance / axis) + 1 for axis in spacing]
@@ -139,6 +153,7 @@ def generalized_dice(one: Problem, weights: Sequence[float] | None = None) -> fl
 PER_CHANNEL = {
     "dice": dice,
     "cldice": cldice,
+    "blob": blob,
     "boundary": boundary,
     "hausdorff_one_sided": hausdorff_one_sided,
     "hausdorff": hausdorff,
