@@ -21,7 +21,8 @@ PLANNED = (
     "network network_arguments patch_divisor deep_supervision_heads deep_supervision_weights residual vae kernel_size "
     "loss loss_arguments recipe folds val_fraction epochs steps_per_epoch batch_size patch_size max_patch_size "
     "memory target_spacing optimizer learning_rate schedule warmup_steps weight_decay l1_penalty grad_clip_norm "
-    "accumulation_steps ema_decay early_stopping precision compile augmentation composite_weighting class_weights "
+    "accumulation_steps ema_decay early_stopping precision compile augmentation patch_sampling "
+    "composite_weighting class_weights "
     "ignore_label regions region_labels normalize_distance_maps distance_maps_in_mm flip_axes bias_correction "
     "skip_preprocessing seed"
 )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mist_bundle.pipeline.fold_choice import FoldRules
     from mist_bundle.pipeline.run_all import Finished
 
-PHANTOMS = ("mr2", "ct", "brats", "hippocampus")
+PHANTOMS = ("mr2", "ct", "brats", "hippocampus", "metastases")
 MODALITIES = ("ct", "mr", "other")
 Modality = Annotated[str, Word(choices=MODALITIES, what="modality")]
 Overlaps = Annotated[str, Word(choices=("last", "regions"), what="way to treat overlaps")]
@@ -454,7 +454,8 @@ def phantom(
 
     Args:
         output: folder to create.
-        kind: mr2 (two MR channels), ct, brats (nested labels 0, 1, 2, 4), or hippocampus (an organ in two parts).
+        kind: mr2 (two MR channels), ct, brats (nested labels 0, 1, 2, 4), hippocampus (an organ in two parts), or
+            metastases (lesions of very different sizes).
         cases: number of cases with labels.
         test_cases: number of cases without labels.
         seed: of all random draws.

@@ -8,6 +8,8 @@ from typing import Any
 from mist_bundle.catalog.choice import Choice
 
 FOREGROUND_PROBABILITY = 0.6  # share of patches placed on a foreground voxel (mist-medical 2.3.0)
+# what such a voxel is drawn from: all voxels of a class, or its instances, each as likely as the others
+PATCH_SAMPLINGS = ("class", "instance")
 
 _TARGET = "scripts.loading.augmentation.Augmentation"  # what reads the settings
 

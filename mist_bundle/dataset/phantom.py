@@ -21,7 +21,7 @@ from mist_bundle.files import DATASET_JSON, new_folder, write_json
 
 STUDIES, _LABELS = "studies", "labels"  # folders of a phantom in DICOM
 _LARGEST_STORED = 32767  # in 16 bits
-Kind = Literal["mr2", "ct", "brats", "hippocampus"]
+Kind = Literal["mr2", "ct", "brats", "hippocampus", "metastases"]
 
 _ORIENTATIONS = ("LPS", "RAS", "LAS", "PIR")  # ITK's, those usual in NIfTI files, and a sagittal scan
 
@@ -50,6 +50,14 @@ class _Recipe:
     structures: tuple[_Structure, ...]
     label_names: dict[str, str]
     final_classes: dict[str, list[int]]
+    has_lesions: bool = False
+
+
+# most lesions are small, and a few of them have most of the voxels
+_LESIONS = (3, 9)  # in a case
+_LESION_RADII = (1.3, 7.0)  # voxels, drawn on a logarithmic scale
+_LESION_CONTRAST = (90.0, 220.0)
+_LESION_TRIALS = 200  # places that are tried, since lesions keep apart and inside
 
 
 def _structure(label: int, centre: Sequence[float], radii: Sequence[float], *intensities: float) -> _Structure:
@@ -132,6 +140,24 @@ _RECIPES: dict[str, _Recipe] = {
         label_names={"0": "background", "1": "anterior", "2": "posterior"},
         final_classes={"anterior": [1], "posterior": [2], "hippocampus": [1, 2]},
     ),
+    "metastases": _Recipe(
+        modality="mr",
+        channels=("t1ce",),
+        air=0.0,
+        noise=18.0,
+        bias=0.15,
+        image_dtype="int16",
+        label_dtype="uint8",
+        structures=(
+            _structure(0, (0.0, 0.0, 0.0), (0.85, 0.92, 0.9), 300),
+            _structure(0, (-0.18, -0.05, 0.1), (0.08, 0.3, 0.16), 180),
+            _structure(0, (0.18, -0.05, 0.1), (0.08, 0.3, 0.16), 180),
+            _structure(0, (0.0, 0.0, 0.86), (0.06, 0.8, 0.04), 480),  # a vessel, as bright as the lesions
+        ),
+        label_names={"0": "background", "1": "metastasis"},
+        final_classes={"metastasis": [1]},
+        has_lesions=True,
+    ),
 }
 
 
@@ -156,7 +182,8 @@ def make_phantom(
             scoring).
         kind: "mr2" (two MR channels, three nested or separate organs), "ct" (Hounsfield units), "brats" (four
             channels with zero background, labels 0, 1, 2, 4 stored as floating point) or "hippocampus" (an MR channel
-            and two touching parts of an organ, as in task 4 of the Medical Segmentation Decathlon).
+            and two touching parts of an organ, as in task 4 of the Medical Segmentation Decathlon) or "metastases"
+            (an MR channel with three to nine round lesions of very different sizes).
         num_cases: training cases.
         num_test: test cases.
         seed: the same seed yields the same voxels.
@@ -251,12 +278,35 @@ def _case_arrays(
         body |= inside
         label[inside] = structure.label
         contrast[:, inside] = np.asarray(structure.intensities)[:, None]
+    if recipe.has_lesions:
+        _add_lesions(label, contrast, body, rng)
     images: list[NDArray[Any]] = []
     for channel in contrast:
         bias = np.exp(recipe.bias * (grid @ rng.uniform(-1, 1, size=3)) / 2)
         noisy = channel * bias + rng.normal(0, recipe.noise, size=shape)
         images.append(_as_acquired(noisy, body, recipe))
     return images, label
+
+
+def _add_lesions(
+    label: NDArray[Any], contrast: NDArray[np.float64], body: NDArray[np.bool_], rng: np.random.Generator
+) -> None:
+    """Round lesions inside the body, apart from each other, brighter than what they lie in."""
+    places = np.stack(np.indices(label.shape), axis=-1)
+    missing = int(rng.integers(_LESIONS[0], _LESIONS[1] + 1))
+    for _ in range(_LESION_TRIALS):
+        if not missing:
+            return
+        radius = float(np.exp(rng.uniform(*np.log(_LESION_RADII))))
+        brighter = rng.uniform(*_LESION_CONTRAST)
+        centre = rng.uniform(radius + 1, np.asarray(label.shape) - radius - 2)
+        distances = np.linalg.norm(places - centre, axis=-1)
+        around = distances <= radius + 2
+        if body[around].all() and not label[around].any():
+            inside = distances <= radius
+            label[inside] = 1
+            contrast[:, inside] += brighter
+            missing -= 1
 
 
 def _as_acquired(image: NDArray[np.float64], body: NDArray[np.bool_], recipe: _Recipe) -> NDArray[np.float64]:

@@ -60,6 +60,7 @@ def decide_objective(
         "region_order": order,
         "class_weights": rules.decide_class_weights(label_voxels),
         "loss_class_weights": _decide_loss_weights(output_voxels, options.class_weights),
+        "patch_sampling": Decision(options.patch_sampling, CHOSEN) if options.patch_sampling else None,
     }
 
 

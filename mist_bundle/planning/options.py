@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from mist_bundle.catalog.augmentations import AUGMENTATIONS
+from mist_bundle.catalog.augmentations import AUGMENTATIONS, PATCH_SAMPLINGS
 from mist_bundle.catalog.losses import COMPOSITE_WEIGHTINGS, LOSSES
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.catalog.optimizers import OPTIMIZERS
@@ -247,6 +247,11 @@ class PlanOptions:
     compile: bool | None = _option(Switch(), "torch.compile the network for training.", by_recipe=True)
     augmentation: str | None = _option(
         Word(choices=AUGMENTATIONS, what="augmentation"), "name from `mist-bundle augmentations`.", by_recipe=True
+    )
+    patch_sampling: str | None = _option(
+        Word(choices=PATCH_SAMPLINGS, what="patch sampling"),
+        "what is drawn before the voxel that a patch is laid around: a class, and then class (any voxel of it) or "
+        "instance (each lesion is as likely, however small); class by default.",
     )
     composite_weighting: str | None = _option(
         Word(choices=COMPOSITE_WEIGHTINGS, what="composite weighting"),

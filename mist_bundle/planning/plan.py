@@ -117,6 +117,7 @@ class Plan:
     asked_network_arguments: Mapping[str, Any] | None = None
     loss_arguments: Mapping[str, Any] | None = None
     deep_supervision_weights: Decision[tuple[float, ...]] | None = None
+    patch_sampling: Decision[str] | None = None
     training_ranges: Mapping[str, tuple[tuple[float, float], ...]] | None = None
     # warnings about the data or what the plan does with them: (case or key, sentence)
     warnings: tuple[tuple[str, str], ...] | None = None

@@ -5,6 +5,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from mist_bundle.analysis.case_stats import measure_case
 from mist_bundle.dataset.cases import find_cases
@@ -138,3 +139,15 @@ def test_dicom_of_the_same_seed_is_the_same(tmp_path: Path) -> None:
         studies = make_phantom(tmp_path / name, kind="ct", num_cases=1, shape=(8, 8, 8), dicom=True)
         contents.append([path.read_bytes() for path in sorted(studies.rglob("*.dcm"))])
     assert contents[0] == contents[1]
+
+
+def test_metastases_differ_much_in_size_and_stay_apart(tmp_path: Path) -> None:
+    dataset = make_phantom(tmp_path / "p", kind="metastases", num_cases=4, mixed_headers=False)
+    sizes = []
+    for path in sorted(dataset.parent.glob("train/*/mask.nii.gz")):
+        label = np.asarray(nib.load(path).dataobj)
+        components, count = ndimage.label(label, structure=np.ones((3, 3, 3)))
+        assert count >= 1
+        sizes += np.bincount(components.ravel())[1:].tolist()
+    assert min(sizes) < 40
+    assert max(sizes) > 20 * min(sizes)

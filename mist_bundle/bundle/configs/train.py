@@ -299,6 +299,8 @@ def cache(plan: Plan) -> Config:
         keys=["image", "label", "dtm"] if plan.distance_maps.value else ["image", "label"],
         workers="@workers",
     )
+    if plan.patch_sampling is not None and plan.patch_sampling.value == "instance":
+        arrays["balance_instances"] = True
     if plan.ignore_index is not None:
         arrays["ignore_index"] = plan.ignore_index
     return arrays

@@ -83,6 +83,7 @@ class ArrayCache:
         workers: int | None = 1,
         progress: bool | None = None,
         ignore_index: int | None = None,
+        balance_instances: bool = False,
     ) -> None:
         """Store the settings; nothing is read or written yet.
 
@@ -96,6 +97,8 @@ class ArrayCache:
                 as there are cores, at most 8.
             progress: show a bar; None shows it when stderr is a terminal.
             ignore_index: class index of voxels that no patch shall be laid around.
+            balance_instances: store as many voxels of a small lesion as of a large one, so that patches are laid around
+                each of them equally often.
         """
         self.folder = Path(folder).absolute()
         self.transform = transform
@@ -103,10 +106,13 @@ class ArrayCache:
         self.workers = available_threads() if workers is None else max(1, workers)
         self.progress = progress
         self.ignore_index = ignore_index
+        self.balance_instances = balance_instances
         # described now, before a transform has run: some keep notes in their attributes
         self._recipe = [recipe, describe(transform), own_code()]
         if ignore_index is not None:
             self._recipe.append(ignore_index)
+        if balance_instances:
+            self._recipe.append("balance_instances")
 
     def key(self, item: Item) -> str:
         """The name of the item's entry."""
@@ -256,7 +262,13 @@ class ArrayCache:
         temporary = self.folder / f".{name}.{uuid4().hex}.partial"
         try:
             temporary.mkdir()
-            content = write_arrays(temporary, arrays, ignore_index=self.ignore_index, seed=int(name[:8], 16))
+            content = write_arrays(
+                temporary,
+                arrays,
+                ignore_index=self.ignore_index,
+                seed=int(name[:8], 16),
+                balance_instances=self.balance_instances,
+            )
             files = {}
             for key in sorted(item):
                 files[key] = str(item[key])

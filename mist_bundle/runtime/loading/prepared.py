@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from .integrity import save_array
 from .volumes import VOXELS_FILE, StoredClass
@@ -35,7 +36,12 @@ def prepared_arrays(result: Mapping[str, Any], keys: Sequence[str]) -> dict[str,
 
 
 def write_arrays(
-    folder: Path, arrays: Mapping[str, NDArray[Any]], *, ignore_index: int | None, seed: int
+    folder: Path,
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    ignore_index: int | None,
+    seed: int,
+    balance_instances: bool = False,
 ) -> dict[str, Any]:
     """Write each array and the positions of the classes' voxels; what entry.json has to say about them.
 
@@ -44,6 +50,7 @@ def write_arrays(
         arrays: by key, "label" perhaps among them.
         ignore_index: class index of voxels that no patch shall be laid around.
         seed: of the choice among very many voxels of a class.
+        balance_instances: store the same number of voxels of each connected part of a class.
     """
     stored = {}
     for key, array in arrays.items():
@@ -53,7 +60,7 @@ def write_arrays(
     label = arrays.get("label")
     if label is not None:
         labelled = label if ignore_index is None else label * (label != ignore_index)
-        voxels, classes = _locate_classes(labelled, seed)
+        voxels, classes = _locate_classes(labelled, seed, balance_instances=balance_instances)
     stored[VOXELS_FILE] = save_array(folder / VOXELS_FILE, voxels)
     first = next(iter(arrays.values()))
     return {
@@ -93,7 +100,9 @@ def _label_array(array: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(array, dtype=np.uint8 if high <= np.iinfo(np.uint8).max else np.int16)
 
 
-def _locate_classes(label: NDArray[Any], seed: int) -> tuple[NDArray[Any], list[StoredClass]]:
+def _locate_classes(
+    label: NDArray[Any], seed: int, *, balance_instances: bool
+) -> tuple[NDArray[Any], list[StoredClass]]:
     """Positions of (at most MAX_VOXELS_PER_CLASS, chosen at random) voxels of each class, and a table of them."""
     flat = label[0].ravel()
     positions = np.flatnonzero(flat)
@@ -104,7 +113,9 @@ def _locate_classes(label: NDArray[Any], seed: int) -> tuple[NDArray[Any], list[
     chosen, classes, row = [], [], 0
     for index, first, count in zip(indices.tolist(), firsts.tolist(), counts.tolist(), strict=True):
         rows = positions[order[first : first + count]]
-        if count > MAX_VOXELS_PER_CLASS:
+        if balance_instances:
+            rows = _balanced(rows, label.shape[1:], rng)
+        elif count > MAX_VOXELS_PER_CLASS:
             rows = np.sort(rng.choice(rows, MAX_VOXELS_PER_CLASS, replace=False))
         chosen.append(rows)
         classes.append(StoredClass(index=index, first_row=row, num_rows=len(rows), num_voxels=count))
@@ -114,6 +125,28 @@ def _locate_classes(label: NDArray[Any], seed: int) -> tuple[NDArray[Any], list[
     shape = label.shape[1:]
     dtype = np.int16 if max(shape) <= np.iinfo(np.int16).max else np.int32
     return np.stack(np.unravel_index(np.concatenate(chosen), shape), axis=1).astype(dtype), classes
+
+
+def _balanced(positions: NDArray[np.int64], shape: Sequence[int], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Flat positions of a class -> as many of each instance, which is a part connected by faces, edges or corners.
+
+    Voxels of small instances repeat. A row drawn uniformly is then a voxel of an instance drawn uniformly.
+    """
+    mask = np.zeros(int(np.prod(shape)), dtype=bool)
+    mask[positions] = True
+    numbers, count = ndimage.label(mask.reshape(shape), structure=np.ones((3, 3, 3), dtype=bool))
+    number_of_each = numbers.ravel()[positions]
+    by_instance = np.argsort(number_of_each, kind="stable")
+    firsts = np.searchsorted(number_of_each[by_instance], np.arange(2, count + 1))
+    instances = np.split(positions[by_instance], firsts)
+    if count > MAX_VOXELS_PER_CLASS:
+        kept = np.sort(rng.choice(count, MAX_VOXELS_PER_CLASS, replace=False))
+        instances = [instances[number] for number in kept]
+    each = min(max(map(len, instances)), MAX_VOXELS_PER_CLASS // len(instances))
+    chosen = []
+    for members in instances:
+        chosen.append(rng.choice(members, each, replace=len(members) < each))
+    return np.sort(np.concatenate(chosen))
 
 
 def affine_rows(image: Any) -> list[list[float]]:

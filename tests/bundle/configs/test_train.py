@@ -63,3 +63,10 @@ def test_several_processes_join_before_they_run_and_part_afterwards() -> None:
     for config in (multi_gpu_train_config(small_plan()), multi_gpu_evaluate_config()):
         assert config["run"][1:3] == [expressions.JOIN_PROCESSES, expressions.USE_OWN_DEVICE]
         assert config["finalize"] == [expressions.LEAVE_PROCESSES]
+
+
+def test_instances_are_balanced_where_that_was_chosen() -> None:
+    assert "balance_instances" not in cache(small_plan())
+    assert "balance_instances" not in cache(small_plan(patch_sampling="class"))
+    plan = small_plan(patch_sampling="instance")
+    assert cache(plan)["balance_instances"] is True

@@ -32,3 +32,42 @@ def test_voxels_to_be_ignored_are_no_place_for_a_patch(tmp_path: Path) -> None:
     arrays = prepared_arrays({"image": np.ones((1, 4, 1, 1)), "label": label}, ("image", "label"))
     content = write_arrays(tmp_path, arrays, ignore_index=2, seed=1)
     assert [row["index"] for row in content["classes"]] == [1]
+
+
+def test_instances_have_the_same_number_of_rows_however_small(tmp_path: Path) -> None:
+    label = np.zeros((1, 40, 40, 40), np.uint8)
+    label[0, 2:22, 2:22, 2:22] = 1
+    label[0, 30, 30, 30] = 1
+    label[0, 36:38, 5, 5] = 1
+    label[0, 38, 6, 6] = 1  # touches the one before by a corner
+    label[0, 35, 35, 35] = 2
+    arrays = prepared_arrays({"image": np.ones((1, 40, 40, 40)), "label": label}, ("image", "label"))
+    content = write_arrays(tmp_path, arrays, ignore_index=None, seed=1, balance_instances=True)
+    first, second = content["classes"]
+    voxels = np.load(tmp_path / "voxels.npy")[: first["num_rows"]]
+    assert (first["num_voxels"], second["num_rows"]) == (8004, 1)
+    assert set(label[0][tuple(voxels.T)]) == {1}
+    large = int((voxels < 25).all(axis=1).sum())
+    single = int((voxels == 30).all(axis=1).sum())
+    assert large == single == first["num_rows"] // 3
+    assert first["num_rows"] <= MAX_VOXELS_PER_CLASS
+
+
+def test_without_several_instances_balancing_changes_nothing(tmp_path: Path) -> None:
+    label = np.zeros((1, 12, 12, 12), np.uint8)
+    label[0, 2:8, 2:8, 2:8] = 1
+    arrays = prepared_arrays({"image": np.ones((1, 12, 12, 12)), "label": label}, ("image", "label"))
+    stored = []
+    for balance in (False, True):
+        write_arrays(tmp_path, arrays, ignore_index=None, seed=1, balance_instances=balance)
+        stored.append(np.load(tmp_path / "voxels.npy"))
+    np.testing.assert_array_equal(*stored)
+
+
+def test_more_instances_than_rows_are_drawn_from(tmp_path: Path) -> None:
+    label = np.zeros((1, 50, 50, 50), np.uint8)
+    label[0, ::2, ::2, ::2] = 1  # 15625 single voxels
+    arrays = prepared_arrays({"image": np.ones((1, 50, 50, 50)), "label": label}, ("image", "label"))
+    (row,) = write_arrays(tmp_path, arrays, ignore_index=None, seed=1, balance_instances=True)["classes"]
+    voxels = np.load(tmp_path / "voxels.npy")
+    assert row["num_rows"] == len(np.unique(voxels, axis=0)) == MAX_VOXELS_PER_CLASS
