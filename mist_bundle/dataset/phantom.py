@@ -292,7 +292,7 @@ def _add_lesions(
     label: NDArray[Any], contrast: NDArray[np.float64], body: NDArray[np.bool_], rng: np.random.Generator
 ) -> None:
     """Round lesions inside the body, apart from each other, brighter than what they lie in."""
-    places = np.stack(np.indices(label.shape), axis=-1)
+    places = np.moveaxis(np.indices(label.shape), 0, -1)
     missing = int(rng.integers(_LESIONS[0], _LESIONS[1] + 1))
     for _ in range(_LESION_TRIALS):
         if not missing:

@@ -345,6 +345,26 @@ def _validate(plan: Plan) -> Config:
 
 
 def _validate_handlers(plan: Plan) -> list[Config]:
+    return [*_validation_loss(plan), *_lesion_detection(plan)]
+
+
+def _lesion_detection(plan: Plan) -> list[Config]:
+    """Of trainings that are made for small lesions; regions are predicted as masks, which have no indices."""
+    is_for_lesions = plan.loss.value == "blob" or (
+        plan.patch_sampling is not None and plan.patch_sampling.value == "instance"
+    )
+    if not is_for_lesions or plan.regions.value:
+        return []
+    classes = {}
+    for index, name in enumerate(plan.foreground_names, start=1):
+        classes[name] = [index]
+    counted = script("handlers.lesion_detection.LesionDetection", classes=classes, device="@device")
+    if plan.ignore_index is not None:
+        counted["ignore_index"] = plan.ignore_index
+    return [counted]
+
+
+def _validation_loss(plan: Plan) -> list[Config]:
     if plan.distance_maps.value:
         return []  # the loss compares with maps of the whole volumes, which validation does not load
     measured = script(

@@ -18,6 +18,7 @@ from ignite.engine import Engine, Events
 from ..folds.files import write_bytes
 from ..folds.state import HISTORY, TRAIN_LOG, VALIDATION_LOSS
 from .clean_up import clean_up_after
+from .lesion_detection import LESION_F1
 from .log_file import close_log, open_log
 from .trackers import Tracker, check_tracker, open_tracker
 
@@ -118,6 +119,8 @@ class TrainingProgress:
             record["dice"] = self._dice_per_class()
             if VALIDATION_LOSS in self.evaluator.state.metrics:
                 record[VALIDATION_LOSS] = self.evaluator.state.metrics[VALIDATION_LOSS]
+            if getattr(self.evaluator.state, LESION_F1, None):
+                record[LESION_F1] = getattr(self.evaluator.state, LESION_F1)
         self._write(record)
         logger.info(self._line(record, engine))
 
@@ -155,6 +158,11 @@ class TrainingProgress:
             dice.append(f"{name} -" if value is None else f"{name} {value:.3f}")
         if dice:
             parts.append(f"dice {'  '.join(dice)}")
+        lesions = []
+        for name, value in record.get(LESION_F1, {}).items():
+            lesions.append(f"{name} {value:.3f}")
+        if lesions:
+            parts.append(f"lesion F1 {'  '.join(lesions)}")
         parts += [f"lr {record['learning_rate']:.2e}", f"{record['steps_per_second']:.2f} steps/s"]
         parts.append(f"{_clock(left)} left")
         return "  ".join(parts)
@@ -226,9 +234,10 @@ def _values(record: Mapping[str, Any]) -> dict[str, float]:
     for name in ("loss", VALIDATION_LOSS, "learning_rate", "steps_per_second"):
         if name in record:
             values[name] = float(record[name])
-    for name, value in record.get("dice", {}).items():
-        if value is not None:
-            values[f"dice/{name}"] = float(value)
+    for key in ("dice", LESION_F1):
+        for name, value in record.get(key, {}).items():
+            if value is not None:
+                values[f"{key}/{name}"] = float(value)
     return values
 
 
