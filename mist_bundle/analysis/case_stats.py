@@ -87,6 +87,7 @@ class CaseStats:
         label_voxels: label value -> number of voxels, for all labels of the dataset.
         label_voxels_lost: label value -> voxels outside the crop box, for labels that lose any.
         problems: irregularities that do not prevent the use of the case.
+        unlabelled: labels that were not annotated in this case; they have no voxels.
     """
 
     id: str
@@ -101,6 +102,7 @@ class CaseStats:
     label_voxels: dict[int, int]
     label_voxels_lost: dict[int, int]
     problems: tuple[str, ...] = ()
+    unlabelled: tuple[int, ...] = ()
 
     @property
     def nonzero_fraction(self) -> tuple[float, ...]:
@@ -146,6 +148,7 @@ class CaseStats:
             label_voxels=_whole_keys(content["label_voxels"]),
             label_voxels_lost=_whole_keys(content["label_voxels_lost"]),
             problems=tuple(content["problems"]),
+            unlabelled=tuple(content.get("unlabelled", ())),
         )
 
 
@@ -171,7 +174,7 @@ def measure_case(case: Case, spec: DatasetSpec, look: Look | None = None) -> Cas
     first: Volume | None = None
     box: Box = ((0, 0, 0), (1, 1, 1))
     channels: list[ChannelStats] = []
-    warnings = list(label.volume.warnings) if label else []
+    warnings = [*label.volume.warnings, *label.warnings] if label else []
     for name, path in case.images.items():
         volume = _read(path, problems)
         if volume is None:
@@ -235,6 +238,7 @@ class _Label:
     volume: Volume
     foreground: NDArray[np.bool_]
     counts: dict[int, int]
+    warnings: tuple[str, ...] = ()
 
     def on_grid_of(self, image: Volume) -> _Label:
         """The label in the voxel order of an image on the same grid."""
@@ -265,10 +269,17 @@ def _read_label(case: Case, spec: DatasetSpec, problems: list[Problem]) -> _Labe
     if spec.ignore_label is not None:  # the true class of these voxels is unknown
         foreground &= volume.array != spec.ignore_label
     label_counts = {}
+    warnings = []
     for value, count in counts.items():
-        if isinstance(value, int) and value != spec.ignore_label:
+        if value in case.unlabelled:
+            foreground &= volume.array != value
+            warnings.append(
+                f"{volume.name} holds {count} voxels of label {value}, which was not annotated in this case; they "
+                "count as unknown. Correct annotated_labels if they are right."
+            )
+        elif isinstance(value, int) and value != spec.ignore_label:
             label_counts[value] = count
-    return _Label(volume=volume, foreground=foreground, counts=label_counts)
+    return _Label(volume=volume, foreground=foreground, counts=label_counts, warnings=tuple(warnings))
 
 
 def _intensities(volume: Volume) -> NDArray[np.float32]:
@@ -339,6 +350,7 @@ def _assemble(
         label_voxels={value: label.counts.get(value, 0) for value in spec.labels},
         label_voxels_lost=lost,
         problems=tuple(dict.fromkeys(warnings)),
+        unlabelled=case.unlabelled,
     )
 
 

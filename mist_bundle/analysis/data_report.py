@@ -260,11 +260,13 @@ def _structure(labels: Sequence[int], cases: Sequence[CaseStats]) -> dict[str, A
     total = 0
     lost = 0
     foreground = 0
+    num_annotated = 0
     shares = []  # of the image, where the structure is present
     volumes_ml = []
     for case in cases:
         voxels = _voxels(labels, case)
         total += voxels
+        num_annotated += set(labels).isdisjoint(case.unlabelled)
         foreground += sum(case.label_voxels.values()) - case.label_voxels.get(0, 0)
         for label in labels:
             lost += case.label_voxels_lost.get(label, 0)
@@ -274,7 +276,8 @@ def _structure(labels: Sequence[int], cases: Sequence[CaseStats]) -> dict[str, A
     return {
         "labels": list(labels),
         "present_in": len(shares),
-        "presence_percent": 100 * len(shares) / len(cases),
+        "annotated_in": num_annotated,
+        "presence_percent": 100 * len(shares) / max(1, num_annotated),
         "voxels": total,
         "voxels_outside_crop": lost,
         "percent_of_foreground": 100 * total / foreground if foreground else 0.0,

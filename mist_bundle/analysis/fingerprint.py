@@ -79,13 +79,15 @@ class Fingerprint:
             classes: class -> its labels.
 
         Returns:
-            Case id -> class -> millilitres.
+            Case id -> class -> millilitres, without the classes of which some label was not annotated in the case.
         """
         volumes: dict[str, dict[str, float]] = {}
         for case in self.cases:
             voxel_ml = math.prod(case.spacing_mm) / 1000
             volumes[case.id] = {}
             for name, labels in classes.items():
+                if not set(labels).isdisjoint(case.unlabelled):
+                    continue
                 volumes[case.id][name] = voxel_ml * sum(case.label_voxels.get(label, 0) for label in labels)
         return volumes
 

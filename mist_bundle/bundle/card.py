@@ -80,7 +80,7 @@ def _data(plan: Plan, spec: DatasetSpec, excluded: Sequence[Problem], folds: Fol
 - Source: {spec.reference or "not stated"}
 - Licence: {spec.licence or "not stated"}
 - Labels: {_labels(plan)}{_origin(plan)}
-- Folds: {plan.num_folds}, listed in configs/datalist.json
+{_partly_annotated(plan)}- Folds: {plan.num_folds}, listed in configs/datalist.json
 
 | scored class | labels |
 |---|---|
@@ -100,6 +100,17 @@ Warnings:
 {NO_RESULTS if plan.origin is None else f"Trained by {plan.origin['program']}; not evaluated here yet."}
 {RESULTS_END}
 """
+
+
+def _partly_annotated(plan: Plan) -> str:
+    if not plan.unlabelled:
+        return ""
+    names = dict(zip(plan.labels, plan.label_names, strict=True))
+    sets = [" and ".join(names[label] for label in labels) for labels in plan.unlabelled]
+    return (
+        f"- Partly annotated: some cases without {', some without '.join(sets)}; where a class was not annotated, its "
+        "voxels count as background or that class, and it is not scored\n"
+    )
 
 
 def _folds(folds: FoldTable | None) -> str:

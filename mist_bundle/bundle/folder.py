@@ -41,12 +41,14 @@ class ListedCase:
         images: a file for each channel, in the plan's order.
         label: reference segmentation; None if there is none, as in most test sets.
         fold: fold that holds the case out; None in the test set.
+        unlabelled: labels that were not annotated in the reference.
     """
 
     id: str
     images: tuple[str, ...]
     label: str | None = None
     fold: int | None = None
+    unlabelled: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -326,4 +328,5 @@ def _listed(entry: Mapping[str, Any]) -> ListedCase:
         images=(images,) if isinstance(images, str) else tuple(map(str, images)),
         label=entry.get("label"),
         fold=None if fold is None else int(fold),
+        unlabelled=tuple(map(int, entry.get("unlabelled", ()))),
     )

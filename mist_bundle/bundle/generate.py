@@ -223,6 +223,8 @@ def datalist(content: BundleInput) -> dict[str, Any]:
             entry["label"] = _relative(case.label, folder)
             entry["fold"] = content.folds[case.id]
             entry["validates"] = validates[case.id]
+            if case.unlabelled:
+                entry["unlabelled"] = list(case.unlabelled)
             if content.groups is not None:
                 entry["group"] = content.groups[case.id]
             training.append(entry)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from mist_bundle.dataset.annotated import with_unlabelled
 from mist_bundle.dataset.names import id_problem, is_image, is_text, long_id_problem, nearest_hint, shown
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import ID_COLUMN, read_table
@@ -32,12 +33,14 @@ class Case:
         images: channel name -> image file, in the order of the channels.
         label: label file; None for unlabelled cases.
         extra: further columns of the user's table (column -> text).
+        unlabelled: labels that were not annotated in this case, so that its background may hold them.
     """
 
     id: str
     images: dict[str, Path]
     label: Path | None = None
     extra: dict[str, str] = field(default_factory=dict)
+    unlabelled: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +80,8 @@ def find_cases(spec: DatasetSpec, split: Split = "train") -> CaseList:
     if split == "train":
         table_warnings += _unused_ids(spec, extra, search.cases)
     cases = [replace(case, extra=extra.get(case.id, {})) for case in search.cases]
+    if split == "train":
+        cases = with_unlabelled(spec, cases)
     return CaseList(cases=tuple(cases), problems=search.problems, warnings=(*search.warnings, *table_warnings))
 
 

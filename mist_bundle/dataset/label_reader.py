@@ -1,4 +1,4 @@
-"""The keys of dataset.json that describe labels: "labels", "final_classes" and "label_names"."""
+"""The keys of dataset.json that describe labels: "labels", "final_classes", "label_names", "annotated_labels"."""
 
 from __future__ import annotations
 
@@ -118,6 +118,31 @@ def _user_names(value: Mapping[str, Any], labels: tuple[int, ...], report: Repor
         else:
             names[int(label)] = name
     return names
+
+
+def read_annotated_labels(
+    content: Mapping[str, Any], labels: tuple[int, ...], report: Report
+) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Return column of cases.csv -> value -> labels annotated in its cases; empty if the key is missing."""
+    value = content.get("annotated_labels")
+    if value is None:
+        return {}
+    example = 'expected a column of cases.csv with the labels of each of its values, like {"source": {"a": [1, 2]}}.'
+    if not isinstance(value, dict) or len(value) != 1 or not isinstance(next(iter(value.values())), dict):
+        report("annotated_labels", f"is {value!r}; {example}")
+        return {}
+    ((column, labels_of),) = value.items()
+    annotated: dict[str, tuple[int, ...]] = {}
+    for name, members in labels_of.items():
+        key = f"annotated_labels.{column}.{name}"
+        if not isinstance(members, list) or not all(is_whole(item) for item in members):
+            report(key, f"is {members!r}; expected a list of labels.")
+        elif labels and not set(members) <= set(labels):
+            unknown = sorted(set(members) - set(labels))
+            report(key, f'holds {unknown}, but "labels" is {list(labels)}. Correct "labels" or the list.')
+        else:
+            annotated[name] = tuple(sorted(set(members)))
+    return {column: annotated}
 
 
 def is_whole(value: object) -> bool:

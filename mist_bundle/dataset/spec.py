@@ -7,7 +7,7 @@ each with its place in the file, because a description with five mistakes should
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class DatasetSpec:
         final_classes: class to evaluate -> its label values. By default every foreground label is a class.
         label_names: label value -> name, for every label.
         ignore_label: value of unlabelled voxels, which neither train nor count; None if there is no such value.
+        annotated_labels: column of cases.csv -> value -> labels that were annotated in the cases with this value;
+            empty if every label was annotated in every case, or if cases.csv says it case by case.
         description: free text for the model card.
         licence: licence of the data.
         reference: source of the data.
@@ -50,6 +52,7 @@ class DatasetSpec:
     final_classes: dict[str, tuple[int, ...]]
     label_names: dict[int, str]
     ignore_label: int | None = None
+    annotated_labels: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     description: str = ""
     licence: str = ""
     reference: str = ""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from mist_bundle.dataset.label_reader import (
     EXPECTED_LABELS,
     is_whole,
+    read_annotated_labels,
     read_final_classes,
     read_label_names,
     read_labels,
@@ -27,7 +28,10 @@ Modality = Literal["ct", "mr", "other"]
 MODALITIES: tuple[Modality, ...] = ("ct", "mr", "other")
 
 REQUIRED_KEYS = ("task", "modality", "train-data", "mask", "images", "labels")
-OPTIONAL_KEYS = ("test-data", "final_classes", "label_names", "ignore_label", "description", "licence", "reference")
+OPTIONAL_KEYS = (
+    *("test-data", "final_classes", "label_names", "ignore_label", "annotated_labels", "description", "licence"),
+    "reference",
+)
 
 _MAX_TASK = 100  # characters of the bundle's folder
 
@@ -82,6 +86,7 @@ class SpecReader:
             "labels": labels,
             "label_names": label_names,
             "final_classes": final_classes,
+            "annotated_labels": read_annotated_labels(self.content, labels, self.report),
             "description": self._text("description"),
             "licence": self._text("licence"),
             "reference": self._text("reference"),

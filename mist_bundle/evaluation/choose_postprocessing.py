@@ -279,7 +279,7 @@ def _score_strategies(pair: Pair, strategies: Sequence[Steps], settings: ScoreSe
         array = arrays[_key(steps)]
         scored = _known_score(array, different)
         if scored is None:
-            scored = score_arrays(pair.id, array, reference, settings)
+            scored = score_arrays(pair.id, array, reference, settings, pair.unlabelled)
             different.append((array, scored))
         results.append(scored)
     return results

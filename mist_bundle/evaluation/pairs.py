@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,12 @@ MASK, PREDICTION = "mask", "prediction"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pair:
-    """A predicted label map and its reference."""
+    """A predicted label map and its reference, and the labels that were not annotated in it."""
 
     id: str
     reference: Path
     prediction: Path
+    unlabelled: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +98,7 @@ def _pair_problem(pair: Pair) -> str:
 def _from_folders(reference: Path | None, prediction: Path | None) -> Pairing:
     if reference is None or prediction is None:
         raise InputError(Problem("evaluate", "needs a bundle, or --paths, or both --reference and --prediction."))
-    references, problems = _references(reference)
+    references, unlabelled, problems = _references(reference)
     predictions, repeated = label_maps(prediction)
     problems += repeated
     failed = {problem.path for problem in problems}
@@ -107,7 +108,8 @@ def _from_folders(reference: Path | None, prediction: Path | None) -> Pairing:
         problems.append(Problem(case, f"has no prediction in {prediction}."))
     pairs = []
     for case in sorted(set(references) & set(predictions)):
-        pairs.append(Pair(id=case, reference=references[case], prediction=predictions[case]))
+        pair = Pair(id=case, reference=references[case], prediction=predictions[case])
+        pairs.append(replace(pair, unlabelled=unlabelled.get(case, ())))
     return Pairing(pairs=tuple(pairs), problems=tuple(problems))
 
 
@@ -197,16 +199,19 @@ def _is_label_list(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(type(label) is int for label in value)
 
 
-def _references(source: Path) -> tuple[dict[str, Path], list[Problem]]:
-    """The reference of each case, in a folder or of a dataset.json."""
+def _references(source: Path) -> tuple[dict[str, Path], dict[str, tuple[int, ...]], list[Problem]]:
+    """The reference of each case, in a folder or of a dataset.json, and the labels that were not annotated in it."""
     if not (source.is_file() and source.suffix.lower() == ".json"):
-        return label_maps(source)
+        files, problems = label_maps(source)
+        return files, {}, problems
     cases = find_cases(DatasetSpec.from_json(source), "train")
     references = {}
+    unlabelled = {}
     for case in cases.cases:
         if case.label is not None:
             references[case.id] = case.label
-    return references, list(cases.problems)
+            unlabelled[case.id] = case.unlabelled
+    return references, unlabelled, list(cases.problems)
 
 
 def _missing(names: Container[str]) -> list[str]:

@@ -142,12 +142,12 @@ def _treat_and_score(pair: Pair, steps: Sequence[Step], folder: Path, settings: 
     reference, prediction = read_pair(pair)
     raw = whole_labels(prediction)
     try:
-        before = score_arrays(pair.id, raw, reference, settings)
+        before = score_arrays(pair.id, raw, reference, settings, pair.unlabelled)
         label = apply_strategy(raw, spacing_of(prediction.affine).tolist(), steps)
         if label is raw:  # no step changed anything
             after = before
         else:
-            after = score_arrays(pair.id, label, reference, settings)
+            after = score_arrays(pair.id, label, reference, settings, pair.unlabelled)
     except ValueError as error:
         raise InputError(Problem(str(pair.prediction), str(error))) from error
     write_label_map(folder / f"{pair.id}.nii.gz", label, pair.prediction)

@@ -5,7 +5,7 @@ Headers are checked, cases that fail are named and counted, and the scores of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from mist_bundle.runtime.metrics.case import (
     image_diagonal_mm,
     present_labels,
     score_case,
+    without_unknown,
 )
 from mist_bundle.runtime.metrics.table import ID, Summary, undefined_values, write_results
 from mist_bundle.runtime.numerics.grid import spacing_of
@@ -186,7 +187,7 @@ def score_pair(pair: Pair, settings: ScoreSettings) -> Scored:
     """
     reference, prediction = read_pair(pair)
     try:
-        scored = score_arrays(pair.id, prediction.array, reference, settings)
+        scored = score_arrays(pair.id, prediction.array, reference, settings, pair.unlabelled)
     except ValueError as error:
         raise InputError(Problem(f"{pair.prediction} against {pair.reference}", str(error))) from error
     header_warnings = dict.fromkeys((*reference.warnings, *prediction.warnings))
@@ -207,8 +208,12 @@ def read_pair(pair: Pair) -> tuple[Volume, Volume]:
     return reference, prediction
 
 
-def score_arrays(identity: str, prediction: Any, reference: Volume, settings: ScoreSettings) -> Scored:
+def score_arrays(
+    identity: str, prediction: Any, reference: Volume, settings: ScoreSettings, unlabelled: Collection[int] = ()
+) -> Scored:
     """Score a label map that lies on the grid of its reference.
+
+    Classes with labels that were not annotated in the reference (`unlabelled`) have no value (NaN).
 
     Raises:
         ValueError: a label is not a whole number or not allowed.
@@ -225,6 +230,7 @@ def score_arrays(identity: str, prediction: Any, reference: Volume, settings: Sc
         labels=settings.labels,
         ignore_label=settings.ignore_label,
     )
+    scores = without_unknown(scores, settings.final_classes, settings.metrics, unlabelled)
     warnings: list[str] = []
     if settings.labels is None:  # otherwise score_case has refused labels of no class
         warnings = _unscored(prediction, reference.array, settings)

@@ -202,7 +202,8 @@ def held_out_cases(bundle: Bundle, dataset_dir: Path) -> list[HeldOut]:
             problems.append(Problem(case.id, f"has no prediction at {prediction}. Train and evaluate its fold first."))
         if not reference.is_file():
             problems.append(Problem(case.id, f"has no reference at {reference}. Name the folder with --dataset_dir."))
-        cases.append(HeldOut(fold=case.fold, pair=Pair(id=case.id, reference=reference, prediction=prediction)))
+        pair = Pair(id=case.id, reference=reference, prediction=prediction, unlabelled=case.unlabelled)
+        cases.append(HeldOut(fold=case.fold, pair=pair))
     if problems:
         raise InputError(problems)
     return cases

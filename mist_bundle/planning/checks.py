@@ -31,6 +31,7 @@ _SETTLED_FOR_NETWORKS = {
 _SETTLED_FOR_LOSSES = {
     "regions": "--regions",
     "ignore_index": "--ignore_label",
+    "mixed": "annotated_labels",
     "class_weights": "--class_weights",
     "spacing_mm": "the data",
 }

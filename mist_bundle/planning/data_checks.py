@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.catalog.choice import is_user_code
+from mist_bundle.errors import InputError, Problem, list_names
 from mist_bundle.planning.rules import joined
 
 if TYPE_CHECKING:
@@ -22,6 +23,17 @@ def refuse_nothing_to_learn(fingerprint: Fingerprint) -> None:
     if foreground == 0:
         message = f"hold no label other than 0 in all {len(fingerprint.cases)} cases: there is nothing to learn. "
         raise InputError(Problem("masks", message + 'Look at the files, and at "mask" in dataset.json.'))
+
+
+def refuse_partly_annotated(fingerprint: Fingerprint, loss: str) -> None:
+    """Raise InputError if some cases were annotated only in part and the loss is the user's own code."""
+    partly = [case.id for case in fingerprint.cases if case.unlabelled]
+    if partly and is_user_code(loss):
+        message = (
+            f"is your own code, which cannot know that {len(partly)} cases ({list_names(partly)}) were annotated only "
+            "in part. Choose a loss from `mist-bundle losses`, or leave these cases out."
+        )
+        raise InputError(Problem("--loss", message))
 
 
 def refuse_degenerate(

@@ -19,7 +19,7 @@ from mist_bundle.dataset.names import default_label_name
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.checks import check_data_options, check_options
-from mist_bundle.planning.data_checks import refuse_nothing_to_learn
+from mist_bundle.planning.data_checks import refuse_nothing_to_learn, refuse_partly_annotated
 from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.geometry import decide_geometry
 from mist_bundle.planning.intensity import decide_intensity
@@ -44,6 +44,7 @@ SIGMA_SCALE = 0.125
 OPTIONAL_FIELDS = frozenset(
     {
         *("initial_weights", "frozen_epochs", "frozen_parts", "layer_decay", "layer_rates"),
+        "unlabelled",
         *("asked_network_arguments", "loss_arguments", "deep_supervision_weights", "training_ranges", "warnings"),
         *("preprocessing", "inference", "origin"),
     }
@@ -119,6 +120,8 @@ class Plan:
     deep_supervision_weights: Decision[tuple[float, ...]] | None = None
     patch_sampling: Decision[str] | None = None
     training_ranges: Mapping[str, tuple[tuple[float, float], ...]] | None = None
+    # the sets of labels that were not annotated in some cases, each set once
+    unlabelled: tuple[tuple[int, ...], ...] | None = None
     # warnings about the data or what the plan does with them: (case or key, sentence)
     warnings: tuple[tuple[str, str], ...] | None = None
     # of a model that another program trained (planning/imported.py): its own transforms and inference, its origin
@@ -151,6 +154,31 @@ class Plan:
     def ignore_index(self) -> int | None:
         """Index of ignored voxels in the prepared label: the index after the last class."""
         return None if self.ignore_label is None else self.num_classes
+
+    @property
+    def mixed_indices(self) -> dict[str, int]:
+        """Labels that were not annotated in some cases, as text -> index of the voxels there that may have any of them.
+
+        These indices follow those of the classes and of ignored voxels.
+        """
+        first = self.num_classes + (self.ignore_label is not None)
+        indices = {}
+        for number, labels in enumerate(self.unlabelled or ()):
+            indices[",".join(map(str, labels))] = first + number
+        return indices
+
+    @property
+    def mixed_classes(self) -> dict[str, list[int]]:
+        """Each of `mixed_indices` as text -> the indices of the classes that its voxels may have, 0 first."""
+        classes = {}
+        for labels, index in zip(self.unlabelled or (), self.mixed_indices.values(), strict=True):
+            classes[str(index)] = [0, *map(self.labels.index, labels)]
+        return classes
+
+    @property
+    def first_unknown_index(self) -> int | None:
+        """Voxels with this or a higher index in the prepared label are of no known class; None if all are known."""
+        return self.num_classes if self.ignore_label is not None or self.unlabelled else None
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -233,6 +261,7 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
         spec = spec.with_ignore_label(options.ignore_label)
     check_data_options(spec, options)
     refuse_nothing_to_learn(fingerprint)
+    refuse_partly_annotated(fingerprint, resolve_option("loss", options).value)
     geometry = decide_geometry(spec, fingerprint, options, recipe)
     objective = decide_objective(spec, fingerprint.class_voxels, options, recipe)
     num_outputs = len(spec.final_classes) if objective["regions"].value else spec.num_classes
@@ -248,6 +277,7 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
         skip_preprocessing=options.skip_preprocessing,
         seed=options.seed,
         training_ranges=training_ranges(fingerprint),
+        unlabelled=_unlabelled(fingerprint),
         **objective,
         **geometry,
         **decide_intensity(spec, fingerprint, options, recipe),
@@ -256,6 +286,11 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
         **_decide_inference(options, recipe),
     )
     return _fitted(plan, spec, fingerprint, options)
+
+
+def _unlabelled(fingerprint: Fingerprint) -> tuple[tuple[int, ...], ...] | None:
+    found = {case.unlabelled for case in fingerprint.cases if case.unlabelled}
+    return tuple(sorted(found)) or None
 
 
 def _fitted(plan: Plan, spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions) -> Plan:

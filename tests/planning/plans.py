@@ -46,6 +46,7 @@ def small_plan(
         crop_reduction=0.0,
         nonzero_fraction=[1.0] * len(channels),
         channels=[SimpleNamespace(low=-10.0, high=10.0)] * len(channels),
+        unlabelled=(),
     )
     cases = [case, SimpleNamespace(**{**vars(case), "id": "other_case"})]
     fingerprint: Any = SimpleNamespace(

@@ -57,12 +57,14 @@ def _loss(plan: Plan, name: str, further: Mapping[str, Any]) -> Config:
 
 
 def _channel_arguments(plan: Plan) -> dict[str, Any]:
-    """Regions, ignored voxels and class weights, as far as the plan has them."""
+    """Regions, ignored voxels, classes not annotated and class weights, as far as the plan has them."""
     arguments: dict[str, Any] = {}
     if plan.region_indices is not None:
         arguments["regions"] = plan.region_indices
     if plan.ignore_index is not None:
         arguments["ignore_index"] = plan.ignore_index
+    if plan.unlabelled:
+        arguments["mixed"] = plan.mixed_classes
     if plan.loss_class_weights.value:
         arguments["class_weights"] = list(plan.loss_class_weights.value)
     return arguments

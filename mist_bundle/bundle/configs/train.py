@@ -301,8 +301,8 @@ def cache(plan: Plan) -> Config:
     )
     if plan.patch_sampling is not None and plan.patch_sampling.value == "instance":
         arrays["balance_instances"] = True
-    if plan.ignore_index is not None:
-        arrays["ignore_index"] = plan.ignore_index
+    if plan.first_unknown_index is not None:
+        arrays["ignore_index"] = plan.first_unknown_index
     return arrays
 
 
@@ -376,8 +376,8 @@ def _validation_loss(plan: Plan) -> list[Config]:
         device="@device",
         seed="@seed",
     )
-    if plan.ignore_index is not None:
-        measured["ignore_index"] = plan.ignore_index
+    if plan.first_unknown_index is not None:
+        measured["ignore_index"] = plan.first_unknown_index
     return [measured]
 
 
@@ -387,6 +387,8 @@ def _compared(plan: Plan) -> Config:
         compared["regions"] = plan.region_indices
     if plan.ignore_index is not None:
         compared["ignore_index"] = plan.ignore_index
+    if plan.unlabelled:
+        compared["mixed"] = plan.mixed_classes
     return compared
 
 

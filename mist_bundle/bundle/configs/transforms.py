@@ -44,7 +44,10 @@ def _load(plan: Plan, keys: list[str]) -> list[Config]:
     labels = list(plan.labels)
     if plan.ignore_label is not None:
         labels.append(plan.ignore_label)
-    steps.append(_transform("labels_to_indices.LabelsToIndicesd", keys="label", labels=labels))
+    to_indices = _transform("labels_to_indices.LabelsToIndicesd", keys="label", labels=labels)
+    if plan.unlabelled:
+        to_indices["mixed"] = plan.mixed_indices
+    steps.append(to_indices)
     return steps
 
 
@@ -79,7 +82,7 @@ def _prepare(plan: Plan, keys: list[str]) -> list[Config]:
         label_key="label" if "label" in keys else None,
         mask_key="nonzero",
         target_spacing=list(plan.target_spacing_mm.value),
-        num_classes=plan.num_classes + (plan.ignore_index is not None),
+        num_classes=plan.num_classes + (plan.ignore_index is not None) + len(plan.mixed_indices),
     )
     normalize = _transform(
         "normalize.WindowNormalized",

@@ -14,13 +14,14 @@ import torch.distributed as dist
 from ignite.engine import Engine, Events
 
 from ..folds.files import sha256_of
-from ..metrics.case import EmptyRule, check_metrics, score_case
+from ..metrics.case import EmptyRule, check_metrics, score_case, without_unknown
 from ..metrics.table import summarize, write_results
 from ..numerics.grid import spacing_of
 from ..predictions.case_by_case import CaseByCase
 from ..predictions.say import say
 from ..reading.formats import read_volume
 from ..reading.volume import Volume
+from ..transforms.labels_to_indices import UNLABELLED
 from ..transforms.volume import affine_of, to_ras
 
 
@@ -126,7 +127,7 @@ class ScoreCases:
         finding = reference.grid_finding(prediction)
         if finding:
             raise ValueError(finding)
-        return score_case(
+        scores = score_case(
             prediction.array,
             reference.array,
             spacing_of(affine).tolist(),
@@ -137,6 +138,8 @@ class ScoreCases:
             labels=self.labels,
             ignore_label=self.ignore_label,
         )
+        unlabelled = {int(label) for label in str(item.get(UNLABELLED) or "").split(",") if label}
+        return without_unknown(scores, self.final_classes, self.metrics, unlabelled)
 
     def _finish(self, engine: Engine) -> None:
         if self.cases is not None:

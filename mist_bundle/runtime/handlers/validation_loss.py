@@ -38,7 +38,7 @@ class ValidationLoss:
         patch_size: voxels of a patch.
         device: where the network runs.
         seed: together with a case's id decides where its patches lie.
-        ignore_index: index of voxels that nobody has labelled; they are no foreground.
+        ignore_index: voxels with this or a higher index have no known class; they are no foreground.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class ValidationLoss:
         generator = np.random.default_rng((self.seed, zlib.crc32(case.encode())))
         is_foreground = label > 0
         if self.ignore_index is not None:
-            is_foreground &= label != self.ignore_index
+            is_foreground &= label < self.ignore_index
         voxels = np.flatnonzero(is_foreground)
         starts = []
         if voxels.size:

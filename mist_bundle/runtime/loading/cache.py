@@ -96,7 +96,7 @@ class ArrayCache:
             workers: threads that preprocess (reading, resampling and filtering let go of Python's lock); None: as many
                 as there are cores, at most 8.
             progress: show a bar; None shows it when stderr is a terminal.
-            ignore_index: class index of voxels that no patch shall be laid around.
+            ignore_index: voxels with this or a higher index belong to no class, and no patch shall be laid around them.
             balance_instances: store as many voxels of a small lesion as of a large one, so that patches are laid around
                 each of them equally often.
         """

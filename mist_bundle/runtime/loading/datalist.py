@@ -41,8 +41,9 @@ def load_items(
             `dataset_dir` holds neither the test cases nor the training cases of the list, its own cases are taken.
 
     Returns:
-        {"id": str, "image": [absolute paths], "label": absolute path} each, in the list's order; a case of "testing"
-        has no "label". Whether the files exist is seen when they are read.
+        {"id": str, "image": [absolute paths], "label": absolute path} each, in the list's order; a case without a
+        reference has no "label", and one in which some labels were not annotated names them as "unlabelled": "2,3".
+        Whether the files exist is seen when they are read.
 
     Raises:
         ValueError: the split is unknown, or the list has no such fold.
@@ -83,4 +84,7 @@ def _item(case: Mapping[str, Any], root: Path) -> dict[str, Any]:
     item: dict[str, Any] = {"id": str(case["id"]), "image": [str(root / image) for image in images]}
     if case.get("label"):
         item["label"] = str(root / case["label"])
+    if case.get("unlabelled"):
+        # as text, which no batching takes apart
+        item["unlabelled"] = ",".join(map(str, case["unlabelled"]))
     return item

@@ -48,7 +48,7 @@ def write_arrays(
     Args:
         folder: where to; exists.
         arrays: by key, "label" perhaps among them.
-        ignore_index: class index of voxels that no patch shall be laid around.
+        ignore_index: voxels with this or a higher index belong to no class, and no patch shall be laid around them.
         seed: of the choice among very many voxels of a class.
         balance_instances: store the same number of voxels of each connected part of a class.
     """
@@ -59,7 +59,7 @@ def write_arrays(
     classes: list[StoredClass] = []
     label = arrays.get("label")
     if label is not None:
-        labelled = label if ignore_index is None else label * (label != ignore_index)
+        labelled = label if ignore_index is None else label * (label < ignore_index)
         voxels, classes = _locate_classes(labelled, seed, balance_instances=balance_instances)
     stored[VOXELS_FILE] = save_array(folder / VOXELS_FILE, voxels)
     first = next(iter(arrays.values()))

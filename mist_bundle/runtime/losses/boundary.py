@@ -19,4 +19,4 @@ class BoundaryLoss(ChannelLoss):
         scores, _ = channels.compare(logits, label)
         maps = distance_maps_of(target, logits)
         losses = spatial_mean(channels.foreground(maps * scores), channels.valid(label))
-        return channels.weighted_mean(losses, foreground=True)
+        return channels.weighted_mean(losses, foreground=True, known=self.known(target, logits))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from monai.losses.cldice import soft_skel
@@ -19,7 +19,7 @@ class CenterlineDiceLoss(ChannelLoss):
     first, so that the largest decides. The skeletons are MONAI's.
 
     Args:
-        regions, ignore_index, class_weights: as for `ChannelLoss`.
+        regions, ignore_index, class_weights, mixed: as for `ChannelLoss`.
         iterations: erosions of the soft skeleton: half the width, in voxels, of the thickest structure.
     """
 
@@ -29,8 +29,9 @@ class CenterlineDiceLoss(ChannelLoss):
         ignore_index: int | None = None,
         class_weights: Sequence[float] | None = None,
         iterations: int = 10,
+        mixed: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
-        super().__init__(regions, ignore_index, class_weights)
+        super().__init__(regions, ignore_index, class_weights, mixed)
         self.iterations = iterations
 
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
@@ -40,7 +41,7 @@ class CenterlineDiceLoss(ChannelLoss):
         precision = _share(soft_skel(scores, self.iterations), truth)
         sensitivity = _share(soft_skel(truth, self.iterations), scores)
         losses = 1 - 2 * precision * sensitivity / (precision + sensitivity)
-        return self.channels.weighted_mean(losses, foreground=True)
+        return self.channels.weighted_mean(losses, foreground=True, known=self.known(target, logits))
 
 
 def _share(skeleton: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -22,4 +22,4 @@ class DiceLoss(ChannelLoss):
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
         """Loss of logits (B, C, X, Y, Z) against class indices (B, 1, X, Y, Z)."""
         scores, truth = self.channels.compare(logits, label_of(target))
-        return self.channels.weighted_mean(_DICE(scores, truth).flatten(1))
+        return self.channels.weighted_mean(_DICE(scores, truth).flatten(1), known=self.known(target, logits))

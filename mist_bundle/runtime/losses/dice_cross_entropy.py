@@ -31,7 +31,10 @@ def cross_entropy(channels: Channels, logits: torch.Tensor, label: torch.Tensor)
         truth = channels.truth(label, logits)
         voxels = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
         counted = voxels if valid is None else torch.where(valid, voxels, torch.zeros_like(voxels))
-        return channels.weighted_mean(spatial_mean(counted, valid))
+        known = channels.known(label, logits) if channels.mixed else None
+        return channels.weighted_mean(spatial_mean(counted, valid), known=known)
+    if channels.mixed:
+        return _marginal_cross_entropy(channels, logits, label, valid)
     weights = channels.weights(logits)
     indices = label[:, 0].long()
     if valid is None:
@@ -44,3 +47,19 @@ def cross_entropy(channels: Channels, logits: torch.Tensor, label: torch.Tensor)
     known = torch.where(valid[:, 0], indices, torch.zeros_like(indices))
     share = torch.where(valid[:, 0], weights[known], torch.zeros_like(weights[known])).sum()
     return total / share.clamp_min(torch.finfo(logits.dtype).tiny)
+
+
+def _marginal_cross_entropy(
+    channels: Channels, logits: torch.Tensor, label: torch.Tensor, valid: torch.Tensor | None
+) -> torch.Tensor:
+    """Cross-entropy of classes in which a voxel may have any of several; weighted as torch's is."""
+    share = channels.truth(label, logits)
+    if valid is not None:
+        share = share * valid
+    weights = channels.weights(logits)
+    if weights is not None:
+        share = share * weights.view(1, -1, 1, 1, 1)
+    # a selection: the logarithm of an impossible class is infinite, and 0 times that no number
+    log_scores = channels.log_scores(logits, label)
+    counted = torch.where(share > 0, log_scores, torch.zeros_like(log_scores))
+    return -(counted * share).sum() / share.sum().clamp_min(torch.finfo(logits.dtype).tiny)

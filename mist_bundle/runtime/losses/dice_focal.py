@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch.nn import functional
@@ -18,7 +18,7 @@ class DiceFocalLoss(DiceLoss):
     network with softmax outputs does not have.) Regions: p is the sigmoid probability of what is true.
 
     Args:
-        regions, ignore_index, class_weights: as for `ChannelLoss`.
+        regions, ignore_index, class_weights, mixed: as for `ChannelLoss`.
         gamma: how much voxels that are right already are faded out.
     """
 
@@ -28,8 +28,9 @@ class DiceFocalLoss(DiceLoss):
         ignore_index: int | None = None,
         class_weights: Sequence[float] | None = None,
         gamma: float = 2.0,
+        mixed: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
-        super().__init__(regions, ignore_index, class_weights)
+        super().__init__(regions, ignore_index, class_weights, mixed)
         self.gamma = gamma
 
     def forward(self, logits: torch.Tensor, target: Target) -> torch.Tensor:
@@ -42,11 +43,12 @@ def focal(channels: Channels, logits: torch.Tensor, label: torch.Tensor, gamma: 
     """Focal loss: over voxels a mean, over classes a sum (a single class is true) and over regions a mean."""
     truth, valid = channels.truth(label, logits), channels.valid(label)
     if channels.exclusive:
-        log_scores = functional.log_softmax(logits, dim=1)
+        log_scores = channels.log_scores(logits, label)
         voxels = -((1 - log_scores.exp()) ** gamma) * log_scores * truth
     else:
         log_right = functional.logsigmoid(torch.where(truth > 0, logits, -logits))
         voxels = -((1 - log_right.exp()) ** gamma) * log_right
     counted = voxels if valid is None else torch.where(valid, voxels, torch.zeros_like(voxels))
-    mean = channels.weighted_mean(spatial_mean(counted, valid))
+    known = channels.known(label, logits) if channels.mixed and not channels.exclusive else None
+    mean = channels.weighted_mean(spatial_mean(counted, valid), known=known)
     return mean * logits.shape[1] if channels.exclusive else mean

@@ -27,6 +27,9 @@ class GeneralizedDiceLoss(ChannelLoss):
         present = volumes > 0
         weights = torch.where(present, volumes.clamp_min(1) ** -2, torch.zeros_like(volumes))
         weights = torch.where(present, weights, weights.max(dim=1, keepdim=True).values)
+        known = self.known(target, logits)
+        if known is not None:
+            weights = torch.where(known, weights, torch.zeros_like(weights))
         class_weights = self.channels.weights(weights)
         if class_weights is not None:
             weights = weights * class_weights

@@ -25,4 +25,4 @@ class GeneralizedSurfaceLoss(ChannelLoss):
         maps = maps if valid is None else maps * valid
         right = channels.foreground((maps * (1 - (truth + scores))) ** 2).flatten(2).sum(dim=2)
         total = channels.foreground(maps**2).flatten(2).sum(dim=2)
-        return channels.weighted_mean(1 - right / (total + _SMALL), foreground=True)
+        return channels.weighted_mean(1 - right / (total + _SMALL), foreground=True, known=self.known(target, logits))

@@ -28,4 +28,4 @@ class HausdorffLoss(ChannelLoss):
         if valid is not None:  # MONAI's mean is over all voxels of a patch
             counted = valid.flatten(1).sum(dim=1, keepdim=True)
             losses = losses * valid[0].numel() / counted.clamp_min(1)
-        return channels.weighted_mean(losses, foreground=True)
+        return channels.weighted_mean(losses, foreground=True, known=self.known(target, logits))

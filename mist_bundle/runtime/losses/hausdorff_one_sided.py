@@ -21,4 +21,4 @@ class HausdorffOneSidedLoss(ChannelLoss):
         scores, truth = channels.compare(logits, label)
         maps = distance_maps_of(target, logits)
         losses = spatial_mean(channels.foreground((truth - scores) ** 2 * maps**2), channels.valid(label))
-        return channels.weighted_mean(losses, foreground=True)
+        return channels.weighted_mean(losses, foreground=True, known=self.known(target, logits))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch.nn import functional
@@ -22,7 +22,7 @@ class SurfaceDilationLoss(ChannelLoss):
 
     Args:
         spacing_mm: voxel size along X, Y, Z, the axes of the tensors.
-        regions, ignore_index, class_weights: as for `ChannelLoss`.
+        regions, ignore_index, class_weights, mixed: as for `ChannelLoss`.
         tolerance_mm: None for 1.25 times the coarsest spacing.
     """
 
@@ -33,8 +33,9 @@ class SurfaceDilationLoss(ChannelLoss):
         ignore_index: int | None = None,
         class_weights: Sequence[float] | None = None,
         tolerance_mm: float | None = None,
+        mixed: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
-        super().__init__(regions, ignore_index, class_weights)
+        super().__init__(regions, ignore_index, class_weights, mixed)
         if len(spacing_mm) != 3 or min(spacing_mm) <= 0:
             raise ValueError(f"spacing_mm is {list(spacing_mm)}; expected three numbers above 0.")
         tolerance = _TOLERANCE_IN_VOXELS * max(spacing_mm) if tolerance_mm is None else tolerance_mm
@@ -51,7 +52,9 @@ class SurfaceDilationLoss(ChannelLoss):
             scores, truth = scores * valid, truth * valid
         overlap = (scores * truth).flatten(2).sum(dim=2)
         total = scores.flatten(2).sum(dim=2) + truth.flatten(2).sum(dim=2)
-        return channels.weighted_mean(1 - (2 * overlap + _SMALL) / (total + _SMALL), foreground=True)
+        return channels.weighted_mean(
+            1 - (2 * overlap + _SMALL) / (total + _SMALL), foreground=True, known=self.known(target, logits)
+        )
 
 
 def _surface(mask: torch.Tensor) -> torch.Tensor:

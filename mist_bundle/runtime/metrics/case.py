@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,6 +170,31 @@ def score_case(
         for name in metrics:
             scores[columns[class_name, name]] = _score(METRICS[name], pair, empty, (options or {}).get(name, {}))
     return scores
+
+
+def without_unknown(
+    scores: Mapping[str, float],
+    final_classes: Mapping[str, Sequence[int]],
+    metrics: Sequence[str],
+    unlabelled: Collection[int],
+) -> dict[str, float]:
+    """The scores with NaN for every class that holds a label that was not annotated in the case.
+
+    Args:
+        scores: result of `score_case`.
+        final_classes: as for `score_case`.
+        metrics: the same.
+        unlabelled: labels that were not annotated.
+    """
+    known = dict(scores)
+    if not unlabelled:
+        return known
+    columns = column_names(final_classes, metrics)
+    for name, members in final_classes.items():
+        if not set(unlabelled).isdisjoint(members):
+            for metric in metrics:
+                known[columns[name, metric]] = math.nan
+    return known
 
 
 def _score(metric: MetricRow, pair: MaskPair, empty: EmptyRule, options: Mapping[str, Any]) -> float:

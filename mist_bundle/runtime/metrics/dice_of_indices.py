@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,15 +21,22 @@ class DiceOfIndices(CumulativeIterationMetric):
         num_classes: with the background, which is not scored.
         regions: class indices of each region, for predictions that are masks of regions; None for classes.
         ignore_index: index in the label of voxels that do not count.
+        mixed: further index in the label (as text) -> the classes that its voxels may have, 0 among them. Such a voxel
+            counts as background, and classes or regions that some voxel of a case may have say nothing there (NaN).
     """
 
     def __init__(
-        self, num_classes: int, regions: Sequence[Sequence[int]] | None = None, ignore_index: int | None = None
+        self,
+        num_classes: int,
+        regions: Sequence[Sequence[int]] | None = None,
+        ignore_index: int | None = None,
+        mixed: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
         self.num_classes = int(num_classes)
         self.regions = None if regions is None else [list(region) for region in regions]
         self.ignore_index = ignore_index
+        self.mixed = {int(index): set(map(int, classes)) - {0} for index, classes in (mixed or {}).items()}
 
     def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None, **kwargs: Any) -> torch.Tensor:
         """Dice (B, classes) of indices (B, 1, X, Y, Z), or of masks (B, R, X, Y, Z), against indices (B, 1, X, Y, Z).
@@ -42,11 +49,26 @@ class DiceOfIndices(CumulativeIterationMetric):
             raise ValueError(f"The prediction has shape {tuple(y_pred.shape)}, but the label {label_shape}.")
         rows = []
         for prediction, label in zip(y_pred, y, strict=True):
-            counts = self._counts(prediction.flatten(1), label.flatten().to(prediction.device))
+            flat = label.flatten().to(prediction.device)
+            unknown = set()
+            for index, classes in self.mixed.items():
+                here = flat == index
+                if here.any():
+                    unknown |= classes
+                    flat = torch.where(here, torch.zeros_like(flat), flat)
+            counts = self._counts(prediction.flatten(1), flat)
             both, predicted, labelled = counts.double()
             dice = 2 * both / (predicted + labelled)
-            rows.append(torch.where(labelled > 0, dice, torch.nan).float())
+            dice = torch.where(labelled > 0, dice, torch.nan).float()
+            dice[self._scored_as(unknown)] = torch.nan
+            rows.append(dice)
         return torch.stack(rows)
+
+    def _scored_as(self, unknown: set[int]) -> list[int]:
+        """The places, in a row of scores, of the classes or regions that any of these classes belongs to."""
+        if self.regions is None:
+            return [index - 1 for index in sorted(unknown)]
+        return [place for place, members in enumerate(self.regions) if unknown & set(members)]
 
     def aggregate(self) -> Any:
         """Mean over the classes of each case, then over the cases."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..numerics.labels import as_labels, not_labels
 from .volume import as_volume, describe, new_volume
 
+UNLABELLED = "unlabelled"  # entry of a case that names the labels that were not annotated in it
 _NUM_SHOWN = 10
 _MAX_TABLE = 1 << 20  # label values up to here are looked up in a table, larger values searched
 # Voxels handled at a time: what fits into a processor's cache is done several times faster.
@@ -29,6 +30,9 @@ class LabelsToIndicesd(MapTransform):
         keys: label volumes (1, X, Y, Z).
         labels: label values; the first is the background.
         allow_missing_keys: leave cases without a label alone.
+        mixed: for data sets in which some cases were annotated only in part: the labels that were not annotated, as
+            text like "2,3" -> the index of voxels that may be background or any of them. It replaces the background
+            and these labels in the cases whose entry `unlabelled` is that text.
 
     Raises:
         ValueError: on a volume that holds a value not in `labels`; the message names it.
@@ -36,12 +40,19 @@ class LabelsToIndicesd(MapTransform):
     Example: ``LabelsToIndicesd(keys="label", labels=[0, 1, 2, 4])`` turns BraTS's 4 into 3.
     """
 
-    def __init__(self, keys: KeysCollection, labels: Sequence[int], allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection,
+        labels: Sequence[int],
+        allow_missing_keys: bool = False,
+        mixed: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
         if len(set(labels)) != len(labels) or not labels:
             msg = f"Labels must be different from each other and not empty, but got {list(labels)}."
             raise ValueError(msg)
         self.labels = list(map(int, labels))
+        self.mixed = dict(mixed or {})
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Apply to the dictionary of a case; other entries stay as they are."""
@@ -57,8 +68,27 @@ class LabelsToIndicesd(MapTransform):
                     "Add the value to the labels of the dataset, or correct the file."
                 )
                 raise ValueError(msg)
+            unlabelled = str(data.get(UNLABELLED) or "")
+            if unlabelled:
+                indices = self._with_mixed(indices, unlabelled)
             result[key] = new_volume(indices, result[key])
         return result
+
+    def _with_mixed(self, indices: NDArray[Any], unlabelled: str) -> NDArray[Any]:
+        if unlabelled not in self.mixed:
+            msg = (
+                f"the labels {unlabelled} were not annotated in this case, but the bundle was configured for cases "
+                f"without {' or '.join(self.mixed) or 'any such labels'}. Configure it again with these data."
+            )
+            raise ValueError(msg)
+        unknown = [0]
+        for label in unlabelled.split(","):
+            unknown.append(self.labels.index(int(label)))
+        mixed = self.mixed[unlabelled]
+        if mixed > np.iinfo(indices.dtype).max:
+            indices = indices.astype(np.int16)
+        indices[np.isin(indices, unknown)] = mixed
+        return indices
 
 
 def _indices(array: NDArray[Any], labels: Sequence[int]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -75,3 +75,45 @@ def test_scores_that_do_not_belong_to_the_label() -> None:
         Channels(regions=[[1], [2]]).compare(logits, torch.zeros(1, 1, 2, 2, 2))
     with pytest.raises(ValueError, match="2 class_weights for 3 channels"):
         Channels(class_weights=[1.0, 1.0]).weighted_mean(torch.zeros(1, 3))
+
+
+MIXED = {"3": [0, 2], "4": [0, 1, 2]}  # index of voxels -> what they may be, of three classes
+
+
+def _mixed_problem() -> tuple[torch.Tensor, torch.Tensor]:
+    """Three samples: complete; without class 2; and a single class in every voxel, so that nothing is unknown."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 3, 4, 3, 2, generator=generator)
+    label = torch.randint(0, 3, (3, 1, 4, 3, 2), generator=generator)
+    label[1][label[1] != 1] = 3
+    label[2] = 1
+    return logits, label
+
+
+def test_what_a_voxel_may_be_is_added_up_as_its_background() -> None:
+    logits, label = _mixed_problem()
+    probabilities = torch.softmax(logits, dim=1)
+    scores, truth = Channels(mixed=MIXED).compare(logits, label)
+    here = label[1, 0] == 3
+    torch.testing.assert_close(scores[1, 0][here], (probabilities[1, 0] + probabilities[1, 2])[here])
+    torch.testing.assert_close(scores[1, 1], probabilities[1, 1])
+    assert (scores[1, 2] == 0).all()
+    torch.testing.assert_close(truth[1, 0], here.to(truth.dtype))
+    plain_scores, plain_truth = Channels().compare(logits, label)
+    for sample in (0, 2):
+        torch.testing.assert_close(scores[sample], plain_scores[sample])
+        torch.testing.assert_close(truth[sample], plain_truth[sample])
+
+
+def test_unknown_channels_do_not_count_in_a_mean() -> None:
+    logits, label = _mixed_problem()
+    channels = Channels(mixed=MIXED, class_weights=[1, 2, 3])
+    known = channels.known(label, logits)
+    assert known.tolist() == [[True] * 3, [True, True, False], [True] * 3]
+    losses = torch.ones(3, 3)
+    losses[1, 2] = float("nan")
+    assert float(channels.weighted_mean(losses, known=known)) == pytest.approx((6 + 3 + 6) / 8)
+    foreground = channels.weighted_mean(losses[:, 1:], foreground=True, known=known)
+    assert float(foreground) == pytest.approx((5 + 2 + 5) / 5)
+    regions = Channels(mixed=MIXED, regions=[[1, 2], [1], [2]])
+    assert regions.known(label, logits).tolist()[1] == [False, True, False]

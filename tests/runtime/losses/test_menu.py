@@ -163,3 +163,55 @@ def test_absent_classes_and_certain_scores_stay_finite(name: str) -> None:
     value.backward()
     assert torch.isfinite(value)
     assert torch.isfinite(logits.grad).all()
+
+
+MIXED = {"3": [0, 2]}  # background or class 2
+
+
+def _erased(label: torch.Tensor) -> torch.Tensor:
+    """The label of the first sample without class 2, whose voxels may be anything but class 1."""
+    erased = label.clone()
+    erased[0][erased[0] != 1] = 3
+    return erased
+
+
+@pytest.mark.parametrize("regions", FORMS, ids=["classes", "regions"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_complete_labels_cost_what_they_did(name: str, regions: list[list[int]] | None) -> None:
+    target, logits, _ = _problem(regions)
+    channels = {} if regions is None else {"regions": regions}
+    plain = value_of(build(name, **channels, class_weights=None), logits, target)
+    assert float(value_of(build(name, **channels, mixed=MIXED), logits, target)) == pytest.approx(
+        float(plain), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_was_not_annotated_may_be_predicted_or_not(name: str) -> None:
+    """With the true voxels of class 2 moved between background and class 2, the loss stays; class 1 still costs."""
+    label, _ = label_and_logits()
+    erased = _erased(label)[:1]
+    target = {"label": erased, "dtm": maps_of(torch.where(erased == 3, 0, erased))}
+    loss = build(name, mixed=MIXED)
+    right = scores_near(label, 0.8)[:1]
+    # logits of background and class 2 exchanged wherever class 1 is not true: their sum of probabilities stays
+    exchanged = torch.where(erased == 1, right, right[:, [2, 1, 0]])
+    assert float(value_of(loss, exchanged, target)) == pytest.approx(float(value_of(loss, right, target)), rel=1e-5)
+    wrong = right.clone()
+    wrong[:, 1] += 8 * (label[:1, 0] == 2)  # class 1 where it cannot be
+    assert float(value_of(loss, wrong, target)) > float(value_of(loss, right, target))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_unknown_region_gets_no_gradient(name: str) -> None:
+    label, _ = label_and_logits()
+    erased = _erased(label)[:1]
+    clean = torch.where(erased == 3, 0, erased)
+    regions = [[1], [1, 2], [2]]
+    _, logits = label_and_logits(3)
+    logits = logits[:1].clone().requires_grad_()
+    target = {"label": erased, "dtm": maps_of(clean, regions)}
+    value_of(build(name, regions=regions, mixed=MIXED), logits, target).backward()
+    assert logits.grad is not None
+    assert (logits.grad[:, 1:] == 0).all()
+    assert (logits.grad[:, 0] != 0).any()

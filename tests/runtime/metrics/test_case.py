@@ -10,7 +10,7 @@ import torch
 from monai.metrics import compute_hausdorff_distance
 from monai.metrics.meandice import compute_dice
 
-from mist_bundle.runtime.metrics.case import EmptyRule, score_case
+from mist_bundle.runtime.metrics.case import EmptyRule, score_case, without_unknown
 from mist_bundle.runtime.metrics.menu import METRICS
 
 CLASSES = {"all": (1, 2), "two": (2,)}
@@ -135,3 +135,13 @@ def test_class_is_scored_as_if_it_were_alone(values: tuple[int, ...]) -> None:
         expected = score_case(*alone, (1.0, 1.5, 2.0), {name: (1,)}, list(METRICS))
         for column, value in expected.items():
             assert scores[column] == pytest.approx(value, rel=1e-12), column
+
+
+def test_classes_with_a_label_that_was_not_annotated_have_no_value():
+    scores = {"a_dice": 0.5, "ab_dice": 0.6, "b_dice": 0.7}
+    classes = {"a": [1], "ab": [1, 2], "b": [2]}
+    known = without_unknown(scores, classes, ["dice"], {2})
+    assert known["a_dice"] == 0.5
+    assert math.isnan(known["ab_dice"])
+    assert math.isnan(known["b_dice"])
+    assert without_unknown(scores, classes, ["dice"], set()) == scores

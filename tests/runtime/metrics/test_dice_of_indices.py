@@ -56,3 +56,19 @@ def test_ignored_voxels_of_classes() -> None:
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="has shape"):
         DiceOfIndices(2)(torch.zeros(1, 1, 2, 2, 2), torch.zeros(1, 1, 2, 2, 3))
+
+
+def test_classes_that_were_not_annotated_say_nothing() -> None:
+    prediction, label = _indices(4, 4), _indices(5, 4)
+    label[1][(label[1] == 0) | (label[1] == 2)] = 4
+    reference = label.clone()
+    reference[1][reference[1] == 4] = 0
+    expected = DiceMetric(include_background=False)(one_hot(prediction, 4), one_hot(reference, 4))
+    expected[1, 1] = torch.nan
+    result = DiceOfIndices(4, mixed={"4": [0, 2]})(list(prediction), list(label))
+    torch.testing.assert_close(result, expected, equal_nan=True)
+    masks = [torch.cat([(one > 0), (one == 3)]).byte() for one in prediction]
+    by_region = DiceOfIndices(4, regions=[[1, 2, 3], [3]], mixed={"4": [0, 2]})(masks, list(label))
+    assert torch.isnan(by_region[1, 0])
+    torch.testing.assert_close(by_region[1, 1], expected[1, 2])
+    assert not torch.isnan(by_region[0]).any()

@@ -58,3 +58,15 @@ def test_a_case_without_a_label_passes_when_allowed():
 def test_labels_must_differ(labels):
     with pytest.raises(ValueError, match="different"):
         LabelsToIndicesd("label", labels)
+
+
+def test_background_and_labels_that_were_not_annotated_become_one_index():
+    transform = LabelsToIndicesd("label", [0, 1, 2, 4], mixed={"2,4": 4, "1": 300})
+    values = np.array([0, 1, 2, 4, 1, 0], dtype=np.uint8).reshape(1, 6, 1, 1)
+    result = transform({"label": values, "unlabelled": "2,4"})["label"]
+    assert result.flatten().tolist() == [4, 1, 4, 4, 1, 4]
+    assert result.dtype == torch.uint8
+    assert transform({"label": values, "unlabelled": "1"})["label"].flatten().tolist() == [300, 300, 2, 3, 300, 300]
+    assert transform({"label": values})["label"].flatten().tolist() == [0, 1, 2, 3, 1, 0]
+    with pytest.raises(ValueError, match="the labels 1,2 were not annotated in this case"):
+        transform({"label": values, "unlabelled": "1,2"})
