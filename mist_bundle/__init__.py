@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         run_all,
     )
     from mist_bundle.api.exchange import audit_bundle, make_key, unpack, verify_bundle
-    from mist_bundle.api.imports import import_nnunet
+    from mist_bundle.api.imports import import_mist, import_nnunet
     from mist_bundle.api.results import compare, ensemble, evaluate, postprocess, rank
     from mist_bundle.api.warn import CaseLeftOut, DataWarning
     from mist_bundle.errors import CaseFailure, InputError, MistBundleError
@@ -59,6 +59,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "finetune",
+    "import_mist",
     "import_nnunet",
     "make_key",
     "merge_fingerprints",

@@ -71,6 +71,7 @@ OPTIONS = {
     "convert_csv": "source output test labels overlaps missing channels modality copy overwrite dry_run",
     "convert_labels": "source output labels images masks overlaps missing channels modality copy overwrite dry_run",
     "phantom": "output kind cases test_cases seed format overwrite",
+    "import_mist": "results output folds dataset fold_file workers overwrite dry_run",
     "import_nnunet": "results output checkpoint folds dataset fold_file workers overwrite dry_run",
     "networks": "",
     "losses": "",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from mist_bundle.api.arguments import checked
+from mist_bundle.api.arguments import checked, takes
 from mist_bundle.api.kinds import FileName, Workers
 from mist_bundle.api.warn import warn
 from mist_bundle.runtime.values import Several, Whole, Word
@@ -60,6 +60,29 @@ def import_nnunet(
             **_how(dataset, fold_file, workers=workers, overwrite=overwrite, dry_run=dry_run),
         )
     )
+
+
+@checked
+@takes(import_nnunet, besides=("checkpoint",))
+def import_mist(results: FileName, output: FileName, **options: Any) -> ImportedBundle:
+    """Turn the results of a MIST training into a bundle that predicts as MIST does, without MIST.
+
+    Args:
+        results: MIST's folder with config.json and models/fold_0.pt, fold_1.pt …
+        output: the bundle's folder, which is created.
+        **options: as for `import_nnunet`.
+
+    Returns:
+        `bundle`, the new folder, and `table`, what was understood.
+
+    Raises:
+        InputError: everything that is wrong, before anything is written.
+    """
+    from mist_bundle import pipeline
+
+    folds = options.pop("folds", None)
+    how = _how(options.pop("dataset", None), options.pop("fold_file", None), **options)
+    return _warned(pipeline.import_mist(Path(results), Path(output), folds=folds, **how))
 
 
 def _how(dataset: FileName | None, fold_file: FileName | None, **others: Any) -> dict[str, Any]:

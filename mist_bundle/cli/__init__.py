@@ -24,7 +24,7 @@ from mist_bundle.cli.estimate import estimate
 from mist_bundle.cli.evaluation import choose_postprocessing, evaluate, postprocess
 from mist_bundle.cli.finetune import average_weights, finetune
 from mist_bundle.cli.help import PROGRAM, help_text, overview
-from mist_bundle.cli.imports import import_nnunet
+from mist_bundle.cli.imports import import_mist, import_nnunet
 from mist_bundle.cli.menu import (
     augmentations,
     losses,
@@ -64,7 +64,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         analyze,
         merge_fingerprints,
     ),
-    "Models of other programs": (import_nnunet,),
+    "Models of other programs": (import_nnunet, import_mist),
     "From data to a trained bundle": (
         run_all,
         autoconfig,

@@ -20,6 +20,14 @@ def import_nnunet(**arguments: Any) -> None:
     _print(imported)
 
 
+@takes(mb.import_mist)
+def import_mist(**arguments: Any) -> None:
+    """Turn the results of a MIST training into a bundle that predicts as MIST does, without MIST."""
+    with printed_warnings():
+        imported = mb.import_mist(**arguments)
+    _print(imported)
+
+
 def _print(imported: ImportedBundle) -> None:
     for thing, value in imported.table:
         print(f"{thing:<12}{value}")

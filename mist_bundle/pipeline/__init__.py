@@ -8,7 +8,7 @@ from mist_bundle.pipeline.configure import Configured, autoconfig
 from mist_bundle.pipeline.cost_estimate import estimate
 from mist_bundle.pipeline.finetune import average_weights, finetune
 from mist_bundle.pipeline.headings import silent
-from mist_bundle.pipeline.import_results import ImportedBundle, import_nnunet
+from mist_bundle.pipeline.import_results import ImportedBundle, import_mist, import_nnunet
 from mist_bundle.pipeline.merge import merge_fingerprints
 from mist_bundle.pipeline.predict import predict, predict_test_set
 from mist_bundle.pipeline.results import (
@@ -40,6 +40,7 @@ __all__ = [
     "evaluated_folds",
     "finalize",
     "finetune",
+    "import_mist",
     "import_nnunet",
     "merge_fingerprints",
     "num_folds",

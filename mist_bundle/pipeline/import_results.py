@@ -109,6 +109,42 @@ def import_nnunet(
     return write_imported(understand, output, **how)
 
 
+def import_mist(results: Path, output: Path, *, folds: Sequence[int] | None = None, **how: Any) -> ImportedBundle:
+    """Write the bundle of a model that MIST trained.
+
+    Args:
+        results: folder with config.json and models/fold_*.pt.
+        output: the bundle's folder.
+        folds: to import; by default all.
+        how: arguments of `write_imported`.
+
+    Raises:
+        InputError: everything that is wrong, before anything is written.
+    """
+
+    def understand() -> Understood:
+        return understand_mist(results, _data_folder(output), folds)
+
+    return write_imported(understand, output, **how)
+
+
+def understand_mist(results: Path, location: Path, folds: Sequence[int] | None = None) -> Understood:
+    """Read a results folder of MIST; `location` is where the bundle will expect cases."""
+    from mist_bundle.transfer.mist_model import convert_weights, describe_data, describe_model
+    from mist_bundle.transfer.mist_results import read_results
+
+    read, weights = read_results(results, folds)
+    converted, left_out = convert_weights(read, weights)
+    return Understood(
+        spec=describe_data(read, location),
+        model=describe_model(read),
+        weights=converted,
+        best=next(iter(converted)),
+        left_out=tuple(left_out),
+        held_out=read.held_out(),
+    )
+
+
 def understand_nnunet(
     results: Path, location: Path, checkpoint: str = "final", folds: Sequence[int] | None = None
 ) -> Understood:

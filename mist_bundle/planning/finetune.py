@@ -13,6 +13,7 @@ from typing import Any
 
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.decision import Decision
+from mist_bundle.planning.imported import NNUNET_RULES
 from mist_bundle.planning.options import TRANSFER_OPTIONS, PlanOptions, TransferOptions
 from mist_bundle.planning.plan import Plan
 from mist_bundle.planning.recipes import CHOSEN, RECIPES
@@ -205,13 +206,14 @@ def _intensity(plan: Plan, source: SourceModel) -> dict[str, Any]:
         return {"normalization": Decision(by_rule.value, because)}
     if plan.skip_preprocessing:
         return {}
-    if source.plan.preprocessing is not None:
+    if source.plan.preprocessing is not None and source.plan.preprocessing["rules"] == NNUNET_RULES:
         return _as_imported(plan, source, source.plan)
     if source.plan.modality != plan.modality:
         because = f"{by_rule.because} {source.name} has {source.plan.modality} images."
         return {"normalization": Decision(by_rule.value, because)}
     because = f"Kept from {source.name}, so that intensities mean the same to the weights as before."
     changes: dict[str, Any] = {
+        "preprocessing": source.plan.preprocessing,
         "normalization": Decision(source.plan.normalization.value, because),
         "normalize_nonzero": Decision(source.plan.normalize_nonzero.value, because),
         "bias_correction": Decision(source.plan.bias_correction.value, because),

@@ -19,6 +19,8 @@ from mist_bundle.runtime.numerics.triples import Spacing, Triple
 if TYPE_CHECKING:
     from mist_bundle.dataset.spec import DatasetSpec
 
+# whose rules a plan's `preprocessing` follows
+NNUNET_RULES, MIST_RULES = "nnunet", "mist"
 _NO_CASES = "Nothing is known about the training cases."
 
 
@@ -42,6 +44,7 @@ class ImportedModel:
         fields: further decisions about preprocessing, by field of the plan.
         preprocessing: transforms of the program, or None for MIST's own.
         inference: the program's own way of inference, or None for MIST's.
+        overlap: of the sliding windows.
         test_time_flip_axes: axes that are flipped at prediction.
         options: of the planner, for a training that goes on.
         regions: whether outputs are regions that may overlap.
@@ -66,6 +69,7 @@ class ImportedModel:
     fields: Mapping[str, Any]
     preprocessing: Mapping[str, Any] | None
     inference: Mapping[str, Any] | None
+    overlap: float
     test_time_flip_axes: tuple[int, ...]
     options: PlanOptions
     regions: bool
@@ -100,6 +104,7 @@ def adopt(plan: Plan, model: ImportedModel) -> Plan:
         "target_spacing_mm": Decision(model.spacing_mm, because),
         "patch_size": Decision(model.patch_size, because),
         "region_order": tuple(range(len(model.region_labels))),
+        "overlap": Decision(model.overlap, because),
         "test_time_flip_axes": Decision(model.test_time_flip_axes, because),
         "preprocessing": None if model.preprocessing is None else dict(model.preprocessing),
         "inference": None if model.inference is None else dict(model.inference),

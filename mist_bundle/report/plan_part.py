@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mist_bundle.planning.decision import Decision
+from mist_bundle.planning.imported import NNUNET_RULES
 from mist_bundle.planning.plan import Plan
 from mist_bundle.planning.table import is_plain, value_text
 from mist_bundle.report.html import Html, bullets, details, el, facts, number, section, table
@@ -70,7 +71,7 @@ def _preparation(plan: Plan) -> Iterator[str]:
     spacing_mm = plan.target_spacing_mm.value
     if plan.skip_preprocessing:
         yield "Images are not preprocessed, as was requested by --skip_preprocessing."
-    elif plan.preprocessing is not None:
+    elif plan.preprocessing is not None and plan.preprocessing["rules"] == NNUNET_RULES:
         yield (
             "Each image is cropped to the voxels that are not zero, its channels are normalised by nnU-Net's schemes "
             f"({_schemes(plan.preprocessing)}), and it is resampled to voxels of {_lengths(spacing_mm)} mm by "

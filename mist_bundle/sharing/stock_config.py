@@ -183,7 +183,10 @@ def _evaluator() -> Config:
 def _without_equivalent(plan: Plan, strategy: Sequence[Step]) -> Iterator[Problem]:
     """What the bundle's scripts do and no class of MONAI does alike."""
     switched_on = {
-        "preprocessing": (plan.preprocessing is not None, "MONAI has no transforms by nnU-Net's rules of resampling."),
+        "preprocessing": (
+            plan.preprocessing is not None,
+            "MONAI has no transforms by the rules of the program that trained it.",
+        ),
         "skip_preprocessing": (plan.skip_preprocessing, "images are used as they are, which some programs change."),
         "crop_to_foreground": (
             plan.crop_to_foreground.value,

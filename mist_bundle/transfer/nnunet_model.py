@@ -17,7 +17,7 @@ from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import DATASET_JSON
 from mist_bundle.planning.decision import Decision
-from mist_bundle.planning.imported import ImportedModel
+from mist_bundle.planning.imported import NNUNET_RULES, ImportedModel
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.runtime.numerics.triples import Triple, spacing, triple
 from mist_bundle.transfer.axes import build_network
@@ -93,6 +93,7 @@ def describe_model(results: NnunetResults) -> ImportedModel:
         },
         preprocessing=_preprocessing(results),
         inference={"tiling": "nnunet", "average": "logits", "restore": "logits"},
+        overlap=0.5,
         test_time_flip_axes=_file_axes(results, results.mirror_axes),
         options=_options(results),
         regions=bool(results.region_labels),
@@ -185,6 +186,7 @@ def _preprocessing(results: NnunetResults) -> dict[str, Any]:
     image, label = results.resampling["data"], results.resampling["seg"]
     scores = results.resampling["probabilities"]
     return {
+        "rules": NNUNET_RULES,
         "orientation": results.orientation,
         "schemes": [dict(scheme) for scheme in results.schemes],
         "image_orders": [image.order, image.order_across],

@@ -9,6 +9,7 @@ import torch
 
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.transfer.nnunet_results import PLAIN
+from mist_bundle.transfer.renamed import misfits
 
 Tensors = Mapping[str, torch.Tensor]
 # nnU-Net stores each layer up to four times: by its name, in a list of modules, and again below the decoder
@@ -18,7 +19,6 @@ _SECOND_NAMES = (
     (r"\.all_modules\.1\.", ".norm."),
 )
 _WRAPPERS = ("module.", "_orig_mod.")  # what torch.compile and DistributedDataParallel put before names
-_MAX_NAMED = 6
 
 
 def own_weights(
@@ -53,16 +53,7 @@ def own_weights(
         else:
             renamed[own_name] = _turned(value, axes)
     left_out += _without_effect(renamed, target)
-    unknown += sorted(set(renamed) - set(target))
-    missing = sorted(set(target) - set(renamed))
-    if unknown:
-        problems.append(Problem(place, f"holds tensors without a place in {architecture}: {_named(unknown)}."))
-    if missing:
-        problems.append(Problem(place, f"lacks tensors of {architecture}: {_named(missing)}."))
-    for name in sorted(set(renamed) & set(target)):
-        if renamed[name].shape != target[name].shape:
-            shapes = f"{list(renamed[name].shape)}; the plans ask for {list(target[name].shape)}"
-            problems.append(Problem(place, f"has {name} of shape {shapes}."))
+    problems += misfits(renamed, target, place, architecture, unknown)
     if problems:
         raise InputError(problems)
     return {name: renamed[name] for name in target}, left_out
@@ -157,8 +148,3 @@ def _turned(value: torch.Tensor, axes: Sequence[int]) -> torch.Tensor:
         return value.clone()
     x, y, z = axes
     return value.permute(0, 1, 2 + x, 2 + y, 2 + z).contiguous()
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-    return ", ".join(names[:_MAX_NAMED]) + more

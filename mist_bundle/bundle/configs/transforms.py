@@ -10,6 +10,7 @@ from typing import Any
 
 from mist_bundle.bundle import expressions
 from mist_bundle.bundle.configs.parts import Config
+from mist_bundle.planning.imported import NNUNET_RULES
 from mist_bundle.planning.plan import Plan
 
 _READER = "scripts.transforms.nifti_reader.NiftiReader"
@@ -22,7 +23,7 @@ def deterministic_transforms(plan: Plan, *, with_label: bool) -> list[Config]:
     """
     keys = ["image", "label"] if with_label else ["image"]
     steps = _load(plan, keys)
-    if plan.preprocessing is not None:
+    if plan.preprocessing is not None and plan.preprocessing["rules"] == NNUNET_RULES:
         steps += _prepare_as_nnunet(plan, plan.preprocessing, keys)
     elif not plan.skip_preprocessing:
         steps += _prepare(plan, keys)
@@ -65,16 +66,24 @@ def _check_image(plan: Plan) -> Config:
 
 
 def _prepare(plan: Plan, keys: list[str]) -> list[Config]:
-    """Crop, bias field correction, orientation, resampling and normalisation."""
+    """Crop, bias field correction, orientation, resampling and normalisation.
+
+    A model that MIST 2.3 trained takes the mask after resampling, and is neither clipped nor measured as in the paper.
+    """
+    as_mist = plan.preprocessing is not None
     steps: list[Config] = []
     if plan.crop_to_foreground.value:
         steps.append(_transform("crop_to_foreground.CropToForegroundd", keys=keys, source_key="image"))
     if plan.bias_correction.value:
         steps.append(_transform("bias_correction.BiasCorrectiond", keys="image"))
     oriented = list(keys)
+    mask = []
     if plan.normalize_nonzero.value:
-        steps.append(_transform("nonzero_mask.NonzeroMaskd", source_key="image", mask_key="nonzero"))
-        oriented.append("nonzero")
+        mask.append(_transform("nonzero_mask.NonzeroMaskd", source_key="image", mask_key="nonzero"))
+        if not as_mist:
+            oriented.append("nonzero")
+    if not as_mist:
+        steps += mask
     steps.append(_transform("orientation.ReorientToLPSd", keys=oriented))
     resample = _transform(
         "resample.ResampleToSpacingd",
@@ -91,7 +100,9 @@ def _prepare(plan: Plan, keys: list[str]) -> list[Config]:
         window=list(map(dict, plan.intensity_windows.value)) or None,
         mask_key="nonzero" if plan.normalize_nonzero.value else None,
     )
-    return [*steps, resample, normalize]
+    if not as_mist:
+        return [*steps, resample, normalize]
+    return [*steps, {**resample, "clip": False}, *mask, {**normalize, "clip_first": False}]
 
 
 def _prepare_as_nnunet(plan: Plan, preprocessing: Mapping[str, Any], keys: list[str]) -> list[Config]:

@@ -33,7 +33,7 @@ def coarse_axis(spacing_mm: Sequence[float]) -> int | None:
 
 
 def resample_image(
-    array: NDArray[Any], spacing_mm: Sequence[float], target_spacing_mm: Sequence[float]
+    array: NDArray[Any], spacing_mm: Sequence[float], target_spacing_mm: Sequence[float], *, clip: bool = True
 ) -> NDArray[np.float32]:
     """Resample intensities with a cubic B-spline.
 
@@ -41,9 +41,10 @@ def resample_image(
         array: (C, X, Y, Z).
         spacing_mm: of the array's axes.
         target_spacing_mm: of the result's axes.
+        clip: keep each channel within the range of its source: splines overshoot, intensities must not.
 
     Returns:
-        (C, X', Y', Z') float32, each channel within the range of its source: splines overshoot, intensities must not.
+        (C, X', Y', Z') float32.
     """
     source = np.asarray(array, dtype=np.float32)
     operators = _operators(source.shape[1:], spacing_mm, target_spacing_mm, cubic_matrix)
@@ -51,7 +52,8 @@ def resample_image(
         return source
     result = np.empty((len(source), *_result_shape(source.shape[1:], operators)), dtype=np.float32)
     for channel, volume in enumerate(source):
-        np.clip(apply_separable(volume, operators), volume.min(), volume.max(), out=result[channel])
+        resampled = apply_separable(volume, operators)
+        result[channel] = np.clip(resampled, volume.min(), volume.max()) if clip else resampled
     return result
 
 

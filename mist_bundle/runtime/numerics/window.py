@@ -72,12 +72,15 @@ def window_and_normalize(
     return result
 
 
-def normalize_channel(channel: NDArray[Any], mask: NDArray[Any] | None = None) -> NDArray[np.float32]:
+def normalize_channel(
+    channel: NDArray[Any], mask: NDArray[Any] | None = None, *, clip_first: bool = True
+) -> NDArray[np.float32]:
     """Window and normalise a volume by its own statistics.
 
     Args:
         channel: (X, Y, Z) intensities.
         mask: (X, Y, Z); with it, statistics come from its non-zero voxels only and the others become 0.
+        clip_first: take mean and standard deviation of the clipped values, as the paper does; False as MIST 2.3 does.
 
     Returns:
         (X, Y, Z) float32 with mean 0 and standard deviation 1 inside the mask. All zeros for a constant image or an
@@ -88,7 +91,7 @@ def normalize_channel(channel: NDArray[Any], mask: NDArray[Any] | None = None) -
     if values.size == 0:
         return np.zeros(channel.shape, dtype=np.float32)
     low, high = percentile_window(values)
-    clipped = np.clip(values, low, high)
+    clipped = np.clip(values, low, high) if clip_first else values
     mean, std = float(clipped.mean(dtype=np.float64)), float(clipped.std(dtype=np.float64))
     # A constant comes out of the sums with a rounding error, never with a spread of this size.
     if std <= 1e-7 * max(abs(low), abs(high)):

@@ -27,6 +27,8 @@ class WindowNormalized(MapTransform):
             mean the same in every image).
         window: for "dataset": for each channel {"low", "high", "mean", "std"}.
         mask_key: mask (C, X, Y, Z) or (1, X, Y, Z) that per-image statistics are confined to; outside it all is 0.
+        clip_first: for "per_image": take mean and standard deviation after clipping, as the paper does; False takes
+            them before, as MIST 2.3 does.
         allow_missing_keys: leave out what a case does not have.
     """
 
@@ -36,6 +38,7 @@ class WindowNormalized(MapTransform):
         mode: str = PER_IMAGE,
         window: Sequence[Mapping[str, float]] | None = None,
         mask_key: str | None = None,
+        clip_first: bool = True,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
@@ -48,6 +51,7 @@ class WindowNormalized(MapTransform):
         self.mode = mode
         self.window = list(window or ())
         self.mask_key = mask_key
+        self.clip_first = clip_first
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Apply to the dictionary of a case; other entries stay as they are."""
@@ -69,7 +73,8 @@ class WindowNormalized(MapTransform):
         if self.mode == PER_IMAGE:
             normalized = np.empty(array.shape, np.float32)
             for index, channel in enumerate(array):
-                normalized[index] = normalize_channel(channel, None if masks is None else masks[index])
+                mask = None if masks is None else masks[index]
+                normalized[index] = normalize_channel(channel, mask, clip_first=self.clip_first)
             return normalized
         statistics = np.array([[row["low"], row["high"], row["mean"], row["std"]] for row in self.window])
         normalized = window_and_normalize(array, *statistics.T.tolist())

@@ -28,6 +28,7 @@ class ResampleToSpacingd(MapTransform):
         image_key: (C, X, Y, Z) intensities.
         label_key: (1, X, Y, Z) class indices; None where "label" is only a path that something later reads.
         mask_key: (C, X, Y, Z) mask.
+        clip: keep each channel within the range of its source, which splines exceed; False as MIST 2.3 does.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class ResampleToSpacingd(MapTransform):
         image_key: str = "image",
         label_key: str | None = "label",
         mask_key: str = "nonzero",
+        clip: bool = True,
     ) -> None:
         keys = [key for key in (image_key, label_key, mask_key) if key is not None]
         super().__init__(keys, allow_missing_keys=True)
@@ -48,6 +50,7 @@ class ResampleToSpacingd(MapTransform):
         self.image_key = image_key
         self.label_key = label_key
         self.mask_key = mask_key
+        self.clip = clip
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Apply to the dictionary of a case; other entries stay as they are."""
@@ -97,7 +100,7 @@ class ResampleToSpacingd(MapTransform):
 
     def _resample(self, key: Hashable, array: NDArray[Any], spacing: Sequence[float]) -> NDArray[Any]:
         if key == self.image_key:
-            return resample_image(array, spacing, self.target_spacing)
+            return resample_image(array, spacing, self.target_spacing, clip=self.clip)
         if key == self.mask_key:
             return resample_nearest(array, spacing, self.target_spacing)
         if np.issubdtype(array.dtype, np.floating):

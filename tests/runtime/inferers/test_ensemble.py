@@ -16,7 +16,7 @@ from monai.inferers import SlidingWindowInferer
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mist_bundle.runtime.inferers.ensemble import EnsembleInferer, flip_combinations
+from mist_bundle.runtime.inferers.ensemble import EnsembleInferer, entropy, flip_combinations
 
 WINDOW = {"roi_size": (8, 8, 8), "sw_batch_size": 2, "overlap": 0.5, "mode": "gaussian"}
 
@@ -236,3 +236,28 @@ def test_sums_wait_on_the_disk_where_memory_is_short(megabytes: float, outcome: 
     assert done.stdout.strip() == outcome, done.stderr
     if outcome == "same":
         assert "wait on the disk" in done.stderr
+
+
+def test_logits_are_averaged_where_that_is_asked_for(tmp_path: Path) -> None:
+    image, window = torch.randn(1, 1, 6, 6, 6), SlidingWindowInferer(**{**WINDOW, "roi_size": (6, 6, 6)})
+    paths = [str(tmp_path / "fold_0.pt"), str(tmp_path / "fold_1.pt")]
+    for seed, path in enumerate(paths):
+        torch.save(_network(seed).state_dict(), path)
+    inferer = EnsembleInferer(window, flip_axes=[1], checkpoints=paths, average="logits", uncertainty=True)
+    network = _network(0)
+    ((_, _, blended),) = list(inferer.cells(image[0], network, activate=False))
+    total = torch.zeros(())
+    entropies = torch.zeros(())
+    for path in paths:
+        network.load_state_dict(torch.load(path, weights_only=True))
+        for axes in ((), (3,)):
+            logits = torch.flip(network(torch.flip(image, axes)), axes).detach()
+            total = total + logits / 4
+            entropies = entropies + entropy(torch.softmax(logits, 1)) / 4
+    torch.testing.assert_close(blended[:-1], total[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(blended[-1:], entropies[0], rtol=1e-4, atol=1e-5)
+    finished = inferer.activated(blended.clone())
+    probabilities = torch.softmax(total, 1)[0]
+    torch.testing.assert_close(finished[: len(probabilities)], probabilities, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="average is 'votes'; expected probabilities or logits"):
+        EnsembleInferer(window, average="votes")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from monai.data.utils import dense_patch_slices
 from monai.inferers.utils import _get_scan_interval
 
-from mist_bundle.runtime.inferers.windows import Windows
+from mist_bundle.runtime.inferers.windows import NNUNET, Axis, Windows, gaussian_of_nnunet
 
 shapes = st.tuples(*[st.integers(1, 23)] * 3)
 sizes = st.tuples(*[st.integers(1, 9)] * 3)
@@ -68,3 +69,21 @@ def test_the_longest_axis_is_outermost(shape: tuple[int, int, int]) -> None:
     axis = shape.index(30)
     numbers = [window[axis] for window in Windows(shape, (8, 8, 8), 0.5)]
     assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize(
+    ("length", "size", "starts"),
+    [(110, 64, (0, 23, 46)), (64, 64, (0,)), (97, 32, (0, 13, 26, 39, 52, 65)), (40, 64, (-12,))],
+)
+def test_steps_of_nnunet_are_all_alike(length: int, size: int, starts: tuple[int, ...]) -> None:
+    """The first example is the one in nnU-Net's own comments."""
+    assert Axis.of(length, size, 0.5, NNUNET).starts == starts
+
+
+def test_weights_of_nnunet_are_a_gaussian_around_the_upper_middle() -> None:
+    weights = gaussian_of_nnunet((8, 6, 5), 0.125)
+    assert weights[4, 3, 2] == weights.max() == 1
+    assert weights.min() > 0
+    along = weights[:, 3, 2]
+    distances = torch.arange(8) - 4.0
+    torch.testing.assert_close(along, torch.exp(-(distances**2) / 2), rtol=0.02, atol=1e-3)

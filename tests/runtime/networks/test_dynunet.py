@@ -8,7 +8,7 @@ from monai.networks.nets import DynUNet
 
 from mist_bundle.runtime.losses.deep_supervision import DeepSupervisionLoss
 from mist_bundle.runtime.losses.dice_cross_entropy import DiceCrossEntropyLoss
-from mist_bundle.runtime.networks.dynunet import SupervisedDynUNet
+from mist_bundle.runtime.networks.dynunet import MatchedDynUNet, SupervisedDynUNet, SupervisedMatchedDynUNet
 
 
 def _build(kind: type[DynUNet], *, heads: bool = True) -> DynUNet:
@@ -47,3 +47,21 @@ def test_evaluation_gives_one_output(heads: bool) -> None:
     image = torch.randn(1, 1, 16, 16, 16)
     torch.testing.assert_close(own(image), monais(image))
     assert isinstance(_build(SupervisedDynUNet, heads=False).train()(image), torch.Tensor)
+
+
+def test_the_decoder_has_the_kernels_of_its_own_levels() -> None:
+    kernels = [[1, 3, 3], [3, 3, 3], [5, 3, 3]]
+    strides = [[1, 1, 1], [1, 2, 2], [2, 2, 2]]
+    shapes = {}
+    for kind in (DynUNet, MatchedDynUNet):
+        network = kind(3, 1, 2, kernels, strides, strides[1:], filters=[4, 6, 8])
+        blocks = [block.conv_block.conv1.conv.weight.shape[2:] for block in network.upsamples]
+        shapes[kind] = list(map(list, blocks))
+    assert shapes[DynUNet] == [kernels[2], kernels[1]]
+    assert shapes[MatchedDynUNet] == [kernels[1], kernels[0]]
+
+
+def test_heads_of_the_matched_network_stay_at_their_resolution() -> None:
+    network = _build(SupervisedMatchedDynUNet)
+    assert [tuple(head.shape[2:]) for head in network(torch.randn(1, 1, 16, 16, 16))] == [(16,) * 3, (8,) * 3, (4,) * 3]
+    assert list(network.state_dict()) == list(_build(MatchedDynUNet).state_dict())

@@ -100,3 +100,14 @@ def test_the_numerics_need_neither_torch_nor_monai_nor_simpleitk():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_mask_of_nonzero_voxels_joins_channels_and_fills_holes() -> None:
+    image = np.zeros((2, 5, 5, 5))
+    image[0, 1:4, 1:4, 1:4] = 1
+    image[0, 2, 2, 2] = 0
+    image[1, 0, 0, 0] = -3
+    mask = crop.nonzero_mask(image)
+    assert mask.sum() == 28
+    assert mask[2, 2, 2]
+    assert mask[0, 0, 0]

@@ -174,3 +174,13 @@ def test_the_spline_is_several_times_faster_than_sitk():
         itk_resample(array[0], (1, 1, 1.2), (1.3, 1.3, 1.3), sitk.sitkBSpline)
         theirs.append(time.perf_counter() - start)
     assert min(theirs) > 2 * min(ours)
+
+
+def test_splines_may_overshoot_where_nothing_is_clipped() -> None:
+    step = np.zeros((1, 12, 4, 4), np.float32)
+    step[:, 6:] = 100
+    spacings = (1.0, 1.0, 1.0), (0.7, 1.0, 1.0)
+    overshooting = resample_image(step, *spacings, clip=False)
+    assert overshooting.min() < -1
+    assert overshooting.max() > 101
+    np.testing.assert_allclose(np.clip(overshooting, 0, 100), resample_image(step, *spacings), atol=1e-4)

@@ -99,3 +99,10 @@ def test_restrict_computes_the_same_from_the_box_alone(seed, backwards):
     rebuilt = np.zeros_like(whole)
     rebuilt[part[0]] = spline.apply_separable(array[box], part[1])
     np.testing.assert_allclose(rebuilt, whole, atol=1e-6)
+
+
+def test_splines_between_edges_are_those_of_scipys_zoom() -> None:
+    values = np.random.default_rng(4).normal(size=9)
+    coordinates = (np.arange(14) + 0.5) * 9 / 14 - 0.5
+    expected = ndimage.zoom(values, 14 / 9, order=3, mode="nearest", grid_mode=True)
+    np.testing.assert_allclose(spline.cubic_matrix_between_edges(9, coordinates) @ values, expected, atol=1e-5)

@@ -75,3 +75,12 @@ def test_a_mask_confines_statistics_and_result():
     assert not result[mask == 0].any()
     np.testing.assert_allclose(result[mask == 1], normalize_channel(image[3:9, 3:9, 3:9]).ravel(), atol=1e-5)
     assert not normalize_channel(image, np.zeros_like(mask)).any()
+
+
+def test_statistics_before_clipping_are_those_of_all_values() -> None:
+    values = np.random.default_rng(3).normal(size=(8, 9, 10)).astype(np.float32)
+    values[0, 0, 0] = 50
+    low, high = np.percentile(values, [0.5, 99.5])
+    expected = (np.clip(values, low, high) - values.mean()) / values.std()
+    np.testing.assert_allclose(normalize_channel(values, clip_first=False), expected, atol=1e-5)
+    assert abs(normalize_channel(values).std() - 1) < 1e-5

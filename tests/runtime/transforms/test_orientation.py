@@ -8,7 +8,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import Orientationd
 
-from mist_bundle.runtime.transforms.orientation import ReorientToLPSd
+from mist_bundle.runtime.transforms.orientation import Reorientd, ReorientToLPSd
 from tests.runtime.geometry import ORIENTATIONS, make_affine
 
 
@@ -23,6 +23,14 @@ def test_it_is_monais_orientation(orientation, space):
     np.testing.assert_array_equal(result.numpy(), expected.numpy())
     np.testing.assert_allclose(result.affine, expected.affine, atol=1e-9)
     assert result.meta["spatial_shape"].tolist() == [3, 4, 5]
+
+
+def test_other_orientations():
+    image = MetaTensor(torch.arange(24.0).reshape(1, 2, 3, 4), affine=make_affine(ORIENTATIONS[7], (1, 2, 3)))
+    expected = Orientationd("image", axcodes="RAS", labels=None)({"image": image})["image"]
+    result = Reorientd("image", axcodes="RAS")({"image": image})["image"]
+    np.testing.assert_array_equal(result.numpy(), expected.numpy())
+    np.testing.assert_allclose(result.affine, expected.affine, atol=1e-9)
 
 
 def test_missing_keys():
