@@ -69,6 +69,7 @@ OPTIONS = {
     "convert_dicom": "source output resample dry_run",
     "convert_nnunet": "source output splits copy dry_run overwrite",
     "convert_csv": "source output test labels overlaps missing channels modality copy overwrite dry_run",
+    "convert_bids": "source output derivatives suffix entities images channels modality copy overwrite dry_run",
     "convert_labels": "source output labels images masks overlaps missing channels modality copy overwrite dry_run",
     "phantom": "output kind cases test_cases seed format overwrite",
     "import_mist": "results output folds dataset fold_file workers overwrite dry_run",

@@ -21,6 +21,7 @@ import pytest
 from mist_bundle import pipeline
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.planning.options import PlanOptions
+from tests.dataset.bids_samples import make_bids
 from tests.dataset.samples import write_masks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -155,6 +156,7 @@ def _other_layouts(folder: Path) -> None:
         write_masks(case)
         masks = f"{case}/segmentations/liver.nii.gz,{case}/segmentations/spleen.nii.gz"
         rows.append(f"{case.name},{case}/ct.nii.gz,{masks}")
+    make_bids(folder / "ds000001")
     (folder / "masks.csv").write_text("\n".join(rows), encoding="utf-8")
 
 

@@ -427,6 +427,58 @@ def convert_labels(
     return _reported(converted, announce, dry_run=dry_run)
 
 
+@checked
+def convert_bids(
+    source: FileName,
+    output: FileName,
+    *,
+    derivatives: str | None = None,
+    suffix: str = "dseg",
+    entities: Words | None = None,
+    images: Words | None = None,
+    channels: Words | None = None,
+    modality: Modality | None = None,
+    copy: bool = False,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    announce: Announce | None = None,
+) -> Path:
+    """Describe a BIDS dataset with label maps in derivatives/ for autoconfig; images are linked, not copied.
+
+    Args:
+        source: root of the dataset, with sub-01/anat/sub-01_T1w.nii.gz and the like.
+        output: folder to create. Its cases.csv names the patient of each case, for --fold_by patient.
+        derivatives: folder in derivatives/ that holds the label maps; by default the only one that holds any.
+        suffix: of the label maps.
+        entities: pairs that the names of the label maps must have, like desc-manual.
+        images: channels in their order, like T1w,FLAIR; by default those that at least half of the cases have.
+        channels: names of all channels in their order, in place of those of BIDS.
+        modality: ct, mr or other; by default it is guessed from names and intensities, with a warning.
+        copy: copy the images instead of linking them.
+        overwrite: replace a folder that is there already.
+        dry_run: read and check everything, show it, and write nothing.
+        announce: a function that is called with each line of what was understood, such as `print`.
+
+    Returns:
+        The new dataset.json.
+    """
+    from mist_bundle.dataset import bids_layout, conversion
+
+    options = conversion.ConversionOptions(
+        modality=modality, channels=tuple(channels or ()), copy=copy, overwrite=overwrite, dry_run=dry_run
+    )
+    converted = bids_layout.convert_bids(
+        Path(source),
+        Path(output),
+        derivatives=derivatives,
+        suffix=suffix,
+        entities=tuple(entities or ()),
+        images=tuple(images or ()),
+        options=options,
+    )
+    return _reported(converted, announce, dry_run=dry_run)
+
+
 def _reported(converted: Converted, announce: Announce | None, *, dry_run: bool) -> Path:
     """The new dataset.json, after the table of what was understood, warnings, and the failure of cases."""
     if announce is not None:

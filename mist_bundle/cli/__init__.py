@@ -19,7 +19,15 @@ from mist_bundle.cli.arguments import call
 from mist_bundle.cli.clusters import kubernetes, slurm
 from mist_bundle.cli.comparison import compare, ensemble, rank
 from mist_bundle.cli.configure import analyze, autoconfig, run_all
-from mist_bundle.cli.data import convert_csv, convert_dicom, convert_labels, convert_msd, convert_nnunet, phantom
+from mist_bundle.cli.data import (
+    convert_bids,
+    convert_csv,
+    convert_dicom,
+    convert_labels,
+    convert_msd,
+    convert_nnunet,
+    phantom,
+)
 from mist_bundle.cli.estimate import estimate
 from mist_bundle.cli.evaluation import choose_postprocessing, evaluate, postprocess
 from mist_bundle.cli.finetune import average_weights, finetune
@@ -60,6 +68,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         convert_nnunet,
         convert_csv,
         convert_labels,
+        convert_bids,
         convert_dicom,
         analyze,
         merge_fingerprints,

@@ -55,12 +55,18 @@ def convert_labels(**arguments: Any) -> None:
     _convert(mb.convert_labels, arguments)
 
 
-def _convert(convert: Callable[..., Path], arguments: dict[str, Any]) -> None:
+@takes(mb.convert_bids)
+def convert_bids(**arguments: Any) -> None:
+    """Describe a BIDS dataset with label maps in derivatives/ for autoconfig; images are linked, not copied."""
+    _convert(mb.convert_bids, arguments, " --fold_by patient")
+
+
+def _convert(convert: Callable[..., Path], arguments: dict[str, Any], advised: str = "") -> None:
     """Convert, show what was understood, and name the next command."""
     with printed_warnings():
         dataset_json = convert(**arguments, announce=print)
     if not arguments.get("dry_run"):
-        print(f"\nDataset: {dataset_json}\nNext:    mist-bundle autoconfig {shlex.quote(str(dataset_json))}")
+        print(f"\nDataset: {dataset_json}\nNext:    mist-bundle autoconfig {shlex.quote(str(dataset_json))}{advised}")
 
 
 @takes(mb.convert_dicom)

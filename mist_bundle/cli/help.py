@@ -25,6 +25,7 @@ EXAMPLES = {
     "convert_msd": "--source Task04_Hippocampus --output data",
     "convert_csv": "--source cases.csv --output data",
     "convert_labels": "--source Totalsegmentator_dataset --output data --labels liver,spleen",
+    "convert_bids": "--source ds000001 --output data --images T1w,FLAIR",
     "phantom": "data --kind ct",
 }
 _MAX_WIDTH = 110

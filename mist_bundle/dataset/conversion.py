@@ -167,9 +167,12 @@ def _convert_into(
         guess = f'is "{content["modality"]}", guessed from the names and intensities of the images'
         message = f"{guess}; correct it there if it is wrong, or pass --modality."
         warnings.append(Problem(f"{output / DATASET_JSON}: $.modality", message))
+    table = _table(source, content, placing.channels, contents, tested.results)
+    if options.dry_run:
+        table += _files_of_cases(source, [*contents, *tested.results])
     return Converted(
         dataset_json=output / DATASET_JSON,
-        table=_table(source, content, placing.channels, contents, tested.results),
+        table=table,
         warnings=warnings,
         problems=problems,
         total=len(source.training) + len(source.testing) + len(source.problems),
@@ -363,7 +366,23 @@ def _table(
         lacking = sum(len(case.missing) > 0 for case in contents)
         rows.append(("overlaps", f"in {overlaps} cases" if overlaps else "none"))
         rows.append(("missing masks", f"in {lacking} cases" if lacking else "none"))
-    return [*rows, ("training cases", str(len(contents))), ("test cases", str(len(tested)))]
+    rows += [("training cases", str(len(contents))), ("test cases", str(len(tested)))]
+    return rows
+
+
+def _files_of_cases(source: CaseSource, contents: Sequence[CaseContent]) -> list[tuple[str, str]]:
+    """The files of each usable case, as rows."""
+    used = {content.id for content in contents}
+    rows = []
+    for case in (*source.training, *source.testing):
+        if case.id in used:
+            files = [path.name for path in case.images.values()]
+            if case.label is not None:
+                files.append(f"label {case.label.name}")
+            elif source.structures:
+                files.append(f"{len(case.masks)} masks")
+            rows.append((case.id, ", ".join(files)))
+    return rows
 
 
 def _write_case_table(source: CaseSource, path: Path) -> None:
