@@ -183,15 +183,21 @@ def _in_order_of_file(labels: NDArray[Any], frames: Sequence[Frame]) -> NDArray[
 def _pixels(labels: NDArray[Any], segments: Sequence[Segment]) -> NDArray[Any]:
     """Numbers of segments (slices, rows, columns); with a fourth axis of masks where classes overlap."""
     members = [label for segment in segments for label in segment.labels]
-    if len(set(members)) == len(members):
-        numbers = np.zeros(labels.shape, dtype=np.uint8 if len(segments) < 256 else np.uint16)
-        for number, segment in enumerate(segments, start=1):
-            numbers[np.isin(labels, segment.labels)] = number
-        return numbers
-    masks = np.zeros((*labels.shape, len(segments)), dtype=np.uint8)
-    for index, segment in enumerate(segments):
-        masks[..., index] = np.isin(labels, segment.labels)
-    return masks
+    overlap = len(set(members)) < len(members)
+    shape = (*labels.shape, len(segments)) if overlap else labels.shape
+    pixels = np.zeros(shape, dtype=np.uint8 if overlap or len(segments) < 256 else np.uint16)
+    for plane, target in zip(labels, pixels, strict=True):
+        present = set(np.unique(plane).tolist())
+        for index, segment in enumerate(segments):
+            here = present.intersection(segment.labels)
+            if not here:
+                continue  # most slices hold few of many classes
+            inside = np.isin(plane, list(here))
+            if overlap:
+                target[..., index] = inside
+            else:
+                target[inside] = index + 1
+    return pixels
 
 
 def _segmentation(

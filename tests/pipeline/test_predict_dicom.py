@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from nibabel import orientations
 
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.dataset.dicom_layout import named_series
@@ -17,6 +18,7 @@ from mist_bundle.pipeline.predict_dicom import SegmentationWriter
 
 pytest.importorskip("pydicom")
 
+from mist_bundle.dataset.dicom_writing import write_dicom_series
 from tests.dataset.dicom_series import write_series
 
 SHIPPED = Path(__file__).parents[2] / "bundles" / "hippocampus_segmentation"
@@ -104,3 +106,28 @@ def test_a_file_of_another_origin_is_not_replaced(tmp_path: Path) -> None:
         predict(SHIPPED, tmp_path / "studies", tmp_path / "out", output_format="dicom_seg")
     assert (tmp_path / "out" / "a.dcm").read_text() == "mine"
     assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "a.dcm"]
+
+
+@pytest.mark.slow
+def test_a_real_case_in_six_storage_orders(shared_data: Path, tmp_path: Path) -> None:
+    hd = pytest.importorskip("highdicom")
+    image = nib.load(shared_data / "Task04_Hippocampus/imagesTr/hippocampus_001.nii.gz")
+    orders = ("LPS", "RAS", "LAI", "PIR", "LSA", "ASL")
+    for order in orders:
+        turn = orientations.ornt_transform(orientations.io_orientation(image.affine), orientations.axcodes2ornt(order))
+        turned = image.as_reoriented(turn)
+        write_dicom_series(tmp_path / "studies" / order, np.asarray(turned.dataobj), turned.affine, modality="MR")
+    written, _ = predict(SHIPPED, tmp_path / "studies", tmp_path / "out", device="cpu", output_format="dicom_seg")
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), image.affine), tmp_path / "image.nii.gz")
+    (expected,), _ = predict(SHIPPED, tmp_path / "image.nii.gz", tmp_path / "nifti", device="cpu")
+    reference = nib.load(expected)
+    assert len(written) == len(orders)
+    for path in written:
+        volume = hd.seg.segread(path).get_volume(combine_segments=True)
+        lps = np.diag([-1.0, -1.0, 1.0, 1.0])
+        to_reference = np.linalg.inv(reference.affine) @ lps @ volume.affine
+        indices = np.vstack([np.indices(volume.array.shape).reshape(3, -1), np.ones(volume.array.size)])
+        found = np.zeros(reference.shape, int)
+        found[tuple(np.round(to_reference @ indices)[:3].astype(int))] = volume.array.ravel()
+        assert np.array_equal(found, np.asarray(reference.dataobj))
+    assert np.count_nonzero(reference.dataobj) > 2000
