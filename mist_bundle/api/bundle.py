@@ -374,14 +374,15 @@ class Bundle(folder.Bundle):
         Args:
             source: an image (single-channel models), a folder of cases, or CSV or JSON with an id and each channel by
                 name.
-            output: folder for <id>.nii.gz.
+            output: folder for <id>.nii.gz, or a file like out.nii.gz or out.nrrd for a single case.
             tta: average over flips; the bundle decides by default.
             probabilities: write the probability of each class too.
             uncertainty: write maps of entropy and of disagreement between folds and flips too (output/uncertainty).
             device: cpu, cuda or cuda:1.
             workers: processes that share the cases, or tcp://HOST:PORT of a Dask cluster; by default a single process,
                 which uses all cores.
-            output_format: nii.gz, or dicom_seg: a DICOM segmentation <id>.dcm for each series of a DICOM folder too.
+            output_format: nii.gz, nrrd, mha, same (as the image of each case), or dicom_seg: a DICOM segmentation
+                <id>.dcm for each series of a DICOM folder too.
             segment_codes: JSON or a file of it, for dicom_seg: {"liver": {"type": ["10200004", "SCT", "Liver"]}}.
             resample: make slices of DICOM series even where they are uneven, missing or tilted; these are refused
                 otherwise.

@@ -71,7 +71,7 @@ def predict(bundle: FileName, input: FileName, output: FileName, **arguments: An
     Args:
         bundle: a trained bundle.
         input: an image (single-channel models), a folder of cases, or CSV or JSON with an id and each channel by name.
-        output: folder for <id>.nii.gz.
+        output: folder for <id>.nii.gz, or a file like out.nii.gz or out.nrrd for a single case.
     """
     with printed_warnings():
         written = mb.Bundle(bundle).predict(input, output, **arguments)

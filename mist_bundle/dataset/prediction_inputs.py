@@ -16,6 +16,7 @@ from mist_bundle.dataset.names import (
     long_id_problem,
     nearest_hint,
 )
+from mist_bundle.dataset.numbered_channels import numbered_cases
 from mist_bundle.dataset.tables import ID_COLUMN, Row, Table, read_table
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.file_roles import match_files
@@ -29,7 +30,8 @@ def match_prediction_inputs(
 
     Args:
         source: a CSV table (column `id` and a column for each channel), the same as JSON (a list of objects or an
-            object by id), a folder of case folders, or, for single-channel models, an image or a folder of images.
+            object by id), a folder of case folders, a folder of images numbered as nnU-Net does (<case>_0000), or,
+            for single-channel models, an image or a folder of images.
         channel_names: channels of the model, in its order.
         images: channel name -> identifying strings, for folders. By default the file is called `<channel>.nii.gz`.
 
@@ -94,6 +96,9 @@ def _search_folder(folder: Path, patterns: Mapping[str, tuple[str, ...]]) -> Cas
             files.append(entry)
     if not files:
         raise InputError(Problem(str(folder), f"holds neither case folders nor images ({READABLE})."))
+    numbered = numbered_cases(folder, files, list(patterns))
+    if numbered is not None:
+        return numbered
     if len(patterns) == 1:
         (channel,) = patterns
         return _each_file_a_case(folder, files, channel)

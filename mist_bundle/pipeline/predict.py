@@ -16,6 +16,7 @@ from mist_bundle.dataset.dicom import Series
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, Problem
 from mist_bundle.files import check_can_write, write_json
 from mist_bundle.pipeline.predict_dicom import SegmentationWriter, segmentation_path
+from mist_bundle.pipeline.predict_formats import DICOM_SEG, NIFTI, OutputPlace
 from mist_bundle.pipeline.predict_inputs import find_inputs
 from mist_bundle.pipeline.predict_stock import absolute_images, predict_with_stock_bundle
 from mist_bundle.pipeline.shares import SharedRun, run_in_shares
@@ -23,8 +24,6 @@ from mist_bundle.pipeline.workflows import open_to_run
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.predictions.records import read_failure, record_path, volume_path
 
-NIFTI, DICOM_SEG = "nii.gz", "dicom_seg"
-OUTPUT_FORMATS = (NIFTI, DICOM_SEG)
 # ids of inference.json -> the option of this command that sets them
 _OWN_IDS = {
     "output_dir": "--output",
@@ -59,14 +58,16 @@ def predict(
     Args:
         bundle: a trained bundle.
         source: see `match_prediction_inputs`; channels are matched by name.
-        output: folder of the label maps, `<id>.nii.gz`.
+        output: folder of the label maps, `<id>.nii.gz`, or the file of a single case.
         tta: average over flips; None leaves it to the bundle.
         probabilities: write the class probabilities too.
         uncertainty: write maps of entropy and of disagreement between folds and flips too.
         device: where to compute.
         workers: processes that share the cases, or the address of a Dask scheduler; None for a single process, which
             uses all cores.
-        output_format: of OUTPUT_FORMATS; with DICOM_SEG the segmentation `<id>.dcm` of each series is written, too.
+        output_format: of OUTPUT_FORMATS in predict_formats. In formats other than NIfTI `<id>.nrrd` and the like are
+            written, and the label maps that they are made of lie in `nifti/`. With DICOM_SEG the segmentation
+            `<id>.dcm` of each series is written, too.
         segment_codes: codes of classes in DICOM segmentations; see `read_codes`.
         resample: make slices of DICOM series even where they are uneven, missing, or shifted sideways.
         overwrite: replace label maps of another origin.
@@ -96,25 +97,24 @@ def predict(
     if "ckpt_path" not in (overrides or {}):
         _require_weights(opened)
     plan = opened.plan
-    segmentations = None
-    if output_format == DICOM_SEG:
-        segmentations = SegmentationWriter.of_bundle(opened, segment_codes, resample=resample)
-    elif segment_codes:
-        raise InputError(
-            Problem("--segment_codes", f"belongs to --output_format {DICOM_SEG}. Add it, or leave it out.")
-        )
+    segmentations = _segmentation_writer(opened, output_format, segment_codes, resample=resample)
     with tempfile.TemporaryDirectory(prefix="mist_bundle_") as scratch:
+        place = OutputPlace.of(output, output_format, Path(scratch), overwrite=overwrite)
+        place.refuse_maps(probabilities=probabilities, uncertainty=uncertainty)
         inputs = find_inputs(source, plan.channel_names, Path(scratch), resample=resample)
         matched, names = inputs.cases, inputs.names
         if segmentations is not None:
             inputs.require_series(f"--output_format {DICOM_SEG}")
             if not overwrite:
                 segmentations.refuse_foreign(output, names)
+        place.check(matched.cases, overwrite=overwrite)
+        _check_output(place.folder if place.is_file else output, source, matched.cases)
         problems = _predict_matched(
-            opened, plan, matched, source, output, tta=tta, probabilities=probabilities, uncertainty=uncertainty,
+            opened, plan, matched, place.folder, tta=tta, probabilities=probabilities, uncertainty=uncertainty,
             device=device, workers=workers, overwrite=overwrite, overrides=overrides or {},
         )  # fmt: skip
-        written = list(map(partial(volume_path, output), names))
+        written, not_placed = place.place(matched.cases, {problem.path: problem.message for problem in problems})
+        problems += not_placed
         warnings = list(matched.warnings)
         if segmentations is not None:
             failed = {problem.path for problem in problems}
@@ -128,6 +128,18 @@ def predict(
     if problems:
         raise CaseFailure(problems, len(matched.cases) + len(matched.problems))
     return written, tuple(warnings)
+
+
+def _segmentation_writer(
+    bundle: Bundle, output_format: str, codes: Mapping[str, Any] | None, *, resample: bool
+) -> SegmentationWriter | None:
+    """What writes DICOM segmentations; None where no such are wanted."""
+    if output_format == DICOM_SEG:
+        return SegmentationWriter.of_bundle(bundle, codes, resample=resample)
+    if codes:
+        message = f"belongs to --output_format {DICOM_SEG}. Add it, or leave it out."
+        raise InputError(Problem("--segment_codes", message))
+    return None
 
 
 def _write_segmentations(
@@ -148,7 +160,6 @@ def _predict_matched(
     bundle: Bundle,
     plan: Plan,
     matched: CaseList,
-    source: Path,
     output: Path,
     *,
     tta: bool | None,
@@ -160,7 +171,6 @@ def _predict_matched(
     overrides: Mapping[str, Any],
 ) -> list[Problem]:
     """Predict the cases; a Problem for each that failed."""
-    _check_output(output, source, matched.cases)
     names = [case.id for case in matched.cases]
     if not overwrite:
         _refuse_unknown(output, names)

@@ -40,6 +40,9 @@ def predict_with_stock_bundle(
     """
     folder = Bundle(bundle)
     _check_ids(folder)
+    if is_readable_name(output):
+        message = "is the name of a file, but this bundle names its files itself. Name a folder."
+        raise InputError(Problem("--output", f"{output} {message}"))
     if output.is_dir() and any(output.iterdir()):
         message = "is not empty, and the bundle's own saver would replace files. Choose a new folder."
         raise InputError(Problem("--output", f"{output} {message}"))
