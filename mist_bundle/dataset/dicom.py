@@ -62,7 +62,7 @@ class Series:
         folder: of its first file.
         modality: CT, MR, PT …
         description: SeriesDescription, or "".
-        frames: in the order in which they were found.
+        frames: in the order of their files.
         problems: files that belong to it, or may do so, and cannot be read.
     """
 
@@ -77,6 +77,10 @@ class Series:
     def files(self) -> list[Path]:
         """Its files, each once."""
         return list(dict.fromkeys(frame.path for frame in self.frames))
+
+    def lies_in(self, place: Path) -> bool:
+        """Whether a folder holds a file of it."""
+        return place == self.folder or any(path.parent == place for path in self.files)
 
 
 def is_dicom(path: Path) -> bool:
@@ -106,8 +110,9 @@ def find_series(folder: Path) -> list[Series]:
                 _add(series, path, dataset)
         except InputError as error:
             damaged.setdefault(path.parent, []).extend(error.problems)
-    for uid in [uid for uid, one in series.items() if not one.frames and one.modality not in _TOMOGRAPHIC]:
-        del series[uid]  # radiographs, films: nothing of them lies in space
+    for uid, candidate in list(series.items()):
+        if not candidate.frames and candidate.modality not in _TOMOGRAPHIC:
+            del series[uid]  # radiographs, films: nothing of them lies in space
     _share_out(damaged, series)
     if not series:
         raise InputError(Problem(str(folder), "holds no DICOM image series."))
@@ -117,11 +122,11 @@ def find_series(folder: Path) -> list[Series]:
 def _share_out(damaged: Mapping[Path, Sequence[Problem]], series: dict[str, Series]) -> None:
     """Give the problems of files that cannot be read to the series of their folders; a folder may have none."""
     for place, problems in damaged.items():
-        in_place = [one for one in series.values() if place in {path.parent for path in one.files} | {one.folder}]
-        if not in_place:
-            in_place = [series.setdefault(f"unreadable {place}", Series("unknown", place, "", "unreadable"))]
-        for one in in_place:
-            one.problems.extend(problems)
+        concerned = [candidate for candidate in series.values() if candidate.lies_in(place)]
+        if not concerned:
+            concerned = [series.setdefault(f"unreadable {place}", Series("unknown", place, "", "unreadable"))]
+        for candidate in concerned:
+            candidate.problems.extend(problems)
 
 
 def _is_image(dataset: Dataset) -> bool:
@@ -182,7 +187,7 @@ def _slices(frames: Sequence[Frame]) -> Iterator[NDArray[np.float32]]:
     decoded: dict[Path, NDArray[np.float32]] = {}
     for frame in frames:
         if frame.path not in decoded:
-            decoded.clear()  # a file of one slice is needed once
+            decoded.clear()  # a file of a single slice is needed once
             decoded[frame.path] = _pixels(frame)
         pixels = decoded[frame.path]
         yield (pixels if frame.number is None else pixels[frame.number]).T

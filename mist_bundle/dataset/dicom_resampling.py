@@ -1,6 +1,6 @@
-"""Slices that make no regular volume, resampled to one: uneven or missing slices, and a tilted gantry.
+"""Resampling slices that are no regular volume: uneven or missing slices, and a tilted gantry.
 
-The even slices lie in the planes of the given slices, as far apart as those usually are. Values are interpolated
+The even slices are parallel to those of the series, and as far apart as these usually are. Values are interpolated
 linearly, within a plane where slices are shifted sideways and between the two planes beside it.
 """
 

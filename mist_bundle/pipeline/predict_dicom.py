@@ -94,26 +94,26 @@ class SegmentationWriter:
             raise InputError(problems)
 
     def write(self, name: str, series: Series, output: Path, *, overwrite: bool) -> list[Problem]:
-        """Write the segmentation of a case that was predicted; one of the same label map is kept.
+        """Write the segmentation of a case that was predicted; if it is there already, it is kept.
 
         Returns:
             Remarks about the case.
 
         Raises:
-            InputError: the segmentation cannot be made, or another one is in the way.
+            InputError: the segmentation cannot be written, or another is in the way.
         """
         label_map, target = volume_path(output, name), segmentation_path(output, name)
         if target.exists() and not overwrite:
             uid = segmentation_uid(series, label_map, self.segments, self.algorithm)
             if str(read_dataset(target, pixels=False).get("SOPInstanceUID", "")) == uid:
                 return []
-            message = "was made of another label map or with other codes. Choose another folder, or pass --overwrite."
+            message = "belongs to another label map or to other codes. Choose another folder, or pass --overwrite."
             raise InputError(Problem(str(target), message))
         remarks = write_dicom_seg(series, label_map, self.segments, self.algorithm, target, resample=self.resample)
         return [Problem(name, remark) for remark in remarks]
 
 
-def _segments(plan: Plan, given: Mapping[str, Any]) -> tuple[Segment, ...]:
+def _segments(plan: Plan, user_codes: Mapping[str, Any]) -> tuple[Segment, ...]:
     """The final classes, which may overlap, and labels that are in none of them."""
     classes = dict(plan.final_classes)
     in_classes = {label for labels in classes.values() for label in labels}
@@ -121,7 +121,7 @@ def _segments(plan: Plan, given: Mapping[str, Any]) -> tuple[Segment, ...]:
     for label in plan.labels:
         if label != 0 and label not in in_classes:
             classes[label_names[label]] = (label,)
-    codes = read_codes(given, list(classes))
+    codes = read_codes(user_codes, list(classes))
     colours = structure_colours(plan.labels, label_names, plan.final_classes)
     segments = []
     for name, labels in classes.items():

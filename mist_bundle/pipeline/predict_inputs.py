@@ -65,10 +65,10 @@ def find_inputs(
     if source.is_dir() and holds_dicom(source):
         return _studies(source, channel_names, scratch, resample=resample)
     matched = match_prediction_inputs(source, channel_names)
-    found = _with_series_as_images(matched, scratch, resample=resample)
-    if not found.cases.cases:
-        raise InputError(found.cases.problems or (Problem(str(source), "holds no case."),))
-    return found
+    inputs = _with_series_as_images(matched, scratch, resample=resample)
+    if not inputs.cases.cases:
+        raise InputError(inputs.cases.problems or (Problem(str(source), "holds no case."),))
+    return inputs
 
 
 def _studies(source: Path, channel_names: Sequence[str], scratch: Path, *, resample: bool) -> PredictionInputs:
@@ -93,7 +93,7 @@ def _with_series_as_images(matched: CaseList, scratch: Path, *, resample: bool) 
     """The cases of a table, with an image in the place of each folder of a series."""
     cases: list[Case] = []
     problems, warnings = list(matched.problems), list(matched.warnings)
-    found: dict[str, Series] = {}
+    series: dict[str, Series] = {}
     for case in matched.cases:
         folders = {channel: path for channel, path in case.images.items() if path.is_dir()}
         if not folders:
@@ -103,20 +103,20 @@ def _with_series_as_images(matched: CaseList, scratch: Path, *, resample: bool) 
         if findings:
             problems += [Problem(f"{case.id}: {problem.path}", problem.message) for problem in findings]
             continue
-        found[case.id] = next(iter(converted.values()))
+        series[case.id] = next(iter(converted.values()))
         warnings += _remarks(case.id, converted.values())
         images = dict(case.images)
         for channel in converted:
             images[channel] = _image_of(scratch / case.id, channel)
         cases.append(replace(case, images=images))
     usable = CaseList(cases=tuple(cases), problems=tuple(problems), warnings=tuple(warnings))
-    return PredictionInputs(usable, found)
+    return PredictionInputs(usable, series)
 
 
 def _remarks(case: str, series: Iterable[Series]) -> list[Problem]:
     remarks = []
-    for one in series:
-        remarks += [Problem(case, remark) for remark in resampling_remarks(one)]
+    for channel in series:
+        remarks += [Problem(case, remark) for remark in resampling_remarks(channel)]
     return remarks
 
 

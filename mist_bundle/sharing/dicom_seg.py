@@ -142,8 +142,8 @@ def _on_slices(label_map: Path, frames: Sequence[Frame]) -> NDArray[Any]:
     grid = even_slices(frames) if findings_about(frames) else None
     if grid is not None:
         affine, shape = grid.affine, grid.shape
-    array, found = onto_grid(volume.array, volume.affine, affine, shape)
-    finding = grid_finding(volume.name, found, array.shape, "the DICOM series", affine, shape)
+    array, turned = onto_grid(volume.array, volume.affine, affine, shape)
+    finding = grid_finding(volume.name, turned, array.shape, "the DICOM series", affine, shape)
     if finding:
         raise InputError(Problem(str(label_map), finding))
     if grid is not None:
@@ -156,7 +156,7 @@ def _sources(series: Series, frames: Sequence[Frame]) -> list[Dataset]:
     """The source files without pixels, in the order of the frames."""
     files = list(dict.fromkeys(frame.path for frame in frames))
     if len(files) > 1 and any(frame.number is not None for frame in frames):
-        message = "consists of several multi-frame files, of which a segmentation cannot be made. Give a single file."
+        message = "consists of several multi-frame files, to which a segmentation cannot refer. Give a single file."
         raise InputError(Problem(f"{series.folder} (series {series.uid})", message))
     sources = [read_dataset(path, pixels=False) for path in files]
     missing = [keyword for keyword in _REQUIRED if not all(source.get(keyword) for source in sources)]
@@ -280,9 +280,9 @@ def _coded(concept: Concept) -> Any:
 
 
 def _remarks(labels: NDArray[Any], segments: Sequence[Segment]) -> Iterator[str]:
-    found = set(np.unique(labels).tolist())
+    present = set(np.unique(labels).tolist())
     for segment in segments:
-        if not found & set(segment.labels):
+        if not present & set(segment.labels):
             yield f"has no voxel of {segment.name}; its segment in the DICOM segmentation is empty."
 
 

@@ -85,9 +85,9 @@ def read_codes(content: Mapping[str, Any], names: Sequence[str]) -> dict[str, Se
         if findings:
             problems += [Problem(where, finding) for finding in findings]
             continue
-        given = {key: Concept(*value) for key, value in entry.items()}
-        category = given.get("category", _table().categories["anatomy"])
-        codes[name] = SegmentCode(category, given["type"], given.get("modifier"))
+        concepts = {key: Concept(*value) for key, value in entry.items()}
+        category = concepts.get("category", _table().categories["anatomy"])
+        codes[name] = SegmentCode(category, concepts["type"], concepts.get("modifier"))
     if problems:
         raise InputError(problems)
     return codes

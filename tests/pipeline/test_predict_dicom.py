@@ -76,7 +76,7 @@ def test_a_segmentation_is_written_once(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "a.dcm").read_bytes() == content
     codes = {"Anterior": {"type": ["5366008", "SCT", "Hippocampus"]}}
     other = SegmentationWriter.of_bundle(Bundle(SHIPPED), codes)
-    with pytest.raises(InputError, match=r"a\.dcm: was made of another label map or with other codes.*--overwrite"):
+    with pytest.raises(InputError, match=r"a\.dcm: belongs to another label map or to other codes.*--overwrite"):
         other.write("a", entry.series, tmp_path / "out", overwrite=False)
     assert (tmp_path / "out" / "a.dcm").read_bytes() == content
     other.write("a", entry.series, tmp_path / "out", overwrite=True)
