@@ -16,16 +16,17 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from tqdm import tqdm
 
 from mist_bundle.errors import InputError, InstallationError, Problem
+from mist_bundle.runtime.numerics.cores import available_cores
+from mist_bundle.runtime.numerics.memory import free_memory
 
 START_SECONDS = 2.0  # until a new process has imported what a case needs
-WORKER_BYTES = 2**30  # that have to be free for each further process
+WORKER_BYTES = 2**30  # that a process takes at most, unless its cases are larger
 TRIAL_CASES = 2  # that are timed before it is decided whether processes are worth their start
 DIED = "the process that worked on it died twice (killed for the memory it took, perhaps); the other cases went on."
 
@@ -59,6 +60,7 @@ def map_cases(
     workers: Workers = None,
     description: str = "",
     progress: bool | None = None,
+    case_bytes: float = 0.0,
 ) -> CaseResults[Result]:
     """Apply `function` to every item, in parallel, with a progress bar on stderr.
 
@@ -67,15 +69,16 @@ def map_cases(
         items: arguments of the function.
         name: name of an item in a Problem.
         workers: number of local processes (1 = in this process), the address of a Dask scheduler ("tcp://host:port"),
-            or None for as many processes as cores and memory allow, if starting them pays.
+            or None for as many as `cases_at_a_time` allows, if starting them pays.
         description: label of the progress bar.
         progress: show the bar; None shows it if stderr is a terminal.
+        case_bytes: memory that a case takes, if it may be more than WORKER_BYTES.
     """
     jobs = []
     for index, item in enumerate(items):
         jobs.append(Job(index=index, item=item, name=name(item)))
     outcomes: list[Result | Problem] = [_PENDING] * len(jobs)
-    for index, outcome in _bar(_outcomes(function, jobs, workers), len(jobs), description, progress):
+    for index, outcome in _bar(_outcomes(function, jobs, workers, case_bytes), len(jobs), description, progress):
         outcomes[index] = outcome
     done = CaseResults[Result]()
     for outcome in outcomes:
@@ -86,9 +89,15 @@ def map_cases(
     return done
 
 
-def local_workers() -> int:
-    """Processes that this machine has cores and free memory for."""
-    return max(1, min(available_cores(), _free_bytes() // WORKER_BYTES))
+def cases_at_a_time(cases: int, case_bytes: float = 0.0) -> int:
+    """Cases that are worked on at the same time by default: as many as there are, and cores and free memory allow.
+
+    Args:
+        cases: how many there are.
+        case_bytes: memory that a case takes; at least WORKER_BYTES are counted.
+    """
+    by_memory = free_memory() / max(case_bytes, WORKER_BYTES)
+    return int(max(1, min(available_cores(), by_memory, cases)))
 
 
 def attempt(function: Callable[[Item], Result], job: Job[Item]) -> tuple[int, Result | Problem]:
@@ -113,14 +122,16 @@ _DIED = Problem("case", "ended its process")
 _Outcome = tuple[int, Any]
 
 
-def _outcomes(function: Callable[[Any], Any], jobs: Sequence[Job[Any]], workers: Workers) -> Iterator[_Outcome]:
+def _outcomes(
+    function: Callable[[Any], Any], jobs: Sequence[Job[Any]], workers: Workers, case_bytes: float
+) -> Iterator[_Outcome]:
     attempting = partial(attempt, function)
     if isinstance(workers, str):
         from mist_bundle.cluster import run_on_cluster
 
         yield from run_on_cluster(attempting, jobs, workers)
         return
-    count = local_workers() if workers is None else workers
+    count = cases_at_a_time(len(jobs), case_bytes) if workers is None else workers
     left = list(jobs)
     if workers is None:
         yield from _while_processes_do_not_pay(attempting, left, count)
@@ -226,25 +237,6 @@ def _limit_threads(threads: str) -> None:
     # processes with a thread per core each would slow each other down
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
         os.environ.setdefault(variable, threads)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _free_bytes() -> int:
-    """Available memory; a very large number if the system does not report it."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 2**60
-    for line in lines:
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 2**60
 
 
 def _bar(outcomes: Iterable[Result], total: int, description: str, progress: bool | None) -> Iterator[Result]:

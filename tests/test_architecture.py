@@ -26,7 +26,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
     "files": ({"errors", "runtime.folds.files", "runtime.folds.locks"}, set()),
     "resources": ({"errors"}, set()),
-    "parallel": ({"errors", "cluster"}, {"tqdm"}),
+    "parallel": ({"errors", "cluster", "runtime.numerics"}, {"tqdm"}),
     "cluster": ({"errors"}, {"distributed"}),
     "catalog": ({"runtime.metrics.menu", "runtime.values"}, set()),
     "dataset": ({*BASE, "runtime.numerics", "runtime.reading", "runtime.values"}, {"numpy", "nibabel", "pydicom"}),

@@ -41,10 +41,10 @@ OPTIONS = {
     "dataset_dir overwrite trust overrides",
     "publish": "bundle fold work_dir trust",
     "evaluate": "bundle fold paths reference prediction classes labels ignore_label metrics metric_options both_empty "
-    "one_empty empty_distance_mm output workers device overwrite dataset_dir trust overrides",
+    "one_empty empty_distance_mm output workers device devices overwrite dataset_dir trust overrides",
     "finalize": "bundle",
-    "predict": "bundle input output tta probabilities uncertainty device workers output_format segment_codes resample "
-    "overwrite trust overrides",
+    "predict": "bundle input output tta probabilities uncertainty device devices workers output_format segment_codes "
+    "resample overwrite trust overrides",
     "finetune": f"source dataset_json output trust {FOLDING} workers format overwrite overwrite_weights replan "
     "channels freeze unfreeze_epoch layer_decay recipe loss folds val_fraction epochs steps_per_epoch batch_size "
     "patch_size target_spacing learning_rate flip_axes seed",

@@ -20,7 +20,7 @@ FOLDER = ROOT / "scripts" / "gpu_checks"
 MODULES = ("run", "bench", "phantom_bundles", "steps", "loaders", "training", "memory", "prediction")
 # columns that each row of a part has
 COLUMNS = {
-    "training": {"ms a step", "device busy", "waiting for patches"},
+    "training": {"ms a step", "device busy", "waiting for patches", "waits a step"},
     "memory": {"measured GB", "modelled GB", "error"},
     "prediction": {"seconds", "peak GB"},
     "steps": {"forward ms", "backward ms", "patches/s"},
@@ -65,6 +65,9 @@ def test_a_part_runs_on_the_cpu(run: ModuleType, folder: Path, part: str) -> Non
         assert not row["problem"], row
         assert not row["skipped"], row
         assert COLUMNS[part] <= set(row["figures"])
+    if part == "training":
+        # that of FiniteLossGuard, which on a GPU looks at the loss of the step before
+        assert [row["figures"]["waits a step"] for row in rows] == [1]
     if part == "steps":
         assert len(rows) == 2 * 3 * 2 * 2  # networks, precisions, channels last, compiled
 

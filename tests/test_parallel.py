@@ -73,7 +73,7 @@ def _pid(number: int) -> int:
 
 
 def test_slow_cases_start_as_many_as_there_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "local_workers", lambda: 2)
+    monkeypatch.setattr(parallel, "cases_at_a_time", lambda cases, case_bytes: 2)
     used = map_cases(_slow_pid, range(14)).results
     assert used[:2] == [os.getpid()] * 2, "the first ones are timed here"
     assert len(set(used[2:]) - {os.getpid()}) == 2
@@ -81,8 +81,18 @@ def test_slow_cases_start_as_many_as_there_are_cores(monkeypatch: pytest.MonkeyP
 
 def test_no_more_processes_than_there_is_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "available_cores", lambda: 64)
-    monkeypatch.setattr(parallel, "_free_bytes", lambda: 3 * parallel.WORKER_BYTES)
-    assert parallel.local_workers() == 3
+    monkeypatch.setattr(parallel, "free_memory", lambda: 3.5 * parallel.WORKER_BYTES)
+    assert parallel.cases_at_a_time(100) == 3
+    assert parallel.cases_at_a_time(2) == 2
+    assert parallel.cases_at_a_time(100, 1.7 * parallel.WORKER_BYTES) == 2
+    assert parallel.cases_at_a_time(100, 50 * parallel.WORKER_BYTES) == 1
+    assert parallel.cases_at_a_time(0) == 1
+
+
+def test_no_more_processes_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "available_cores", lambda: 4)
+    monkeypatch.setattr(parallel, "free_memory", lambda: float("inf"))
+    assert parallel.cases_at_a_time(100) == 4
 
 
 SCRIPT = """

@@ -24,6 +24,7 @@ from mist_bundle.analysis.outliers import (
 )
 from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.spec import DatasetSpec
+from mist_bundle.dataset.volumes import memory_of_a_case
 from mist_bundle.errors import InputError, Problem, problems_of
 from mist_bundle.files import read_json, write_json
 from mist_bundle.parallel import CaseResults, map_cases
@@ -247,7 +248,20 @@ def _map_training_cases(
 ) -> CaseResults[Result]:
     """The results of `measure(case, spec=spec)`."""
     function = functools.partial(measure, spec=spec)
-    return map_cases(function, cases, name=_case_id, workers=workers, description="analyze", progress=progress)
+    return map_cases(
+        function,
+        cases,
+        name=_case_id,
+        workers=workers,
+        description="analyze",
+        progress=progress,
+        case_bytes=memory_of_a_case(list(map(_files_of, cases))),
+    )
+
+
+def _files_of(case: Case) -> list[Path]:
+    files = list(case.images.values())
+    return files if case.label is None else [*files, case.label]
 
 
 def _gather(spec: DatasetSpec, measured: Sequence[CaseStats], left_out: Sequence[Problem]) -> Fingerprint:

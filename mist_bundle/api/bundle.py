@@ -16,6 +16,7 @@ from mist_bundle.api.kinds import (
     Count,
     CountOrNone,
     Device,
+    Devices,
     FileName,
     Folds,
     Fraction,
@@ -188,7 +189,7 @@ class Bundle(folder.Bundle):
 
         Args:
             dataset_dir: folder of the cases, if they have moved since the bundle was configured.
-            workers: cases prepared at the same time, by default as many as there are cores (at most 8); or
+            workers: cases prepared at the same time, by default as many as cores and memory allow (at most 8); or
                 tcp://HOST:PORT of a Dask cluster.
             trust: run a bundle that does not pass `audit`.
             **overrides: any other id of preprocess.json.
@@ -198,9 +199,8 @@ class Bundle(folder.Bundle):
         """
         from mist_bundle import pipeline
 
-        cluster, threads = (workers, None) if isinstance(workers, str) else (None, workers)
-        settings = {"dataset_dir": _absolute(dataset_dir), "workers": threads, **overrides}
-        pipeline.preprocess(self.root, settings, cluster=cluster, trust=trust)
+        settings = {"dataset_dir": _absolute(dataset_dir), **overrides}
+        pipeline.preprocess(self.root, settings, workers=workers, trust=trust)
         return self.work_dir / "cache"
 
     @checked
@@ -283,6 +283,8 @@ class Bundle(folder.Bundle):
         fold: Folds = ALL,
         *,
         device: Device | None = None,
+        devices: Devices | None = None,
+        workers: Workers | None = None,
         dataset_dir: FileName | None = None,
         trust: bool = False,
         announce: Announce | None = None,
@@ -293,6 +295,9 @@ class Bundle(folder.Bundle):
         Args:
             fold: a fold, several, or all that were trained.
             device: cpu, cuda or cuda:1.
+            devices: numbers of the GPUs that share the cases, like 0,2; by default every visible GPU.
+            workers: processes that share the cases, or tcp://HOST:PORT of a Dask cluster; by default one for each GPU,
+                or a single process, which uses all cores.
             dataset_dir: folder of the cases, if they have moved since the bundle was configured.
             trust: run a bundle that does not pass `audit`.
             announce: a function that is called with a heading before each fold, such as `print`.
@@ -306,7 +311,9 @@ class Bundle(folder.Bundle):
         folds = None if fold == ALL else self._fold_numbers(fold)
         settings = {"device": device, "dataset_dir": _absolute(dataset_dir), **_named_scoring(overrides)}
         announce = announce or pipeline.silent
-        evaluated = pipeline.evaluate_folds(self.root, folds, settings, trust=trust, announce=announce)
+        evaluated = pipeline.evaluate_folds(
+            self.root, folds, settings, workers=workers, devices=devices, trust=trust, announce=announce
+        )
         if folds is None:
             warn(self._untrained(evaluated))
         return self.scores(evaluated)
@@ -359,6 +366,7 @@ class Bundle(folder.Bundle):
         probabilities: bool = False,
         uncertainty: bool = False,
         device: Device | None = None,
+        devices: Devices | None = None,
         workers: Workers | None = None,
         output_format: OutputFormat = "nii.gz",
         segment_codes: SegmentCodes | None = None,
@@ -379,8 +387,9 @@ class Bundle(folder.Bundle):
             probabilities: write the probability of each class too.
             uncertainty: write maps of entropy and of disagreement between folds and flips too (output/uncertainty).
             device: cpu, cuda or cuda:1.
-            workers: processes that share the cases, or tcp://HOST:PORT of a Dask cluster; by default a single process,
-                which uses all cores.
+            devices: numbers of the GPUs that share the cases, like 0,2; by default every visible GPU.
+            workers: processes that share the cases, or tcp://HOST:PORT of a Dask cluster; by default one for each GPU,
+                or a single process, which uses all cores.
             output_format: nii.gz, nrrd, mha, same (as the image of each case), or dicom_seg: a DICOM segmentation
                 <id>.dcm for each series of a DICOM folder too.
             segment_codes: JSON or a file of it, for dicom_seg: {"liver": {"type": ["10200004", "SCT", "Liver"]}}.
@@ -406,6 +415,7 @@ class Bundle(folder.Bundle):
             probabilities=probabilities,
             uncertainty=uncertainty,
             device=device,
+            devices=devices,
             workers=workers,
             output_format=output_format,
             segment_codes=segment_codes,

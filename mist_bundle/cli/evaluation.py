@@ -22,14 +22,20 @@ if TYPE_CHECKING:
 RESULTS = "results.csv"
 
 
-@takes(mb.Bundle.evaluate, mb.evaluate)
+_WORKERS = (
+    "processes that share the cases, or tcp://HOST:PORT of a Dask cluster; by default one for each GPU with a bundle, "
+    "and as many as are worth their start without."
+)
+
+
+@takes(mb.Bundle.evaluate, mb.evaluate, about={"workers": _WORKERS})
 def evaluate(
     bundle: FileName | None = None, *, output: FileName = RESULTS, overwrite: bool = False, **arguments: Any
 ) -> None:
     """Score the held-out folds of a trained bundle, or any predictions against their references.
 
-    With a bundle: --fold, --device, --dataset_dir, --trust, and any id of evaluate.json. Without: --paths, or
-    --reference and --prediction.
+    With a bundle: --fold, --device, --devices, --dataset_dir, --trust, and any id of evaluate.json. Without: --paths,
+    or --reference and --prediction.
 
     Args:
         bundle: a trained bundle; leave it out to score files.

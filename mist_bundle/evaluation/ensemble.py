@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mist_bundle.dataset.integrity import check_headers
-from mist_bundle.dataset.volumes import Volume, read_channels, read_volume
+from mist_bundle.dataset.volumes import Volume, memory_of_a_case, read_channels, read_volume
 from mist_bundle.errors import Collecting, InputError, Problem, problems_of
 from mist_bundle.evaluation.label_files import read_all, whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import label_maps
@@ -100,7 +100,14 @@ def ensemble_folders(
     num_cases = len(files) + len(problems)
     with new_folder(output, overwrite=overwrite, inputs=folders) as target:
         combine = partial(_combine_case, settings=settings, folder=target)
-        done = map_cases(combine, files, name=lambda item: item[0], workers=workers, description="ensemble")
+        done = map_cases(
+            combine,
+            files,
+            name=lambda item: item[0],
+            workers=workers,
+            description="ensemble",
+            case_bytes=memory_of_a_case([paths for _, paths in files]),
+        )
         problems += done.problems
         if not done.results:
             raise InputError(problems)

@@ -10,7 +10,7 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import read_json
 from mist_bundle.runtime.metrics.table import ID, read_results, write_results
 
-__all__ = ["failed_cases", "gather_folds", "read_table_of_results", "write_results"]
+__all__ = ["NOT_SCORED", "failed_cases", "gather_folds", "read_table_of_results", "write_results"]
 
 NOT_SCORED = "was not scored in its fold."
 

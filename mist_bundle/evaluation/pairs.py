@@ -11,6 +11,7 @@ from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.names import SUMMARY_ROWS, class_name_problem, is_image
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
+from mist_bundle.dataset.volumes import memory_of_a_case
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import read_json
 from mist_bundle.runtime.reading.formats import image_stem
@@ -34,6 +35,11 @@ class Pairing:
 
     pairs: tuple[Pair, ...]
     problems: tuple[Problem, ...]
+
+    @property
+    def case_bytes(self) -> float:
+        """Memory that work on a pair may take."""
+        return memory_of_a_case([(pair.reference, pair.prediction) for pair in self.pairs])
 
     @property
     def num_cases(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from mist_bundle.dataset.volumes import read_volume
+from mist_bundle.dataset.volumes import memory_of_a_case, read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.change import Change, check_weights, measure_change
 from mist_bundle.evaluation.label_files import read_named, whole_labels, write_label_map
@@ -65,7 +65,14 @@ def postprocess_folder(
     with new_folder(output, overwrite=overwrite, inputs=[predictions]) as folder:
         treat = partial(_treat, steps=tuple(steps), folder=folder / PREDICTIONS)
         items = sorted(files.items())
-        done = map_cases(treat, items, name=lambda item: item[0], workers=workers, description="postprocess")
+        done = map_cases(
+            treat,
+            items,
+            name=lambda item: item[0],
+            workers=workers,
+            description="postprocess",
+            case_bytes=memory_of_a_case([[path] for _, path in items]),
+        )
         problems += done.problems
         if not done.results:
             raise InputError(problems or Problem(str(predictions), "holds no image file."))
@@ -99,7 +106,14 @@ def postprocess_and_score(
         inputs |= {pair.prediction.parent, pair.reference.parent}
     with new_folder(output, overwrite=overwrite, inputs=sorted(inputs)) as folder:
         treat = partial(_treat_and_score, steps=tuple(steps), folder=folder / PREDICTIONS, settings=settings)
-        done = map_cases(treat, pairing.pairs, name=lambda pair: pair.id, workers=workers, description="postprocess")
+        done = map_cases(
+            treat,
+            pairing.pairs,
+            name=lambda pair: pair.id,
+            workers=workers,
+            description="postprocess",
+            case_bytes=pairing.case_bytes,
+        )
         problems = (*pairing.problems, *done.problems)
         if not done.results:
             raise InputError(problems or Problem("postprocess", "there is no case to score."))

@@ -172,7 +172,14 @@ def score_files(pairing: Pairing, settings: ScoreSettings, workers: int | str | 
         InputError: no case could be scored; lists the problems of all cases.
     """
     score = partial(score_pair, settings=settings)
-    done = map_cases(score, pairing.pairs, name=lambda pair: pair.id, workers=workers, description="evaluate")
+    done = map_cases(
+        score,
+        pairing.pairs,
+        name=lambda pair: pair.id,
+        workers=workers,
+        description="evaluate",
+        case_bytes=pairing.case_bytes,
+    )
     problems = (*pairing.problems, *done.problems)
     if not done.results:
         raise InputError(problems or Problem("evaluate", "there is no case to score."))

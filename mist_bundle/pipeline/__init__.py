@@ -6,6 +6,7 @@ from mist_bundle.pipeline.analyze import Analyzed, analyze_dataset
 from mist_bundle.pipeline.comparison import comparable_runs
 from mist_bundle.pipeline.configure import Configured, autoconfig
 from mist_bundle.pipeline.cost_estimate import estimate
+from mist_bundle.pipeline.evaluate import evaluate_folds
 from mist_bundle.pipeline.finetune import average_weights, finetune
 from mist_bundle.pipeline.headings import silent
 from mist_bundle.pipeline.import_results import ImportedBundle, import_mist, import_nnunet
@@ -21,7 +22,7 @@ from mist_bundle.pipeline.results import (
 )
 from mist_bundle.pipeline.run_all import Finished, train_to_the_end
 from mist_bundle.pipeline.same_options import refuse_other_options
-from mist_bundle.pipeline.workflows import data_warnings, evaluate_folds, num_folds, preprocess, publish, train
+from mist_bundle.pipeline.workflows import data_warnings, num_folds, preprocess, publish, train
 
 __all__ = [
     "Analyzed",

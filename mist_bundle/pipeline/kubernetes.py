@@ -80,8 +80,9 @@ def write_kubernetes(
     further = " --trust" if trust else ""
     fold = f"$JOB_COMPLETION_INDEX{further}"
     train = [
-        # the signal that ends the container reaches the training, which keeps its last epoch
-        'trap \'kill -TERM "$child"; wait "$child"; exit 143\' TERM',
+        # The signal that ends the container reaches the training, which keeps its last epoch. It may come before $child
+        # is set, but not before the shell knows the job.
+        "trap 'jobs -p | xargs -r kill -TERM; wait; exit 143' TERM",
         f"mist-bundle preprocess {there}{further} & child=$!",
         'wait "$child"',
         f"mist-bundle train {there} --fold {fold} --resume & child=$!",

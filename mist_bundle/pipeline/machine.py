@@ -13,10 +13,10 @@ import numpy as np
 
 from mist_bundle.bundle.placement import visible_devices
 from mist_bundle.errors import Problem
-from mist_bundle.parallel import available_cores
 from mist_bundle.planning.devices import DEVICES, Device, known_device, training_speed
 from mist_bundle.planning.estimates import Speed, estimate_warnings, model_estimate
 from mist_bundle.planning.plan import Plan
+from mist_bundle.runtime.numerics.cores import available_cores
 
 MATRIX = 512
 TRIALS = 8

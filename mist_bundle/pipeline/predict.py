@@ -19,7 +19,7 @@ from mist_bundle.pipeline.predict_dicom import SegmentationWriter, segmentation_
 from mist_bundle.pipeline.predict_formats import DICOM_SEG, NIFTI, OutputPlace
 from mist_bundle.pipeline.predict_inputs import find_inputs
 from mist_bundle.pipeline.predict_stock import absolute_images, predict_with_stock_bundle
-from mist_bundle.pipeline.shares import SharedRun, run_in_shares
+from mist_bundle.pipeline.shares import Crew, SharedRun, choose_crew, run_in_shares
 from mist_bundle.pipeline.workflows import open_to_run
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.predictions.records import read_failure, record_path, volume_path
@@ -44,6 +44,7 @@ def predict(
     uncertainty: bool = False,
     device: str | None = None,
     workers: int | str | None = None,
+    devices: str | Sequence[int] | None = None,
     output_format: str = NIFTI,
     segment_codes: Mapping[str, Any] | None = None,
     resample: bool = False,
@@ -63,8 +64,8 @@ def predict(
         probabilities: write the class probabilities too.
         uncertainty: write maps of entropy and of disagreement between folds and flips too.
         device: where to compute.
-        workers: processes that share the cases, or the address of a Dask scheduler; None for a single process, which
-            uses all cores.
+        workers: processes that share the cases, or the address of a Dask scheduler; see `choose_crew`.
+        devices: numbers of the GPUs that share the cases; None for every visible GPU.
         output_format: of OUTPUT_FORMATS in predict_formats. In formats other than NIfTI `<id>.nrrd` and the like are
             written, and the label maps that they are made of lie in `nifti/`. With DICOM_SEG the segmentation
             `<id>.dcm` of each series is written, too.
@@ -92,11 +93,13 @@ def predict(
             output_format=output_format != NIFTI,
             segment_codes=bool(segment_codes),
             resample=resample,
+            devices=devices is not None,
         )
         return predict_with_stock_bundle(bundle, source, output, device=device, overrides=overrides or {})
     if "ckpt_path" not in (overrides or {}):
         _require_weights(opened)
     plan = opened.plan
+    crew = choose_crew(bundle, INFERENCE, {"device": device, **(overrides or {})}, workers, devices)
     segmentations = _segmentation_writer(opened, output_format, segment_codes, resample=resample)
     with tempfile.TemporaryDirectory(prefix="mist_bundle_") as scratch:
         place = OutputPlace.of(output, output_format, Path(scratch), overwrite=overwrite)
@@ -111,7 +114,7 @@ def predict(
         _check_output(place.folder if place.is_file else output, source, matched.cases)
         problems = _predict_matched(
             opened, plan, matched, place.folder, tta=tta, probabilities=probabilities, uncertainty=uncertainty,
-            device=device, workers=workers, overwrite=overwrite, overrides=overrides or {},
+            device=device, crew=crew, overwrite=overwrite, overrides=overrides or {},
         )  # fmt: skip
         written, not_placed = place.place(matched.cases, {problem.path: problem.message for problem in problems})
         problems += not_placed
@@ -166,7 +169,7 @@ def _predict_matched(
     probabilities: bool,
     uncertainty: bool,
     device: str | None,
-    workers: int | str | None,
+    crew: Crew | None,
     overwrite: bool,
     overrides: Mapping[str, Any],
 ) -> list[Problem]:
@@ -184,7 +187,7 @@ def _predict_matched(
         "test_time_flip_axes": _flip_axes(plan, tta),
         **overrides,
     }
-    return [*matched.problems, *_predict_cases(bundle.root, matched.cases, output, settings, workers)]
+    return [*matched.problems, *_predict_cases(bundle.root, matched.cases, output, settings, crew)]
 
 
 def _refuse_own_ids(overrides: Mapping[str, Any]) -> None:
@@ -257,20 +260,24 @@ def _refuse_unknown(output: Path, names: Sequence[str]) -> None:
 
 
 def _predict_cases(
-    bundle: Path, cases: Sequence[Case], output: Path, settings: Mapping[str, Any], workers: int | str | None
+    bundle: Path, cases: Sequence[Case], output: Path, settings: Mapping[str, Any], crew: Crew | None
 ) -> list[Problem]:
     entries: list[dict[str, Any]] = []
     for case in cases:
         entries.append({"id": case.id, "image": absolute_images(case)})
     names = [entry["id"] for entry in entries]
-    if workers is not None:
+    if crew is not None:
         shared = SharedRun(
             bundle=bundle.absolute(),
             workflow=INFERENCE,
             part="testing",
             settings={"dataset_dir": str(bundle.absolute()), **settings},
         )
-        return _not_predicted(names, output, run_in_shares(shared, entries, workers))
+        try:
+            problems = run_in_shares(shared, entries, crew)
+        except WorkflowFailed as error:
+            raise _of_another_origin(output) from error
+        return _not_predicted(names, output, problems)
     with tempfile.TemporaryDirectory() as folder:
         datalist = Path(folder) / "datalist.json"
         write_json(datalist, {"training": [], "testing": entries})
@@ -285,8 +292,7 @@ def _run(bundle: Path, names: Sequence[str], output: Path, settings: Mapping[str
         run_workflow(bundle, INFERENCE, settings)
     except WorkflowFailed as error:
         if error.exit_code == EXIT_INPUT_REFUSED:
-            message = "holds label maps of these cases of another origin; they are named above."
-            raise InputError(Problem(str(output), message)) from error
+            raise _of_another_origin(output) from error
         failure = error
     problems = _not_predicted(names, output)
     if failure is not None and not any(map(partial(read_failure, output), names)):
@@ -294,6 +300,10 @@ def _run(bundle: Path, names: Sequence[str], output: Path, settings: Mapping[str
         at_work = f" The case at work was {problems[0].path}." if killed else ""
         raise WorkflowFailed(f"{failure}{at_work}", failure.exit_code)  # it is not about single cases
     return problems
+
+
+def _of_another_origin(output: Path) -> InputError:
+    return InputError(Problem(str(output), "holds label maps of these cases of another origin; they are named above."))
 
 
 def _not_predicted(names: Sequence[str], output: Path, known: Sequence[Problem] = ()) -> list[Problem]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from mist_bundle.bundle.placement import Hardware
 from mist_bundle.errors import InputError
 from mist_bundle.files import work_dir_of
+from mist_bundle.pipeline.evaluate import evaluate_folds
 from mist_bundle.pipeline.headings import Announce, silent
 from mist_bundle.pipeline.predict import predict_test_set
 from mist_bundle.pipeline.results import evaluated_folds, finalize, report
-from mist_bundle.pipeline.workflows import evaluate_folds, num_folds, preprocess, train
+from mist_bundle.pipeline.workflows import num_folds, preprocess, train
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,26 +12,29 @@ from typing import Any
 
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import (
-    EVALUATING,
     PREPROCESS,
     TRAINING,
-    WorkflowFailed,
+    configured_dataset_dir,
     place_side_by_side,
-    place_workflow,
     run_workflow,
     workflow_command,
 )
 from mist_bundle.bundle.placement import Hardware, Placement
 from mist_bundle.bundle.publish import finish_publication, publish_weights
+from mist_bundle.dataset.volumes import memory_of_a_case
 from mist_bundle.errors import CaseFailure, InputError, Interrupted, Problem
 from mist_bundle.files import DATALIST_JSON, read_json
+from mist_bundle.parallel import cases_at_a_time
 from mist_bundle.pipeline.headings import Announce, fold_headings, silent
-from mist_bundle.pipeline.shares import SharedRun, run_in_shares
+from mist_bundle.pipeline.shares import Crew, SharedRun, run_in_shares
 from mist_bundle.pipeline.side_by_side import train_side_by_side
 from mist_bundle.pipeline.training_state import Resumed, check_fold
 from mist_bundle.runtime.folds.state import discard
-from mist_bundle.runtime.predictions.records import read_failure
+from mist_bundle.runtime.loading.threads import available_threads
 from mist_bundle.trust.audit import require_audited
+
+# of each file, for its arrays before and after resampling
+PREPARED_BYTES_PER_VOXEL = 32.0
 
 
 def open_to_run(bundle: Path, *, trust: bool = False, work_dir: Any = None) -> Bundle:
@@ -51,13 +54,16 @@ def data_warnings(bundle: Path) -> tuple[Problem, ...]:
     return tuple(starmap(Problem, Bundle(bundle).plan.warnings or ()))
 
 
-def preprocess(bundle: Path, overrides: Mapping[str, Any], *, cluster: str | None = None, trust: bool = False) -> None:
+def preprocess(
+    bundle: Path, overrides: Mapping[str, Any], *, workers: int | str | None = None, trust: bool = False
+) -> None:
     """Fill the cache of prepared arrays. As all that runs a bundle: only what passes the audit, or with `trust`.
 
     Args:
         bundle: its folder.
         overrides: ids of preprocess.json.
-        cluster: address of a Dask scheduler whose workers share the cases; None for the bundle's own threads here.
+        workers: cases that are prepared at the same time, or the address of a Dask scheduler whose workers share them;
+            None for as many as cores and memory allow (see `cases_at_a_time`).
         trust: run a bundle that does not pass the audit.
 
     Raises:
@@ -65,14 +71,29 @@ def preprocess(bundle: Path, overrides: Mapping[str, Any], *, cluster: str | Non
         WorkflowFailed: it failed here.
     """
     opened = open_to_run(bundle, trust=trust)
-    if cluster is None:
-        run_workflow(bundle, PREPROCESS, overrides)
+    if not isinstance(workers, str):
+        threads = workers or _threads_to_preprocess(opened, overrides)
+        run_workflow(bundle, PREPROCESS, {"workers": threads, **overrides})
         return
     entries = read_json(opened.root / DATALIST_JSON)["training"]
     run = SharedRun(bundle=bundle.absolute(), workflow=PREPROCESS, part="training", settings=overrides)
-    problems = run_in_shares(run, entries, cluster)
+    problems = run_in_shares(run, entries, Crew(workers=workers))
     if problems:
         raise CaseFailure(problems, len(entries))
+
+
+def _threads_to_preprocess(bundle: Bundle, overrides: Mapping[str, Any]) -> int | None:
+    """Cases that are prepared at the same time by default; None where only running the bundle tells which they are."""
+    try:
+        folder = Path(overrides.get("dataset_dir") or configured_dataset_dir(bundle.root))
+        cases = bundle.datalist.training
+    except InputError:
+        return None
+    files = []
+    for case in cases:
+        files.append([folder / name for name in (*case.images, case.label) if name])
+    case_bytes = memory_of_a_case(files, PREPARED_BYTES_PER_VOXEL)
+    return min(available_threads(), cases_at_a_time(len(files), case_bytes))
 
 
 def train(
@@ -105,7 +126,7 @@ def train(
         Interrupted: a signal ended it; its state is kept.
     """
     opened = open_to_run(bundle, trust=trust, work_dir=overrides.get("work_dir"))
-    _check_folds(opened, folds)
+    check_folds(opened, folds)
     resume = bool(overrides.get("resume"))
     settings = {name: value for name, value in overrides.items() if value is not None}
     hardware, parallel = hardware or Hardware(), min(parallel, len(folds))
@@ -186,7 +207,7 @@ def publish(
         if (fold.status or {}).get("best"):
             begun.append(fold.number)
     folds = begun if folds is None else folds
-    _check_folds(opened, folds)
+    check_folds(opened, folds)
     problems = []
     for number in folds:
         if number not in begun:
@@ -202,76 +223,8 @@ def publish(
     return changed
 
 
-def evaluate_folds(
-    bundle: Path,
-    folds: Sequence[int] | None,
-    overrides: Mapping[str, Any],
-    hardware: Hardware | None = None,
-    *,
-    trust: bool = False,
-    announce: Announce = silent,
-) -> list[int]:
-    """Predict and score the held-out cases of folds.
-
-    Predictions of the same weights, settings and images that are there already are only scored.
-
-    Args:
-        bundle: its folder.
-        folds: which; None for all that were trained.
-        overrides: ids of evaluate.json.
-        hardware: devices or processes that share the cases; None for every visible GPU.
-        trust: run a bundle that does not pass the audit.
-        announce: called with a heading before each fold begins.
-
-    Returns:
-        The folds that were evaluated.
-
-    Raises:
-        InputError: a fold has no weights.
-        CaseFailure: some cases could not be predicted or scored, each named with the reason; the others were.
-    """
-    opened = open_to_run(bundle, trust=trust)
-    trained = opened.trained_folds()
-    chosen = trained if folds is None else list(folds)
-    _check_folds(opened, chosen)
-    problems = []
-    for number in chosen:
-        if number not in trained:
-            message = f"has no weights yet: {opened.fold(number).weights} is not there. Train it first."
-            problems.append(Problem(f"fold {number}", message))
-    if not chosen:
-        problems = [Problem(str(bundle), "has no trained fold. Train one first: mist-bundle train.")]
-    if problems:
-        raise InputError(problems)
-    placement = place_workflow(bundle, EVALUATING, overrides, hardware or Hardware())
-    for number, heading in zip(chosen, fold_headings(chosen), strict=False):
-        announce(heading)
-        fold = opened.fold(number)
-        stored = {} if fold.published == fold.weights else {"ckpt_path": str(fold.published)}
-        try:
-            run_workflow(bundle, EVALUATING, {"fold": number, **stored, **overrides}, placement)
-        except WorkflowFailed:
-            failed = _failures(opened, number)
-            if not failed:
-                raise
-            problems += failed
-    if problems:
-        total = sum(len(opened.datalist.held_out(number)) for number in chosen)
-        raise CaseFailure(problems, total)
-    return chosen
-
-
-def _failures(bundle: Bundle, fold: int) -> list[Problem]:
-    """The held-out cases of a fold that its evaluation could not predict or score."""
-    problems = []
-    for case in bundle.datalist.held_out(fold):
-        reason = read_failure(bundle.fold(fold).predictions, case.id)
-        if reason:
-            problems.append(Problem(f"fold {fold}, {case.id}", reason))
-    return problems
-
-
-def _check_folds(bundle: Bundle, folds: Sequence[int]) -> None:
+def check_folds(bundle: Bundle, folds: Sequence[int]) -> None:
+    """Refuse folds that a bundle does not have."""
     count = bundle.datalist.num_folds
     wrong = [fold for fold in folds if not 0 <= fold < count]
     if wrong:

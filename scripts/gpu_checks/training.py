@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -29,6 +30,8 @@ class Watch:
         activity = ProfilerActivity.CUDA if bench.on_gpu else ProfilerActivity.CPU
         self.profile = profile(activities=[activity])
         self.seconds = self.waited = 0.0
+        self.warnings = warnings.catch_warnings(record=True, action="always")
+        self.warned: list[Any] = []
         self._begun = self._asked = 0.0
 
     def attach(self, trainer: Engine) -> None:
@@ -51,13 +54,32 @@ class Watch:
         scale = self.bench.scale
         if trainer.state.iteration == scale.warm_up:
             self.bench.synchronize()
+            if self.bench.on_gpu:
+                self.warned = self.warnings.__enter__()
+                torch.cuda.set_sync_debug_mode("warn")
             self.profile.start()
             self._begun = time.perf_counter()
         if trainer.state.iteration == scale.warm_up + scale.steps:
+            if self.bench.on_gpu:
+                torch.cuda.set_sync_debug_mode("default")
+                self.warnings.__exit__(None, None, None)
             self.bench.synchronize()
             self.seconds = time.perf_counter() - self._begun
             self.profile.stop()
             raise Enough
+
+    def waits(self) -> int:
+        """How often the processor waited for a value of the device; on a CPU, how often it read one.
+
+        The optimizer's reads do not count on a CPU: its kernel for CPUs reads the number of each weight's steps.
+        """
+        if self.bench.on_gpu:
+            return sum("synchroniz" in str(warning.message) for warning in self.warned)
+        count = 0
+        for event in self.profile.events() or ():
+            if event.name == "aten::_local_scalar_dense" and not is_in_optimizer(event):
+                count += 1
+        return count
 
     def busy_seconds(self) -> float:
         """Time in which at least one kernel was running; on a CPU, one operation."""
@@ -96,8 +118,18 @@ def train(bench: Bench) -> Figures:
         "patches/s": round(bench.scale.steps * bench.scale.batch / watch.seconds, 2),
         "device busy": f"{busy / watch.seconds:.0%}" if busy else "not seen by the profiler",
         "waiting for patches": f"{watch.waited / watch.seconds:.0%}",
+        "waits a step": round(watch.waits() / bench.scale.steps, 2),
         "peak GB": bench.peak_gb(),
     }
+
+
+def is_in_optimizer(event: Any) -> bool:
+    """Whether an operation is part of a step of the optimizer."""
+    while event is not None:
+        if event.name.startswith("Optimizer.step"):
+            return True
+        event = event.cpu_parent
+    return False
 
 
 def covered(spans: Iterable[tuple[float, float]]) -> float:

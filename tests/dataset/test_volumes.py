@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mist_bundle.dataset.volumes import read_affine, read_volume
+from mist_bundle.dataset.volumes import BYTES_PER_VOXEL, PROCESS_BYTES, memory_of_a_case, read_affine, read_volume
 from mist_bundle.errors import InputError
 from tests.dataset.samples import save_volume
 
@@ -167,3 +167,21 @@ def test_every_shared_image_is_whole(hippocampus_dir):
         volume = read_volume(path)
         expected = sitk.GetArrayFromImage(sitk.ReadImage(str(path))).T
         np.testing.assert_allclose(volume.array, expected, rtol=1e-6)
+
+
+def test_the_case_with_the_largest_files_says_how_much_memory_a_case_takes(tmp_path):
+    random = np.random.default_rng(0)
+    small, large, label = tmp_path / "small.nii.gz", tmp_path / "large.nii.gz", tmp_path / "label.nii.gz"
+    nib.save(nib.Nifti1Image(random.normal(size=(5, 6, 7)), AFFINE), small)
+    nib.save(nib.Nifti1Image(random.normal(size=(15, 16, 17)), AFFINE), large)
+    nib.save(nib.Nifti1Image(np.zeros((15, 16, 17), np.uint8), AFFINE), label)
+    expected = PROCESS_BYTES + BYTES_PER_VOXEL * 2 * 15 * 16 * 17
+    assert memory_of_a_case([[small], [large, label], []]) == expected
+    assert memory_of_a_case([[small]], 1.0) == PROCESS_BYTES + 5 * 6 * 7
+
+
+def test_files_that_cannot_be_read_take_no_memory(tmp_path):
+    damaged = tmp_path / "damaged.nii.gz"
+    damaged.write_bytes(b"no image")
+    assert memory_of_a_case([[damaged, tmp_path / "missing.nii.gz"]]) == PROCESS_BYTES
+    assert memory_of_a_case([]) == PROCESS_BYTES

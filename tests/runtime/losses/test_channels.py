@@ -117,3 +117,19 @@ def test_unknown_channels_do_not_count_in_a_mean() -> None:
     assert float(foreground) == pytest.approx((5 + 2 + 5) / 5)
     regions = Channels(mixed=MIXED, regions=[[1, 2], [1], [2]])
     assert regions.known(label, logits).tolist()[1] == [False, True, False]
+
+
+def test_small_tensors_are_made_once_and_not_in_each_step() -> None:
+    channels = Channels(class_weights=[1, 2, 3])
+    like = torch.zeros(1)
+    assert channels.weights(like) is channels.weights(like + 1)
+    assert channels.weights(like.double()) is not channels.weights(like)
+    for settings in ({}, {"regions": [[1], [1, 2]]}):
+        channels = Channels(**settings)
+        logits, label = torch.zeros(1, 2, 4, 4, 4), torch.ones(1, 1, 4, 4, 4, dtype=torch.uint8)
+        channels.truth(label, logits)
+        first = dict(channels._tensors)
+        channels.truth(label, logits)
+        assert first
+        assert all(channels._tensors[key] is tensor for key, tensor in first.items())
+        assert channels._tensors.keys() == first.keys()

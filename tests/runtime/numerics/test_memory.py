@@ -33,3 +33,24 @@ def test_a_container_has_less(
 @pytest.mark.parametrize(("size", "text"), [(999, "999 bytes"), (3.21e9, "3.21 GB"), (5.3e15, "5.3 PB")])
 def test_words(size: float, text: str) -> None:
     assert memory.format_bytes(size) == text
+
+
+def test_free_memory_is_what_the_machine_and_the_container_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = tmp_path / "meminfo"
+    machine.write_text("MemTotal: 9000000 kB\nMemAvailable: 4000000 kB\n")
+    monkeypatch.setattr(memory, "_MACHINE", machine)
+    limit, use = tmp_path / "memory.max", tmp_path / "memory.current"
+    monkeypatch.setattr(memory, "_CONTAINER_LIMITS", (str(limit), str(tmp_path / "none")))
+    monkeypatch.setattr(memory, "_CONTAINER_USES", (str(use), str(tmp_path / "none")))
+    assert memory.free_memory() == 4_096_000_000
+    limit.write_text("3000000000\n")
+    use.write_text("2500000000\n")
+    assert memory.free_memory() == 500_000_000
+    (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 400000000\n")
+    assert memory.free_memory() == 900_000_000
+    limit.write_text("max\n")
+    assert memory.free_memory() == 4_096_000_000
+    machine.unlink()
+    assert memory.free_memory() == float("inf")
