@@ -96,7 +96,7 @@ def with_onnxruntime(model: Path, window: torch.Tensor) -> Callable[[], np.ndarr
     return lambda: session.run(None, {name: window.numpy()})[0]
 
 
-def measure(network: torch.nn.Module, size: int, repeats: int, work: Path) -> None:
+def measure(network: torch.nn.Module, size: int, repeats: int, work: Path, *, with_compile: bool) -> None:
     """Print a line for each engine."""
     torch.manual_seed(0)
     window = torch.nn.functional.interpolate(torch.randn(1, 1, size // 8, size // 8, size // 8), scale_factor=8.0)
@@ -107,7 +107,7 @@ def measure(network: torch.nn.Module, size: int, repeats: int, work: Path) -> No
     seconds, scores = seconds_of(with_torch(network, window, bfloat16=True), repeats)
     report("torch bf16", seconds, first, scores, classes)
     compiled = torch.compile(network)
-    for bfloat16 in (False, True):
+    for bfloat16 in (False, True) if with_compile else ():
         seconds, scores = seconds_of(with_torch(compiled, window, bfloat16), repeats)
         report(f"torch.compile {'bf16' if bfloat16 else 'fp32'}", seconds, first, scores, classes)
     model = work / f"{size}.onnx"
@@ -140,6 +140,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=["nnunet-subpixel", "nnunet-pocket", "nnunet"])
     parser.add_argument("--sizes", nargs="+", type=int, default=[64, 128])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
     data = Path(os.environ.get("MIST_BUNDLE_DATA", ROOT.parent / "shared/data"))
@@ -151,7 +152,7 @@ def main() -> None:
             network = network_of(name, work, work / "cases")
             for size in options.sizes:
                 sys.stdout.write(f"{name}, {size} x {size} x {size}\n")
-                measure(network, size, options.repeats, work)
+                measure(network, size, options.repeats, work, with_compile=options.compile)
 
 
 if __name__ == "__main__":

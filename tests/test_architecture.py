@@ -99,7 +99,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
 # the entrances see everything, and nothing sees the command line
 ENTRANCES = {"api", "cli", "pipeline", "autoconfig", "__main__", "__init__"}
 RUNTIME = {"monai", "torch", "ignite", "numpy", "scipy", "SimpleITK", "nibabel", "nvidia", "tqdm", "tensorboard"}
-RUNTIME |= {"safetensors"}  # imported where it is used, and done without where it is missing
+RUNTIME |= {"safetensors", "openvino"}  # imported where it is used, and done without where it is missing
 
 
 def _modules(folder: Path) -> list[Path]:

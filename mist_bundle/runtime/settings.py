@@ -16,6 +16,7 @@ from .values import JsonObject, Kind, Number, PathText, Several, Switch, Text, W
 
 CONFIG_SUFFIXES = (".json", ".yaml", ".yml")  # of configuration files, as MONAI reads them
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+ENGINES = ("torch", "auto", "openvino")  # what runs the network in a prediction
 TRACKERS = ("tensorboard", "mlflow", "wandb", "none")  # where the curves of a training go
 MAX_SEED = 2**32 - 1  # numpy's limit
 MAX_PATCH_VOXELS = 2**28  # the features of a single level would fill the memory of any machine
@@ -95,6 +96,7 @@ SETTINGS: Mapping[str, Kind] = {
     "precision": Word(choices=PRECISIONS, what="precision"),
     "amp": Amp(choices=(*PRECISIONS, "true", "false"), what="precision"),
     "compile": Switch(),
+    "engine": Word(choices=ENGINES, what="engine"),
     "seed": Whole(low=0, high=MAX_SEED),
     "device": Device(),
     "resume": Switch(),

@@ -27,7 +27,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "predictions": parts.predictions(
             weight_files=expressions.ALL_MODELS,
             setting_files=["@postprocessing_path"],
-            settings={"ensemble": "@ensemble", "postprocess": "@postprocess"},
+            settings={"ensemble": "@ensemble", "postprocess": "@postprocess", "engine": "@engine"},
         ),
         "maps": parts.maps(),
         "case_by_case": parts.case_by_case(),
@@ -39,7 +39,9 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
 
 
 def _inferer(plan: Plan, **arguments: Any) -> Config:
-    members = parts.segment(plan, flip_axes="@test_time_flip_axes", uncertainty="@save_uncertainty", **arguments)
+    members = parts.segment(
+        plan, flip_axes="@test_time_flip_axes", uncertainty="@save_uncertainty", engine="@engine", **arguments
+    )
     return parts.autocast(members)
 
 
@@ -67,6 +69,7 @@ def _settings(plan: Plan) -> Config:
         "seed": plan.seed,
         "precision": plan.precision.value,
         "amp": "@precision",
+        "engine": "torch",
         "device": expressions.DEVICE,
     }
 

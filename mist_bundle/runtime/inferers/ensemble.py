@@ -22,6 +22,7 @@ from monai.utils import ensure_tuple_rep
 from ..numerics.patch_fit import patch_problem
 from ..values import truth
 from .cells import CellStore
+from .engine import Engine
 from .windows import MONAI, NNUNET, Index, Windows, gaussian_of_nnunet
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class EnsembleInferer:
         cells_gb: memory for what is not complete yet.
         tiling: where windows lie and how they are weighted: "monai", or "nnunet" as nnU-Net does.
         average: what is averaged over flips and folds: "probabilities", or "logits" as nnU-Net does.
+        engine: what runs the network: "torch", "openvino", or "auto" (see `engine.Engine`).
 
     Raises:
         ValueError: the network cannot take windows of the inferer's size.
@@ -69,6 +71,7 @@ class EnsembleInferer:
         cells_gb: float = 1.0,
         tiling: str = MONAI,
         average: str = PROBABILITIES,
+        engine: str = "torch",
     ) -> None:
         problem = patch_problem(ensure_tuple_rep(inferer.roi_size, 3), patch_divisor)
         if problem:
@@ -91,6 +94,7 @@ class EnsembleInferer:
         self.checkpoints = tuple(checkpoints)
         self.uncertainty = truth(uncertainty)
         self.cells_gb = float(cells_gb)
+        self.engine = Engine(engine)
         self._states: dict[str, dict[str, torch.Tensor]] = {}
         self._blend_on_cpu = False  # once memory was short
         self._num_channels = 0  # of the scores, known after the first window
@@ -240,10 +244,10 @@ class EnsembleInferer:
     def _scores(self, patches: torch.Tensor, network: Any) -> torch.Tensor:
         """What is blended of a batch of windows: logits of the mean member, and with `uncertainty` the mean entropy."""
         if self._num_members == 1 and not self.uncertainty:
-            return self._place(_predict(network, patches))
+            return self._place(_predict(self.engine.member(network, patches), patches))
         total: torch.Tensor | None = None
         entropies: torch.Tensor | None = None
-        for member in self._members(network):
+        for member in self._members(network, patches):
             for axes in flip_combinations(self.flip_axes):
                 averaged = _predict(member, _flip(patches, axes))
                 if self.average == PROBABILITIES and self._num_members > 1:
@@ -281,19 +285,22 @@ class EnsembleInferer:
             return scores.cpu()
         return scores
 
-    def _members(self, network: Any) -> Iterator[Any]:
+    def _members(self, network: Any, patches: torch.Tensor) -> Iterator[Any]:
         if len(self.checkpoints) < 2:
-            yield network
+            yield self.engine.member(network, patches)
             return
         inner = _plain(network)
         device = next(inner.parameters()).device
         for path in self.checkpoints:
+            if self.engine.knows(network, patches, path):
+                yield self.engine.member(network, patches, path)
+                continue
             if path not in self._states:
                 # on the device once for all: each window asks for every fold; on a CPU mapped from the file
                 loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
                 self._states[path] = {name: value.to(device) for name, value in loaded.items()}
             inner.load_state_dict(self._states[path])
-            yield network
+            yield self.engine.member(network, patches, path)
 
     def _activate(self, logits: torch.Tensor) -> torch.Tensor:
         return softmax_in_place(logits) if self.activation == "softmax" else logits.sigmoid_()
