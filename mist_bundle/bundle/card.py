@@ -16,6 +16,7 @@ from mist_bundle.files import SOURCE_LICENSE
 from mist_bundle.planning.plan import Plan
 from mist_bundle.planning.table import decision_rows, markdown_table
 from mist_bundle.runtime.folds.publish_weights import RESULTS_END, RESULTS_START
+from mist_bundle.runtime.folds.training_record import NO_RECORD, TRAINING_END, TRAINING_START
 
 NO_RESULTS = "Not trained yet."
 MODALITY_TAGS = {"ct": "ct", "mr": "mri", "other": "other-modality"}
@@ -99,6 +100,12 @@ Warnings:
 {RESULTS_START}
 {NO_RESULTS if plan.origin is None else f"Trained by {plan.origin['program']}; not evaluated here yet."}
 {RESULTS_END}
+
+## Training
+
+{TRAINING_START}
+{NO_RECORD}
+{TRAINING_END}
 """
 
 

@@ -17,6 +17,7 @@ from .finite import file_problem
 from .manifest import stored_as_model
 from .publication import Content, PublicationError, publish
 from .state import read_status
+from .training_record import RECORD, read_record, renewed_record, with_training
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def publish_fold(fold_dir: Path, target: Path) -> list[str]:
         PublicationError: there are no weights to publish, they are not those that status.json names, or hold NaN.
         OSError: the disk is full, the folder is read-only …; the bundle is as it was.
     """
-    best, _ = best_weights(fold_dir)
+    best, status = best_weights(fold_dir)
     problem = file_problem(best)
     if problem:
         raise PublicationError(
@@ -68,6 +69,7 @@ def publish_fold(fold_dir: Path, target: Path) -> list[str]:
         files |= model_files(models, weights[best_fold(fold_dir.parent, weights)], Path(scratch))
         if changed:
             files |= _without_results(bundle, number, sha256_of(best), sorted(weights))
+        files |= _with_record(bundle, fold_dir, number, best, status, files.get(CARD))
         return publish(bundle, files)
 
 
@@ -187,6 +189,20 @@ def _without_results(bundle: Path, fold: int, digest: str, folds: list[int]) -> 
         because = "what had been chosen was for other weights; choose_postprocessing chooses for these"
         files[POSTPROCESSING] = _json_bytes({"strategy": [], "because": because})
         logger.warning("The post-processing was chosen for other weights and is taken back: choose it again.")
+    return files
+
+
+def _with_record(
+    bundle: Path, fold_dir: Path, fold: int, best: Path, status: Mapping[str, Any], card: Content
+) -> dict[str, Content]:
+    """The record of the trainings with this fold, and the card with it."""
+    record = renewed_record(bundle, fold, best, status, read_record(fold_dir))
+    if not record["folds"] and not (bundle / RECORD).is_file():
+        return {}
+    files: dict[str, Content] = {RECORD: _json_bytes(record)}
+    if isinstance(card, bytes) or (bundle / CARD).is_file():
+        text = card.decode("utf-8") if isinstance(card, bytes) else (bundle / CARD).read_text(encoding="utf-8")
+        files[CARD] = with_training(text, record).encode("utf-8")
     return files
 
 

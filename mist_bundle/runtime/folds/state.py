@@ -2,7 +2,8 @@
 
 `last.pt` holds everything that is needed to go on, and names the file and the hash of the best weights that belong to
 it. `previous.pt` is the same of the epoch before, for a last.pt that is damaged. `status.json` says the same in short,
-for those who do not load tensors. `history.jsonl` has a line for each epoch, `train.log` whatever was logged.
+for those who do not load tensors. `history.jsonl` has a line for each epoch, `training.json` says what the training
+started from, `train.log` holds whatever was logged.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ STATUS = "status.json"
 HISTORY = "history.jsonl"
 VALIDATION_LOSS = "val_loss"  # in the records of the history
 TRAIN_LOG = "train.log"
+TRAINING = "training.json"  # from what the weights were trained
 LOCK = "training.lock"
 EARLIER = "earlier_training"  # where a training goes that another training replaces
 BEST_PATTERN = "best_*.pt"
@@ -55,7 +57,15 @@ def state_files(folder: Path) -> list[Path]:
     What a training goes on from comes first: whenever it is interrupted, what is left is no training.
     """
     best = sorted(folder.glob(BEST_PATTERN))
-    files = [folder / PREVIOUS, folder / LAST, folder / STATUS, *best, folder / HISTORY, folder / TRAIN_LOG]
+    files = [
+        folder / PREVIOUS,
+        folder / LAST,
+        folder / STATUS,
+        *best,
+        folder / HISTORY,
+        folder / TRAINING,
+        folder / TRAIN_LOG,
+    ]
     return [path for path in files if path.is_file()]
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from .identity import cache_key, describe, own_code
+from .identity import cache_key, describe, file_digests, own_code
 from .integrity import damage
 from .prepared import affine_rows, prepared_arrays, write_arrays
 from .threads import available_threads
@@ -129,6 +129,12 @@ class ArrayCache:
     def contains(self, item: Item) -> bool:
         """Whether the item's entry is there."""
         return self._complete(self.key(item))
+
+    def digests(self, item: Item) -> dict[str, list[str]]:
+        """sha256 of the files that the item's entry was made of, by "image" and "label"."""
+        content = json.loads((self.folder / self.key(item) / ENTRY_FILE).read_text(encoding="utf-8"))
+        noted: dict[str, list[str]] | None = content.get("sha256")
+        return file_digests(item) if noted is None else noted  # entries of earlier versions have none
 
     def build(
         self, items: Sequence[Item], *, progress: bool | None = None, workers: int | None = None
@@ -273,6 +279,7 @@ class ArrayCache:
             for key in sorted(item):
                 files[key] = str(item[key])
             content |= {"id": item_id(item), "affine": affine_rows(result.get("image")), "files": files}
+            content["sha256"] = file_digests(item)
             (temporary / ENTRY_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
             _publish(temporary, self.folder / name)
         except OSError as error:

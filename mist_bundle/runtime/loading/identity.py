@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ..folds.files import sha256_of
+
 # Attributes that are no part of what a transform does: random state, and what MONAI notes while it runs ("filenames":
 # its readers).
 _VOLATILE = frozenset({"R", "_do_transform", "_pending_operations", "filenames"})
@@ -120,6 +122,17 @@ def _identify(key: str, value: Any) -> list[Any]:
             raise FileNotFoundError(message) from None
         return [key, str(value)]  # other entries of an item may be plain text
     return [key, str(Path(value).resolve()), status.st_size, status.st_mtime_ns]
+
+
+def file_digests(item: Mapping[str, Any]) -> dict[str, list[str]]:
+    """sha256 of the content of every file that an item names, by its entries ("image", "label")."""
+    digests: dict[str, list[str]] = {}
+    for key in sorted(item):
+        values = item[key] if isinstance(item[key], (list, tuple)) else [item[key]]
+        files = [Path(value) for value in values if isinstance(value, (str, Path)) and Path(value).is_file()]
+        if files and key != "id":
+            digests[key] = [sha256_of(path) for path in files]
+    return digests
 
 
 def cache_key(version: int, recipe: Any, keys: Sequence[str], item: Mapping[str, Any]) -> str:
