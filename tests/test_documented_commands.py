@@ -32,6 +32,7 @@ NOT_RUN = {
     r"(pip |python -m venv|python3\.11 -m venv)": "installs packages",
     r".*\bpush\b": "uploads; tested against a local server in tests/sharing/test_push.py",
     r"python -m monai\.bundle download": "downloads",
+    r"(docker|tritonserver|monailabel) ": "needs a program of others",
     r"tensorboard ": "is a server, which does not end",
 }
 PLACEHOLDERS = {

@@ -38,9 +38,11 @@ if TYPE_CHECKING:
     from mist_bundle.evaluation.choose_postprocessing import Choice
     from mist_bundle.planning.estimates import Estimate
     from mist_bundle.report.bundle_report import Reported
+    from mist_bundle.sharing.container import Recipe
     from mist_bundle.sharing.data_only import DataOnly
     from mist_bundle.sharing.export import ExportReport
     from mist_bundle.sharing.pack import Packed
+    from mist_bundle.sharing.triton import TritonModel
     from mist_bundle.trust.audit.finding import Report
     from mist_bundle.verify.report import Verification
 
@@ -534,6 +536,30 @@ class Bundle(folder.Bundle):
         from mist_bundle.sharing.data_only import export_data_only
 
         return export_data_only(self.root, Path(output), trust=trust)
+
+    @checked
+    def export_triton(self, output: FileName, *, trust: bool = False) -> TritonModel:
+        """Write the network as ONNX with its settings for NVIDIA Triton Inference Server.
+
+        Args:
+            output: the model repository, in which a folder named like the bundle is created.
+            trust: export a bundle that does not pass the audit; its network is built from its configuration.
+        """
+        from mist_bundle.sharing.triton import export_triton
+
+        return export_triton(self.root, Path(output), trust=trust)
+
+    @checked
+    def export_container(self, output: FileName, *, trust: bool = False) -> Recipe:
+        """Write a folder from which `docker build` makes an image that predicts with the bundle.
+
+        Args:
+            output: the new folder.
+            trust: export a bundle that does not pass the audit.
+        """
+        from mist_bundle.sharing.container import export_container
+
+        return export_container(self.root, Path(output), trust=trust)
 
     @checked
     def pack(

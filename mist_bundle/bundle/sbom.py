@@ -31,7 +31,7 @@ def bill_of_materials(metadata: Mapping[str, Any]) -> dict[str, Any]:
     name, version = str(metadata.get("name", "bundle")), str(metadata.get("version", ""))
     bundle = {"type": "machine-learning-model", "bom-ref": f"bundle:{name}@{version}", "name": name, "version": version}
     components = []
-    pinned = _pinned(metadata)
+    pinned = pinned_packages(metadata)
     for package in sorted(pinned, key=str.lower):
         components.append(_component(package, pinned[package]))
     content: dict[str, Any] = {
@@ -47,8 +47,8 @@ def bill_of_materials(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {"bomFormat": content.pop("bomFormat"), "serialNumber": f"urn:uuid:{serial}", **content}
 
 
-def _pinned(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Package -> version."""
+def pinned_packages(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Package -> version, as metadata.json pins them; with mist-bundle itself, where it generated the bundle."""
     pinned = {}
     for key, package in _OWN_KEYS.items():
         if metadata.get(key):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.api.kinds import FileName, Words
 from mist_bundle.errors import CaseFailure, InputError, Problem
-
-DATA_ONLY = "data_only"
 
 
 @takes(mb.Bundle.export, besides=("formats",))
@@ -19,14 +17,16 @@ def export(bundle: FileName, format: Words = ("all",), **arguments: Any) -> None
 
     Args:
         bundle: a trained bundle.
-        format: torchscript, torch_export, onnx, state_dict, safetensors, several of them (a,b), or all; data_only for a
-            bundle of MONAI's classes without any Python file, which needs --output.
+        format: torchscript, torch_export, onnx, state_dict, safetensors, several of them (a,b), or all. Alone and with
+            --output: data_only for a bundle of MONAI's classes without any Python file, triton for a model repository
+            of Triton Inference Server, container for the recipe of a container.
     """
     from mist_bundle.sharing.export import report_table
 
-    if DATA_ONLY in format:
-        _export_data_only(bundle, format, arguments)
-        return
+    for name, write in _FOLDERS.items():
+        if name in format:
+            write(bundle, _folder(name, format, arguments), bool(arguments.get("trust")))
+            return
     report = mb.Bundle(bundle).export(format, **arguments)
     print(report_table(report))
     print(f"Files: {report.folder}\nReport: {report.report}")
@@ -34,20 +34,45 @@ def export(bundle: FileName, format: Words = ("all",), **arguments: Any) -> None
         raise CaseFailure(report.problems(), len(report.formats), "formats")
 
 
-def _export_data_only(bundle: FileName, formats: Sequence[str], arguments: Mapping[str, Any]) -> None:
+def _folder(name: str, format: Sequence[str], arguments: Mapping[str, Any]) -> FileName:
+    """The --output of a format that writes a folder."""
     output = arguments.get("output")
     problems = []
-    if list(formats) != [DATA_ONLY]:
-        problems.append(Problem("--format", f"{DATA_ONLY} makes a folder of its own. Export the other formats apart."))
+    if list(format) != [name]:
+        problems.append(Problem("--format", f"{name} makes a folder of its own. Export the other formats apart."))
     if output is None:
-        problems.append(Problem("--output", f"is missing: {DATA_ONLY} writes a new bundle there."))
+        problems.append(Problem("--output", f"is missing: {name} writes a new folder there."))
     if arguments.get("overwrite"):
-        problems.append(Problem("--overwrite", f"is not for {DATA_ONLY}: give a new folder."))
+        problems.append(Problem("--overwrite", f"is not for {name}: give a new folder."))
     if output is None or problems:
         raise InputError(problems)
-    done = mb.Bundle(bundle).export_data_only(output, trust=bool(arguments.get("trust")))
+    folder: FileName = output
+    return folder
+
+
+def _data_only(bundle: FileName, output: FileName, trust: bool) -> None:
+    done = mb.Bundle(bundle).export_data_only(output, trust=trust)
     print(f"{done.equal_voxels:.2%} of the voxels of a synthetic case are predicted as by {bundle}.")
     print(f"Bundle without code: {done.folder}")
+
+
+def _triton(bundle: FileName, output: FileName, trust: bool) -> None:
+    done = mb.Bundle(bundle).export_triton(output, trust=trust)
+    differences = ", ".join(map("{:.2e}".format, done.exported.max_abs_difference))
+    print(f"Largest differences of the logits from the network's: {differences}")
+    print(f"Model: {done.folder}\ntritonserver --model-repository={done.folder.parent}")
+
+
+def _container(bundle: FileName, output: FileName, trust: bool) -> None:
+    done = mb.Bundle(bundle).export_container(output, trust=trust)
+    print(f"docker build --tag {done.tag} {done.folder}")
+
+
+_FOLDERS: dict[str, Callable[[FileName, FileName, bool], None]] = {
+    "data_only": _data_only,
+    "triton": _triton,
+    "container": _container,
+}
 
 
 @takes(mb.Bundle.pack)
