@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from monai.fl.client import MonaiAlgo
-from monai.fl.utils.constants import ExtraItems
+from monai.fl.utils.constants import ExtraItems, ModelType
 from monai.fl.utils.exchange_object import ExchangeObject
 
 
@@ -60,7 +60,13 @@ def train_alone(settings: dict[str, Any], site: str) -> None:
         moved.append(float(sum((weights_of(made)[name] - value).float().norm() for name, value in before.items())))
         per_round.append(seen[count:])
     torch.save(weights_of(made), Path(settings["work"]) / f"{site}.pt")
+    kinds = {}
+    for kind in (ModelType.BEST_MODEL, ModelType.FINAL_MODEL):
+        received = made.get_weights(extra={ExtraItems.MODEL_TYPE: kind}).weights
+        kinds[str(kind)] = {name: bool(torch.equal(value, weights_of(made)[name])) for name, value in received.items()}
     report = {
+        "equal_to_the_last": {kind: all(equal.values()) for kind, equal in kinds.items()},
+        "tensors_received": {kind: len(equal) for kind, equal in kinds.items()},
         "first_rate_of_round": [round_rates[0] for round_rates in per_round],
         "weights_moved_in_round": moved,
         "tensors": len(first),

@@ -4,91 +4,45 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+from common import (
+    DATA,
+    HERE,
+    ROOT,
+    Outcome,
+    differing,
+    files_of,
+    first_image,
+    mist_bundle,
+    read,
+    run,
+    single_model_prediction,
+    some_cases,
+)
 from environments import environment
+from exchange import hf, signing, triton, zoo
 
 import mist_bundle as mb
 from mist_bundle.dataset.dicom_writing import write_dicom_series
 from mist_bundle.sharing.segment_codes import code_of_name
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-DATA = Path(os.environ.get("MIST_BUNDLE_DATA", ROOT.parent / "shared" / "data")) / "Task04_Hippocampus"
 PAGE = ROOT / "docs" / "consumers.md"
 RECORD = ROOT / "docs" / "consumers.json"
-LABEL_CASES = 8
 SITE_CASES, ROUNDS, STEPS = 20, 3, 200
 MOST_APART = 0.005  # of the foreground: MONAI restores the grid in another order
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What was seen of one consumer.
-
-    Attributes:
-        consumer: its name and version.
-        was_run: the way that was gone.
-        result: what was seen, with figures.
-        passed: whether all of it is as it should be.
-    """
-
-    consumer: str
-    was_run: str
-    result: str
-    passed: bool
-
-
-def run(python: Path | str, *words: object, folder: Path | None = None) -> None:
-    """Run a command; its output goes to the terminal."""
-    subprocess.run([str(python), *(str(word) for word in words)], check=True, cwd=folder)
-
-
-def read(path: Path) -> Any:
-    """A JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def some_cases(work: Path) -> tuple[Path, Path]:
-    """Folders of images and of labels."""
-    images, labels = work / "images", work / "labels"
-    for folder in (images, labels):
-        folder.mkdir(parents=True)
-    for image in sorted(DATA.glob("imagesTr/hippocampus_*.nii.gz"))[:LABEL_CASES]:
-        shutil.copyfile(image, images / image.name)
-        shutil.copyfile(DATA / "labelsTr" / image.name, labels / image.name)
-    return images, labels
-
-
-def single_model_prediction(bundle: Path, image: Path, work: Path) -> np.ndarray:
-    """The label map of `predict` with model.pt alone, which is what a program with its own network shows."""
-    table = work / "one.csv"
-    channel = mb.Bundle(bundle).plan.channel_names[0]
-    table.write_text(f"id,{channel}\nfirst,{image}\n", encoding="utf-8")
-    run(sys.executable, "-m", "mist_bundle", "predict", bundle, "--input", table, "--output", work / "own",
-        "--ensemble", "false")  # fmt: skip
-    return np.asarray(nib.load(work / "own" / "first.nii.gz").dataobj)
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """The content of every file of a bundle; what Python compiles is not its own."""
-    paths = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
-
-
-def differing(first: np.ndarray, second: np.ndarray) -> int:
-    """Voxels in which two label maps differ; all of them where the shapes do."""
-    return int(np.count_nonzero(first != second)) if first.shape == second.shape else first.size
+SHIPPED, FRESH = "shipped", "fresh"
+# of autoconfig, for the bundle that is trained here: the default network, and a short training
+FRESH_CASES = 12
+FRESH_OPTIONS = ("--folds", "2", "--epochs", "2", "--steps_per_epoch", "10")
 
 
 def label(bundle: Path, work: Path) -> Outcome:
@@ -143,7 +97,7 @@ def deploy_package(bundle: Path, work: Path) -> Outcome:
     """MONAI Deploy with the exported model.ts alone, which carries its configuration and has no scripts/ beside it."""
     images, _ = some_cases(work)
     first = sorted(images.iterdir())[0]
-    run(sys.executable, "-m", "mist_bundle", "export", bundle, "--format", "torchscript", "--output", work / "package")
+    mist_bundle("export", bundle, "--format", "torchscript", "--output", work / "package")
     model = work / "package" / "model.ts"
     run(environment("deploy"), HERE / "deploy.py", model, first, work / "deploy", work / "deploy.json")
     seen = read(work / "deploy.json")
@@ -157,7 +111,7 @@ def deploy_package(bundle: Path, work: Path) -> Outcome:
 
 def deploy_dicom(bundle: Path, work: Path) -> Outcome:
     """MONAI Deploy from a DICOM series to DICOM-SEG, against `predict --output_format dicom_seg`."""
-    image = nib.load(sorted(DATA.glob("imagesTr/hippocampus_*.nii.gz"))[0])
+    image = nib.load(first_image())
     series = work / "studies" / "first"
     write_dicom_series(series, np.asarray(image.dataobj), image.affine, modality="MR")
     plan, metadata = mb.Bundle(bundle).plan, mb.Bundle(bundle).metadata
@@ -171,7 +125,7 @@ def deploy_dicom(bundle: Path, work: Path) -> Outcome:
     run(environment("deploy"), HERE / "deploy_dicom.py", *words)
     seen = read(work / "deploy.json")
     words = ("--input", series.parent, "--output", work / "own", "--output_format", "dicom_seg", "--ensemble", "false")
-    run(sys.executable, "-m", "mist_bundle", "predict", bundle, *words)
+    mist_bundle("predict", bundle, *words)
     own, theirs = _pixels_by_source(work / "own" / "first.dcm", series), _pixels_by_source(Path(seen["file"]), series)
     apart = differing(own, theirs)
     result = (
@@ -196,7 +150,7 @@ def _site_settings(work: Path) -> tuple[dict[str, Any], Path]:
     """Two sites and a test set of the shared data, and a bundle configured at the first site."""
     for number, name in enumerate(("site-1", "site-2", "test")):
         words = ("convert_msd", "--source", DATA, "--output", work / name, "--start", number * SITE_CASES)
-        run(sys.executable, "-m", "mist_bundle", *words, "--limit", SITE_CASES)
+        mist_bundle(*words, "--limit", SITE_CASES)
     sites = {}
     for name in ("site-1", "site-2"):
         made = mb.configure(work / name / "dataset.json", work / f"out_{name}", recipe="quick", folds=2)
@@ -226,8 +180,15 @@ def fl(bundle: Path, work: Path) -> Outcome:
     seen = read(work / "site-1.json")
     rates = [round(rate, 6) for rate in seen["first_rate_of_round"]]
     moved = [round(distance, 1) for distance in seen["weights_moved_in_round"]]
-    passed = min(rates[1:]) > rates[0] and min(moved) > 0.1 * max(moved)
-    result = f"first rate of each round {rates}; distance that the weights moved {moved}"
+    equal, received = seen["equal_to_the_last"], seen["tensors_received"]
+    given = equal["fl_final_model"] and min(received.values()) > 0
+    passed = min(rates[1:]) > rates[0] and min(moved) > 0.1 * max(moved) and given
+    final = "equal to" if equal["fl_final_model"] else "OTHERS than"
+    result = (
+        f"first rate of each round {rates}; distance that the weights moved {moved}; FINAL_MODEL gives "
+        f"{received['fl_final_model']} tensors, {final} those of the last round; BEST_MODEL gives "
+        f"{received['fl_best_model']}"
+    )
     return Outcome("MONAI 1.6.1 MonaiAlgo", f"{ROUNDS} rounds of {STEPS} steps", result, passed)
 
 
@@ -249,10 +210,10 @@ def nvflare(bundle: Path, work: Path) -> Outcome:
 def _mean_dice(bundle: Path, work: Path, name: str) -> float:
     output, table = work / f"predictions_{name}", work / f"{name}.csv"
     words = ("--input", work / "test" / "train", "--output", output, "--ckpt_path", work / f"{name}.pt")
-    run(sys.executable, "-m", "mist_bundle", "predict", bundle, *words)
+    mist_bundle("predict", bundle, *words)
     reference = work / "test" / "dataset.json"
     words = ("--reference", reference, "--prediction", output, "--output", table, "--metrics", "dice")
-    run(sys.executable, "-m", "mist_bundle", "evaluate", *words)
+    mist_bundle("evaluate", *words)
     import pandas as pd
 
     rows = pd.read_csv(table)
@@ -261,53 +222,104 @@ def _mean_dice(bundle: Path, work: Path, name: str) -> float:
 
 
 CHECKS: dict[str, Callable[[Path, Path], Outcome]] = {
-    check.__name__: check for check in (label, deploy, deploy_package, deploy_dicom, fl, nvflare)
+    check.__name__: check
+    for check in (label, deploy, deploy_package, deploy_dicom, fl, nvflare, zoo, hf, signing, triton)
 }
+# these configure a bundle at a site of their own, so that there is nothing to run twice
+OWN_BUNDLE = ("fl", "nvflare")
 
 
-def write_page(outcomes: dict[str, Outcome]) -> None:
-    """docs/consumers.md from all outcomes that are on record."""
+def fresh_bundle(work: Path) -> Path:
+    """A bundle of the default network, trained here for a few steps."""
+    mist_bundle("convert_msd", "--source", DATA, "--output", work / "data", "--limit", FRESH_CASES)
+    mist_bundle("autoconfig", work / "data" / "dataset.json", "--output", work / "bundles", *FRESH_OPTIONS)
+    (bundle,) = (work / "bundles").glob("*_segmentation")
+    mist_bundle("train", bundle, "--fold", "all")
+    mist_bundle("evaluate", bundle, "--fold", "all")
+    mist_bundle("finalize", bundle)
+    return bundle
+
+
+def write_page(outcomes: dict[str, dict[str, Outcome]]) -> None:
+    """docs/consumers.md from all outcomes that are on record: kind of bundle -> check -> outcome."""
     record = read(RECORD) if RECORD.is_file() else {}
-    record.update({name: asdict(outcome) for name, outcome in outcomes.items()})
+    for kind, seen in outcomes.items():
+        record.setdefault(kind, {}).update({name: asdict(outcome) for name, outcome in seen.items()})
     RECORD.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    rows = [
-        f"| {entry['consumer']} | {entry['was_run']} | {'pass' if entry['passed'] else 'FAIL'} | {entry['result']} |"
-        for entry in record.values()
-    ]
     text = [
         "# Programs that use bundles",
         "",
         "Each program ran in an environment of its own; `scripts/consumer_checks/environments.py` has the versions.",
-        "Label and Deploy ran the shipped hippocampus bundle; for the federated programs a bundle was configured.",
         "",
-        "`scripts/consumers` repeats it; `scripts/consumers label` runs one of them.",
+        "- *Shipped*: the hippocampus bundle of this repository. For the federated programs a bundle was configured at",
+        "  the first site.",
+        f"- *Fresh*: the default network, trained there and then on {FRESH_CASES} hippocampi, with",
+        f"  `{' '.join(FRESH_OPTIONS)}`.",
         "",
-        "| program | what was run | | what was seen |",
+        "`scripts/consumers` repeats it; `scripts/consumers label --trained fresh` runs one of them on a fresh bundle.",
+        "",
+        "| program | what was run | shipped | fresh |",
         "|---|---|---|---|",
-        *rows,
+        *_rows(record),
         "",
-        "Programs that bring a network with its weights (Label, Deploy) predict with these weights alone. The ensemble",
-        "of the folds is what `python -m monai.bundle run inference` and `mist-bundle predict` compute.",
+        "Programs that bring a network with its weights (Label, Deploy, Triton) predict with these weights alone. The",
+        "ensemble of the folds is what `python -m monai.bundle run inference` and `mist-bundle predict` compute.",
     ]
     PAGE.write_text("\n".join(text) + "\n", encoding="utf-8")
+
+
+def _rows(record: dict[str, Any]) -> list[str]:
+    """A line for each check that is on record, in the order of CHECKS."""
+    rows = []
+    for name in CHECKS:
+        found = [record.get(kind, {}).get(name) for kind in (SHIPPED, FRESH)]
+        first = found[0] or found[1]
+        if first is not None:
+            seen = [_seen(name, entry) for entry in found]
+            rows.append(f"| {first['consumer']} | {first['was_run']} | {' | '.join(seen)} |")
+    return rows
+
+
+def _seen(name: str, entry: dict[str, Any] | None) -> str:
+    if entry is None:
+        return "" if name in OWN_BUNDLE else "not run"
+    return f"{'pass' if entry['passed'] else 'FAIL'}: {entry['result']}"
+
+
+def run_checks(names: list[str], bundle: Path) -> dict[str, Outcome]:
+    """The outcomes of some checks on a bundle."""
+    outcomes = {}
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            outcomes[name] = CHECKS[name](bundle, Path(folder))
+        print(f"{name}: {'pass' if outcomes[name].passed else 'FAIL'}: {outcomes[name].result}", flush=True)
+    return outcomes
 
 
 def main() -> int:
     """Read the words, run the checks, write the page; 1 where one did not pass."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("check", nargs="?", default="all", choices=[*CHECKS, "all"])
+    parser.add_argument("check", nargs="*", default=["all"], help=f"{', '.join(CHECKS)}, or all")
     parser.add_argument("--bundle", type=Path, default=ROOT / "bundles" / "hippocampus_segmentation")
+    parser.add_argument("--trained", choices=[SHIPPED, FRESH, "both"], default="both")
     words = parser.parse_args()
+    unknown = [name for name in words.check if name not in (*CHECKS, "all")]
+    if unknown:
+        parser.error(f"there is no check called {', '.join(unknown)}; expected {', '.join(CHECKS)}, or all")
     if not DATA.is_dir():
         print(f"No real data at {DATA}; set MIST_BUNDLE_DATA to their folder.", file=sys.stderr)
         return 2
+    names = list(CHECKS) if "all" in words.check else words.check
     outcomes = {}
-    for name in CHECKS if words.check == "all" else (words.check,):
+    if words.trained != FRESH:
+        outcomes[SHIPPED] = run_checks(names, words.bundle.absolute())
+    again = [name for name in names if name not in OWN_BUNDLE]
+    if words.trained != SHIPPED and again:
         with tempfile.TemporaryDirectory() as folder:
-            outcomes[name] = CHECKS[name](words.bundle.absolute(), Path(folder))
-        print(f"{name}: {'pass' if outcomes[name].passed else 'FAIL'}: {outcomes[name].result}", flush=True)
+            outcomes[FRESH] = run_checks(again, fresh_bundle(Path(folder)))
     write_page(outcomes)
-    return 0 if all(outcome.passed for outcome in outcomes.values()) else 1
+    failed = [name for seen in outcomes.values() for name, outcome in seen.items() if not outcome.passed]
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,179 @@
+"""Programs that check, store and serve bundles: signatures, Hugging Face, the model zoo's checks, Triton."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from common import (
+    HERE,
+    ROOT,
+    SHARED,
+    Outcome,
+    differing,
+    files_of,
+    first_image,
+    mist_bundle,
+    plain_copy,
+    run,
+    single_model_prediction,
+    succeeds,
+)
+from environments import environment
+
+import mist_bundle as mb
+
+SCHEMA = SHARED / "monai_meta_schema_20240725.json"
+REPOSITORY = "organisation/name"
+
+
+def signing(bundle: Path, work: Path) -> Outcome:
+    """OpenSSF model-signing: each side checks what the other signed, and sees a change."""
+    copy, key = plain_copy(bundle, work), work / "key"
+    mist_bundle("make_key", key)
+    where = (copy, "--signature", copy / "model.sig")
+    check = (sys.executable, "-m", "model_signing", "verify", "key", *where, "--public_key", f"{key}.pub")
+    audit = (sys.executable, "-m", "mist_bundle", "audit", copy, "--public_key", f"{key}.pub")
+    mist_bundle("sign", copy, "--key", key)
+    accepted = {"mist-bundle signs, model_signing": succeeds(*check)}
+    (copy / "model.sig").unlink()
+    run(sys.executable, "-m", "model_signing", "sign", "key", *where, "--private_key", key)
+    accepted["model_signing signs, audit"] = succeeds(*audit)
+    (copy / "LICENSE").write_text("changed\n", encoding="utf-8")
+    changed = {"model_signing": succeeds(*check), "audit": succeeds(*audit)}
+    told = []
+    for who, accepts in accepted.items():
+        told.append(f"{who} {'accepts' if accepts else 'REFUSES'}")
+    for who, accepts in changed.items():
+        told.append(f"after a change {who} {'ACCEPTS' if accepts else 'refuses'}")
+    passed = all(accepted.values()) and not any(changed.values())
+    way = "sign and verify by a key, in both directions"
+    return Outcome(f"OpenSSF model-signing {version('model-signing')}", way, "; ".join(told), passed)
+
+
+def hf(bundle: Path, work: Path) -> Outcome:
+    """Hugging Face: its client uploads to, and downloads from, a server on this machine in place of the hub."""
+    sys.path.insert(0, str(ROOT))
+    from tests.sharing.fake_hub import FakeHub
+    from tests.sharing.upload_hub import UploadHub
+
+    offline = {"HF_HUB_DISABLE_XET": "1", "HF_TOKEN": "made_up", "HF_HOME": str(work / "hf")}
+    with UploadHub() as hub:
+        mist_bundle("push", bundle, "--repo", REPOSITORY, HF_ENDPOINT=hub.address, **offline)
+    stored = work / "stored"
+    for name, content in hub.files.items():
+        (stored / name).parent.mkdir(parents=True, exist_ok=True)
+        (stored / name).write_bytes(content)
+    received = work / "received" / bundle.name
+    with FakeHub({REPOSITORY: stored}) as server:
+        words = ("--name", bundle.name, "--bundle_dir", received.parent, "--source", "huggingface_hub")
+        command = (sys.executable, "-m", "monai.bundle", "download", *words, "--repo", REPOSITORY)
+        run(*command, HF_ENDPOINT=server.url, **offline)
+    passes = succeeds(sys.executable, "-m", "mist_bundle", "audit", received)
+    own = single_model_prediction(bundle, first_image(), work)
+    apart = differing(own, single_model_prediction(received, first_image(), work, "theirs"))
+    result = (
+        f"{len(hub.files)} files and the tag {', '.join(hub.tags)} arrive; downloaded, it "
+        f"{'passes' if passes else 'does NOT pass'} the audit and predicts {apart} voxels otherwise"
+    )
+    way = "`push`, then `python -m monai.bundle download`, both through huggingface_hub, against a stand-in for the hub"
+    return Outcome(f"Hugging Face Hub {version('huggingface_hub')}", way, result, passes and apart == 0)
+
+
+def zoo(bundle: Path, work: Path) -> Outcome:
+    """The model zoo's checks: those of MONAI are run, each in a process of its own; the zoo's own go by rule."""
+    copy = plain_copy(bundle, work)
+    configs = copy / "configs"
+    metadata = ("--meta_file", configs / "metadata.json")
+    network = ("network_def", *metadata, "--config_file", configs / "inference.json", "--bundle_root", copy)
+    (copy / "eval").mkdir()
+    shutil.copyfile(SCHEMA, copy / "eval" / "schema.json")  # where the zoo's CI puts it
+    exported = ("--filepath", work / "verify_model.ts", "--ckpt_file", copy / "models" / "model.pt")
+    properties = (
+        "import sys; from monai.bundle import create_workflow; bundle = sys.argv[1]; sys.path.insert(0, bundle); "
+        "workflow = create_workflow(config_file=bundle + '/configs/inference.json', workflow_type='inference', "
+        "bundle_root=bundle); workflow.initialize(); sys.exit(len(workflow.check_properties()))"
+    )
+    monai = ("-m", "monai.bundle")
+    steps: dict[str, tuple[object, ...]] = {
+        "verify_metadata": (*monai, "verify_metadata", *metadata, "--filepath", copy / "eval" / "schema.json"),
+        "verify_net_in_out": (*monai, "verify_net_in_out", *network),
+        "ckpt_export": (*monai, "ckpt_export", *network, *exported),
+        "check_properties": ("-c", properties, copy),
+    }
+    failed = []
+    os.environ["PYTHONPATH"] = str(copy)  # as verify_bundle.py puts it on sys.path
+    for name, words in steps.items():
+        if not succeeds(sys.executable, *words):
+            failed.append(name)
+    del os.environ["PYTHONPATH"]
+    if "ckpt_export" not in failed and not _same_logits(copy, work / "verify_model.ts"):
+        failed.append("ckpt_export gives other logits")
+    rules = [check for check in mb.verify_bundle(copy, quick=True, schema=SCHEMA).consumers if "zoo" in check.name]
+    by_rule = rules[0].verdict == "pass"
+    result = f"run: {', '.join(name for name in steps if name not in failed)}"
+    if failed:
+        result += f"; FAILED: {', '.join(failed)}"
+    result += f"; files, version, changelog and ids by rule: {rules[0].verdict}. {rules[0].reason}"
+    way = "what verify_bundle.py calls of MONAI, with its metadata schema; its own program was not run"
+    return Outcome(f"MONAI model zoo, by MONAI {version('monai')}", way, result, not failed and by_rule)
+
+
+def _same_logits(bundle: Path, exported: Path) -> bool:
+    """Whether the file of ckpt_export gives the logits of that of `export`, which was compared with the network."""
+    import torch
+
+    mist_bundle("export", bundle, "--format", "torchscript", "--output", exported.parent / "own")
+    first = torch.jit.load(exported).eval()
+    second = torch.jit.load(exported.parent / "own" / "model.ts").eval()
+    plan = mb.Bundle(bundle).plan
+    patch = torch.rand(1, plan.num_channels, *plan.patch_size.value, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        return bool(torch.allclose(first(patch), second(patch), atol=1e-4))
+
+
+def triton(bundle: Path, work: Path) -> Outcome:
+    """Triton's client with the program of docs/triton.md, against a stand-in for the server."""
+    copy = plain_copy(bundle, work)
+    repository, address = work / "repository", work / "address"
+    mist_bundle("export", copy, "--format", "triton", "--output", repository)
+    text = (ROOT / "docs" / "triton.md").read_text(encoding="utf-8")
+    (work / "client.py").write_text(text.split("```python\n")[1].split("```")[0], encoding="utf-8")
+    python = environment("triton")
+    command = [str(python), str(HERE / "triton_server.py"), str(repository), str(address)]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE)
+    try:
+        while not address.is_file() or not address.read_text():
+            if server.poll() is not None:
+                raise RuntimeError(f"the stand-in ended with {server.returncode}")
+            time.sleep(0.2)
+        before = files_of(copy)
+        run(python, work / "client.py", copy, first_image(), address.read_text(), work / "triton")
+        untouched = files_of(copy) == before
+    finally:
+        server.communicate()
+    (written,) = (work / "triton").rglob("*.nii.gz")
+    theirs = np.asarray(nib.load(written).dataobj)
+    apart = differing(single_model_prediction(bundle, first_image(), work), theirs)
+    exported = read_version(python, "tritonclient")
+    result = (
+        f"config.pbtxt fits model.onnx; {int(np.count_nonzero(theirs))} foreground voxels, {apart} apart from "
+        "`predict` with the same weights"
+    )
+    way = "the client of docs/triton.md against a stand-in for the server (its gRPC interface, onnxruntime)"
+    return Outcome(f"Triton client {exported}", way, result, untouched and apart == 0)
+
+
+def read_version(python: Path, package: str) -> str:
+    """The version of a package in another environment."""
+    code = f"import json; from importlib.metadata import version; print(json.dumps(version({package!r})))"
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    return str(json.loads(done.stdout))
