@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +12,13 @@ from pathlib import Path
 import nibabel as nib
 
 from mist_bundle.dataset.dicom import Series, find_series, is_dicom, resampling_remarks, series_volume
-from mist_bundle.dataset.names import slug
+from mist_bundle.dataset.names import MAX_ID_BYTES, id_problem
 from mist_bundle.errors import CaseFailure, InputError, Problem
 from mist_bundle.files import check_can_write
 
 TABLE = "series.csv"
+_DIGITS = 8  # of a hash in an id
+_LONGEST_ID = MAX_ID_BYTES - 8  # numbers of series in the same folder have room after it
 _COLUMNS = ("id", "image", "series_instance_uid", "modality", "description", "folder", "slices")
 
 
@@ -51,13 +55,23 @@ def named_series(source: Path) -> list[NamedSeries]:
     named = []
     for series in sorted(find_series(source), key=lambda series: (series.folder, series.uid)):
         parts = series.folder.relative_to(source).parts or (source.resolve().name,)
-        base = slug("_".join(parts))
+        base = _id_of(parts)
         identity, number = base, 2
-        while identity in taken:
+        while identity.casefold() in taken or id_problem(identity):
             identity, number = f"{base}_{number}", number + 1
-        taken.add(identity)
+        taken.add(identity.casefold())  # some file systems do not tell upper from lower case
         named.append(NamedSeries(identity, series))
     return named
+
+
+def _id_of(parts: Sequence[str]) -> str:
+    """Letters, digits, points and underscores of a folder's path; what is too long ends in a hash of the whole."""
+    whole = "_".join(parts)
+    name = re.sub(r"[^\w.-]+", "_", whole).strip("_.-") or "case"
+    if len(name.encode()) <= _LONGEST_ID:
+        return name
+    digest = hashlib.sha256(whole.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
+    return f"{name.encode()[: _LONGEST_ID - _DIGITS - 1].decode(errors='ignore')}_{digest}"
 
 
 def convert_dicom(source: Path, output: Path, *, resample: bool = False) -> tuple[Path, tuple[Problem, ...]]:

@@ -14,7 +14,8 @@ from mist_bundle.errors import CaseFailure, InputError
 
 pydicom = pytest.importorskip("pydicom")
 
-from mist_bundle.dataset.dicom_layout import TABLE, convert_dicom, holds_dicom  # noqa: E402
+from mist_bundle.dataset.dicom_layout import TABLE, convert_dicom, holds_dicom, named_series  # noqa: E402
+from mist_bundle.dataset.names import id_problem, long_id_problem  # noqa: E402
 from tests.dataset.dicom_series import write_series  # noqa: E402
 
 
@@ -74,3 +75,37 @@ def test_nothing_is_replaced(studies: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "notes.txt").touch()
     with pytest.raises(InputError, match="is not empty"):
         convert_dicom(studies, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("folders", "ids"),
+    [
+        (["PAT001/Thorax", "pat002/thorax"], ["PAT001_Thorax", "pat002_thorax"]),
+        (["患者", "Müller (2)"], ["Müller_2", "患者"]),
+        (["...", "$cost", "mean"], ["case", "cost", "mean_2"]),
+        (["A/x", "a/x"], ["A_x", "a_x_2"]),
+        (["1.2.840.113619.2/1.2.3"], ["1.2.840.113619.2_1.2.3"]),
+    ],
+)
+def test_ids_are_the_names_of_folders(
+    tmp_path: Path, array: NDArray[np.int16], folders: list[str], ids: list[str]
+) -> None:
+    for folder in folders:
+        write_series(tmp_path / "studies" / folder, array[..., :2], np.diag([-1.0, -2.0, 3.0, 1.0]))
+    named = named_series(tmp_path / "studies")
+    assert sorted(entry.id for entry in named) == sorted(ids)
+    convert_dicom(tmp_path / "studies", tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").glob("*.nii.gz")} == {f"{name}.nii.gz" for name in ids}
+
+
+def test_ids_of_deep_folders_are_short_and_differ(tmp_path: Path, array: NDArray[np.int16]) -> None:
+    for last in "ab":
+        deep = (
+            tmp_path / ("1.2.840." + "3" * 56) / ("1.2.840." + "4" * 56) / ("1.2.840." + "5" * 56) / ("6" * 63 + last)
+        )
+        write_series(deep, array[..., :2], np.diag([-1.0, -2.0, 3.0, 1.0]))
+    named = named_series(tmp_path)
+    assert len({entry.id for entry in named}) == 2
+    for entry in named:
+        assert not id_problem(entry.id)
+        assert not long_id_problem(entry.id)
