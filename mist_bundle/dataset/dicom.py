@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 _PREAMBLE = 128
+# what a file without a preamble begins with: the length of the first group, character set, kind of image, SOP class
+_FIRST_TAGS = tuple(bytes.fromhex(tag) for tag in ("08000000", "08000500", "08000800", "08001600"))
 # objects with rows and columns that are no images of a patient's slices
 _NO_IMAGES = (
     "SEG",
@@ -43,6 +45,8 @@ _NO_IMAGES = (
 # without a position, an image of another modality is a picture and no slice
 _TOMOGRAPHIC = ("CT", "MR", "PT")
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_IMAGE = "Image Storage"  # in the names of the SOP classes that have pixels
+_SUFFIXES = (".dcm", ".dicom", ".ima")
 _LOCALIZER = "LOCALIZER"  # of the attribute ImageType
 # packages with decoders, by the transfer syntaxes that they decode
 _DECODERS = (
@@ -84,11 +88,15 @@ class Series:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file begins as DICOM files do; DICOMDIR, which only lists others, does not count."""
+    """Whether a file begins as DICOM files do, or as those of old archives, which have no preamble.
+
+    DICOMDIR, which only lists others, does not count.
+    """
     if path.name == "DICOMDIR" or not path.is_file():
         return False
     with path.open("rb") as stream:
-        return stream.read(_PREAMBLE + 4)[_PREAMBLE:] == b"DICM"
+        start = stream.read(_PREAMBLE + 4)
+    return start[_PREAMBLE:] == b"DICM" or start[:4] in _FIRST_TAGS
 
 
 def find_series(folder: Path) -> list[Series]:
@@ -98,14 +106,18 @@ def find_series(folder: Path) -> list[Series]:
     cannot be read is a problem of every series in its folder, since it may be a slice of any.
 
     Raises:
-        InputError: pydicom is not installed, or there is no image series.
+        InputError: pydicom is not installed, or there is no image series that can be read.
     """
     require_pydicom(str(folder))
     series: dict[str, Series] = {}
     damaged: dict[Path, list[Problem]] = {}
-    for path in filter(is_dicom, sorted(folder.rglob("*"))):
+    for path in sorted(folder.rglob("*")):
         try:
+            if not is_dicom(path):
+                _refuse_by_name(path)
+                continue
             dataset = read_dataset(path, pixels=False)
+            _refuse_unfinished(path, dataset)
             if _is_image(dataset):
                 _add(series, path, dataset)
         except InputError as error:
@@ -114,8 +126,9 @@ def find_series(folder: Path) -> list[Series]:
         if not candidate.frames and candidate.modality not in _TOMOGRAPHIC:
             del series[uid]  # radiographs, films: nothing of them lies in space
     _share_out(damaged, series)
-    if not series:
-        raise InputError(Problem(str(folder), "holds no DICOM image series."))
+    if not any(candidate.frames for candidate in series.values()):
+        problems = [problem for candidate in series.values() for problem in candidate.problems]
+        raise InputError(problems or [Problem(str(folder), "holds no DICOM image series.")])
     return [series[uid] for uid in sorted(series)]
 
 
@@ -127,6 +140,20 @@ def _share_out(damaged: Mapping[Path, Sequence[Problem]], series: dict[str, Seri
             concerned = [series.setdefault(f"unreadable {place}", Series("unknown", place, "", "unreadable"))]
         for candidate in concerned:
             candidate.problems.extend(problems)
+
+
+def _refuse_by_name(path: Path) -> None:
+    """Refuse a file that is no DICOM although its name says so: it may have been a slice."""
+    if path.suffix.lower() in _SUFFIXES and path.is_file():
+        size = path.stat().st_size
+        raise InputError(Problem(str(path), f"is no DICOM file ({size} bytes). Get it anew from where it came."))
+
+
+def _refuse_unfinished(path: Path, dataset: Dataset) -> None:
+    """Refuse a file that ends before it says how many pixels it has, which the reader takes for an object without."""
+    kind = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
+    if "Rows" not in dataset and "ImagePositionPatient" not in dataset and (not kind or _IMAGE in kind.name):
+        raise InputError(Problem(str(path), "ends before its image begins. Get it anew from where it came."))
 
 
 def _is_image(dataset: Dataset) -> bool:
@@ -308,6 +335,11 @@ def read_dataset(path: Path, *, pixels: bool) -> Dataset:
     import pydicom
 
     try:
-        return pydicom.dcmread(path, stop_before_pixels=not pixels)
+        dataset = pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+        if not dataset.preamble and "TransferSyntaxUID" not in dataset.file_meta:
+            is_implicit = dataset.original_encoding[0]
+            syntaxes = pydicom.uid.ImplicitVRLittleEndian, pydicom.uid.ExplicitVRLittleEndian
+            dataset.file_meta.TransferSyntaxUID = syntaxes[0] if is_implicit else syntaxes[1]
+        return dataset
     except Exception as error:  # damaged files raise errors of many kinds
         raise InputError(Problem(str(path), f"cannot be read as DICOM ({error}).")) from error

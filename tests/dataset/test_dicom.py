@@ -154,9 +154,12 @@ def test_all_that_does_not_belong_is_named(tmp_path: Path, array: NDArray[np.int
 
 
 def test_a_folder_without_images(tmp_path: Path) -> None:
-    (tmp_path / "a.dcm").write_bytes(b"nothing")
-    assert not is_dicom(tmp_path / "a.dcm")
+    (tmp_path / "a.txt").write_bytes(b"nothing")
+    assert not is_dicom(tmp_path / "a.txt")
     with pytest.raises(InputError, match="no DICOM image series"):
+        find_series(tmp_path)
+    (tmp_path / "a.txt").rename(tmp_path / "a.dcm")
+    with pytest.raises(InputError, match=r"a\.dcm: is no DICOM file \(7 bytes\)"):
         find_series(tmp_path)
 
 
@@ -181,6 +184,14 @@ def test_a_file_that_is_no_dicom_inside_spoils_only_its_folder(tmp_path: Path, a
         else:
             with pytest.raises(InputError, match=f"{last.name}: cannot be read as DICOM"):
                 series_volume(series)
+
+
+@pytest.mark.parametrize("length", [0, 10, 131, 140, 300, 420, 600, 800, 1000, -1])
+def test_a_file_that_was_cut_short_is_never_left_out(tmp_path: Path, array: NDArray[np.int16], length: int) -> None:
+    write_series(tmp_path, array, _affine(OBLIQUE))
+    last = _slices(tmp_path)[-1]  # without it the others are a regular volume
+    last.write_bytes(last.read_bytes()[:length])
+    assert last.name in _refusal(tmp_path)
 
 
 def test_a_slice_without_a_position(tmp_path: Path, array: NDArray[np.int16]) -> None:
@@ -259,6 +270,21 @@ def test_run_length_encoding_is_decoded(tmp_path: Path, array: NDArray[np.int16]
         dataset.save_as(path)
     (series,) = find_series(tmp_path)
     assert np.array_equal(series_volume(series)[0], expected)
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_files_of_old_archives_have_no_preamble(tmp_path: Path, array: NDArray[np.int16], implicit: bool) -> None:
+    write_series(tmp_path, array, _affine(OBLIQUE))
+    (before,) = find_series(tmp_path)
+    expected, affine = series_volume(before)
+    for path in _slices(tmp_path):
+        bare = pydicom.Dataset({element.tag: element for element in pydicom.dcmread(path)})
+        bare.save_as(path, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
+        assert path.read_bytes()[128:132] != b"DICM"
+    (series,) = find_series(tmp_path)
+    volume, found = series_volume(series)
+    assert np.array_equal(volume, expected)
+    assert np.allclose(found, affine)
 
 
 @pytest.mark.parametrize(
