@@ -49,6 +49,7 @@ OPTIONS = {
     "channels freeze unfreeze_epoch layer_decay recipe loss folds val_fraction epochs steps_per_epoch batch_size "
     "patch_size target_spacing learning_rate flip_axes seed",
     "average_weights": "sources output overwrite",
+    "calibrate": "bundle workers dataset_dir",
     "choose_postprocessing": "bundle candidates metrics metric_options weights min_gain workers dataset_dir",
     "postprocess": "predictions strategy output reference classes labels ignore_label metrics metric_options weights "
     "workers overwrite",

@@ -34,6 +34,7 @@ from mist_bundle.planning.devices import DEVICES
 from mist_bundle.runtime.values import Number, Text, Word
 
 if TYPE_CHECKING:
+    from mist_bundle.evaluation.calibrate import Calibration
     from mist_bundle.evaluation.change import Change
     from mist_bundle.evaluation.choose_postprocessing import Choice
     from mist_bundle.planning.estimates import Estimate
@@ -428,6 +429,26 @@ class Bundle(folder.Bundle):
         )
         warn(warnings)
         return written
+
+    @checked
+    def calibrate(
+        self, *, workers: Workers | None = None, dataset_dir: FileName | None = None
+    ) -> tuple[Calibration, Path]:
+        """Measure how far probabilities can be trusted, on held-out cases, and write a temperature into the bundle.
+
+        Evaluate the folds with save_probabilities first. Predictions then record the Dice that they expect of
+        themselves, name the cases that a person should look at, and save calibrated probabilities.
+
+        Args:
+            workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
+            dataset_dir: folder of the cases, if they have moved since the bundle was configured.
+
+        Returns:
+            The calibration, and the file with the account of it.
+        """
+        from mist_bundle import pipeline
+
+        return pipeline.calibrate(self.root, workers=workers, dataset_dir=_path(dataset_dir))
 
     @checked
     @takes(METRICS)

@@ -109,6 +109,7 @@ SCRIPTS_PATH = _path(
 DATASET_DIR = _expression(f"os.path.normpath(os.path.join(@bundle_root, '{RELATIVE_PATH}'))", "dataset_dir")
 WORK_DIR = _path(f"os.path.normpath(os.path.join(@bundle_root, '..', '{FILE_NAME}'))", "work_dir")
 DATALIST = _path("os.path.join(@bundle_root, 'configs', 'datalist.json')", "datalist")
+CONFIDENCE = _path("os.path.join(@bundle_root, 'configs', 'confidence.json')", "confidence_path")
 POSTPROCESSING = _path("os.path.join(@bundle_root, 'configs', 'postprocessing.json')", "postprocessing_path")
 INITIAL_WEIGHTS = _path("os.path.join(@bundle_root, 'transfer', 'initial.safetensors')", "*#path")
 MODELS_DIR = _path("os.path.join(@bundle_root, 'models')", "models_dir")
@@ -136,7 +137,8 @@ REFERENCES: Mapping[str, frozenset[str]] = {
     "ckpt_path": frozenset({"@fold_path"}),
     "*#folder": frozenset({"@output_dir"}),
     "*#weight_files": frozenset({"@ckpt_path"}),
-    "*#setting_files": frozenset({"@postprocessing_path"}),
+    "*#setting_files": frozenset({"@postprocessing_path", "@confidence_path"}),
+    "*#calibration_path": frozenset({"@confidence_path"}),
     "*#datalist_path": frozenset({"@datalist"}),
     "*#dataset_dir": frozenset({"@dataset_dir"}),
     "*#strategy_path": frozenset({"@postprocessing_path"}),

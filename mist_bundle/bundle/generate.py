@@ -33,6 +33,7 @@ from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Problem
 from mist_bundle.files import (
     BUNDLE_README,
+    CONFIDENCE_JSON,
     DATA_LICENSE,
     DATALIST_JSON,
     LOGGING_CONF,
@@ -51,6 +52,7 @@ from mist_bundle.resources import own_file
 
 LICENSE_TEXT = "bundle/LICENSE.txt"
 FORMATS = ("json", "yaml")
+NO_CONFIDENCE = {"temperature": None, "because": "not calibrated yet; calibrate does that"}
 NO_POSTPROCESSING = {"strategy": [], "because": "nothing was chosen yet; choose_postprocessing does that"}
 
 # MONAI 1.6.1 accepts only classes of the logging module here
@@ -188,6 +190,7 @@ def bundle_texts(content: BundleInput, name: str, bundle: Path, config_format: s
     texts[PLAN_JSON] = dump_json(plan.to_json())
     texts[DATALIST_JSON] = dump_json(datalist(content))
     texts[POSTPROCESSING_JSON] = dump_json(NO_POSTPROCESSING)
+    texts[CONFIDENCE_JSON] = dump_json(NO_CONFIDENCE)
     texts[LOGGING_CONF] = LOGGING
     texts[BUNDLE_README] = model_card(plan, spec, name, content.excluded, content.fold_table)
     licence = spec.licence or "The licence of the training data was not stated."

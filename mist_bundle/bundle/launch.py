@@ -55,7 +55,7 @@ INFERENCE = Workflow(run_id="inference", files=("inference",))
 
 
 # ids of the configuration that name files to read
-_READ_FILES = ("ckpt_path", "fold_paths", "postprocessing_path", "datalist")
+_READ_FILES = ("ckpt_path", "fold_paths", "postprocessing_path", "confidence_path", "datalist")
 
 
 class WorkflowFailed(MistBundleError):

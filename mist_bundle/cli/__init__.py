@@ -29,7 +29,7 @@ from mist_bundle.cli.data import (
     phantom,
 )
 from mist_bundle.cli.estimate import estimate
-from mist_bundle.cli.evaluation import choose_postprocessing, evaluate, postprocess
+from mist_bundle.cli.evaluation import calibrate, choose_postprocessing, evaluate, postprocess
 from mist_bundle.cli.finetune import average_weights, finetune
 from mist_bundle.cli.help import PROGRAM, help_text, overview
 from mist_bundle.cli.imports import import_mist, import_nnunet
@@ -87,7 +87,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     ),
     "On a cluster": (slurm, kubernetes),
     "With a trained bundle": (predict, finetune, average_weights, export),
-    "Results": (choose_postprocessing, postprocess, rank, compare, ensemble),
+    "Results": (choose_postprocessing, calibrate, postprocess, rank, compare, ensemble),
     "Trust": (audit, verify, sign, make_key),
     "Sharing": (pack, unpack, bump, push),
     "Menus": (

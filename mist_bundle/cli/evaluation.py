@@ -13,7 +13,7 @@ from mist_bundle.api.kinds import ALL, FileName
 from mist_bundle.cli.scores import printed_scores, score_lines
 from mist_bundle.cli.words import fail_for, heading, printed_warnings
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import POSTPROCESSING_JSON, check_can_write, refuse_existing
+from mist_bundle.files import CONFIDENCE_JSON, POSTPROCESSING_JSON, check_can_write, refuse_existing
 from mist_bundle.runtime.values import did_you_mean
 
 if TYPE_CHECKING:
@@ -109,6 +109,25 @@ def choose_postprocessing(bundle: FileName, **arguments: Any) -> None:
     print(choice.because)
     _print_change(change)
     print(f"Written into {opened.root / POSTPROCESSING_JSON}; all candidates: {folder}")
+
+
+@takes(mb.Bundle.calibrate)
+def calibrate(bundle: FileName, **arguments: Any) -> None:
+    """Measure how far probabilities can be trusted, on held-out cases, and write a temperature into the bundle.
+
+    Args:
+        bundle: a bundle whose folds were trained, and evaluated with --save_probabilities true.
+    """
+    opened = mb.Bundle(bundle)
+    calibration, account = opened.calibrate(**arguments)
+    print(
+        f"Temperature {calibration.temperature:.3f}: expected calibration error {calibration.error_before:.4f} -> "
+        f"{calibration.error_after:.4f}, each fold with the temperature of the others"
+    )
+    limits = calibration.review_limits()
+    for name, error in calibration.dice_errors().items():
+        print(f"{name}: expected Dice is off by {error:.3f} on average; review below {limits[name]:.3f}")
+    print(f"Written into {opened.root / CONFIDENCE_JSON}; case by case: {account}")
 
 
 def _print_change(change: Change) -> None:

@@ -13,6 +13,7 @@ from mist_bundle.pipeline.import_results import ImportedBundle, import_mist, imp
 from mist_bundle.pipeline.merge import merge_fingerprints
 from mist_bundle.pipeline.predict import predict, predict_test_set
 from mist_bundle.pipeline.results import (
+    calibrate,
     choose_postprocessing,
     evaluated_folds,
     finalize,
@@ -33,6 +34,7 @@ __all__ = [
     "analyze_dataset",
     "autoconfig",
     "average_weights",
+    "calibrate",
     "choose_postprocessing",
     "comparable_runs",
     "data_warnings",

@@ -12,6 +12,8 @@ from mist_bundle.bundle.folder import Bundle, Fold
 from mist_bundle.bundle.publish import finish_publication, publish_files
 from mist_bundle.errors import CaseFailure, InputError, Problem
 from mist_bundle.files import (
+    CALIBRATION_JSON,
+    CONFIDENCE_JSON,
     POSTPROCESSING_JSON,
     RESULTS_CSV,
     dump_json,
@@ -22,6 +24,7 @@ from mist_bundle.files import (
 from mist_bundle.runtime.folds.files import sha256_of
 
 if TYPE_CHECKING:
+    from mist_bundle.evaluation.calibrate import Calibration, Outputs
     from mist_bundle.evaluation.change import Change
     from mist_bundle.evaluation.choose_postprocessing import Choice, HeldOut
     from mist_bundle.evaluation.ensemble import Channels
@@ -176,6 +179,60 @@ def choose_postprocessing(
     write_json(folder / "choice.json", {**content, "candidates": list(chosen.candidates)})
     publish_files(bundle, {POSTPROCESSING_JSON: dump_json(content).encode("utf-8")}, renew=True)
     return chosen, change, folder
+
+
+def calibrate(
+    bundle: Path, *, workers: int | str | None = None, dataset_dir: Path | None = None
+) -> tuple[Calibration, Path]:
+    """Measure how far the probabilities can be trusted, and write the temperature into the bundle.
+
+    Args:
+        bundle: its folds were trained, and evaluated with `save_probabilities`.
+        workers: cases at the same time.
+        dataset_dir: folder of the cases; by default as the bundle was configured.
+
+    Returns:
+        The calibration, and the file with the account of it.
+
+    Raises:
+        InputError: a fold was not evaluated or its weights were replaced since, or maps of probabilities are missing.
+    """
+    from mist_bundle.bundle.launch import configured_dataset_dir
+    from mist_bundle.evaluation.calibrate import calibrate as measure
+    from mist_bundle.evaluation.calibrate import probabilities_of
+
+    folder = Bundle(bundle)
+    digests = scored_weights(folder)
+    cases = held_out_cases(folder, dataset_dir or configured_dataset_dir(bundle))
+    missing = [case for case in cases if not probabilities_of(case).is_file()]
+    if missing:
+        message = (
+            f"{len(missing)} of {len(cases)} held-out cases have no map of probabilities. Write them first: "
+            f"mist-bundle evaluate {bundle} --save_probabilities true"
+        )
+        raise InputError(Problem(str(probabilities_of(missing[0])), message))
+    calibration = measure(cases, _outputs_of(folder), workers=workers)
+    account = folder.work_dir / CALIBRATION_JSON
+    write_json(account, calibration.account())
+    content = {**calibration.to_json(), "derived_from": _by_text(digests)}
+    publish_files(bundle, {CONFIDENCE_JSON: dump_json(content).encode("utf-8")}, renew=True)
+    return calibration, account
+
+
+def _outputs_of(bundle: Bundle) -> Outputs:
+    from mist_bundle.evaluation.calibrate import Outputs
+
+    plan = bundle.plan
+    if plan.regions.value:
+        members = tuple(tuple(labels) for labels in plan.final_classes.values())
+    else:
+        members = tuple((label,) for label in plan.labels)
+    return Outputs(
+        names=plan.foreground_names,
+        members=members,
+        exclusive=not plan.regions.value,
+        ignore_label=plan.ignore_label,
+    )
 
 
 def held_out_cases(bundle: Bundle, dataset_dir: Path) -> list[HeldOut]:

@@ -22,6 +22,7 @@ from mist_bundle.planning.plan import Plan
 from mist_bundle.report.case_pictures import spread_cases
 from mist_bundle.report.cases_part import cases_section, extreme_cases
 from mist_bundle.report.colours import label_names_of
+from mist_bundle.report.confidence_part import confidence_section
 from mist_bundle.report.data_page import DATA_REPORT_JSON
 from mist_bundle.report.data_part import Sections, data_sections
 from mist_bundle.report.html import Html, document, el, hint, section
@@ -157,6 +158,7 @@ def _sections(
         ("volumes", "Volumes", volumes),
         ("training", "Training", training_section(read_histories(work_dir), name, plan)),
         ("postprocessing", "Post-processing", postprocessing_section(work_dir, plan, name)),
+        ("confidence", "Confidence", confidence_section(work_dir, plan, name)),
     ]
     if request.viewer_cases:
         outcome.insert(2, ("viewer", "Viewer", viewer_section(viewer, no_viewer)))

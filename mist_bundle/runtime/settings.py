@@ -72,6 +72,7 @@ SETTINGS: Mapping[str, Kind] = {
     "models_dir": PathText(),
     "ckpt_path": PathText(),
     "postprocessing_path": PathText(),
+    "confidence_path": PathText(),
     "fold_paths": Several(of=PathText()),
     "fold": Whole(low=0, high=9999),
     "epochs": COUNT,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from mist_bundle import cli, pipeline
+from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import EXIT_SOME_CASES_FAILED, InputError
 from mist_bundle.files import read_json, work_dir_of
 from mist_bundle.runtime.folds.files import sha256_of
@@ -51,3 +54,30 @@ def test_a_case_without_scores_is_named_below_the_scores_of_the_others(
     printed = capsys.readouterr()
     assert "worst" in printed.out
     assert lost.split(",")[0] in printed.err
+
+
+def _write_probabilities(bundle: Path) -> None:
+    """Maps as `evaluate --save_probabilities true` writes them, of predictions that are sure of themselves."""
+    regions = Bundle(bundle).plan.final_classes.values()  # overlapping, so that each has a channel
+    for path in sorted(work_dir_of(bundle).glob("fold_*/predictions/*.nii.gz")):
+        image = nib.load(path)
+        label = np.asarray(image.dataobj)
+        channels = np.stack([np.where(np.isin(label, members), 0.98, 0.01) for members in regions], axis=-1)
+        folder = path.parent / "probabilities"
+        folder.mkdir(exist_ok=True)
+        nib.save(nib.Nifti1Image(channels.astype(np.float32), image.affine), folder / path.name)
+
+
+def test_calibration_needs_maps_goes_into_the_bundle_and_falls_with_its_weights(bundle: Path) -> None:
+    with pytest.raises(InputError, match=r"held-out cases have no map of probabilities.*--save_probabilities true"):
+        pipeline.calibrate(bundle, workers=1)
+    _write_probabilities(bundle)
+    calibration, account = pipeline.calibrate(bundle, workers=1)
+    content = read_json(bundle / "configs/confidence.json")
+    assert content["temperature"] == round(calibration.temperature, 4)
+    assert set(content["derived_from"]) == {"0", "1"}
+    assert len(read_json(account)["cases"]) == content["num_cases"]
+    require_audited(bundle, trust=False)
+    replace_weights(bundle, fold=1)
+    assert read_json(bundle / "configs/confidence.json")["temperature"] is None
+    require_audited(bundle, trust=False)

@@ -26,10 +26,16 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "postprocessing": parts.compose(restore_and_save(plan, postprocess=True)),
         "predictions": parts.predictions(
             weight_files=expressions.ALL_MODELS,
-            setting_files=["@postprocessing_path"],
+            setting_files=["@postprocessing_path", "@confidence_path"],
             settings={"ensemble": "@ensemble", "postprocess": "@postprocess", "engine": "@engine"},
         ),
         "maps": parts.maps(),
+        "confidence": script(
+            "predictions.confidence.Confidence",
+            calibration_path="@confidence_path",
+            class_names=list(plan.foreground_names),
+            exclusive=not plan.regions.value,
+        ),
         "case_by_case": parts.case_by_case(),
         **_evaluator(),
         "initialize": initialize(),
@@ -42,7 +48,7 @@ def _inferer(plan: Plan, **arguments: Any) -> Config:
     members = parts.segment(
         plan, flip_axes="@test_time_flip_axes", uncertainty="@save_uncertainty", engine="@engine", **arguments
     )
-    return parts.autocast(members)
+    return parts.autocast({**members, "confidence": "@confidence"})
 
 
 def _settings(plan: Plan) -> Config:
@@ -66,6 +72,7 @@ def _settings(plan: Plan) -> Config:
         "memory": parts.MEMORY_GB,
         "postprocess": True,
         "postprocessing_path": expressions.POSTPROCESSING,
+        "confidence_path": expressions.CONFIDENCE,
         "seed": plan.seed,
         "precision": plan.precision.value,
         "amp": "@precision",

@@ -148,7 +148,8 @@ def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
 
     Args:
         plan: all decisions.
-        postprocess: whether to apply the steps of the bundle's postprocessing.json. Evaluation keeps the raw label
+        postprocess: whether to apply the steps of the bundle's postprocessing.json, and to record how sure a
+            prediction is. Evaluation keeps the raw label
             maps, by which the steps are chosen.
     """
     steps: list[Config] = []
@@ -160,6 +161,9 @@ def restore_and_save(plan: Plan, *, postprocess: bool = False) -> list[Config]:
             _disabled_=expressions.NO_POSTPROCESSING,
         )
         steps.append(apply)
+        steps.append(
+            _transform("record_confidence.RecordConfidenced", confidence="@confidence", predictions="@predictions")
+        )
     maps = _transform(
         "save_maps.SaveMapsd",
         maps="@maps",

@@ -40,7 +40,7 @@ _STAGED = f".staged{UNFINISHED}"
 _BEING_WRITTEN = re.compile(rf"\.(.+)\.[a-z0-9_]{{8}}{re.escape(UNFINISHED)}")  # as `write_whole` names it
 # what a publication may write: a bundle from elsewhere, opened here, must not name other places
 _NAMES = re.compile(
-    r"models/[\w-][\w.-]*|docs/(README\.md|(export|sbom\.cdx|training)\.json)|configs/(metadata|postprocessing)\.json"
+    r"models/[\w-][\w.-]*|docs/(README\.md|(export|sbom\.cdx|training)\.json)|configs/(metadata|postprocessing|confidence)\.json"
 )
 
 Content = bytes | Path | None
@@ -72,7 +72,7 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
     if refused:
         raise PublicationError(
             f"{bundle}: {', '.join(refused)} cannot be published; only weights, card, metadata, post-processing, "
-            "reports of training and export, and the bill of materials can."
+            "calibration, reports of training and export, and the bill of materials can."
         )
     with _publishing(bundle):
         _finish(bundle)

@@ -26,6 +26,7 @@ SAFETENSORS = "model.safetensors"
 CARD = "docs/README.md"
 METADATA = "configs/metadata.json"
 POSTPROCESSING = "configs/postprocessing.json"
+CONFIDENCE = "configs/confidence.json"
 RESULTS_START = "<!-- results: begin -->"
 RESULTS_END = "<!-- results: end -->"
 _FOLD = re.compile(r"fold_(\d+)\.pt")
@@ -189,6 +190,11 @@ def _without_results(bundle: Path, fold: int, digest: str, folds: list[int]) -> 
         because = "what had been chosen was for other weights; choose_postprocessing chooses for these"
         files[POSTPROCESSING] = _json_bytes({"strategy": [], "because": because})
         logger.warning("The post-processing was chosen for other weights and is taken back: choose it again.")
+    known = _read_object(bundle / CONFIDENCE)
+    if (known.get("derived_from") or {}).get(str(fold), digest) != digest:
+        because = "what was known was about other weights; calibrate measures these"
+        files[CONFIDENCE] = _json_bytes({"temperature": None, "because": because})
+        logger.warning("The calibration was measured with other weights and is taken back: calibrate again.")
     return files
 
 

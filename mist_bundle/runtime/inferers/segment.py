@@ -11,6 +11,7 @@ from monai.data import MetaTensor, decollate_batch, list_data_collate
 
 from ..numerics.restore import NO_AXIS
 from ..numerics.restore_cells import LabelMapFromCells
+from ..predictions.confidence import Confidence
 from ..predictions.maps import ScoreMaps
 from ..transforms.restore import on_original_grid, torch_friendly
 from ..transforms.volume import CROP_BOX, NEAREST_AXIS, affine_of, meta_of, original_grid
@@ -27,6 +28,7 @@ class SegmentInferer:
         maps: keeps the scores of a case for the maps that are written of them.
         restore: what is interpolated in the grid of the file before classes are chosen: "probabilities", or "logits"
             as nnU-Net does.
+        confidence: calibrates probabilities and sums up the expected Dice; the label map is what it is without.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class SegmentInferer:
         region_order: Sequence[int] | None = None,
         maps: ScoreMaps | None = None,
         restore: str = PROBABILITIES,
+        confidence: Confidence | None = None,
     ) -> None:
         if restore not in (PROBABILITIES, LOGITS):
             raise ValueError(f"restore is {restore!r}; expected {PROBABILITIES} or {LOGITS}.")
@@ -44,6 +47,7 @@ class SegmentInferer:
         self.region_order = None if region_order is None else list(map(int, region_order))
         self.maps = maps
         self.restore = restore
+        self.confidence = confidence if confidence is not None and confidence.is_known else None
 
     def __call__(self, inputs: torch.Tensor, network: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Segment a batch of prepared images whose meta dictionaries tell the grids of their files.
@@ -70,12 +74,19 @@ class SegmentInferer:
         threshold = 0.0 if of_logits else 0.5
         label_map = LabelMapFromCells(*grids, self.labels, self.region_order, threshold, nearest)
         kept = None if self.maps is None else self.maps.begin(*grids, nearest)
+        if self.confidence is not None:
+            self.confidence.begin()
         for cell, box, blended in self.ensemble.cells(reference.as_tensor(), network, activate=not of_logits):
             scores = blended.cpu().numpy()
             label_map.add(cell, box, scores[: len(self.labels)])
+            if kept is None and self.confidence is None:
+                continue
+            if of_logits:
+                scores = self.ensemble.activated(blended).cpu().numpy()
+            if self.confidence is not None:
+                calibrated = self.confidence.add(scores[: len(self.labels)])
+                scores = np.concatenate([calibrated, scores[len(self.labels) :]])
             if self.maps is not None and kept is not None:
-                if of_logits:
-                    scores = self.ensemble.activated(blended).cpu().numpy()
                 kept.add(box, scores[self.maps.kept(len(self.labels))])
         return on_original_grid(torch_friendly(label_map.label_map)[None], reference, affine)
 

@@ -105,6 +105,7 @@ class Predictions:
         self.overwrite = truth(overwrite)
         self._images: dict[str, list[Path]] = {}
         self._warnings: dict[str, list[str]] = {}
+        self._expected: dict[str, dict[str, float]] = {}
         self._lock = threading.Lock()
         self.writer = CaseWriter()
 
@@ -163,6 +164,10 @@ class Predictions:
         """Keep warnings about a case for its record."""
         self._warnings[case] = list(warnings)
 
+    def expect(self, case: str, dice: Mapping[str, float]) -> None:
+        """Keep the Dice that the prediction of a case expects of itself, for its record."""
+        self._expected[case] = dict(dice)
+
     def commit(self, case: str, label_map: Path) -> None:
         """Write the record of a label map that is complete but not yet in its place.
 
@@ -173,6 +178,8 @@ class Predictions:
         if former.exists():
             content["replaces"] = sha256_of(former)
         content["warnings"] = self._warnings.get(case, [])
+        if case in self._expected:
+            content["expected_dice"] = self._expected[case]
         _write(self.folder, case, content)
 
     def failed(self, case: str, message: str) -> None:
