@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mist_bundle.analysis.histogram import Histogram, Moments
 from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.integrity import check_headers, check_label_values, check_voxels, count_labels
+from mist_bundle.dataset.sides import named_classes, right_of_left, side_pairs
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem, problems_of
@@ -88,6 +89,8 @@ class CaseStats:
         label_voxels_lost: label value -> voxels outside the crop box, for labels that lose any.
         problems: irregularities that do not prevent the use of the case.
         unlabelled: labels that were not annotated in this case; they have no voxels.
+        right_of_left_mm: structure -> how far its right class lies to the patient's right of its left class; only for
+            structures whose classes differ by their side and are both there.
     """
 
     id: str
@@ -103,6 +106,7 @@ class CaseStats:
     label_voxels_lost: dict[int, int]
     problems: tuple[str, ...] = ()
     unlabelled: tuple[int, ...] = ()
+    right_of_left_mm: dict[str, float] = field(default_factory=dict)
 
     @property
     def nonzero_fraction(self) -> tuple[float, ...]:
@@ -149,6 +153,7 @@ class CaseStats:
             label_voxels_lost=_whole_keys(content["label_voxels_lost"]),
             problems=tuple(content["problems"]),
             unlabelled=tuple(content.get("unlabelled", ())),
+            right_of_left_mm=dict(content.get("right_of_left_mm", {})),
         )
 
 
@@ -335,6 +340,11 @@ def _assemble(
         )
     if set(label.counts) <= {0}:
         warnings.append(f"{label.volume.name} holds no label other than 0; look whether it should.")
+    pairs = side_pairs(named_classes(spec.label_names, spec.final_classes))
+    sides = right_of_left(label.volume.array, label.volume.affine, pairs)
+    for pair in pairs:
+        finding = pair.finding(sides.get(pair.structure, 0.0), label.volume.name)
+        warnings += [finding] if finding else []
     if min(image.shape) == 1:
         warnings.append(f"{image.name} is a single slice {image.shape}; 3D networks learn little from it.")
     return CaseStats(
@@ -351,6 +361,7 @@ def _assemble(
         label_voxels_lost=lost,
         problems=tuple(dict.fromkeys(warnings)),
         unlabelled=case.unlabelled,
+        right_of_left_mm=sides,
     )
 
 

@@ -113,6 +113,7 @@ def make_data_report(facts: DataFacts, fingerprint: Fingerprint, details: Sequen
         **_geometry(cases),
         channels=_channels(facts.channel_names, cases),
         structures=_structures(members, cases, details_by_id),
+        sides=_sides(facts, fingerprint),
         imbalance=_imbalance(fingerprint.class_voxels),
         class_voxels=_text_keys(fingerprint.class_voxels),
         cases=rows,
@@ -121,6 +122,14 @@ def make_data_report(facts: DataFacts, fingerprint: Fingerprint, details: Sequen
     # through text, so that keys and sequences are the same as after reading the file
     plain: dict[str, Any] = json.loads(json.dumps(report, allow_nan=False))
     return plain
+
+
+def _sides(facts: DataFacts, fingerprint: Fingerprint) -> list[dict[str, Any]]:
+    """For each pair of left and right classes: cases in which they lie as named, contrary cases, and in words."""
+    sides = []
+    for counts in fingerprint.sides(facts.label_names, facts.final_classes):
+        sides.append({**asdict(counts), "sentence": counts.sentence})
+    return sides
 
 
 def statistics(values: ArrayLike) -> dict[str, float] | None:

@@ -23,6 +23,7 @@ from mist_bundle.analysis.outliers import (
     size_outliers,
 )
 from mist_bundle.dataset.cases import Case
+from mist_bundle.dataset.sides import SideCounts, count_sides, named_classes, side_pairs
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.volumes import memory_of_a_case
 from mist_bundle.errors import InputError, Problem, problems_of
@@ -72,6 +73,11 @@ class Fingerprint:
         for case in self.cases:
             digests[case.id] = [channel.digest for channel in case.channels]
         return digests
+
+    def sides(self, label_names: Mapping[int, str], final_classes: Mapping[str, Sequence[int]]) -> list[SideCounts]:
+        """In how many cases each pair of left and right structures lies as its names say."""
+        distances = {case.id: case.right_of_left_mm for case in self.cases}
+        return count_sides(side_pairs(named_classes(label_names, final_classes)), distances)
 
     def volumes_ml(self, classes: Mapping[str, Sequence[int]]) -> dict[str, dict[str, float]]:
         """Volume of each class in each case.

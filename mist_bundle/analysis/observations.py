@@ -155,6 +155,11 @@ def _parts_of(name: str, stats: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name} is a single piece in most cases, but up to {parts['max']:.0f} pieces in some{tiny_words}."
 
 
+def _about_sides(report: Report) -> Iterator[str]:
+    for pair in report["sides"]:
+        yield pair["sentence"]
+
+
 def _about_lesions(report: Report) -> Iterator[str]:
     in_parts = _structures_in_parts(report)
     if in_parts:
@@ -195,6 +200,7 @@ _OBSERVERS: tuple[Callable[[Report], Iterator[str]], ...] = (
     _about_grid,
     _about_structures,
     _about_parts,
+    _about_sides,
     _about_lesions,
     _about_balance,
     _about_intensities,

@@ -81,7 +81,7 @@ def _data(plan: Plan, spec: DatasetSpec, excluded: Sequence[Problem], folds: Fol
 - Source: {spec.reference or "not stated"}
 - Licence: {spec.licence or "not stated"}
 - Labels: {_labels(plan)}{_origin(plan)}
-{_partly_annotated(plan)}- Folds: {plan.num_folds}, listed in configs/datalist.json
+{_partly_annotated(plan)}{_sides(plan)}- Folds: {plan.num_folds}, listed in configs/datalist.json
 
 | scored class | labels |
 |---|---|
@@ -107,6 +107,13 @@ Warnings:
 {NO_RECORD}
 {TRAINING_END}
 """
+
+
+def _sides(plan: Plan) -> str:
+    lines = []
+    for pair in (plan.sides or {}).values():
+        lines.append(f"- Sides: {pair['sentence']}\n")
+    return "".join(lines)
 
 
 def _partly_annotated(plan: Plan) -> str:

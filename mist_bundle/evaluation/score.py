@@ -13,6 +13,7 @@ from typing import Any
 
 from mist_bundle.catalog.metrics import DEFAULT_METRICS, metric_name, unknown_metrics
 from mist_bundle.dataset.integrity import check_headers
+from mist_bundle.dataset.sides import right_of_left, side_pairs
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem, list_names, problems_of
 from mist_bundle.evaluation.label_files import read_all
@@ -28,6 +29,7 @@ from mist_bundle.runtime.metrics.case import (
 )
 from mist_bundle.runtime.metrics.table import ID, Summary, undefined_values, write_results
 from mist_bundle.runtime.numerics.grid import spacing_of
+from mist_bundle.runtime.numerics.labels import as_labels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,8 +199,9 @@ def score_pair(pair: Pair, settings: ScoreSettings) -> Scored:
         scored = score_arrays(pair.id, prediction.array, reference, settings, pair.unlabelled)
     except ValueError as error:
         raise InputError(Problem(f"{pair.prediction} against {pair.reference}", str(error))) from error
-    header_warnings = dict.fromkeys((*reference.warnings, *prediction.warnings))
-    return replace(scored, warnings=(*header_warnings, *scored.warnings))
+    remarks = dict.fromkeys((*reference.warnings, *prediction.warnings))
+    sides = _contrary_sides(prediction, reference, settings)
+    return replace(scored, warnings=(*remarks, *scored.warnings, *sides))
 
 
 def read_pair(pair: Pair) -> tuple[Volume, Volume]:
@@ -244,6 +247,17 @@ def score_arrays(
     diagonal_mm = image_diagonal_mm(reference.shape, spacing_mm)
     absent = _absent(prediction, reference.array, settings)
     return Scored(id=identity, scores=scores, diagonal_mm=diagonal_mm, warnings=tuple(warnings), absent=absent)
+
+
+def _contrary_sides(prediction: Volume, reference: Volume, settings: ScoreSettings) -> list[str]:
+    """A sentence for each label map in which a left class lies to the patient's right of its right counterpart."""
+    pairs = side_pairs(settings.final_classes)
+    findings = []
+    for role, volume in (("the prediction", prediction), ("the reference", reference)):
+        distances = right_of_left(as_labels(volume.array), volume.affine, pairs) if pairs else {}
+        for pair in pairs:
+            findings.append(pair.finding(distances.get(pair.structure, 0.0), role))
+    return list(filter(None, findings))
 
 
 def _absent(prediction: Any, reference: Any, settings: ScoreSettings) -> tuple[str, ...]:

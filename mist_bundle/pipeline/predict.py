@@ -16,7 +16,7 @@ from mist_bundle.dataset.dicom import Series
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, Problem
 from mist_bundle.files import check_can_write, write_json
 from mist_bundle.pipeline.predict_dicom import SegmentationWriter, segmentation_path
-from mist_bundle.pipeline.predict_formats import DICOM_SEG, NIFTI, OutputPlace
+from mist_bundle.pipeline.predict_formats import DICOM_SEG, NIFTI, OutputPlace, contrary_sides
 from mist_bundle.pipeline.predict_inputs import find_inputs
 from mist_bundle.pipeline.predict_stock import absolute_images, predict_with_stock_bundle
 from mist_bundle.pipeline.shares import Crew, SharedRun, choose_crew, run_in_shares
@@ -118,7 +118,7 @@ def predict(
         )  # fmt: skip
         written, not_placed = place.place(matched.cases, {problem.path: problem.message for problem in problems})
         problems += not_placed
-        warnings = list(matched.warnings)
+        warnings = [*matched.warnings, *contrary_sides(plan, place.folder, names)]
         if segmentations is not None:
             failed = {problem.path for problem in problems}
             predicted = [name for name in names if name not in failed]

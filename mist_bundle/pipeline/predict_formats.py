@@ -16,9 +16,11 @@ import nibabel as nib
 import numpy as np
 
 from mist_bundle.dataset.cases import Case
+from mist_bundle.dataset.sides import named_classes, right_of_left, side_pairs
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import check_can_write, refuse_existing, write_bytes
+from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.predictions.records import volume_path
 from mist_bundle.runtime.reading.formats import image_suffix
 
@@ -174,3 +176,19 @@ def _write_itk(volume: Volume, path: Path, name: str) -> None:
     image.SetOrigin(affine[:3, 3].tolist())
     image.SetDirection(direction.ravel().tolist())
     sitk.WriteImage(image, str(path), useCompression=True)
+
+
+def contrary_sides(plan: Plan, folder: Path, names: Sequence[str]) -> list[Problem]:
+    """A warning for each label map in which a left class lies to the patient's right of its right counterpart."""
+    label_names = dict(zip(plan.labels, plan.label_names, strict=True))
+    pairs = side_pairs(named_classes(label_names, plan.final_classes))
+    warnings = []
+    for name in names if pairs else ():
+        path = volume_path(folder, name)
+        if path.is_file():
+            label = read_volume(path)
+            distances = right_of_left(label.array, label.affine, pairs)
+            for pair in pairs:
+                finding = pair.finding(distances.get(pair.structure, 0.0), path.name)
+                warnings += [Problem(name, finding)] if finding else []
+    return warnings

@@ -21,6 +21,7 @@ from mist_bundle.planning import rules
 from mist_bundle.planning.checks import check_data_options, check_options
 from mist_bundle.planning.data_checks import refuse_nothing_to_learn, refuse_partly_annotated
 from mist_bundle.planning.decision import Decision
+from mist_bundle.planning.flips import decide_flips, measured_sides
 from mist_bundle.planning.geometry import decide_geometry
 from mist_bundle.planning.intensity import decide_intensity
 from mist_bundle.planning.memory import DEFAULT_GB, fit_to_memory
@@ -46,7 +47,7 @@ OPTIONAL_FIELDS = frozenset(
         *("initial_weights", "frozen_epochs", "frozen_parts", "layer_decay", "layer_rates"),
         "unlabelled",
         *("asked_network_arguments", "loss_arguments", "deep_supervision_weights", "training_ranges", "warnings"),
-        *("preprocessing", "inference", "origin"),
+        *("preprocessing", "inference", "origin", "sides"),
     }
 )
 
@@ -122,6 +123,8 @@ class Plan:
     training_ranges: Mapping[str, tuple[tuple[float, float], ...]] | None = None
     # the sets of labels that were not annotated in some cases, each set once
     unlabelled: tuple[tuple[int, ...], ...] | None = None
+    # classes that differ by their side only -> cases in which they lie as named or contrary, and a sentence
+    sides: Mapping[str, Any] | None = None
     # warnings about the data or what the plan does with them: (case or key, sentence)
     warnings: tuple[tuple[str, str], ...] | None = None
     # of a model that another program trained (planning/imported.py): its own transforms and inference, its origin
@@ -283,7 +286,8 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
         **decide_intensity(spec, fingerprint, options, recipe),
         **decide_network(spec, options, recipe, geometry, num_outputs),
         **_decide_training(fingerprint, options, recipe, geometry),
-        **_decide_inference(options, recipe),
+        **_decide_inference(spec, options, recipe),
+        sides=measured_sides(spec, fingerprint),
     )
     return _fitted(plan, spec, fingerprint, options)
 
@@ -345,9 +349,9 @@ def _decide_training(
     }
 
 
-def _decide_inference(options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
-    flips = resolve_option("flip_axes", options)
-    axes = tuple(sorted(set(flips.value)))
+def _decide_inference(spec: DatasetSpec, options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
+    flips = decide_flips(spec, options)
+    axes = flips.value
     augmentation = AUGMENTATIONS[resolve_option("augmentation", options).value]
     test_time_flips: Decision[tuple[int, ...]]
     if not augmentation.kwargs.get("enabled", True):
@@ -359,6 +363,6 @@ def _decide_inference(options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
     return {
         "overlap": Decision(OVERLAP, "MIST 2.3: sliding windows overlap by half."),
         "sigma_scale": Decision(SIGMA_SCALE, "MIST 2.3: Gaussian blending with sigma 0.125 of the patch."),
-        "flip_axes": Decision(axes, flips.because),
+        "flip_axes": flips,
         "test_time_flip_axes": test_time_flips,
     }

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
+from mist_bundle.dataset.sides import named_classes, side_pairs
 from mist_bundle.errors import Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.data_checks import MAX_GRID_BYTES
+from mist_bundle.planning.flips import LEFT_RIGHT_AXIS
 
 if TYPE_CHECKING:
     from mist_bundle.analysis.case_stats import CaseStats
@@ -20,17 +22,6 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?")
 _MANY_ALIKE = 4  # cases with the same warning that share a line
 _MANY_NAMED = 3  # cases that a warning names
-_LEFT_RIGHT_AXIS = 0  # of L, P, S
-_SIDES = {
-    "left": "left",
-    "l": "left",
-    "lt": "left",
-    "lh": "left",
-    "right": "right",
-    "r": "right",
-    "rt": "right",
-    "rh": "right",
-}
 
 
 def plan_warnings(
@@ -122,29 +113,12 @@ def _missing_in_folds(cases: Sequence[CaseStats], plan: Plan, folds: Mapping[str
 def _mirrored_classes(spec: DatasetSpec, plan: Plan) -> Iterator[Problem]:
     """Classes that differ by their side only, while images are mirrored from left to right."""
     axes = {*plan.flip_axes.value, *plan.test_time_flip_axes.value}
-    if _LEFT_RIGHT_AXIS not in axes:
+    if LEFT_RIGHT_AXIS not in axes:
         return
-    sides: dict[str, dict[str, str]] = {}  # structure -> side -> name of the class
-    for name in [*spec.final_classes, *spec.label_names.values()]:
-        structure, side = _split_side(name)
-        if side:
-            sides.setdefault(structure, {}).setdefault(side, name)
     pairs = []
-    for by_side in sides.values():
-        if len(by_side) > 1:
-            pairs.append(f"{by_side['left']} and {by_side['right']}")
+    for pair in side_pairs(named_classes(spec.label_names, spec.final_classes)):
+        pairs.append(f"{pair.left} and {pair.right}")
     if pairs:
-        others = ",".join(map(str, sorted(axes - {_LEFT_RIGHT_AXIS}))) or "[]"
+        others = ",".join(map(str, sorted(axes - {LEFT_RIGHT_AXIS}))) or "[]"
         message = f"{'; '.join(pairs)} differ by their side only, but images are flipped from left to right. "
         yield Problem("classes", f"{message}Keep left and right apart with --flip_axes {others}.")
-
-
-def _split_side(name: str) -> tuple[str, str]:
-    """Structure and side of a class: ("kidney", "left") of "Kidney_L". The side is "" if the name has none."""
-    separated = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
-    words = re.findall(r"[a-z]+|[0-9]+", separated.lower())
-    for index, word in enumerate(words):
-        if word in _SIDES:
-            del words[index]
-            return " ".join(words), _SIDES[word]
-    return name, ""

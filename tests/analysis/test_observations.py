@@ -40,6 +40,7 @@ def _report(**changes: Any) -> dict[str, Any]:
         "crop_reduction": _stats(0.0),
         "structures": {"liver": liver},
         "imbalance": {"largest_to_smallest": 1.5, "level": "none", "background_to_foreground": 20.0},
+        "sides": [],
         "channels": {"t1": {"high": _stats(100.0), "minimum": _stats(0.0)}},
     }
     return {**report, **changes}
@@ -71,6 +72,7 @@ def test_an_ordinary_data_set_has_none() -> None:
         (_liver(components=_stats(6, 40)), "several parts: 6 in the median case, up to 40"),
         (_liver(components=_stats(6, 40)), "lesion-wise"),
         (_liver(components=_stats(1, 4), tiny_components=3), "up to 4 pieces in some (3 parts"),
+        ({"sides": [{"sentence": "left lies on the left in 3 of 3 cases."}]}, "in 3 of 3 cases"),
         ({"imbalance": {"largest_to_smallest": 12.0, "level": "severe", "background_to_foreground": 5.0}}, "severe"),
         (
             {"imbalance": {"largest_to_smallest": 1, "level": "none", "background_to_foreground": 500.0}},

@@ -439,3 +439,19 @@ def test_settings_name_everything_that_is_wrong() -> None:
         settings_from(Classes(final_classes={"a": (1,)}), ["dise", "hd59"])
     assert len(caught.value.problems) == 2
     assert ScoreSettings(final_classes={"a": (1,)}).metrics == ("dice", "hd95")
+
+
+def test_a_mirrored_prediction_is_told(tmp_path: Path) -> None:
+    label = np.zeros((12, 10, 8), np.uint8)
+    label[2:4, 3:6, 2:5], label[8:10, 3:6, 2:5] = 1, 2
+    for role, array in (("reference", label), ("prediction", label[::-1])):
+        for name in ("a", "b"):
+            (tmp_path / role).mkdir(exist_ok=True)
+            nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / role / f"{name}.nii.gz")
+    pairing = find_pairs(None, tmp_path / "reference", tmp_path / "prediction")
+    sided = settings_from(Classes(final_classes={"kidney_l": (1,), "kidney_r": (2,)}), ("dice",))
+    (warning,) = score_files(pairing, sided, workers=1).warnings
+    assert warning.path == "a, b"
+    assert "the prediction shows kidney_l on the patient's right of kidney_r" in warning.message
+    plain = settings_from(Classes(final_classes={"one": (1,), "two": (2,)}), ("dice",))
+    assert score_files(pairing, plain, workers=1).warnings == ()

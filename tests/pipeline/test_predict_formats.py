@@ -19,8 +19,9 @@ from scipy.spatial.transform import Rotation
 from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.volumes import read_volume
 from mist_bundle.errors import EXIT_OK, InputError
-from mist_bundle.pipeline.predict_formats import OutputPlace, write_label_map
+from mist_bundle.pipeline.predict_formats import OutputPlace, contrary_sides, write_label_map
 from mist_bundle.runtime.predictions.records import volume_path
+from tests.planning.plans import small_plan
 
 SHIPPED = Path(__file__).resolve().parents[2] / "bundles" / "hippocampus_segmentation"
 PERMUTATIONS = list(itertools.permutations(range(3)))
@@ -152,3 +153,15 @@ def test_several_cases_images_and_files_of_others_are_in_the_way(tmp_path: Path)
     with pytest.raises(InputError, match=r"a\.mha: exists already and was not written by this command"):
         place.check(cases, overwrite=False)
     place.check(cases, overwrite=True)
+
+
+def test_a_mirrored_label_map_is_told(tmp_path: Path) -> None:
+    label = np.zeros((12, 10, 8), np.uint8)
+    label[2:4, 3:6, 2:5], label[8:10, 3:6, 2:5] = 1, 2  # x grows towards the right
+    for name, array in {"as_named": label, "mirrored": label[::-1]}.items():
+        nib.save(nib.Nifti1Image(array, np.eye(4)), volume_path(tmp_path, name))
+    plan = small_plan(classes=("background", "lung_left", "lung_right"))
+    (warning,) = contrary_sides(plan, tmp_path, ["as_named", "mirrored", "not_there"])
+    assert warning.path == "mirrored"
+    assert "shows lung_left on the patient's right of lung_right" in warning.message
+    assert contrary_sides(small_plan(), tmp_path, ["mirrored"]) == []

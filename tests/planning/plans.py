@@ -53,6 +53,7 @@ def small_plan(
         cases=cases,
         typical_cases=cases,
         class_voxels={label: 100 for label in labels},
+        sides=lambda *_: [],
         intensity_properties=lambda channel: {"low": -10.0, "high": 10.0 + channel, "mean": 0.0, "std": 2.0},
     )
     return make_plan(spec, fingerprint, PlanOptions(**{"folds": 2, "recipe": "quick", **options}))
