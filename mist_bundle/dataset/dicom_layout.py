@@ -11,7 +11,8 @@ from pathlib import Path
 
 import nibabel as nib
 
-from mist_bundle.dataset.dicom import Series, find_series, is_dicom, resampling_remarks, series_volume
+from mist_bundle.dataset.dicom import Series, resampling_remarks, series_volume
+from mist_bundle.dataset.dicom_search import find_series, is_dicom
 from mist_bundle.dataset.names import MAX_ID_BYTES, id_problem
 from mist_bundle.errors import CaseFailure, InputError, Problem
 from mist_bundle.files import check_can_write

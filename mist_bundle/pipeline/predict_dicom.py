@@ -9,7 +9,8 @@ from typing import Any
 
 import mist_bundle
 from mist_bundle.bundle.folder import Bundle
-from mist_bundle.dataset.dicom import Series, is_dicom, read_dataset
+from mist_bundle.dataset.dicom import Series, read_dataset
+from mist_bundle.dataset.dicom_search import is_dicom
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.plan import Plan
 from mist_bundle.report.colours import label_names_of, structure_colours, structure_rgb

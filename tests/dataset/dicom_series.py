@@ -57,3 +57,8 @@ def write_enhanced(
     enhanced.save_as(folder / "all.dcm", enforce_file_format=True)
     shutil.rmtree(folder / "plain")
     return uid
+
+
+def slices_of(folder: Path) -> list[Path]:
+    """Files in the order of their slices."""
+    return sorted(folder.glob("*.dcm"), key=lambda path: int(pydicom.dcmread(path).InstanceNumber))

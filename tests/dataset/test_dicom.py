@@ -13,8 +13,9 @@ from mist_bundle.errors import InputError
 
 pydicom = pytest.importorskip("pydicom")
 
-from mist_bundle.dataset.dicom import find_series, is_dicom, series_volume  # noqa: E402
-from tests.dataset.dicom_series import write_enhanced, write_series  # noqa: E402
+from mist_bundle.dataset.dicom import series_volume  # noqa: E402
+from mist_bundle.dataset.dicom_search import find_series  # noqa: E402
+from tests.dataset.dicom_series import slices_of, write_enhanced, write_series  # noqa: E402
 
 OBLIQUE = np.array([[0.8, -0.36, 0.48], [0.6, 0.48, -0.64], [0.0, 0.8, 0.6]])
 
@@ -68,18 +69,6 @@ def test_as_simpleitk_reads_it(tmp_path: Path, array: NDArray[np.int16]) -> None
     assert np.allclose(np.linalg.norm(affine[:3, :3], axis=0), image.GetSpacing(), atol=1e-4)
 
 
-def test_two_series_of_a_tree_stay_apart(tmp_path: Path, array: NDArray[np.int16]) -> None:
-    first = write_series(tmp_path / "a", array, _affine(OBLIQUE))
-    second = write_series(tmp_path / "b", array, _affine(OBLIQUE))
-    (tmp_path / "notes.txt").write_text("DICM")
-    assert {series.uid for series in find_series(tmp_path)} == {first, second}
-
-
-def _slices(folder: Path) -> list[Path]:
-    """Files in the order of their slices."""
-    return sorted(folder.glob("*.dcm"), key=lambda path: int(pydicom.dcmread(path).InstanceNumber))
-
-
 def _change(path: Path, **values: object) -> None:
     dataset = pydicom.dcmread(path)
     for name, value in values.items():
@@ -96,13 +85,13 @@ def _refusal(folder: Path) -> str:
 
 def test_a_missing_slice(tmp_path: Path, array: NDArray[np.int16]) -> None:
     write_series(tmp_path, array, _affine(OBLIQUE))
-    _slices(tmp_path)[2].unlink()
+    slices_of(tmp_path)[2].unlink()
     assert "5.000 mm apart, the others 2.500 mm: 1 missing" in _refusal(tmp_path)
 
 
 def test_a_doubled_slice(tmp_path: Path, array: NDArray[np.int16]) -> None:
     write_series(tmp_path, array, _affine(OBLIQUE))
-    second = _slices(tmp_path)[1]
+    second = slices_of(tmp_path)[1]
     copy = pydicom.dcmread(second)
     copy.SOPInstanceUID = copy.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
     copy.save_as(tmp_path / "again.dcm")
@@ -117,7 +106,7 @@ def test_a_series_of_several_volumes(tmp_path: Path, array: NDArray[np.int16]) -
 
 def test_a_tilted_gantry(tmp_path: Path, array: NDArray[np.int16]) -> None:
     write_series(tmp_path, array, _affine(AXES["axial"]))
-    for index, path in enumerate(_slices(tmp_path)):
+    for index, path in enumerate(slices_of(tmp_path)):
         position = pydicom.dcmread(path).ImagePositionPatient
         _change(path, ImagePositionPatient=[position[0], float(position[1]) + 0.4 * index, position[2]])
     assert "gantry tilt of 9.1 degrees" in _refusal(tmp_path)
@@ -125,7 +114,7 @@ def test_a_tilted_gantry(tmp_path: Path, array: NDArray[np.int16]) -> None:
 
 def _write_heights(folder: Path, heights_mm: NDArray[np.float64]) -> None:
     write_series(folder, np.zeros((4, 4, len(heights_mm)), np.int16), np.diag([-1.0, -1.0, 1.0, 1.0]))
-    for path, height in zip(_slices(folder), heights_mm, strict=True):
+    for path, height in zip(slices_of(folder), heights_mm, strict=True):
         _change(path, ImagePositionPatient=[0, 0, round(float(height), 4)])
 
 
@@ -145,7 +134,7 @@ def test_slices_that_draw_apart(tmp_path: Path, growth: float) -> None:
 
 def test_all_that_does_not_belong_is_named(tmp_path: Path, array: NDArray[np.int16]) -> None:
     write_series(tmp_path, array, _affine(AXES["axial"]))
-    files = _slices(tmp_path)
+    files = slices_of(tmp_path)
     _change(files[1], PixelSpacing=[2.0, 2.0])
     _change(files[3], ImageOrientationPatient=[0, 1, 0, 0, 0, 1])
     message = _refusal(tmp_path)
@@ -153,19 +142,9 @@ def test_all_that_does_not_belong_is_named(tmp_path: Path, array: NDArray[np.int
     assert f"{files[3].name} lies in another plane" in message
 
 
-def test_a_folder_without_images(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_bytes(b"nothing")
-    assert not is_dicom(tmp_path / "a.txt")
-    with pytest.raises(InputError, match="no DICOM image series"):
-        find_series(tmp_path)
-    (tmp_path / "a.txt").rename(tmp_path / "a.dcm")
-    with pytest.raises(InputError, match=r"a\.dcm: is no DICOM file \(7 bytes\)"):
-        find_series(tmp_path)
-
-
 def test_a_damaged_file_is_named(tmp_path: Path, array: NDArray[np.int16]) -> None:
     write_series(tmp_path, array, _affine(OBLIQUE))
-    path = _slices(tmp_path)[0]
+    path = slices_of(tmp_path)[0]
     path.write_bytes(path.read_bytes()[:-20])
     message = _refusal(tmp_path)
     assert path.name in message
@@ -173,30 +152,9 @@ def test_a_damaged_file_is_named(tmp_path: Path, array: NDArray[np.int16]) -> No
     assert "pip install" not in message
 
 
-def test_a_file_that_is_no_dicom_inside_spoils_only_its_folder(tmp_path: Path, array: NDArray[np.int16]) -> None:
-    write_series(tmp_path / "bad", array, _affine(OBLIQUE))
-    good = write_series(tmp_path / "good", array, _affine(OBLIQUE))
-    last = _slices(tmp_path / "bad")[-1]  # without it the others are a regular volume
-    last.write_bytes(b"\0" * 128 + b"DICM" + b"\x02\0\0\0garbage")
-    for series in find_series(tmp_path):
-        if series.uid == good:
-            assert series_volume(series)[0].shape == array.shape
-        else:
-            with pytest.raises(InputError, match=f"{last.name}: cannot be read as DICOM"):
-                series_volume(series)
-
-
-@pytest.mark.parametrize("length", [0, 10, 131, 140, 300, 420, 600, 800, 1000, -1])
-def test_a_file_that_was_cut_short_is_never_left_out(tmp_path: Path, array: NDArray[np.int16], length: int) -> None:
-    write_series(tmp_path, array, _affine(OBLIQUE))
-    last = _slices(tmp_path)[-1]  # without it the others are a regular volume
-    last.write_bytes(last.read_bytes()[:length])
-    assert last.name in _refusal(tmp_path)
-
-
 def test_a_slice_without_a_position(tmp_path: Path, array: NDArray[np.int16]) -> None:
     write_series(tmp_path, array, _affine(OBLIQUE))
-    last = _slices(tmp_path)[-1]
+    last = slices_of(tmp_path)[-1]
     dataset = pydicom.dcmread(last)
     del dataset.ImagePositionPatient
     dataset.save_as(last)
@@ -220,37 +178,11 @@ def test_a_slice_that_means_nothing(
     tmp_path: Path, array: NDArray[np.int16], values: dict[str, object], finding: str
 ) -> None:
     write_series(tmp_path, array, _affine(OBLIQUE))
-    path = _slices(tmp_path)[1]
+    path = slices_of(tmp_path)[1]
     _change(path, **values)
     message = _refusal(tmp_path)
     assert path.name in message
     assert finding in message
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"Modality": "SEG"},
-        {"Modality": "RTDOSE"},
-        {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
-        {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "ImagePositionPatient": None},
-        {"Modality": "DX", "ImagePositionPatient": None},
-    ],
-    ids=["segmentation", "dose", "localizer", "screenshot", "radiograph"],
-)
-def test_what_else_a_study_holds_is_passed_over(
-    tmp_path: Path, array: NDArray[np.int16], values: dict[str, object]
-) -> None:
-    uid = write_series(tmp_path / "ct", array, _affine(OBLIQUE))
-    write_series(tmp_path / "other", array[..., :1], _affine(OBLIQUE))
-    (other,) = (tmp_path / "other").iterdir()
-    dataset = pydicom.dcmread(other)
-    for name, value in values.items():
-        setattr(dataset, name, value)
-        if value is None:
-            delattr(dataset, name)
-    dataset.save_as(other)
-    assert [series.uid for series in find_series(tmp_path)] == [uid]
 
 
 def test_a_single_slice_is_as_thick_as_it_says(tmp_path: Path, array: NDArray[np.int16]) -> None:
@@ -264,27 +196,12 @@ def test_run_length_encoding_is_decoded(tmp_path: Path, array: NDArray[np.int16]
     write_series(tmp_path, array, _affine(OBLIQUE))
     (before,) = find_series(tmp_path)
     expected, _ = series_volume(before)
-    for path in _slices(tmp_path):
+    for path in slices_of(tmp_path):
         dataset = pydicom.dcmread(path)
         dataset.compress(pydicom.uid.RLELossless)
         dataset.save_as(path)
     (series,) = find_series(tmp_path)
     assert np.array_equal(series_volume(series)[0], expected)
-
-
-@pytest.mark.parametrize("implicit", [True, False])
-def test_files_of_old_archives_have_no_preamble(tmp_path: Path, array: NDArray[np.int16], implicit: bool) -> None:
-    write_series(tmp_path, array, _affine(OBLIQUE))
-    (before,) = find_series(tmp_path)
-    expected, affine = series_volume(before)
-    for path in _slices(tmp_path):
-        bare = pydicom.Dataset({element.tag: element for element in pydicom.dcmread(path)})
-        bare.save_as(path, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
-        assert path.read_bytes()[128:132] != b"DICM"
-    (series,) = find_series(tmp_path)
-    volume, found = series_volume(series)
-    assert np.array_equal(volume, expected)
-    assert np.allclose(found, affine)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +221,7 @@ def test_a_compression_without_a_decoder_names_the_package(
     if pydicom.pixels.get_decoder(syntax).is_available:
         pytest.skip(f"a decoder of {syntax.name} is installed")
     write_series(tmp_path, array, _affine(OBLIQUE))
-    path = _slices(tmp_path)[0]
+    path = slices_of(tmp_path)[0]
     dataset = pydicom.dcmread(path)
     dataset.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8" + b"\0" * 40])
     dataset["PixelData"].is_undefined_length = True

@@ -20,7 +20,8 @@ from mist_bundle.errors import InputError
 hd = pytest.importorskip("highdicom")
 pydicom = pytest.importorskip("pydicom")
 
-from mist_bundle.dataset.dicom import Series, find_series, series_volume  # noqa: E402
+from mist_bundle.dataset.dicom import Series, series_volume  # noqa: E402
+from mist_bundle.dataset.dicom_search import find_series  # noqa: E402
 from mist_bundle.sharing.dicom_seg import Algorithm, Segment, segmentation_uid, write_dicom_seg  # noqa: E402
 from mist_bundle.sharing.segment_codes import code_of_name  # noqa: E402
 from tests.dataset.dicom_series import write_enhanced, write_series  # noqa: E402
