@@ -192,6 +192,9 @@ class Bundle:
         Raises:
             InputError: plan.json is missing, damaged or of another version.
         """
+        if not self.has_plan:
+            message = "is not a bundle of mist-bundle: it has no configs/plan.json. `autoconfig` writes such bundles."
+            raise InputError(Problem(str(self.root), message))
         from mist_bundle.planning.plan import Plan  # numpy comes with it
 
         return Plan.from_json(read_json(self.root / PLAN_JSON), str(self.root / PLAN_JSON))

@@ -199,6 +199,23 @@ def workflow_command(
 ) -> list[str]:
     """Check the overrides and return the command line of `run_workflow`."""
     placement = placement or Placement()
+    words, job = _monai_words(bundle, workflow, overrides, placement)
+    command = [sys.executable, "-m", CHILD]
+    if placement.distributed:
+        command += ["torch.distributed.run", *placement.torchrun(job), "-m", CHILD]
+    return command + words
+
+
+def torchrun_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], placement: Placement) -> list[str]:
+    """Return the same as a command of torch and MONAI, for machines where mist-bundle is not installed."""
+    words, job = _monai_words(bundle, workflow, overrides, placement)
+    return ["torchrun", *placement.torchrun(job), "-m", *words]
+
+
+def _monai_words(
+    bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], placement: Placement
+) -> tuple[list[str], str]:
+    """The words of a workflow from `monai.bundle` on, and a name of the run for torchrun."""
     folder = Bundle(bundle)
     files = [folder.config_path(stem) for stem in workflow.files]
     if placement.distributed:
@@ -206,15 +223,11 @@ def workflow_command(
     files += workflow.overlays
     checked = checked_overrides(load_configs(files), overrides)
     _check_places(bundle, workflow, checked)
-    command = [sys.executable, "-m", CHILD]
-    if placement.distributed:
-        job = f"{folder.root.name}-{workflow.run_id}-{checked.get('fold', 0)}"
-        command += ["torch.distributed.run", *placement.torchrun(job), "-m", CHILD]
     config = str(files[0]) if len(files) == 1 else json.dumps(list(map(str, files)))
-    command += ["monai.bundle", "run", workflow.run_id, "--config_file", config]
+    words = ["monai.bundle", "run", workflow.run_id, "--config_file", config]
     for key, value in checked.items():
-        command += [f"--{key}", override_word(value)]
-    return command
+        words += [f"--{key}", override_word(value)]
+    return words, f"{folder.root.name}-{workflow.run_id}-{checked.get('fold', 0)}"
 
 
 def _check_places(bundle: Path, workflow: Workflow, checked: Mapping[str, Any]) -> None:

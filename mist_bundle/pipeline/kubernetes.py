@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import refuse_existing, write_text
+from mist_bundle.pipeline.workflows import runnable_bundle
 
 SUBMIT = "submit.sh"
 FOLDS_YAML, GATHER_YAML = "folds.yaml", "gather.yaml"
@@ -71,24 +71,24 @@ def write_kubernetes(
         overwrite: replace files that are there.
 
     Raises:
-        InputError: something that Kubernetes would not take, or a file is there already.
+        InputError: the bundle cannot be trained, something that Kubernetes would not take, or a file is there.
     """
     job.check()
-    opened = Bundle(bundle)
+    opened = runnable_bundle(bundle, trust=trust)
     name = _resource_name(opened.root.name)
     there = shlex.quote(job.path or str(PurePosixPath(job.mount) / opened.root.name))
     further = " --trust" if trust else ""
     fold = f"$JOB_COMPLETION_INDEX{further}"
     train = [
-        # The signal that ends the container reaches the training, which keeps its last epoch. It may come before $child
-        # is set, but not before the shell knows the job.
+        # The signal that ends the container reaches the training, which keeps its last epoch. The shell knows
+        # its jobs from their first moment.
         "trap 'jobs -p | xargs -r kill -TERM; wait; exit 143' TERM",
-        f"mist-bundle preprocess {there}{further} & child=$!",
-        'wait "$child"',
-        f"mist-bundle train {there} --fold {fold} --resume & child=$!",
-        'wait "$child"',
-        f"mist-bundle evaluate {there} --fold {fold} & child=$!",
-        'wait "$child"',
+        f"mist-bundle preprocess {there}{further} &",
+        'wait "$!"',
+        f"mist-bundle train {there} --fold {fold} --resume &",
+        'wait "$!"',
+        f"mist-bundle evaluate {there} --fold {fold} &",
+        'wait "$!"',
     ]
     gather = [f"mist-bundle finalize {there}", f"exec mist-bundle report {there} --overwrite"]
     folds = opened.datalist.num_folds

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import refuse_existing, write_text
+from mist_bundle.pipeline.workflows import runnable_bundle
 
 SUBMIT = "submit.sh"
 SECONDS_BEFORE_THE_END = 120  # that a training has to keep its state; it does so after every epoch
@@ -67,10 +67,10 @@ def write_slurm(bundle: Path, output: Path, job: SlurmJob, *, trust: bool = Fals
         overwrite: replace files that are there.
 
     Raises:
-        InputError: something that Slurm would not take, or a file is there already.
+        InputError: the bundle cannot be trained, something that Slurm would not take, or a file is there already.
     """
     job.check()
-    opened = Bundle(bundle)
+    opened = runnable_bundle(bundle, trust=trust)
     files = slurm_files(opened.root.absolute(), opened.datalist.num_folds, job, trust=trust)
     for name in files:
         refuse_existing(output / name, overwrite=overwrite)
@@ -134,18 +134,16 @@ def _fold(name: str, further: str) -> str:
             "# goes on there.",
             "requeue() {",
             "    trap '' TERM",
-            '    kill -TERM "$child" 2>/dev/null || true',
-            '    wait "$child" || true',
+            "    jobs -p | xargs -r kill -TERM || true",
+            "    wait || true",
             '    scontrol requeue "$SLURM_JOB_ID"',
             "    exit 0",
             "}",
             "trap requeue TERM",
             f"{train} &",
-            "child=$!",
-            'wait "$child"',
+            'wait "$!"',
             f"{evaluate} &",
-            "child=$!",
-            'wait "$child"',
+            'wait "$!"',
         ]
     )
 

@@ -17,6 +17,7 @@ from mist_bundle.bundle.launch import (
     configured_dataset_dir,
     place_side_by_side,
     run_workflow,
+    torchrun_command,
     workflow_command,
 )
 from mist_bundle.bundle.placement import Hardware, Placement
@@ -42,6 +43,18 @@ def open_to_run(bundle: Path, *, trust: bool = False, work_dir: Any = None) -> B
     finish_publication(bundle)
     require_audited(bundle, trust=trust)
     return Bundle(bundle, work_dir)
+
+
+def runnable_bundle(bundle: Path, *, trust: bool = False) -> Bundle:
+    """The bundle, if jobs could run its whole cross-validation; nothing in it is changed.
+
+    Raises:
+        InputError: mist-bundle did not write it, its plan is damaged, or it does not pass the audit (but for `trust`).
+    """
+    opened = Bundle(bundle)
+    _ = opened.plan
+    require_audited(bundle, trust=trust)
+    return opened
 
 
 def num_folds(bundle: Path) -> int:
@@ -179,7 +192,7 @@ def _print_placement(bundle: Path, placement: Placement, folds: Sequence[int], s
     if placement.warning:
         sys.stderr.write(f"warning: --devices: {placement.warning}\n")
     if placement.nodes > 1:
-        command = workflow_command(bundle, TRAINING, {"fold": folds[0], **settings}, placement)
+        command = torchrun_command(bundle, TRAINING, {"fold": folds[0], **settings}, placement)
         sys.stderr.write(f"{shlex.join(command)}\n")
     sys.stderr.flush()
 

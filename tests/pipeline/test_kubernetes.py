@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import yaml
 
 from mist_bundle.errors import InputError
 from mist_bundle.pipeline.kubernetes import FOLDS_YAML, GATHER_YAML, KubernetesJob, write_kubernetes
+from tests.pipeline.trained import BUNDLES_THAT_CANNOT_RUN
 
 JOB = KubernetesJob(image="registry.example/mist-bundle:1", claim="data")
 
@@ -54,6 +56,16 @@ def test_shellcheck_finds_nothing(fresh_bundle: Path, tmp_path: Path) -> None:
         pytest.skip("shellcheck is not installed; scripts/setup test does that")
     script = write_kubernetes(fresh_bundle, tmp_path, JOB)
     assert subprocess.run([program, str(script)], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("damage", "message"), BUNDLES_THAT_CANNOT_RUN)
+def test_a_bundle_that_could_not_be_trained_is_refused(
+    own_bundle: Path, tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    damage(own_bundle)
+    with pytest.raises(InputError, match=message):
+        write_kubernetes(own_bundle, tmp_path / "jobs", JOB)
+    assert not (tmp_path / "jobs").exists()
 
 
 def test_names_that_kubernetes_would_not_take_are_refused_together(fresh_bundle: Path, tmp_path: Path) -> None:

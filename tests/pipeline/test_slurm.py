@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import InputError
 from mist_bundle.pipeline.slurm import SlurmJob, write_slurm
+from tests.pipeline.trained import BUNDLES_THAT_CANNOT_RUN
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = Path(__file__).with_name("slurm_stand_in.py")
@@ -108,6 +110,16 @@ def test_what_slurm_would_not_take_is_refused_at_once(fresh_bundle: Path, tmp_pa
         write_slurm(fresh_bundle, tmp_path / "jobs", SlurmJob(partition="gpu; rm -rf", time="tomorrow"))
     assert "--partition" in str(refused.value)
     assert "--time" in str(refused.value)
+    assert not (tmp_path / "jobs").exists()
+
+
+@pytest.mark.parametrize(("damage", "message"), BUNDLES_THAT_CANNOT_RUN)
+def test_a_bundle_that_could_not_be_trained_is_refused(
+    own_bundle: Path, tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    damage(own_bundle)
+    with pytest.raises(InputError, match=message):
+        write_slurm(own_bundle, tmp_path / "jobs", SlurmJob())
     assert not (tmp_path / "jobs").exists()
 
 

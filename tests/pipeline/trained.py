@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from mist_bundle import pipeline
@@ -10,6 +11,14 @@ from mist_bundle.runtime.folds.files import sha256_of
 
 # the settings that the folds of the trained bundle were begun with
 GO_ON = {"resume": True, "val_interval": 1}
+
+# what makes a bundle one that nobody could train, and what is said of it
+BUNDLES_THAT_CANNOT_RUN = (
+    (lambda bundle: (bundle / "configs/plan.json").unlink(), "is not a bundle of mist-bundle: it has no configs/plan"),
+    (lambda bundle: (bundle / "configs/plan.json").write_text("{}"), "plan.json: is not a plan of mist-bundle"),
+    (lambda bundle: (bundle / "scripts/own.py").write_text("import os"), "own.py"),
+    (lambda bundle: shutil.rmtree(bundle / "configs"), "is not a bundle: there is no configs/ folder"),
+)
 
 
 def everything(bundle: Path) -> dict[str, str]:

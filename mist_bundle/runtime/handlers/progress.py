@@ -186,6 +186,7 @@ class TrainingProgress:
             self._curves.close()
         if self._log is not None:
             close_log(self._log)
+        self._bar = self._curves = self._log = None
 
 
 class EvaluationProgress:
