@@ -20,7 +20,7 @@ from mist_bundle.bundle import child
 from mist_bundle.bundle.expressions import DATASET_DIR, slot_value
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.overrides import checked_overrides, load_configs, override_word
-from mist_bundle.bundle.placement import Hardware, Placement
+from mist_bundle.bundle.placement import OWN_STORE, Hardware, Placement
 from mist_bundle.errors import Collecting, InputError, Interrupted, MistBundleError, Problem
 from mist_bundle.files import check_can_write
 from mist_bundle.runtime.settings import is_expression
@@ -209,7 +209,8 @@ def workflow_command(
 def torchrun_command(bundle: Path, workflow: Workflow, overrides: Mapping[str, Any], placement: Placement) -> list[str]:
     """Return the same as a command of torch and MONAI, for machines where mist-bundle is not installed."""
     words, job = _monai_words(bundle, workflow, overrides, placement)
-    return ["torchrun", *placement.torchrun(job), "-m", *words]
+    variables = [f"{OWN_STORE}=1"] if placement.max_restarts > 0 else []
+    return [*variables, "torchrun", *placement.torchrun(job), "-m", *words]
 
 
 def _monai_words(

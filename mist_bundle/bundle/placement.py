@@ -19,6 +19,9 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.numerics.sharing import sharing_problem
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+# torchrun (2.13) keeps its store when it restarts processes. A process could then read from it the address that another
+# had before the restart, and wait there until the timeout; with this variable, each start has a store of its own.
+OWN_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +84,8 @@ class Placement:
         if self.processes > 1 or self.threads is not None:
             share = self.threads or max(1, cores() // self.processes)
             variables["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(share))
+        if self.max_restarts > 0:
+            variables[OWN_STORE] = "1"
         return variables
 
 

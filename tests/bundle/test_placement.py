@@ -137,6 +137,11 @@ def test_a_cpu_runs_one_process_unless_more_are_asked_for(monkeypatch: pytest.Mo
         Hardware(devices="0").place({"batch_size": 2})
 
 
+def test_processes_that_are_restarted_do_not_find_the_addresses_of_their_predecessors() -> None:
+    assert Placement(processes=2, max_restarts=1).environment()["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] == "1"
+    assert "TORCH_DISABLE_SHARE_RDZV_TCP_STORE" not in Placement(processes=2).environment()
+
+
 def test_torchrun_of_several_machines() -> None:
     words = Placement(processes=4, nodes=2, node_rank=1, rendezvous="host:29400", max_restarts=3).torchrun("job")
     assert words == [

@@ -110,9 +110,8 @@ class CheckpointKeeper:
         if early_stopping < 0:
             raise ValueError(f"early_stopping is {early_stopping}; expected 0 (never) or more.")
         self.early_stopping = early_stopping
-        # torchrun starts the same command again when a process died
-        self.restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
-        self.resume = truth(resume) or self.restarted
+        self.resume = truth(resume)
+        self.restarted = False
         self.rank = rank
         self.settings = _all_settings(settings, plan, datalist_path, bundle_root)
         self.best_score = float("-inf")
@@ -145,6 +144,9 @@ class CheckpointKeeper:
         self._watched = "last epoch" if evaluator is None else self.metric
         if self.rank == 0:
             self._take_lock()
+        # torchrun starts the same command again when a process died; it counts only restarts of the own machine
+        self.restarted = any_process(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0)
+        self.resume = self.resume or self.restarted
         if self.resume and any_process(has_state(self.fold_dir)):
             self._restore(trainer)
         elif self.rank == 0 and has_state(self.fold_dir):
