@@ -74,13 +74,17 @@ def convert_dicom(dry_run: bool = False, **arguments: Any) -> None:
     """Convert a tree of DICOM studies: an image for each series, in Hounsfield units for CT, and a table of them.
 
     Args:
-        dry_run: only show the series as they were understood.
+        dry_run: only show the series as they were understood, and why some would be refused.
     """
+    from mist_bundle.dataset.dicom import problems_of
     from mist_bundle.dataset.dicom_layout import named_series
 
     for entry in named_series(Path(arguments["source"])):
         series = entry.series
         print(f"{entry.id:<24} {series.modality:<4} {len(series.frames):>4} slices  {series.description}")
+        if dry_run:
+            for problem in problems_of(series, resample=bool(arguments.get("resample"))):
+                print(f"    refused: {problem.message}")
     if dry_run:
         print("Nothing was written (--dry_run).")
         return

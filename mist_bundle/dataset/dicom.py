@@ -108,6 +108,14 @@ def usable_frames(series: Series, *, resample: bool = False) -> list[Frame]:
     Raises:
         InputError: they make no volume; all problems at once.
     """
+    problems = problems_of(series, resample=resample)
+    if problems:
+        raise InputError(problems)
+    return sorted_frames(series.frames)
+
+
+def problems_of(series: Series, *, resample: bool = False) -> list[Problem]:
+    """Why the slices of a series make no volume, as far as their headers tell; see `usable_frames`."""
     problems = series.problems[:MOST_NAMES]
     if len(series.problems) > MOST_NAMES:
         more = f"{len(series.problems) - MOST_NAMES} more files of {series.folder} have problems."
@@ -115,9 +123,7 @@ def usable_frames(series: Series, *, resample: bool = False) -> list[Frame]:
     if series.frames:
         where = f"{series.folder} (series {series.uid})"
         problems += [Problem(where, str(finding)) for finding in findings_about(series.frames, resample=resample)]
-    if problems:
-        raise InputError(problems)
-    return sorted_frames(series.frames)
+    return problems
 
 
 def resampling_remarks(series: Series) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mist_bundle import cli
+from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK
 
 
@@ -79,3 +80,15 @@ def test_a_decathlon_folder_is_taken_in_parts(tmp_path: Path, capsys: pytest.Cap
     words = ["convert_msd", str(source), str(tmp_path / "out"), "--start", "1", "--limit", "1"]
     assert cli.main(words) == EXIT_OK
     assert [path.name for path in (tmp_path / "out" / "train").iterdir()] == ["o_1"]
+
+
+def test_a_dry_run_says_which_series_would_be_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pydicom")
+    studies = make_phantom(tmp_path / "p", kind="ct", num_cases=2, shape=(8, 8, 8), dicom=True)
+    (studies / "ct_001" / "003.dcm").write_bytes(b"")
+    words = ["convert_dicom", "--source", str(studies), "--output", str(tmp_path / "out"), "--dry_run"]
+    assert cli.main(words) == EXIT_OK
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["ct_001", "ct_002", "Nothing"]
+    assert "    refused: is no DICOM file (0 bytes). Get it anew from where it came." in lines
+    assert not (tmp_path / "out").exists()
