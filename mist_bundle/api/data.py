@@ -36,7 +36,7 @@ PHANTOMS = ("mr2", "ct", "brats", "hippocampus", "metastases")
 MODALITIES = ("ct", "mr", "other")
 Modality = Annotated[str, Word(choices=MODALITIES, what="modality")]
 Overlaps = Annotated[str, Word(choices=("last", "regions"), what="way to treat overlaps")]
-Missing = Annotated[str, Word(choices=("absent", "refuse"), what="way to treat missing masks")]
+Missing = Annotated[str, Word(choices=("absent", "unannotated", "refuse"), what="way to treat missing masks")]
 # of the planner's options, those that have a meaning when network and training come from another bundle
 _FINETUNING = frozenset(
     {
@@ -341,7 +341,8 @@ def convert_csv(
         test: the same for unlabelled cases.
         labels: columns with a mask file for each structure, in place of mask; their order is that of the labels.
         overlaps: voxels of several masks: last (the later of --labels has them) or regions (all classes have them).
-        missing: a structure without a mask file: absent (from the case) or refuse (leave out the case).
+        missing: a structure without a mask file: absent (from the case), unannotated (it may be there), or refuse the
+            case.
         channels: names of all channels in their order, for 4D images; by default the columns' names, numbered.
         modality: ct, mr or other; by default it is guessed from names and intensities, with a warning.
         copy: copy the images instead of linking them.
@@ -394,7 +395,8 @@ def convert_labels(
         images: names of the image files to use, in the order of the channels. All, sorted, by default.
         masks: name of the folder of masks in each case folder.
         overlaps: voxels of several masks: last (the later of --labels has them) or regions (all classes have them).
-        missing: a structure without a mask file: absent (from the case) or refuse (leave out the case).
+        missing: a structure without a mask file: absent (from the case), unannotated (it may be there), or refuse the
+            case.
         channels: names of all channels in their order, for 4D images; by default the files' names, numbered.
         modality: ct, mr or other; by default it is guessed from names and intensities, with a warning.
         copy: copy the images instead of linking them.

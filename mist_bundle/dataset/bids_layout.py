@@ -16,13 +16,13 @@ from mist_bundle.dataset.bids_labels import read_label_names
 from mist_bundle.dataset.bids_names import SUBJECT, BidsFile, bids_files
 from mist_bundle.dataset.channels import modality_of
 from mist_bundle.dataset.conversion import CaseSource, ConversionOptions, Converted, convert
+from mist_bundle.dataset.foreign import BIDS_DESCRIPTION, advising
 from mist_bundle.dataset.names import nearest_hint
 from mist_bundle.dataset.placed_case import FileCase
 from mist_bundle.errors import InputError, Problem, list_names
 from mist_bundle.files import read_json
 
 PATIENT, SESSION = "patient", "session"
-_DESCRIPTION = "dataset_description.json"
 _DERIVATIVES = "derivatives"
 _NO_IMAGES = ("dseg", "probseg", "mask", "defacemask")  # suffixes of files in the folders of images that are none
 _ADVICE = "Say where they are with --derivatives, --suffix, --entities and --images."
@@ -53,13 +53,9 @@ def convert_bids(
     Raises:
         InputError: no case is usable, or `output` exists. Nothing is written.
     """
-    source = read_bids(Path(root), derivatives=derivatives, suffix=suffix, entities=entities, images=images)
+    with advising(Path(root), "convert_bids"):
+        source = read_bids(Path(root), derivatives=derivatives, suffix=suffix, entities=entities, images=images)
     return convert(source, Path(output), options or ConversionOptions())
-
-
-def is_bids(folder: Path) -> bool:
-    """Whether a folder is the root of a BIDS dataset."""
-    return (folder / _DESCRIPTION).is_file() and any(folder.glob("sub-*"))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -256,7 +252,7 @@ def _cases(
 
 def _texts(root: Path) -> dict[str, str]:
     """Description, licence and reference from dataset_description.json, as far as it can be read."""
-    path = root / _DESCRIPTION
+    path = root / BIDS_DESCRIPTION
     try:
         content = read_json(path) if path.is_file() else {}
     except InputError:

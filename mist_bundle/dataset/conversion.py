@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mist_bundle.dataset.annotated import ANNOTATED
 from mist_bundle.dataset.cases import CASE_TABLE_CSV
 from mist_bundle.dataset.channels import modality_of
 from mist_bundle.dataset.layout import description
-from mist_bundle.dataset.merged_masks import LAST, LabelScheme, Members, label_scheme
+from mist_bundle.dataset.merged_masks import LAST, REGIONS, LabelScheme, Members, label_scheme
 from mist_bundle.dataset.names import default_label_name, file_name_problem
 from mist_bundle.dataset.placed_case import CaseContent, FileCase, Placing, place_case, write_labels
 from mist_bundle.dataset.tables import ID_COLUMN
@@ -27,8 +28,8 @@ from mist_bundle.files import DATASET_JSON, new_folder, refuse_existing, write_j
 from mist_bundle.parallel import CaseResults, map_cases
 
 OVERLAPS_CSV = "overlaps.csv"
-ABSENT, REFUSE = "absent", "refuse"
-MISSING = (ABSENT, REFUSE)
+ABSENT, UNANNOTATED, REFUSE = "absent", "unannotated", "refuse"
+MISSING = (ABSENT, UNANNOTATED, REFUSE)
 # Air is -1000 HU. No magnetic resonance image goes there, and a CT whose field of view holds no air is rare.
 _CT_MINIMUM = -500
 _MANY_LINES = 12  # warnings of a kind before they are summed up
@@ -78,7 +79,8 @@ class ConversionOptions:
         modality: "ct", "mr" or "other"; guessed from names and intensities by default.
         channels: names of all channels, in order; by default those of the columns.
         overlaps: what happens to voxels of several structures, see `label_scheme`.
-        missing: a structure without a mask file is "absent" from the case, or a reason to "refuse" the case.
+        missing: a structure without a mask file is "absent" from the case, was "unannotated" there (what is
+            background may hold it), or is a reason to "refuse" the case.
         copy: copy the files instead of linking to them.
         overwrite: replace an existing output.
         dry_run: read and check everything, write nothing.
@@ -128,6 +130,9 @@ def convert(source: CaseSource, output: Path, options: ConversionOptions) -> Con
     """
     if not source.training:
         raise InputError(source.problems or [Problem(str(source.place), "has no labelled case.")])
+    if options.missing == UNANNOTATED and options.overlaps == REGIONS:
+        message = "cannot be combined with --overlaps regions: a voxel of one structure may belong to the other, too."
+        raise InputError(Problem("--missing unannotated", message))
     placing = Placing(
         channels=_channels_by_column(source, options.channels),
         structures=source.structures,
@@ -159,10 +164,11 @@ def _convert_into(
         if source.structures:
             for case in contents:
                 write_labels(case, folder / "train", scheme)
-        _write_case_table(source, folder / CASE_TABLE_CSV)
+        annotated = _annotated_labels(contents, scheme) if options.missing == UNANNOTATED else {}
+        _write_case_table(source, annotated, folder / CASE_TABLE_CSV)
         _write_overlaps(contents, folder / OVERLAPS_CSV)
         write_json(folder / DATASET_JSON, content)
-    warnings = [*source.warnings, *_overlap_warnings(contents, options), *_missing_warnings(contents)]
+    warnings = [*source.warnings, *_overlap_warnings(contents, options), *_missing_warnings(contents, options)]
     if options.modality is None and not source.modality:
         guess = f'is "{content["modality"]}", guessed from the names and intensities of the images'
         message = f"{guess}; correct it there if it is wrong, or pass --modality."
@@ -320,8 +326,8 @@ def _resolution(pair: tuple[str, str], options: ConversionOptions) -> str:
     return "they belong to both classes."
 
 
-def _missing_warnings(contents: Sequence[CaseContent]) -> list[Problem]:
-    """The cases in which a structure has no mask file and is therefore taken for absent."""
+def _missing_warnings(contents: Sequence[CaseContent], options: ConversionOptions) -> list[Problem]:
+    """The cases in which a structure has no mask file, and what that is taken for."""
     cases_without: dict[str, list[str]] = {}
     for content in contents:
         for structure in content.missing:
@@ -329,11 +335,10 @@ def _missing_warnings(contents: Sequence[CaseContent]) -> list[Problem]:
     warnings = []
     for structure, cases in cases_without.items():
         number = "1 case has" if len(cases) == 1 else f"{len(cases)} of {len(contents)} cases have"
-        message = (
-            f"{number} no mask file of it ({list_names(cases)}): it is taken to be absent there. Where it was not "
-            "annotated, that would be taught as background: leave out these cases with --missing refuse."
-        )
-        warnings.append(Problem(structure, message))
+        meaning = "it is taken to be not annotated there, so that their background may hold it."
+        if options.missing == ABSENT:
+            meaning = "it is taken to be absent there. If it was only not annotated, pass --missing unannotated."
+        warnings.append(Problem(structure, f"{number} no mask file of it ({list_names(cases)}): {meaning}"))
     return warnings
 
 
@@ -385,17 +390,28 @@ def _files_of_cases(source: CaseSource, contents: Sequence[CaseContent]) -> list
     return rows
 
 
-def _write_case_table(source: CaseSource, path: Path) -> None:
-    """Write what the source says about each case besides its files; nothing if it says nothing."""
-    if not source.extra_columns:
+def _annotated_labels(contents: Sequence[CaseContent], scheme: LabelScheme) -> dict[str, str]:
+    """Case id -> the labels that were annotated in it, for the cases that lack masks of structures."""
+    annotated = {}
+    for content in contents:
+        if content.missing:
+            labels = [label for label, name in scheme.label_names.items() if label and name not in content.missing]
+            annotated[content.id] = " ".join(map(str, labels))
+    return annotated
+
+
+def _write_case_table(source: CaseSource, annotated: Mapping[str, str], path: Path) -> None:
+    """Write what is known about each case besides its files; nothing if nothing is."""
+    columns = [*source.extra_columns, ANNOTATED] if annotated else [*source.extra_columns]
+    if not columns:
         return
     rows = []
     for case in source.training:
         cells = [case.id]
         for column in source.extra_columns:
             cells.append(case.extra.get(column, ""))
-        rows.append(cells)
-    _write_table(path, [ID_COLUMN, *source.extra_columns], rows)
+        rows.append([*cells, annotated.get(case.id, "")] if annotated else cells)
+    _write_table(path, [ID_COLUMN, *columns], rows)
 
 
 def _write_overlaps(contents: Sequence[CaseContent], path: Path) -> None:

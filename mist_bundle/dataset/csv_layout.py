@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mist_bundle.dataset.cases import MASK_COLUMN
 from mist_bundle.dataset.conversion import CaseSource, ConversionOptions, Converted, convert
+from mist_bundle.dataset.foreign import advising
 from mist_bundle.dataset.names import (
     IMAGE_SUFFIXES,
     READABLE,
@@ -55,7 +56,8 @@ def read_csv(train_csv: Path, test_csv: Path | None = None, structures: Sequence
     Raises:
         InputError: a table cannot be read or lacks a column; all problems at once.
     """
-    train = read_table(train_csv)
+    with advising(train_csv, "convert_csv"):
+        train = read_table(train_csv)
     problems = _label_problems(train, structures)
     columns = _image_columns(train, structures, problems)
     test = None if test_csv is None else read_table(test_csv)

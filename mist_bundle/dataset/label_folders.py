@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mist_bundle.dataset.conversion import CaseSource, ConversionOptions, Converted, convert
+from mist_bundle.dataset.foreign import MASK_FOLDER, advising
 from mist_bundle.dataset.names import class_name_problem, id_problem, is_image, nearest_hint
 from mist_bundle.dataset.placed_case import FileCase
 from mist_bundle.errors import InputError, Problem, list_names
 from mist_bundle.runtime.reading.formats import image_stem
-
-MASK_FOLDER = "segmentations"
 
 
 def convert_labels(
@@ -39,7 +38,8 @@ def convert_labels(
     Raises:
         InputError: no case is usable, or `output` exists. Nothing is written.
     """
-    source = read_label_folders(Path(root), structures, mask_folder=mask_folder, images=images)
+    with advising(Path(root), "convert_labels"):
+        source = read_label_folders(Path(root), structures, mask_folder=mask_folder, images=images)
     return convert(source, Path(output), options or ConversionOptions())
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.dataset.channels import channel_names, modality_of
+from mist_bundle.dataset.foreign import advising
 from mist_bundle.dataset.layout import (
     MASK_NAME,
     SourceCase,
@@ -56,7 +57,8 @@ def convert_msd(
     """
     source, output = Path(source), Path(output)
     json_path = source / DATASET_JSON if source.is_dir() else source
-    content = _read_description(json_path)
+    with advising(source, "convert_msd"):
+        content = _read_description(json_path)
     channels = channel_names(content["modality"])
     end = None if limit is None else start + limit
     training = _source_cases(json_path, content["training"])[start:end]
@@ -97,7 +99,7 @@ def _label_problems(json_path: Path, labels: dict[str, Any]) -> list[Problem]:
             continue
         message = f"has the label {label!r}; expected numbers."
         if isinstance(name, int):
-            message += " nnU-Net writes names first: use convert_nnunet."
+            message += " nnU-Net writes names first."
         problems.append(Problem(f"{json_path}: $.labels", message))
     return problems
 

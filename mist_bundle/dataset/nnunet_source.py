@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.dataset.channels import channel_names, modality_of
+from mist_bundle.dataset.foreign import advising
 from mist_bundle.dataset.layout import SourceCase
 from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, id_problem, slug
 from mist_bundle.errors import InputError, Problem
@@ -94,10 +95,11 @@ def read_nnunet(source: Path, splits: Path | None = None) -> NnunetDataset:
         InputError: with a Problem for each mistake, all at once.
     """
     json_path = source / DATASET_JSON if source.is_dir() else source
-    content = read_json(json_path)
-    problems = _key_problems(json_path, content)
-    if problems:
-        raise InputError(problems)
+    with advising(source, "convert_nnunet"):
+        content = read_json(json_path)
+        problems = _key_problems(json_path, content)
+        if problems:
+            raise InputError(problems)
     channels = channel_names(content["channel_names"])
     labels = read_labels(json_path, content["labels"])
     folders = _ImageFolders(json_path.parent, str(content["file_ending"]).lower(), len(channels))

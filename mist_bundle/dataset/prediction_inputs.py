@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mist_bundle.dataset.cases import MASK_COLUMN, Case, CaseList, search_case_folders
+from mist_bundle.dataset.foreign import advising
 from mist_bundle.dataset.names import (
     IMAGE_SUFFIXES,
     READABLE,
@@ -41,7 +42,8 @@ def match_prediction_inputs(
     Raises:
         InputError: the source cannot be read, a channel has no column, or no case is usable.
     """
-    found = _matched(Path(source).absolute(), channel_names, images)
+    with advising(source):
+        found = _matched(Path(source).absolute(), channel_names, images)
     cases: list[Case] = []
     problems = list(found.problems)
     for case in found.cases:

@@ -6,11 +6,10 @@ each with its place in the file, because a description with five mistakes should
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+from mist_bundle.dataset.foreign import conversion_advice, foreign_json_advice, own_advice
 from mist_bundle.dataset.names import slug
 from mist_bundle.dataset.spec_reader import Modality, SpecReader, json_kind
 from mist_bundle.errors import InputError, Problem
@@ -130,11 +129,15 @@ class DatasetSpec:
             InputError: with a Problem for each mistake in the file, all of them at once.
         """
         json_path = Path(path).absolute()
+        if json_path.is_dir() or json_path.suffix.lower() != ".json":
+            advice = conversion_advice(json_path) or own_advice(json_path)
+            if advice:
+                raise InputError(Problem(str(json_path), advice))
         content = read_json(json_path)
         if not isinstance(content, dict):
             message = f'must hold a JSON object like {{"task": …}}, not {json_kind(content)}.'
             raise InputError(Problem(str(json_path), message))
-        advice = _conversion_advice(json_path, content)
+        advice = foreign_json_advice(json_path, content)
         if advice:
             raise InputError(Problem(str(json_path), advice))
         reader = SpecReader(json_path, content)
@@ -145,18 +148,3 @@ class DatasetSpec:
         if reader.ignore_label is None:
             return spec
         return spec.with_ignore_label(reader.ignore_label, f"{json_path}: $.ignore_label")
-
-
-def _conversion_advice(json_path: Path, content: dict[str, Any]) -> str:
-    """The command that converts the dataset.json of another program, or "" if it is no such file."""
-    if not isinstance(content.get("labels"), dict):
-        return ""
-    if "channel_names" in content or "file_ending" in content:
-        program, verb = "nnU-Net", "convert_nnunet"
-    elif "modality" in content and "training" in content:
-        program, verb = "the Medical Segmentation Decathlon", "convert_msd"
-    else:
-        return ""
-    source = shlex.quote(str(json_path.parent))
-    output = shlex.quote(f"{json_path.parent.name}_converted")
-    return f"is in the layout of {program}. Convert it first: mist-bundle {verb} --source {source} --output {output}"

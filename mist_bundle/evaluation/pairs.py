@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.dataset.cases import find_cases
+from mist_bundle.dataset.foreign import advising, conversion_advice
 from mist_bundle.dataset.names import SUMMARY_ROWS, class_name_problem, is_image
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
@@ -74,9 +75,13 @@ def find_pairs(paths: Path | None, reference: Path | None, prediction: Path | No
         InputError: the combination of arguments is wrong, or a table or folder cannot be read.
     """
     if paths is None:
-        pairing = _from_folders(reference, prediction)
+        with advising(reference or Path()):
+            pairing = _from_folders(reference, prediction)
+            if not pairing.pairs and conversion_advice(reference or Path()):
+                raise InputError(pairing.problems)
     elif reference is None and prediction is None:
-        pairing = _from_table(paths)
+        with advising(paths):
+            pairing = _from_table(paths)
     else:
         message = "says the same as --reference and --prediction; pass either --paths or both of these."
         raise InputError(Problem("--paths", message))
@@ -156,8 +161,9 @@ def read_classes(path: Path | None, labels: tuple[int, ...] | None = None, ignor
     if path is None:
         message = "is missing; pass a JSON file of class names and labels, or a dataset.json."
         raise InputError(Problem("--classes", message))
-    content = read_json(path)
-    final_classes = _final_classes(content, path)
+    with advising(path):
+        content = read_json(path)
+        final_classes = _final_classes(content, path)
     if "final_classes" in content:
         listed = content.get("labels")
         if ignore_label is None:

@@ -86,6 +86,16 @@ def test_a_missing_mask_is_absent_or_refused(root: Path) -> None:
     assert len(find_cases(DatasetSpec.from_json(refused.dataset_json)).cases) == 2
 
 
+def test_a_missing_mask_may_be_not_annotated(root: Path) -> None:
+    options = ConversionOptions(missing="unannotated")
+    outcome = convert_labels(root, root.parent / "out", options=options)
+    assert "(s0001): it is taken to be not annotated there" in "\n".join(map(str, outcome.warnings))
+    cases = find_cases(DatasetSpec.from_json(outcome.dataset_json)).cases
+    assert [case.unlabelled for case in cases] == [(), (2,), ()]  # 2 is the spleen
+    with pytest.raises(InputError, match="cannot be combined with --overlaps regions"):
+        convert_labels(root, root.parent / "x", options=ConversionOptions(missing="unannotated", overlaps="regions"))
+
+
 def test_damaged_cases_are_named_with_all_that_is_wrong(root: Path) -> None:
     save_volume(root / "s0001" / "segmentations" / "liver.nii.gz", np.ones((3, 3, 3), np.uint8))
     (root / "s0001" / "segmentations" / "tumor.nii.gz").write_bytes(b"no image")

@@ -130,7 +130,7 @@ def test_bad_cases_are_named_and_the_others_written(tmp_path):
         ({"modality": ...}, r"\$\.modality: is missing"),
         ({"training": []}, r"\$\.training"),
         ({"training": [{"label": "x"}]}, "entry 0"),
-        ({"labels": {"background": 0, "x": 1}}, "use convert_nnunet"),
+        ({"labels": {"background": 0, "x": 1}}, "nnU-Net writes names first"),
         ({"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}]}, r"a\.nii\.gz: does not exist"),
     ],
 )
