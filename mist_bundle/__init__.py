@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mist_bundle.api.exchange import audit_bundle, make_key, unpack, verify_bundle
     from mist_bundle.api.imports import import_mist, import_nnunet
     from mist_bundle.api.results import compare, ensemble, evaluate, postprocess, rank
+    from mist_bundle.api.studies import study
     from mist_bundle.api.warn import CaseLeftOut, DataWarning
     from mist_bundle.errors import CaseFailure, InputError, MistBundleError
 
@@ -69,10 +70,11 @@ __all__ = [
     "postprocess",
     "rank",
     "run_all",
+    "study",
     "unpack",
     "verify_bundle",
 ]
-_MODULES = ("errors", "api.warn", "api.bundle", "api.data", "api.imports", "api.results", "api.exchange")
+_MODULES = ("errors", "api.warn", "api.bundle", "api.data", "api.imports", "api.results", "api.exchange", "api.studies")
 
 
 def __getattr__(name: str) -> Any:

@@ -45,6 +45,7 @@ OPTIONS = {
     "finalize": "bundle",
     "predict": "bundle input output tta probabilities uncertainty device devices workers output_format segment_codes "
     "resample overwrite trust overrides",
+    "study": "bundle output seeds fold device dataset_dir trust",
     "finetune": f"source dataset_json output trust {FOLDING} workers format overwrite overwrite_weights replan "
     "channels freeze unfreeze_epoch layer_decay recipe loss folds val_fraction epochs steps_per_epoch batch_size "
     "patch_size target_spacing learning_rate flip_axes seed",

@@ -202,10 +202,21 @@ def _place(page: str, world: Path, target: Path) -> Path:
     if page in FRESH:
         shutil.rmtree(target / "out")
         shutil.rmtree(target / "a")
+    if page == "docs/studies.md":
+        _with_sites(target)
     if page == "docs/evaluation.md":
         for folder in (target / "given").iterdir():
             folder.rename(target / folder.name)
     return target
+
+
+def _with_sites(folder: Path) -> None:
+    """A table of the cases with two sites and a test case."""
+    names = sorted(case.name for case in (folder / "cases/train").iterdir())
+    lines = ["id,site,split"]
+    for number, name in enumerate(names):
+        lines.append(f"{name},{'ab'[number % 2]},{'test' if number == 0 else 'train'}")
+    (folder / "cases.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 @pytest.mark.slow

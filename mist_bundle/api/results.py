@@ -134,7 +134,7 @@ def compare(
     """Compare runs with the first, case by case; runs of other cases or folds are refused by name.
 
     Args:
-        *results: results.csv, results.json or bundle folder of each run; the others are compared to the first.
+        *results: results.csv, results.json, bundle folder or study of each run; the others are compared to the first.
         names: comma-separated names of the runs; by default those of their files or folders.
         metrics: only these metrics or columns (dice,hd95 or tumor_dice); all by default.
         directions: JSON: higher or lower by column or metric that the menu does not know, {"my_score": "higher"}.

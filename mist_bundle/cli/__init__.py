@@ -46,6 +46,7 @@ from mist_bundle.cli.menu import (
 from mist_bundle.cli.merge import merge_fingerprints
 from mist_bundle.cli.report import report
 from mist_bundle.cli.sharing import bump, export, pack, push, unpack
+from mist_bundle.cli.studies import study
 from mist_bundle.cli.trust import audit, make_key, sign, verify
 from mist_bundle.cli.workflows import finalize, predict, preprocess, publish, train
 from mist_bundle.errors import (
@@ -85,6 +86,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         finalize,
         report,
     ),
+    "Studies": (study,),
     "On a cluster": (slurm, kubernetes),
     "With a trained bundle": (predict, finetune, average_weights, export),
     "Results": (choose_postprocessing, calibrate, postprocess, rank, compare, ensemble),

@@ -11,6 +11,7 @@ from mist_bundle.api.arguments import takes
 from mist_bundle.api.kinds import FileName
 from mist_bundle.cli.words import fail_for, printed_warnings
 from mist_bundle.files import PLAN_JSON, refuse_existing, refuse_to_replace
+from mist_bundle.pipeline.study import is_study
 
 if TYPE_CHECKING:
     from mist_bundle.evaluation.compare import Comparison, Difference
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def _tables_and_bundles(results: Iterable[str]) -> list[Path]:
     """What is read of the runs that a user names; another folder is no run, and refused as such later."""
     paths = map(Path, results)
-    return [path for path in paths if path.is_file() or (path / PLAN_JSON).is_file()]
+    return [path for path in paths if path.is_file() or (path / PLAN_JSON).is_file() or is_study(path)]
 
 
 @takes(mb.rank)
@@ -47,7 +48,7 @@ def compare(*results: str, output: FileName = "comparison", overwrite: bool = Fa
     """Compare runs with the first, case by case; runs of other cases or folds are refused by name.
 
     Args:
-        *results: results.csv, results.json or bundle folder of each run; the others are compared to the first.
+        *results: results.csv, results.json, bundle folder or study of each run; the others are compared to the first.
         output: folder for comparison.csv, differences_by_case.csv and comparison.json.
         overwrite: replace a folder that is there already.
     """
@@ -96,6 +97,11 @@ def _print_comparison(comparison: Comparison) -> None:
         for difference in comparison.differences:
             if difference.run == run:
                 print(_difference_line(difference, width))
+    for run, spread in comparison.runs.spreads.items():
+        print(f"{run}: means over several seeds; standard deviation between the seeds:")
+        for column, value in spread.items():
+            if column in comparison.runs.columns:
+                print(f"  {column:<{width}}  ± {value:.4f}")
 
 
 def _difference_line(column: Difference, width: int) -> str:

@@ -82,6 +82,8 @@ class Comparison:
             "confidence": CONFIDENCE,
             "differences": rows,
         }
+        if self.runs.spreads:
+            content["spread_between_seeds"] = {name: dict(spread) for name, spread in self.runs.spreads.items()}
         with new_folder(output, overwrite=overwrite) as folder:
             write_text(folder / COMPARISON_CSV, csv_text(pd.DataFrame(rows)))
             write_text(folder / BY_CASE_CSV, csv_text(self.by_case()))

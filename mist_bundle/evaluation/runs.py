@@ -35,12 +35,14 @@ class RunSource:
         table: results.csv or results.json.
         folds: id -> the fold that held the case out; None where unknown.
         labels: class -> its label values, sorted; None where unknown.
+        spread: column -> standard deviation between the seeds of a study, whose table holds means over the seeds.
     """
 
     path: Path
     table: Path
     folds: Mapping[str, int] | None = None
     labels: Mapping[str, tuple[int, ...]] | None = None
+    spread: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +55,7 @@ class Run:
         failed: id of each case that could not be scored -> the reason.
         folds: id -> the fold that held the case out; None where unknown.
         labels: class -> its label values; None where unknown.
+        spread: as for `RunSource`.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Run:
     failed: Mapping[str, str] = field(default_factory=dict)
     folds: Mapping[str, int] | None = None
     labels: Mapping[str, tuple[int, ...]] | None = None
+    spread: Mapping[str, float] | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -84,6 +88,7 @@ class ComparableRuns:
         values: (cases, columns, runs); NaN where a case has no value in any run.
         folds_known: number of runs whose folds are known.
         left_out: a sentence for each run with columns that another run lacks.
+        spreads: name of each run that is a study of several seeds -> column -> standard deviation between the seeds.
     """
 
     names: tuple[str, ...]
@@ -93,6 +98,7 @@ class ComparableRuns:
     values: NDArray[np.float64]
     folds_known: int
     left_out: tuple[Problem, ...] = ()
+    spreads: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def read_runs(sources: Sequence[RunSource], names: Sequence[str] = ()) -> tuple[Run, ...]:
@@ -158,6 +164,10 @@ def comparable(
     for run in runs:
         tables.append(run.scores.loc[list(ids), list(chosen)].to_numpy(dtype=np.float64))
         folds_known += run.folds is not None
+    spreads: dict[str, Mapping[str, float]] = {}
+    for run in runs:
+        if run.spread is not None:
+            spreads[run.name] = run.spread
     values = np.stack(tables, axis=2)
     _check_values(values, ids, chosen)
     return ComparableRuns(
@@ -168,6 +178,7 @@ def comparable(
         values=values,
         folds_known=folds_known,
         left_out=_left_out_columns(runs, shared),
+        spreads=spreads,
     )
 
 
@@ -191,6 +202,7 @@ def _read_run(source: RunSource, name: str) -> Run:
         failed=failed,
         folds=source.folds,
         labels=source.labels,
+        spread=source.spread,
     )
 
 

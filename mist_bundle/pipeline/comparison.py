@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mist_bundle.bundle.folder import Bundle, is_bundle
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import RESULTS_CSV
+from mist_bundle.pipeline.study import bundle_of_study, is_study, spread_of
 
 if TYPE_CHECKING:
     from mist_bundle.evaluation.runs import ComparableRuns, RunSource
@@ -48,17 +49,22 @@ def run_source(path: Path) -> RunSource:
     """The table of a run. Folds and labels are only known for bundles.
 
     Args:
-        path: a table of results or a bundle folder.
+        path: a table of results, a bundle folder, or the folder of a study of several seeds.
 
     Raises:
         InputError: the bundle has no results, or its plan or datalist cannot be read.
     """
     from mist_bundle.evaluation.runs import RunSource
 
-    if not is_bundle(path):
+    spread = None
+    if is_study(path):
+        spread = spread_of(path)
+        bundle, table = Bundle(bundle_of_study(path)), path / RESULTS_CSV
+    elif is_bundle(path):
+        bundle = Bundle(path)
+        table = bundle.work_dir / RESULTS_CSV
+    else:
         return RunSource(path=path, table=path)
-    bundle = Bundle(path)
-    table = bundle.work_dir / RESULTS_CSV
     if not table.is_file():
         raise InputError(Problem(str(path), "has no results yet. Run evaluate and finalize on it first."))
     folds = {}
@@ -68,4 +74,4 @@ def run_source(path: Path) -> RunSource:
     labels = {}
     for name, members in bundle.plan.final_classes.items():
         labels[name] = tuple(sorted(members))
-    return RunSource(path=path, table=table, folds=folds, labels=labels)
+    return RunSource(path=path, table=table, folds=folds, labels=labels, spread=spread)

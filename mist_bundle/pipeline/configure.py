@@ -95,7 +95,6 @@ def autoconfig(
     with Because(excluded):
         request = FoldRequest(count=options.folds, seed=options.seed, rules=rules)
         chosen = choose_folds(cases, request, same_scans(fingerprint.digests), volumes_ml)
-    folds = chosen.folds
     tests, examined = _examined_tests(checked.test, workers)
     warnings = _refuse_leaks(fingerprint, chosen, examined, checked.held_out)
     options = replace(options, folds=chosen.count)
@@ -105,7 +104,7 @@ def autoconfig(
     plan = make_plan(spec, of_all_sites or fingerprint, options)
     plan, extra_files = (plan, {}) if adapt is None else adapt(plan)
     warnings += [Problem(*warning) for warning in plan.warnings or ()]
-    warnings += plan_warnings(spec, fingerprint, plan, folds)
+    warnings += plan_warnings(spec, fingerprint, plan, chosen.folds)
     warnings += memory_warnings(plan, options.memory or DEFAULT_GB)
     warnings += _oddities(examined)
     plan = replace(plan, warnings=_planned_warnings(warnings))
@@ -114,11 +113,11 @@ def autoconfig(
         plan=plan,
         cases=cases,
         test_cases=tests.cases,
-        folds=folds,
+        folds=chosen.folds,
         excluded=excluded,
         groups=chosen.groups,
         strata=chosen.strata,
-        fold_table=chosen.table(volumes_ml, [case.id for case in tests.cases if case.id in checked.held_out]),
+        fold_table=chosen.table(volumes_ml, checked.held_out),
         user_code=checked.user_code,
         extra_files=extra_files,
         untried=_untried(options),
