@@ -252,6 +252,8 @@ def convert_msd(
     limit: Count | None = None,
     start: CountOrNone = 0,
     overwrite: bool = False,
+    dry_run: bool = False,
+    announce: Announce | None = None,
 ) -> Path:
     """Describe a Medical Segmentation Decathlon folder for autoconfig; images are linked, not copied.
 
@@ -262,12 +264,17 @@ def convert_msd(
         limit: take only so many cases, in sorted order.
         start: skip so many cases first.
         overwrite: replace a folder that is there already.
+        dry_run: check files and headers, show what was understood, and write nothing.
+        announce: a function that is called with each line of what was understood, such as `print`.
 
     Returns:
         The new dataset.json.
     """
     from mist_bundle.dataset import msd_layout
 
+    if dry_run:
+        understood = msd_layout.check_msd(Path(source), Path(output), overwrite=overwrite, limit=limit, start=start)
+        return _reported(understood, announce, dry_run=True)
     return msd_layout.convert_msd(Path(source), Path(output), copy=copy, limit=limit, start=start, overwrite=overwrite)
 
 

@@ -15,7 +15,7 @@ from mist_bundle.cli.words import printed_warnings
 @takes(mb.convert_msd)
 def convert_msd(**arguments: Any) -> None:
     """Describe a Medical Segmentation Decathlon folder for autoconfig; images are linked, not copied."""
-    print(f"Dataset: {mb.convert_msd(**arguments)}")
+    _convert(mb.convert_msd, arguments)
 
 
 @takes(mb.convert_nnunet)

@@ -342,6 +342,28 @@ def _missing_warnings(contents: Sequence[CaseContent], options: ConversionOption
     return warnings
 
 
+def description_table(content: Mapping[str, Any], channels: str = "") -> list[tuple[str, str]]:
+    """What a new dataset.json says, as rows of property and value.
+
+    Args:
+        content: of the file.
+        channels: what to say about the channels, in place of their names.
+    """
+    rows = [
+        ("task", content["task"]),
+        ("modality", content["modality"]),
+        ("channels", channels or ", ".join(content["images"])),
+        ("labels", ", ".join(f"{label} {name}" for label, name in content["label_names"].items())),
+    ]
+    regions = []
+    for name, labels in content["final_classes"].items():
+        if len(labels) > 1:
+            regions.append(f"{name} {list(labels)}")
+    if regions:
+        rows.append(("classes", ", ".join(regions)))
+    return rows
+
+
 def _table(
     source: CaseSource,
     content: Mapping[str, Any],
@@ -353,19 +375,7 @@ def _table(
     parts = []
     for column, names in channels.items():
         parts.append(", ".join(names) if len(names) == 1 else f"{', '.join(names)} (4D, from {column})")
-    names = content["label_names"]
-    rows = [
-        ("task", content["task"]),
-        ("modality", content["modality"]),
-        ("channels", ", ".join(parts)),
-        ("labels", ", ".join(f"{label} {name}" for label, name in names.items())),
-    ]
-    regions = []
-    for name, labels in content["final_classes"].items():
-        if len(labels) > 1:
-            regions.append(f"{name} {list(labels)}")
-    if regions:
-        rows.append(("classes", ", ".join(regions)))
+    rows = description_table(content, ", ".join(parts))
     if source.structures:
         overlaps = sum(len(case.overlaps) > 0 for case in contents)
         lacking = sum(len(case.missing) > 0 for case in contents)

@@ -78,6 +78,12 @@ def _case_id(case: SourceCase) -> str:
 
 
 def _write_case(case: SourceCase, place_case: Callable[[SourceCase, Path], None], folder: Path) -> None:
+    check_files(case)
+    place_case(case, folder)
+
+
+def check_files(case: SourceCase) -> None:
+    """Raise InputError naming every file of a case that does not exist."""
     files = list(case.images)
     if case.label is not None:
         files.append(case.label)
@@ -87,7 +93,6 @@ def _write_case(case: SourceCase, place_case: Callable[[SourceCase, Path], None]
             problems.append(Problem(str(path), "does not exist."))
     if problems:
         raise InputError(problems)
-    place_case(case, folder)
 
 
 def place_file(source: Path, folder: Path, name: str, *, copy: bool = False) -> Path:

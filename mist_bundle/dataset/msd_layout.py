@@ -8,14 +8,17 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mist_bundle.dataset.channels import channel_names, modality_of
+from mist_bundle.dataset.conversion import Converted, description_table
 from mist_bundle.dataset.foreign import advising
 from mist_bundle.dataset.layout import (
     MASK_NAME,
     SourceCase,
+    check_files,
     convert_cases,
     description,
     place_file,
@@ -24,7 +27,7 @@ from mist_bundle.dataset.layout import (
 )
 from mist_bundle.dataset.volumes import read_affine
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import DATASET_JSON, new_folder, read_json, write_json
+from mist_bundle.files import DATASET_JSON, new_folder, read_json, refuse_existing, write_json
 from mist_bundle.runtime.reading.formats import image_stem
 
 
@@ -55,24 +58,73 @@ def convert_msd(
         InputError: the source is not in MSD layout, has no usable case, or `output` exists. Nothing is written.
         CaseFailure: some cases have missing or damaged files; the others are converted.
     """
-    source, output = Path(source), Path(output)
+    output = Path(output)
+    task = _read_task(Path(source), limit, start)
+    place_case = functools.partial(_place_case, channels=task.channels, copy=copy)
+    with new_folder(output, overwrite=overwrite, inputs=[task.json_path]) as folder:
+        problems = convert_cases(place_case, folder, training=task.training, testing=task.testing, workers=workers)
+        test_folder = folder / "test"
+        has_test = test_folder.is_dir() and any(test_folder.iterdir())
+        write_json(folder / DATASET_JSON, _new_description(task, has_test=has_test))
+    raise_failures(problems, len(task.training) + len(task.testing))
+    return output / DATASET_JSON
+
+
+def check_msd(
+    source: Path, output: Path, *, overwrite: bool = False, limit: int | None = None, start: int = 0
+) -> Converted:
+    """Read the description and the headers of all files of a task as `convert_msd` does, and write nothing.
+
+    Raises:
+        InputError: as for `convert_msd`.
+    """
+    refuse_existing(output, overwrite=overwrite)
+    task = _read_task(Path(source), limit, start)
+    problems: list[Problem] = []
+    usable: list[SourceCase] = []
+    cases = [*task.training, *task.testing]
+    for case in cases:
+        try:
+            check_files(case)
+            _is_4d(case.images[0], task.channels)
+            usable.append(case)
+        except InputError as error:
+            problems.append(Problem(case.id, " ".join(map(str, error.problems))))
+    num_training = sum(case.label is not None for case in usable)
+    if not num_training:
+        raise InputError(problems)
+    content = _new_description(task, has_test=num_training < len(usable))
+    table = description_table(content)
+    table += [("training cases", str(num_training)), ("test cases", str(len(usable) - num_training))]
+    return Converted(dataset_json=output / DATASET_JSON, table=table, warnings=[], problems=problems, total=len(cases))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Task:
+    """A task of the Decathlon: its description, the names of its channels, and its cases."""
+
+    json_path: Path
+    content: dict[str, Any]
+    channels: tuple[str, ...]
+    training: list[SourceCase]
+    testing: list[SourceCase]
+
+
+def _read_task(source: Path, limit: int | None, start: int) -> _Task:
     json_path = source / DATASET_JSON if source.is_dir() else source
     with advising(source, "convert_msd"):
         content = _read_description(json_path)
-    channels = channel_names(content["modality"])
     end = None if limit is None else start + limit
     training = _source_cases(json_path, content["training"])[start:end]
-    testing = _source_cases(json_path, content.get("test") or [])
     if not training:
         raise InputError(Problem(str(json_path), f"has no labelled case from number {start} on (limit {limit})."))
-    place_case = functools.partial(_place_case, channels=channels, copy=copy)
-    with new_folder(output, overwrite=overwrite, inputs=[json_path]) as folder:
-        problems = convert_cases(place_case, folder, training=training, testing=testing, workers=workers)
-        test_folder = folder / "test"
-        has_test = test_folder.is_dir() and any(test_folder.iterdir())
-        write_json(folder / DATASET_JSON, _new_description(json_path, content, channels, has_test=has_test))
-    raise_failures(problems, len(training) + len(testing))
-    return output / DATASET_JSON
+    return _Task(
+        json_path=json_path,
+        content=content,
+        channels=channel_names(content["modality"]),
+        training=training,
+        testing=_source_cases(json_path, content.get("test") or []),
+    )
 
 
 def _read_description(json_path: Path) -> dict[str, Any]:
@@ -127,13 +179,8 @@ def _source_cases(json_path: Path, entries: Sequence[Any]) -> list[SourceCase]:
 
 def _place_case(case: SourceCase, folder: Path, channels: Sequence[str], copy: bool) -> None:
     (image,) = case.images
-    shape, _ = read_affine(image)
-    num_channels = shape[3] if len(shape) == 4 else 1
-    if len(shape) not in (3, 4) or num_channels != len(channels):
-        message = f"has the shape {shape}, but dataset.json lists {len(channels)} channels {list(channels)}."
-        raise InputError(Problem(image.name, message))
     target = folder / case.id
-    if len(shape) == 4:
+    if _is_4d(image, channels):
         split_channels(image, target, channels)
     else:
         place_file(image, target, channels[0], copy=copy)
@@ -141,13 +188,26 @@ def _place_case(case: SourceCase, folder: Path, channels: Sequence[str], copy: b
         place_file(case.label, target, MASK_NAME, copy=copy)
 
 
-def _new_description(
-    json_path: Path, content: dict[str, Any], channels: Sequence[str], *, has_test: bool
-) -> dict[str, Any]:
+def _is_4d(image: Path, channels: Sequence[str]) -> bool:
+    """Whether an image holds its channels in a fourth axis.
+
+    Raises:
+        InputError: it has not as many channels as the task, or its header cannot be read.
+    """
+    shape, _ = read_affine(image)
+    num_channels = shape[3] if len(shape) == 4 else 1
+    if len(shape) not in (3, 4) or num_channels != len(channels):
+        message = f"has the shape {shape}, but dataset.json lists {len(channels)} channels {list(channels)}."
+        raise InputError(Problem(image.name, message))
+    return len(shape) == 4
+
+
+def _new_description(task: _Task, *, has_test: bool) -> dict[str, Any]:
+    content = task.content
     return description(
-        task=str(content.get("name") or json_path.parent.name),
+        task=str(content.get("name") or task.json_path.parent.name),
         modality=modality_of(content["modality"].values()),
-        channels=channels,
+        channels=task.channels,
         label_names={int(label): str(name) for label, name in content["labels"].items()},
         has_test=has_test,
         description=str(content.get("description", "")),

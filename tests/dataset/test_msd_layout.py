@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from mist_bundle import cli
 from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.msd_layout import convert_msd
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.volumes import read_volume
-from mist_bundle.errors import CaseFailure, InputError
+from mist_bundle.errors import EXIT_SOME_CASES_FAILED, CaseFailure, InputError
 from tests.dataset.samples import save_volume
 
 
@@ -156,3 +157,17 @@ def test_output_is_not_overwritten_unasked(tmp_path):
 def test_a_start_beyond_the_end(tmp_path):
     with pytest.raises(InputError, match="no labelled case from number 3"):
         convert_msd(make_task(tmp_path / "in", ["CT"]), tmp_path / "out", start=3)
+
+
+def test_a_dry_run_checks_the_headers_and_writes_nothing(tmp_path, capsys):
+    source = make_task(tmp_path / "in", ["FLAIR", "T1w"])
+    save_volume(source / "imagesTr" / "la_001.nii.gz", np.zeros((3, 3, 3), np.float32))
+    (source / "labelsTr" / "la_002.nii.gz").unlink()
+    words = ["convert_msd", str(source), str(tmp_path / "out"), "--dry_run"]
+    assert cli.main(words) == EXIT_SOME_CASES_FAILED
+    shown = capsys.readouterr()
+    assert "channels        flair, t1w" in shown.out
+    assert "training cases  1" in shown.out
+    assert "la_001: la_001.nii.gz: has the shape (3, 3, 3)" in shown.err
+    assert "la_002.nii.gz: does not exist" in shown.err
+    assert [entry.name for entry in tmp_path.iterdir()] == ["in"]
