@@ -14,7 +14,7 @@ from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
 from mist_bundle.dataset.cases import Case, CaseList
 from mist_bundle.dataset.dicom import Series
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, Problem
-from mist_bundle.files import check_can_write, write_json
+from mist_bundle.files import DATALIST_JSON, check_can_write, read_json, write_json
 from mist_bundle.pipeline.predict_dicom import SegmentationWriter, segmentation_path
 from mist_bundle.pipeline.predict_formats import DICOM_SEG, NIFTI, OutputPlace, contrary_sides
 from mist_bundle.pipeline.predict_inputs import find_inputs
@@ -223,12 +223,17 @@ def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any], *
     Raises:
         CaseFailure: some could not be predicted, each named with the reason; the others were.
     """
-    open_to_run(bundle, trust=trust)
-    cases = Bundle(bundle).datalist.testing
+    opened = open_to_run(bundle, trust=trust)
+    cases = opened.datalist.testing
     if cases:
         # in the work folder: predictions of other weights are replaced
         settings = {"output_dir": str(output.absolute()), "overwrite": True, **overrides}
-        problems = _run(bundle, [case.id for case in cases], output, settings)
+        crew = choose_crew(bundle, INFERENCE, overrides)
+        if crew is None:
+            problems = _run(bundle, [case.id for case in cases], output, settings)
+        else:
+            entries = read_json(opened.root / DATALIST_JSON)["testing"]
+            problems = _run_in_shares(bundle, entries, output, settings, crew)
         if problems:
             raise CaseFailure(problems, len(cases))
     return len(cases)
@@ -267,22 +272,24 @@ def _predict_cases(
         entries.append({"id": case.id, "image": absolute_images(case)})
     names = [entry["id"] for entry in entries]
     if crew is not None:
-        shared = SharedRun(
-            bundle=bundle.absolute(),
-            workflow=INFERENCE,
-            part="testing",
-            settings={"dataset_dir": str(bundle.absolute()), **settings},
-        )
-        try:
-            problems = run_in_shares(shared, entries, crew)
-        except WorkflowFailed as error:
-            raise _of_another_origin(output) from error
-        return _not_predicted(names, output, problems)
+        return _run_in_shares(bundle, entries, output, {"dataset_dir": str(bundle.absolute()), **settings}, crew)
     with tempfile.TemporaryDirectory() as folder:
         datalist = Path(folder) / "datalist.json"
         write_json(datalist, {"training": [], "testing": entries})
         places = {"datalist": str(datalist), "dataset_dir": folder}
         return _run(bundle, names, output, {**places, **settings})
+
+
+def _run_in_shares(
+    bundle: Path, entries: Sequence[Mapping[str, Any]], output: Path, settings: Mapping[str, Any], crew: Crew
+) -> list[Problem]:
+    """Like `_run`, with the cases shared out."""
+    shared = SharedRun(bundle=bundle.absolute(), workflow=INFERENCE, part="testing", settings=settings)
+    try:
+        problems = run_in_shares(shared, entries, crew)
+    except WorkflowFailed as error:
+        raise _of_another_origin(output) from error
+    return _not_predicted([str(entry["id"]) for entry in entries], output, problems)
 
 
 def _run(bundle: Path, names: Sequence[str], output: Path, settings: Mapping[str, Any]) -> list[Problem]:

@@ -143,9 +143,9 @@ def run_in_shares(run: SharedRun, entries: Sequence[Entry], crew: Crew) -> list[
                 killed.append(share)
             elif ended.reason:
                 problems += _blamed(share, ended.reason)
-        waiting = killed
-        if is_divided:
-            waiting = _cases_of(killed, first=len(entries))
+        waiting = _cases_of(killed, first=len(entries)) if is_divided else killed
+        if not waiting:
+            return problems
         if isinstance(workers, int):
             workers = 1
     for share in waiting:

@@ -14,6 +14,7 @@ import pytest
 from mist_bundle import cli
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import EXIT_OK
+from mist_bundle.files import work_dir_of
 from mist_bundle.runtime.folds.files import sha256_of
 from tests.dask_cluster import DaskCluster, dask_cluster
 
@@ -75,6 +76,20 @@ def test_preprocess_and_predict(losing: Callable[..., None], trained_bundle: Pat
     losing("predict", str(bundle), data, str(there), "--device", "cpu")
     assert len(_labels(here)) == len(entries)
     assert _labels(there) == _labels(here)
+
+
+def test_evaluate_a_bundle(losing: Callable[..., None], trained_bundle: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / trained_bundle.name
+    shutil.copytree(trained_bundle, bundle, symlinks=True)
+    shutil.copytree(work_dir_of(trained_bundle), work_dir_of(bundle), ignore=shutil.ignore_patterns("cache"))
+    fold = work_dir_of(bundle) / "fold_0"
+    scores = {name: (fold / name).read_text() for name in ("results.csv", "results.json")}
+    label_maps = _labels(fold / "predictions")
+    shutil.rmtree(fold / "predictions")
+    losing("evaluate", str(bundle), "--fold", "0", "--dataset_dir", str(_dataset_dir(trained_bundle)))
+    assert {name: (fold / name).read_text() for name in scores} == scores
+    assert _labels(fold / "predictions") == label_maps
+    assert len(label_maps) == json.loads(scores["results.json"])["num_cases"] > 1
 
 
 def _dataset_dir(bundle: Path) -> Path:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from mist_bundle import cli, pipeline
+from mist_bundle import pipeline
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import WorkflowFailed, configured_dataset_dir
-from mist_bundle.errors import EXIT_OK, CaseFailure, InputError
+from mist_bundle.errors import CaseFailure, InputError
 from mist_bundle.files import read_json, work_dir_of
 from mist_bundle.runtime.folds.files import sha256_of
-from tests.dask_cluster import dask_cluster
 
 
 @pytest.fixture
@@ -68,17 +66,3 @@ def test_what_is_not_about_cases_is_said_once(bundle: Path, data: Path) -> None:
     (bundle / "models/fold_0.pt").write_bytes(b"no weights")
     with pytest.raises(WorkflowFailed, match=r"fold_0\.pt"):
         pipeline.evaluate_folds(bundle, [0], {"dataset_dir": str(data)}, workers=1, trust=True)
-
-
-@pytest.mark.slow
-def test_a_dask_cluster_that_loses_a_worker_writes_the_scores_of_one_process(
-    bundle: Path, data: Path, tmp_path: Path
-) -> None:
-    pytest.importorskip("distributed")
-    before = _state(bundle)
-    shutil.rmtree(work_dir_of(bundle) / "fold_0/predictions")
-    with dask_cluster(tmp_path / "dask") as cluster:
-        words = ["--fold", "0", "--dataset_dir", str(data), "--workers", cluster.address]
-        assert cli.main(["evaluate", str(bundle), *words]) == EXIT_OK
-    assert _state(bundle) == before
-    assert json.loads((work_dir_of(bundle) / "fold_0/results.json").read_text())["num_failed"] == 0

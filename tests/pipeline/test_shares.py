@@ -15,6 +15,7 @@ from mist_bundle.bundle.launch import INFERENCE, Workflow, WorkflowFailed, confi
 from mist_bundle.bundle.placement import Placement
 from mist_bundle.errors import EXIT_INPUT_REFUSED, InputError
 from mist_bundle.files import read_json
+from mist_bundle.parallel import map_cases
 from mist_bundle.pipeline import shares
 from mist_bundle.pipeline.shares import DIED, Crew, SharedRun, choose_crew, run_in_shares
 from mist_bundle.runtime.folds.files import sha256_of
@@ -68,6 +69,19 @@ def test_a_share_that_is_killed_runs_again_and_then_case_by_case(monkeypatch: py
     problems = run_in_shares(RUN, _entries("abc"), Crew(workers=1))
     assert [(problem.path, problem.message) for problem in problems] == [("b", DIED)]
     assert [names for names, _ in runs.seen] == ["abc", "abc", "a", "b", "c"]
+
+
+def test_a_share_that_ends_well_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = []
+
+    def count(*arguments: Any, **options: Any) -> Any:
+        rounds.append(arguments)
+        return map_cases(*arguments, **options)
+
+    monkeypatch.setattr(shares, "run_workflow", Runs())
+    monkeypatch.setattr(shares, "map_cases", count)
+    assert run_in_shares(RUN, _entries("abc"), Crew(workers=1)) == []
+    assert len(rounds) == 1  # each round calls on the cluster
 
 
 def test_only_the_cases_that_a_run_names_are_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
