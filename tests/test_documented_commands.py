@@ -23,6 +23,7 @@ from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.planning.options import PlanOptions
 from tests.dataset.bids_samples import make_bids
 from tests.dataset.samples import write_masks
+from tests.transfer import mist_made, nnunet_made
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")), "CONTRIBUTING.md"]
@@ -141,6 +142,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "LIST.json").write_text(json.dumps({"testing": testing}), encoding="utf-8")
     _own_code(folder)
     _other_layouts(folder)
+    _other_programs(folder)
     bundle = pipeline.autoconfig(folder / "dataset.json", folder / "out", OPTIONS).bundle
     pipeline.train(bundle, [0, 1], {})
     pipeline.evaluate_folds(bundle, [0, 1], {})
@@ -159,6 +161,36 @@ def _other_layouts(folder: Path) -> None:
         rows.append(f"{case.name},{case}/ct.nii.gz,{masks}")
     make_bids(folder / "ds000001")
     (folder / "masks.csv").write_text("\n".join(rows), encoding="utf-8")
+
+
+def _other_programs(folder: Path) -> None:
+    """Data and results of nnU-Net and MIST, as docs/coming_from_*.md name them."""
+    name = "Dataset004_Hippocampus"
+    raw = folder / "nnUNet_raw" / name
+    (raw / "imagesTr").mkdir(parents=True)
+    (raw / "labelsTr").mkdir()
+    cases = sorted((folder / "cases/train").iterdir())
+    for case in cases:
+        shutil.copy(case / "mri.nii.gz", raw / f"imagesTr/{case.name}_0000.nii.gz")
+        shutil.copy(case / "mask.nii.gz", raw / f"labelsTr/{case.name}.nii.gz")
+    labels = {"background": 0, "anterior": 1, "posterior": 2}
+    description = {"channel_names": {"0": "mri"}, "labels": labels, "numTraining": len(cases), "file_ending": ".nii.gz"}
+    (raw / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
+    ids = [case.name for case in cases]
+    splits = [{"train": ids[1::2], "val": ids[::2]}, {"train": ids[::2], "val": ids[1::2]}]
+    prepared = folder / "nnUNet_preprocessed" / name
+    prepared.mkdir(parents=True)
+    (prepared / "splits_final.json").write_text(json.dumps(splits), encoding="utf-8")
+    results = folder / "nnUNet_results" / name / "nnUNetTrainer__nnUNetPlans__3d_fullres"
+    nnunet_made.write_results(results, folds=("0", "1"), labels=labels, channels=1)
+    mist_made.write_results(
+        folder / "mist_results",
+        channels=1,
+        dataset_info={"images": ["mri"], "labels": [0, 1, 2]},
+        evaluation={"anterior": {"labels": [1]}, "posterior": {"labels": [2]}},
+    )
+    rows = [f"{case},{number % 2}" for number, case in enumerate(ids)]
+    (folder / "mist_results/train_paths.csv").write_text("\n".join(["id,fold", *rows]), encoding="utf-8")
 
 
 def _own_code(folder: Path) -> None:

@@ -208,7 +208,8 @@ def write_imported(
             _check_same_data(DatasetSpec.from_json(dataset), understood)
     if problems:
         raise InputError(problems)
-    table, warnings = tuple(understood.table()), tuple(Problem(*warning) for warning in understood.model.warnings)
+    model = understood.model if dataset is None else understood.model.with_cases()
+    table, warnings = tuple(understood.table()), tuple(Problem(*warning) for warning in model.warnings)
     if dry_run:
         return ImportedBundle(bundle=None, table=table, warnings=warnings)
     if dataset is None:
@@ -216,7 +217,7 @@ def write_imported(
         return ImportedBundle(bundle=bundle, table=table, warnings=warnings)
 
     def adapt(plan: Plan) -> tuple[Plan, Mapping[str, bytes]]:
-        return adopt(plan, understood.model), weight_files(understood)
+        return adopt(plan, model), weight_files(understood)
 
     with tempfile.TemporaryDirectory() as scratch:
         folds = fold_file or _fold_table(understood, dataset, Path(scratch))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # whose rules a plan's `preprocessing` follows
 NNUNET_RULES, MIST_RULES = "nnunet", "mist"
+TRAINING_DATA = "training data"  # key of the warning that the training cases are not there
 _NO_CASES = "Nothing is known about the training cases."
 
 
@@ -82,6 +83,11 @@ class ImportedModel:
     def because(self) -> str:
         """Reason of everything that the model decides."""
         return f"As {self.program} trained it."
+
+    def with_cases(self) -> ImportedModel:
+        """Return the same model whose training cases are there to be measured."""
+        warnings = tuple(warning for warning in self.warnings if warning[0] != TRAINING_DATA)
+        return replace(self, warnings=warnings)
 
     @property
     def planner_options(self) -> PlanOptions:

@@ -15,7 +15,7 @@ from mist_bundle.dataset.names import default_label_name, slug
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.planning.decision import Decision
-from mist_bundle.planning.imported import MIST_RULES, ImportedModel
+from mist_bundle.planning.imported import MIST_RULES, TRAINING_DATA, ImportedModel
 from mist_bundle.planning.network_size import NetworkSize, SizeRequest
 from mist_bundle.planning.networks import size_network
 from mist_bundle.planning.options import PlanOptions
@@ -101,7 +101,7 @@ def describe_model(results: MistResults) -> ImportedModel:
             "vae": Decision(False, because),
         },
         preprocessing={"rules": MIST_RULES},
-        inference=None,
+        inference={"tiling": "monai", "average": "joined", "restore": "probabilities"},
         overlap=float(params.get("patch_overlap", 0.5)),
         test_time_flip_axes=(0, 1, 2) if flips else (),
         options=PlanOptions(recipe="mist2", precision="fp32"),
@@ -191,7 +191,7 @@ def _origin(results: MistResults) -> dict[str, Any]:
 def _warnings() -> tuple[tuple[str, str], ...]:
     return (
         (
-            "training data",
+            TRAINING_DATA,
             "are known by config.json alone: no ranges of spacing and intensity, so a prediction cannot say that an "
             "image is unlike those of the training.",
         ),

@@ -17,7 +17,7 @@ from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import DATASET_JSON
 from mist_bundle.planning.decision import Decision
-from mist_bundle.planning.imported import NNUNET_RULES, ImportedModel
+from mist_bundle.planning.imported import NNUNET_RULES, TRAINING_DATA, ImportedModel
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.runtime.numerics.triples import Triple, spacing, triple
 from mist_bundle.transfer.axes import build_network
@@ -234,7 +234,7 @@ def _origin(results: NnunetResults) -> dict[str, Any]:
 def _warnings(results: NnunetResults) -> tuple[tuple[str, str], ...]:
     warnings = [
         (
-            "training data",
+            TRAINING_DATA,
             "are known by the plans alone: no ranges of spacing and intensity, so a prediction cannot say that an "
             "image is unlike those of the training.",
         )

@@ -184,6 +184,7 @@ def test_with_its_data_folds_are_evaluated_and_trained_on(tmp_path: Path) -> Non
     assert [case.id for case in bundle.datalist.held_out(2)] == ["case_3", "case_4"]  # held out by no imported fold
     assert bundle.trained_folds() == [0, 1]
     assert bundle.plan.training_ranges is not None
+    assert "training data" not in dict(bundle.plan.warnings or ())
     pipeline.evaluate_folds(bundle.root, [0], {})
     assert bundle.fold(0).results.is_file()
     settings = {"epochs": 1, "steps_per_epoch": 1, "val_interval": 1, "batch_size": 1}

@@ -68,11 +68,11 @@ def config(**sections: Mapping[str, Any]) -> dict[str, Any]:
         "evaluation": {"whole": {"labels": [1, 4]}, "core": {"labels": [4]}},
     }
     for name, entries in sections.items():
-        content[name] = {**content[name], **entries}
+        content[name] = dict(entries) if name == "evaluation" else {**content[name], **entries}
     return content
 
 
-def write_results(folder: Path, folds: Sequence[int] = (0,), **sections: Mapping[str, Any]) -> Path:
+def write_results(folder: Path, folds: Sequence[int] = (0,), channels: int = 2, **sections: Mapping[str, Any]) -> Path:
     """Write config.json, train_paths.csv and the weights of the folds."""
     (folder / "models").mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config(**sections)))
@@ -80,5 +80,5 @@ def write_results(folder: Path, folds: Sequence[int] = (0,), **sections: Mapping
     (folder / "train_paths.csv").write_text("\n".join(["id,fold,mask,t1,flair", *rows]) + "\n")
     for fold in folds:
         torch.manual_seed(fold)
-        torch.save(mist_names(reference_network(heads=True)), folder / f"models/fold_{fold}.pt")
+        torch.save(mist_names(reference_network(channels, heads=True)), folder / f"models/fold_{fold}.pt")
     return folder

@@ -56,7 +56,7 @@ def test_the_plan_follows_config_json(tmp_path: Path) -> None:
     assert model.overlap == 0.25
     assert model.test_time_flip_axes == ()
     assert model.preprocessing == {"rules": "mist"}
-    assert model.inference is None
+    assert model.inference == {"tiling": "monai", "average": "joined", "restore": "probabilities"}
     assert model.fields["crop_to_foreground"].value
     assert model.fields["normalize_nonzero"].value
     assert model.num_folds == 5

@@ -27,7 +27,8 @@ from .windows import MONAI, NNUNET, Index, Windows, gaussian_of_nnunet
 
 logger = logging.getLogger(__name__)
 
-PROBABILITIES, LOGITS = "probabilities", "logits"
+# what is averaged over flips and folds; JOINED are probabilities after each member's windows were joined
+PROBABILITIES, LOGITS, JOINED = "probabilities", "logits", "joined"
 _SMALLEST_PROBABILITY = 1e-30
 Box = tuple[slice, slice, slice]
 
@@ -53,7 +54,9 @@ class EnsembleInferer:
             are the mean over the regions.
         cells_gb: memory for what is not complete yet.
         tiling: where windows lie and how they are weighted: "monai", or "nnunet" as nnU-Net does.
-        average: what is averaged over flips and folds: "probabilities", or "logits" as nnU-Net does.
+        average: what is averaged over flips and folds: "probabilities" of each window, or "logits" as nnU-Net does, or
+            "joined": each member's logits are blended, and the probabilities of the whole averaged, as MIST does. That
+            takes the memory of all members for what is not complete yet.
         engine: what runs the network: "torch", "openvino", or "auto" (see `engine.Engine`).
 
     Raises:
@@ -82,7 +85,7 @@ class EnsembleInferer:
             raise ValueError(f"cells_gb is {cells_gb}; expected 0 or more.")
         for name, value, known in (
             ("tiling", tiling, (MONAI, NNUNET)),
-            ("average", average, (PROBABILITIES, LOGITS)),
+            ("average", average, (PROBABILITIES, LOGITS, JOINED)),
         ):
             if value not in known:
                 raise ValueError(f"{name} is {value!r}; expected {' or '.join(known)}.")
@@ -214,6 +217,8 @@ class EnsembleInferer:
 
     def activated(self, blended: torch.Tensor) -> torch.Tensor:
         """Probabilities, and with `uncertainty` its two channels, of what was blended, which is overwritten."""
+        if self.average == JOINED and self._num_members > 1:
+            return self._mean_of_joined(blended)
         if not self.uncertainty:
             return self._activate(blended[None])[0]
         probabilities = self._activate(blended[None, :-1])
@@ -236,6 +241,11 @@ class EnsembleInferer:
         self.inferer.sw_batch_size = 1
         return torch.cat([self._scores(patch[None], network) for patch in patches])
 
+    def _logits_of_members(self, patches: torch.Tensor, network: Any) -> Iterator[torch.Tensor]:
+        for member in self._members(network, patches):
+            for axes in flip_combinations(self.flip_axes):
+                yield _flip(_predict(member, _flip(patches, axes)), axes)
+
     @property
     def _num_members(self) -> int:
         folds = len(self.checkpoints) if len(self.checkpoints) > 1 else 1
@@ -245,6 +255,8 @@ class EnsembleInferer:
         """What is blended of a batch of windows: logits of the mean member, and with `uncertainty` the mean entropy."""
         if self._num_members == 1 and not self.uncertainty:
             return self._place(_predict(self.engine.member(network, patches), patches))
+        if self.average == JOINED and self._num_members > 1:
+            return self._place(torch.cat(list(self._logits_of_members(patches, network)), dim=1))
         total: torch.Tensor | None = None
         entropies: torch.Tensor | None = None
         for member in self._members(network, patches):
@@ -263,6 +275,19 @@ class EnsembleInferer:
         if entropies is not None:
             scores = torch.cat([scores, entropies.div_(self._num_members)], dim=1)
         return self._place(scores)
+
+    def _mean_of_joined(self, blended: torch.Tensor) -> torch.Tensor:
+        """`activated` of the logits of all members, one after the other in the channels."""
+        total, entropies = torch.zeros(()), torch.zeros(())
+        for logits in blended.chunk(self._num_members):
+            probabilities = self._activate(logits[None])
+            total = total + probabilities / self._num_members
+            if self.uncertainty:
+                entropies = entropies + self._entropy(probabilities) / self._num_members
+        if not self.uncertainty:
+            return total[0]
+        of_mean = self._entropy(total)
+        return torch.cat([total, of_mean, (of_mean - entropies).clamp_(min=0)], dim=1)[0]
 
     def _entropy_of_member(self, averaged: torch.Tensor) -> torch.Tensor:
         """Entropy of what a member gives to the mean, probabilities or logits."""

@@ -259,5 +259,22 @@ def test_logits_are_averaged_where_that_is_asked_for(tmp_path: Path) -> None:
     finished = inferer.activated(blended.clone())
     probabilities = torch.softmax(total, 1)[0]
     torch.testing.assert_close(finished[: len(probabilities)], probabilities, rtol=1e-4, atol=1e-5)
-    with pytest.raises(ValueError, match="average is 'votes'; expected probabilities or logits"):
+    with pytest.raises(ValueError, match="average is 'votes'; expected probabilities or logits or joined"):
         EnsembleInferer(window, average="votes")
+
+
+def test_windows_of_each_member_are_joined_first_where_that_is_asked_for(tmp_path: Path) -> None:
+    image, window = torch.randn(1, 1, 13, 9, 8), SlidingWindowInferer(**WINDOW)
+    paths = [str(tmp_path / "fold_0.pt"), str(tmp_path / "fold_1.pt")]
+    network, members = _network(0), []
+    for seed, path in enumerate(paths):
+        torch.save(_network(seed).state_dict(), path)
+        with torch.no_grad():
+            members.append(torch.softmax(window(image, _network(seed)), 1))
+    inferer = EnsembleInferer(window, checkpoints=paths, average="joined", uncertainty=True)
+    result = inferer(image, network)
+    mean = torch.stack(members).mean(0)
+    torch.testing.assert_close(result[:, :3], mean, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(result[:, 3:4], entropy(mean), rtol=1e-4, atol=1e-5)
+    apart = entropy(mean) - torch.stack([entropy(member) for member in members]).mean(0)
+    torch.testing.assert_close(result[:, 4:], apart.clamp(min=0), rtol=1e-4, atol=1e-5)
