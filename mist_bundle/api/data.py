@@ -456,7 +456,7 @@ def convert_bids(
 
     Args:
         source: root of the dataset, with sub-01/anat/sub-01_T1w.nii.gz and the like.
-        output: folder to create. Its cases.csv names the patient of each case, for --fold_by patient.
+        output: folder to create. Its cases.csv names the patient of each case, so that no patient is in two folds.
         derivatives: folder in derivatives/ that holds the label maps; by default the only one that holds any.
         suffix: of the label maps.
         entities: pairs that the names of the label maps must have, like desc-manual.

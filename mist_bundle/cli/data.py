@@ -58,15 +58,15 @@ def convert_labels(**arguments: Any) -> None:
 @takes(mb.convert_bids)
 def convert_bids(**arguments: Any) -> None:
     """Describe a BIDS dataset with label maps in derivatives/ for autoconfig; images are linked, not copied."""
-    _convert(mb.convert_bids, arguments, " --fold_by patient")
+    _convert(mb.convert_bids, arguments)
 
 
-def _convert(convert: Callable[..., Path], arguments: dict[str, Any], advised: str = "") -> None:
+def _convert(convert: Callable[..., Path], arguments: dict[str, Any]) -> None:
     """Convert, show what was understood, and name the next command."""
     with printed_warnings():
         dataset_json = convert(**arguments, announce=print)
     if not arguments.get("dry_run"):
-        print(f"\nDataset: {dataset_json}\nNext:    mist-bundle autoconfig {shlex.quote(str(dataset_json))}{advised}")
+        print(f"\nDataset: {dataset_json}\nNext:    mist-bundle autoconfig {shlex.quote(str(dataset_json))}")
 
 
 @takes(mb.convert_dicom)

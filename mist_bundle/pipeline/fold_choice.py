@@ -18,6 +18,7 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.options import OPTIONS
 
 FOLD_COLUMN = "fold"
+PATIENT = "patient"  # the cases of a patient share a fold without being asked to
 TEST = "test"  # in the column "fold": the case belongs to the fixed test set
 CLASSES, VOLUME = "classes", "volume"
 _VOLUME_PARTS = 4
@@ -201,11 +202,22 @@ def _check_count(num_folds: int, count: int, source: str) -> None:
         raise InputError(Problem("--folds", message))
 
 
+def _patients(cases: Sequence[Case]) -> dict[str, str]:
+    """The patient of each case, from the column of that name; empty where no patient has several cases."""
+    patients = {}
+    for case in cases:
+        if case.extra.get(PATIENT):
+            patients[case.id] = case.extra[PATIENT]
+    return patients if len(set(patients.values())) < len(patients) else {}
+
+
 def _groups(cases: Sequence[Case], rules: FoldRules, copies: Sequence[Sequence[str]]) -> dict[str, str] | None:
     ids = [case.id for case in cases]
     groupings: list[Mapping[str, str]] = []
     if rules.fold_by is not None:
         groupings.append(case_column(cases, rules.fold_by))
+    elif not rules.are_own and _patients(cases):
+        groupings.append(_patients(cases))
     if rules.group_pattern is not None:
         groupings.append(groups_by_pattern(ids, rules.group_pattern))
     if copies:

@@ -134,5 +134,5 @@ def test_the_command(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == EXIT_OK, done.stderr
-    assert f"autoconfig {tmp_path / 'out' / 'dataset.json'} --fold_by patient" in done.stdout
+    assert f"autoconfig {tmp_path / 'out' / 'dataset.json'}" in done.stdout
     assert before == {path: path.stat().st_mtime_ns for path in root.rglob("*")}

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from mist_bundle import pipeline
+from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import InputError
-from mist_bundle.pipeline.fold_choice import FoldRequest, FoldRules
+from mist_bundle.pipeline.fold_choice import FoldRequest, FoldRules, choose_folds
 from mist_bundle.planning.options import PlanOptions
 
 OPTIONS = PlanOptions(recipe="quick", epochs=1, steps_per_epoch=1, patch_size=(16, 16, 16))
@@ -126,9 +127,9 @@ def test_a_fixed_test_set_is_in_no_fold(study: Path, tmp_path: Path, way: str) -
 
 def test_a_patient_or_a_scan_in_both_training_and_test_set_is_refused(study: Path, tmp_path: Path) -> None:
     names = _ids(study)
-    _add_table(study, split=["test", "x", "x", "x", "x", "x"], patient=["p", "p", "q", "r", "s", "t"])
+    _add_table(study, split=["test", "x", "x", "x", "x", "x"], subject=["p", "p", "q", "r", "s", "t"])
     with pytest.raises(InputError, match=f"{names[0]}, {names[1]}: belong to the group 'p'"):
-        _configure(study, tmp_path / "out", FoldRules(test_set="split=test", fold_by="patient"))
+        _configure(study, tmp_path / "out", FoldRules(test_set="split=test", fold_by="subject"))
     for image in (study.parent / "train" / names[0]).glob("*.nii.gz"):
         copy = study.parent / "train" / names[2] / image.name.replace(names[0], names[2])
         copy.unlink()
@@ -169,3 +170,15 @@ def test_a_page_about_the_data_shows_the_folds(study: Path, tmp_path: Path) -> N
     card = next((tmp_path / "out").glob("*/docs/README.md")).read_text(encoding="utf-8")
     assert "| site a | 2 | 0 | 0 | 2 |" in card
     assert "| site a | 2 | 0 | 0 | 2 |" in analyzed.page.with_name("data_report.md").read_text(encoding="utf-8")
+
+
+def test_the_column_patient_keeps_cases_together_unasked() -> None:
+    cases = []
+    for number in range(8):
+        cases.append(Case(id=f"c{number}", images={}, extra={"patient": f"p{number // 2}"} if number < 6 else {}))
+    for seed in range(5):
+        chosen = choose_folds(cases, FoldRequest(count=3, seed=seed, rules=FoldRules()))
+        for first in (0, 2, 4):
+            assert chosen.folds[f"c{first}"] == chosen.folds[f"c{first + 1}"]
+    alone = [replace(case, extra={"patient": case.id}) for case in cases]
+    assert choose_folds(alone, FoldRequest(count=3, seed=0, rules=FoldRules())).groups is None
