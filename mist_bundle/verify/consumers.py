@@ -16,6 +16,7 @@ MODEL_TS = "models/model.ts"
 MONAI_CLI = "monai.bundle (command line)"
 MONAI_LOAD = "monai.bundle.load"
 MONAI_FL = "Federated learning (MonaiAlgo)"
+SEEN = "What was run with generated bundles is in docs/consumers.md of mist-bundle."
 # the step of the probe that shows a consumer at work
 RUN_BY = {MONAI_CLI: "inference", MONAI_LOAD: "load", MONAI_FL: "federated"}
 
@@ -61,7 +62,7 @@ def _label(content: Content) -> Check:
         problems.append("metadata: the first output has no channel_def, so there are no label names.")
     if len(content.absent(MODEL_PT, MODEL_TS)) == 2:
         problems.append("models/model.pt is missing.")
-    fine = "Files, ids and label names are as it reads them; no server was started."
+    fine = f"Files, ids and label names are as it reads them; no server was started. {SEEN}"
     for tensor in list(_tensors(content, "inputs").values())[:1]:
         channels = tensor.get("num_channels")
         if channels != 1:
@@ -73,14 +74,14 @@ def _deploy(content: Content) -> Check:
     name = "MONAI Deploy"
     identities = "device inferer preprocessing postprocessing"
     problems = each("inference: '{}' is missing.", content.missing("inference", identities))
-    problems += each("{} is missing: it packages TorchScript only; see `export`.", content.absent(MODEL_TS))
-    if _uses_scripts(content.workflows.get("inference")):
-        problems.append(
-            "inference.json uses scripts/, which a packaged application does not carry: add it to the image."
-        )
-    return by_rule(
-        name, problems, "TorchScript and the ids that its operator reads are there; no application was built."
-    )
+    if len(content.absent(MODEL_PT, MODEL_TS)) == 2:
+        problems.append("models/model.pt is missing.")
+    if content.plan is None and _uses_scripts(content.workflows.get("inference")):
+        problems.append("inference.json uses scripts/, which its operator may not find.")
+    fine = f"The ids that its operator reads are there; no application was built. {SEEN}"
+    if content.absent(MODEL_TS):
+        fine += " For a package of a single file, `export --format torchscript`."
+    return by_rule(name, problems, fine)
 
 
 def _uses_scripts(config: Any) -> bool:
@@ -105,9 +106,8 @@ def _hugging_face(content: Content) -> Check:
     elif not card.read_text(encoding="utf-8", errors="replace").startswith("---\n"):
         problems.append(f"{card.name} has no YAML header, so the hub shows neither licence nor tags.")
     problems += each("{} is missing.", content.absent("LICENSE", MODEL_PT))
-    return by_rule(
-        "Hugging Face", problems, "Model card with its header, licence and weights are there; nothing was uploaded."
-    )
+    fine = "Model card with its header, licence and weights are there; nothing was uploaded."
+    return by_rule("Hugging Face", problems, fine)
 
 
 def _zoo(content: Content, steps: Mapping[str, Check]) -> Check:

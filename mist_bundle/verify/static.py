@@ -42,9 +42,10 @@ OVERRIDES = """
     amp
 """
 MAX_GIT_FILE_BYTES = 25_000_000
-# names of modules that are not those of their packages; DALI and safetensors may be absent, and the code says so
+# names of modules that are not those of their packages; DALI, OpenVINO and safetensors may be absent, and the code
+# says so
 PACKAGE_OF = {"ignite": "pytorch-ignite"}
-OPTIONAL_MODULES = frozenset({"nvidia", "safetensors"})
+OPTIONAL_MODULES = frozenset({"nvidia", "openvino", "safetensors"})
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 

@@ -77,12 +77,17 @@ def first_image() -> Path:
     return sorted(DATA.glob("imagesTr/hippocampus_*.nii.gz"))[0]
 
 
-def single_model_prediction(bundle: Path, image: Path, work: Path, name: str = "own") -> np.ndarray:
+def single_model_prediction(
+    bundle: Path, image: Path, work: Path, name: str = "own", precision: str = "auto"
+) -> np.ndarray:
     """The label map of `predict` with model.pt alone, which is what a program with its own network shows."""
     table = work / f"{name}.csv"
     channel = mb.Bundle(bundle).plan.channel_names[0]
     table.write_text(f"id,{channel}\nfirst,{image}\n", encoding="utf-8")
-    mist_bundle("predict", bundle, "--input", table, "--output", work / name, "--ensemble", "false")
+    words = ("--input", table, "--output", work / name, "--ensemble", "false")
+    if precision != "auto":
+        words += ("--precision", precision)
+    mist_bundle("predict", bundle, *words)
     return np.asarray(nib.load(work / name / "first.nii.gz").dataobj)
 
 

@@ -60,6 +60,9 @@ class FakeHub:
                 content: Any = [
                     {"type": "file", "path": file, "size": size, "oid": COMMIT} for file, size in files.items()
                 ]
+            elif parts[4:] == ["refs"]:
+                main = {"name": "main", "ref": "refs/heads/main", "targetCommit": COMMIT}
+                content = {"branches": [main], "tags": [], "converts": []}
             else:
                 content = {"id": name, "sha": COMMIT, "siblings": [{"rfilename": file} for file in files]}
             self._send(request, 200, json.dumps(content).encode(), {"Content-Type": "application/json"}, body=body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from mist_bundle.verify.consumers import MONAI_CLI, MONAI_FL, consumer_matrix, copy_target
 from mist_bundle.verify.content import Content
 from mist_bundle.verify.probe import NOT_SCRIPTED
-from mist_bundle.verify.report import FAIL, NOT_APPLICABLE, PASS, RUN, Check
+from mist_bundle.verify.report import BY_RULE, FAIL, NOT_APPLICABLE, PASS, RUN, Check
+
+ROOT = Path(__file__).parents[2]
 
 
 def _rows(bundle: Path, steps: dict[str, Check] | None = None) -> dict[str, Check]:
@@ -20,7 +23,7 @@ def _rows(bundle: Path, steps: dict[str, Check] | None = None) -> dict[str, Chec
 def test_files_that_a_consumer_needs_are_named(own_bundle: Path) -> None:
     rows = _rows(own_bundle)
     assert "models/model.pt is missing." in rows[MONAI_CLI].reason, "it is not trained"
-    assert "models/model.ts is missing: it packages TorchScript only" in rows["MONAI Deploy"].reason
+    assert rows["MONAI Deploy"].reason == "models/model.pt is missing."
     assert rows[MONAI_FL].verdict == PASS
     for name in ("configs/evaluate.json", "LICENSE", "configs/logging.conf"):
         (own_bundle / name).unlink()
@@ -57,3 +60,24 @@ def test_the_zoo_hears_of_the_forward_pass_and_of_scripting(fresh_bundle: Path) 
 
 def test_a_copy_keeps_the_name(fresh_bundle: Path, tmp_path: Path) -> None:
     assert copy_target(fresh_bundle, tmp_path).name == fresh_bundle.name
+
+
+def test_what_was_not_run_says_by_rule_and_where_it_was_run(trained_bundle: Path) -> None:
+    rows = _rows(trained_bundle)
+    for name in ("MONAI Label", "MONAI Deploy"):
+        assert (rows[name].verdict, rows[name].how) == (PASS, BY_RULE)
+        assert "docs/consumers.md" in rows[name].reason
+    assert "`export --format torchscript`" in rows["MONAI Deploy"].reason
+    assert {row.how for row in rows.values()} == {BY_RULE}, "nothing was run here"
+
+
+def test_the_page_has_what_the_matrix_points_to() -> None:
+    record = json.loads((ROOT / "docs/consumers.json").read_text())
+    page = (ROOT / "docs/consumers.md").read_text()
+    for kind, checks in record.items():
+        assert kind in ("shipped", "fresh")
+        for name, outcome in checks.items():
+            assert outcome["passed"], f"{name} on the {kind} bundle"
+            assert f"pass: {outcome['result']}" in page
+    for name in ("label", "deploy", "deploy_package", "fl", "nvflare", "zoo", "hf", "signing", "triton"):
+        assert name in record["shipped"], f"scripts/consumers {name} was never run"

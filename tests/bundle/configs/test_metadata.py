@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # the name that is imported, where it is not the one that is installed
 INSTALLED_AS = {"ignite": "pytorch-ignite", "nvidia": "nvidia-dali-cuda120"}
 # used where they are installed: faster loading, curves, weights without pickle
-OPTIONAL = {"nvidia-dali-cuda120", "tensorboard", "safetensors"}
+OPTIONAL = {"nvidia-dali-cuda120", "openvino", "tensorboard", "safetensors"}
 
 
 @pytest.fixture(scope="module")
