@@ -11,6 +11,7 @@ import numpy as np
 import pandas
 import pytest
 
+import mist_bundle as mb
 from mist_bundle import pipeline
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.dataset.phantom import make_phantom
@@ -83,3 +84,55 @@ def test_a_label_that_should_not_be_there_is_warned_of(two_sources: Path, tmp_pa
     made = pipeline.autoconfig(changed, tmp_path / "out", TINY)
     text = "\n".join(map(str, made.warnings))
     assert "of label 3, which was not annotated in this case" in text
+
+
+def _erase(dataset_json: Path) -> None:
+    """Keep label 1 in every other case and label 2 in the rest, and say so; the complete masks become complete.nii.gz."""
+    folder = dataset_json.parent
+    lines = ["id,source"]
+    for number, case in enumerate(sorted((folder / "train").iterdir())):
+        kept = 1 + number % 2
+        mask = next(path for path in case.iterdir() if "mask" in path.name)
+        image = nibabel.load(mask)
+        labels = np.asarray(image.dataobj)
+        (folder / "complete").mkdir(exist_ok=True)
+        nibabel.save(image, folder / "complete" / f"{case.name}.nii.gz")
+        mask.unlink()
+        nibabel.save(nibabel.Nifti1Image(np.where(labels == kept, kept, 0).astype(np.uint8), image.affine), mask)
+        lines.append(f"{case.name},{'first' if kept == 1 else 'second'}")
+    (folder / "cases.csv").write_text("\n".join(lines) + "\n")
+    content = json.loads(dataset_json.read_text())
+    content["annotated_labels"] = {"source": {"first": [1], "second": [2]}}
+    dataset_json.write_text(json.dumps(content))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_two_halves_with_a_class_each_train_a_model_that_finds_both(hippocampus_dir: Path, tmp_path: Path) -> None:
+    dataset_json = mb.convert_msd(hippocampus_dir, tmp_path / "data", limit=30, copy=True)
+    _erase(dataset_json)
+    bundle = mb.configure(
+        dataset_json,
+        tmp_path / "out",
+        recipe="quick",
+        network="unet-pocket",
+        folds=3,
+        patch_size=(32, 32, 32),
+        epochs=3,
+        steps_per_epoch=40,
+        batch_size=4,
+        learning_rate=0.003,
+        stratify=("source",),
+    )
+    bundle.train(fold=0, device="cpu")
+    bundle.evaluate(fold=0, device="cpu")
+    lines = ["id,mask,prediction"]
+    for case in bundle.datalist.held_out(0):
+        prediction = bundle.fold(0).prediction(case.id)
+        lines.append(f"{case.id},{dataset_json.parent / 'complete' / case.id}.nii.gz,{prediction}")
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("\n".join(lines) + "\n")
+    scores = mb.evaluate(paths=pairs, classes={"anterior": [1], "posterior": [2]}, metrics=["dice"])
+    table = pandas.DataFrame([case.row for case in scores.cases])
+    assert table["anterior_dice"].mean() > 0.7
+    assert table["posterior_dice"].mean() > 0.7
