@@ -8,6 +8,7 @@ from typing import Any
 from mist_bundle.catalog.choice import Choice
 
 FOREGROUND_PROBABILITY = 0.6  # share of patches placed on a foreground voxel (mist-medical 2.3.0)
+CHANNEL_DROP_PROBABILITY = 0.25  # of each channel that may be missing in a prediction
 # what such a voxel is drawn from: all voxels of a class, or its instances, each as likely as the others
 PATCH_SAMPLINGS = ("class", "instance")
 

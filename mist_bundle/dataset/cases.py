@@ -116,7 +116,12 @@ def case_column(cases: Sequence[Case], column: str) -> dict[str, str]:
 
 
 def search_case_folders(
-    folder: Path, images: Mapping[str, Sequence[str]], mask: Sequence[str], *, label_required: bool
+    folder: Path,
+    images: Mapping[str, Sequence[str]],
+    mask: Sequence[str],
+    *,
+    label_required: bool,
+    optional: frozenset[str] = frozenset(),
 ) -> CaseList:
     """Search a folder that holds a sub-folder for each case.
 
@@ -125,6 +130,7 @@ def search_case_folders(
         images: channel name -> identifying strings.
         mask: identifying strings of the label; empty if labels are not looked for.
         label_required: whether a case without a label is excluded.
+        optional: channels that a case may lack.
 
     Raises:
         InputError: no case is usable; holds the problems of all cases.
@@ -132,7 +138,8 @@ def search_case_folders(
     patterns = dict(images)
     if mask:
         patterns[MASK_COLUMN] = mask
-    optional = frozenset() if label_required else frozenset({MASK_COLUMN})
+    if not label_required:
+        optional |= {MASK_COLUMN}
     cases: list[Case] = []
     problems: list[Problem] = []
     warnings: list[Problem] = []

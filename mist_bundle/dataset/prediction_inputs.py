@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from mist_bundle.dataset.cases import MASK_COLUMN, Case, CaseList, search_case_folders
@@ -25,7 +25,10 @@ from mist_bundle.runtime.reading.formats import image_stem
 
 
 def match_prediction_inputs(
-    source: Path, channel_names: Sequence[str], images: Mapping[str, Sequence[str]] | None = None
+    source: Path,
+    channel_names: Sequence[str],
+    images: Mapping[str, Sequence[str]] | None = None,
+    optional: Collection[str] = (),
 ) -> CaseList:
     """List the cases to predict. Channels are matched by name, never by position.
 
@@ -35,6 +38,7 @@ def match_prediction_inputs(
             for single-channel models, an image or a folder of images.
         channel_names: channels of the model, in its order.
         images: channel name -> identifying strings, for folders. By default the file is called `<channel>.nii.gz`.
+        optional: channels that a case may lack; they are then not among its images.
 
     Returns:
         The usable cases; a `mask` column becomes their label, other columns their `extra` (with a warning).
@@ -43,7 +47,7 @@ def match_prediction_inputs(
         InputError: the source cannot be read, a channel has no column, or no case is usable.
     """
     with advising(source):
-        found = _matched(Path(source).absolute(), channel_names, images)
+        found = _matched(Path(source).absolute(), channel_names, images, frozenset(optional))
     cases: list[Case] = []
     problems = list(found.problems)
     for case in found.cases:
@@ -57,9 +61,14 @@ def match_prediction_inputs(
     return CaseList(cases=tuple(cases), problems=tuple(problems), warnings=found.warnings)
 
 
-def _matched(source: Path, channel_names: Sequence[str], images: Mapping[str, Sequence[str]] | None) -> CaseList:
+def _matched(
+    source: Path,
+    channel_names: Sequence[str],
+    images: Mapping[str, Sequence[str]] | None,
+    optional: frozenset[str],
+) -> CaseList:
     if source.is_dir():
-        return _search_folder(source, _file_patterns(channel_names, images or {}))
+        return _search_folder(source, _file_patterns(channel_names, images or {}), optional)
     if not source.exists():
         raise InputError(Problem(str(source), "does not exist. Give an image, a CSV or JSON table, or a folder."))
     if is_image(source):
@@ -67,11 +76,11 @@ def _matched(source: Path, channel_names: Sequence[str], images: Mapping[str, Se
     table = read_table(source)
     problems: list[Problem] = []
     for name in channel_names:
-        if name not in table.columns:
+        if name not in table.columns and name not in optional:
             problems.append(_missing_column(table, name))
     if problems:
         raise InputError(problems)
-    return _cases_of_table(table, channel_names)
+    return _cases_of_table(table, channel_names, optional)
 
 
 def _file_patterns(channel_names: Sequence[str], images: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -89,11 +98,13 @@ def _single_image(source: Path, channel_names: Sequence[str]) -> Case:
     return Case(id=image_stem(source), images={channel_names[0]: source})
 
 
-def _search_folder(folder: Path, patterns: Mapping[str, tuple[str, ...]]) -> CaseList:
+def _search_folder(
+    folder: Path, patterns: Mapping[str, tuple[str, ...]], optional: frozenset[str] = frozenset()
+) -> CaseList:
     files: list[Path] = []
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.name.startswith("."):
-            return search_case_folders(folder, patterns, (), label_required=False)
+            return search_case_folders(folder, patterns, (), label_required=False, optional=optional)
         if is_image(entry):
             files.append(entry)
     if not files:
@@ -104,7 +115,7 @@ def _search_folder(folder: Path, patterns: Mapping[str, tuple[str, ...]]) -> Cas
     if len(patterns) == 1:
         (channel,) = patterns
         return _each_file_a_case(folder, files, channel)
-    chosen, findings = match_files(files, patterns)
+    chosen, findings = match_files(files, patterns, optional)
     if findings:
         message = f"is taken for the folder of a single case: {' '.join(findings)}"
         raise InputError(Problem(str(folder), message))
@@ -122,7 +133,7 @@ def _each_file_a_case(folder: Path, files: Sequence[Path], channel: str) -> Case
     return CaseList(cases=tuple(cases))
 
 
-def _cases_of_table(table: Table, channel_names: Sequence[str]) -> CaseList:
+def _cases_of_table(table: Table, channel_names: Sequence[str], optional: frozenset[str] = frozenset()) -> CaseList:
     warnings: list[Problem] = []
     ignored = _other_columns(table, channel_names)
     if ignored:
@@ -130,7 +141,7 @@ def _cases_of_table(table: Table, channel_names: Sequence[str]) -> CaseList:
     problems = list(table.problems)
     cases: list[Case] = []
     for row in table.rows:
-        images, findings = _images_of_row(table, row, channel_names)
+        images, findings = _images_of_row(table, row, channel_names, optional)
         if findings:
             problems.append(Problem(row.id, " ".join(findings)))
             continue
@@ -148,11 +159,15 @@ def _cases_of_table(table: Table, channel_names: Sequence[str]) -> CaseList:
     return CaseList(cases=tuple(cases), problems=tuple(problems), warnings=tuple(warnings))
 
 
-def _images_of_row(table: Table, row: Row, channel_names: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
+def _images_of_row(
+    table: Table, row: Row, channel_names: Sequence[str], optional: frozenset[str]
+) -> tuple[dict[str, Path], list[str]]:
     """Channel -> file of a row, and what is wrong with them."""
     images: dict[str, Path] = {}
     findings: list[str] = []
     for name in channel_names:
+        if name not in row.cells and name in optional:
+            continue
         if name not in row.cells:
             findings.append(f'has no file for "{name}" ({table.path.name} {row.place}).')
             continue

@@ -33,6 +33,7 @@ class DatasetSpec:
         final_classes: class to evaluate -> its label values. By default every foreground label is a class.
         label_names: label value -> name, for every label.
         ignore_label: value of unlabelled voxels, which neither train nor count; None if there is no such value.
+        optional_images: channels that may be missing in a prediction; training drops them at random.
         annotated_labels: column of cases.csv -> value -> labels that were annotated in the cases with this value;
             empty if every label was annotated in every case, or if cases.csv says it case by case.
         description: free text for the model card.
@@ -51,6 +52,7 @@ class DatasetSpec:
     final_classes: dict[str, tuple[int, ...]]
     label_names: dict[int, str]
     ignore_label: int | None = None
+    optional_images: tuple[str, ...] = ()
     annotated_labels: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict)
     description: str = ""
     licence: str = ""

@@ -30,7 +30,7 @@ MODALITIES: tuple[Modality, ...] = ("ct", "mr", "other")
 REQUIRED_KEYS = ("task", "modality", "train-data", "mask", "images", "labels")
 OPTIONAL_KEYS = (
     *("test-data", "final_classes", "label_names", "ignore_label", "annotated_labels", "description", "licence"),
-    "reference",
+    *("reference", "optional_images"),
 )
 
 _MAX_TASK = 100  # characters of the bundle's folder
@@ -73,6 +73,7 @@ class SpecReader:
         images = self._images()
         mask = self._strings("mask", self.content.get("mask"))
         self._check_shared_strings(images, mask)
+        optional = self._optional_images(images)
         train_dir, test_dir = self._folder("train-data"), self._folder("test-data")
         self._check_folders(train_dir, test_dir)
         self._read_ignore_label()
@@ -83,6 +84,7 @@ class SpecReader:
             "test_dir": test_dir,
             "mask": mask,
             "images": images,
+            "optional_images": optional,
             "labels": labels,
             "label_names": label_names,
             "final_classes": final_classes,
@@ -220,6 +222,17 @@ class SpecReader:
                 self.report(f"images.{name}", "is null; expected a list with at least one identifying string.")
             images[name] = self._strings(f"images.{name}", strings)
         return images
+
+    def _optional_images(self, images: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+        """The channels that may be missing in a prediction, in the order of the channels."""
+        names = self._strings("optional_images", self.content.get("optional_images"))
+        unknown = [name for name in names if name not in images]
+        if unknown and images:
+            message = f'names {", ".join(unknown)}, but the channels of "images" are {", ".join(images)}.'
+            self.report("optional_images", message)
+        elif images and set(names) == set(images):
+            self.report("optional_images", "names every channel; leave out those that a case always has.")
+        return tuple(name for name in images if name in names)
 
     def _check_shared_strings(self, images: dict[str, tuple[str, ...]], mask: tuple[str, ...]) -> None:
         """Refuse a string that two roles share: it would match the same files for both, in every case."""

@@ -104,7 +104,7 @@ def predict(
     with tempfile.TemporaryDirectory(prefix="mist_bundle_") as scratch:
         place = OutputPlace.of(output, output_format, Path(scratch), overwrite=overwrite)
         place.refuse_maps(probabilities=probabilities, uncertainty=uncertainty)
-        inputs = find_inputs(source, plan.channel_names, Path(scratch), resample=resample)
+        inputs = find_inputs(source, plan.channel_names, Path(scratch), resample=resample, optional=plan.optional_names)
         matched, names = inputs.cases, inputs.names
         if segmentations is not None:
             inputs.require_series(f"--output_format {DICOM_SEG}")
@@ -264,12 +264,23 @@ def _refuse_unknown(output: Path, names: Sequence[str]) -> None:
         raise InputError(problems)
 
 
+def _entry(case: Case, channel_names: Sequence[str]) -> dict[str, Any]:
+    """An entry of a datalist; a missing channel has the file of the first that is there, for its grid."""
+    images = dict(zip(case.images, absolute_images(case), strict=True))
+    missing = [name for name in channel_names if name not in images]
+    present = next(iter(images.values()))
+    entry: dict[str, Any] = {"id": case.id, "image": [images.get(name, present) for name in channel_names]}
+    if missing:
+        entry["missing"] = missing
+    return entry
+
+
 def _predict_cases(
     bundle: Path, cases: Sequence[Case], output: Path, settings: Mapping[str, Any], crew: Crew | None
 ) -> list[Problem]:
     entries: list[dict[str, Any]] = []
     for case in cases:
-        entries.append({"id": case.id, "image": absolute_images(case)})
+        entries.append(_entry(case, Bundle(bundle).plan.channel_names))
     names = [entry["id"] for entry in entries]
     if crew is not None:
         return _run_in_shares(bundle, entries, output, {"dataset_dir": str(bundle.absolute()), **settings}, crew)

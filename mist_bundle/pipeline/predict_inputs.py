@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -47,7 +47,12 @@ class PredictionInputs:
 
 
 def find_inputs(
-    source: Path, channel_names: Sequence[str], scratch: Path, *, resample: bool = False
+    source: Path,
+    channel_names: Sequence[str],
+    scratch: Path,
+    *,
+    resample: bool = False,
+    optional: Collection[str] = (),
 ) -> PredictionInputs:
     """List the cases of a table or folder, or of a folder of DICOM studies.
 
@@ -58,13 +63,14 @@ def find_inputs(
         channel_names: channels of the model, in its order.
         scratch: folder for the images that DICOM series become.
         resample: make slices even where they are uneven, missing, or shifted sideways.
+        optional: channels that a case may lack.
 
     Raises:
         InputError: no case is usable.
     """
     if source.is_dir() and holds_dicom(source):
         return _studies(source, channel_names, scratch, resample=resample)
-    matched = match_prediction_inputs(source, channel_names)
+    matched = match_prediction_inputs(source, channel_names, optional=optional)
     inputs = _with_series_as_images(matched, scratch, resample=resample)
     if not inputs.cases.cases:
         raise InputError(inputs.cases.problems or (Problem(str(source), "holds no case."),))

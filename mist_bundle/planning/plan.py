@@ -45,7 +45,7 @@ SIGMA_SCALE = 0.125
 OPTIONAL_FIELDS = frozenset(
     {
         *("initial_weights", "frozen_epochs", "frozen_parts", "layer_decay", "layer_rates"),
-        "unlabelled",
+        *("unlabelled", "optional_channels"),
         *("asked_network_arguments", "loss_arguments", "deep_supervision_weights", "training_ranges", "warnings"),
         *("preprocessing", "inference", "origin", "sides"),
     }
@@ -121,6 +121,8 @@ class Plan:
     deep_supervision_weights: Decision[tuple[float, ...]] | None = None
     patch_sampling: Decision[str] | None = None
     training_ranges: Mapping[str, tuple[tuple[float, float], ...]] | None = None
+    # channels, by their number from 0, that a case may lack in a prediction and that training drops at random
+    optional_channels: tuple[int, ...] | None = None
     # the sets of labels that were not annotated in some cases, each set once
     unlabelled: tuple[tuple[int, ...], ...] | None = None
     # classes that differ by their side only -> cases in which they lie as named or contrary, and a sentence
@@ -142,6 +144,11 @@ class Plan:
     def num_channels(self) -> int:
         """Input channels of the network."""
         return len(self.channel_names)
+
+    @property
+    def optional_names(self) -> tuple[str, ...]:
+        """Names of the channels that a case may lack in a prediction."""
+        return tuple(self.channel_names[channel] for channel in self.optional_channels or ())
 
     @property
     def num_classes(self) -> int:
@@ -281,6 +288,7 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
         seed=options.seed,
         training_ranges=training_ranges(fingerprint),
         unlabelled=_unlabelled(fingerprint),
+        optional_channels=tuple(map(spec.channel_names.index, spec.optional_images)) or None,
         **objective,
         **geometry,
         **decide_intensity(spec, fingerprint, options, recipe),

@@ -113,6 +113,7 @@ SETTINGS: Mapping[str, Kind] = {
     "overwrite": Switch(),
     "split": Word(choices=("training", "validation", "test", "all", "testing"), what="split"),
     "postprocess": Switch(),
+    "absent_channels": Several(of=Text()),
     "metrics": Several(of=Text(), least=1),
     "metric_options": JsonObject(),
     "final_classes": JsonObject(),

@@ -87,7 +87,7 @@ def test_a_label_that_should_not_be_there_is_warned_of(two_sources: Path, tmp_pa
 
 
 def _erase(dataset_json: Path) -> None:
-    """Keep label 1 in every other case and label 2 in the rest, and say so; the complete masks become complete.nii.gz."""
+    """Keep label 1 in every other case and label 2 in the rest, and say so; complete/ holds the complete masks."""
     folder = dataset_json.parent
     lines = ["id,source"]
     for number, case in enumerate(sorted((folder / "train").iterdir())):

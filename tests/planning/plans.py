@@ -27,6 +27,7 @@ def small_plan(
     """The plan of two cases, of 32 x 32 x 32 voxels of 1 mm unless other sizes are given."""
     labels = tuple(range(len(classes)))
     spec: Any = SimpleNamespace(
+        optional_images=(),
         task="test",
         modality=modality,
         channel_names=tuple(channels),

@@ -23,9 +23,10 @@ def evaluate_config(plan: Plan) -> Config:
         "memory": parts.MEMORY_GB,
         # in the work folder: predictions of other weights are replaced
         "overwrite": True,
-        "predictions": parts.predictions(weight_files=["@ckpt_path"]),
+        "predictions": parts.predictions(weight_files=["@ckpt_path"], settings=parts.absent_reference(plan)),
         "maps": parts.maps(),
         "case_by_case": parts.case_by_case(),
+        **parts.absent_channels(plan),
         "metrics": list(DEFAULT_METRICS),
         "metric_options": {},
         "both_empty": "best",

@@ -27,7 +27,12 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         "predictions": parts.predictions(
             weight_files=expressions.ALL_MODELS,
             setting_files=["@postprocessing_path", "@confidence_path"],
-            settings={"ensemble": "@ensemble", "postprocess": "@postprocess", "engine": "@engine"},
+            settings={
+                "ensemble": "@ensemble",
+                "postprocess": "@postprocess",
+                "engine": "@engine",
+                **parts.absent_reference(plan),
+            },
         ),
         "maps": parts.maps(),
         "confidence": script(
@@ -66,6 +71,7 @@ def _settings(plan: Plan) -> Config:
         "overlap": plan.overlap.value,
         "sw_batch_size": 2 * plan.patches_per_pass,
         "test_time_flip_axes": list(plan.test_time_flip_axes.value),
+        **parts.absent_channels(plan),
         "save_probabilities": False,
         "save_uncertainty": False,
         "overwrite": False,

@@ -91,6 +91,16 @@ def items(split: str, datalist: str = "@datalist", **further: Any) -> Config:
     )
 
 
+def absent_channels(plan: Plan) -> Config:
+    """Return the setting that predicts without some channels, for models that can do without any."""
+    return {"absent_channels": []} if plan.optional_channels else {}
+
+
+def absent_reference(plan: Plan) -> Config:
+    """Return what of `absent_channels` predictions depend on."""
+    return {"absent_channels": "@absent_channels"} if plan.optional_channels else {}
+
+
 def sliding_window(plan: Plan) -> Config:
     """Return MONAI's sliding window over the patch size, as in MIST (overlap 0.5, Gaussian blending)."""
     return {

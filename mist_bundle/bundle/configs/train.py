@@ -7,7 +7,7 @@ from mist_bundle.bundle.configs import parts
 from mist_bundle.bundle.configs.loss import batch_with_maps, loss_config, weighting_handlers
 from mist_bundle.bundle.configs.parts import Config, script
 from mist_bundle.bundle.configs.transforms import deterministic_transforms
-from mist_bundle.catalog.augmentations import FOREGROUND_PROBABILITY, augmentation
+from mist_bundle.catalog.augmentations import CHANNEL_DROP_PROBABILITY, FOREGROUND_PROBABILITY, augmentation
 from mist_bundle.catalog.optimizers import OPTIMIZERS
 from mist_bundle.catalog.schedules import SCHEDULES
 from mist_bundle.planning.plan import Plan
@@ -266,7 +266,7 @@ def _train(plan: Plan, name: str) -> Config:
         "preprocessing": parts.compose("@train#deterministic_transforms"),
         "dataset": parts.dataset(parts.items("training"), "@train#preprocessing"),
         "cache": cache(plan),
-        "augmentation": augmentation(plan.augmentation.value, plan.flip_axes.value, plan.target_spacing_mm.value),
+        "augmentation": _augmentation(plan),
         "dataloader": script(
             "loading.select.patch_loader",
             loader="@loader",
@@ -308,6 +308,14 @@ def _train(plan: Plan, name: str) -> Config:
             "compile": expressions.COMPILE,
         },
     }
+
+
+def _augmentation(plan: Plan) -> Config:
+    settings = augmentation(plan.augmentation.value, plan.flip_axes.value, plan.target_spacing_mm.value)
+    if plan.optional_channels:
+        settings["optional_channels"] = list(plan.optional_channels)
+        settings["channel_drop_probability"] = CHANNEL_DROP_PROBABILITY
+    return settings
 
 
 def cache(plan: Plan) -> Config:

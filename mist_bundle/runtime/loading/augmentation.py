@@ -44,6 +44,8 @@ class Augmentation:
         gamma_range: exponent on intensities that are scaled to [0, 1] per channel; mean and standard deviation are
             restored.
         inverted_gamma_range: the same on the inverted image.
+        optional_channels: the channels that may be missing in a prediction; each is set to 0, the mean of a normalised
+            image, with `channel_drop_probability`, whether or not the other augmentations are enabled.
     """
 
     enabled: bool = True
@@ -72,6 +74,8 @@ class Augmentation:
     gamma_range: tuple[float, float] = (0.7, 1.5)
     inverted_gamma_probability: float = 0.0
     inverted_gamma_range: tuple[float, float] = (0.7, 1.5)
+    optional_channels: tuple[int, ...] = ()
+    channel_drop_probability: float = 0.0
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any] | None) -> Augmentation:
@@ -108,6 +112,9 @@ def _unknown(key: str, known: list[str]) -> str:
 def _check(key: str, value: Any) -> list[str]:
     if key in ("enabled", "contrast_about_mean"):
         return [] if isinstance(value, bool) else [f"'{key}' must be true or false, not {value!r}."]
+    if key == "optional_channels":
+        are_numbers = isinstance(value, (list, tuple)) and all(type(item) is int and item >= 0 for item in value)
+        return [] if are_numbers else [f"'{key}' must list numbers of channels from 0, not {value!r}."]
     if key.endswith("_axes"):
         return _check_axes(key, value)
     if key.endswith("_probability"):

@@ -84,6 +84,8 @@ def _item(case: Mapping[str, Any], root: Path) -> dict[str, Any]:
     item: dict[str, Any] = {"id": str(case["id"]), "image": [str(root / image) for image in images]}
     if case.get("label"):
         item["label"] = str(root / case["label"])
+    if case.get("missing"):
+        item["missing"] = ",".join(case["missing"])
     if case.get("unlabelled"):
         # as text, which no batching takes apart
         item["unlabelled"] = ",".join(map(str, case["unlabelled"]))

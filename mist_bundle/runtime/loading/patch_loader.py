@@ -109,6 +109,14 @@ class PatchLoader(ABC):
             names.append(sampler.cases[case].id)
         return names
 
+    def without_dropped(self, batch: Batch, epoch: int, number: int) -> Batch:
+        """The batch `number` of an epoch with 0 in the channels that its patches go without, changed in place."""
+        if self.settings.augmentation.optional_channels:
+            for patch, position in zip(batch["image"], self.settings.positions(number), strict=True):
+                for channel in self.sampler().dropped(epoch, position):
+                    patch[channel] = 0
+        return batch
+
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration yield this epoch (counted from 0). Not needed otherwise: epochs follow each other."""
         self.epochs.set(epoch)

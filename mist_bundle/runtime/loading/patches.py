@@ -22,7 +22,7 @@ from .settings import PatchSettings
 from .volumes import CacheEntry, read_region
 
 # distinguish the streams that grow from the same seed
-_CASES, _PATCHES, _NOISE = 1, 2, 3
+_CASES, _PATCHES, _NOISE, _DROPS = 1, 2, 3, 4
 
 # What a patch draws, by name, and how many numbers in [0, 1) that takes: an event (whether it happens) comes first.
 # Every patch draws all of them, so changing a setting never moves the draws of another. New names go to the end.
@@ -243,6 +243,17 @@ class PatchSampler:
             "gamma": value("gamma", settings.gamma_range, 1.0),
             "inverted_gamma": value("inverted_gamma", settings.inverted_gamma_range, 1.0),
         }
+
+    def dropped(self, epoch: int, position: int) -> tuple[int, ...]:
+        """The optional channels that the patch at a position of an epoch's row goes without."""
+        settings = self.augmentation
+        random = np.random.default_rng((self.settings.seed, _DROPS, epoch, position))
+        events = random.random(len(settings.optional_channels)).tolist()
+        dropped = []
+        for channel, event in zip(settings.optional_channels, events, strict=True):
+            if event < settings.channel_drop_probability:
+                dropped.append(channel)
+        return tuple(dropped)
 
     def read(self, draw: PatchDraw, keys: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Cut the box out of each array: (C, *draw.extent), mirrored, not yet interpolated, intensities untouched."""

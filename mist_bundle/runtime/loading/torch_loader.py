@@ -36,7 +36,8 @@ class TorchPatchLoader(PatchLoader):
                 if number + 1 == len(self):
                     self.epochs.finish(epoch)
                 self.place = (epoch, number)
-                yield {key: tensor.to(self.device, non_blocking=True) for key, tensor in batch.items()}
+                placed = {key: tensor.to(self.device, non_blocking=True) for key, tensor in batch.items()}
+                yield self.without_dropped(placed, epoch, number)
         finally:
             self.epochs.finish(epoch)
 

@@ -37,6 +37,8 @@ def test_defaults_are_those_of_mist() -> None:
     assert (
         _as_json(Augmentation.from_config(None))
         == {
+            "optional_channels": [],
+            "channel_drop_probability": 0.0,
             "enabled": True,
             "zoom_probability": 0.15,
             "zoom_range": [0.7, 1.0],

@@ -284,3 +284,14 @@ def test_noise_is_a_piece_of_a_table_of_normal_numbers(cases: list[CacheEntry]) 
     assert other is not None
     assert abs(np.corrcoef(noise.ravel(), other.ravel())[0, 1]) < 0.1
     assert make(cases, augmentation=NOTHING).noise(make(cases, augmentation=NOTHING).draw(0, 0)) is None
+
+
+def test_optional_channels_are_dropped_with_their_probability_and_independently(cases: list[CacheEntry]) -> None:
+    augmentation = replace(NOTHING, optional_channels=(0, 2), channel_drop_probability=0.25)
+    sampler = make(cases, augmentation=augmentation, seed=1)
+    counts = Counter(sampler.dropped(0, position) for position in range(4000))
+    expected = {(): 0.5625, (0,): 0.1875, (2,): 0.1875, (0, 2): 0.0625}
+    assert set(counts) == set(expected)
+    observed = [counts[key] for key in expected]
+    assert chisquare(observed, [4000 * share for share in expected.values()]).pvalue > LEVEL
+    assert sampler.dropped(3, 5) == make(cases, augmentation=augmentation, seed=1).dropped(3, 5)

@@ -48,7 +48,7 @@ class DaliPatchLoader(PatchLoader):
                 if number + 1 == len(self):
                     self.epochs.finish(epoch)
                 self.place = (epoch, number)
-                yield {key: self._place(tensor) for key, tensor in batch.items()}
+                yield self.without_dropped({key: self._place(tensor) for key, tensor in batch.items()}, epoch, number)
         finally:
             self.epochs.finish(epoch)
 

@@ -60,6 +60,26 @@ def test_image_label_and_distance_map_stay_together(tmp_path: Path) -> None:
     assert len(mirrored) > 4
 
 
+def test_optional_channels_are_dropped_alike_by_both_loaders(folder: Path, items: list[Item]) -> None:
+    dropping = {**ALWAYS, "optional_channels": [1], "channel_drop_probability": 0.5}
+    plain = [batch["image"].clone() for batch in make(folder, items, augmentation=ALWAYS)]
+    counts = [0, 0]
+    for kind in ("dali", "torch"):
+        loader = make(folder, items, kind, augmentation=dropping)
+        for number, batch in enumerate(loader):
+            for place, patch in enumerate(batch["image"]):
+                dropped = not patch[1].any()
+                counts[kind == "torch"] += dropped
+                if kind == "dali":
+                    torch.testing.assert_close(patch[0], plain[number][place][0])
+                    if not dropped:
+                        torch.testing.assert_close(patch[1], plain[number][place][1])
+                position = loader.settings.positions(number)[place]
+                assert dropped == (loader.sampler().dropped(0, position) == (1,))
+    assert counts[0] == counts[1] > 0
+    assert counts[0] < len(plain) * len(plain[0])
+
+
 def test_patches_larger_than_the_volume_and_many_classes(tmp_path: Path) -> None:
     label = np.arange(300, dtype=np.int16).reshape(1, 10, 6, 5)
     image = np.random.default_rng(0).standard_normal((1, 10, 6, 5)).astype(np.float32)
