@@ -51,7 +51,7 @@ def describe_data(results: MistResults, location: Path) -> DatasetSpec:
         for label in results.labels[1:]:
             classes[names[label]] = (label,)
     modality: Any = str(data["modality"]).lower()
-    images = {}
+    images: dict[str, tuple[str, ...]] = {}
     for channel in results.channels:
         images[channel] = (f"{channel}.",)
     return DatasetSpec(

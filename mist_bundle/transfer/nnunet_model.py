@@ -36,15 +36,16 @@ def describe_data(results: NnunetResults, location: Path) -> DatasetSpec:
         location: folder in which the bundle expects cases, unless it is told otherwise.
     """
     dataset, labels = results.dataset, results.labels
-    channels = dataset.get("channel_names") or dataset.get("modality")
+    channels: dict[str, Any] = dataset.get("channel_names") or dataset.get("modality") or {}
+    modality: Any = modality_of(channels.values())
     name = str(dataset.get("name") or re.sub(r"^Dataset\d+_", "", str(results.plans.get("dataset_name", ""))))
-    images = {}
+    images: dict[str, tuple[str, ...]] = {}
     for channel in channel_names(channels):
         images[channel] = (f"{channel}.",)
     return DatasetSpec(
         json_path=results.folder / DATASET_JSON,
         task=slug(name) or "imported",
-        modality=modality_of(channels.values()),
+        modality=modality,
         train_dir=location,
         test_dir=None,
         mask=("mask.",),

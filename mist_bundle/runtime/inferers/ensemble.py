@@ -182,7 +182,7 @@ class EnsembleInferer:
     def _weights(self, device: torch.device) -> torch.Tensor:
         size = ensure_tuple_rep(self.inferer.roi_size, 3)
         if self.tiling == NNUNET and self.inferer.mode == "gaussian":
-            return gaussian_of_nnunet(size, float(self.inferer.sigma_scale)).to(device)
+            return gaussian_of_nnunet(size, ensure_tuple_rep(self.inferer.sigma_scale, 3)).to(device)
         weights = compute_importance_map(
             size, mode=self.inferer.mode, sigma_scale=self.inferer.sigma_scale, device=device, dtype=torch.float32
         )

@@ -137,14 +137,14 @@ class Windows:
             yield placed[0], placed[1], placed[2]
 
 
-def gaussian_of_nnunet(size: Sequence[int], sigma_scale: float) -> torch.Tensor:
+def gaussian_of_nnunet(size: Sequence[int], sigma_scale: Sequence[float]) -> torch.Tensor:
     """The weights (X, Y, Z) of a window: nnU-Net's Gaussian around voxel `size // 2`, cut off at four sigma, 1 there.
 
     Source: nnU-Net v2, inference/sliding_window_prediction.py; nnU-Net rounds it to half precision.
     """
     point = np.zeros(size)
     point[tuple(length // 2 for length in size)] = 1
-    sigmas = [length * sigma_scale for length in size]
+    sigmas = np.multiply(size, sigma_scale).tolist()
     weights = gaussian_filter(point, sigmas, 0, mode="constant", cval=0)
     weights /= weights.max()
     weights[weights == 0] = weights[weights > 0].min()

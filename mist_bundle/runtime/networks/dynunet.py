@@ -32,15 +32,16 @@ class MatchedDynUNet(DynUNet):
 
     def get_upsamples(self) -> nn.ModuleList:
         """The decoder, the coarsest level first."""
-        return self.get_module_list(
-            self.filters[1:][::-1],
-            self.filters[:-1][::-1],
+        decoder: nn.ModuleList = self.get_module_list(
+            list(self.filters[1:][::-1]),
+            list(self.filters[:-1][::-1]),
             self.kernel_size[:-1][::-1],
             self.strides[1:][::-1],
-            UnetUpBlock,
+            UnetUpBlock,  # type: ignore[arg-type]  # MONAI's hint says a module where it takes a class
             self.upsample_kernel_size[::-1],
             trans_bias=self.trans_bias,
         )
+        return decoder
 
 
 class SupervisedMatchedDynUNet(MatchedDynUNet, SupervisedDynUNet):

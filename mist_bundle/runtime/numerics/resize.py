@@ -149,7 +149,8 @@ def _operators(
 def _operator(length: int, new_length: int, order: int) -> AxisOperator:
     if length == new_length:
         return None
-    coordinates = (np.arange(new_length) + 0.5) * (length / new_length) - 0.5
+    middles = (np.arange(new_length) + 0.5) * (length / new_length)  # in the source, from its outer face
+    coordinates: NDArray[np.float64] = (middles - 0.5).astype(np.float64)
     if order == 0:
         return nearest_indices(length, coordinates)
     return linear_matrix(length, coordinates) if order == 1 else cubic_matrix_between_edges(length, coordinates)

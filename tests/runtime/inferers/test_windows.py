@@ -81,7 +81,7 @@ def test_steps_of_nnunet_are_all_alike(length: int, size: int, starts: tuple[int
 
 
 def test_weights_of_nnunet_are_a_gaussian_around_the_upper_middle() -> None:
-    weights = gaussian_of_nnunet((8, 6, 5), 0.125)
+    weights = gaussian_of_nnunet((8, 6, 5), (0.125,) * 3)
     assert weights[4, 3, 2] == weights.max() == 1
     assert weights.min() > 0
     along = weights[:, 3, 2]
