@@ -39,6 +39,7 @@ CALIBRATION_JSON = "calibration.json"
 LOGGING_CONF = "configs/logging.conf"
 MANIFEST_JSON = "MANIFEST.json"
 LARGE_FILES_YML = "large_files.yml"
+ABSENT_CHANNELS_JSON = "absent_channels.json"  # in the work folder
 MODEL_PT = "models/model.pt"
 BUNDLE_README = "docs/README.md"
 DATA_LICENSE = "docs/data_license.txt"

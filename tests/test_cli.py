@@ -41,7 +41,7 @@ OPTIONS = {
     "dataset_dir overwrite trust overrides",
     "publish": "bundle fold work_dir trust",
     "evaluate": "bundle fold paths reference prediction classes labels ignore_label metrics metric_options both_empty "
-    "one_empty empty_distance_mm output workers device devices overwrite dataset_dir trust overrides",
+    "one_empty empty_distance_mm output workers device devices overwrite dataset_dir each_absent trust overrides",
     "finalize": "bundle",
     "predict": "bundle input output tta probabilities uncertainty device devices workers output_format segment_codes "
     "resample overwrite trust overrides",

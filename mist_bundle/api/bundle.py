@@ -289,6 +289,7 @@ class Bundle(folder.Bundle):
         devices: Devices | None = None,
         workers: Workers | None = None,
         dataset_dir: FileName | None = None,
+        each_absent: bool = False,
         trust: bool = False,
         announce: Announce | None = None,
         **overrides: Any,
@@ -302,6 +303,7 @@ class Bundle(folder.Bundle):
             workers: processes that share the cases, or tcp://HOST:PORT of a Dask cluster; by default one for each GPU,
                 or a single process, which uses all cores.
             dataset_dir: folder of the cases, if they have moved since the bundle was configured.
+            each_absent: also score without each channel that may be missing; the report shows the differences.
             trust: run a bundle that does not pass `audit`.
             announce: a function that is called with a heading before each fold, such as `print`.
             **overrides: any id of evaluate.json or train.json.
@@ -317,6 +319,8 @@ class Bundle(folder.Bundle):
         evaluated = pipeline.evaluate_folds(
             self.root, folds, settings, workers=workers, devices=devices, trust=trust, announce=announce
         )
+        if each_absent:
+            pipeline.measure_absent_channels(self.root, evaluated, settings, trust=trust, announce=announce)
         if folds is None:
             warn(self._untrained(evaluated))
         return self.scores(evaluated)

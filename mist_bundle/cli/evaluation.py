@@ -13,7 +13,14 @@ from mist_bundle.api.kinds import ALL, FileName
 from mist_bundle.cli.scores import printed_scores, score_lines
 from mist_bundle.cli.words import fail_for, heading, printed_warnings
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import CONFIDENCE_JSON, POSTPROCESSING_JSON, check_can_write, refuse_existing
+from mist_bundle.files import (
+    ABSENT_CHANNELS_JSON,
+    CONFIDENCE_JSON,
+    POSTPROCESSING_JSON,
+    check_can_write,
+    read_json,
+    refuse_existing,
+)
 from mist_bundle.runtime.values import did_you_mean
 
 if TYPE_CHECKING:
@@ -34,8 +41,8 @@ def evaluate(
 ) -> None:
     """Score the held-out folds of a trained bundle, or any predictions against their references.
 
-    With a bundle: --fold, --device, --devices, --dataset_dir, --trust, and any id of evaluate.json. Without: --paths,
-    or --reference and --prediction.
+    With a bundle: --fold, --device, --devices, --dataset_dir, --each_absent, --trust, and any id of evaluate.json.
+    Without: --paths, or --reference and --prediction.
 
     Args:
         bundle: a trained bundle; leave it out to score files.
@@ -74,6 +81,16 @@ def _evaluate_bundle(bundle: mb.Bundle, arguments: Mapping[str, Any]) -> None:
     print()
     for number in folds:
         print(f"Fold {number}: {bundle.fold(number).results}")
+    if arguments.get("each_absent"):
+        _print_absent(read_json(bundle.work_dir / ABSENT_CHANNELS_JSON)["channels"])
+
+
+def _print_absent(channels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+    for name, columns in channels.items():
+        print(f"\nWithout {name}:")
+        width = max(map(len, columns))
+        for column, row in columns.items():
+            print(f"  {column:<{width}}  {row['with']:.4f} -> {row['without']:.4f}  {row['change']:+.4f}")
 
 
 @takes(mb.postprocess)

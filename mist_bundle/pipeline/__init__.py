@@ -2,6 +2,7 @@
 
 from mist_bundle.bundle.placement import Hardware
 from mist_bundle.files import work_dir_of
+from mist_bundle.pipeline.absent_channels import measure_absent_channels
 from mist_bundle.pipeline.analyze import Analyzed, analyze_dataset
 from mist_bundle.pipeline.comparison import comparable_runs
 from mist_bundle.pipeline.configure import Configured, autoconfig
@@ -45,6 +46,7 @@ __all__ = [
     "finetune",
     "import_mist",
     "import_nnunet",
+    "measure_absent_channels",
     "merge_fingerprints",
     "num_folds",
     "predict",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from mist_bundle.catalog.metrics import METRICS
-from mist_bundle.files import RESULTS_CSV, RESULTS_JSON, read_json
+from mist_bundle.files import ABSENT_CHANNELS_JSON, RESULTS_CSV, RESULTS_JSON, read_json
 from mist_bundle.planning.plan import Plan
 from mist_bundle.report import charts
 from mist_bundle.report.colours import chart_colour, colours_of_plan
@@ -31,11 +31,13 @@ class Results:
         table: the scores.
         failed: (id, reason) of the cases without scores.
         complete: whether all folds were gathered; otherwise the scores are those of the evaluated folds.
+        absent: channel that may be missing -> column -> means "with" it, "without" it, and the "change".
     """
 
     table: ScoreTable
     failed: Sequence[tuple[str, str]]
     complete: bool
+    absent: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
 
 def read_bundle_results(work_dir: Path, classes: Iterable[str]) -> Results | None:
@@ -60,7 +62,9 @@ def read_bundle_results(work_dir: Path, classes: Iterable[str]) -> Results | Non
         if beside.is_file():
             for entry in read_json(beside).get("failed", []):
                 failed.add((str(entry[ID]), str(entry["message"])))
-    return Results(table=ScoreTable(rows, classes), failed=sorted(failed), complete=complete)
+    measured = work_dir / ABSENT_CHANNELS_JSON
+    absent = read_json(measured)["channels"] if measured.is_file() else {}
+    return Results(table=ScoreTable(rows, classes), failed=sorted(failed), complete=complete, absent=absent)
 
 
 def results_section(results: Results | None, plan: Plan, folds: Mapping[str, int], bundle_name: str) -> Html:
@@ -90,6 +94,10 @@ def results_section(results: Results | None, plan: Plan, folds: Mapping[str, int
     colours = colours_of_plan(plan)
     for metric in scores.metrics:
         parts.append(_metric_block(scores, metric, colours))
+    for name, columns in results.absent.items():
+        lines = [[column, row["with"], row["without"], row["change"]] for column, row in columns.items()]
+        parts.append(el("h3", f"Without {name}"))
+        parts.append(table(["score", "with all channels", f"without {name}", "change"], lines))
     all_cases = _case_table(scores, scores.ids, folds, "All cases")
     return section(
         "results",

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import mist_bundle as mb
+from mist_bundle import cli
 from mist_bundle.dataset.phantom import make_phantom
-from mist_bundle.errors import InputError
+from mist_bundle.errors import EXIT_OK, InputError
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,21 @@ def test_a_case_without_the_file_is_predicted_as_with_a_channel_of_zeros(
     next((cases / names[0]).glob("t1*")).unlink()
     with pytest.raises(mb.CaseFailure, match=f"{names[0]}.*t1"):
         bundle.predict(cases, tmp_path / "none", device="cpu")
+
+
+def test_the_report_shows_what_each_channel_is_worth(bundle: mb.Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", str(bundle.root), "--fold", "0", "--device", "cpu", "--each_absent"]
+    assert cli.main(words) == EXIT_OK
+    printed = capsys.readouterr().out
+    content = json.loads((bundle.work_dir / "absent_channels.json").read_text())["channels"]
+    assert list(content) == ["t2"]
+    with_all = bundle.scores([0])
+    for column, row in content["t2"].items():
+        assert row["with"] == pytest.approx(with_all[column]["Mean"])
+        assert row["change"] == pytest.approx(row["without"] - row["with"])
+        assert f"{row['with']:.4f} -> {row['without']:.4f}" in printed
+    page = bundle.report(pictures=0, viewer=False).page.read_text(encoding="utf-8")
+    assert "Without t2" in page
 
 
 @pytest.mark.parametrize(

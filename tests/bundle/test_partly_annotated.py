@@ -108,6 +108,7 @@ def _erase(dataset_json: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.filterwarnings("ignore::mist_bundle.DataWarning")  # oddities of the data
 def test_two_halves_with_a_class_each_train_a_model_that_finds_both(hippocampus_dir: Path, tmp_path: Path) -> None:
     dataset_json = mb.convert_msd(hippocampus_dir, tmp_path / "data", limit=30, copy=True)
     _erase(dataset_json)
