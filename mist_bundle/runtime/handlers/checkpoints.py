@@ -152,7 +152,8 @@ class CheckpointKeeper:
         elif self.rank == 0 and has_state(self.fold_dir):
             earlier = move_aside(self.fold_dir)
             logger.warning("A new training; what was trained before lies in %s. --resume true would go on.", earlier)
-        trainer.checkpoint_keeper = self  # RoundWeights then leaves the weights to it
+        engine: Any = trainer
+        engine.checkpoint_keeper = self  # RoundWeights then leaves the weights to it
         self._interruption = Interruption(lambda: self._kept_text(trainer), silent=self.rank != 0)
         trainer.add_event_handler(Events.STARTED, self._interruption.begin)
         trainer.add_event_handler(Events.EPOCH_STARTED, self._before_epoch)
