@@ -4,8 +4,9 @@
     scripts/benchmark scaling --part training      # a part: training, folds, dask or cost
     scripts/benchmark scaling --render             # only write the page
 
-Every run is kept in docs/scaling.json. Each figure is the least of three runs. Beside the seconds on the clock it has
-those of the processor: what a run takes where nobody else computes, since other work on a machine adds to the former.
+Every run is kept in docs/scaling.json. Each figure is the least of its runs, three unless --most_seconds ended
+them. Beside the seconds on the clock it has those of the processor: what a run takes where nobody else computes, since
+other work on a machine adds to the former.
 """
 
 from __future__ import annotations

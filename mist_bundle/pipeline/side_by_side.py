@@ -125,8 +125,8 @@ class FoldsDisplay:
         self._next_look = 0.0
         self._bar: tqdm[Any] | None = None
         if stream.isatty():
-            layout = "{percentage:3.0f}% |{bar:10}| {postfix[0]} [{elapsed}<{remaining}]"
-            self._bar = tqdm(total=0, file=stream, dynamic_ncols=True, bar_format=layout, postfix=[""])
+            layout = "{percentage:3.0f}% |{bar:10}| {desc} [{elapsed}<{remaining}]"
+            self._bar = tqdm(total=0, file=stream, dynamic_ncols=True, bar_format=layout)
 
     def show(self, fold: int, line: str) -> None:
         """Write a line of the training of a fold, above the bar."""
@@ -152,7 +152,7 @@ class FoldsDisplay:
                 parts.append(_progress_text(fold, status))
         self._bar.total = epochs * len(self._folds)
         self._bar.n = finished
-        self._bar.postfix = [", ".join(parts)]
+        self._bar.set_description_str(", ".join(parts), refresh=False)
         self._bar.refresh()
 
     def __enter__(self) -> FoldsDisplay:
