@@ -102,9 +102,11 @@ def import_nnunet(
     Raises:
         InputError: everything that is wrong, before anything is written.
     """
+    from mist_bundle.transfer.foreign import Understanding
 
     def understand() -> Understood:
-        return understand_nnunet(results, _data_folder(output), checkpoint, folds)
+        with Understanding(str(results), "nnU-Net v2"):
+            return understand_nnunet(results, _data_folder(output), checkpoint, folds)
 
     return write_imported(understand, output, **how)
 
@@ -121,9 +123,11 @@ def import_mist(results: Path, output: Path, *, folds: Sequence[int] | None = No
     Raises:
         InputError: everything that is wrong, before anything is written.
     """
+    from mist_bundle.transfer.foreign import Understanding
 
     def understand() -> Understood:
-        return understand_mist(results, _data_folder(output), folds)
+        with Understanding(str(results), "MIST 2"):
+            return understand_mist(results, _data_folder(output), folds)
 
     return write_imported(understand, output, **how)
 

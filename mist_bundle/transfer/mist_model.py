@@ -21,10 +21,9 @@ from mist_bundle.planning.networks import size_network
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.runtime.numerics.triples import spacing, triple
 from mist_bundle.transfer.axes import build_network
-from mist_bundle.transfer.mist_results import CONFIG_JSON, MistResults
+from mist_bundle.transfer.mist_results import CONFIG_JSON, PROGRAM, MistResults
 from mist_bundle.transfer.renamed import misfits
 
-PROGRAM = "MIST 2"
 _FILTERS = (32, 64, 128, 256, 320)
 _HEADS = 2
 # MIST's name of a tensor -> ours; applied in turn

@@ -15,7 +15,9 @@ from typing import Any
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import read_json
+from mist_bundle.transfer.foreign import Understanding
 
+PROGRAM = "MIST 2"
 CONFIG_JSON = "config.json"
 TRAIN_PATHS_CSV = "train_paths.csv"
 # architectures of MIST 2.3 whose rows of the catalogue, of the same names, compute the same
@@ -101,7 +103,9 @@ def read_results(folder: Path, folds: Sequence[int] | None = None) -> tuple[Mist
     for fold, path in files.items():
         with Collecting(problems):
             weights[fold] = load_checkpoint(path)
-    window = None if problems else _check(folder / CONFIG_JSON, config, problems)
+    window = None
+    with Understanding(str(folder / CONFIG_JSON), PROGRAM, problems):
+        window = None if problems else _check(folder / CONFIG_JSON, config, problems)
     if problems:
         raise InputError(problems)
     return MistResults(folder=folder, config=config, window=window, checkpoints=files), weights

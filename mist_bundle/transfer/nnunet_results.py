@@ -15,7 +15,9 @@ from mist_bundle.dataset.nnunet_source import NnunetLabels, read_labels
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import DATASET_JSON, read_json
 from mist_bundle.runtime.numerics.schemes import BYTES_TO_ONE, NONE, WINDOW, ZERO_TO_ONE, ZSCORE
+from mist_bundle.transfer.foreign import Understanding
 
+PROGRAM = "nnU-Net v2"
 CHECKPOINTS = {"final": "checkpoint_final.pth", "best": "checkpoint_best.pth"}
 PLANS_JSON = "plans.json"
 PLAIN, RESIDUAL = "PlainConvUNet", "ResidualEncoderUNet"
@@ -224,10 +226,13 @@ class _Facts:
 
     def read(self) -> dict[str, Any]:
         """Return the fields of NnunetResults that plans.json and dataset.json decide; incomplete with problems."""
-        if self.problems or not self._is_supported():
+        supported = False
+        with self._understanding():
+            supported = not self.problems and self._is_supported()
+        if not supported:
             return {}
         fields: dict[str, Any] = {"settings": self.settings}
-        with Collecting(self.problems):
+        with Understanding(str(self.folder / DATASET_JSON), PROGRAM, self.problems):
             fields["labels"] = read_labels(self.folder / DATASET_JSON, dict(self.dataset.get("labels") or {}))
             fields["region_labels"] = self._region_labels(fields["labels"])
         for name, read in (
@@ -237,8 +242,12 @@ class _Facts:
             ("schemes", self._schemes),
             ("resampling", self._resampling),
         ):
-            fields[name] = read()
+            with self._understanding(f".{name}"):
+                fields[name] = read()
         return fields
+
+    def _understanding(self, key: str = "") -> Understanding:
+        return Understanding(f"{self.place}{key}", PROGRAM, self.problems)
 
     def check_same_training(self, fold: str, content: Mapping[str, Any], first: Mapping[str, Any]) -> None:
         """Refuse folds that were trained differently."""
@@ -419,6 +428,9 @@ def _other_convolutions(name: str, arguments: Mapping[str, Any]) -> list[str]:
     expected = {PLAIN: 2, RESIDUAL: 1}.get(name)
     keys = ["n_conv_per_stage_decoder"] if name == RESIDUAL else ["n_conv_per_stage", "n_conv_per_stage_decoder"]
     found = []
+    blocks = arguments.get("n_blocks_per_stage")
+    if name == RESIDUAL and (not isinstance(blocks, (list, tuple)) or len(blocks) != arguments["n_stages"]):
+        found.append(f"has n_blocks_per_stage {blocks!r}; expected a number for each stage.")
     for key in keys:
         counts = arguments.get(key)
         counts = counts if isinstance(counts, (list, tuple)) else [counts]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mist_bundle.errors import InputError
+from mist_bundle.pipeline import import_mist
 from mist_bundle.transfer.mist_results import read_results
 from tests.transfer.mist_made import config, write_results
 
@@ -76,3 +78,21 @@ def test_missing_files(tmp_path: Path) -> None:
     assert "holds no fold_0.pt, fold_1.pt" in _messages(folder)
     (folder / "models/fold_0.pt").write_bytes(b"broken")
     assert "cannot be read as a checkpoint" in _messages(folder)
+
+
+@pytest.mark.parametrize(
+    ("section", "entries"),
+    [
+        ("evaluation", {"whole": None}),
+        ("spatial_config", {"patch_size": [16, 16, "many"]}),
+        ("preprocessing", {"median_resampled_image_size": "large"}),
+        ("inference", {"tta": "yes"}),
+        ("inference", {"inferer": {"params": {"patch_overlap": "half"}}}),
+        ("training", {"nfolds": "five"}),
+    ],
+)
+def test_values_of_another_kind_are_refused(section: str, entries: dict[str, Any], tmp_path: Path) -> None:
+    folder = write_results(tmp_path / "results", **{section: entries})
+    with pytest.raises(InputError, match="results"):
+        import_mist(folder, tmp_path / "model")
+    assert not (tmp_path / "model").exists()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mist_bundle.errors import InputError
+from mist_bundle.pipeline import import_nnunet
 from mist_bundle.transfer.nnunet_results import Resampling, read_results
 from tests.transfer.nnunet_made import FILTERS, KERNELS, RESIDUAL, STRIDES, stored, write_checkpoint, write_results
 
@@ -155,3 +156,32 @@ def test_other_checkpoints_are_refused(tmp_path: Path) -> None:
     torch.save({"state_dict": {}}, folder / "fold_0/checkpoint_final.pth")
     (message,) = _messages(folder)
     assert "is no checkpoint of nnU-Net v2: expected network_weights and init_args, found state_dict." in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("patch_size", None),
+        ("architecture", {}),
+        ("architecture", {"network_class_name": "PlainConvUNet", "arch_kwargs": {"n_stages": "three"}}),
+        ("normalization_schemes", 5),
+        ("use_mask_for_norm", None),
+        ("resampling_fn_data_kwargs", [3, 0]),
+        ("inherits_from", "3d_fullres"),
+        ("spacing", None),
+    ],
+)
+def test_values_of_another_kind_are_refused_with_their_place(key: str, value: Any, tmp_path: Path) -> None:
+    folder = write_results(tmp_path / "results")
+    _plans(folder, lambda settings: settings.update({key: value}))
+    with pytest.raises(InputError, match="results"):
+        import_nnunet(folder, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("content", ["[]", '{"labels": [0, 1]}', '{"labels": {"a": "b"}, "channel_names": 3}', "{"])
+def test_a_dataset_json_of_another_kind_is_refused(content: str, tmp_path: Path) -> None:
+    folder = write_results(tmp_path / "results")
+    (folder / "dataset.json").write_text(content)
+    with pytest.raises(InputError, match=r"dataset\.json"):
+        import_nnunet(folder, tmp_path / "model")
