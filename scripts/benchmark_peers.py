@@ -124,17 +124,20 @@ def coarsen(source: Path, target: Path) -> None:
     (target / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
 
 
-def beside(phase: str, what: str, ours: Program, peers: dict[str, tuple[Program, float | None]], repeat: int) -> list:
-    """Run all programs in turn; a figure for each peer, whose value says its goal."""
+def beside(
+    phase: str, ours: dict[str, Program], peers: dict[str, tuple[Program, float | None]], repeat: int
+) -> list[Figure]:
+    """Run all programs in turn; a figure for each of ours (by what it does) and each peer (with its goal)."""
+    programs_in_turn = [*ours.values(), *(program for program, _ in peers.values())]
     for _ in range(repeat):
-        ours.run()
-        for program, _ in peers.values():
+        for program in programs_in_turn:
             program.run()
     figures = []
-    for name, (program, goal) in peers.items():
-        figure = Figure(phase, what, name, median(ours.processor), median(program.processor), goal)
-        figure.our_clock, figure.their_clock = median(ours.clock), median(program.clock)
-        figures.append(figure)
+    for what, own in ours.items():
+        for name, (program, goal) in peers.items():
+            figure = Figure(phase, what, name, median(own.processor), median(program.processor), goal)
+            figure.our_clock, figure.their_clock = median(own.clock), median(program.clock)
+            figures.append(figure)
     return figures
 
 
@@ -156,7 +159,7 @@ def analysis(setting: Setting) -> list[Figure]:
         "mist-medical 2.3.0": (Program("mist", mist, output / "mist"), None),
         "nnU-Net 2.8.1": (Program("nnunet", nnunet, planned, folders), None),
     }
-    return beside("analysis and plan", "100 hippocampus cases", ours, peers, setting.repeat)
+    return beside("analysis and plan", {"100 hippocampus cases": ours}, peers, setting.repeat)
 
 
 def preprocess(setting: Setting) -> list[Figure]:
@@ -178,7 +181,8 @@ def preprocess(setting: Setting) -> list[Figure]:
         bundle = our_bundle(output, data, "paper")
         ours = [*OURS, "preprocess", str(bundle), "--workers", "2", "--work_dir", str(output / "ours")]
         peers = {"mist-medical 2.3.0": (Program("mist", mist, output / "mist"), goal)}
-        figures += beside("preprocess", what, Program("ours", ours, output / "ours"), peers, setting.repeat)
+        own = {what: Program("ours", ours, output / "ours")}
+        figures += beside("preprocess", own, peers, setting.repeat)
     return figures
 
 
@@ -275,6 +279,7 @@ def prediction(setting: Setting) -> list[Figure]:
     single.mkdir()
     first = sorted(images.iterdir())[0]
     (single / first.name).symlink_to(first.resolve())
+    bundles = {recipe: our_bundle(work, data, recipe) for recipe in ("paper", "quick")}
     figures = []
     for source, theirs_from, number in (
         (data / "train", images, f"{setting.cases} hippocampus cases"),
@@ -282,19 +287,14 @@ def prediction(setting: Setting) -> list[Figure]:
     ):
         command = [setting.nnunet("nnUNetv2_predict"), "-d", "4", "-c", "3d_fullres", "-f", "0", "-device", "cpu"]
         command += ["-i", str(theirs_from), "-o", str(work / "theirs"), "--disable_tta", "-npp", "1", "-nps", "1"]
-        for recipe in ("paper", "quick"):
-            bundle = our_bundle(work, data, recipe) if number != "a single case" else made_bundle(work, recipe)
+        own = {}
+        for recipe, bundle in bundles.items():
             output = work / f"ours_{recipe}"
             predict = [*OURS, "predict", str(bundle), "--input", str(source), "--output", str(output), "--notta"]
-            peers = {"nnU-Net 2.8.1": (Program("nnunet", command, work / "theirs", folders), 0.5)}
-            what = f"{number}, `{recipe}`"
-            figures += beside("prediction", what, Program("ours", predict, output), peers, setting.repeat)
+            own[f"{number}, `{recipe}`"] = Program("ours", predict, output)
+        peers = {"nnU-Net 2.8.1": (Program("nnunet", command, work / "theirs", folders), 0.5)}
+        figures += beside("prediction", own, peers, setting.repeat)
     return figures
-
-
-def made_bundle(work: Path, recipe: str) -> Path:
-    """The bundle that `our_bundle` made."""
-    return next(path for path in (work / f"bundle_{recipe}").iterdir() if (path / "configs").is_dir())
 
 
 def evaluation(setting: Setting) -> list[Figure]:
