@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from mist_bundle.dataset.cases import CASE_TABLE_CSV
 from mist_bundle.dataset.channels import modality_of
 from mist_bundle.dataset.layout import description
 from mist_bundle.dataset.merged_masks import LAST, REGIONS, LabelScheme, Members, label_scheme
-from mist_bundle.dataset.names import default_label_name, file_name_problem
+from mist_bundle.dataset.names import RESERVED_COLUMNS, default_label_name, file_name_problem
 from mist_bundle.dataset.placed_case import CaseContent, FileCase, Placing, place_case, write_labels
 from mist_bundle.dataset.tables import ID_COLUMN
 from mist_bundle.dataset.volumes import num_channels
@@ -130,6 +131,10 @@ def convert(source: CaseSource, output: Path, options: ConversionOptions) -> Con
     """
     if not source.training:
         raise InputError(source.problems or [Problem(str(source.place), "has no labelled case.")])
+    background = default_label_name(0)
+    if background in source.structures:
+        message = f"{background!r} is what label 0 is called. Name the other structures with --labels."
+        raise InputError(Problem("labels", message))
     if options.missing == UNANNOTATED and options.overlaps == REGIONS:
         message = "cannot be combined with --overlaps regions: a voxel of one structure may belong to the other, too."
         raise InputError(Problem("--missing unannotated", message))
@@ -226,7 +231,22 @@ def _channels_by_column(source: CaseSource, names: Sequence[str]) -> dict[str, t
         else:
             channels[column] = tuple(f"{column}_{number}" for number in range(count))
         first += count
+    problems = _name_problems(_all_names(channels))
+    if problems:
+        raise InputError(problems)
     return channels
+
+
+def _name_problems(names: Sequence[str]) -> list[Problem]:
+    """What is wrong with the names of channels as a whole: each names a file beside the mask."""
+    problems = []
+    for name, count in Counter(names).items():
+        if name in RESERVED_COLUMNS:
+            message = f"{name!r} cannot be the name of a channel ({', '.join(RESERVED_COLUMNS)} have a meaning)."
+            problems.append(Problem("channels", f"{message} Choose channels with --images, or names with --channels."))
+        elif count > 1:
+            problems.append(Problem("channels", f"{count} channels are called {name!r}. Name them with --channels."))
+    return problems
 
 
 def _count_channels(cases: Sequence[FileCase], column: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,3 +76,19 @@ def test_what_is_read_is_never_replaced(place: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Choose another place"):
         convert(source, tmp_path / place, ConversionOptions(overwrite=True))
     assert source.training[0].images["ct"].is_file()
+
+
+def test_names_that_would_collide_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'background' is what label 0 is called"):
+        convert(_source(tmp_path / "a", 1, ("liver", "background")), tmp_path / "out", ConversionOptions())
+    source = _source(tmp_path / "b", 1)
+    with pytest.raises(InputError, match="'mask' cannot be the name of a channel"):
+        convert(source, tmp_path / "out", ConversionOptions(channels=("mask",)))
+    images = {
+        "ct": save_volume(tmp_path / "4d.nii.gz", np.zeros((*SHAPE, 2), np.int16)),
+        "ct_1": tmp_path / "b" / "0.nii.gz",
+    }
+    case = replace(source.training[0], images=images)
+    with pytest.raises(InputError, match="2 channels are called 'ct_1'"):
+        convert(replace(source, columns=("ct", "ct_1"), training=(case,)), tmp_path / "out", ConversionOptions())
+    assert not (tmp_path / "out").exists()
