@@ -13,13 +13,16 @@ from mist_bundle.runtime.reading.formats import image_stem
 _NUMBERED = re.compile(r"(.+)_(\d{4})")
 
 
-def numbered_cases(folder: Path, files: Sequence[Path], channel_names: Sequence[str]) -> CaseList | None:
+def numbered_cases(
+    folder: Path, files: Sequence[Path], channel_names: Sequence[str], optional: frozenset[str] = frozenset()
+) -> CaseList | None:
     """Group images by the numbers at the end of their names.
 
     Args:
         folder: that holds the images, for messages.
         files: its images.
         channel_names: channels of the model, in its order: number 0000 is the first.
+        optional: channels that a case may lack.
 
     Returns:
         The cases, with a problem for each that lacks a channel; None where a file has no such number.
@@ -36,13 +39,14 @@ def numbered_cases(folder: Path, files: Sequence[Path], channel_names: Sequence[
     cases: list[Case] = []
     problems: list[Problem] = []
     for case_id, by_number in by_case.items():
-        finding = _finding(by_number, channel_names)
+        finding = _finding(by_number, channel_names, optional)
         if finding:
             problems.append(Problem(case_id, finding))
             continue
         images = {}
         for number, channel in enumerate(channel_names):
-            (images[channel],) = by_number[number]
+            if number in by_number:
+                (images[channel],) = by_number[number]
         cases.append(Case(id=case_id, images=images))
     if not cases:
         raise InputError(problems)
@@ -54,11 +58,12 @@ def numbered_cases(folder: Path, files: Sequence[Path], channel_names: Sequence[
     return CaseList(cases=tuple(cases), problems=tuple(problems), warnings=tuple(warnings))
 
 
-def _finding(by_number: dict[int, list[Path]], channel_names: Sequence[str]) -> str:
+def _finding(by_number: dict[int, list[Path]], channel_names: Sequence[str], optional: frozenset[str]) -> str:
     """What is wrong with the files of a case, or ""."""
     expected = [f"_{number:04d} ({name})" for number, name in enumerate(channel_names)]
     found = [f"_{number:04d}" for number in sorted(by_number)]
-    if sorted(by_number) != list(range(len(channel_names))):
+    required = {number for number, name in enumerate(channel_names) if name not in optional}
+    if not required <= set(by_number) <= set(range(len(channel_names))):
         return f"has the images {list_names(found)}; the model takes {', '.join(expected)}."
     for files in by_number.values():
         if len(files) > 1:

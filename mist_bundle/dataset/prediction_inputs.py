@@ -109,7 +109,7 @@ def _search_folder(
             files.append(entry)
     if not files:
         raise InputError(Problem(str(folder), f"holds neither case folders nor images ({READABLE})."))
-    numbered = numbered_cases(folder, files, list(patterns))
+    numbered = numbered_cases(folder, files, list(patterns), optional)
     if numbered is not None:
         return numbered
     if len(patterns) == 1:

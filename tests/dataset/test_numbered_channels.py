@@ -48,3 +48,10 @@ def test_cases_with_other_channels_are_named_and_the_others_go_on(tmp_path: Path
 def test_other_names_are_taken_as_they_are(tmp_path: Path) -> None:
     touch(tmp_path, "scan_0000.nii.gz", "other.nii.gz")
     assert [case.id for case in match_prediction_inputs(tmp_path, ["ct"]).cases] == ["other", "scan_0000"]
+
+
+def test_an_optional_channel_may_be_missing(tmp_path: Path) -> None:
+    touch(tmp_path, "a_0000.nii.gz", "a_0001.nii.gz", "b_0000.nii.gz", "c_0001.nii.gz")
+    found = match_prediction_inputs(tmp_path, ["t1", "flair"], optional=("flair",))
+    assert {case.id: list(case.images) for case in found.cases} == {"a": ["t1", "flair"], "b": ["t1"]}
+    assert [problem.path for problem in found.problems] == ["c"]
