@@ -82,9 +82,11 @@ def _finish(processes: Sequence[subprocess.Popen[str]]) -> list[str]:
     return said
 
 
-def _wait_for_epoch(bundle: Path, epoch: int) -> None:
+def _wait_for_epoch(bundle: Path, epoch: int, started: Sequence[subprocess.Popen[str]]) -> None:
     until = time.monotonic() + SECONDS
     while (Bundle(bundle).fold(0).status or {"epoch": 0})["epoch"] < epoch:
+        for process in started:
+            assert process.poll() is None, process.communicate()[0][-2000:]
         assert time.monotonic() < until, "no epoch ended"
         time.sleep(0.02)
 
@@ -124,7 +126,7 @@ def test_resumed_without_a_shared_disk(
     folders = [_copy(configured, tmp_path / "first"), _copy(configured, tmp_path / "second")]
     port = _free_port()
     started = [_start(_train(bundle, data, *_node(rank, port))) for rank, bundle in enumerate(folders)]
-    _wait_for_epoch(folders[0], 1)
+    _wait_for_epoch(folders[0], 1, started)
     for process in started:
         process.send_signal(signal.SIGTERM)
     for process in started:
@@ -147,7 +149,7 @@ def test_a_process_that_dies_ends_the_training_with_its_error(
     bundle = _copy(configured, tmp_path)
     before = file_hashes(bundle)
     process = _start(_train(bundle, data, "--processes", "2"))
-    _wait_for_epoch(bundle, 1)
+    _wait_for_epoch(bundle, 1, [process])
     os.kill(_process_of_rank(bundle, 1), signal.SIGKILL)
     said, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 1
@@ -168,7 +170,7 @@ def test_a_process_that_dies_is_restarted(
         started = [_start(_train(bundle, data, *restarts, "--processes", "2"))]
     else:
         started = [_start(_train(bundle, data, *restarts, *_node(rank, port))) for rank in range(2)]
-    _wait_for_epoch(bundle, 1)
+    _wait_for_epoch(bundle, 1, started)
     os.kill(_process_of_rank(bundle, 1), signal.SIGKILL)
     said = "".join(_finish(started))
     assert "Going on after epoch" in said
