@@ -216,17 +216,7 @@ def _train_handlers(plan: Plan, name: str) -> list[Config]:
         script("handlers.gradients.GradientRules", max_norm="@grad_clip_norm", l1_penalty="@l1_penalty"),
         {**script("handlers.average.AverageWeights", handler="@average"), "_disabled_": expressions.NO_AVERAGE},
         script("handlers.schedule.ScheduleStepper", lr_scheduler="@lr_scheduler"),
-        {
-            "_target_": "ValidationHandler",
-            "_disabled_": expressions.NO_VALIDATION_CASES,
-            "validator": "@validate#evaluator",
-            "epoch_level": True,
-            "interval": "@val_interval",
-        },
-        {
-            **script("handlers.final_validation.FinalValidation", validator="@validate#evaluator"),
-            "_disabled_": expressions.NO_VALIDATION_CASES,
-        },
+        *_validations(),
         script(
             "handlers.round_weights.RoundWeights",
             network="@network",
@@ -258,6 +248,23 @@ def _train_handlers(plan: Plan, name: str) -> list[Config]:
         )
         handlers.insert(0, frozen)  # before the clipping: frozen parameters do not count in the norm
     return handlers
+
+
+def _validations() -> list[Config]:
+    """Return the handlers that validate: every few epochs, and at the end."""
+    return [
+        {
+            "_target_": "ValidationHandler",
+            "_disabled_": expressions.NO_VALIDATION_CASES,
+            "validator": "@validate#evaluator",
+            "epoch_level": True,
+            "interval": "@val_interval",
+        },
+        {
+            **script("handlers.final_validation.FinalValidation", validator="@validate#evaluator"),
+            "_disabled_": expressions.NO_VALIDATION_CASES,
+        },
+    ]
 
 
 def _train(plan: Plan, name: str) -> Config:
