@@ -90,17 +90,15 @@ parser = ConfigParser()
 parser.read_config(bundle / "configs/train.json")
 network = parser.get_parsed_content("network_def")
 criterion = parser.get_parsed_content("loss")
-from scripts.inferers.autocast import autocast_dtype
-dtype = autocast_dtype(sys.argv[3], "cpu")
+from scripts.inferers.autocast import AutocastInferer
+forward = AutocastInferer(lambda image, network: network(image), sys.argv[3])
 optimizer = torch.optim.AdamW(network.parameters(), fused=True)
 image, label = torch.randn(2, 1, 32, 32, 32), torch.randint(0, 3, (2, 1, 32, 32, 32))
 network.train()
 
 def step():
     optimizer.zero_grad()
-    with torch.autocast("cpu", dtype=dtype or torch.bfloat16, enabled=dtype is not None):
-        output = network(image)
-    criterion(output.float(), label).backward()
+    criterion(forward(image, network), label).backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
 

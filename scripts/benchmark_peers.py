@@ -407,7 +407,7 @@ def draw(figures: list[Figure], path: Path) -> None:
     axes.set_xticks([0.02, 0.05, 0.1, 0.25, 0.5, 1], ["0.02", "0.05", "0.1", "0.25", "0.5", "1"])
     axes.minorticks_off()
     axes.axvline(1, color="grey", linewidth=0.8)
-    axes.set_xlabel("processor time of mist_bundle, divided by the peer's (black: goal)")
+    axes.set_xlabel("processor time, ours by theirs (black: goal)")
     axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     plot.savefig(path, dpi=110)
