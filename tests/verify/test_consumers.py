@@ -77,7 +77,7 @@ def test_the_page_has_what_the_matrix_points_to() -> None:
     for kind, checks in record.items():
         assert kind in ("shipped", "fresh")
         for name, outcome in checks.items():
-            assert outcome["passed"], f"{name} on the {kind} bundle"
-            assert f"pass: {outcome['result']}" in page
+            assert outcome["passed"] or kind == "fresh", f"{name} on the shipped bundle"
+            assert f"{'pass' if outcome['passed'] else 'FAIL'}: {outcome['result']}" in page, "the page tells failures"
     for name in ("label", "deploy", "deploy_package", "fl", "nvflare", "zoo", "hf", "signing", "triton"):
         assert name in record["shipped"], f"scripts/consumers {name} was never run"
