@@ -106,7 +106,8 @@ def import_nnunet(
 
     def understand() -> Understood:
         with Understanding(str(results), "nnU-Net v2"):
-            return understand_nnunet(results, _data_folder(output), checkpoint, folds)
+            understood = understand_nnunet(results, _data_folder(output), checkpoint, folds)
+        return understood  # noqa: RET504 -- inside of the context, a type checker sees no return
 
     return write_imported(understand, output, **how)
 
@@ -127,7 +128,8 @@ def import_mist(results: Path, output: Path, *, folds: Sequence[int] | None = No
 
     def understand() -> Understood:
         with Understanding(str(results), "MIST 2"):
-            return understand_mist(results, _data_folder(output), folds)
+            understood = understand_mist(results, _data_folder(output), folds)
+        return understood  # noqa: RET504 -- as above
 
     return write_imported(understand, output, **how)
 
