@@ -78,15 +78,20 @@ def first_image() -> Path:
 
 
 def single_model_prediction(
-    bundle: Path, image: Path, work: Path, name: str = "own", precision: str = "auto"
+    bundle: Path, image: Path, work: Path, name: str = "own", precision: str = "auto", *, tta: bool = True
 ) -> np.ndarray:
-    """The label map of `predict` with model.pt alone, which is what a program with its own network shows."""
+    """The label map of `predict` with model.pt alone, which is what a program with its own network shows.
+
+    Without `tta` there is no averaging over flips, which MONAI's own classes do not have.
+    """
     table = work / f"{name}.csv"
     channel = mb.Bundle(bundle).plan.channel_names[0]
     table.write_text(f"id,{channel}\nfirst,{image}\n", encoding="utf-8")
     words = ("--input", table, "--output", work / name, "--ensemble", "false")
     if precision != "auto":
         words += ("--precision", precision)
+    if not tta:
+        words += ("--notta",)
     mist_bundle("predict", bundle, *words)
     return np.asarray(nib.load(work / name / "first.nii.gz").dataobj)
 

@@ -16,7 +16,7 @@ from mist_bundle.trust.audit import require_audited
 from tests.conftest import TINY
 
 CONFIGS = {"train", "evaluate", "inference", "preprocess", "multi_gpu_train", "multi_gpu_evaluate"}
-DOCUMENTS = {"metadata", "plan", "datalist", "postprocessing"}
+DOCUMENTS = {"metadata", "plan", "datalist", "postprocessing", "confidence"}
 
 
 def _texts(bundle: Path) -> dict[str, str]:
@@ -34,7 +34,7 @@ def test_every_file_of_the_contract_is_there(fresh_bundle: Path) -> None:
 
 def test_no_absolute_path_is_written(fresh_bundle: Path, phantom_json: Path) -> None:
     texts = _texts(fresh_bundle)
-    assert len(texts) == 15
+    assert len(texts) == 16
     for name, text in texts.items():
         assert str(phantom_json.parent) not in text, name
         assert str(fresh_bundle.parent) not in text, name
