@@ -9,6 +9,7 @@ import pytest
 
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.pipeline.fold_choice import FoldRules
 from mist_bundle.pipeline.preflight import Because, check_request
 from mist_bundle.planning.options import PlanOptions
 
@@ -22,7 +23,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_good_request(data: Path, tmp_path: Path) -> None:
-    checked = check_request(data, OPTIONS, tmp_path / "out", None, None)
+    checked = check_request(data, OPTIONS, tmp_path / "out", FoldRules())
     assert checked.options == OPTIONS
     assert len(checked.train.cases) == 4
     assert len(checked.test.cases) == 1
@@ -34,7 +35,7 @@ def test_all_problems_at_once(data: Path, tmp_path: Path) -> None:
     blocked.write_text("")
     wrong = replace(OPTIONS, epochs=0, network="nnnet", folds=9)
     with pytest.raises(InputError) as caught:
-        check_request(data, wrong, blocked / "out", None, None)
+        check_request(data, wrong, blocked / "out", FoldRules())
     paths = {problem.path for problem in caught.value.problems}
     assert {"--epochs", "--network", str(blocked / "out")} <= paths
     assert any("9" in str(problem) for problem in caught.value.problems)
@@ -46,12 +47,12 @@ def test_own_code_is_named_as_the_bundle_will_know_it(data: Path, tmp_path: Path
         "from torch import nn\n\n\nclass Net(nn.Module):\n"
         "    def __init__(self, in_channels, out_channels):\n        super().__init__()\n"
     )
-    checked = check_request(data, replace(OPTIONS, network=f"{code}:Net"), tmp_path / "out", None, None)
+    checked = check_request(data, replace(OPTIONS, network=f"{code}:Net"), tmp_path / "out", FoldRules())
     assert checked.options.network is not None
     assert checked.options.network.endswith(".Net")
     assert len(checked.user_code) == 1
     with pytest.raises(InputError, match="--network"):
-        check_request(data, replace(OPTIONS, network=f"{code}:Missing"), tmp_path / "out", None, None)
+        check_request(data, replace(OPTIONS, network=f"{code}:Missing"), tmp_path / "out", FoldRules())
 
 
 def test_left_out_cases_are_the_cause_of_too_few() -> None:

@@ -31,7 +31,11 @@ def _problem(**asked: Any) -> tuple[str, str]:
         ({"deep_supervision_heads": "two"}, "--deep_supervision_heads", "is 'two'"),
         ({"network": "own.module.Net", "vae": True}, "--vae", "means nothing to the network own.module.Net"),
         ({"vae": "yes"}, "--vae", "expected true or false"),
-        ({"loss": "dice", "composite_weighting": "linear"}, "--composite_weighting", "Composite are cldice, boundary"),
+        (
+            {"loss": "dice", "composite_weighting": "linear"},
+            "--composite_weighting",
+            "Composite are cldice, blob, boundary",
+        ),
         ({"loss": "cldice", "composite_weighting": "liner"}, "--composite_weighting", "Did you mean 'linear'?"),
         ({"distance_maps_in_mm": True}, "--distance_maps_in_mm", "Those that do: boundary, hausdorff_one_sided"),
         ({"normalize_distance_maps": False}, "--normalize_distance_maps", "has no effect with the loss dice_ce"),
