@@ -74,8 +74,8 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         analyze,
         merge_fingerprints,
     ),
-    "Models of other programs": (import_nnunet, import_mist),
-    "From data to a trained bundle": (
+    "Imported models": (import_nnunet, import_mist),
+    "Training a bundle": (
         run_all,
         autoconfig,
         estimate,
@@ -88,7 +88,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         study,
     ),
     "On a cluster": (slurm, kubernetes),
-    "With a trained bundle": (predict, finetune, average_weights, export),
+    "Using a bundle": (predict, finetune, average_weights, export),
     "Results": (choose_postprocessing, calibrate, postprocess, rank, compare, ensemble),
     "Trust": (audit, verify, sign, make_key),
     "Sharing": (pack, unpack, bump, push),
