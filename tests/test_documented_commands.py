@@ -34,6 +34,7 @@ NOT_RUN = {
     r".*\bpush\b": "uploads; tested against a local server in tests/sharing/test_push.py",
     r"python -m monai\.bundle download": "downloads",
     r"(docker|tritonserver|monailabel) ": "needs a program of others",
+    r".*--format data_only": "needs a network of MONAI; tests/sharing/test_data_only.py runs it",
     r"tensorboard ": "is a server, which does not end",
 }
 PLACEHOLDERS = {
