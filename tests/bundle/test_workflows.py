@@ -240,6 +240,8 @@ def test_any_number_of_processes_and_passes_learns_what_one_large_batch_does(
     common += ["--batch_size", "4", "--l1_penalty", "1e-3", "--grad_clip_norm", "0.5"]
     common += ["--ema_decay", "0.5", "--early_stopping", "1"]
     common += ["--optimizer#_target_", "torch.optim.SGD", "--learning_rate", "0.05", "--warmup_steps", "1"]
+    # a smooth activation: at the kink of LeakyReLU, weights that differ by 1e-8 have gradients that differ by 1e-4
+    common += ["--network_def#act_name", "mish"]
     runs = {
         "large": (single, 1, []),
         "accumulated": (single, 1, ["--accumulation_steps", "4"]),
@@ -247,8 +249,6 @@ def test_any_number_of_processes_and_passes_learns_what_one_large_batch_does(
         "two, accumulated": (several, 2, ["--accumulation_steps", "4"]),
         "four": (several, 4, []),
     }
-    # four processes and four passes see single patches and differ from the large batch by 1e-7; with pairs of patches
-    # some processors choose other convolutions, whose rounding grows to 3e-5 within twenty steps
     states = {}
     for name, (files, processes, words) in runs.items():
         work = tmp_path / name
@@ -257,7 +257,7 @@ def test_any_number_of_processes_and_passes_learns_what_one_large_batch_does(
     for name in list(runs)[1:]:
         for part in ("network", "averaged"):
             for key, value in states["large"][part].items():
-                torch.testing.assert_close(states[name][part][key], value, rtol=1e-3, atol=5e-5, msg=f"{name} {key}")
+                torch.testing.assert_close(states[name][part][key], value, rtol=1e-3, atol=2e-5, msg=f"{name} {key}")
         for key in ("epoch", "best_epoch", "validations_since_best"):
             assert states[name][key] == states["large"][key]
         assert states[name]["best_score"] == pytest.approx(states["large"]["best_score"], abs=1e-3)
