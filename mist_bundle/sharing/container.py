@@ -104,7 +104,8 @@ def requirements_text(bundle: Bundle) -> str:
 
 def _dockerfile(bundle: Bundle, name: str, version: str, tag: str) -> str:
     config = f"{IN_IMAGE}/{name}/configs/{bundle.config_path('inference').name}"
-    entry = ["python", "-m", "monai.bundle", "run", "inference", "--config_file", config, "--work_dir", "/tmp/work"]
+    # relative to WORKDIR, which is in memory: the image itself may be read-only
+    entry = ["python", "-m", "monai.bundle", "run", "inference", "--config_file", config, "--work_dir", "work"]
     return _TEXT.format(
         name=name,
         version=version,

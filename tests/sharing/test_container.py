@@ -64,7 +64,7 @@ def test_packages_are_those_that_the_bundle_pins(recipe: Path, trained_bundle: P
 
 def test_its_command_predicts_as_mist_bundle_does(recipe: Path, phantom_json: Path, tmp_path: Path) -> None:
     """The command of the image, with the places of the image and of its volumes replaced by those of here."""
-    places = {IN_IMAGE: str(recipe), "/tmp/work": str(tmp_path / "work"), "/output": str(tmp_path / "output")}
+    places = {IN_IMAGE: str(recipe), "work": str(tmp_path / "work"), "/output": str(tmp_path / "output")}
     places["/input"] = str(phantom_json.parent / "test")
     command = []
     for word in (*json.loads(_instruction(recipe, "ENTRYPOINT")), *json.loads(_instruction(recipe, "CMD"))):
