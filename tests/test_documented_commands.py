@@ -85,7 +85,7 @@ def _as_run(command: str) -> str:
         return command
     if verb in PLANNING:
         return _with(command, SMALL)
-    if verb == "train" and "--resume" not in words:
+    if verb == "train" and not {"--resume", "--overwrite"} & set(words):
         return f"{command} --overwrite"  # the bundle that the pages speak of is trained already
     if verb == "finetune" or ("monai.bundle" in words and "training" in words):
         return _with(command, SHORT)
