@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from mist_bundle.api.arguments import checked, takes
 from mist_bundle.api.bundle import Announce, Bundle
 from mist_bundle.api.kinds import (
+    CONVERSION,
     FOLDING,
+    MASKS,
     AnyPath,
     BundleFormat,
     Count,
@@ -33,10 +35,6 @@ if TYPE_CHECKING:
     from mist_bundle.pipeline.run_all import Finished
 
 PHANTOMS = ("mr2", "ct", "brats", "hippocampus", "metastases")
-MODALITIES = ("ct", "mr", "other")
-Modality = Annotated[str, Word(choices=MODALITIES, what="modality")]
-Overlaps = Annotated[str, Word(choices=("last", "regions"), what="way to treat overlaps")]
-Missing = Annotated[str, Word(choices=("absent", "unannotated", "refuse"), what="way to treat missing masks")]
 # of the planner's options, those that have a meaning when network and training come from another bundle
 _FINETUNING = frozenset(
     {
@@ -325,20 +323,15 @@ def convert_dicom(source: FileName, output: FileName, *, resample: bool = False)
 
 
 @checked
+@takes(MASKS, CONVERSION)
 def convert_csv(
     source: FileName,
     output: FileName,
     *,
     test: FileName | None = None,
     labels: Words | None = None,
-    overlaps: Overlaps = "last",
-    missing: Missing = "absent",
-    channels: Words | None = None,
-    modality: Modality | None = None,
-    copy: bool = False,
-    overwrite: bool = False,
-    dry_run: bool = False,
     announce: Announce | None = None,
+    **options: Any,
 ) -> Path:
     """Describe a table of cases for autoconfig; images are linked, not copied.
 
@@ -347,36 +340,23 @@ def convert_csv(
         output: folder to create.
         test: the same for unlabelled cases.
         labels: columns with a mask file for each structure, in place of mask; their order is that of the labels.
-        overlaps: voxels of several masks: last (the later of --labels has them) or regions (all classes have them).
-        missing: a structure without a mask file: absent (from the case), unannotated (it may be there), or refuse the
-            case.
-        channels: names of all channels in their order, for 4D images; by default the columns' names, numbered.
-        modality: ct, mr or other; by default it is guessed from names and intensities, with a warning.
-        copy: copy the images instead of linking them.
-        overwrite: replace a folder that is there already.
-        dry_run: read and check everything, show it, and write nothing.
         announce: a function that is called with each line of what was understood, such as `print`.
+        **options: overlaps, missing, channels, modality, copy, overwrite and dry_run.
 
     Returns:
         The new dataset.json.
     """
-    from mist_bundle.dataset import conversion, csv_layout
+    from mist_bundle.dataset import csv_layout
+    from mist_bundle.dataset.conversion import ConversionOptions
 
-    options = conversion.ConversionOptions(
-        modality=modality,
-        channels=tuple(channels or ()),
-        overlaps=overlaps,
-        missing=missing,
-        copy=copy,
-        overwrite=overwrite,
-        dry_run=dry_run,
-    )
+    chosen = ConversionOptions(**options)
     test_csv = None if test is None else Path(test)
-    converted = csv_layout.convert_csv(Path(source), Path(output), test_csv, tuple(labels or ()), options)
-    return _reported(converted, announce, dry_run=dry_run)
+    converted = csv_layout.convert_csv(Path(source), Path(output), test_csv, tuple(labels or ()), chosen)
+    return _reported(converted, announce, dry_run=chosen.dry_run)
 
 
 @checked
+@takes(MASKS, CONVERSION)
 def convert_labels(
     source: FileName,
     output: FileName,
@@ -384,14 +364,8 @@ def convert_labels(
     labels: Words | None = None,
     images: Words | None = None,
     masks: str = "segmentations",
-    overlaps: Overlaps = "last",
-    missing: Missing = "absent",
-    channels: Words | None = None,
-    modality: Modality | None = None,
-    copy: bool = False,
-    overwrite: bool = False,
-    dry_run: bool = False,
     announce: Announce | None = None,
+    **options: Any,
 ) -> Path:
     """Merge a mask file for each structure (TotalSegmentator's layout) into label maps for autoconfig.
 
@@ -401,42 +375,29 @@ def convert_labels(
         labels: names of the mask files to use; their order is that of the labels. All, sorted, by default.
         images: names of the image files to use, in the order of the channels. All, sorted, by default.
         masks: name of the folder of masks in each case folder.
-        overlaps: voxels of several masks: last (the later of --labels has them) or regions (all classes have them).
-        missing: a structure without a mask file: absent (from the case), unannotated (it may be there), or refuse the
-            case.
-        channels: names of all channels in their order, for 4D images; by default the files' names, numbered.
-        modality: ct, mr or other; by default it is guessed from names and intensities, with a warning.
-        copy: copy the images instead of linking them.
-        overwrite: replace a folder that is there already.
-        dry_run: read and check everything, show it, and write nothing.
         announce: a function that is called with each line of what was understood, such as `print`.
+        **options: overlaps, missing, channels, modality, copy, overwrite and dry_run.
 
     Returns:
         The new dataset.json.
     """
-    from mist_bundle.dataset import conversion, label_folders
+    from mist_bundle.dataset import label_folders
+    from mist_bundle.dataset.conversion import ConversionOptions
 
-    options = conversion.ConversionOptions(
-        modality=modality,
-        channels=tuple(channels or ()),
-        overlaps=overlaps,
-        missing=missing,
-        copy=copy,
-        overwrite=overwrite,
-        dry_run=dry_run,
-    )
+    chosen = ConversionOptions(**options)
     converted = label_folders.convert_labels(
         Path(source),
         Path(output),
         tuple(labels or ()),
         mask_folder=masks,
         images=tuple(images or ()),
-        options=options,
+        options=chosen,
     )
-    return _reported(converted, announce, dry_run=dry_run)
+    return _reported(converted, announce, dry_run=chosen.dry_run)
 
 
 @checked
+@takes(CONVERSION)
 def convert_bids(
     source: FileName,
     output: FileName,
@@ -445,12 +406,8 @@ def convert_bids(
     suffix: str = "dseg",
     entities: Words | None = None,
     images: Words | None = None,
-    channels: Words | None = None,
-    modality: Modality | None = None,
-    copy: bool = False,
-    overwrite: bool = False,
-    dry_run: bool = False,
     announce: Announce | None = None,
+    **options: Any,
 ) -> Path:
     """Describe a BIDS dataset with label maps in derivatives/ for autoconfig; images are linked, not copied.
 
@@ -461,21 +418,16 @@ def convert_bids(
         suffix: of the label maps.
         entities: pairs that the names of the label maps must have, like desc-manual.
         images: channels in their order, like T1w,FLAIR; by default those that at least half of the cases have.
-        channels: names of all channels in their order, in place of those of BIDS.
-        modality: ct, mr or other; by default it is guessed from names and intensities, with a warning.
-        copy: copy the images instead of linking them.
-        overwrite: replace a folder that is there already.
-        dry_run: read and check everything, show it, and write nothing.
         announce: a function that is called with each line of what was understood, such as `print`.
+        **options: channels (in place of the names of BIDS), modality, copy, overwrite and dry_run.
 
     Returns:
         The new dataset.json.
     """
-    from mist_bundle.dataset import bids_layout, conversion
+    from mist_bundle.dataset import bids_layout
+    from mist_bundle.dataset.conversion import ConversionOptions
 
-    options = conversion.ConversionOptions(
-        modality=modality, channels=tuple(channels or ()), copy=copy, overwrite=overwrite, dry_run=dry_run
-    )
+    chosen = ConversionOptions(**options)
     converted = bids_layout.convert_bids(
         Path(source),
         Path(output),
@@ -483,9 +435,9 @@ def convert_bids(
         suffix=suffix,
         entities=tuple(entities or ()),
         images=tuple(images or ()),
-        options=options,
+        options=chosen,
     )
-    return _reported(converted, announce, dry_run=dry_run)
+    return _reported(converted, announce, dry_run=chosen.dry_run)
 
 
 def _reported(converted: Converted, announce: Announce | None, *, dry_run: bool) -> Path:

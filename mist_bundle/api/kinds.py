@@ -10,7 +10,18 @@ from typing import Annotated, Any
 
 from mist_bundle.planning.options import Option
 from mist_bundle.runtime.settings import SETTINGS
-from mist_bundle.runtime.values import JsonObject, Kind, Number, PathText, Several, Text, Whole, Word, read_json_text
+from mist_bundle.runtime.values import (
+    JsonObject,
+    Kind,
+    Number,
+    PathText,
+    Several,
+    Switch,
+    Text,
+    Whole,
+    Word,
+    read_json_text,
+)
 
 ALL = "all"
 MAX_WORKERS = 1024
@@ -188,6 +199,39 @@ FOLDING = _table(
         Text(),
         None,
         "COLUMN=VALUE of cases.csv: labelled cases that are never trained on, such as split=test.",
+    ),
+)
+MODALITIES = ("ct", "mr", "other")
+# of all conversions of images; masks of single structures take more
+CONVERSION = _table(
+    (
+        "channels",
+        Several(of=Text(), least=1, distinct=True),
+        None,
+        "names of all channels in their order, for 4D images; by default those of the columns or files, numbered.",
+    ),
+    (
+        "modality",
+        Word(choices=MODALITIES, what="modality"),
+        None,
+        "ct, mr or other; by default it is guessed from names and intensities, with a warning.",
+    ),
+    ("copy", Switch(), False, "copy the images instead of linking them."),
+    ("overwrite", Switch(), False, "replace a folder that is there already."),
+    ("dry_run", Switch(), False, "read and check everything, show it, and write nothing."),
+)
+MASKS = _table(
+    (
+        "overlaps",
+        Word(choices=("last", "regions"), what="way to treat overlaps"),
+        "last",
+        "voxels of several masks: last (the later of --labels has them) or regions (all classes have them).",
+    ),
+    (
+        "missing",
+        Word(choices=("absent", "unannotated", "refuse"), what="way to treat missing masks"),
+        "absent",
+        "a structure without a mask file: absent (from the case), unannotated (it may be there), or refuse the case.",
     ),
 )
 HARDWARE = _table(

@@ -10,7 +10,8 @@ import pytest
 
 import mist_bundle as mb
 from mist_bundle.api.arguments import arguments_of
-from mist_bundle.api.data import MODALITIES, PHANTOMS
+from mist_bundle.api.data import PHANTOMS
+from mist_bundle.api.kinds import MODALITIES
 from mist_bundle.dataset import phantom as phantoms
 from mist_bundle.dataset import spec_reader
 from mist_bundle.dataset.phantom import make_phantom
