@@ -16,6 +16,7 @@ from math import ceil
 from typing import Any
 
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.numerics.cores import available_cores
 from mist_bundle.runtime.numerics.sharing import sharing_problem
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -82,7 +83,7 @@ class Placement:
         if self.devices is not None:
             variables[VISIBLE] = ",".join(self.devices)
         if self.processes > 1 or self.threads is not None:
-            share = self.threads or max(1, cores() // self.processes)
+            share = self.threads or max(1, available_cores() // self.processes)
             variables["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", str(share))
         if self.max_restarts > 0:
             variables[OWN_STORE] = "1"
@@ -163,7 +164,7 @@ class Hardware:
             own = available[number * share : (number + 1) * share]
             placement = self._placement(config, own, all_visible=not available or (parts == 1 and not chosen))
             if parts > 1:
-                placement = replace(placement, threads=max(1, cores() // (parts * placement.processes)))
+                placement = replace(placement, threads=max(1, available_cores() // (parts * placement.processes)))
             placements.append(placement)
         if parts < parallel:
             text = f"{_counted(len(available))} for {parallel} folds at a time: {parts} at a time are trained."
@@ -185,12 +186,6 @@ class Hardware:
             max_restarts=self.max_restarts,
             warning=warning,
         )
-
-
-def cores() -> int:
-    """Cores that this process may use; batch systems and containers limit them."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def visible_devices() -> list[str]:

@@ -117,7 +117,7 @@ def test_runs_at_a_time_have_gpus_of_their_own(
 
 def test_runs_at_a_time_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(placement, "_torch_version", lambda: "2.13.0+cpu")
-    monkeypatch.setattr(placement, "cores", lambda: 8)
+    monkeypatch.setattr(placement, "available_cores", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     placed = Hardware(processes=2).place_side_by_side({"batch_size": 2}, 2)
     assert [place.environment()["OMP_NUM_THREADS"] for place in placed] == ["2", "2"]
