@@ -12,7 +12,7 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.change import Change, check_weights, measure_change
 from mist_bundle.evaluation.label_files import read_named, whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import Pair, Pairing, label_maps
-from mist_bundle.evaluation.score import Scored, ScoredCases, ScoreSettings, read_pair, score_arrays
+from mist_bundle.evaluation.score import Scored, ScoredCases, ScoreSettings, map_pairs, read_pair, score_arrays
 from mist_bundle.files import RESULTS_CSV, new_folder, read_json, write_json
 from mist_bundle.parallel import map_cases
 from mist_bundle.runtime.numerics.grid import spacing_of
@@ -106,23 +106,13 @@ def postprocess_and_score(
         inputs |= {pair.prediction.parent, pair.reference.parent}
     with new_folder(output, overwrite=overwrite, inputs=sorted(inputs)) as folder:
         treat = partial(_treat_and_score, steps=tuple(steps), folder=folder / PREDICTIONS, settings=settings)
-        done = map_cases(
-            treat,
-            pairing.pairs,
-            name=lambda pair: pair.id,
-            workers=workers,
-            description="postprocess",
-            case_bytes=pairing.case_bytes,
-        )
-        problems = (*pairing.problems, *done.problems)
-        if not done.results:
-            raise InputError(problems or Problem("postprocess", "there is no case to score."))
-        before, after = map(list, zip(*done.results, strict=True))
+        done, problems = map_pairs(treat, pairing, "postprocess", workers)
+        before, after = map(list, zip(*done, strict=True))
         change = measure_change(before, after, settings, checked)
         write_change(folder, before, after, change, checked, problems)
         _write_strategy(folder, steps)
-    total = len(done.results) + len(problems)
-    return Postprocessed(num_written=len(done.results), num_cases=total, change=change, problems=problems)
+    total = len(done) + len(problems)
+    return Postprocessed(num_written=len(done), num_cases=total, change=change, problems=problems)
 
 
 def write_change(

@@ -5,11 +5,11 @@ Headers are checked, cases that fail are named and counted, and the scores of th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mist_bundle.catalog.metrics import DEFAULT_METRICS, metric_name, unknown_metrics
 from mist_bundle.dataset.integrity import check_headers
@@ -30,6 +30,8 @@ from mist_bundle.runtime.metrics.case import (
 from mist_bundle.runtime.metrics.table import ID, Summary, undefined_values, write_results
 from mist_bundle.runtime.numerics.grid import spacing_of
 from mist_bundle.runtime.numerics.labels import as_labels
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,19 +175,30 @@ def score_files(pairing: Pairing, settings: ScoreSettings, workers: int | str | 
     Raises:
         InputError: no case could be scored; lists the problems of all cases.
     """
-    score = partial(score_pair, settings=settings)
+    scored, problems = map_pairs(partial(score_pair, settings=settings), pairing, "evaluate", workers)
+    return ScoredCases(cases=tuple(sorted(scored, key=lambda case: case.id)), problems=problems)
+
+
+def map_pairs(
+    function: Callable[[Pair], Result], pairing: Pairing, verb: str, workers: int | str | None = None
+) -> tuple[list[Result], tuple[Problem, ...]]:
+    """Apply a function to all pairs of files in parallel; returns its results and the problems of all cases.
+
+    Raises:
+        InputError: it failed for every pair; lists the problems of all cases.
+    """
     done = map_cases(
-        score,
+        function,
         pairing.pairs,
         name=lambda pair: pair.id,
         workers=workers,
-        description="evaluate",
+        description=verb,
         case_bytes=pairing.case_bytes,
     )
     problems = (*pairing.problems, *done.problems)
     if not done.results:
-        raise InputError(problems or Problem("evaluate", "there is no case to score."))
-    return ScoredCases(cases=tuple(sorted(done.results, key=lambda case: case.id)), problems=problems)
+        raise InputError(problems or Problem(verb, "there is no case to score."))
+    return done.results, problems
 
 
 def score_pair(pair: Pair, settings: ScoreSettings) -> Scored:

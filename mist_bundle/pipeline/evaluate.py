@@ -14,7 +14,7 @@ from mist_bundle.evaluation.gather import NOT_SCORED, failed_cases, gather_folds
 from mist_bundle.files import DATALIST_JSON, RESULTS_CSV, RESULTS_JSON, read_json
 from mist_bundle.pipeline.headings import Announce, fold_headings, silent
 from mist_bundle.pipeline.shares import Crew, SharedRun, choose_crew, run_in_shares
-from mist_bundle.pipeline.workflows import check_folds, open_to_run
+from mist_bundle.pipeline.workflows import open_to_run, ready_folds
 from mist_bundle.runtime.predictions.records import read_failure
 
 SHARES = "shares"  # folder of a fold in which each share keeps its scores until they are gathered
@@ -71,19 +71,12 @@ def evaluate_folds(
 
 def _trained(bundle: Bundle, folds: Sequence[int] | None) -> list[int]:
     """The folds to evaluate, each of which has weights."""
-    trained = bundle.trained_folds()
-    chosen = trained if folds is None else list(folds)
-    check_folds(bundle, chosen)
-    problems = []
-    for number in chosen:
-        if number not in trained:
-            message = f"has no weights yet: {bundle.fold(number).weights} is not there. Train it first."
-            problems.append(Problem(f"fold {number}", message))
-    if not chosen:
-        problems = [Problem(str(bundle.root), "has no trained fold. Train one first: mist-bundle train.")]
-    if problems:
-        raise InputError(problems)
-    return chosen
+    none = Problem(str(bundle.root), "has no trained fold. Train one first: mist-bundle train.")
+
+    def lack(number: int) -> str:
+        return f"has no weights yet: {bundle.fold(number).weights} is not there. Train it first."
+
+    return ready_folds(bundle, folds, bundle.trained_folds(), lack, none)
 
 
 def _evaluate(bundle: Bundle, fold: Fold, settings: Mapping[str, Any]) -> list[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from itertools import starmap
 from pathlib import Path
@@ -219,17 +219,9 @@ def publish(
     for fold in opened.folds():
         if (fold.status or {}).get("best"):
             begun.append(fold.number)
-    folds = begun if folds is None else folds
-    check_folds(opened, folds)
-    problems = []
-    for number in folds:
-        if number not in begun:
-            message = f"has no weights to publish: nothing of it was trained in {opened.work_dir}."
-            problems.append(Problem(f"fold {number}", message))
-    if not folds:
-        problems = [Problem(str(opened.work_dir), "holds no training whose weights could be published.")]
-    if problems:
-        raise InputError(problems)
+    lacking = f"has no weights to publish: nothing of it was trained in {opened.work_dir}."
+    none = Problem(str(opened.work_dir), "holds no training whose weights could be published.")
+    folds = ready_folds(opened, folds, begun, lambda _: lacking, none)
     changed = {}
     for number in folds:
         changed[number] = publish_weights(bundle, opened.fold(number))
@@ -242,6 +234,31 @@ def check_folds(bundle: Bundle, folds: Sequence[int]) -> None:
     wrong = [fold for fold in folds if not 0 <= fold < count]
     if wrong:
         raise InputError(Problem("--fold", f"is {wrong}; this bundle has the folds 0 to {count - 1}, or 'all'."))
+
+
+def ready_folds(
+    bundle: Bundle, folds: Sequence[int] | None, ready: Sequence[int], lack: Callable[[int], str], none: Problem
+) -> list[int]:
+    """Return the folds to work on: `folds`, or all that are ready.
+
+    Args:
+        bundle: whose folds they are.
+        folds: numbers of folds; None for all that are ready.
+        ready: folds that can be worked on.
+        lack: what is missing of a fold that is not ready.
+        none: the problem if no fold is left.
+
+    Raises:
+        InputError: naming every fold that is not ready or not there.
+    """
+    chosen = list(ready if folds is None else folds)
+    check_folds(bundle, chosen)
+    problems = [Problem(f"fold {number}", lack(number)) for number in chosen if number not in ready]
+    if not chosen:
+        problems = [none]
+    if problems:
+        raise InputError(problems)
+    return chosen
 
 
 def _train_command(
