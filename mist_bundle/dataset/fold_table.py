@@ -13,6 +13,8 @@ Volumes = Mapping[str, Mapping[str, float]]  # case id -> class -> millilitres
 
 _MAX_CLASSES = 40
 _MAX_VALUES = 40  # of a column
+_MAX_WIDTH = 110  # characters of a line
+_GAP = "  "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,17 +38,18 @@ class FoldTable:
         """The inverse of `to_json`."""
         return cls(head=tuple(content["head"]), rows=tuple(map(tuple, content["rows"])))
 
-    def lines(self) -> list[str]:
-        """The table as lines of plain text."""
-        cells = [self.head, *self.rows]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = []
-        for row in cells:
-            line = row[0].ljust(widths[0])
-            for cell, width in zip(row[1:], widths[1:], strict=True):
-                line += "  " + cell.rjust(width)
-            lines.append(line.rstrip())
-        return lines
+    def lines(self, width: int = _MAX_WIDTH) -> list[str]:
+        """The table as lines of plain text; a table wider than `width` continues below, with its quantities again."""
+        columns = list(zip(self.head, *self.rows, strict=True))
+        quantities, folds = columns[0], columns[1:]
+        lines: list[str] = []
+        shown = [quantities]
+        for fold in folds:
+            if len(shown) > 1 and _text_width([*shown, fold]) > width:
+                lines += [*_aligned(shown), ""]
+                shown = [quantities]
+            shown.append(fold)
+        return lines + _aligned(shown)
 
     def markdown(self) -> str:
         """The table as Markdown."""
@@ -88,6 +91,20 @@ def fold_table(
         head.append("test set")
         rows = [(*rows[0], str(len(test_ids))), *((*row, "–") for row in rows[1:])]
     return FoldTable(head=tuple(head), rows=tuple(rows))
+
+
+def _text_width(columns: Sequence[Row]) -> int:
+    """Characters of a line that holds these columns."""
+    return sum(max(map(len, column)) + len(_GAP) for column in columns) - len(_GAP)
+
+
+def _aligned(columns: Sequence[Row]) -> list[str]:
+    """Lines of a table with these columns, the first to the left and the others to the right."""
+    padded = []
+    for number, column in enumerate(columns):
+        width = max(map(len, column))
+        padded.append([cell.rjust(width) if number else cell.ljust(width) for cell in column])
+    return [_GAP.join(cells).rstrip() for cells in zip(*padded, strict=True)]
 
 
 def _column_rows(column: str, values: Mapping[str, str], parts: Sequence[Sequence[str]]) -> list[Row]:

@@ -38,3 +38,24 @@ def test_json_text_and_markdown_hold_the_same_cells():
     assert len({len(line.rstrip()) for line in table.lines()}) == 1, "aligned"
     for line, row in zip(table.markdown().splitlines()[2:], table.rows, strict=True):
         assert [cell.strip() for cell in line.strip("|").split("|")] == list(row)
+
+
+def test_a_wide_table_continues_below():
+    folds = {f"case{number}": number for number in range(20)}
+    table = fold_table(folds, {case_id: {"liver": 1.0} for case_id in folds})
+    lines = table.lines(width=80)
+    assert max(map(len, lines)) <= 80
+    blocks = "\n".join(lines).split("\n\n")
+    assert len(blocks) > 1
+    heads = []
+    for block in blocks:
+        first, *rows = block.splitlines()
+        heads += first.split("  ")
+        assert [row.split("  ")[0].strip() for row in rows] == ["cases", "liver: cases", "liver: median ml"]
+    assert [head.strip() for head in heads if head.strip()] == list(table.head[1:])
+
+
+def test_a_fold_is_shown_however_narrow_the_page():
+    text = "\n".join(fold_table(FOLDS, VOLUMES).lines(width=1))
+    for name in ("fold 0", "fold 1", "all folds"):
+        assert name in text
