@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mist_bundle.cli import VERBS
+
 ROOT = Path(__file__).resolve().parents[1]
 TOP_PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 
@@ -61,6 +63,14 @@ def test_links_of_the_pages_at_the_top_lead_somewhere(name: str) -> None:
         if not target.exists() or (anchor and anchor not in _anchors(target)):
             dead.append(link)
     assert not dead
+
+
+def test_the_first_page_names_every_command() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    menu = text[text.index("| to … |") : text.index("### A trained bundle")]
+    named = set(re.findall(r"`([a-z_]+)[^`]*`", menu))
+    assert not set(VERBS) - named
+    assert not named - set(VERBS)
 
 
 def test_the_way_of_a_case_lists_the_transforms_in_order() -> None:
