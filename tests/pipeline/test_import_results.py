@@ -11,6 +11,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from monai.inferers import sliding_window_inference
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -18,7 +19,7 @@ from mist_bundle import pipeline
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import InputError
 from mist_bundle.planning.options import PlanOptions, TransferOptions
-from mist_bundle.runtime.inferers.ensemble import flip_combinations
+from mist_bundle.runtime.inferers.windows import flip_combinations
 from mist_bundle.trust.audit.run import audit_bundle
 from tests.transfer import mist_made
 from tests.transfer import nnunet_made as made
@@ -231,28 +232,29 @@ def test_label_maps_are_those_of_mists_steps(tmp_path: Path) -> None:
     imported = pipeline.import_mist(results, tmp_path / "model")
     assert dict(imported.table)["trained by"] == "MIST 2 (mist-medical 2.3.0, nnunet-pocket)"
     assert audit_bundle(tmp_path / "model").passed
-    image = np.random.default_rng(0).normal(100, 20, (2, 14, 13, 8)).astype(np.float32)
+    image = np.random.default_rng(0).normal(100, 20, (2, 21, 13, 10)).astype(np.float32)
     image[:, :2] = 0
     (tmp_path / "cases/a").mkdir(parents=True)
     for channel, name in zip(image, ("t1", "flair"), strict=True):
         stored = nibabel.Nifti1Image(channel, np.diag([-1.0, -1.0, 3.0, 1.0]))  # points to L, P, S
         nibabel.save(stored, tmp_path / f"cases/a/{name}.nii.gz")
     written = _predicted(tmp_path / "model", tmp_path / "cases", tmp_path / "predictions")
-    window = np.zeros((1, 2, 16, 16, 8), np.float32)
+    prepared = np.zeros((1, *image.shape), np.float32)
     for number, channel in enumerate(image):
         inside = channel != 0
         low, high = np.percentile(channel[inside], [0.5, 99.5])
         normalized = (np.clip(channel, low, high) - channel[inside].mean()) / channel[inside].std()
-        window[0, number, 1:15, 1:14] = normalized * inside
+        prepared[0, number] = normalized * inside
     total = torch.zeros(())
     network = mist_made.reference_network().eval()
     for fold in (0, 1):
         torch.manual_seed(fold)
         network.load_state_dict(mist_made.reference_network(heads=True).state_dict(), strict=False)
         for axes in flip_combinations((2, 3, 4)):
-            turned = torch.flip(torch.from_numpy(window), axes)
+            turned = torch.flip(torch.from_numpy(prepared), axes)
             with torch.no_grad():
-                total = total + torch.flip(torch.softmax(network(turned), 1), axes)
-    expected = np.array([0, 1, 4])[total[0].argmax(0).numpy()][1:15, 1:14]
+                logits = sliding_window_inference(turned, mist_made.PATCH, 1, network, 0.5, "gaussian")
+                total = total + torch.flip(torch.softmax(logits, 1), axes)
+    expected = np.array([0, 1, 4])[total[0].argmax(0).numpy()]
     assert len(np.unique(expected)) == 3
     assert (written != expected).mean() < 1e-3

@@ -11,6 +11,7 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from ..numerics.patch_fit import patch_problem
 from ..values import truth
 from .cells import CellStore
 from .engine import Engine
-from .windows import MONAI, NNUNET, Index, Windows, gaussian_of_nnunet
+from .windows import MONAI, NNUNET, Index, Windows, flip_combinations, gaussian_of_nnunet
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ class EnsembleInferer:
         cells_gb: memory for what is not complete yet.
         tiling: where windows lie and how they are weighted: "monai", or "nnunet" as nnU-Net does.
         average: what is averaged over flips and folds: "probabilities" of each window, or "logits" as nnU-Net does, or
-            "joined": each member's logits are blended, and the probabilities of the whole averaged, as MIST does. That
-            takes the memory of all members for what is not complete yet.
+            "joined": each member's windows are laid on the flipped image, its logits are blended, and the probabilities
+            of the whole averaged, as MIST does. That takes the memory of all members for what is not complete yet.
         engine: what runs the network: "torch", "openvino", or "auto" (see `engine.Engine`).
 
     Raises:
@@ -123,7 +124,9 @@ class EnsembleInferer:
 
     def windows(self, shape: Sequence[int]) -> Windows:
         """The windows over an image of (X, Y, Z) voxels."""
-        return Windows(shape, ensure_tuple_rep(self.inferer.roi_size, 3), self.inferer.overlap, self.tiling)
+        size = ensure_tuple_rep(self.inferer.roi_size, 3)
+        laid_anew = self.flip_axes if self.average == JOINED else ()  # other flips are those of single windows
+        return Windows(shape, size, self.inferer.overlap, self.tiling, laid_anew)
 
     @torch.no_grad()
     def stream(self, image: torch.Tensor, network: Callable[..., Any]) -> Iterator[tuple[Box, torch.Tensor]]:
@@ -150,20 +153,22 @@ class EnsembleInferer:
         windows = self.windows(image.shape[1:])
         weights = self._weights(image.device)
         store = CellStore(self.cells_gb * 1e9)
-        waiting = iter(windows)
+        waiting = _passes(windows)
         try:
             while batch := list(itertools.islice(waiting, self._batch_size(image, weights))):
-                patches = torch.stack([_patch(image, windows.start(window), weights.shape) for window in batch])
+                patches = torch.stack([_shown(image, windows, one) for one in batch])
                 scores = list(self._within_memory(patches, network, store))
                 del patches
                 self._num_channels = len(scores[0])
-                for window in batch:
-                    self._add(windows, store, window, scores.pop(0), weights)
-                    for cell in windows.completed(window):
+                for one in batch:
+                    self._add(windows, store, one, scores.pop(0), weights)
+                    if not one.is_last:
+                        continue
+                    for cell in windows.completed(one.window):
                         sums = store.take(cell)
                         if sums is None:  # pragma: no cover - its last window has just reached it
                             raise RuntimeError("a cell was completed that no window reached")
-                        blended = sums[:-1].div_(sums[-1:])
+                        blended = sums[:, :-1].div_(sums[:, -1:]).flatten(0, 1)
                         yield cell, windows.box(cell), self.activated(blended) if activate else blended
                         del sums, blended
         finally:
@@ -188,22 +193,22 @@ class EnsembleInferer:
         )
         return weights.reshape(size)
 
-    def _add(
-        self, windows: Windows, store: CellStore, window: Index, score: torch.Tensor, weights: torch.Tensor
-    ) -> None:
-        """Add a window to the sums of its cells, whose last channel counts the weights."""
-        start = windows.start(window)
-        for cell in windows.reached(window):
+    def _add(self, windows: Windows, store: CellStore, one: _Pass, score: torch.Tensor, weights: torch.Tensor) -> None:
+        """Add a window, flipped back, to the sums of its cells, whose last channel counts the weights."""
+        start, flipped = windows.start(one.window), windows.layouts[one.layout]
+        score, weights = _flip(score[None], flipped)[0], _flip(weights[None, None], flipped)[0, 0]
+        place = (one.layout, len(windows.layouts))
+        for cell in windows.reached(one.window):
             box = windows.box(cell)
             inside = _relative(box, start)
             try:
-                _add_to_cell(store, cell, score[(slice(None), *inside)], weights[inside])
+                _add_to_cell(store, cell, place, score[(slice(None), *inside)], weights[inside])
             except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 self._spare(store)
                 score = score.cpu()
-                _add_to_cell(store, cell, score[(slice(None), *inside)], weights[inside])
+                _add_to_cell(store, cell, place, score[(slice(None), *inside)], weights[inside])
 
     def _spare(self, store: CellStore) -> None:
         """Keep no sums in memory from now on, neither the device's nor the machine's."""
@@ -241,11 +246,6 @@ class EnsembleInferer:
         self.inferer.sw_batch_size = 1
         return torch.cat([self._scores(patch[None], network) for patch in patches])
 
-    def _logits_of_members(self, patches: torch.Tensor, network: Any) -> Iterator[torch.Tensor]:
-        for member in self._members(network, patches):
-            for axes in flip_combinations(self.flip_axes):
-                yield _flip(_predict(member, _flip(patches, axes)), axes)
-
     @property
     def _num_members(self) -> int:
         folds = len(self.checkpoints) if len(self.checkpoints) > 1 else 1
@@ -256,7 +256,8 @@ class EnsembleInferer:
         if self._num_members == 1 and not self.uncertainty:
             return self._place(_predict(self.engine.member(network, patches), patches))
         if self.average == JOINED and self._num_members > 1:
-            return self._place(torch.cat(list(self._logits_of_members(patches, network)), dim=1))
+            of_folds = [_predict(member, patches) for member in self._members(network, patches)]
+            return self._place(torch.cat(of_folds, dim=1))
         total: torch.Tensor | None = None
         entropies: torch.Tensor | None = None
         for member in self._members(network, patches):
@@ -341,24 +342,54 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
-def _add_to_cell(store: CellStore, cell: Index, part: torch.Tensor, weight: torch.Tensor) -> None:
-    """Add a part of a window; the cell stays as it was where memory is short."""
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """A window that the network sees, in one of the layouts that have it.
+
+    Attributes:
+        window: its number along each axis.
+        layout: number of the layout.
+        is_last: whether no other layout of the window is still to come.
+    """
+
+    window: Index
+    layout: int
+    is_last: bool
+
+
+def _passes(windows: Windows) -> Iterator[_Pass]:
+    for window in windows:
+        layouts = windows.layouts_of(window)
+        for layout in layouts:
+            yield _Pass(window, layout, layout == layouts[-1])
+
+
+def _add_to_cell(
+    store: CellStore, cell: Index, place: tuple[int, int], part: torch.Tensor, weight: torch.Tensor
+) -> None:
+    """Add a part of a window; the cell stays as it was where memory is short.
+
+    Args:
+        store: keeps the sums (layouts, C + 1, x, y, z) of cells.
+        cell: its number along the axes.
+        place: number of the window's layout, and number of layouts.
+        part: (C, x, y, z).
+        weight: (x, y, z).
+    """
+    layout, num_layouts = place
     weight = weight.to(part.device)
     sums = store.take(cell)
     if sums is None:
-        sums = torch.empty((len(part) + 1, *weight.shape), dtype=torch.float32, device=part.device)
-        torch.mul(part, weight, out=sums[:-1])
-        sums[-1] = weight
+        placed = torch.zeros((num_layouts, len(part) + 1, *weight.shape), dtype=torch.float32, device=part.device)
     else:
         try:
             placed = sums.to(part.device)
         except BaseException:
             store.put(cell, sums)
             raise
-        sums = placed
-        sums[:-1].addcmul_(part, weight)
-        sums[-1].add_(weight)
-    store.put(cell, sums)
+    placed[layout, :-1].addcmul_(part, weight)
+    placed[layout, -1].add_(weight)
+    store.put(cell, placed)
 
 
 def _relative(box: Box, start: Index) -> Box:
@@ -369,6 +400,13 @@ def _relative(box: Box, start: Index) -> Box:
         slice(y.start - start[1], y.stop - start[1]),
         slice(z.start - start[2], z.stop - start[2]),
     )
+
+
+def _shown(image: torch.Tensor, windows: Windows, one: _Pass) -> torch.Tensor:
+    """A window (channels, x, y, z) as its layout shows it to the network."""
+    x, y, z = windows.axes
+    patch = _patch(image, windows.start(one.window), (x.size, y.size, z.size))
+    return _flip(patch[None], windows.layouts[one.layout])[0]
 
 
 def _patch(image: torch.Tensor, start: Index, size: Sequence[int]) -> torch.Tensor:
@@ -390,14 +428,6 @@ def _predict(network: Any, patches: torch.Tensor) -> torch.Tensor:
 def _plain(network: Any) -> Any:
     """The module inside torch.compile's wrapper, whose keys are those of the files; they share their weights."""
     return getattr(network, "_orig_mod", network)
-
-
-def flip_combinations(axes: Sequence[int]) -> list[tuple[int, ...]]:
-    """All subsets of the axes, beginning with the empty subset: 8 for three axes."""
-    subsets: list[tuple[int, ...]] = []
-    for size in range(len(axes) + 1):
-        subsets += itertools.combinations(axes, size)
-    return subsets
 
 
 def softmax_in_place(logits: torch.Tensor) -> torch.Tensor:

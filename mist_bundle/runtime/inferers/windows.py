@@ -4,6 +4,9 @@ The windows are MONAI's (`dense_patch_slices`): steps of a share of the window, 
 the image; an image smaller than the window lies in its middle. Or they are nnU-Net's, whose steps are all alike. The
 starts and ends of all windows cut each axis into segments, and their products the image into cells. A cell is complete
 when the last window that reaches it is done.
+
+Windows laid on a flipped image lie elsewhere on the image itself. Each combination of flips is a layout of its own; all
+layouts share one order of windows and one set of cells, so that their predictions can be averaged cell by cell.
 """
 
 from __future__ import annotations
@@ -63,6 +66,15 @@ class Axis:
                 break
         return cls(length, size, tuple(starts))
 
+    def mirrored(self) -> Axis:
+        """Where the same windows lie once the flipped axis is flipped back."""
+        last = self.length - self.size
+        return Axis(self.length, self.size, tuple(last - start for start in reversed(self.starts)))
+
+    def joined(self, other: Axis) -> Axis:
+        """The windows of both, each once."""
+        return Axis(self.length, self.size, tuple(sorted({*self.starts, *other.starts})))
+
     def segments(self) -> list[Segment]:
         """The axis, cut wherever a window starts or ends."""
         cuts = {0, self.length}
@@ -86,13 +98,24 @@ class Windows:
         size: of a window.
         overlap: share of a window that the next window covers again, for all axes or for each.
         tiling: "monai" or "nnunet": by whose rule the windows are laid.
+        flip_axes: axes of whose flips each combination has a layout of its own: the windows of the flipped image.
     """
 
     def __init__(
-        self, shape: Sequence[int], size: Sequence[int], overlap: float | Sequence[float], tiling: str = MONAI
+        self,
+        shape: Sequence[int],
+        size: Sequence[int],
+        overlap: float | Sequence[float],
+        tiling: str = MONAI,
+        flip_axes: Sequence[int] = (),
     ) -> None:
         overlaps = (overlap,) * 3 if isinstance(overlap, (int, float)) else tuple(overlap)
-        self.axes = list(map(Axis.of, shape, size, overlaps, (tiling,) * 3))
+        self.layouts = flip_combinations(flip_axes)
+        self._upright = list(map(Axis.of, shape, size, overlaps, (tiling,) * 3))
+        self._mirrored = [axis.mirrored() for axis in self._upright]
+        self.axes = list(self._upright)
+        for axis in flip_axes:
+            self.axes[axis] = self._upright[axis].joined(self._mirrored[axis])
         self.segments = [axis.segments() for axis in self.axes]
         # the longest axis outermost: what is unfinished at any time is a layer across it
         self.order = sorted(range(3), key=lambda axis: -self.axes[axis].length)
@@ -105,6 +128,19 @@ class Windows:
         """First voxel of a window."""
         x, y, z = self.axes
         return x.starts[window[0]], y.starts[window[1]], z.starts[window[2]]
+
+    def layouts_of(self, window: Index) -> list[int]:
+        """The numbers of the layouts that have this window: at least one."""
+        start = self.start(window)
+        numbers = []
+        for number, flipped in enumerate(self.layouts):
+            has_it = True
+            for axis in range(3):
+                own = self._mirrored[axis] if axis in flipped else self._upright[axis]
+                has_it = has_it and start[axis] in own.starts
+            if has_it:
+                numbers.append(number)
+        return numbers
 
     def reached(self, window: Index) -> Iterator[Index]:
         """The cells that a window reaches."""
@@ -135,6 +171,14 @@ class Windows:
         for chosen in itertools.product(*sorted_by_length):
             placed = dict(zip(self.order, chosen, strict=True))
             yield placed[0], placed[1], placed[2]
+
+
+def flip_combinations(axes: Sequence[int]) -> list[tuple[int, ...]]:
+    """All subsets of the axes, beginning with the empty subset: 8 for three axes."""
+    subsets: list[tuple[int, ...]] = []
+    for size in range(len(axes) + 1):
+        subsets += itertools.combinations(axes, size)
+    return subsets
 
 
 def gaussian_of_nnunet(size: Sequence[int], sigma_scale: Sequence[float]) -> torch.Tensor:

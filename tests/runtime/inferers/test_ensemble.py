@@ -16,7 +16,8 @@ from monai.inferers import SlidingWindowInferer
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mist_bundle.runtime.inferers.ensemble import EnsembleInferer, entropy, flip_combinations
+from mist_bundle.runtime.inferers.ensemble import EnsembleInferer, entropy
+from mist_bundle.runtime.inferers.windows import flip_combinations
 
 WINDOW = {"roi_size": (8, 8, 8), "sw_batch_size": 2, "overlap": 0.5, "mode": "gaussian"}
 
@@ -24,12 +25,6 @@ WINDOW = {"roi_size": (8, 8, 8), "sw_batch_size": 2, "overlap": 0.5, "mode": "ga
 def _network(seed: int) -> nn.Module:
     torch.manual_seed(seed)
     return nn.Conv3d(1, 3, 3, padding=1)
-
-
-def test_flip_combinations_are_all_subsets() -> None:
-    assert flip_combinations([]) == [()]
-    assert sorted(flip_combinations([0, 2])) == [(), (0,), (0, 2), (2,)]
-    assert len(flip_combinations([0, 1, 2])) == 8
 
 
 def test_without_flips_it_is_the_softmax_of_the_window() -> None:
@@ -278,3 +273,34 @@ def test_windows_of_each_member_are_joined_first_where_that_is_asked_for(tmp_pat
     torch.testing.assert_close(result[:, 3:4], entropy(mean), rtol=1e-4, atol=1e-5)
     apart = entropy(mean) - torch.stack([entropy(member) for member in members]).mean(0)
     torch.testing.assert_close(result[:, 4:], apart.clamp(min=0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("roi_size", [(8, 8, 8), (8, 6, 12)])
+def test_joined_windows_are_laid_anew_on_each_flipped_image(tmp_path: Path, roi_size: tuple[int, ...]) -> None:
+    """As MIST does it: the whole image is flipped, MONAI's sliding window runs, and the probabilities are flipped back.
+
+    Along the axes windows are moved back to the end of the image, fit exactly, or are larger than the image.
+    """
+    image = torch.randn(1, 1, 21, 14, 9)
+    window = SlidingWindowInferer(**{**WINDOW, "roi_size": roi_size})
+    paths, members = [str(tmp_path / "fold_0.pt"), str(tmp_path / "fold_1.pt")], []
+    for seed, path in enumerate(paths):
+        network = nn.Sequential(_network(seed), nn.InstanceNorm3d(3))  # what a window shows changes all its voxels
+        torch.save(network.state_dict(), path)
+        for axes in flip_combinations([0, 1, 2]):
+            dims = [2 + axis for axis in axes]
+            with torch.no_grad():
+                members.append(torch.softmax(window(image.flip(dims), network), 1).flip(dims))
+    mean = torch.stack(members).mean(0)
+    network = nn.Sequential(_network(9), nn.InstanceNorm3d(3))
+    results = []
+    for gigabytes in (1.0, 0.0):
+        inferer = EnsembleInferer(window, [0, 1, 2], paths, average="joined", uncertainty=True, cells_gb=gigabytes)
+        results.append(inferer(image, network))
+    # on the disk as in memory, apart from rounding: one window at a time instead of two
+    torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(results[0][:, :3], mean, rtol=1e-4, atol=1e-5)
+    apart = entropy(mean) - torch.stack([entropy(member) for member in members]).mean(0)
+    torch.testing.assert_close(results[0][:, 4:], apart.clamp(min=0), rtol=1e-4, atol=1e-5)
+    of_windows = EnsembleInferer(window, [0, 1, 2], paths)(image, network)
+    assert (of_windows - mean).abs().max() > 0.01, "windows of the unflipped image give something else"

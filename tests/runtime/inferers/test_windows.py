@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from monai.data.utils import dense_patch_slices
 from monai.inferers.utils import _get_scan_interval
 
-from mist_bundle.runtime.inferers.windows import NNUNET, Axis, Windows, gaussian_of_nnunet
+from mist_bundle.runtime.inferers.windows import NNUNET, Axis, Windows, flip_combinations, gaussian_of_nnunet
 
 shapes = st.tuples(*[st.integers(1, 23)] * 3)
 sizes = st.tuples(*[st.integers(1, 9)] * 3)
@@ -30,11 +30,31 @@ def test_windows_are_those_of_monai(shape: tuple[int, ...], size: tuple[int, ...
     assert {windows.start(window) for window in windows} == expected
 
 
-@given(shapes, sizes, overlaps)
-def test_every_voxel_is_completed_by_its_last_window(
-    shape: tuple[int, ...], size: tuple[int, ...], overlap: float
+axes_to_flip = st.sampled_from([(), (1,), (0, 2), (0, 1, 2)])
+
+
+@given(shapes, sizes, overlaps, axes_to_flip)
+def test_each_layout_has_the_windows_of_the_flipped_image(
+    shape: tuple[int, ...], size: tuple[int, ...], overlap: float, flip_axes: tuple[int, ...]
 ) -> None:
-    windows = Windows(shape, size, overlap)
+    windows = Windows(shape, size, overlap, flip_axes=flip_axes)
+    numbers = np.arange(np.prod(shape)).reshape(shape)
+    upright = Windows(shape, size, overlap)
+    for layout, axes in enumerate(windows.layouts):
+        flipped = np.flip(numbers, axes)
+        expected = {np.flip(flipped[_box(upright, window, size)], axes).tobytes() for window in upright}
+        own = [window for window in windows if layout in windows.layouts_of(window)]
+        assert {numbers[_box(windows, window, size)].tobytes() for window in own} == expected
+        assert len(own) == len(list(upright))
+    # a cell would be complete too early, or never
+    assert all(windows.layouts_of(window) for window in windows)
+
+
+@given(shapes, sizes, overlaps, axes_to_flip)
+def test_every_voxel_is_completed_by_its_last_window(
+    shape: tuple[int, ...], size: tuple[int, ...], overlap: float, flip_axes: tuple[int, ...]
+) -> None:
+    windows = Windows(shape, size, overlap, flip_axes=flip_axes)
     completed = np.zeros(shape, int)
     pending = np.zeros(shape, int)  # windows that are still to come
     for window in windows:
@@ -57,6 +77,12 @@ def test_every_voxel_is_completed_by_its_last_window(
                 assert before in seen or cell[axis] == 0, "neighbours on the low sides come first"
             seen.add(cell)
     assert (completed == 1).all()
+
+
+def test_flip_combinations_are_all_subsets() -> None:
+    assert flip_combinations([]) == [()]
+    assert sorted(flip_combinations([0, 2])) == [(), (0,), (0, 2), (2,)]
+    assert len(flip_combinations([0, 1, 2])) == 8
 
 
 def _box(windows: Windows, window: tuple[int, int, int], size: tuple[int, ...]) -> tuple[slice, ...]:
