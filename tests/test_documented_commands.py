@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")), "CONTRIBUTING.md"]
 
 NOT_RUN = {
-    r"(\.venv/bin/\w+|source|scripts/|\w+=\S+ \.venv)": "uses the checkout's own .venv; CI runs these scripts",
+    r"(\w+=\S+ )?(\.venv|source|scripts/)": "uses the checkout's own .venv; CI runs these scripts",
     r"(pip |python -m venv|python3\.11 -m venv)": "installs packages",
     r".*\bpush\b": "uploads; tested against a local server in tests/sharing/test_push.py",
     r"python -m monai\.bundle download": "downloads",
