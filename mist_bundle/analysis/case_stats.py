@@ -287,12 +287,14 @@ def _read_label(case: Case, spec: DatasetSpec, problems: list[Problem]) -> _Labe
     return _Label(volume=volume, foreground=foreground, counts=label_counts, warnings=tuple(warnings))
 
 
-def _intensities(volume: Volume) -> NDArray[np.float32]:
-    # training uses float32, so the crop is measured on float32 as well
-    return volume.array.astype(np.float32, copy=False)
+def _intensities(volume: Volume) -> NDArray[Any]:
+    """The voxels as training sees them: in float32, or as stored where float32 holds the same numbers."""
+    if np.can_cast(volume.array.dtype, np.float32):
+        return volume.array
+    return volume.array.astype(np.float32)
 
 
-def _foreground_box(image: NDArray[np.float32]) -> Box:
+def _foreground_box(image: NDArray[Any]) -> Box:
     # NIfTI lays out x fastest; the transposed view is contiguous for numpy, which saves copies of the whole image
     start, stop = foreground_box(image.T)
     return triples.triple(start[::-1]), triples.triple(stop[::-1])
@@ -300,9 +302,10 @@ def _foreground_box(image: NDArray[np.float32]) -> Box:
 
 def _measure_channel(volume: Volume, foreground: NDArray[np.bool_], box: Box, max_bins: int) -> ChannelStats:
     image = _intensities(volume)
-    labelled = image.T[foreground.T]  # transposed for speed, see _foreground_box
+    labelled = image.T[foreground.T].astype(np.float32, copy=False)  # transposed for speed, see _foreground_box
     cropped = image[box_slices(box)]
-    sample = image.ravel(order="K")[:: max(1, math.ceil(image.size / _MAX_SAMPLE))]
+    every = max(1, math.ceil(image.size / _MAX_SAMPLE))
+    sample = image.ravel(order="K")[::every].astype(np.float32, copy=False)
     low, high = np.percentile(sample, _WINDOW_PERCENTILES)
     return ChannelStats(
         minimum=float(image.min()),

@@ -41,7 +41,7 @@ def deterministic_transforms(plan: Plan, *, with_label: bool) -> list[Config]:
 
 
 def _load(plan: Plan, keys: list[str]) -> list[Config]:
-    steps: list[Config] = [{"_target_": "LoadImaged", "keys": "image", "reader": _READER}]
+    steps: list[Config] = [{"_target_": "LoadImaged", "keys": "image", "reader": _READER, "as_float32": True}]
     if "label" not in keys:
         steps.append({"_target_": "EnsureChannelFirstd", "keys": keys})
         steps.append(_check_image(plan))

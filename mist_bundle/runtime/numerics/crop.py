@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes
 
 from .grid import Shape, as_shape
+from .slabs import slabs
 from .window import percentile_window
 
 Box = tuple[Shape, Shape]
@@ -30,13 +31,12 @@ def foreground_box(channel: NDArray[Any]) -> Box:
     """Box around everything at or above Otsu's threshold of the clipped image.
 
     Args:
-        channel: (X, Y, Z) intensities of the channel that decides.
+        channel: (X, Y, Z) intensities of the channel that decides; whole numbers as float32 would hold them.
 
     Returns:
         The half-open box; the whole image where nothing, or everything, is foreground.
     """
-    low, high = percentile_window(channel, *_CLIP_PERCENTILES)
-    threshold = otsu_threshold(np.clip(channel, low, high))
+    threshold = np.float32(otsu_threshold(channel, percentile_window(channel, *_CLIP_PERCENTILES)))
     box = bounding_box(np.asarray(channel >= threshold))
     return whole_box(channel.shape) if box is None else box
 
@@ -49,16 +49,31 @@ def nonzero_mask(array: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(binary_fill_holes(mask))
 
 
-def otsu_threshold(values: NDArray[Any], num_bins: int = _OTSU_BINS) -> float:
+def otsu_threshold(
+    values: NDArray[Any], window: tuple[float, float] | None = None, num_bins: int = _OTSU_BINS
+) -> float:
     """Threshold that separates two groups of values best (largest variance between them).
 
-    The centre of a histogram bin, by the same rule as scikit-image's `threshold_otsu` for floating-point images.
-    A constant image gives its value.
+    The same rule as scikit-image's `threshold_otsu` for floating-point images.
+
+    Args:
+        values: of any shape; whole numbers as float32 would hold them.
+        window: what the values are clipped to first; it must have values at or beyond both ends.
+        num_bins: of the histogram.
+
+    Returns:
+        The centre of a bin; the value of a constant image.
     """
-    low, high = float(values.min()), float(values.max())
-    if low == high:
-        return low
-    counts, edges = np.histogram(values, bins=num_bins, range=(low, high))
+    kind = values.dtype if np.issubdtype(values.dtype, np.floating) else np.dtype(np.float32)
+    low, high = (values.min(), values.max()) if window is None else window
+    ends = float(kind.type(low)), float(kind.type(high))
+    if ends[0] == ends[1]:
+        return ends[0]
+    counts, edges = np.zeros(num_bins, np.int64), np.zeros(num_bins + 1)
+    for slab in slabs(values):
+        clipped = np.clip(values[slab].astype(kind, copy=False), *ends)
+        in_slab, edges = np.histogram(clipped, bins=num_bins, range=ends)
+        counts += in_slab
     centres = (edges[:-1] + edges[1:]) / 2
     below, above = np.cumsum(counts), np.cumsum(counts[::-1])[::-1]
     weighted = counts * centres

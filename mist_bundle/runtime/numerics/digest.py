@@ -24,9 +24,11 @@ def scan_digest(array: NDArray[Any], affine: Any) -> str:
     if array.min() == array.max():
         return ""
     turned = reorient(array[None], affine, "LPS")[0][0]
-    with np.errstate(over="ignore"):
-        # x varies fastest, as in NIfTI files; adding 0 turns -0 into 0
-        values = np.ascontiguousarray(turned.T, dtype=np.float32) + np.float32(0)
-    digest = hashlib.sha1(str(values.shape).encode(), usedforsecurity=False)
-    digest.update(values.data)
+    layers = turned.T  # x varies fastest, as in NIfTI files
+    digest = hashlib.sha1(str(layers.shape).encode(), usedforsecurity=False)
+    for layer in layers:
+        with np.errstate(over="ignore"):
+            values = np.array(layer, dtype=np.float32, order="C")
+        values += 0  # turns -0 into 0
+        digest.update(values.data)
     return digest.hexdigest()

@@ -53,7 +53,10 @@ def resample_image(
     result = np.empty((len(source), *_result_shape(source.shape[1:], operators)), dtype=np.float32)
     for channel, volume in enumerate(source):
         resampled = apply_separable(volume, operators)
-        result[channel] = np.clip(resampled, volume.min(), volume.max()) if clip else resampled
+        if clip:
+            np.clip(resampled, volume.min(), volume.max(), out=result[channel])
+        else:
+            result[channel] = resampled
     return result
 
 

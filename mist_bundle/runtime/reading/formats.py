@@ -6,6 +6,9 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from .itk import (
     read_analyze,
@@ -64,13 +67,18 @@ def image_suffix(path: Path) -> str:
     return ""
 
 
-def read_volume(path: Path) -> Volume:
+def read_volume(path: Path, *, scaled: type[np.floating[Any]] = np.float64) -> Volume:
     """Read a 3D image.
+
+    Args:
+        path: the file.
+        scaled: type of voxels that a header scales.
 
     Raises:
         UnreadableFileError: the file cannot be used; it says why and what to do.
     """
-    return _format_of(path).read(path)
+    kind = _format_of(path)
+    return read_nifti(path, scaled=scaled) if kind is NIFTI else kind.read(path)
 
 
 def read_channels(path: Path) -> Volume:

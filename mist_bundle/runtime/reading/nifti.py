@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..numerics.grid import largest_distance
+from ..numerics.slabs import slabs
 from .files import check_memory, require_file
 from .volume import Grid, UnreadableFileError, Volume
 
@@ -36,12 +37,13 @@ _MOST_COMPRESSED = 1100  # bytes that a byte of deflate can stand for (1032), an
 _MAX_SURPLUS = 1 << 30  # bytes behind the voxels; extensions stand before them
 
 
-def read_nifti(path: Path, *, channels: bool = False) -> Volume:
+def read_nifti(path: Path, *, channels: bool = False, scaled: type[np.floating[Any]] = np.float64) -> Volume:
     """Read a NIfTI-1 or NIfTI-2 file.
 
     Args:
         path: a .nii or .nii.gz file.
         channels: read (X, Y, Z, C) instead of (X, Y, Z); a volume then has a single channel.
+        scaled: type of voxels that the header scales; they are calculated in float64 and rounded once.
 
     Raises:
         UnreadableFileError: the file is absent, no regular file, empty, cut short, damaged or no NIfTI file; it has
@@ -59,7 +61,7 @@ def read_nifti(path: Path, *, channels: bool = False) -> Volume:
         array = _voxels(path, head, blocks, offset, shape, dtype)
     return Volume(
         path=path,
-        array=_scaled(path, array, header),
+        array=_scaled(path, array, header, scaled),
         affine=affine,
         header=_fields(header),
         warnings=_header_warnings(path, header, shape[:3]),
@@ -255,13 +257,16 @@ def _chained(head: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield from blocks
 
 
-def _scaled(path: Path, array: NDArray[Any], header: Any) -> NDArray[Any]:
+def _scaled(path: Path, array: NDArray[Any], header: Any, dtype: type[np.floating[Any]]) -> NDArray[Any]:
     slope, inter = header.get_slope_inter()
     if slope is None or (slope, inter) == (1.0, 0.0):
         if array.dtype == np.uint64:
             return _signed(path, array)
         return array.astype(np.float64) if array.dtype.itemsize > 8 else array
-    return np.asarray(array * np.float64(slope) + np.float64(inter))
+    result = np.empty(array.shape, dtype, order="F")
+    for slab in slabs(array):
+        result[slab] = array[slab] * np.float64(slope) + np.float64(inter)
+    return result
 
 
 def _signed(path: Path, array: NDArray[Any]) -> NDArray[Any]:

@@ -58,5 +58,5 @@ class CropToNonzerod(MapTransform):
             )
         if self.mask_key is not None:
             affine = cropped_affine(affine_of(source), box[0])
-            result[self.mask_key] = new_volume(mask[None][inside].astype(np.uint8), source, affine)
+            result[self.mask_key] = new_volume(mask[None][inside].view(np.uint8), source, affine)
         return result

@@ -30,6 +30,8 @@ class NiftiReader(NibabelReader):
 
     Args:
         tolerance_voxels: how far apart the same voxel may lie in two files, in units of the finest voxel side.
+        as_float32: give float32 in C order, as MONAI makes of images afterwards by several copies of them; False gives
+            what is stored, which labels need.
         kwargs: as for ``monai.data.NibabelReader``.
 
     Raises:
@@ -38,9 +40,10 @@ class NiftiReader(NibabelReader):
     Example: ``{"_target_": "LoadImaged", "keys": "image", "reader": "scripts.transforms.nifti_reader.NiftiReader"}``
     """
 
-    def __init__(self, tolerance_voxels: float = TOLERANCE_VOXELS, **kwargs: Any) -> None:
+    def __init__(self, tolerance_voxels: float = TOLERANCE_VOXELS, as_float32: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.tolerance_voxels = tolerance_voxels
+        self.as_float32 = as_float32
 
     def read(self, data: Sequence[PathLike[str] | str] | PathLike[str] | str, **kwargs: Any) -> list[Path]:
         """The paths: MONAI tries its other readers where this fails, which would read a damaged file by other rules.
@@ -56,30 +59,44 @@ class NiftiReader(NibabelReader):
 
     def get_data(self, img: Any) -> tuple[NDArray[Any], dict[Any, Any]]:
         """Values and meta dictionary of a file, or of several files as channels."""
-        volumes = [read_volume(path) for path in ensure_tuple(img)]
-        first = volumes[0]
-        if len(volumes) == 1:
-            return _for_torch(first.array), _meta(volumes, float("nan"))
-        channels = [first.array]
-        for volume in volumes[1:]:
-            other = volume.on_grid_of(first, self.tolerance_voxels)
-            finding = other.grid_finding(first, self.tolerance_voxels)
-            if finding:
-                raise ValueError(f"The channels of a case must share a grid, but {finding}")
-            channels.append(other.array)
-        return np.stack([_for_torch(array) for array in channels]), _meta(volumes, 0)
+        paths = ensure_tuple(img)
+        first = self._read(paths[0])
+        if len(paths) == 1:
+            return self._channel(first), _meta(first, first.warnings, float("nan"))
+        warnings = list(first.warnings)
+        channels = np.empty((len(paths), *first.shape), np.float32) if self.as_float32 else None
+        stored = []
+        for index, path in enumerate(paths):
+            volume = first if index == 0 else self._on_grid_of(first, path)
+            warnings += volume.warnings
+            if channels is None:
+                stored.append(self._channel(volume))
+            else:
+                channels[index] = volume.array
+        return np.stack(stored) if channels is None else channels, _meta(first, warnings, 0)
+
+    def _read(self, path: Path) -> Volume:
+        return read_volume(path, scaled=np.float32 if self.as_float32 else np.float64)
+
+    def _on_grid_of(self, first: Volume, path: Path) -> Volume:
+        volume = self._read(path).on_grid_of(first, self.tolerance_voxels)
+        finding = volume.grid_finding(first, self.tolerance_voxels)
+        if finding:
+            raise ValueError(f"The channels of a case must share a grid, but {finding}")
+        return volume
+
+    def _channel(self, volume: Volume) -> NDArray[Any]:
+        if self.as_float32:
+            return np.ascontiguousarray(volume.array, dtype=np.float32)
+        return _for_torch(volume.array)
 
 
 def _for_torch(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(_TORCH_KINDS.get(array.dtype, array.dtype), copy=False)
 
 
-def _meta(volumes: Sequence[Volume], channel_dim: float) -> dict[Any, Any]:
-    """The entries of the first volume under the names of MONAI's own reader, and what only this reader knows."""
-    volume = volumes[0]
-    warnings: list[str] = []
-    for read in volumes:
-        warnings += read.warnings
+def _meta(volume: Volume, warnings: Sequence[str], channel_dim: float) -> dict[Any, Any]:
+    """The entries of a volume under the names of MONAI's own reader, and what only this reader knows."""
     pixdim = {"original_pixdim": np.array(volume.header["pixdim"])} if "pixdim" in volume.header else {}
     return {
         **volume.header,

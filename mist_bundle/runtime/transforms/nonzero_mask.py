@@ -29,5 +29,5 @@ class NonzeroMaskd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Apply to the dictionary of a case; other entries stay as they are."""
         image = data[self.source_key]
-        mask = (as_volume(image, self.source_key) != 0).astype(np.uint8)
+        mask = (as_volume(image, self.source_key) != 0).view(np.uint8)
         return {**data, self.mask_key: new_volume(mask, image)}

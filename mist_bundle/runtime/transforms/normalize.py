@@ -10,7 +10,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
-from ..numerics.window import normalize_channel, window_and_normalize
+from ..numerics.window import normalize_channel, window_and_normalize, zero_outside
 from .volume import as_volume, describe, new_volume
 
 PER_IMAGE = "per_image"
@@ -65,19 +65,20 @@ class WindowNormalized(MapTransform):
                     f"{len(self.window)}. Use the channels that the model was trained with, in that order."
                 )
                 raise ValueError(msg)
-            masks = None if mask is None else np.broadcast_to(mask != 0, array.shape)
+            masks = None if mask is None else np.broadcast_to(mask, array.shape)
             result[key] = new_volume(self._normalize(array, masks), result[key])
         return result
 
-    def _normalize(self, array: NDArray[Any], masks: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+    def _normalize(self, array: NDArray[Any], masks: NDArray[Any] | None) -> NDArray[np.float32]:
         if self.mode == PER_IMAGE:
             normalized = np.empty(array.shape, np.float32)
             for index, channel in enumerate(array):
                 mask = None if masks is None else masks[index]
-                normalized[index] = normalize_channel(channel, mask, clip_first=self.clip_first)
+                normalize_channel(channel, mask, clip_first=self.clip_first, out=normalized[index])
             return normalized
         statistics = np.array([[row["low"], row["high"], row["mean"], row["std"]] for row in self.window])
         normalized = window_and_normalize(array, *statistics.T.tolist())
         if masks is not None:
-            normalized *= masks
+            for channel, mask in zip(normalized, masks, strict=True):
+                zero_outside(channel, mask)
         return normalized

@@ -57,7 +57,7 @@ class NormalizeBySchemed(MapTransform):
             normalized = np.empty(array.shape, np.float32)
             for number, scheme in enumerate(self.schemes):
                 try:
-                    normalized[number] = normalize(array[number], scheme, mask)
+                    normalize(array[number], scheme, mask, out=normalized[number])
                 except ValueError as error:
                     raise ValueError(f"{describe(result[key], key)}, channel {number}: {error}") from error
             result[key] = new_volume(normalized, result[key])

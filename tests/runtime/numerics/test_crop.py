@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mist_bundle.runtime.numerics import crop
+from mist_bundle.runtime.numerics.slabs import slabs
+from tests.runtime.memory import numpy_peak
 
 
 def variance_between(values, num_bins, threshold):
@@ -111,3 +113,15 @@ def test_the_mask_of_nonzero_voxels_joins_channels_and_fills_holes() -> None:
     assert mask.sum() == 28
     assert mask[2, 2, 2]
     assert mask[0, 0, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_the_box_of_a_volume_in_slabs_is_that_of_its_float32_copy_at_once(monkeypatch, dtype):
+    rng = np.random.default_rng(1)
+    image = rng.normal(0, 30, size=(40, 50, 30))
+    image[8:30, 5:44, 11:25] += 100
+    image = image.astype(dtype)
+    expected = crop.foreground_box(image.astype(np.float32))
+    monkeypatch.setattr(crop, "slabs", lambda array: slabs(array, 777))
+    assert crop.foreground_box(image) == expected
+    assert numpy_peak(lambda: crop.foreground_box(image)) < 1.8 * image.nbytes

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mist_bundle.runtime.numerics import schemes
 from mist_bundle.runtime.numerics.schemes import SCHEMES, normalize
+from mist_bundle.runtime.numerics.slabs import slabs
+from tests.runtime.memory import numpy_peak
 
 VALUES = np.random.default_rng(0).uniform(0, 200, (6, 5, 4)).astype(np.float32)
 MASK = np.zeros(VALUES.shape, bool)
@@ -48,3 +51,18 @@ def test_a_constant_image_stays_finite() -> None:
 def test_colours_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="go from 0 to 300; this channel must have colours from 0 to 255"):
         normalize(np.array([0.0, 300.0]).reshape(2, 1, 1), {"scheme": "bytes_to_one"}, None)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_slab_by_slab_the_zscore_is_the_same(monkeypatch: pytest.MonkeyPatch, masked: bool) -> None:
+    at_once = normalize(VALUES, {"scheme": "zscore", "mask": masked}, MASK)
+    monkeypatch.setattr(schemes, "slabs", lambda array: slabs(array, 20))
+    np.testing.assert_allclose(normalize(VALUES, {"scheme": "zscore", "mask": masked}, MASK), at_once, atol=1e-6)
+
+
+def test_the_zscore_of_a_large_volume_takes_little_memory() -> None:
+    values = np.random.default_rng(0).normal(size=(400, 200, 200)).astype(np.float32)
+    mask = values > -1
+    out = np.empty_like(values)
+    peak = numpy_peak(lambda: normalize(values, {"scheme": "zscore", "mask": True}, mask, out=out))
+    assert peak < 0.9 * values.nbytes  # slabs in float64

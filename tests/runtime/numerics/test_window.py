@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mist_bundle.runtime.numerics import window
+from mist_bundle.runtime.numerics.slabs import slabs
 from mist_bundle.runtime.numerics.window import normalize_channel, percentile_window, window_and_normalize
+from tests.runtime.memory import numpy_peak
 
 
 @given(
@@ -84,3 +87,40 @@ def test_statistics_before_clipping_are_those_of_all_values() -> None:
     expected = (np.clip(values, low, high) - values.mean()) / values.std()
     np.testing.assert_allclose(normalize_channel(values, clip_first=False), expected, atol=1e-5)
     assert abs(normalize_channel(values).std() - 1) < 1e-5
+
+
+def small_slabs(array):
+    """A hundred parts of a volume, as a very large one has."""
+    return slabs(array, max(1, array.size // 100))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_slab_by_slab_a_volume_is_normalised_as_numpy_does_it_at_once(monkeypatch, dtype, masked, order):
+    monkeypatch.setattr(window, "slabs", small_slabs)
+    rng = np.random.default_rng(5)
+    values = np.asarray(rng.normal(300, 100, (50, 40, 30)).astype(dtype), order=order)
+    mask = rng.random(values.shape) < 0.4 if masked else None
+    chosen = (values if mask is None else values[mask]).astype(np.float64)
+    clipped = np.clip(chosen, *np.percentile(chosen, [0.5, 99.5]))
+    expected = (np.clip(values, clipped.min(), clipped.max()) - clipped.mean()) / clipped.std()
+    if mask is not None:
+        expected = np.where(mask, expected, 0)
+    np.testing.assert_allclose(normalize_channel(values, mask), expected, atol=3e-6)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_large_volume_is_normalised_with_little_memory_beside_it(masked):
+    values = np.random.default_rng(0).normal(size=(400, 200, 200)).astype(np.float32)
+    mask = (values > -1).astype(np.uint8) if masked else None
+    out = np.empty_like(values)
+    peak = numpy_peak(lambda: normalize_channel(values, mask, out=out))
+    assert peak < 1.25 * values.nbytes  # a copy to look for percentiles, and slabs
+
+
+def test_percentiles_of_values_that_may_be_reordered_take_no_copy():
+    values = np.random.default_rng(0).normal(size=1_000_000).astype(np.float32)
+    expected = np.percentile(values, [0.5, 99.5])
+    assert numpy_peak(lambda: percentile_window(values, reorder=True)) < 0.1 * values.nbytes
+    np.testing.assert_allclose(percentile_window(values, reorder=True), expected, rtol=1e-6)

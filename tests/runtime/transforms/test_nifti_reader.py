@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import nibabel as nib
 import numpy as np
 import pytest
 from monai.bundle import ConfigParser
@@ -11,6 +12,7 @@ from mist_bundle.runtime.reading.formats import read_volume
 from mist_bundle.runtime.transforms.check_image import CheckImaged
 from mist_bundle.runtime.transforms.nifti_reader import NiftiReader
 from tests.runtime.geometry import ORIENTATIONS, make_affine
+from tests.runtime.memory import numpy_peak
 from tests.runtime.transforms.nifti import write_nifti
 
 AFFINE = make_affine(ORIENTATIONS[5], (1.0, 1.2, 3.0), (3, 4, 5))
@@ -88,3 +90,39 @@ def test_what_is_odd_in_headers_reaches_the_prediction_in_the_readers_own_words(
     assert said == [*read_volume(paths[0]).warnings, *read_volume(paths[1]).warnings]
     assert len(said) == 2
     assert "b.nii.gz has no orientation in its header" in said[1]
+
+
+def scaled_file(path, stored, slope, inter):
+    image = nib.Nifti1Image(stored, AFFINE)
+    image.header.set_slope_inter(slope, inter)
+    nib.save(image, path)
+    return str(path)
+
+
+@pytest.mark.parametrize("number_of_files", [1, 2])
+def test_read_as_float32_an_image_is_what_monai_makes_of_it(tmp_path, number_of_files):
+    rng = np.random.default_rng(2)
+    files = []
+    for index in range(number_of_files):
+        stored = rng.integers(-2000, 2000, (40, 50, 60)).astype(np.int16)
+        files.append(scaled_file(tmp_path / f"{index}.nii.gz", stored, 0.1, -3.7))
+    ours = LoadImaged("image", reader=NiftiReader(as_float32=True))({"image": files})["image"]
+    theirs = LoadImaged("image")({"image": files})["image"]
+    np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    assert ours.dtype == theirs.dtype
+    assert ours.is_contiguous()
+    plain = LoadImaged("image", reader=NiftiReader())({"image": files})["image"]
+    np.testing.assert_array_equal(ours.numpy(), plain.numpy())
+    assert ours.meta.keys() == plain.meta.keys()
+
+
+@pytest.mark.parametrize("slope", [1, 0.5])
+def test_reading_as_float32_takes_little_more_than_the_image(tmp_path, slope):
+    files = []
+    for index in range(2):
+        stored = np.full((200, 200, 100), 100 + index, np.int16)
+        files.append(scaled_file(tmp_path / f"{index}.nii", stored, slope, 0))
+    float32 = 2 * 4 * stored.size
+    load = LoadImaged("image", reader=NiftiReader(as_float32=True))
+    blocks = 12e6  # of the file, while it is read
+    assert numpy_peak(lambda: load({"image": files})) < blocks + (1.6 if slope == 1 else 2.3) * float32
