@@ -387,8 +387,8 @@ class Bundle(folder.Bundle):
         Cases that fail are named and the others go on. The same call again predicts only the missing cases.
 
         Args:
-            source: an image (single-channel models), a folder of cases, or CSV or JSON with an id and each channel by
-                name.
+            source: an image with all channels (4D if there are several), a folder of such images or of cases, or CSV or
+                JSON with an id and each channel by name.
             output: folder for <id>.nii.gz, or a file like out.nii.gz or out.nrrd for a single case.
             tta: average over flips; the bundle decides by default.
             probabilities: write the probability of each class too.

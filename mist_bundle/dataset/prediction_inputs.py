@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mist_bundle.dataset.cases import MASK_COLUMN, Case, CaseList, search_case_folders
 from mist_bundle.dataset.foreign import advising
+from mist_bundle.dataset.joint_channels import JOINT_COLUMN, holds_joint_channels, joint_cases, joint_images
 from mist_bundle.dataset.names import (
     IMAGE_SUFFIXES,
     READABLE,
@@ -34,14 +35,16 @@ def match_prediction_inputs(
 
     Args:
         source: a CSV table (column `id` and a column for each channel), the same as JSON (a list of objects or an
-            object by id), a folder of case folders, a folder of images numbered as nnU-Net does (<case>_0000), or,
-            for single-channel models, an image or a folder of images.
+            object by id), a folder of case folders, a folder of images numbered as nnU-Net does (<case>_0000), an
+            image, or a folder of images. An image of a model with several channels holds all of them; in a table such
+            images have the column `image`.
         channel_names: channels of the model, in its order.
         images: channel name -> identifying strings, for folders. By default the file is called `<channel>.nii.gz`.
         optional: channels that a case may lack; they are then not among its images.
 
     Returns:
-        The usable cases; a `mask` column becomes their label, other columns their `extra` (with a warning).
+        The usable cases, with the same file for every channel where an image holds all; a `mask` column becomes their
+        label, other columns their `extra` (with a warning).
 
     Raises:
         InputError: the source cannot be read, a channel has no column, or no case is usable.
@@ -72,8 +75,10 @@ def _matched(
     if not source.exists():
         raise InputError(Problem(str(source), "does not exist. Give an image, a CSV or JSON table, or a folder."))
     if is_image(source):
-        return CaseList(cases=(_single_image(source, channel_names),))
+        return _each_file_a_case(str(source), [source], channel_names)
     table = read_table(source)
+    if _has_joint_images(table, channel_names):
+        return _joint_images_of_table(table, channel_names)
     problems: list[Problem] = []
     for name in channel_names:
         if name not in table.columns and name not in optional:
@@ -91,13 +96,6 @@ def _file_patterns(channel_names: Sequence[str], images: Mapping[str, Sequence[s
     return patterns
 
 
-def _single_image(source: Path, channel_names: Sequence[str]) -> Case:
-    if len(channel_names) != 1:
-        message = f"is a single image, but the model takes {len(channel_names)} channels ({', '.join(channel_names)}). "
-        raise InputError(Problem(str(source), message + "Give a folder of case folders, or a CSV or JSON table."))
-    return Case(id=image_stem(source), images={channel_names[0]: source})
-
-
 def _search_folder(
     folder: Path, patterns: Mapping[str, tuple[str, ...]], optional: frozenset[str] = frozenset()
 ) -> CaseList:
@@ -109,12 +107,13 @@ def _search_folder(
             files.append(entry)
     if not files:
         raise InputError(Problem(str(folder), f"holds neither case folders nor images ({READABLE})."))
+    if len(patterns) > 1 and holds_joint_channels(files):
+        return _each_file_a_case(str(folder), files, list(patterns))
     numbered = numbered_cases(folder, files, list(patterns), optional)
     if numbered is not None:
         return numbered
     if len(patterns) == 1:
-        (channel,) = patterns
-        return _each_file_a_case(folder, files, channel)
+        return _each_file_a_case(str(folder), files, list(patterns))
     chosen, findings = match_files(files, patterns, optional)
     if findings:
         message = f"is taken for the folder of a single case: {' '.join(findings)}"
@@ -122,15 +121,35 @@ def _search_folder(
     return CaseList(cases=(Case(id=folder.name, images=chosen),))
 
 
-def _each_file_a_case(folder: Path, files: Sequence[Path], channel: str) -> CaseList:
+def _each_file_a_case(place: str, files: Sequence[Path], channel_names: Sequence[str]) -> CaseList:
     for first, second in itertools.pairwise(files):
         if image_stem(first) == image_stem(second):
             message = f"{first.name} and {second.name} would be the same case. Remove or rename either."
-            raise InputError(Problem(str(folder), message))
+            raise InputError(Problem(place, message))
+    if len(channel_names) > 1:
+        return joint_cases(place, joint_images(files), channel_names)
     cases: list[Case] = []
     for file in files:
-        cases.append(Case(id=image_stem(file), images={channel: file}))
+        cases.append(Case(id=image_stem(file), images={channel_names[0]: file}))
     return CaseList(cases=tuple(cases))
+
+
+def _has_joint_images(table: Table, channel_names: Sequence[str]) -> bool:
+    """Whether the table names images that hold all channels."""
+    if len(channel_names) == 1 or JOINT_COLUMN not in table.columns:
+        return False
+    return not set(channel_names) & set(table.columns)
+
+
+def _joint_images_of_table(table: Table, channel_names: Sequence[str]) -> CaseList:
+    files: list[tuple[str, Path]] = []
+    problems = list(table.problems)
+    for row in table.rows:
+        if JOINT_COLUMN in row.cells:
+            files.append((row.id, table.resolve(row.cells[JOINT_COLUMN])))
+        else:
+            problems.append(Problem(row.id, f'has no file for "{JOINT_COLUMN}" ({table.path.name} {row.place}).'))
+    return joint_cases(str(table.path), files, channel_names, problems)
 
 
 def _cases_of_table(table: Table, channel_names: Sequence[str], optional: frozenset[str] = frozenset()) -> CaseList:

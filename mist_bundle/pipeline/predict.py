@@ -13,6 +13,7 @@ from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
 from mist_bundle.dataset.cases import Case, CaseList
 from mist_bundle.dataset.dicom import Series
+from mist_bundle.dataset.joint_channels import with_split_channels
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, Problem
 from mist_bundle.files import DATALIST_JSON, check_can_write, read_json, write_json
 from mist_bundle.pipeline.predict_dicom import SegmentationWriter, segmentation_path
@@ -112,8 +113,9 @@ def predict(
                 segmentations.refuse_foreign(output, names)
         place.check(matched.cases, overwrite=overwrite)
         _check_output(place.folder if place.is_file else output, source, matched.cases)
+        with_channels = with_split_channels(matched, Path(scratch) / "channels")
         problems = _predict_matched(
-            opened, plan, matched, place.folder, tta=tta, probabilities=probabilities, uncertainty=uncertainty,
+            opened, plan, with_channels, place.folder, tta=tta, probabilities=probabilities, uncertainty=uncertainty,
             device=device, crew=crew, overwrite=overwrite, overrides=overrides or {},
         )  # fmt: skip
         written, not_placed = place.place(matched.cases, {problem.path: problem.message for problem in problems})

@@ -100,7 +100,7 @@ def _check_ids(folder: Bundle) -> None:
 def _items(cases: Sequence[Case]) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     for case in cases:
-        images = absolute_images(case)
+        images = list(dict.fromkeys(absolute_images(case)))  # once where a file holds all channels
         items.append({"image": images[0] if len(images) == 1 else images})
     return items
 

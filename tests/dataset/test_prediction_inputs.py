@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mist_bundle.dataset.prediction_inputs import match_prediction_inputs
 from mist_bundle.errors import InputError
-from tests.dataset.samples import touch
+from tests.dataset.samples import save_volume, touch
 
 
 @pytest.fixture
@@ -104,7 +105,8 @@ def test_a_single_image_is_a_case(tmp_path):
     image = touch(tmp_path / "scans", "scan_7.nii.gz") / "scan_7.nii.gz"
     (case,) = match_prediction_inputs(image, ["ct"]).cases
     assert (case.id, case.images) == ("scan_7", {"ct": image})
-    with pytest.raises(InputError, match=r"is a single image, but the model takes 2 channels \(t1, t2\)"):
+    save_volume(image, np.zeros((4, 4, 4), np.float32))
+    with pytest.raises(InputError, match=r"holds 1 channel, but the model takes 2 channels \(t1, t2\)"):
         match_prediction_inputs(image, ["t1", "t2"])
 
 

@@ -182,3 +182,26 @@ def test_settings_that_lead_nowhere_are_refused_at_once(
         pipeline.predict(trained_bundle, phantom_json.parent / "test", tmp_path / "out", overrides={name: value})
     assert said in str(refused.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_images_with_all_channels_are_predicted_like_the_files_of_each(
+    bundle: Path, phantom_json: Path, tmp_path: Path
+) -> None:
+    names = [path.name for path in _sources(phantom_json)[:2]]
+    cases, flat = _folder(phantom_json, tmp_path / "cases", names), tmp_path / "flat"
+    flat.mkdir()
+    for name in names:
+        channels = [nib.load(cases / name / f"{channel}.nii.gz") for channel in ("t1", "t2")]
+        joint = np.stack([np.asarray(channel.dataobj) for channel in channels], axis=-1)
+        nib.save(nib.Nifti1Image(joint, channels[0].affine, channels[0].header), flat / f"{name}.nii.gz")
+    pipeline.predict(bundle, cases, tmp_path / "of_files")
+    written, warnings = pipeline.predict(bundle, flat, tmp_path / "of_images")
+    assert "1 is t1, 2 is t2" in str(warnings[0])
+    for path in written:
+        expected = np.asarray(nib.load(tmp_path / "of_files" / path.name).dataobj)
+        np.testing.assert_array_equal(np.asarray(nib.load(path).dataobj), expected)
+    before = [path.stat().st_mtime_ns for path in written]
+    again, _ = pipeline.predict(bundle, flat, tmp_path / "of_images")
+    assert [path.stat().st_mtime_ns for path in again] == before, "label maps of the same images are kept"
+    with pytest.raises(InputError, match="would replace an image"):
+        pipeline.predict(bundle, flat / f"{names[0]}.nii.gz", flat)

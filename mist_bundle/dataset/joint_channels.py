@@ -1,0 +1,103 @@
+"""Images that hold all channels of a case in a single file, as 4D images and vector images do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from mist_bundle.dataset.cases import Case, CaseList
+from mist_bundle.dataset.layout import split_channels
+from mist_bundle.dataset.volumes import num_channels, read_channels
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.reading.formats import image_stem
+
+JOINT_COLUMN = "image"  # of a table whose files hold all channels
+
+
+def holds_joint_channels(files: Sequence[Path]) -> bool:
+    """Whether any of the images has several channels, by its header."""
+    for file in files:
+        with suppress(InputError):  # whoever reads the file says what is wrong with it
+            if num_channels(file) > 1:
+                return True
+    return False
+
+
+def joint_cases(
+    place: str, files: Sequence[tuple[str, Path]], channel_names: Sequence[str], known: Sequence[Problem] = ()
+) -> CaseList:
+    """Take each image for a case with all its channels, in the order of the model.
+
+    Args:
+        place: where the images were named, for the remark about their order.
+        files: id of a case and its image.
+        channel_names: channels of the model, in its order.
+        known: problems of other cases.
+
+    Returns:
+        The cases, each with the same file for every channel, and a problem for each image that has another number of
+        channels or cannot be read.
+
+    Raises:
+        InputError: no image can be used.
+    """
+    expected = f"{len(channel_names)} channels ({', '.join(channel_names)})"
+    cases: list[Case] = []
+    problems = list(known)
+    for case_id, file in files:
+        try:
+            held = num_channels(file)
+        except InputError as error:
+            problems += [Problem(case_id, str(problem)) for problem in error.problems]
+            continue
+        if held != len(channel_names):
+            channels = "1 channel" if held == 1 else f"{held} channels"
+            advice = "Give a file with all of them, case folders with a file for each channel, or a CSV or JSON table."
+            problems.append(Problem(case_id, f"{file.name} holds {channels}, but the model takes {expected}. {advice}"))
+            continue
+        cases.append(Case(id=case_id, images=dict.fromkeys(channel_names, file)))
+    if not cases:
+        raise InputError(problems)
+    order = ", ".join(f"{number} is {name}" for number, name in enumerate(channel_names, start=1))
+    remark = f"the channels in each image are taken for the model's in this order: {order}. Check that they are."
+    return CaseList(cases=tuple(cases), problems=tuple(problems), warnings=(Problem(place, remark),))
+
+
+def joint_images(files: Sequence[Path]) -> list[tuple[str, Path]]:
+    """The id of the case of each image, by the image's name, and the image."""
+    named = []
+    for file in files:
+        named.append((image_stem(file), file))
+    return named
+
+
+def joint_image(case: Case) -> Path | None:
+    """The file that holds all channels of a case; None where each channel has a file of its own."""
+    files = set(case.images.values())
+    return files.pop() if len(files) == 1 and len(case.images) > 1 else None
+
+
+def with_split_channels(matched: CaseList, folder: Path) -> CaseList:
+    """The cases with a file for each channel: those of joint images are written to `folder/<id>`.
+
+    Returns:
+        The cases, and the problems; a case whose image cannot be read becomes a problem.
+    """
+    cases: list[Case] = []
+    problems = list(matched.problems)
+    for case in matched.cases:
+        image = joint_image(case)
+        if image is None:
+            cases.append(case)
+            continue
+        names = list(case.images)
+        try:
+            read_channels(image)  # checks its voxels, which the header alone does not
+            split_channels(image, folder / case.id, names)
+        except InputError as error:
+            problems += [Problem(case.id, str(problem)) for problem in error.problems]
+            continue
+        cases.append(replace(case, images={name: folder / case.id / f"{name}.nii.gz" for name in names}))
+    return replace(matched, cases=tuple(cases), problems=tuple(problems))

@@ -1,0 +1,97 @@
+"""Images that hold all channels of a case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from mist_bundle.dataset.joint_channels import joint_image, with_split_channels
+from mist_bundle.dataset.prediction_inputs import match_prediction_inputs
+from mist_bundle.errors import InputError
+from tests.dataset.samples import save_volume, touch
+
+CHANNELS = ["t1", "flair"]
+AFFINE = np.array([[0, -2.0, 0, 5], [1.5, 0, 0, -7], [0, 0, 3.0, 11], [0, 0, 0, 1]])
+
+
+def _voxels(channels: int = 2) -> np.ndarray:
+    return np.random.default_rng(0).integers(-50, 900, (5, 6, 7, channels)).astype(np.int16)
+
+
+def _as_vector_image(path: Path, array: np.ndarray) -> Path:
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array.transpose(2, 1, 0, 3)), isVector=True)
+    image.SetSpacing([1.5, 2.0, 3.0])
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha"])
+def test_an_image_is_split_into_the_channels_of_the_model(suffix: str, tmp_path: Path) -> None:
+    array, path = _voxels(), tmp_path / f"scan{suffix}"
+    if "nii" in suffix:
+        save_volume(path, array, AFFINE)
+    else:
+        _as_vector_image(path, array)
+    found = match_prediction_inputs(path, CHANNELS)
+    (case,) = found.cases
+    assert (case.id, list(case.images), joint_image(case)) == ("scan", CHANNELS, path)
+    (warning,) = found.warnings
+    assert "1 is t1, 2 is flair" in warning.message
+    (separate,) = with_split_channels(found, tmp_path / "channels").cases
+    for number, channel in enumerate(CHANNELS):
+        image = nib.load(separate.images[channel])
+        np.testing.assert_array_equal(np.asarray(image.dataobj), array[..., number])
+        if "nii" in suffix:
+            np.testing.assert_allclose(image.affine, AFFINE)
+        else:
+            itk = sitk.ReadImage(str(separate.images[channel]))
+            np.testing.assert_allclose(itk.GetSpacing(), [1.5, 2.0, 3.0])
+            np.testing.assert_allclose(itk.GetDirection(), np.eye(3).ravel(), atol=1e-6)
+
+
+@pytest.mark.parametrize("names", [("a", "b", "c", "d"), ("a_0000", "b_0000", "b_0001", "d_0000")])
+def test_a_folder_of_images_names_those_that_do_not_fit(names: tuple[str, ...], tmp_path: Path) -> None:
+    good, three, flat, broken = (tmp_path / f"{name}.nii.gz" for name in names)
+    save_volume(good, _voxels())
+    save_volume(three, _voxels(3))
+    save_volume(flat, _voxels()[..., 0])
+    touch(tmp_path, broken.name)
+    found = match_prediction_inputs(tmp_path, CHANNELS)
+    assert [(case.id, joint_image(case)) for case in found.cases] == [(names[0], good)]
+    problems = {problem.path: problem.message for problem in found.problems}
+    assert "holds 3 channels, but the model takes 2 channels (t1, flair)" in problems[names[1]]
+    assert "holds 1 channel, but the model takes 2 channels" in problems[names[2]]
+    assert "is empty" in problems[names[3]]
+
+
+def test_a_table_of_images_with_all_channels(tmp_path: Path) -> None:
+    save_volume(tmp_path / "x.nii.gz", _voxels())
+    (tmp_path / "t.csv").write_text("id,image\n007,x.nii.gz\n008,gone.nii.gz\n009,\n")
+    found = match_prediction_inputs(tmp_path / "t.csv", CHANNELS)
+    assert [(case.id, joint_image(case)) for case in found.cases] == [("007", tmp_path / "x.nii.gz")]
+    assert [problem.path for problem in found.problems] == ["009", "008"]
+    with pytest.raises(InputError, match='no column for the channel "ct"'):
+        match_prediction_inputs(tmp_path / "t.csv", ["ct"])
+
+
+def test_files_of_single_channels_stay_what_they_are(tmp_path: Path) -> None:
+    for name in CHANNELS:
+        save_volume(tmp_path / f"case_7/{name}.nii.gz", _voxels()[..., 0])
+    found = match_prediction_inputs(tmp_path / "case_7", CHANNELS)
+    assert [joint_image(case) for case in found.cases] == [None]
+    assert with_split_channels(found, tmp_path / "channels") == found
+    assert not (tmp_path / "channels").exists()
+
+
+def test_an_image_whose_voxels_are_cut_short_is_a_problem_of_its_case(tmp_path: Path) -> None:
+    path = save_volume(tmp_path / "scan.nii", _voxels())
+    path.write_bytes(path.read_bytes()[:-100])
+    found = with_split_channels(match_prediction_inputs(path, CHANNELS), tmp_path / "channels")
+    assert found.cases == ()
+    (problem,) = found.problems
+    assert problem.path == "scan"
+    assert "scan.nii" in problem.message
