@@ -73,7 +73,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {"yaml", "numpy", "torch", "monai", "pydicom", "highdicom", *OPTIONAL},
     ),
     "verify": (
-        {*BASE, "bundle", "trust", "sharing", "planning", "catalog", "runtime.settings"},
+        {*BASE, "bundle", "trust", "sharing", "planning", "catalog", "runtime.folds", "runtime.settings"},
         {"yaml", "numpy", "nibabel", "torch", "monai", *OPTIONAL},
     ),
     "evaluation": (

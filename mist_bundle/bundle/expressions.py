@@ -115,10 +115,7 @@ INITIAL_WEIGHTS = _path("os.path.join(@bundle_root, 'transfer', 'initial.safeten
 MODELS_DIR = _path("os.path.join(@bundle_root, 'models')", "models_dir")
 MODEL = _path("os.path.join(@models_dir, 'model.pt')", "ckpt_path", "*#best_paths")
 FOLD_MODEL = _path("os.path.join(@models_dir, 'fold_' + str(@fold) + '.pt')", "*#best_paths")
-ALL_MODELS = _path("[@ckpt_path] + @fold_paths", "*#weight_files")
-# a checkpoint of the caller's own choice predicts as it is
-_OWN_CHECKPOINT = "@ckpt_path != os.path.join(@models_dir, 'model.pt')"
-ENSEMBLE_MODELS = _path(f"[] if {_is_off('ensemble')} or {_OWN_CHECKPOINT} else @fold_paths", "*#checkpoints")
+ALL_MODELS = _path("[@ckpt_path] + @ensemble_paths", "*#weight_files")
 CACHE_DIR = _path("os.path.join(@work_dir, 'cache')", "*#folder")
 FOLD_DIR = _path("os.path.join(@work_dir, 'fold_' + str(@fold))", "fold_dir")
 FOLD_PREDICTIONS = _path("os.path.join(@fold_dir, 'predictions')", "output_dir")
@@ -133,7 +130,10 @@ REFERENCES: Mapping[str, frozenset[str]] = {
     "*#fold_dir": frozenset({"@fold_dir"}),
     "*#log_dir": frozenset({"@fold_dir"}),
     "*#models_dir": frozenset({"@models_dir"}),
-    "*#others": frozenset({"@fold_paths"}),
+    "*#others": frozenset({"@ensemble_paths"}),
+    "*#checkpoints": frozenset({"@ensemble_paths"}),
+    "*#fold_paths": frozenset({"@fold_paths"}),
+    "*#ckpt_path": frozenset({"@ckpt_path"}),
     "ckpt_path": frozenset({"@fold_path"}),
     "*#folder": frozenset({"@output_dir"}),
     "*#weight_files": frozenset({"@ckpt_path"}),

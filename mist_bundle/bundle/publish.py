@@ -7,11 +7,16 @@ from pathlib import Path
 
 from mist_bundle.bundle.folder import Fold
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import MODEL_PT
+from mist_bundle.runtime.folds.files import sha256_of
+from mist_bundle.runtime.folds.finite import file_problem
+from mist_bundle.runtime.folds.manifest import accepted_hashes, read_manifest
 from mist_bundle.runtime.folds.publication import Content, PublicationError, finish, publish
-from mist_bundle.runtime.folds.publish_weights import publish_fold
+from mist_bundle.runtime.folds.publish_weights import SAFETENSORS, publish_fold, without_results, write_safetensors
 
 # a training may replace its best weights while they are copied
 _ATTEMPTS = 3
+REPLACED = "model.pt was replaced after the training of the folds, and has not been evaluated since."
 
 
 def publish_files(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) -> list[str]:
@@ -46,6 +51,40 @@ def publish_weights(bundle: Path, fold: Fold) -> list[str]:
         except OSError as error:
             raise InputError(_cannot_write(bundle, error)) from error
     return []
+
+
+def is_model_replaced(bundle: Path) -> bool:
+    """Return whether models/model.pt is another file than the manifest lists."""
+    model, manifest = bundle / MODEL_PT, read_manifest(bundle)
+    if manifest is None or MODEL_PT not in manifest["files"] or not model.is_file():
+        return False
+    return sha256_of(model) not in accepted_hashes(manifest)[MODEL_PT]
+
+
+def files_of_replaced_model(bundle: Path, scratch: Path) -> dict[str, Content]:
+    """What has to follow models/model.pt where it is no longer the file of the manifest: somebody replaced it.
+
+    The safetensors copy is made from it, and what is known about the former weights is taken back.
+
+    Args:
+        bundle: its folder.
+        scratch: folder for the copy.
+
+    Raises:
+        InputError: the file cannot be loaded, or holds NaN or infinite numbers.
+    """
+    if not is_model_replaced(bundle):
+        return {}
+    model = bundle / MODEL_PT
+    problem = file_problem(model)
+    if problem:
+        raise InputError(Problem(MODEL_PT, f"{problem}. Train it again with a lower learning rate."))
+    try:
+        copy = write_safetensors(model, scratch / SAFETENSORS)
+    except Exception as error:
+        message = f"is not a file of weights that can be loaded ({type(error).__name__}). Put the former file back."
+        raise InputError(Problem(MODEL_PT, message)) from error
+    return {f"models/{SAFETENSORS}": copy, **without_results(bundle, REPLACED)}
 
 
 def finish_publication(bundle: Path) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
-from mist_bundle.bundle.publish import finish_publication, publish_files
+from mist_bundle.bundle.publish import files_of_replaced_model, finish_publication, publish_files
 from mist_bundle.bundle.sbom import bill_of_materials
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import METADATA_JSON, SBOM_JSON, dump_json, read_json
-from mist_bundle.runtime.folds.publication import Content
 
 PARTS = ("major", "minor", "patch")
 _VERSION = re.compile(r"(\d)\.(\d)\.(\d)")
@@ -45,6 +45,9 @@ def next_version(version: str, part: str) -> str:
 def bump_version(bundle: Path, message: str, part: str = "patch") -> str:
     """Write the next version and its changelog entry into metadata.json; renew bill of materials and manifest with it.
 
+    Where models/model.pt was replaced, its safetensors copy is renewed too, and results of the former weights are taken
+    back.
+
     Args:
         bundle: its folder.
         message: what changed, for people.
@@ -63,9 +66,11 @@ def bump_version(bundle: Path, message: str, part: str = "patch") -> str:
     version = next_version(str(metadata.get("version", "")), part)
     metadata["version"] = version
     metadata["changelog"] = {**metadata.get("changelog", {}), version: message.strip()}
-    files: dict[str, Content] = {
-        METADATA_JSON: dump_json(metadata).encode("utf-8"),
-        SBOM_JSON: dump_json(bill_of_materials(metadata)).encode("utf-8"),
-    }
-    publish_files(bundle, files, renew=True)
+    with tempfile.TemporaryDirectory(prefix="mist_bundle_bump_") as scratch:
+        files = files_of_replaced_model(bundle, Path(scratch))
+        if files:
+            metadata["eval_metrics"] = {}
+        files[METADATA_JSON] = dump_json(metadata).encode("utf-8")
+        files[SBOM_JSON] = dump_json(bill_of_materials(metadata)).encode("utf-8")
+        publish_files(bundle, files, renew=True)
     return version

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.bundle.folder import Bundle, is_bundle, no_bundle
+from mist_bundle.bundle.publish import is_model_replaced
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import METADATA_JSON, MODEL_PT, PLAN_JSON
@@ -78,7 +79,8 @@ def open_source(source: str, *, trust: bool = False) -> Iterator[SourceBundle]:
 
 
 def _weights(folder: Path) -> Path | None:
-    for name in WEIGHT_FILES:
+    # the safetensors copy of a model.pt that was replaced since has the former weights
+    for name in (MODEL_PT,) if is_model_replaced(folder) else WEIGHT_FILES:
         if (folder / name).is_file():
             return folder / name
     return None

@@ -11,6 +11,7 @@ from mist_bundle.bundle.manifest import differences
 from mist_bundle.bundle.overrides import has_id, load_configs
 from mist_bundle.errors import InputError
 from mist_bundle.files import BUNDLE_README, LOGGING_CONF, MANIFEST_JSON, MODEL_PT, read_json
+from mist_bundle.runtime.folds.weights import fold_weights, is_superseded
 from mist_bundle.runtime.settings import CONFIG_SUFFIXES
 from mist_bundle.verify.content import WORKFLOWS, Content, config_files, imported_modules, references
 from mist_bundle.verify.metadata import metadata_problems, schema_problems
@@ -62,6 +63,7 @@ def static_checks(content: Content, schema: Path | None) -> list[Check]:
         *_schema(content, schema),
         _version(content),
         _manifest(content.bundle),
+        *_ensemble(content.bundle),
     ]
 
 
@@ -193,6 +195,17 @@ def _manifest(bundle: Path) -> Check:
     except InputError as error:
         problems = list(map(str, error.problems))
     return by_rule("manifest", problems, "Every file has the hash that MANIFEST.json lists.")
+
+
+def _ensemble(bundle: Path) -> list[Check]:
+    """Which weights predict, where the bundle has those of several folds; nothing for other bundles."""
+    models = str(bundle / "models")
+    folds = [Path(path).name for path in fold_weights(models)]
+    if len(folds) < 2:
+        return []
+    together = f"{', '.join(folds)} predict together."
+    alone = f"model.pt was replaced after {', '.join(folds)} were trained, and predicts by itself."
+    return [by_rule("ensemble", [], alone if is_superseded(models) else together)]
 
 
 def zoo_problems(content: Content) -> list[str]:

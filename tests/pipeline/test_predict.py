@@ -136,6 +136,20 @@ def test_plain_monai_does_the_same(bundle: Path, phantom_json: Path, tmp_path: P
     assert "was predicted with other settings" in printed
 
 
+def test_weights_of_a_later_training_predict_by_themselves(
+    bundle: Path, phantom_json: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = _folder(phantom_json, tmp_path / "in", ["good"])
+    model = bundle / "models/model.pt"
+    weights = torch.load(model, weights_only=True)
+    (last_bias,) = [value for name, value in weights.items() if name.endswith("output_block.conv.conv.bias")]
+    last_bias += 1000  # it sees all regions everywhere in the body, and the last label wins; no fold does so
+    torch.save(weights, model)
+    assert cli.main(["predict", str(bundle), str(source), str(tmp_path / "out"), "--trust"]) == EXIT_OK
+    assert capfd.readouterr().err.count(f"warning: {model}: has other weights than fold_0.pt, fold_1.pt") == 1
+    assert set(np.unique(np.asarray(nib.load(tmp_path / "out/good.nii.gz").dataobj))) == {0, 3}
+
+
 def test_evaluation_goes_on_and_predicts_only_what_is_missing(
     trained_bundle: Path, phantom_json: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,8 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from mist_bundle.bundle.manifest import differences, file_hashes
+from mist_bundle.bundle.publish import REPLACED
 from mist_bundle.errors import InputError
 from mist_bundle.sharing.version import bump_version, next_version
 from mist_bundle.trust.audit import require_audited
@@ -65,6 +68,41 @@ def test_without_message_or_part_nothing_is_written(own_bundle: Path) -> None:
         bump_version(own_bundle, "  ")
     with pytest.raises(InputError, match="--part"):
         bump_version(own_bundle, "x", "build")
+    assert file_hashes(own_bundle) == before
+
+
+def test_bump_adopts_weights_of_a_later_training(trained_bundle: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(trained_bundle, tmp_path / trained_bundle.name))
+    postprocessing = {"strategy": [{"operation": "fill_holes"}], "derived_from": {"0": "a hash"}}
+    (bundle / "configs/postprocessing.json").write_text(json.dumps(postprocessing))
+    model = bundle / "models/model.pt"
+    weights = {name: value.clone() + 1 for name, value in torch.load(model, weights_only=True).items()}
+    torch.save(weights, model)
+    with pytest.raises(InputError, match="mist-bundle bump"):
+        require_audited(bundle)
+    bump_version(bundle, "Trained further by MONAI Label.")
+    require_audited(bundle)
+    assert differences(bundle) == []
+    copied = load_file(bundle / "models/model.safetensors")
+    assert copied
+    assert all(torch.equal(value, weights[name]) for name, value in copied.items())
+    assert json.loads((bundle / "configs/metadata.json").read_text())["eval_metrics"] == {}
+    assert json.loads((bundle / "configs/postprocessing.json").read_text())["strategy"] == []
+    assert REPLACED in (bundle / "docs/README.md").read_text()
+
+
+@pytest.mark.parametrize("content", ["text", "nan"])
+def test_bump_refuses_weights_that_cannot_be_used(own_bundle: Path, content: str) -> None:
+    model = own_bundle / "models/model.pt"
+    model.write_bytes(b"former")
+    bump_version(own_bundle, "It has weights.")
+    if content == "nan":
+        torch.save({"a": torch.full((2,), torch.nan)}, model)
+    else:
+        model.write_text("no weights")
+    before = file_hashes(own_bundle)
+    with pytest.raises(InputError, match=r"models/model\.pt"):
+        bump_version(own_bundle, "Other weights.")
     assert file_hashes(own_bundle) == before
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from mist_bundle.bundle.manifest import write_manifest
 from mist_bundle.errors import InputError
 from mist_bundle.transfer.axes import build_network
 from mist_bundle.transfer.open_source import open_source
@@ -185,3 +186,15 @@ def test_a_bundle_that_does_not_pass_the_audit_is_not_opened(tmp_path: Path) -> 
     with open_source(str(bundle), trust=True):
         pass
     assert not (tmp_path / "executed").exists(), "trusted or not, nothing is run"
+
+
+def test_a_model_that_was_replaced_is_taken_and_not_its_former_copy(own_bundle: Path) -> None:
+    models = own_bundle / "models"
+    for name in ("model.pt", "model.safetensors"):
+        (models / name).write_bytes(b"former")
+    write_manifest(own_bundle)
+    with open_source(str(own_bundle), trust=True) as source:
+        assert source.weights.name == "model.safetensors"
+    (models / "model.pt").write_bytes(b"later")
+    with open_source(str(own_bundle), trust=True) as source:
+        assert source.weights.name == "model.pt"

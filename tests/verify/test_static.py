@@ -55,3 +55,18 @@ def test_big_files_are_listed(own_bundle: Path) -> None:
     with (own_bundle / "models/model.pt").open("wb") as stream:
         stream.truncate(30_000_000)
     assert big_files(own_bundle) == ["models/model.pt"]
+
+
+def _ensemble(bundle: Path) -> list[str]:
+    return [check.reason for check in static_checks(Content.read(bundle), None) if check.name == "ensemble"]
+
+
+def test_which_weights_predict_is_told(own_bundle: Path) -> None:
+    models = own_bundle / "models"
+    assert _ensemble(own_bundle) == []
+    for name, content in {"fold_0.pt": b"a", "fold_1.pt": b"b", "model.pt": b"b"}.items():
+        (models / name).write_bytes(content)
+    assert _ensemble(own_bundle) == ["fold_0.pt, fold_1.pt predict together."]
+    (models / "model.pt").write_bytes(b"c")
+    (said,) = _ensemble(own_bundle)
+    assert said.endswith("predicts by itself.")

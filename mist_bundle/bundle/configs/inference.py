@@ -22,7 +22,7 @@ def inference_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) ->
         **_data(plan),
         # for programs that bring a network with its weights, such as MONAI Label: loads nothing
         "inferer": _inferer(plan),
-        "ensemble_inferer": _inferer(plan, checkpoints=expressions.ENSEMBLE_MODELS),
+        "ensemble_inferer": _inferer(plan, checkpoints="@ensemble_paths"),
         "postprocessing": parts.compose(restore_and_save(plan, postprocess=True)),
         "predictions": parts.predictions(
             weight_files=expressions.ALL_MODELS,
@@ -64,6 +64,13 @@ def _settings(plan: Plan) -> Config:
         "ckpt_path": expressions.MODEL,
         "fold_paths": script("folds.weights.fold_weights", models_dir="@models_dir"),
         "ensemble": True,
+        "ensemble_paths": script(
+            "folds.weights.ensemble_weights",
+            fold_paths="@fold_paths",
+            models_dir="@models_dir",
+            ckpt_path="@ckpt_path",
+            ensemble="@ensemble",
+        ),
         "split": "testing",
         "fold": 0,
         "patch_size": list(plan.patch_size.value),
@@ -101,7 +108,7 @@ def _data(plan: Plan) -> Config:
 def _evaluator() -> Config:
     return {
         "handlers": [
-            parts.checkpoint_loader(others="@fold_paths"),
+            parts.checkpoint_loader(others="@ensemble_paths"),
             script("handlers.progress.EvaluationProgress", description="predict"),
         ],
         "evaluator": {

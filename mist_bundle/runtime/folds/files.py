@@ -66,6 +66,15 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is no such file, or no object in it."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def sha256_of(path: Path) -> str:
     """Hash of a file's content, in hexadecimal digits."""
     digest = hashlib.sha256()

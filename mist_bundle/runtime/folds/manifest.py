@@ -8,15 +8,12 @@ with the hash of `models/model.pt`, which then stands for it.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from .files import UNFINISHED, sha256_of, write_json
-
-logger = logging.getLogger(__name__)
 
 MANIFEST = "MANIFEST.json"
 MODEL_SIGNATURE = "model.sig"  # over all files, by the name that OpenSSF model-signing uses
@@ -97,18 +94,32 @@ def stored_as_model(bundle: Path) -> list[str]:
     Returns:
         The paths in the bundle; empty where model.pt is not, or no longer, what the manifest lists.
     """
-    manifest = read_manifest(bundle)
-    listed = {} if manifest is None else manifest["files"]
-    digest = listed.get(MODEL)
-    absent = []
-    for name in listed:
-        is_copy = fnmatchcase(name, FOLD_WEIGHTS) and listed[name] == digest
-        if is_copy and not (bundle / name).is_file():
-            absent.append(name)
-    if absent and not ((bundle / MODEL).is_file() and sha256_of(bundle / MODEL) == digest):
-        logger.warning("%s: missing, and %s is not the copy of it that %s lists.", ", ".join(absent), MODEL, MANIFEST)
+    copies = _absent_folds(bundle)
+    digest = _listed(bundle).get(MODEL)
+    absent = [name for name, listed in copies.items() if listed == digest]
+    if not absent or not (bundle / MODEL).is_file() or sha256_of(bundle / MODEL) != digest:
         return []
     return absent
+
+
+def lost_folds(bundle: Path) -> list[str]:
+    """Paths of the folds' weights that the manifest lists, that have no file, and that model.pt does not stand for."""
+    stored = stored_as_model(bundle)
+    return [name for name in _absent_folds(bundle) if name not in stored]
+
+
+def _absent_folds(bundle: Path) -> dict[str, str]:
+    """The folds' weights without a file of their own: path -> hash that the manifest lists."""
+    absent = {}
+    for name, digest in _listed(bundle).items():
+        if fnmatchcase(name, FOLD_WEIGHTS) and not (bundle / name).is_file():
+            absent[name] = digest
+    return absent
+
+
+def _listed(bundle: Path) -> dict[str, str]:
+    manifest = read_manifest(bundle)
+    return {} if manifest is None else manifest["files"]
 
 
 def remove_signatures(bundle: Path) -> None:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
-from .files import UNFINISHED, copy_whole, sha256_of, umask
+from .files import UNFINISHED, copy_whole, read_object, sha256_of, umask
 from .finite import file_problem
 from .manifest import stored_as_model
 from .publication import Content, PublicationError, publish
@@ -69,7 +69,9 @@ def publish_fold(fold_dir: Path, target: Path) -> list[str]:
         files: dict[str, Content] = {f"models/{target.name}": best}
         files |= model_files(models, weights[best_fold(fold_dir.parent, weights)], Path(scratch))
         if changed:
-            files |= _without_results(bundle, number, sha256_of(best), sorted(weights))
+            trained = f"Trained: fold {', '.join(map(str, sorted(weights)))}. Not evaluated yet; "
+            trained += "`finalize` puts the results here."
+            files |= without_results(bundle, trained, {str(number): sha256_of(best)})
         files |= _with_record(bundle, fold_dir, number, best, status, files.get(CARD))
         return publish(bundle, files)
 
@@ -176,26 +178,41 @@ def with_results(card: str, text: str) -> str:
     return f"{before}{start}\n{text}\n{end}{after}" if start and end else card
 
 
-def _without_results(bundle: Path, fold: int, digest: str, folds: list[int]) -> dict[str, Content]:
+def without_results(bundle: Path, text: str, changed: Mapping[str, str] | None = None) -> dict[str, Content]:
+    """Card and metadata without results, and no post-processing and calibration that other weights decided.
+
+    Args:
+        bundle: its folder.
+        text: what the card says in place of the results.
+        changed: fold -> new hash, of the folds with other weights; None where model.pt is none of the folds, so that
+            nothing that the folds decided holds for it.
+    """
     files: dict[str, Content] = {}
-    trained = f"Trained: fold {', '.join(map(str, folds))}. Not evaluated yet; `finalize` puts the results here."
     card = bundle / CARD
     if card.is_file():
-        files[CARD] = with_results(card.read_text(encoding="utf-8"), trained).encode("utf-8")
-    metadata = _read_object(bundle / METADATA)
+        files[CARD] = with_results(card.read_text(encoding="utf-8"), text).encode("utf-8")
+    metadata = read_object(bundle / METADATA)
     if metadata.get("eval_metrics"):
         files[METADATA] = _json_bytes({**metadata, "eval_metrics": {}})
-    chosen = _read_object(bundle / POSTPROCESSING)
-    if (chosen.get("derived_from") or {}).get(str(fold), digest) != digest:
+    chosen = read_object(bundle / POSTPROCESSING)
+    if chosen.get("strategy") and _is_of_others(chosen, changed):
         because = "what had been chosen was for other weights; choose_postprocessing chooses for these"
         files[POSTPROCESSING] = _json_bytes({"strategy": [], "because": because})
         logger.warning("The post-processing was chosen for other weights and is taken back: choose it again.")
-    known = _read_object(bundle / CONFIDENCE)
-    if (known.get("derived_from") or {}).get(str(fold), digest) != digest:
+    known = read_object(bundle / CONFIDENCE)
+    if known.get("temperature") is not None and _is_of_others(known, changed):
         because = "what was known was about other weights; calibrate measures these"
         files[CONFIDENCE] = _json_bytes({"temperature": None, "because": because})
         logger.warning("The calibration was measured with other weights and is taken back: calibrate again.")
     return files
+
+
+def _is_of_others(derived: Mapping[str, Any], changed: Mapping[str, str] | None) -> bool:
+    """Whether other weights than those of now decided what a file holds."""
+    sources = derived.get("derived_from") or {}
+    if changed is None:
+        return True
+    return any(sources.get(fold, digest) != digest for fold, digest in changed.items())
 
 
 def _with_record(
@@ -225,14 +242,6 @@ def _number(path: Path) -> int:
     if match is None:
         raise PublicationError(f"{path}: expected a name like fold_0.pt.")
     return int(match[1])
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _json_bytes(value: Any) -> bytes:

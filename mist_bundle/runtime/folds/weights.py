@@ -1,10 +1,23 @@
-"""The weights of a cross-validation's folds, of which a fold may be stored as model.pt alone."""
+"""The weights of a cross-validation's folds, and when they predict together.
+
+A fold may be stored as model.pt alone. A training publishes model.pt as a copy of the best fold, so model.pt with any
+other content came later: from federated rounds, from a program that trained the bundle further, or from a user. It
+predicts by itself then, because an ensemble of the former folds would hide it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from .manifest import stored_as_model
+from ..predictions.say import say
+from ..values import truth
+from .files import read_object, sha256_of
+from .manifest import lost_folds, stored_as_model
+
+MODEL = "model.pt"
+FINAL = "model_final.pt"  # of the last round of a federated training
+_CHOSEN = {"postprocessing.json": "strategy", "confidence.json": "temperature"}
 
 
 def fold_weights(models_dir: str) -> list[str]:
@@ -24,8 +37,78 @@ def fold_weights(models_dir: str) -> list[str]:
     for path in folder.glob("fold_*.pt"):
         files[path.name] = str(path)
     for name in stored_as_model(folder.parent):
-        files[Path(name).name] = str(folder / "model.pt")
+        files[Path(name).name] = str(folder / MODEL)
     return [files[name] for name in sorted(files)]
+
+
+def ensemble_weights(fold_paths: Sequence[str], models_dir: str, ckpt_path: str, ensemble: bool | str) -> list[str]:
+    """The weight files that predict together; empty where the weights of `ckpt_path` predict by themselves.
+
+    They do where the ensemble is off, where a caller names weights of its own, and where model.pt is none of the folds,
+    which a warning tells. Files that a caller lists are taken as they are.
+
+    Args:
+        fold_paths: weights of all folds, or files that a caller lists.
+        models_dir: the bundle's folder of weights.
+        ckpt_path: weights of a single model.
+        ensemble: switch.
+    """
+    model, bundle = Path(models_dir) / MODEL, Path(models_dir).parent
+    if not truth(ensemble) or Path(ckpt_path) != model:
+        return []
+    published = fold_weights(models_dir)
+    if list(fold_paths) != published:
+        return list(fold_paths)
+    if not is_superseded(models_dir):
+        _warn_of_final_weights(model.with_name(FINAL), published)
+        _warn_of_lost_folds(bundle)
+        return published
+    names = ", ".join(Path(path).name for path in published)
+    say(
+        f"warning: {model}: has other weights than {names}, so it predicts by itself and the ensemble of the folds "
+        f"steps aside.{_chosen_for_folds(bundle)} If that is meant, pass --ensemble false; to predict with the folds "
+        "again, copy one of their files to model.pt."
+    )
+    return []
+
+
+def is_superseded(models_dir: str) -> bool:
+    """Whether model.pt has weights that none of the folds has, so that the folds are older than it."""
+    model = Path(models_dir) / MODEL
+    folds = fold_weights(models_dir)
+    if not folds or not model.is_file() or str(model) in folds:
+        return False
+    return not _is_copy_of_any(model, folds)
+
+
+def _is_copy_of_any(file: Path, paths: Sequence[str]) -> bool:
+    size = file.stat().st_size
+    same_size = [Path(path) for path in paths if Path(path).stat().st_size == size]
+    return bool(same_size) and sha256_of(file) in map(sha256_of, same_size)
+
+
+def _warn_of_final_weights(final: Path, folds: Sequence[str]) -> None:
+    if folds and final.is_file() and not _is_copy_of_any(final, folds):
+        say(
+            f"warning: {final}: has weights of a federated training, which the ensemble of the folds does not use. To "
+            f"predict with them, pass --ckpt_path {final} or copy the file to model.pt; if they are out of date, "
+            "delete the file."
+        )
+
+
+def _warn_of_lost_folds(bundle: Path) -> None:
+    lost = ", ".join(lost_folds(bundle))
+    if lost:
+        say(f"warning: {bundle}: {lost}: not there, so the ensemble is smaller than MANIFEST.json says; get it again.")
+
+
+def _chosen_for_folds(bundle: Path) -> str:
+    """A sentence about what was chosen by the predictions of the folds and is applied all the same."""
+    names = []
+    for name, key in _CHOSEN.items():
+        if read_object(bundle / "configs" / name).get(key):
+            names.append(f"configs/{name}")
+    return f" {' and '.join(names)} still hold what was chosen for the folds." if names else ""
 
 
 def weights_of_fold(models_dir: str, fold: int | str) -> str:
@@ -35,5 +118,5 @@ def weights_of_fold(models_dir: str, fold: int | str) -> str:
     """
     name = f"fold_{int(fold)}.pt"
     if f"models/{name}" in stored_as_model(Path(models_dir).parent):
-        return str(Path(models_dir) / "model.pt")
+        return str(Path(models_dir) / MODEL)
     return str(Path(models_dir) / name)

@@ -6,18 +6,16 @@ CheckpointKeeper, so nothing else keeps weights then. Where a CheckpointKeeper i
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from ignite.engine import Engine, Events
 
 from ..folds.publication import Content, PublicationError, publish
-from ..folds.publish_weights import CARD, METADATA, model_files, with_results
+from ..folds.publish_weights import model_files, without_results
 from ..networks.parts import unwrap
 
 logger = logging.getLogger(__name__)
@@ -104,7 +102,7 @@ class RoundWeights:
             files: dict[str, Content] = {f"models/{FINAL}": _saved(final, Path(scratch) / FINAL)}
             if best is not None:
                 chosen = _saved(best, Path(scratch) / "best.pt")
-                files |= model_files(self.models_dir, chosen, Path(scratch)) | _without_results(bundle)
+                files |= model_files(self.models_dir, chosen, Path(scratch)) | without_results(bundle, RESULTS)
             publish(bundle, files, renew=True)
 
 
@@ -116,16 +114,3 @@ def _is_kept(trainer: Engine) -> bool:
 def _saved(weights: Weights, path: Path) -> Path:
     torch.save(weights, path)
     return path
-
-
-def _without_results(bundle: Path) -> dict[str, Content]:
-    files: dict[str, Content] = {}
-    if (bundle / CARD).is_file():
-        card = (bundle / CARD).read_text(encoding="utf-8")
-        files[CARD] = with_results(card, RESULTS).encode("utf-8")
-    if (bundle / METADATA).is_file():
-        metadata: Mapping[str, Any] = json.loads((bundle / METADATA).read_text(encoding="utf-8"))
-        if metadata.get("eval_metrics"):
-            text = json.dumps({**metadata, "eval_metrics": {}}, indent=2, ensure_ascii=False) + "\n"
-            files[METADATA] = text.encode("utf-8")
-    return files

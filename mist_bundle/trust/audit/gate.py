@@ -44,7 +44,7 @@ def require_audited(bundle: Path, *, trust: bool = False) -> None:
     items = [item for item in report.findings if item.severity != NOTE]
     problems = []
     for item in items[:SHOWN]:
-        message = f"[{item.code}] {item.what.splitlines()[0]} {item.why}"
+        message = f"[{item.code}] {item.what.splitlines()[0]} {item.why} {item.todo}"
         problems.append(Problem(f"{item.file} {item.place}".rstrip(), message))
     hidden = len(items) - len(problems)
     more = f" ({hidden} more findings are not shown here)" if hidden else ""

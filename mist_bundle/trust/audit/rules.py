@@ -119,7 +119,7 @@ _OTHERS = {
     "manifest-mismatch": (
         UNPROVEN,
         "The file is not the file that the manifest describes.",
-        "Copy or download it again, or ask the author.",
+        "Copy or download it again, or ask the author. If you replaced it, `mist-bundle bump` lists it as it is now.",
     ),
     "manifest-edited": (
         NOTE,

@@ -49,6 +49,7 @@ FULL_NAMES = frozenset({"ignite.handlers.EMAHandler", "torch.nn.parallel.Distrib
 # the only functions of scripts/ that a configuration calls; its public classes may all be built
 SCRIPT_FUNCTIONS = frozenset({
     "scripts.check_settings.check_settings",
+    "scripts.folds.weights.ensemble_weights",
     "scripts.folds.weights.fold_weights",
     "scripts.folds.weights.weights_of_fold",
     "scripts.loading.datalist.load_items",

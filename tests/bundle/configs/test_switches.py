@@ -8,6 +8,7 @@ from monai.bundle import ConfigParser
 from mist_bundle.bundle.configs.inference import inference_config
 from mist_bundle.bundle.configs.train import train_config
 from mist_bundle.bundle.expressions import NO_POSTPROCESSING
+from mist_bundle.runtime.folds.weights import ensemble_weights
 from tests.planning.plans import small_plan
 
 
@@ -18,7 +19,7 @@ def test_words_mean_what_they_say(word: object, is_on: bool) -> None:
     plan = small_plan()
     inference = inference_config(plan, "name", "id", "..")
     expressions = {
-        "folds": inference["ensemble_inferer"]["inferer"]["ensemble"]["checkpoints"],
+        "folds": {**inference["ensemble_paths"], "_target_": ensemble_weights, "_requires_": None},
         "compiled": train_config(plan, "name", "id", "..")["train"]["trainer"]["compile"],
         "post": NO_POSTPROCESSING,
     }

@@ -40,6 +40,7 @@ def test_scripts_are_the_public_classes_of_the_runtime() -> None:
     assert "scripts.loading.datalist.load_items" in known
     functions = {target for target in known if not target.rsplit(".", 1)[1][0].isupper()}
     assert functions == {
+        "scripts.folds.weights.ensemble_weights",
         "scripts.folds.weights.fold_weights",
         "scripts.folds.weights.weights_of_fold",
         "scripts.check_settings.check_settings",
