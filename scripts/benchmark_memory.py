@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -215,18 +216,21 @@ def large_image(path: Path, shape: tuple[int, int, int]) -> None:
     from scipy.ndimage import zoom
 
     random = np.random.default_rng(1)
-    small = random.standard_normal([length // 32 for length in shape]).astype(np.float32)
+    small = random.standard_normal([-(-length // 32) for length in shape]).astype(np.float32)
     whole = np.empty(shape, np.int16)
     for start in range(0, shape[2], 32):
-        part = zoom(small[:, :, start // 32], 32, order=1)
+        part = zoom(small[:, :, start // 32], 32, order=1)[: shape[0], : shape[1]]
         whole[:, :, start : start + 32] = (100 + 40 * part[..., None]).astype(np.int16)
     nibabel.save(nibabel.Nifti1Image(whole, np.eye(4)), path)
 
 
-def watched(command: list[str], every: Callable[[int], None]) -> float:
-    """Run a command and call `every` with the process id of each of its processes ten times a second; seconds."""
+def watched(command: list[str], every: Callable[[int], None], longest: float | None = None) -> float:
+    """Run a command and call `every` with the process id of each of its processes ten times a second; seconds.
+
+    After `longest` seconds it is interrupted.
+    """
     started = time.perf_counter()
-    with subprocess.Popen(command, cwd=ROOT) as process:
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=longest is not None) as process:
         done = threading.Event()
 
         def watch() -> None:
@@ -236,7 +240,12 @@ def watched(command: list[str], every: Callable[[int], None]) -> float:
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        code = process.wait()
+        try:
+            code = process.wait(longest)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+            code = 0
         done.set()
         watcher.join()
     if code != 0:
@@ -268,7 +277,7 @@ def large(options: argparse.Namespace) -> None:
         def note(process: int) -> None:
             peaks[process] = max(peaks.get(process, 0), resident("VmHWM", process))
 
-        def predict(shape: tuple[int, int, int], name: str) -> tuple[float, int]:
+        def predict(shape: tuple[int, int, int], name: str, longest: float | None = None) -> tuple[float, int]:
             peaks.clear()
             image = work / "cases" / f"{name}.nii.gz"
             large_image(image, shape)
@@ -279,12 +288,12 @@ def large(options: argparse.Namespace) -> None:
                 *("--precision", options.precision),
                 *(("--probabilities",) if options.probabilities else ()),
             ]
-            seconds = watched(command, note)
+            seconds = watched(command, note, longest)
             return seconds, max(peaks.values())
 
         # one window alone: program, weights and what the network takes for a batch
         own_seconds, own = predict((32 * max(1, int(options.window * options.spacing) // 32),) * 3, "own")
-        seconds, peak = predict(shape, "large")
+        seconds, peak = predict(shape, "large", options.longest)
         figures = {
             "shape": shape,
             "classes": options.classes,
@@ -323,6 +332,7 @@ def main() -> None:
     parser.add_argument("--flips", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--precision", default="fp32", help="of the network in --large: fp32, bf16, auto")
     parser.add_argument("--probabilities", action="store_true")
+    parser.add_argument("--longest", type=float, help="seconds after which --large ends the case, for its peak so far")
     parser.add_argument("--work", type=Path, help="folder for what --large writes meanwhile")
     parser.add_argument("--room", type=float, default=10.0, help="gigabytes that whole volumes may take")
     options = parser.parse_args()
