@@ -229,7 +229,7 @@ def _present_devices() -> list[str]:
 def _option_problems(options: Hardware, device: str | None) -> list[Problem]:
     problems = []
     if device not in (None, "cuda") and options.devices is not None:
-        problems.append(Problem("--devices", f"and --device {device} contradict each other; use only either."))
+        problems.append(Problem("--devices", f"and --device {device} contradict each other; use one of them."))
     if device is not None and device.startswith("cuda:") and options.processes not in (None, 1):
         text = f"is {options.processes}, but --device {device} names a single GPU; use --devices."
         problems.append(Problem("--processes", text))

@@ -35,7 +35,7 @@ def with_unlabelled(spec: DatasetSpec, cases: Sequence[Case]) -> list[Case]:
     by_case = any(ANNOTATED in case.extra for case in cases)
     if spec.annotated_labels and by_case:
         place = f"{spec.json_path}: $.{ANNOTATED}"
-        raise InputError(Problem(place, f"says the same as the column {ANNOTATED} of cases.csv. Remove either."))
+        raise InputError(Problem(place, f"says the same as the column {ANNOTATED} of cases.csv. Remove one of them."))
     if not spec.annotated_labels and not by_case:
         return list(cases)
     completed = []

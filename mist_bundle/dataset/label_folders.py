@@ -111,7 +111,7 @@ def _images_by_name(folder: Path, findings: list[str]) -> dict[str, Path]:
         if wrong:
             findings.append(f"{path.name} cannot name a channel or class: it {wrong}. Rename the file.")
         if name in files:
-            findings.append(f"{files[name].name} and {path.name} have the same name. Remove either.")
+            findings.append(f"{files[name].name} and {path.name} have the same name. Remove one of them.")
         files[name] = path
     return files
 

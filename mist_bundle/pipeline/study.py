@@ -23,7 +23,7 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import RESULTS_CSV, new_folder, read_json, write_json
 from mist_bundle.pipeline.evaluate import evaluate_folds
 from mist_bundle.pipeline.headings import Announce, silent
-from mist_bundle.pipeline.workflows import open_to_run, train
+from mist_bundle.pipeline.workflows import check_folds, open_to_run, train
 from mist_bundle.runtime.folds.files import copy_whole
 from mist_bundle.runtime.metrics.table import ID, summarize, write_results
 
@@ -94,10 +94,8 @@ def run_study(
         InputError: the folder holds something else, or a study of another bundle or of other folds.
     """
     source = open_to_run(bundle, trust=trust)
-    count = source.datalist.num_folds
-    chosen = list(range(count)) if folds is None else list(folds)
-    if chosen and max(chosen) >= count:
-        raise InputError(Problem("--fold", f"is {chosen}; this bundle has the folds 0 to {count - 1}, or 'all'."))
+    chosen = list(range(source.datalist.num_folds) if folds is None else folds)
+    check_folds(source, chosen)
     _begin(output, source, chosen)
     common = {"dataset_dir": str(configured_dataset_dir(bundle)), **(settings or {})}
     first = source.plan.seed
