@@ -32,7 +32,13 @@ class Problem:
 
 
 class MistBundleError(Exception):
-    """Base class of all exceptions that mist_bundle raises deliberately."""
+    """Base class of all exceptions that mist_bundle raises deliberately.
+
+    Attributes:
+        warnings: oddities that had been noticed before the failure; the API issues them before it raises.
+    """
+
+    warnings: tuple[Problem, ...] = ()
 
 
 class InputError(MistBundleError):
@@ -46,9 +52,12 @@ class InputError(MistBundleError):
 class CaseFailure(MistBundleError):
     """Some cases (or formats, files …) failed. `problems` names each of them; the others have been written."""
 
-    def __init__(self, problems: Sequence[Problem], total: int, what: str = "cases") -> None:
+    def __init__(
+        self, problems: Sequence[Problem], total: int, what: str = "cases", warnings: Iterable[Problem] = ()
+    ) -> None:
         self.problems = tuple(problems)
         self.total = total
+        self.warnings = tuple(warnings)
         super().__init__(f"{len(self.problems)} of {total} {what} failed:\n{render_problems(self.problems)}")
 
 

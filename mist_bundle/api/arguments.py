@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.api.warn import warn_before_failure
+from mist_bundle.errors import InputError, MistBundleError, Problem
 from mist_bundle.planning.options import Option
 from mist_bundle.runtime.values import Kind, Number, Switch, Text, Whole, did_you_mean
 
@@ -168,7 +169,11 @@ def checked(function: AnyFunction) -> AnyFunction:
                 bound.arguments[name] = _checked_value(arguments[name], value, problems)
         if problems:
             raise InputError(problems)
-        return function(*bound.args, **bound.kwargs)
+        try:
+            return function(*bound.args, **bound.kwargs)
+        except MistBundleError as error:
+            warn_before_failure(error)
+            raise
 
     return cast("AnyFunction", call)
 

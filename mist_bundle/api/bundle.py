@@ -316,13 +316,13 @@ class Bundle(folder.Bundle):
         folds = None if fold == ALL else self._fold_numbers(fold)
         settings = {"device": device, "dataset_dir": _absolute(dataset_dir), **_named_scoring(overrides)}
         announce = announce or pipeline.silent
+        if folds is None:
+            warn(self._untrained())
         evaluated = pipeline.evaluate_folds(
             self.root, folds, settings, workers=workers, devices=devices, trust=trust, announce=announce
         )
         if each_absent:
             pipeline.measure_absent_channels(self.root, evaluated, settings, trust=trust, announce=announce)
-        if folds is None:
-            warn(self._untrained(evaluated))
         return self.scores(evaluated)
 
     def scores(self, folds: Iterable[int] | None = None) -> Scores:
@@ -682,10 +682,12 @@ class Bundle(folder.Bundle):
     def _fold_numbers(self, fold: Any) -> list[int]:
         return list(range(self.datalist.num_folds)) if fold == ALL else list(fold)
 
-    def _untrained(self, evaluated: Sequence[int]) -> list[Problem]:
+    def _untrained(self) -> list[Problem]:
+        """The folds that cannot be evaluated, of a bundle with others that can."""
+        trained = self.trained_folds()
         problems = []
         for fold in self.folds():
-            if fold.number not in evaluated:
+            if trained and fold.number not in trained:
                 command = f"mist-bundle train {self.root} --fold {fold.number}"
                 problems.append(Problem(f"fold {fold.number}", f"has no weights yet; train it: {command}"))
         return problems

@@ -116,10 +116,13 @@ def postprocess(
     steps, target = load_strategy(Path(strategy)), Path(output)
     how = scoring_of(scoring)
     if reference is None:
-        return postprocess_folder(Path(predictions), steps, target, workers, overwrite=overwrite)
-    settings = settings_from(_classes(classes, reference, labels, ignore_label), *how)
-    pairs = find_pairs(None, Path(reference), Path(predictions))
-    return postprocess_and_score(pairs, steps, target, settings, weights, workers, overwrite=overwrite)
+        processed = postprocess_folder(Path(predictions), steps, target, workers, overwrite=overwrite)
+    else:
+        settings = settings_from(_classes(classes, reference, labels, ignore_label), *how)
+        pairs = find_pairs(None, Path(reference), Path(predictions))
+        processed = postprocess_and_score(pairs, steps, target, settings, weights, workers, overwrite=overwrite)
+    warn(processed.warnings)
+    return processed
 
 
 @checked
@@ -188,7 +191,9 @@ def ensemble(
     from mist_bundle.evaluation.ensemble import EnsembleSettings, ensemble_folders
 
     settings = EnsembleSettings(method=method, ties=ties, channels=_channels(labels, bundle))
-    return ensemble_folders(list(map(Path, predictions)), Path(output), settings, workers, overwrite=overwrite)
+    combined = ensemble_folders(list(map(Path, predictions)), Path(output), settings, workers, overwrite=overwrite)
+    warn(combined.warnings)
+    return combined
 
 
 def _classes(

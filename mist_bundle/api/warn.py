@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterable
 
-from mist_bundle.errors import Problem
+from mist_bundle.errors import MistBundleError, Problem
+
+_PACKAGE = "mist_bundle."
 
 
 class DataWarning(UserWarning):
@@ -25,6 +28,22 @@ class CaseLeftOut(DataWarning):
 
 
 def warn(problems: Iterable[Problem], kind: type[DataWarning] = DataWarning) -> None:
-    """Issue a warning for each problem, in the name of the function that called the API."""
+    """Issue a warning for each problem, in the name of the code outside this package that called the API."""
+    level = _frames_of_this_package()
     for problem in problems:
-        warnings.warn(kind(problem), stacklevel=3)
+        warnings.warn(kind(problem), stacklevel=level)
+
+
+def warn_before_failure(error: MistBundleError) -> None:
+    """Issue the warnings that a failure carries, once."""
+    problems, error.warnings = error.warnings, ()
+    warn(problems)
+
+
+def _frames_of_this_package() -> int:
+    """Frames from the caller of this function up to the first outside the package."""
+    frame = inspect.currentframe()
+    level = 0
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    return level

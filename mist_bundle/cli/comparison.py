@@ -71,7 +71,8 @@ def ensemble(*predictions: str, output: FileName, **arguments: Any) -> None:
             as predict --probabilities writes into OUTPUT/probabilities.
         output: folder for <id>.nii.gz and ensemble.json.
     """
-    combined = mb.ensemble(*predictions, output=output, **arguments)
+    with printed_warnings():
+        combined = mb.ensemble(*predictions, output=output, **arguments)
     print(f"{combined.num_written} label maps of {len(predictions)} models: {output}")
     fail_for(combined.problems, combined.num_cases, "not combined")
 

@@ -103,7 +103,8 @@ def postprocess(predictions: FileName, strategy: FileName, output: FileName, **a
         output: folder for predictions/ and strategy.json; with references also baseline.csv, results.csv and
             change.json.
     """
-    processed = mb.postprocess(predictions, strategy, output, **arguments)
+    with printed_warnings():
+        processed = mb.postprocess(predictions, strategy, output, **arguments)
     folder = Path(output)
     print(f"{processed.num_written} label maps: {folder / 'predictions'}")
     if processed.change is not None:

@@ -101,11 +101,11 @@ def convert_dicom(source: Path, output: Path, *, resample: bool = False) -> tupl
         writer.writerow(_COLUMNS)
         for entry in written:
             writer.writerow(entry.row)
-    if problems:
-        raise CaseFailure(problems, len(named))
     warnings = []
     for entry in written:
         warnings += [Problem(entry.id, remark) for remark in resampling_remarks(entry.series)]
+    if problems:
+        raise CaseFailure(problems, len(named), warnings=warnings)
     return table, tuple(warnings)
 
 

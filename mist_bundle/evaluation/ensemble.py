@@ -26,6 +26,7 @@ from mist_bundle.dataset.volumes import Volume, memory_of_a_case, read_channels,
 from mist_bundle.errors import Collecting, InputError, Problem, problems_of
 from mist_bundle.evaluation.label_files import read_all, whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import label_maps
+from mist_bundle.evaluation.remarks import Remarks, gathered_remarks
 from mist_bundle.evaluation.staple import staple_labels
 from mist_bundle.files import new_folder, write_json
 from mist_bundle.parallel import map_cases
@@ -67,11 +68,19 @@ class EnsembleSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ensembled:
-    """The result: number of label maps written, number of cases, and a Problem for each case that failed."""
+    """The result of combining predictions.
+
+    Attributes:
+        num_written: number of label maps written.
+        num_cases: number of cases, including those that failed.
+        problems: a Problem for each case that failed.
+        warnings: irregularities of files that do not prevent their use.
+    """
 
     num_written: int
     num_cases: int
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
 
 
 def ensemble_folders(
@@ -122,7 +131,12 @@ def ensemble_folders(
             "failed": failed,
         }
         write_json(target / ENSEMBLE_JSON, content)
-    return Ensembled(num_written=len(done.results), num_cases=num_cases, problems=tuple(problems))
+    return Ensembled(
+        num_written=len(done.results),
+        num_cases=num_cases,
+        problems=tuple(problems),
+        warnings=gathered_remarks(done.results),
+    )
 
 
 def majority_vote(labels: Sequence[NDArray[Any]], ties: str = FIRST) -> NDArray[Any]:
@@ -258,7 +272,7 @@ def _find_cases(folders: Sequence[Path]) -> tuple[list[tuple[str, tuple[Path, ..
     return cases, problems
 
 
-def _combine_case(item: tuple[str, tuple[Path, ...]], settings: EnsembleSettings, folder: Path) -> str:
+def _combine_case(item: tuple[str, tuple[Path, ...]], settings: EnsembleSettings, folder: Path) -> Remarks:
     name, paths = item
     read = read_channels if settings.method == MEAN else read_volume
     first, *others = read_all(read, paths)
@@ -271,7 +285,10 @@ def _combine_case(item: tuple[str, tuple[Path, ...]], settings: EnsembleSettings
     if problems:
         raise InputError(problems)
     write_label_map(folder / f"{name}.nii.gz", _combine(volumes, settings), paths[0])
-    return name
+    remarks: list[str] = []
+    for volume in volumes:
+        remarks += volume.warnings
+    return name, tuple(dict.fromkeys(remarks))
 
 
 def _combine(volumes: Sequence[Volume], settings: EnsembleSettings) -> NDArray[Any]:

@@ -12,6 +12,7 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.evaluation.change import Change, check_weights, measure_change
 from mist_bundle.evaluation.label_files import read_named, whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import Pair, Pairing, label_maps
+from mist_bundle.evaluation.remarks import Remarks, gathered_remarks
 from mist_bundle.evaluation.score import Scored, ScoredCases, ScoreSettings, map_pairs, read_pair, score_arrays
 from mist_bundle.files import RESULTS_CSV, new_folder, read_json, write_json
 from mist_bundle.parallel import map_cases
@@ -33,12 +34,14 @@ class Postprocessed:
         num_cases: number of cases, including those that failed.
         change: the effect on the scores; None without references.
         problems: a Problem for each case that failed.
+        warnings: irregularities of files that do not prevent their use, and of the scores afterwards.
     """
 
     num_written: int
     num_cases: int
     change: Change | None
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
 
 
 def load_strategy(path: Path) -> tuple[Step, ...]:
@@ -82,6 +85,7 @@ def postprocess_folder(
         num_cases=len(done.results) + len(problems),
         change=None,
         problems=tuple(problems),
+        warnings=gathered_remarks(done.results),
     )
 
 
@@ -111,8 +115,13 @@ def postprocess_and_score(
         change = measure_change(before, after, settings, checked)
         write_change(folder, before, after, change, checked, problems)
         _write_strategy(folder, steps)
-    total = len(done) + len(problems)
-    return Postprocessed(num_written=len(done), num_cases=total, change=change, problems=problems)
+    return Postprocessed(
+        num_written=len(done),
+        num_cases=len(done) + len(problems),
+        change=change,
+        problems=problems,
+        warnings=ScoredCases(cases=tuple(after), problems=problems).warnings,
+    )
 
 
 def write_change(
@@ -134,12 +143,12 @@ def _write_strategy(folder: Path, steps: Sequence[Step]) -> None:
     write_json(folder / STRATEGY_JSON, {"strategy": list(map(Step.to_json, steps))})
 
 
-def _treat(item: tuple[str, Path], steps: Sequence[Step], folder: Path) -> str:
+def _treat(item: tuple[str, Path], steps: Sequence[Step], folder: Path) -> Remarks:
     name, path = item
     volume = read_named(read_volume, path)
     label = apply_strategy(whole_labels(volume), spacing_of(volume.affine).tolist(), steps)
     write_label_map(folder / f"{name}.nii.gz", label, path)
-    return name
+    return name, volume.warnings
 
 
 def _treat_and_score(pair: Pair, steps: Sequence[Step], folder: Path, settings: ScoreSettings) -> tuple[Scored, Scored]:
@@ -155,4 +164,4 @@ def _treat_and_score(pair: Pair, steps: Sequence[Step], folder: Path, settings: 
     except ValueError as error:
         raise InputError(Problem(str(pair.prediction), str(error))) from error
     write_label_map(folder / f"{pair.id}.nii.gz", label, pair.prediction)
-    return before, after
+    return before, after.with_remarks(*reference.warnings, *prediction.warnings)

@@ -18,6 +18,7 @@ from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem, list_names, problems_of
 from mist_bundle.evaluation.label_files import read_all
 from mist_bundle.evaluation.pairs import Classes, Pair, Pairing
+from mist_bundle.evaluation.remarks import gathered_remarks
 from mist_bundle.parallel import map_cases
 from mist_bundle.runtime.metrics.case import (
     EmptyRule,
@@ -78,6 +79,10 @@ class Scored:
         """The row of the table of results."""
         return {ID: self.id, **self.scores}
 
+    def with_remarks(self, *remarks: str) -> Scored:
+        """The same scores, with further warnings before those that are known."""
+        return replace(self, warnings=tuple(dict.fromkeys((*remarks, *self.warnings))))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoredCases:
@@ -94,13 +99,10 @@ class ScoredCases:
     @property
     def warnings(self) -> tuple[Problem, ...]:
         """Irregularities of the cases, and values that the statistics leave out."""
-        ids_by_warning: dict[str, list[str]] = {}
+        remarks = []
         for case in self.cases:
-            for warning in case.warnings:
-                ids_by_warning.setdefault(warning, []).append(case.id)
-        problems = []
-        for warning, ids in ids_by_warning.items():
-            problems.append(Problem(list_names(ids), warning))
+            remarks.append((case.id, case.warnings))
+        problems = list(gathered_remarks(remarks))
         for name in self._never_there():
             message = "occurs in no reference and no prediction; its scores say nothing. Check its labels in --classes."
             problems.append(Problem(f"class {name}", message))
@@ -212,9 +214,8 @@ def score_pair(pair: Pair, settings: ScoreSettings) -> Scored:
         scored = score_arrays(pair.id, prediction.array, reference, settings, pair.unlabelled)
     except ValueError as error:
         raise InputError(Problem(f"{pair.prediction} against {pair.reference}", str(error))) from error
-    remarks = dict.fromkeys((*reference.warnings, *prediction.warnings))
-    sides = _contrary_sides(prediction, reference, settings)
-    return replace(scored, warnings=(*remarks, *scored.warnings, *sides))
+    scored = replace(scored, warnings=(*scored.warnings, *_contrary_sides(prediction, reference, settings)))
+    return scored.with_remarks(*reference.warnings, *prediction.warnings)
 
 
 def read_pair(pair: Pair) -> tuple[Volume, Volume]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
 from mist_bundle.dataset.cases import Case, CaseList
 from mist_bundle.dataset.dicom import Series
 from mist_bundle.dataset.joint_channels import with_split_channels
-from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, Problem
+from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, MistBundleError, Problem
 from mist_bundle.files import DATALIST_JSON, check_can_write, read_json, write_json
 from mist_bundle.pipeline.predict_dicom import SegmentationWriter, segmentation_path
 from mist_bundle.pipeline.predict_formats import DICOM_SEG, NIFTI, OutputPlace, contrary_sides
@@ -114,10 +115,11 @@ def predict(
         place.check(matched.cases, overwrite=overwrite)
         _check_output(place.folder if place.is_file else output, source, matched.cases)
         with_channels = with_split_channels(matched, Path(scratch) / "channels")
-        problems = _predict_matched(
-            opened, plan, with_channels, place.folder, tta=tta, probabilities=probabilities, uncertainty=uncertainty,
-            device=device, crew=crew, overwrite=overwrite, overrides=overrides or {},
-        )  # fmt: skip
+        with _keeping(matched.warnings):
+            problems = _predict_matched(
+                opened, plan, with_channels, place.folder, tta=tta, probabilities=probabilities,
+                uncertainty=uncertainty, device=device, crew=crew, overwrite=overwrite, overrides=overrides or {},
+            )  # fmt: skip
         written, not_placed = place.place(matched.cases, {problem.path: problem.message for problem in problems})
         problems += not_placed
         warnings = [*matched.warnings, *contrary_sides(plan, place.folder, names)]
@@ -131,8 +133,18 @@ def predict(
             problems += not_written
             written = list(map(partial(segmentation_path, output), names))
     if problems:
-        raise CaseFailure(problems, len(matched.cases) + len(matched.problems))
+        raise CaseFailure(problems, len(matched.cases) + len(matched.problems), warnings=warnings)
     return written, tuple(warnings)
+
+
+@contextmanager
+def _keeping(warnings: Sequence[Problem]) -> Iterator[None]:
+    """A failure of the block carries the warnings that were known before."""
+    try:
+        yield
+    except MistBundleError as error:
+        error.warnings = (*warnings, *error.warnings)
+        raise
 
 
 def _segmentation_writer(

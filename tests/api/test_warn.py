@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import warnings
 
+import pytest
+
+from mist_bundle.api.arguments import checked
 from mist_bundle.api.warn import CaseLeftOut, DataWarning, warn
-from mist_bundle.errors import Problem
+from mist_bundle.errors import CaseFailure, Problem
 
 
 def _api_function(problems: list[Problem], kind: type[DataWarning]) -> None:
@@ -22,3 +25,14 @@ def test_each_problem_is_a_warning_where_the_api_was_called() -> None:
     assert [warning.message.problem for warning in caught if isinstance(warning.message, CaseLeftOut)] == problems
     assert issubclass(CaseLeftOut, DataWarning)
     assert issubclass(DataWarning, UserWarning)
+
+
+@checked
+def _failing() -> None:
+    raise CaseFailure([Problem("case_2", "is damaged.")], 2, warnings=[Problem("case_1", "is odd.")])
+
+
+def test_a_failure_brings_the_warnings_from_before_it() -> None:
+    with pytest.warns(DataWarning, match=r"case_1: is odd\.") as caught, pytest.raises(CaseFailure, match="case_2"):
+        _failing()
+    assert [warning.filename for warning in caught] == [__file__]

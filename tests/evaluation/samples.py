@@ -52,3 +52,11 @@ def save_with_header(path: Path, array: np.ndarray, header: str) -> Path:
         image.header.set_slope_inter(2.0, 0.0)
     nib.save(image, path)
     return path
+
+
+def save_without_orientation(path: Path) -> None:
+    """Set the qform and sform code of an image to 0; its voxels and affine stay."""
+    image = nib.load(path)
+    image.set_sform(None, code=0)
+    image.set_qform(None, code=0)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), None, image.header), path)

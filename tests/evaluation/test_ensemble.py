@@ -18,7 +18,7 @@ from mist_bundle.evaluation.ensemble import Channels, label_of_mean, majority_vo
 from mist_bundle.planning.decision import Decision
 from tests.planning.plans import small_plan
 
-from .samples import HEADERS, save_label, save_with_header
+from .samples import HEADERS, save_label, save_with_header, save_without_orientation
 
 LABELS = (0, 1, 3)
 
@@ -256,12 +256,15 @@ def test_bad_cases_are_named_and_the_others_combined(
     moved = np.eye(4)
     moved[0, 3] = 5
     save_label(Path(folders[2]) / "moved.nii.gz", label, moved)
+    for folder in folders:
+        save_without_orientation(Path(folder) / "001.nii.gz")
     cut = Path(folders[1]) / "cut.nii.gz"
     cut.write_bytes(cut.read_bytes()[:-20])
     code = cli.main(["ensemble", *folders, "--output", str(tmp_path / "out"), "--workers", "2"])
     assert code == EXIT_SOME_CASES_FAILED
     errors = capsys.readouterr().err
     assert "3 of 5 cases failed" in errors
+    assert errors.count("warning: 001: 001.nii.gz has no orientation in its header") == 1
     for case, said in (
         ("moved", "its origin is shifted by (5, 0, 0) mm"),
         ("cut", f"{cut}: is cut short"),

@@ -13,7 +13,7 @@ import pytest
 from mist_bundle import cli
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
 
-from .samples import save_label
+from .samples import save_label, save_without_orientation
 
 AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
 
@@ -79,6 +79,9 @@ def test_bad_cases_are_named_and_the_others_go_on(capsys: pytest.CaptureFixture[
     for name in ("cut", "moved", "half"):
         save_label(folders / "reference" / f"{name}.nii.gz", label, AFFINE)
     save_label(folders / "prediction" / "moved.nii.gz", label)
+    for folder in ("prediction", "reference"):
+        save_without_orientation(folders / folder / "001.nii.gz")
+    (folders / "classes.json").write_text(json.dumps({"organ": [1], "cyst": [7]}))
     save_label(folders / "prediction" / "half.nii.gz", label * 0.5, AFFINE)
     (folders / "prediction/cut.nii.gz").write_bytes((folders / "prediction/001.nii.gz").read_bytes()[:-9])
     save_label(folders / "reference" / "alone.nii.gz", label, AFFINE)
@@ -91,9 +94,17 @@ def test_bad_cases_are_named_and_the_others_go_on(capsys: pytest.CaptureFixture[
         ("half", "not whole numbers"),
     ):
         assert any(line.startswith(f"{case}: ") and said in line for line in errors.splitlines()), errors
+    assert "warning: 001: 001.nii.gz has no orientation in its header" in errors
+    assert "warning: class cyst: occurs in no reference and no prediction" in errors
     failed = json.loads((folders / "out/results.json").read_text())["failed"]
     assert {one["id"] for one in failed} == {"alone", "cut", "moved", "half"}
     assert sorted(path.name for path in (folders / "out/predictions").iterdir()) == ["001.nii.gz", "002.nii.gz"]
+
+
+def test_headers_are_warned_of_without_references(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+    save_without_orientation(folders / "prediction" / "001.nii.gz")
+    assert cli.main(_words(folders, scored=False)) == EXIT_OK
+    assert "warning: 001: 001.nii.gz has no orientation in its header" in capsys.readouterr().err
 
 
 def test_requests_that_cannot_be_met(capsys: pytest.CaptureFixture[str], folders: Path) -> None:

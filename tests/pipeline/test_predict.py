@@ -67,6 +67,7 @@ def test_cases_that_fail_are_named_and_the_same_again_does_only_what_is_missing(
 ) -> None:
     source = _folder(phantom_json, tmp_path / "in", ["cut", "good", "huge", "nan", "odd", "shifted"])
     expected = _spoil(source)
+    (source / "notes.txt").touch()
     output = tmp_path / "out"
     words = ["predict", str(bundle), str(source), str(output), "--notta"]
     assert cli.main(words) == EXIT_SOME_CASES_FAILED
@@ -79,6 +80,7 @@ def test_cases_that_fail_are_named_and_the_same_again_does_only_what_is_missing(
         assert ".nii.gz" in line
     assert "warning: odd: its voxels are " in printed
     assert "warning: good" not in printed
+    assert f"warning: {source / 'notes.txt'}: is a file, not a case folder; ignored." in printed.splitlines()
     assert "Traceback" not in printed
 
     _folder(phantom_json, tmp_path / "in", ["cut"])  # mended
