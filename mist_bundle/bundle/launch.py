@@ -30,7 +30,7 @@ CHILD = "mist_bundle.bundle.child"
 _QUIET_WARNINGS = ("ignore:parsing config_file", "ignore:NvImgCodecPydicomReader")
 # PyTorch returns every tensor's memory to the C library, which by default returns it to the system: each step of a
 # training then pays for the same pages anew. glibc keeps what was freed with these; other libraries ignore them.
-_KEEP_FREED_MEMORY = {
+KEEP_FREED_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
     "MALLOC_TOP_PAD_": str(64 * 2**20),
@@ -179,7 +179,7 @@ class RunningWorkflow:
 def _environment(workflow: Workflow, placement: Placement, reason_file: Path) -> dict[str, str]:
     environment = dict(os.environ)
     if workflow.repeats and not any(name.startswith("MALLOC_") for name in environment):
-        environment.update(_KEEP_FREED_MEMORY)
+        environment.update(KEEP_FREED_MEMORY)
     # waiting threads that spin starve the data loader's threads if cores are few (measured: steps 3 times slower)
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     environment["PYTHONUNBUFFERED"] = "1"
