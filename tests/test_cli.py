@@ -68,7 +68,7 @@ OPTIONS = {
     "bump": "bundle message part",
     "push": "bundle repo public",
     "convert_msd": "source output copy limit start overwrite dry_run",
-    "convert_dicom": "source output resample dry_run",
+    "convert_dicom": "source output resample overwrite dry_run",
     "convert_nnunet": "source output splits copy dry_run overwrite",
     "convert_csv": "source output test labels overlaps missing channels modality copy overwrite dry_run",
     "convert_bids": "source output derivatives suffix entities images channels modality copy overwrite dry_run",

@@ -12,6 +12,7 @@ from mist_bundle.api.kinds import (
     CONVERSION,
     FOLDING,
     MASKS,
+    WRITING,
     AnyPath,
     BundleFormat,
     Count,
@@ -28,7 +29,7 @@ from mist_bundle.planning.options import OPTIONS, TRANSFER_OPTIONS, PlanOptions,
 from mist_bundle.runtime.values import Whole, Word
 
 if TYPE_CHECKING:
-    from mist_bundle.dataset.conversion import Converted
+    from mist_bundle.dataset.conversion import Outcome
     from mist_bundle.pipeline.analyze import Analyzed
     from mist_bundle.pipeline.configure import Configured
     from mist_bundle.pipeline.fold_choice import FoldRules
@@ -242,48 +243,49 @@ def run_all(
 
 
 @checked
+@takes(WRITING)
 def convert_msd(
     source: FileName,
     output: FileName,
     *,
-    copy: bool = False,
     limit: Count | None = None,
     start: CountOrNone = 0,
-    overwrite: bool = False,
-    dry_run: bool = False,
     announce: Announce | None = None,
+    **options: Any,
 ) -> Path:
     """Describe a Medical Segmentation Decathlon folder for autoconfig; images are linked, not copied.
 
     Args:
         source: folder with dataset.json, imagesTr and labelsTr.
         output: folder to create.
-        copy: copy the images instead of linking them.
         limit: take only so many cases, in sorted order.
         start: skip so many cases first.
-        overwrite: replace a folder that is there already.
-        dry_run: check files and headers, show what was understood, and write nothing.
         announce: a function that is called with each line of what was understood, such as `print`.
+        **options: copy, overwrite and dry_run.
 
     Returns:
         The new dataset.json.
     """
     from mist_bundle.dataset import msd_layout
 
+    dry_run = options.pop("dry_run", False)
     if dry_run:
-        understood = msd_layout.check_msd(Path(source), Path(output), overwrite=overwrite, limit=limit, start=start)
-        return _reported(understood, announce, dry_run=True)
-    return msd_layout.convert_msd(Path(source), Path(output), copy=copy, limit=limit, start=start, overwrite=overwrite)
+        options.pop("copy", None)
+        understood = msd_layout.check_msd(Path(source), Path(output), limit=limit, start=start, **options)
+        _report(understood, announce, dry_run=True)
+        return understood.dataset_json
+    return msd_layout.convert_msd(Path(source), Path(output), limit=limit, start=start, **options)
 
 
 @checked
+@takes(WRITING)
 def convert_nnunet(
     source: FileName,
     output: FileName,
     *,
     splits: FileName | None = None,
-    copy: bool = False,
-    overwrite: bool = False,
+    announce: Announce | None = None,
+    **options: Any,
 ) -> Path:
     """Describe an nnU-Net raw dataset (dataset.json of version 2) for autoconfig; images are linked, not copied.
 
@@ -291,8 +293,8 @@ def convert_nnunet(
         source: folder with dataset.json, imagesTr and labelsTr.
         output: folder to create.
         splits: splits_final.json, whose folds are kept; the file beside dataset.json by default.
-        copy: copy the images instead of linking them.
-        overwrite: replace a folder that is there already.
+        announce: a function that is called with each line of what was understood, such as `print`.
+        **options: copy, overwrite and dry_run.
 
     Returns:
         The new dataset.json.
@@ -300,26 +302,38 @@ def convert_nnunet(
     from mist_bundle.dataset import nnunet_layout
 
     folds = None if splits is None else Path(splits)
-    return nnunet_layout.convert_nnunet(Path(source), Path(output), splits=folds, copy=copy, overwrite=overwrite)
+    converted = nnunet_layout.convert_nnunet(Path(source), Path(output), splits=folds, **options)
+    _report(converted, announce, dry_run=options.get("dry_run", False))
+    return converted.dataset_json
 
 
 @checked
-def convert_dicom(source: FileName, output: FileName, *, resample: bool = False) -> Path:
+@takes(WRITING, besides=["copy"])
+def convert_dicom(
+    source: FileName,
+    output: FileName,
+    *,
+    resample: bool = False,
+    announce: Announce | None = None,
+    **options: Any,
+) -> Path:
     """Convert a tree of DICOM studies: an image for each series, in Hounsfield units for CT, and a table of them.
 
     Args:
         source: folder of a series, or of studies.
         output: folder to create.
         resample: make slices even where they are uneven, missing or tilted; these are refused otherwise.
+        announce: a function that is called with each line of what was understood, such as `print`.
+        **options: overwrite and dry_run.
 
     Returns:
         The table series.csv.
     """
     from mist_bundle.dataset import dicom_layout
 
-    table, warnings = dicom_layout.convert_dicom(Path(source), Path(output), resample=resample)
-    warn(warnings)
-    return table
+    converted = dicom_layout.convert_dicom(Path(source), Path(output), resample=resample, **options)
+    _report(converted, announce, dry_run=options.get("dry_run", False))
+    return converted.series_csv
 
 
 @checked
@@ -352,7 +366,8 @@ def convert_csv(
     chosen = ConversionOptions(**options)
     test_csv = None if test is None else Path(test)
     converted = csv_layout.convert_csv(Path(source), Path(output), test_csv, tuple(labels or ()), chosen)
-    return _reported(converted, announce, dry_run=chosen.dry_run)
+    _report(converted, announce, dry_run=chosen.dry_run)
+    return converted.dataset_json
 
 
 @checked
@@ -393,7 +408,8 @@ def convert_labels(
         images=tuple(images or ()),
         options=chosen,
     )
-    return _reported(converted, announce, dry_run=chosen.dry_run)
+    _report(converted, announce, dry_run=chosen.dry_run)
+    return converted.dataset_json
 
 
 @checked
@@ -437,19 +453,19 @@ def convert_bids(
         images=tuple(images or ()),
         options=chosen,
     )
-    return _reported(converted, announce, dry_run=chosen.dry_run)
+    _report(converted, announce, dry_run=chosen.dry_run)
+    return converted.dataset_json
 
 
-def _reported(converted: Converted, announce: Announce | None, *, dry_run: bool) -> Path:
-    """The new dataset.json, after the table of what was understood, warnings, and the failure of cases."""
+def _report(outcome: Outcome, announce: Announce | None, *, dry_run: bool) -> None:
+    """Announce the table of what was understood, warn, and raise the failure of cases."""
     if announce is not None:
-        for thing, value in converted.table:
-            announce(f"{thing:<16}{value}")
+        for thing, value in outcome.table:
+            announce(f"{thing:<15} {value}")
         if dry_run:
             announce("Nothing was written (--dry_run).")
-    warn(converted.warnings)
-    converted.raise_failures()
-    return converted.dataset_json
+    warn(outcome.warnings)
+    outcome.raise_failures()
 
 
 @checked

@@ -202,24 +202,30 @@ FOLDING = _table(
     ),
 )
 MODALITIES = ("ct", "mr", "other")
-# of all conversions of images; masks of single structures take more
-CONVERSION = _table(
-    (
-        "channels",
-        Several(of=Text(), least=1, distinct=True),
-        None,
-        "names of all channels in their order, for 4D images; by default those of the columns or files, numbered.",
-    ),
-    (
-        "modality",
-        Word(choices=MODALITIES, what="modality"),
-        None,
-        "ct, mr or other; by default it is guessed from names and intensities, with a warning.",
-    ),
+# of all conversions: how they write
+WRITING = _table(
     ("copy", Switch(), False, "copy the images instead of linking them."),
     ("overwrite", Switch(), False, "replace a folder that is there already."),
     ("dry_run", Switch(), False, "read and check everything, show it, and write nothing."),
 )
+# of layouts that say little about their images; masks of single structures take more
+CONVERSION = {
+    **_table(
+        (
+            "channels",
+            Several(of=Text(), least=1, distinct=True),
+            None,
+            "names of all channels in their order, for 4D images; by default those of the columns or files, numbered.",
+        ),
+        (
+            "modality",
+            Word(choices=MODALITIES, what="modality"),
+            None,
+            "ct, mr or other; by default it is guessed from names and intensities, with a warning.",
+        ),
+    ),
+    **WRITING,
+}
 MASKS = _table(
     (
         "overlaps",

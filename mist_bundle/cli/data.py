@@ -19,28 +19,9 @@ def convert_msd(**arguments: Any) -> None:
 
 
 @takes(mb.convert_nnunet)
-def convert_nnunet(dry_run: bool = False, **arguments: Any) -> None:
-    """Describe an nnU-Net raw dataset (dataset.json of version 2) for autoconfig; images are linked, not copied.
-
-    Args:
-        dry_run: only show the dataset as it was understood.
-    """
-    from mist_bundle.dataset.nnunet_layout import FOLDS_CSV
-    from mist_bundle.dataset.nnunet_source import read_nnunet
-
-    splits = arguments.get("splits")
-    dataset = read_nnunet(Path(arguments["source"]), None if splits is None else Path(splits))
-    for thing, value in dataset.table():
-        print(f"{thing:<16}{value}")
-    if dry_run:
-        print("Nothing was written (--dry_run).")
-        return
-    dataset_json = mb.convert_nnunet(**arguments)
-    print(f"\nDataset: {dataset_json}")
-    command = f"mist-bundle autoconfig {dataset_json}"
-    if dataset.folds:
-        command += f" --folds {1 + max(dataset.folds.values())} --fold_file {dataset_json.parent / FOLDS_CSV}"
-    print(f"Next:    {command}")
+def convert_nnunet(**arguments: Any) -> None:
+    """Describe an nnU-Net raw dataset (dataset.json of version 2) for autoconfig; images are linked, not copied."""
+    _convert(mb.convert_nnunet, arguments)
 
 
 @takes(mb.convert_csv)
@@ -63,34 +44,22 @@ def convert_bids(**arguments: Any) -> None:
 
 def _convert(convert: Callable[..., Path], arguments: dict[str, Any]) -> None:
     """Convert, show what was understood, and name the next command."""
+    from mist_bundle.dataset.nnunet_layout import fold_options
+
     with printed_warnings():
         dataset_json = convert(**arguments, announce=print)
     if not arguments.get("dry_run"):
-        print(f"\nDataset: {dataset_json}\nNext:    mist-bundle autoconfig {shlex.quote(str(dataset_json))}")
+        command = f"mist-bundle autoconfig {shlex.quote(str(dataset_json))}{fold_options(dataset_json)}"
+        print(f"\nDataset: {dataset_json}\nNext:    {command}")
 
 
 @takes(mb.convert_dicom)
-def convert_dicom(dry_run: bool = False, **arguments: Any) -> None:
-    """Convert a tree of DICOM studies: an image for each series, in Hounsfield units for CT, and a table of them.
-
-    Args:
-        dry_run: only show the series as they were understood, and why some would be refused.
-    """
-    from mist_bundle.dataset.dicom import problems_of
-    from mist_bundle.dataset.dicom_layout import named_series
-
-    for entry in named_series(Path(arguments["source"])):
-        series = entry.series
-        print(f"{entry.id:<24} {series.modality:<4} {len(series.frames):>4} slices  {series.description}")
-        if dry_run:
-            for problem in problems_of(series, resample=bool(arguments.get("resample"))):
-                print(f"    refused: {problem.message}")
-    if dry_run:
-        print("Nothing was written (--dry_run).")
-        return
+def convert_dicom(**arguments: Any) -> None:
+    """Convert a tree of DICOM studies: an image for each series, in Hounsfield units for CT, and a table of them."""
     with printed_warnings():
-        table = mb.convert_dicom(**arguments)
-    print(f"Images: {table.parent}\nTable:  {table}")
+        table = mb.convert_dicom(**arguments, announce=print)
+    if not arguments.get("dry_run"):
+        print(f"Images: {table.parent}\nTable:  {table}")
 
 
 @takes(mb.phantom)

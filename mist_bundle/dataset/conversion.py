@@ -100,18 +100,16 @@ class ConversionOptions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Converted:
-    """Result of a conversion.
+class Outcome:
+    """What a conversion understood.
 
     Attributes:
-        dataset_json: the new description, or where it would lie after a dry run.
         table: what was understood, as rows of property and value.
         warnings: oddities that leave out no case.
         problems: cases that were left out.
         total: number of cases, with those that were left out.
     """
 
-    dataset_json: Path
     table: list[tuple[str, str]]
     warnings: list[Problem]
     problems: list[Problem]
@@ -121,6 +119,17 @@ class Converted:
         """Raise CaseFailure if cases were left out."""
         if self.problems:
             raise CaseFailure(self.problems, self.total)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Converted(Outcome):
+    """Result of a conversion to a dataset.
+
+    Attributes:
+        dataset_json: the new description, or where it would lie after a dry run.
+    """
+
+    dataset_json: Path
 
 
 def convert(source: CaseSource, output: Path, options: ConversionOptions) -> Converted:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import nibabel as nib
 
-from mist_bundle.dataset.dicom import Series, resampling_remarks, series_volume
+from mist_bundle.dataset.conversion import Outcome
+from mist_bundle.dataset.dicom import Series, problems_of, resampling_remarks, series_volume
 from mist_bundle.dataset.dicom_search import find_series, is_dicom
 from mist_bundle.dataset.names import MAX_ID_BYTES, id_problem
-from mist_bundle.errors import CaseFailure, InputError, Problem
-from mist_bundle.files import check_can_write
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import new_folder, refuse_existing
 
 TABLE = "series.csv"
 _DIGITS = 8  # of a hash in an id
@@ -75,38 +76,77 @@ def _id_of(parts: Sequence[str]) -> str:
     return f"{name.encode()[: _LONGEST_ID - _DIGITS - 1].decode(errors='ignore')}_{digest}"
 
 
-def convert_dicom(source: Path, output: Path, *, resample: bool = False) -> tuple[Path, tuple[Problem, ...]]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvertedSeries(Outcome):
+    """Result of a conversion of DICOM series.
+
+    Attributes:
+        series_csv: the table of the images, or where it would lie after a dry run.
+    """
+
+    series_csv: Path
+
+
+def convert_dicom(
+    source: Path, output: Path, *, resample: bool = False, overwrite: bool = False, dry_run: bool = False
+) -> ConvertedSeries:
     """Write each series of a tree as `<id>.nii.gz`, and the table `series.csv`.
 
     Args:
         source: folder of a series, or of studies.
-        output: a folder that does not exist yet, or is empty.
+        output: folder to create.
         resample: make slices even where they are uneven, missing, or shifted sideways.
+        overwrite: replace an existing `output`.
+        dry_run: read all headers, say which series would be refused, and write nothing.
 
     Returns:
-        The table, and warnings about series that were resampled.
+        What was understood; series that make no regular volume are among the problems, and the others are written.
 
     Raises:
-        InputError: there is no series, or `output` is not empty.
-        CaseFailure: some series make no regular volume, each named; the others were written.
+        InputError: there is no series, none makes a regular volume, or `output` exists. Nothing is written.
     """
-    if output.is_dir() and any(output.iterdir()):
-        raise InputError(Problem("--output", f"{output} is not empty. Give a new folder."))
     named = named_series(source)
-    check_can_write(output)
-    written, problems = write_series(named, output, resample=resample)
-    table = output / TABLE
-    with table.open("w", encoding="utf-8", newline="") as stream:
+    if dry_run:
+        refuse_existing(output, overwrite=overwrite)
+        usable, problems = _check_series(named, resample=resample)
+    else:
+        with new_folder(output, overwrite=overwrite, inputs=[source]) as folder:
+            usable, problems = write_series(named, folder, resample=resample)
+            if not usable:
+                raise InputError(problems)
+            _write_table(usable, folder / TABLE)
+    warnings = []
+    for entry in usable:
+        warnings += [Problem(entry.id, remark) for remark in resampling_remarks(entry.series)]
+    rows = []
+    for entry in named:
+        series = entry.series
+        rows.append((entry.id, f"{series.modality:<4} {len(series.frames):>4} slices  {series.description}"))
+    return ConvertedSeries(
+        series_csv=output / TABLE, table=rows, warnings=warnings, problems=problems, total=len(named)
+    )
+
+
+def _check_series(named: Sequence[NamedSeries], *, resample: bool) -> tuple[list[NamedSeries], list[Problem]]:
+    """The series that make a regular volume, by their headers, and a problem for each of the others."""
+    usable: list[NamedSeries] = []
+    problems: list[Problem] = []
+    for entry in named:
+        findings = problems_of(entry.series, resample=resample)
+        problems += [Problem(f"{entry.id}: {finding.path}", finding.message) for finding in findings]
+        if not findings:
+            usable.append(entry)
+    if not usable:
+        raise InputError(problems)
+    return usable, problems
+
+
+def _write_table(written: Sequence[NamedSeries], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(_COLUMNS)
         for entry in written:
             writer.writerow(entry.row)
-    warnings = []
-    for entry in written:
-        warnings += [Problem(entry.id, remark) for remark in resampling_remarks(entry.series)]
-    if problems:
-        raise CaseFailure(problems, len(named), warnings=warnings)
-    return table, tuple(warnings)
 
 
 def write_series(

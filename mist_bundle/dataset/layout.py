@@ -82,6 +82,33 @@ def _write_case(case: SourceCase, place_case: Callable[[SourceCase, Path], None]
     place_case(case, folder)
 
 
+def usable_cases(
+    cases: Iterable[SourceCase], check: Callable[[SourceCase], None] | None = None
+) -> tuple[list[SourceCase], list[Problem]]:
+    """The cases whose files are all there, and a problem for each of the others.
+
+    Args:
+        cases: of a dataset.
+        check: raises InputError for a case that cannot be converted.
+
+    Raises:
+        InputError: no labelled case is usable.
+    """
+    usable: list[SourceCase] = []
+    problems: list[Problem] = []
+    for case in cases:
+        try:
+            check_files(case)
+            if check is not None:
+                check(case)
+            usable.append(case)
+        except InputError as error:
+            problems.append(Problem(case.id, " ".join(map(str, error.problems))))
+    if not any(case.label is not None for case in usable):
+        raise InputError(problems)
+    return usable, problems
+
+
 def check_files(case: SourceCase) -> None:
     """Raise InputError naming every file of a case that does not exist."""
     files = list(case.images)

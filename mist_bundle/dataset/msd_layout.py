@@ -18,12 +18,12 @@ from mist_bundle.dataset.foreign import advising
 from mist_bundle.dataset.layout import (
     MASK_NAME,
     SourceCase,
-    check_files,
     convert_cases,
     description,
     place_file,
     raise_failures,
     split_channels,
+    usable_cases,
 )
 from mist_bundle.dataset.volumes import read_affine
 from mist_bundle.errors import InputError, Problem
@@ -80,19 +80,9 @@ def check_msd(
     """
     refuse_existing(output, overwrite=overwrite)
     task = _read_task(Path(source), limit, start)
-    problems: list[Problem] = []
-    usable: list[SourceCase] = []
     cases = [*task.training, *task.testing]
-    for case in cases:
-        try:
-            check_files(case)
-            _is_4d(case.images[0], task.channels)
-            usable.append(case)
-        except InputError as error:
-            problems.append(Problem(case.id, " ".join(map(str, error.problems))))
+    usable, problems = usable_cases(cases, lambda case: _check_channels(case, task.channels))
     num_training = sum(case.label is not None for case in usable)
-    if not num_training:
-        raise InputError(problems)
     content = _new_description(task, has_test=num_training < len(usable))
     table = description_table(content)
     table += [("training cases", str(num_training)), ("test cases", str(len(usable) - num_training))]
@@ -186,6 +176,10 @@ def _place_case(case: SourceCase, folder: Path, channels: Sequence[str], copy: b
         place_file(image, target, channels[0], copy=copy)
     if case.label is not None:
         place_file(case.label, target, MASK_NAME, copy=copy)
+
+
+def _check_channels(case: SourceCase, channels: Sequence[str]) -> None:
+    _is_4d(case.images[0], channels)
 
 
 def _is_4d(image: Path, channels: Sequence[str]) -> bool:

@@ -8,20 +8,24 @@ region_based_training.md.
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mist_bundle.dataset.conversion import Converted
 from mist_bundle.dataset.layout import (
     MASK_NAME,
     SourceCase,
     convert_cases,
     description,
     place_file,
-    raise_failures,
+    usable_cases,
 )
 from mist_bundle.dataset.nnunet_source import IGNORE, NnunetDataset, read_nnunet
-from mist_bundle.files import DATASET_JSON, new_folder, write_json, write_text
+from mist_bundle.dataset.tables import read_table
+from mist_bundle.errors import Problem
+from mist_bundle.files import DATASET_JSON, new_folder, refuse_existing, write_json, write_text
 
 FOLDS_CSV = "folds.csv"
 
@@ -33,8 +37,9 @@ def convert_nnunet(
     splits: Path | None = None,
     copy: bool = False,
     overwrite: bool = False,
+    dry_run: bool = False,
     workers: int | str | None = None,
-) -> Path:
+) -> Converted:
     """Convert an nnU-Net raw dataset to the layout that `DatasetSpec.from_json` reads.
 
     Args:
@@ -43,19 +48,47 @@ def convert_nnunet(
         splits: splits_final.json of nnU-Net's preprocessed folder; it becomes folds.csv.
         copy: copy the files instead of linking to them.
         overwrite: replace an existing `output`.
+        dry_run: look for all files, and write nothing.
         workers: local processes, or the address of a Dask scheduler.
 
     Returns:
-        Path of the new dataset.json.
+        What was understood; cases with missing files are among the problems, and the others are converted.
 
     Raises:
-        InputError: the source is no such dataset, or `output` exists. Nothing is written.
-        CaseFailure: some cases have missing files; the others are converted.
+        InputError: the source is no such dataset, has no usable case, or `output` exists. Nothing is written.
     """
     dataset = read_nnunet(Path(source), splits)
     output = Path(output)
+    cases = [*dataset.training, *dataset.testing]
+    if dry_run:
+        refuse_existing(output, overwrite=overwrite)
+        _, problems = usable_cases(cases)
+    else:
+        problems = _write(dataset, Path(source), output, copy=copy, overwrite=overwrite, workers=workers)
+    return Converted(
+        dataset_json=output / DATASET_JSON, table=dataset.table(), warnings=[], problems=problems, total=len(cases)
+    )
+
+
+def fold_options(dataset_json: Path) -> str:
+    """The options with which autoconfig keeps the folds of nnU-Net; "" where there are none.
+
+    Args:
+        dataset_json: of a converted dataset.
+    """
+    path = dataset_json.parent / FOLDS_CSV
+    if not path.is_file():
+        return ""
+    folds = [int(row.cells["fold"]) for row in read_table(path).rows]
+    return f" --folds {1 + max(folds)} --fold_file {shlex.quote(str(path))}"
+
+
+def _write(
+    dataset: NnunetDataset, source: Path, output: Path, *, copy: bool, overwrite: bool, workers: int | str | None
+) -> list[Problem]:
+    """Write the new dataset; a Problem for each case that has missing files."""
     place_case = functools.partial(_place_case, channels=dataset.channels, copy=copy)
-    with new_folder(output, overwrite=overwrite, inputs=[Path(source) / DATASET_JSON]) as folder:
+    with new_folder(output, overwrite=overwrite, inputs=[source / DATASET_JSON]) as folder:
         problems = convert_cases(
             place_case, folder, training=dataset.training, testing=dataset.testing, workers=workers
         )
@@ -66,8 +99,7 @@ def convert_nnunet(
             for case_id, fold in sorted(dataset.folds.items()):
                 lines.append(f"{case_id},{fold}")
             write_text(folder / FOLDS_CSV, "\n".join(lines) + "\n")
-    raise_failures(problems, len(dataset.training) + len(dataset.testing))
-    return output / DATASET_JSON
+    return problems
 
 
 def _place_case(case: SourceCase, folder: Path, channels: Sequence[str], copy: bool) -> None:

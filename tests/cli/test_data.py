@@ -11,7 +11,7 @@ import pytest
 
 from mist_bundle import cli
 from mist_bundle.dataset.phantom import make_phantom
-from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK
+from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
 
 
 def test_phantom(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,8 +87,11 @@ def test_a_dry_run_says_which_series_would_be_refused(tmp_path: Path, capsys: py
     studies = make_phantom(tmp_path / "p", kind="ct", num_cases=2, shape=(8, 8, 8), dicom=True)
     (studies / "ct_001" / "003.dcm").write_bytes(b"")
     words = ["convert_dicom", "--source", str(studies), "--output", str(tmp_path / "out"), "--dry_run"]
-    assert cli.main(words) == EXIT_OK
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["ct_001", "ct_002", "Nothing"]
-    assert "    refused: is no DICOM file (0 bytes). Get it anew from where it came." in lines
+    assert cli.main(words) == EXIT_SOME_CASES_FAILED
+    told = capsys.readouterr()
+    assert [line.split()[0] for line in told.out.splitlines()] == ["ct_001", "ct_002", "Nothing"]
+    assert "003.dcm: is no DICOM file (0 bytes). Get it anew from where it came." in told.err
     assert not (tmp_path / "out").exists()
+    assert cli.main(words[:-1]) == EXIT_SOME_CASES_FAILED, "converting refuses the same"
+    assert "003.dcm: is no DICOM file" in capsys.readouterr().err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ct_002.nii.gz", "series.csv"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mist_bundle.errors import CaseFailure, InputError
+from mist_bundle.errors import InputError
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -33,9 +33,10 @@ def studies(tmp_path: Path, array: NDArray[np.int16]) -> Path:
 
 
 def test_an_image_a_series(studies: Path, array: NDArray[np.int16], tmp_path: Path) -> None:
-    table, warnings = convert_dicom(studies, tmp_path / "out")
-    assert not warnings
-    with table.open() as stream:
+    converted = convert_dicom(studies, tmp_path / "out")
+    assert not converted.warnings
+    assert not converted.problems
+    with converted.series_csv.open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["id"] for row in rows] == ["patient_1_thorax", "patient_2_thorax"]
     assert [row["modality"] for row in rows] == ["CT", "CT"]
@@ -50,12 +51,15 @@ def test_a_bad_series_is_named_and_the_others_are_written(studies: Path, tmp_pat
     for path in (studies / "patient 1" / "thorax").glob("*.dcm"):
         if pydicom.dcmread(path).InstanceNumber == 3:
             path.unlink()
-    with pytest.raises(CaseFailure) as failure:
-        convert_dicom(studies, tmp_path / "out")
-    assert "patient_1_thorax:" in str(failure.value)
+    would_be = convert_dicom(studies, tmp_path / "out", dry_run=True)
+    assert not (tmp_path / "out").exists()
+    converted = convert_dicom(studies, tmp_path / "out")
+    assert converted.problems == would_be.problems
+    (problem,) = converted.problems
+    assert problem.path.startswith("patient_1_thorax:")
     assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 1
     assert (tmp_path / "out" / TABLE).is_file()
-    _, (warning,) = convert_dicom(studies, tmp_path / "even", resample=True)
+    (warning,) = convert_dicom(studies, tmp_path / "even", resample=True).warnings
     assert warning.path == "patient_1_thorax"
     assert warning.message.startswith("was resampled to even slices: ")
     assert warning.message.endswith(": 1 missing.")
@@ -70,11 +74,27 @@ def test_where_there_are_none(tmp_path: Path) -> None:
         convert_dicom(tmp_path / "none", tmp_path / "out")
 
 
-def test_nothing_is_replaced(studies: Path, tmp_path: Path) -> None:
+def test_nothing_is_replaced_unasked(studies: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "notes.txt").touch()
-    with pytest.raises(InputError, match="is not empty"):
-        convert_dicom(studies, tmp_path / "out")
+    for dry_run in (True, False):
+        with pytest.raises(InputError, match="exists"):
+            convert_dicom(studies, tmp_path / "out", dry_run=dry_run)
+    assert (tmp_path / "out" / "notes.txt").exists()
+    convert_dicom(studies, tmp_path / "out", overwrite=True)
+    assert not (tmp_path / "out" / "notes.txt").exists()
+    with pytest.raises(InputError, match="which is read"):
+        convert_dicom(studies, studies, overwrite=True)
+
+
+def test_a_tree_without_a_regular_series_is_refused(studies: Path, tmp_path: Path) -> None:
+    for path in studies.rglob("*.dcm"):
+        if pydicom.dcmread(path).InstanceNumber == 3:
+            path.unlink()
+    for dry_run in (True, False):
+        with pytest.raises(InputError, match="patient_2_thorax"):
+            convert_dicom(studies, tmp_path / "out", dry_run=dry_run)
+        assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import mist_bundle as mb
 from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.nnunet_layout import FOLDS_CSV, convert_nnunet
 from mist_bundle.dataset.spec import DatasetSpec
@@ -17,7 +18,7 @@ from tests.dataset.samples import make_nnunet, write_nnunet_image
 
 
 def _converted(source: Path, output: Path) -> tuple[DatasetSpec, list[str]]:
-    spec = DatasetSpec.from_json(convert_nnunet(source, output))
+    spec = DatasetSpec.from_json(convert_nnunet(source, output).dataset_json)
     return spec, [case.id for case in find_cases(spec).cases]
 
 
@@ -79,7 +80,10 @@ def test_a_case_without_label_is_named_and_the_others_are_written(tmp_path: Path
     source = make_nnunet(tmp_path / "Dataset008_Missing")
     (source / "labelsTr" / "case_002.nii.gz").unlink()
     with pytest.raises(CaseFailure, match="case_002"):
-        convert_nnunet(source, tmp_path / "out")
+        mb.convert_nnunet(source, tmp_path / "out", dry_run=True)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(CaseFailure, match="case_002"):
+        mb.convert_nnunet(source, tmp_path / "out")
     assert len(find_cases(DatasetSpec.from_json(tmp_path / "out" / "dataset.json")).cases) == 3
 
 
