@@ -42,6 +42,7 @@ LARGE_FILES_YML = "large_files.yml"
 ABSENT_CHANNELS_JSON = "absent_channels.json"  # in the work folder
 MODEL_PT = "models/model.pt"
 BUNDLE_README = "docs/README.md"
+ROOT_README = "README.md"  # the same card, where Hugging Face reads it and its header; signed bundles have it
 DATA_LICENSE = "docs/data_license.txt"
 SOURCE_LICENSE = "docs/source_license.txt"  # of what a bundle's first weights were trained on
 SBOM_JSON = "docs/sbom.cdx.json"

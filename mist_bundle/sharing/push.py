@@ -12,11 +12,11 @@ import tempfile
 from pathlib import Path
 
 from mist_bundle.errors import InputError, MistBundleError, Problem
-from mist_bundle.files import BUNDLE_README, METADATA_JSON, read_json
+from mist_bundle.files import BUNDLE_README, METADATA_JSON, ROOT_README, read_json
+from mist_bundle.runtime.folds.manifest import SIGNATURES
 from mist_bundle.sharing.pack import files_to_publish
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-ROOT_README = "README.md"  # Hugging Face reads the card and its header there
 
 
 class PushError(MistBundleError):
@@ -50,6 +50,14 @@ def push_bundle(bundle: Path, repository: str, *, private: bool = True, token: s
     if not _REPOSITORY.fullmatch(repository):
         raise InputError(Problem("--repo", f"is {repository!r}; expected organisation/name."))
     files = files_to_publish(bundle)
+    adds_card = ROOT_README not in files and BUNDLE_README in files
+    for signature in SIGNATURES:
+        if adds_card and signature in files:
+            message = (
+                f"does not cover {ROOT_README}, the model card that Hugging Face shows. Sign the bundle again with "
+                "mist-bundle sign, which adds it."
+            )
+            raise InputError(Problem(signature, message))
     version = str(read_json(bundle / METADATA_JSON)["version"])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / bundle.absolute().name
@@ -59,7 +67,7 @@ def push_bundle(bundle: Path, repository: str, *, private: bool = True, token: s
                 (folder / name).write_bytes(content)
             else:
                 shutil.copyfile(content, folder / name)
-        if (bundle / BUNDLE_README).is_file():
+        if adds_card:
             shutil.copyfile(bundle / BUNDLE_README, folder / ROOT_README)
         try:
             api = HfApi(token=token)

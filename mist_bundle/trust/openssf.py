@@ -24,6 +24,7 @@ PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 METHOD, HASH_TYPE = "files", "sha256"
 # what the program leaves out by itself
 GIT_PATHS = (".git", ".gitattributes", ".github", ".gitignore")
+DOWNLOAD_CACHE = ".cache"  # what Hugging Face's client keeps beside a download
 
 
 class SignatureError(ValueError):
@@ -115,7 +116,7 @@ def _statement(name: str, hashes: Mapping[str, str], ignored: str) -> dict[str, 
         "method": METHOD,
         "hash_type": HASH_TYPE,
         "allow_symlinks": False,
-        "ignore_paths": [*GIT_PATHS, ignored],
+        "ignore_paths": [*GIT_PATHS, DOWNLOAD_CACHE, ignored],
     }
     return {
         "_type": STATEMENT_TYPE,

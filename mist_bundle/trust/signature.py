@@ -13,8 +13,9 @@ import shutil
 from pathlib import Path
 
 from mist_bundle.bundle.manifest import Manifest, differences
+from mist_bundle.bundle.publish import publish_files
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import MANIFEST_JSON, SCRIPTS_FOLDER, write_text
+from mist_bundle.files import BUNDLE_README, MANIFEST_JSON, ROOT_README, SCRIPTS_FOLDER, write_text
 from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.runtime.folds.manifest import (
     MANIFEST_SIGNATURE,
@@ -25,7 +26,7 @@ from mist_bundle.runtime.folds.manifest import (
     stored_as_model,
 )
 from mist_bundle.trust.keys import PrivateKey, PublicKey
-from mist_bundle.trust.openssf import GIT_PATHS, SignatureError, signature_text, signed_files
+from mist_bundle.trust.openssf import DOWNLOAD_CACHE, GIT_PATHS, SignatureError, signature_text, signed_files
 
 CACHE = "__pycache__"
 
@@ -33,7 +34,8 @@ CACHE = "__pycache__"
 def sign_bundle(bundle: Path, key: Path) -> str:
     """Sign a bundle as it is; returns the fingerprint of the public key.
 
-    What Python compiled beside the scripts is removed: no signature covers it, and it comes back by itself.
+    What Python compiled beside the scripts is removed: no signature covers it, and it comes back by itself. The model
+    card is put where Hugging Face reads it, as README.md, so that the signature covers that copy too.
 
     Args:
         bundle: its folder; model.sig is written there (MANIFEST.json.sig by an Ed25519 key), and replaces any other
@@ -47,6 +49,8 @@ def sign_bundle(bundle: Path, key: Path) -> str:
     private = PrivateKey.read(key)
     for folder in sorted(bundle.rglob(CACHE)):
         shutil.rmtree(folder)
+    if (bundle / BUNDLE_README).is_file() and not (bundle / ROOT_README).exists():
+        publish_files(bundle, {ROOT_README: bundle / BUNDLE_README}, renew=True)
     if private.public.is_elliptic:
         hashes = {}
         for path in _files(bundle):
@@ -112,11 +116,11 @@ def _check_can_be_signed(bundle: Path) -> None:
 
 
 def _files(bundle: Path) -> list[Path]:
-    """The files that a signature covers: all but signatures, those of git, and what Python compiles."""
+    """The files that a signature covers: all but signatures, those of git and downloads, and what Python compiles."""
     files = []
     for path in sorted(bundle.rglob("*")):
         parts = path.relative_to(bundle).parts
-        left_out = parts[0] in (*GIT_PATHS, *SIGNATURES) or CACHE in parts
+        left_out = parts[0] in (*GIT_PATHS, DOWNLOAD_CACHE, *SIGNATURES) or CACHE in parts
         if path.is_file() and not left_out:
             files.append(path)
     return files

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mist_bundle.bundle.folder import read_config
 from mist_bundle.bundle.manifest import differences
 from mist_bundle.bundle.overrides import has_id, load_configs
 from mist_bundle.errors import InputError
 from mist_bundle.files import BUNDLE_README, LOGGING_CONF, MANIFEST_JSON, MODEL_PT, read_json
+from mist_bundle.runtime.folds.files import read_object, sha256_of
+from mist_bundle.runtime.folds.training_record import RECORD
 from mist_bundle.runtime.folds.weights import fold_weights, is_superseded
 from mist_bundle.runtime.settings import CONFIG_SUFFIXES
 from mist_bundle.verify.content import WORKFLOWS, Content, config_files, imported_modules, references
@@ -37,6 +41,8 @@ ZOO_IDS = {
         train#dataset#data train#handlers validate#evaluator validate#handlers validate#dataset
     """,
 }
+# package of each key by which metadata.json names its version
+ZOO_PACKAGES = {"monai_version": "monai", "pytorch_version": "torch", "numpy_version": "numpy"}
 # settings that the command line takes for every plan
 OVERRIDES = """
     dataset_dir work_dir fold epochs steps_per_epoch batch_size patch_size learning_rate val_interval seed device resume
@@ -64,6 +70,7 @@ def static_checks(content: Content, schema: Path | None) -> list[Check]:
         _version(content),
         _manifest(content.bundle),
         *_ensemble(content.bundle),
+        *_training_record(content.bundle),
     ]
 
 
@@ -208,6 +215,25 @@ def _ensemble(bundle: Path) -> list[Check]:
     return [by_rule("ensemble", [], alone if is_superseded(models) else together)]
 
 
+def _training_record(bundle: Path) -> list[Check]:
+    """Which weights have a record of their training; nothing for a bundle without weights."""
+    recorded = set()
+    for fold in read_object(bundle / RECORD).get("folds", {}).values():
+        recorded.add(fold.get("sha256"))
+    known, unknown = [], []
+    for path in dict.fromkeys([*fold_weights(str(bundle / "models")), str(bundle / MODEL_PT)]):
+        if Path(path).is_file():
+            (known if sha256_of(Path(path)) in recorded else unknown).append(Path(path).name)
+    name = "training record"
+    if known and not unknown:
+        return [by_rule(name, [], f"{RECORD} says what made {', '.join(known)}.")]
+    if not unknown:
+        return []
+    reason = f"Nothing tells which data, code and device made {', '.join(unknown)}: {RECORD} "
+    reason += "has other weights." if recorded else "is not there."
+    return [Check(name=name, verdict=NOT_APPLICABLE, how=BY_RULE, reason=reason)]
+
+
 def zoo_problems(content: Content) -> list[str]:
     """The reasons why the model zoo would refuse a contributed bundle, by its rules of acceptance."""
     bundle, metadata = content.bundle, content.metadata
@@ -225,8 +251,20 @@ def zoo_problems(content: Content) -> list[str]:
             for name in content.missing(workflow, identities):
                 problems.append(f"{workflow}: '{name}' is missing.")
     problems += each("{} is not there.", content.absent(BUNDLE_README))
-    if not isinstance(metadata.get("schema"), str):
-        problems.append("metadata.json names no schema.")
+    if not str(metadata.get("schema", "")).startswith(("https://", "http://")):
+        problems.append("metadata.json names no address of a schema, from which the zoo downloads it.")
+    return [*problems, *_not_installable(metadata)]
+
+
+def _not_installable(metadata: Mapping[str, Any]) -> list[str]:
+    """Packages that the zoo's CI could not install, which asks PyPI for exactly the versions of metadata.json."""
+    pinned = {name: metadata.get(key) for key, name in ZOO_PACKAGES.items()}
+    for key in ("optional_packages_version", "required_packages_version"):
+        pinned |= metadata.get(key) if isinstance(metadata.get(key), Mapping) else {}
+    problems = []
+    for package, release in pinned.items():
+        if "+" in str(release):
+            problems.append(f"metadata.json asks for {package} {release}, a build that PyPI does not have.")
     return problems
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from common import (
     first_image,
     mist_bundle,
     plain_copy,
+    read,
     run,
     single_model_prediction,
     succeeds,
@@ -65,75 +65,68 @@ def hf(bundle: Path, work: Path) -> Outcome:
     from tests.sharing.fake_hub import FakeHub
     from tests.sharing.upload_hub import UploadHub
 
+    signed, key = plain_copy(bundle, work), work / "key"
+    mist_bundle("make_key", key)
+    mist_bundle("sign", signed, "--key", key)
     offline = {"HF_HUB_DISABLE_XET": "1", "HF_TOKEN": "made_up", "HF_HOME": str(work / "hf")}
     with UploadHub() as hub:
-        mist_bundle("push", bundle, "--repo", REPOSITORY, HF_ENDPOINT=hub.address, **offline)
+        mist_bundle("push", signed, "--repo", REPOSITORY, HF_ENDPOINT=hub.address, **offline)
     stored = work / "stored"
     for name, content in hub.files.items():
         (stored / name).parent.mkdir(parents=True, exist_ok=True)
         (stored / name).write_bytes(content)
-    received = work / "received" / bundle.name
+    received = work / "downloaded" / bundle.name
     with FakeHub({REPOSITORY: stored}) as server:
         words = ("--name", bundle.name, "--bundle_dir", received.parent, "--source", "huggingface_hub")
         command = (sys.executable, "-m", "monai.bundle", "download", *words, "--repo", REPOSITORY)
         run(*command, HF_ENDPOINT=server.url, **offline)
-    passes = succeeds(sys.executable, "-m", "mist_bundle", "audit", received)
+    passes = succeeds(sys.executable, "-m", "mist_bundle", "audit", received, "--public_key", f"{key}.pub")
+    check = ("verify", "key", received, "--signature", received / "model.sig", "--public_key", f"{key}.pub")
+    verifies = succeeds(sys.executable, "-m", "model_signing", *check)
     own = single_model_prediction(bundle, first_image(), work)
     apart = differing(own, single_model_prediction(received, first_image(), work, "theirs"))
     result = (
-        f"{len(hub.files)} files and the tag {', '.join(hub.tags)} arrive; downloaded, it "
-        f"{'passes' if passes else 'does NOT pass'} the audit and predicts {apart} voxels otherwise"
+        f"{len(hub.files)} files and the tag {', '.join(hub.tags)} arrive; downloaded, the bundle "
+        f"{'passes' if passes else 'does NOT pass'} the audit with the signer's key, model_signing "
+        f"{'accepts' if verifies else 'REFUSES'} its signature, and it predicts {apart} voxels otherwise"
     )
-    way = "`push`, then `python -m monai.bundle download`, both through huggingface_hub, against a stand-in for the hub"
-    return Outcome(f"Hugging Face Hub {version('huggingface_hub')}", way, result, passes and apart == 0)
+    way = "`sign`, `push`, `python -m monai.bundle download`, through huggingface_hub, against a stand-in for the hub"
+    return Outcome(f"Hugging Face Hub {version('huggingface_hub')}", way, result, passes and verifies and apart == 0)
 
 
 def zoo(bundle: Path, work: Path) -> Outcome:
-    """The model zoo's checks: those of MONAI are run, each in a process of its own; the zoo's own go by rule."""
-    copy = plain_copy(bundle, work)
-    configs = copy / "configs"
-    metadata = ("--meta_file", configs / "metadata.json")
-    network = ("network_def", *metadata, "--config_file", configs / "inference.json", "--bundle_root", copy)
+    """The model zoo's checks: what they ask of MONAI is run as they run it; the zoo's own rules go by rule."""
+    copy = work / "zoo" / "models" / bundle.name
+    copy.parent.mkdir(parents=True)
+    shutil.move(plain_copy(bundle, work), copy)
+    mist_bundle("export", copy, "--format", "torchscript")
+    rules = [check for check in mb.verify_bundle(copy, quick=True, schema=SCHEMA).consumers if "zoo" in check.name]
     (copy / "eval").mkdir()
     shutil.copyfile(SCHEMA, copy / "eval" / "schema.json")  # where the zoo's CI puts it
-    exported = ("--filepath", work / "verify_model.ts", "--ckpt_file", copy / "models" / "model.pt")
-    properties = (
-        "import sys; from monai.bundle import create_workflow; bundle = sys.argv[1]; sys.path.insert(0, bundle); "
-        "workflow = create_workflow(config_file=bundle + '/configs/inference.json', workflow_type='inference', "
-        "bundle_root=bundle); workflow.initialize(); sys.exit(len(workflow.check_properties()))"
-    )
-    monai = ("-m", "monai.bundle")
-    steps: dict[str, tuple[object, ...]] = {
-        "verify_metadata": (*monai, "verify_metadata", *metadata, "--filepath", copy / "eval" / "schema.json"),
-        "verify_net_in_out": (*monai, "verify_net_in_out", *network),
-        "ckpt_export": (*monai, "ckpt_export", *network, *exported),
-        "check_properties": ("-c", properties, copy),
-    }
-    failed = []
-    os.environ["PYTHONPATH"] = str(copy)  # as verify_bundle.py puts it on sys.path
-    for name, words in steps.items():
-        if not succeeds(sys.executable, *words):
-            failed.append(name)
-    del os.environ["PYTHONPATH"]
-    if "ckpt_export" not in failed and not _same_logits(copy, work / "verify_model.ts"):
+    run(sys.executable, HERE / "zoo_checks.py", bundle.name, work / "zoo.json", folder=work / "zoo")
+    outcome = read(work / "zoo.json")
+    passed = [name for name, error in outcome.items() if not error]
+    failed = [f"{name} ({error})" for name, error in outcome.items() if error]
+    if "ckpt_export" in passed and not _same_logits(copy):
         failed.append("ckpt_export gives other logits")
-    rules = [check for check in mb.verify_bundle(copy, quick=True, schema=SCHEMA).consumers if "zoo" in check.name]
     by_rule = rules[0].verdict == "pass"
-    result = f"run: {', '.join(name for name in steps if name not in failed)}"
+    result = f"run: {', '.join(passed)}"
     if failed:
-        result += f"; FAILED: {', '.join(failed)}"
+        result += f"; FAILED: {'; '.join(failed)}"
     result += f"; files, version, changelog and ids by rule: {rules[0].verdict}. {rules[0].reason}"
-    way = "what verify_bundle.py calls of MONAI, with its metadata schema; its own program was not run"
+    way = (
+        "what verify_bundle.py asks of MONAI, in its order and from its folders, with its metadata schema; its own "
+        "program was not run, and whether the zoo has this name and version already is not known"
+    )
     return Outcome(f"MONAI model zoo, by MONAI {version('monai')}", way, result, not failed and by_rule)
 
 
-def _same_logits(bundle: Path, exported: Path) -> bool:
+def _same_logits(bundle: Path) -> bool:
     """Whether the file of ckpt_export gives the logits of that of `export`, which was compared with the network."""
     import torch
 
-    mist_bundle("export", bundle, "--format", "torchscript", "--output", exported.parent / "own")
-    first = torch.jit.load(exported).eval()
-    second = torch.jit.load(exported.parent / "own" / "model.ts").eval()
+    first = torch.jit.load(bundle / "models" / "verify_model.ts").eval()
+    second = torch.jit.load(bundle / "models" / "model.ts").eval()
     plan = mb.Bundle(bundle).plan
     patch = torch.rand(1, plan.num_channels, *plan.patch_size.value, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

@@ -51,7 +51,7 @@ def others_accept(bundle: Path, public: Path) -> bool:
 
 def signed_by_others(bundle: Path, private: Path, change: Hashing = lambda hashing: hashing) -> None:
     """Sign with the library of others."""
-    hashing = model_signing.hashing.Config().set_ignored_paths(paths=[MODEL_SIGNATURE])
+    hashing = model_signing.hashing.Config().set_ignored_paths(paths=[MODEL_SIGNATURE, ".cache"])
     signing = model_signing.signing.Config().use_elliptic_key_signer(private_key=private)
     signing.set_hashing_config(change(hashing)).sign(bundle, bundle / MODEL_SIGNATURE)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mist_bundle.verify.content import Content
-from mist_bundle.verify.report import FAIL
-from mist_bundle.verify.static import big_files, static_checks
+from mist_bundle.verify.report import FAIL, NOT_APPLICABLE, PASS
+from mist_bundle.verify.static import big_files, static_checks, zoo_problems
 from tests.trust.audit.hostile import edit
 
 
@@ -70,3 +73,42 @@ def test_which_weights_predict_is_told(own_bundle: Path) -> None:
     (models / "model.pt").write_bytes(b"c")
     (said,) = _ensemble(own_bundle)
     assert said.endswith("predicts by itself.")
+
+
+def _record(bundle: Path) -> list[tuple[str, str]]:
+    checks = static_checks(Content.read(bundle), None)
+    return [(check.verdict, check.reason) for check in checks if check.name == "training record"]
+
+
+def test_weights_without_a_record_of_their_training_are_told(own_bundle: Path) -> None:
+    assert _record(own_bundle) == []
+    for name in ("fold_0.pt", "model.pt"):
+        (own_bundle / "models" / name).write_bytes(b"weights")
+    ((verdict, reason),) = _record(own_bundle)
+    assert verdict == NOT_APPLICABLE
+    assert reason.endswith("made fold_0.pt, model.pt: docs/training.json is not there.")
+    folds = {"0": {"sha256": hashlib.sha256(b"weights").hexdigest()}}
+    (own_bundle / "docs/training.json").write_text(json.dumps({"folds": folds}))
+    assert _record(own_bundle) == [(PASS, "docs/training.json says what made fold_0.pt, model.pt.")]
+    (own_bundle / "models/model.pt").write_bytes(b"trained further")
+    ((verdict, reason),) = _record(own_bundle)
+    assert verdict == NOT_APPLICABLE
+    assert reason.endswith("made model.pt: docs/training.json has other weights.")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"pytorch_version": "2.13.0+cpu"}, "asks for torch 2.13.0+cpu"),
+        ({"required_packages_version": {"scipy": "1.17+local"}}, "asks for scipy 1.17+local"),
+        ({"schema": "schema.json"}, "no address of a schema"),
+        ({"schema": None}, "no address of a schema"),
+        ({"changelog": {}}, "does not name the version"),
+    ],
+)
+def test_what_the_model_zoo_would_refuse(changed: dict[str, Any], words: str, own_bundle: Path) -> None:
+    (own_bundle / "models/model.pt").write_bytes(b"weights")
+    assert zoo_problems(Content.read(own_bundle)) == []
+    edit(own_bundle, "configs/metadata.json", **changed)
+    (problem,) = zoo_problems(Content.read(own_bundle))
+    assert words in problem

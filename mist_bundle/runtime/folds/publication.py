@@ -36,11 +36,12 @@ logger = logging.getLogger(__name__)
 
 LOCK = f"models/.publishing{UNFINISHED}"
 WAIT_SECONDS = 600.0
+CARD, CARD_COPY = "docs/README.md", "README.md"  # the copy, of a bundle that was signed, is always that of the card
 _STAGED = f".staged{UNFINISHED}"
 _BEING_WRITTEN = re.compile(rf"\.(.+)\.[a-z0-9_]{{8}}{re.escape(UNFINISHED)}")  # as `write_whole` names it
 # what a publication may write: a bundle from elsewhere, opened here, must not name other places
 _NAMES = re.compile(
-    r"models/[\w-][\w.-]*|docs/(README\.md|(export|sbom\.cdx|training)\.json)|configs/(metadata|postprocessing|confidence)\.json"
+    r"README\.md|models/[\w-][\w.-]*|docs/(README\.md|(export|sbom\.cdx|training)\.json)|configs/(metadata|postprocessing|confidence)\.json"
 )
 
 Content = bytes | Path | None
@@ -78,6 +79,8 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
         _finish(bundle)
         _remove_staged(bundle)
         stored_once = stored_as_model(bundle)
+        if (renew or CARD in files) and _has_copy_of_card(bundle):
+            files = {**files, CARD_COPY: files.get(CARD, bundle / CARD)}
         if MODEL in files:  # other weights take its place: the folds that it stood for get files of their own
             files = {**dict.fromkeys(stored_once, bundle / MODEL), **files}
         changes = _stage(bundle, files)
@@ -98,6 +101,16 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
             write_manifest_content(bundle, listed, changes)
             _complete(bundle, listed, changes)
         return sorted(changes)
+
+
+def _has_copy_of_card(bundle: Path) -> bool:
+    """Whether the manifest knows README.md as a copy of the card, and nobody has edited it since."""
+    manifest = read_manifest(bundle)
+    digest = "" if manifest is None else manifest["files"].get(CARD_COPY, "")
+    if manifest is None or not digest or manifest["files"].get(CARD) != digest:
+        return False
+    copy = bundle / CARD_COPY
+    return (bundle / CARD).is_file() and copy.is_file() and sha256_of(copy) == digest
 
 
 def _is_kept(bundle: Path, name: str, stored_once: Sequence[str]) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, cast
 from .files import UNFINISHED, copy_whole, read_object, sha256_of, umask
 from .finite import file_problem
 from .manifest import stored_as_model
-from .publication import Content, PublicationError, publish
+from .publication import CARD, Content, PublicationError, publish
 from .state import read_status
 from .training_record import RECORD, read_record, renewed_record, with_training
 
@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 MODEL = "model.pt"
 SAFETENSORS = "model.safetensors"
-CARD = "docs/README.md"
 METADATA = "configs/metadata.json"
 POSTPROCESSING = "configs/postprocessing.json"
 CONFIDENCE = "configs/confidence.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,11 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import SCRIPTS_FOLDER
 from mist_bundle.trust.archive import MAX_FILES, ZIP_ERRORS, archive_faults
 from mist_bundle.trust.audit.finding import Finding, finding, printable, shown
+
+_LEFT_BY_DOWNLOAD = re.compile(
+    r"\.gitattributes|\.gitignore|"
+    r"\.cache/huggingface/(\.gitignore|CACHEDIR\.TAG|(download|trees)/.+\.(metadata|lock|json))"
+)
 
 
 class UnreadableFile(Exception):
@@ -88,6 +94,11 @@ class BundleFiles:
     def names(self) -> list[str]:
         """Paths of all files, sorted."""
         return sorted(self.sizes)
+
+
+def is_left_by_download(name: str) -> bool:
+    """Whether a file of that path is what git and Hugging Face's client add to a download; nothing runs or reads it."""
+    return _LEFT_BY_DOWNLOAD.fullmatch(name) is not None
 
 
 def open_bundle(path: Path) -> BundleFiles:

@@ -14,7 +14,7 @@ from mist_bundle.bundle.vendor import RUNTIME, runtime_hashes
 from mist_bundle.files import SCRIPTS_FOLDER
 from mist_bundle.resources import own_text, require_complete
 from mist_bundle.runtime.folds.manifest import SIGNATURES
-from mist_bundle.trust.audit.bundle_files import BundleFiles
+from mist_bundle.trust.audit.bundle_files import BundleFiles, is_left_by_download
 from mist_bundle.trust.audit.finding import Finding, finding, printable, shown
 
 RELEASED = "trust/audit/released_runtimes.json"
@@ -23,7 +23,7 @@ DIFF_LINES = 12
 
 ROOT_FILES = frozenset({
     "LICENSE", "LICENSE.txt", "README.md", "MANIFEST.json", *SIGNATURES, "CHANGELOG.md",
-    "large_files.yml", "large_files.yaml", "large_files.json", ".gitattributes", ".gitignore",
+    "large_files.yml", "large_files.yaml", "large_files.json",
 })  # fmt: skip
 FOLDERS = frozenset({"configs", "docs", "models", "transfer", SCRIPTS_FOLDER})
 _SUFFIX_WORDS = """
@@ -77,6 +77,8 @@ def _other(files: BundleFiles, name: str) -> Iterator[Finding]:
         kind = _program_kind(files.read(name, 4))
         if kind:
             yield finding("executable", name, "", f"It is {kind}.")
+        elif is_left_by_download(name):
+            return
         elif (rest and top not in FOLDERS) or (not rest and name not in ROOT_FILES):
             yield finding("unexpected-file", name, "", f"{files.sizes[name]} bytes.")
 

@@ -12,7 +12,7 @@ from mist_bundle.files import LARGE_FILES_YML, MANIFEST_JSON, MODEL_PT, SCRIPTS_
 from mist_bundle.runtime.folds.files import UNFINISHED
 from mist_bundle.runtime.folds.manifest import FOLD_WEIGHTS, SIGNATURES
 from mist_bundle.runtime.settings import CONFIG_SUFFIXES
-from mist_bundle.trust.audit.bundle_files import BundleFiles
+from mist_bundle.trust.audit.bundle_files import BundleFiles, is_left_by_download
 from mist_bundle.trust.audit.documents import MAX_BYTES, parse_document
 from mist_bundle.trust.audit.finding import Finding, finding
 from mist_bundle.trust.keys import PublicKey
@@ -66,7 +66,7 @@ def _compare(files: BundleFiles, manifest: Manifest, checked: Counter[str], *, s
 
 def _is_compared(name: str, *, signed: bool) -> bool:
     """Whether the manifest has to list a file; a signed manifest has to list even what does not belong to a bundle."""
-    if name in (MANIFEST_JSON, *SIGNATURES) or "__pycache__" in name.split("/"):
+    if name in (MANIFEST_JSON, *SIGNATURES) or "__pycache__" in name.split("/") or is_left_by_download(name):
         return False
     return signed or not name.endswith(UNFINISHED)
 

@@ -238,3 +238,21 @@ def test_other_weights_in_model_pt_do_not_lose_the_fold_it_stood_for(bundle: Pat
     assert (bundle / "models/fold_0.pt").read_bytes() == OLD["models/fold_0.pt"]
     assert (bundle / "models/model.pt").read_bytes() == b"another"
     assert _is_listed(bundle)
+
+
+def test_the_copy_of_the_card_follows_it(bundle: Path) -> None:
+    for name in ("docs/README.md", "README.md"):
+        (bundle / name).parent.mkdir(exist_ok=True)
+        (bundle / name).write_text("card")
+    write_manifest_content(bundle, file_hashes(bundle), None)
+    publish(bundle, {"docs/README.md": b"results"})
+    assert (bundle / "README.md").read_bytes() == b"results"
+    (bundle / "docs/README.md").write_text("edited")  # by hand, and listed afterwards
+    publish(bundle, {"configs/metadata.json": b"{}"}, renew=True)
+    assert (bundle / "README.md").read_text() == "edited"
+    (bundle / "README.md").write_text("my own")
+    publish(bundle, {"docs/README.md": b"more results"}, renew=True)
+    assert (bundle / "README.md").read_text() == "my own"
+    manifest = read_manifest(bundle)
+    assert manifest is not None
+    assert manifest["files"] == file_hashes(bundle)

@@ -18,6 +18,7 @@ from mist_bundle.runtime.folds.training_record import (
     renewed_record,
     with_training,
 )
+from mist_bundle.sharing.pack import files_to_publish
 from mist_bundle.trust.audit.run import audit_bundle
 
 CARD = f"# A\n\n{TRAINING_START}\nbefore\n{TRAINING_END}\n\nend\n"
@@ -100,6 +101,7 @@ def test_a_trained_bundle_says_what_made_its_weights(trained_bundle: Path, phant
         digests = {digest for files in trained.values() for key in files for digest in files[key]}
         assert len(digests) == 3 * len(trained), "two channels and a mask"
         assert digests <= known
+    assert RECORD in files_to_publish(trained_bundle), "what pack and push hand on"
     card = (trained_bundle / "docs/README.md").read_text()
     assert f"| 1 | `{listed['models/fold_1.pt'][:12]}` | " in card
     assert audit_bundle(trained_bundle).passed
