@@ -81,7 +81,7 @@ formatter=lineFormatter
 args=(sys.stdout,)
 
 [formatter_lineFormatter]
-format=%(asctime)s %(levelname)s %(name)s: %(message)s
+format=%(asctime)s %(levelname)s %(message)s
 datefmt=%H:%M:%S
 """
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.cli.scores import score_lines
-from mist_bundle.cli.words import fail_for, heading, print_bundle, print_count, print_folds, printed_warnings
+from mist_bundle.cli.words import (
+    fail_for,
+    heading,
+    nearby,
+    next_command,
+    print_bundle,
+    print_count,
+    print_folds,
+    printed_warnings,
+)
 from mist_bundle.errors import CaseFailure, Interrupted
 
 
@@ -21,6 +31,7 @@ def autoconfig(**arguments: Any) -> None:
     with printed_warnings() as left_out:
         bundle = mb.configure(**arguments)
     _print_decisions(bundle)
+    print(f"Train it: {next_command(bundle, 'train', '--fold', 'all')}")
     fail_for(left_out, bundle.plan.num_cases + len(left_out), "left out")
 
 
@@ -50,11 +61,13 @@ def run_all(**arguments: Any) -> None:
         run = mb.run_all(**arguments, announce=heading, on_configured=on_configured)
     bundle = mb.Bundle(run.bundle)
     print("\n" + "\n".join(score_lines(bundle.scores_by_case())))
-    print(f"\nBundle:      {bundle.root}\nResults:     {run.results}")
-    print(f"Picture:     {run.picture}\nReport:      {run.page}")
-    print(f"Predictions: {bundle.work_dir}/fold_*/predictions (each case by a model that had not seen it)")
+    work = nearby(bundle.work_dir)
+    print(f"\nBundle:      {nearby(bundle.root)}\nResults:     {nearby(run.results)}")
+    page = nearby(Path(run.page)) if run.page.endswith(".html") else run.page
+    print(f"Picture:     {nearby(run.picture)}\nReport:      {page}")
+    print(f"Predictions: {work}/fold_*/predictions (each case by a model that had not seen it)")
     if run.num_tests:
-        print(f"Test set:    {run.predictions} ({run.num_tests} cases)")
+        print(f"Test set:    {nearby(run.predictions)} ({run.num_tests} cases)")
     if left_out:
         raise CaseFailure(left_out, bundle.plan.num_cases + len(left_out))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import mist_bundle as mb
 from mist_bundle.api.arguments import arguments_of, takes
 from mist_bundle.api.kinds import ALL, FileName
 from mist_bundle.cli.scores import printed_scores, score_lines
-from mist_bundle.cli.words import fail_for, heading, printed_warnings
+from mist_bundle.cli.words import fail_for, heading, nearby, printed_warnings
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import (
     ABSENT_CHANNELS_JSON,
@@ -80,7 +81,8 @@ def _evaluate_bundle(bundle: mb.Bundle, arguments: Mapping[str, Any]) -> None:
         bundle.evaluate(announce=heading, **arguments)
     print()
     for number in folds:
-        print(f"Fold {number}: {bundle.fold(number).results}")
+        print(f"Fold {number}: {nearby(bundle.fold(number).results)}")
+    print(f"Gather the folds: mist-bundle finalize {shlex.quote(str(nearby(bundle.root)))}")
     if arguments.get("each_absent"):
         _print_absent(read_json(bundle.work_dir / ABSENT_CHANNELS_JSON)["channels"])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import mist_bundle as mb
 from mist_bundle.api.arguments import takes
-from mist_bundle.cli.words import fail_for, print_bundle, printed_warnings
+from mist_bundle.cli.words import fail_for, nearby, next_command, print_bundle, printed_warnings
 
 
 @takes(mb.finetune)
@@ -21,8 +21,9 @@ def finetune(**arguments: Any) -> None:
     account = bundle.root / TRANSFER_JSON
     print(decisions_text(bundle.plan))
     print(f"\nWeights from {arguments['source']}:\n\n{text_table(account_rows(read_json(account)))}")
-    print(f"Each tensor: {account}")
+    print(f"Each tensor: {nearby(account)}")
     print_bundle(bundle)
+    print(f"Train it: {next_command(bundle, 'train', '--fold', 'all')}")
     fail_for(left_out, bundle.plan.num_cases + len(left_out), "left out")
 
 

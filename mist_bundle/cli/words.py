@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mist_bundle.api.bundle import Bundle
@@ -48,11 +49,10 @@ def print_count(problems: Sequence[Problem], total: int, what: str) -> None:
 
 
 def print_bundle(bundle: Bundle) -> None:
-    """Print the cases of a new bundle, its place, and the command that trains it."""
+    """Print the cases of a new bundle, and its place."""
     ids = [case.id for case in bundle.datalist.training]
     span = ", ".join(ids) if len(ids) <= 3 else f"{ids[0]}, {ids[1]} … {ids[-1]}"
-    print(f"\nBundle of {bundle.plan.num_cases} cases ({span}): {bundle.root}")
-    print(f"Train it: {train_command(bundle)}")
+    print(f"\nBundle of {bundle.plan.num_cases} cases ({span}): {nearby(bundle.root)}")
 
 
 def print_folds(table: Mapping[str, Any] | None) -> None:
@@ -63,13 +63,27 @@ def print_folds(table: Mapping[str, Any] | None) -> None:
             print(f"  {line}")
 
 
-def train_command(bundle: Bundle) -> str:
-    """The command that trains a new bundle; with --trust if it holds the user's own code, which no audit accepts."""
+def next_command(bundle: Bundle, verb: str, *words: str) -> str:
+    """A command with a bundle; with --trust if it holds the user's own code, which no audit accepts.
+
+    Args:
+        bundle: the bundle.
+        verb: such as "train".
+        words: further arguments.
+    """
     from mist_bundle.catalog.choice import is_user_code
 
-    plan = bundle.plan
-    trust = " --trust" if is_user_code(plan.network.value) or is_user_code(plan.loss.value) else ""
-    return f"mist-bundle train {shlex.quote(str(bundle.root))} --fold all{trust}"
+    plan = bundle.plan if bundle.has_plan else None
+    trust = plan is not None and (is_user_code(plan.network.value) or is_user_code(plan.loss.value))
+    command = ["mist-bundle", verb, shlex.quote(str(nearby(bundle.root))), *words]
+    return " ".join([*command, "--trust"] if trust else command)
+
+
+def nearby(path: Path) -> Path:
+    """A path as seen from the working directory, if it lies in it."""
+    here = Path.cwd()
+    absolute = path.absolute()
+    return absolute.relative_to(here) if absolute.is_relative_to(here) else path
 
 
 def heading(text: str) -> None:

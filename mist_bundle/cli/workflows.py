@@ -8,7 +8,7 @@ import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.api.kinds import FileName, Folds
 from mist_bundle.cli.scores import printed_scores
-from mist_bundle.cli.words import heading, printed_warnings
+from mist_bundle.cli.words import heading, nearby, next_command, printed_warnings
 
 
 @takes(mb.Bundle.preprocess)
@@ -19,7 +19,7 @@ def preprocess(bundle: FileName, **arguments: Any) -> None:
         bundle: the bundle's folder.
     """
     arrays = mb.Bundle(bundle).preprocess(**arguments)
-    print(f"Prepared arrays: {arrays}")
+    print(f"Prepared arrays: {nearby(arrays)}")
 
 
 @takes(mb.Bundle.train)
@@ -33,7 +33,8 @@ def train(bundle: FileName, fold: Folds = (0,), **arguments: Any) -> None:
     opened = mb.Bundle(bundle)
     with printed_warnings():
         opened.train(fold, announce=heading, **arguments)
-    print(f"Best weights: {opened.models}\nLogs and last checkpoints: {opened.work_dir}")
+    print(f"Best weights: {nearby(opened.models)}\nLogs and last checkpoints: {nearby(opened.work_dir)}")
+    print(f"Evaluate it: {next_command(opened, 'evaluate')}")
 
 
 @takes(mb.Bundle.publish)
@@ -59,7 +60,7 @@ def finalize(bundle: FileName) -> None:
     opened = mb.Bundle(bundle)
     with printed_scores(opened.scores_by_case):
         results = opened.finalize()
-    print(f"\nResults of all folds: {results}")
+    print(f"\nResults of all folds: {nearby(results)}\nWeights to predict with: {nearby(opened.models)}")
 
 
 @takes(mb.Bundle.predict, besides=("source",))

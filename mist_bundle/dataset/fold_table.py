@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -125,13 +126,22 @@ def _class_rows(volumes_ml: Volumes, parts: Sequence[Sequence[str]]) -> list[Row
     rows: list[Row] = []
     for name in list(names)[:_MAX_CLASSES]:
         holding: list[str] = []
-        typical: list[str] = []
+        typical: list[float | None] = []
         for case_ids in parts:
             annotated = [volumes_ml[case_id][name] for case_id in case_ids if name in volumes_ml[case_id]]
             present = list(filter(None, annotated))
             of_all = "" if len(annotated) == len(case_ids) else f" of {len(annotated)}"
             holding.append(f"{len(present)}{of_all}")
-            typical.append(f"{median(present):.3g}" if present else "–")
+            typical.append(median(present) if present else None)
         rows.append((f"{name}: cases", *holding))
-        rows.append((f"{name}: median ml", *typical))
+        rows.append((f"{name}: median ml", *_with_even_decimals(typical)))
     return rows
+
+
+def _with_even_decimals(values: Sequence[float | None]) -> list[str]:
+    """Numbers above 0 as text; the largest has three digits at least, the smallest one; "–" where there is none."""
+    known = [value for value in values if value is not None]
+    decimals = 0
+    if known:
+        decimals = max(0, 2 - math.floor(math.log10(max(known))), -math.floor(math.log10(min(known))))
+    return ["–" if value is None else f"{value:.{decimals}f}" for value in values]

@@ -54,7 +54,7 @@ def evaluate_folds(
     chosen = _trained(opened, folds)
     crew = choose_crew(bundle, EVALUATING, overrides, workers, devices)
     problems: list[Problem] = []
-    for number, heading in zip(chosen, fold_headings(chosen), strict=False):
+    for number, heading in zip(chosen, fold_headings("Evaluating", chosen), strict=False):
         announce(heading)
         fold = opened.fold(number)
         stored = {} if fold.published == fold.weights else {"ckpt_path": str(fold.published)}

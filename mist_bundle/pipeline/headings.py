@@ -12,16 +12,17 @@ def silent(heading: str) -> None:
     """Say nothing."""
 
 
-def fold_headings(folds: Sequence[int], clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
+def fold_headings(step: str, folds: Sequence[int], clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
     """A heading for each fold, drawn just before the fold begins; the folds before it tell the time that is left.
 
     Args:
+        step: what is done with each fold, such as "Training".
         folds: their numbers, in the order in which they run.
         clock: seconds.
     """
     start = clock()
     for done, number in enumerate(folds):
-        heading = f"Fold {number} ({done + 1} of {len(folds)})"
+        heading = f"{step} fold {number} ({done + 1} of {len(folds)})"
         if done:
             seconds = (clock() - start) / done * (len(folds) - done)
             heading += f", about {_duration(seconds)} left for all folds"

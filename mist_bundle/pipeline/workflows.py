@@ -159,13 +159,13 @@ def train(
         remaining.append(number)
     command = _train_command(bundle, settings, hardware, parallel, trust=trust)
     if parallel > 1 and len(remaining) > 1:
-        announce(f"Folds {', '.join(map(str, remaining))} ({len(placements)} at a time)")
+        announce(f"Training folds {', '.join(map(str, remaining))} ({len(placements)} at a time)")
         try:
             train_side_by_side(opened, remaining, settings, placements)
         except Interrupted as interruption:
             raise _with_next_command(interruption, opened, remaining, command) from interruption
         return
-    for done, heading in enumerate(fold_headings(remaining)):
+    for done, heading in enumerate(fold_headings("Training", remaining)):
         announce(heading)
         try:
             run_workflow(bundle, TRAINING, {"fold": remaining[done], **settings}, placement)

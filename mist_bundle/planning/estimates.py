@@ -81,7 +81,7 @@ class Estimate:
         step = f"{as_time(self.step_seconds)} a step, {as_time(self.epoch_seconds)} an epoch"
         total = f"{as_time(self.total_seconds)} for all folds"
         memory = f"{where}{as_gb(self.host_bytes)} of main memory"
-        return f"Estimate for {self.device} ({self.how}): {step}, {total}; {memory}, {as_gb(self.cache_bytes)} of cache"
+        return f"Estimate for {self.device}, {self.how}: {step}, {total}; {memory}, {as_gb(self.cache_bytes)} of cache"
 
 
 def model_estimate(plan: Plan, speed: Speed) -> Estimate | None:

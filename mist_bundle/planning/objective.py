@@ -83,8 +83,11 @@ def decide_regions(
         return Decision(False, "Every label is scored by itself too, so the labels are learned.")
     if crossing(members):
         return Decision(False, "The scored classes cross each other: no label map could hold their outputs.")
-    names = ", ".join(map(str, inner))
-    return Decision(True, f"The scored classes overlap, and label {names} is not scored by itself.")
+    if len(inner) == 1:
+        lacking = f"label {inner[0]} is not scored by itself"
+    else:
+        lacking = f"the labels {', '.join(map(str, inner))} are not scored by themselves"
+    return Decision(True, f"The scored classes overlap, and {lacking}.")
 
 
 def region_order(members: Members, voxels: Sequence[int]) -> tuple[int, ...]:

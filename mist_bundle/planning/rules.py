@@ -126,8 +126,10 @@ def decide_nonzero(nonzero_fractions: Sequence[float], nonzero_ratio: float | No
     ratios = np.divide(fractions, zero_fractions, out=np.full_like(fractions, np.inf), where=zero_fractions > 0)
     mean_ratio = float(ratios.mean())
     verdict = mean_ratio < nonzero_ratio
-    shown = "infinite" if np.isinf(mean_ratio) else f"{mean_ratio:.2f}"
-    measured = f"(ratio of non-zero to zero voxels {shown} on average; the limit is {nonzero_ratio})"
+    if np.isinf(mean_ratio):
+        whole = "No image has" if np.isinf(ratios).all() else "Some images have no"
+        return Decision(False, f"{whole} voxels of zero, so whole images are normalised.")
+    measured = f"(ratio of non-zero to zero voxels {mean_ratio:.2f} on average; the limit is {nonzero_ratio})"
     return Decision(verdict, _normalised_voxels(verdict, measured))
 
 

@@ -90,7 +90,8 @@ def write_report(request: ReportRequest, output: Path) -> Reported:
     sections, unreadable = _sections(request, material, viewer, no_viewer)
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     warning = "For research only: not a medical device, not for diagnosis or treatment."
-    foot = f"Written by mist-bundle report on {today}. {warning}"
+    place = "Commands on this page are for the folder that holds the bundle; dataset.json stands for that of your data."
+    foot = f"Written by mist-bundle report on {today}. {place} {warning}"
     plan = material.plan
     subtitle = f"Bundle {material.name} of {plan.num_cases} cases; {', '.join(plan.label_names[1:])}"
     write_text(output, document(f"Report: {plan.task}", subtitle, sections, foot=foot))

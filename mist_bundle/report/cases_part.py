@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mist_bundle.planning.plan import Plan
 from mist_bundle.report.case_pictures import case_figure, label_legend
 from mist_bundle.report.colours import label_names_of
-from mist_bundle.report.html import Html, bullets, el, number, section
+from mist_bundle.report.html import Html, bullets, el, section
 from mist_bundle.report.metric_words import title_of, unit_of
 from mist_bundle.report.results_part import Results, not_evaluated
 from mist_bundle.report.score_table import ScoreTable
@@ -81,8 +81,8 @@ def _score_caption(scores: ScoreTable, case: CaseFiles) -> Html:
 
 
 def _score_text(value: float, metric: str) -> str:
-    """A score as text: ratios with three decimals, other metrics with their unit."""
+    """A score as text: ratios with three decimals, other metrics with one and their unit."""
     if not math.isfinite(value):
         return "not defined"
     unit = unit_of(metric)
-    return f"{number(value)} {unit}" if unit else f"{value:.3f}"
+    return f"{value:.1f} {unit}" if unit else f"{value:.3f}"

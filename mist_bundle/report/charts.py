@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -32,6 +33,8 @@ _MAX_DOTS = 12  # points of a line that are also drawn as dots
 _MAX_DESCRIBED = 20  # rows of a box plot
 _LABEL_CHARACTERS = 18
 _LOG_ABOVE = 20.0
+_PLAIN_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_MOST_DIGITS = 6  # of a number with an exponent
 _MARGIN = 0.04  # of an axis beyond the data, as a share of their range
 
 Point = tuple[float, float]
@@ -309,51 +312,68 @@ def _axes(x_limits: tuple[float, float], y_limits: tuple[float, float]) -> tuple
 def _x_axis(axis: Axis, label: str, bottom: float = HEIGHT - _BOTTOM, *, whole: bool = False) -> Html:
     parts = [el("line", class_="axis", x1=axis.start, x2=axis.stop, y1=bottom, y2=bottom)]
     marks = axis.whole_ticks() if whole else axis.ticks()
-    shown = _not_crowded(axis, marks)
+    texts = _texts(axis, marks)
+    shown = _not_crowded(axis, texts)
     for mark in marks:
         x = axis.place(mark)
         parts.append(el("line", class_="axis", x1=x, x2=x, y1=bottom, y2=bottom + 4))
         if mark in shown:
-            place = _number_place(axis, mark)
-            parts.append(el("text", _compact(mark), x=place, y=bottom + 17, text_anchor="middle"))
+            place = _number_place(axis, mark, texts[mark])
+            parts.append(el("text", texts[mark], x=place, y=bottom + 17, text_anchor="middle"))
     parts.append(el("text", label, x=(axis.start + axis.stop) / 2, y=bottom + 34, text_anchor="middle"))
     return join(parts)
 
 
-def _not_crowded(axis: Axis, marks: Sequence[float]) -> set[float]:
+def _not_crowded(axis: Axis, texts: Mapping[float, str]) -> set[float]:
     """Marks whose numbers do not touch each other: all, every second, every third …"""
+    marks = list(texts)
     for step in range(1, len(marks) + 1):
         shown = marks[::step]
-        if not any(_touch(axis, mark, following) for mark, following in itertools.pairwise(shown)):
+        if not any(_touch(axis, texts, mark, following) for mark, following in itertools.pairwise(shown)):
             return set(shown)
     return set(marks[:1])
 
 
-def _touch(axis: Axis, mark: float, following: float) -> bool:
+def _touch(axis: Axis, texts: Mapping[float, str], mark: float, following: float) -> bool:
     """Whether the numbers of two marks have less than 8 pixels between them."""
-    distance = _number_place(axis, following) - _number_place(axis, mark)
-    return distance < (_text_width(mark) + _text_width(following)) / 2 + 8
+    distance = _number_place(axis, following, texts[following]) - _number_place(axis, mark, texts[mark])
+    return distance < (_text_width(texts[mark]) + _text_width(texts[following])) / 2 + 8
 
 
-def _number_place(axis: Axis, mark: float) -> float:
+def _number_place(axis: Axis, mark: float, text: str) -> float:
     """Middle of the number below a mark, shifted where it would leave the chart."""
-    return min(axis.place(mark), WIDTH - 1 - _text_width(mark) / 2)
+    return min(axis.place(mark), WIDTH - 1 - _text_width(text) / 2)
 
 
-def _text_width(mark: float) -> float:
-    return 6.8 * len(_compact(mark))
+def _text_width(text: str) -> float:
+    return 6.8 * len(text)
 
 
 def _y_axis(axis: Axis, label: str) -> Html:
     parts = []
-    for mark in axis.ticks():
+    marks = axis.ticks()
+    texts = _texts(axis, marks)
+    for mark in marks:
         y = axis.place(mark)
         parts.append(el("line", class_="grid", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y, y2=y))
-        parts.append(el("text", _compact(mark), x=_LEFT - 5, y=y + 4, text_anchor="end"))
+        parts.append(el("text", texts[mark], x=_LEFT - 5, y=y + 4, text_anchor="end"))
     middle = (axis.start + axis.stop) / 2
     turn = f"rotate(-90 11 {middle:.1f})"
     parts.append(el("text", label, x=11, y=middle, text_anchor="middle", transform=turn))
     return join(parts)
+
+
+def _texts(axis: Axis, marks: Sequence[float]) -> dict[float, str]:
+    """The numbers at the marks of an axis: on a linear one with the same decimals, and no two alike."""
+    texts = list(map(_compact, marks))
+    if not axis.log and all(_PLAIN_NUMBER.fullmatch(text) for text in texts):
+        decimals = max(len(text.partition(".")[2]) for text in texts)
+        texts = [f"{mark:.{decimals}f}" for mark in marks]
+    for digits in range(1, _MOST_DIGITS):
+        if len(set(texts)) == len(texts):
+            break
+        texts = [f"{mark:.{digits}e}".replace("e-0", "e-") for mark in marks]
+    return dict(zip(marks, texts, strict=True))
 
 
 def _compact(value: float) -> str:

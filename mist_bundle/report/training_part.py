@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.files import read_json
+from mist_bundle.planning.estimates import as_time
 from mist_bundle.planning.plan import Plan
 from mist_bundle.report import charts
 from mist_bundle.report.charts import Series
@@ -69,7 +70,7 @@ def training_section(histories: Sequence[FoldHistory], bundle_name: str, plan: P
         notes.append(hint(f"Not trained yet: fold {', '.join(folds)}.", command))
     if num_damaged:
         notes.append(problem(f"{num_damaged} lines of {HISTORY} could not be read and are left out."))
-    head = ["fold", "epochs", "last loss", "best validation Dice", "at epoch", "time, min"]
+    head = ["fold", "epochs", "last loss", "best validation Dice", "at epoch", "time"]
     return section(
         "training",
         "Training",
@@ -193,5 +194,5 @@ def _fold_row(history: FoldHistory) -> list[object]:
         last.get("loss"),
         None if best_score is None else float(best_score),
         status.get("best_epoch"),
-        seconds / 60,
+        as_time(seconds),
     ]

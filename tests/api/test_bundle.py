@@ -69,7 +69,7 @@ def test_from_data_to_predictions(tmp_path: Path) -> None:
     bundle = mb.configure(data, tmp_path / "out", **TINY)
     headings: list[str] = []
     scores = bundle.train(fold="all", announce=headings.append).evaluate()
-    assert headings[0] == "Fold 0 (1 of 2)"
+    assert headings[0] == "Training fold 0 (1 of 2)"
     assert bundle.trained_folds() == [0, 1]
     assert 0 <= scores[next(iter(scores))]["Mean"] <= 1
     assert len(bundle.scores_by_case()) == 4

@@ -9,7 +9,7 @@ import pytest
 
 import mist_bundle as mb
 from mist_bundle.api.warn import CaseLeftOut, warn
-from mist_bundle.cli.words import fail_for, heading, print_bundle, printed_warnings, train_command
+from mist_bundle.cli.words import fail_for, heading, nearby, next_command, print_bundle, printed_warnings
 from mist_bundle.errors import CaseFailure, Problem
 
 
@@ -35,13 +35,20 @@ def test_failures_end_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_new_bundle_and_its_command(fresh_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = mb.Bundle(fresh_bundle)
-    assert train_command(bundle) == f"mist-bundle train {fresh_bundle} --fold all"
     print_bundle(bundle)
     printed = capsys.readouterr().out
-    assert f"Bundle of 6 cases (mr2_001, mr2_002 … mr2_006): {fresh_bundle}" in printed
-    assert printed.endswith(f"Train it: mist-bundle train {fresh_bundle} --fold all\n")
+    assert printed == f"\nBundle of 6 cases (mr2_001, mr2_002 … mr2_006): {fresh_bundle}\n"
+    assert next_command(bundle, "train", "--fold", "all") == f"mist-bundle train {fresh_bundle} --fold all"
+
+
+def test_paths_are_shown_as_seen_from_here(fresh_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(fresh_bundle.parent)
+    assert next_command(mb.Bundle(fresh_bundle), "evaluate") == f"mist-bundle evaluate {fresh_bundle.name}"
+    assert nearby(fresh_bundle / "models") == Path(fresh_bundle.name, "models")
+    assert nearby(tmp_path) == tmp_path
+    assert nearby(Path("none")) == Path("none")
 
 
 def test_headings_stand_alone_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    heading("Fold 0 (1 of 2)")
-    assert capsys.readouterr().out == "Fold 0 (1 of 2)\n"
+    heading("Training fold 0 (1 of 2)")
+    assert capsys.readouterr().out == "Training fold 0 (1 of 2)\n"

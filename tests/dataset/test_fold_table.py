@@ -26,9 +26,9 @@ def test_what_each_fold_holds():
         ("site X", "1", "0", "1", "–"),
         ("site Y", "1", "2", "3", "–"),
         ("liver: cases", "2", "1", "3", "–"),
-        ("liver: median ml", "15", "40", "20", "–"),
+        ("liver: median ml", "15.0", "40.0", "20.0", "–"),
         ("tumour: cases", "1", "1 of 1", "2 of 3", "–"),
-        ("tumour: median ml", "3", "5", "4", "–"),
+        ("tumour: median ml", "3.00", "5.00", "4.00", "–"),
     )
 
 
@@ -59,3 +59,16 @@ def test_a_fold_is_shown_however_narrow_the_page():
     text = "\n".join(fold_table(FOLDS, VOLUMES).lines(width=1))
     for name in ("fold 0", "fold 1", "all folds"):
         assert name in text
+
+
+def test_volumes_of_a_class_have_the_same_decimals() -> None:
+    folds = {"a": 0, "b": 1, "c": 2}
+    volumes = {
+        "a": {"liver": 1210.0, "kidney": 2.434, "lesion": 3.0},
+        "b": {"liver": 1320.4, "kidney": 2.7, "lesion": 0.004},
+        "c": {"liver": 990.0, "kidney": 2.6, "lesion": 0.0},
+    }
+    rows = {row[0]: row[1:] for row in fold_table(folds, volumes).rows}
+    assert rows["liver: median ml"] == ("1210", "1320", "990", "1210")
+    assert rows["kidney: median ml"] == ("2.43", "2.70", "2.60", "2.60")
+    assert rows["lesion: median ml"] == ("3.000", "0.004", "–", "1.502")

@@ -76,7 +76,9 @@ def test_nonzero_rule_is_the_papers_ratio() -> None:
     # one voxel in five non-zero: a ratio of 0.25
     assert rules.decide_nonzero([0.2], 0.2).value is False
     assert rules.decide_nonzero([0.16], 0.2).value is True
-    assert rules.decide_nonzero([1.0, 1.0], 0.2).value is False, "no zeros at all"
+    without = rules.decide_nonzero([1.0, 1.0], 0.2)
+    assert (without.value, without.because) == (False, "No image has voxels of zero, so whole images are normalised.")
+    assert rules.decide_nonzero([0.1, 1.0], 0.2).because.startswith("Some images have no voxels of zero, ")
 
 
 def test_nonzero_rule_of_2_3_0_differs_on_purpose() -> None:

@@ -133,3 +133,15 @@ def test_no_values_no_chart() -> None:
 def test_axis_turns_values_into_pixels() -> None:
     assert Axis(low=0, high=10, start=HEIGHT, stop=0).place(5) == HEIGHT / 2
     assert Axis(low=1, high=100, start=0, stop=2, log=True).place(10) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("value", [5.86e-4, 3.2e-7, 0.75, 2.0, 61.0, 12345.0])
+@pytest.mark.parametrize("width", [0.0, 0.4, 1.0])
+def test_the_numbers_of_an_axis_differ_and_have_the_same_decimals(value: float, width: float) -> None:
+    series = [charts.Series(name="fold 0", points=[(1.0, value), (2.0, value * (1 + width))])]
+    markup = str(charts.line_chart("Learning rate", "epoch", "rate", series))
+    numbers = re.findall(r'text-anchor="end"[^>]*>([^<]+)<', markup)
+    assert len(numbers) > 1
+    assert len(set(numbers)) == len(numbers)
+    if not set("eMk") & set("".join(numbers)):
+        assert len({len(text.partition(".")[2]) for text in numbers}) == 1

@@ -24,6 +24,8 @@ from .trackers import Tracker, check_tracker, open_tracker
 
 logger = logging.getLogger(__name__)
 
+_SECONDS_BETWEEN_LINES = 60.0  # about the cases of an evaluator, in a log file
+
 
 class TrainingProgress:
     """Report each epoch: mean loss, learning rate, Dice per class, speed and the time that is left.
@@ -164,7 +166,8 @@ class TrainingProgress:
         if lesions:
             parts.append(f"lesion F1 {'  '.join(lesions)}")
         parts += [f"lr {record['learning_rate']:.2e}", f"{record['steps_per_second']:.2f} steps/s"]
-        parts.append(f"{_clock(left)} left")
+        if engine.state.epoch < max_epochs:
+            parts.append(f"{_clock(left)} left")
         return "  ".join(parts)
 
     def _write(self, record: dict[str, Any]) -> None:
@@ -190,12 +193,13 @@ class TrainingProgress:
 
 
 class EvaluationProgress:
-    """A bar over the cases of an evaluator; a line at the end where there is no terminal."""
+    """A bar over the cases of an evaluator; where there is no terminal, a line a minute and one at the end."""
 
     def __init__(self, description: str, rank: int = 0) -> None:
         self.description = description
         self.rank = rank
         self._bar: Any = None
+        self._start = self._next_line = 0.0
 
     def attach(self, engine: Engine) -> None:
         """Register with a SupervisedEvaluator."""
@@ -207,16 +211,24 @@ class EvaluationProgress:
 
     def _started(self, engine: Engine) -> None:
         self._bar = _progress_bar(engine.state.epoch_length or 0, self.description, leave=True)
+        self._start = time.monotonic()
+        self._next_line = self._start + _SECONDS_BETWEEN_LINES
 
-    def _update(self) -> None:
+    def _update(self, engine: Engine) -> None:
+        done, total, now = engine.state.iteration, engine.state.epoch_length or 0, time.monotonic()
         if self._bar is not None:
             self._bar.update()
+        elif now >= self._next_line and done < total:
+            self._next_line = now + _SECONDS_BETWEEN_LINES
+            left = (now - self._start) / done * (total - done)
+            logger.info("%s: %d of %d cases, about %s left", self.description, done, total, _clock(left))
 
     def _close(self, engine: Engine) -> None:
         if self._bar is not None:
             self._bar.close()
         else:
-            logger.info("%s: %d cases", self.description, engine.state.iteration)
+            seconds = time.monotonic() - self._start
+            logger.info("%s: %d cases in %s", self.description, engine.state.iteration, _clock(seconds))
 
 
 def _progress_bar(total: int, description: str, *, leave: bool = False) -> Any:

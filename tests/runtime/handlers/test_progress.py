@@ -63,7 +63,8 @@ def test_each_epoch_is_recorded(tmp_path: Path, caplog: pytest.LogCaptureFixture
     lines = [line for line in caplog.messages if line.startswith("epoch ")]
     assert lines[0].startswith("epoch 1/3  loss 3.0000  lr 2.50e-01  ")
     assert lines[1].startswith("epoch 2/3  loss 1.5000  dice a 0.750  b -  lr ")
-    assert lines[2].endswith("0:00:00 left")
+    assert lines[1].endswith("0:00:00 left")
+    assert lines[2].endswith(" steps/s"), "nothing is left"
     assert "Training ended after epoch 3 in 0:00:" in caplog.text
 
 
@@ -91,9 +92,28 @@ def test_other_processes_report_nothing(tmp_path: Path, caplog: pytest.LogCaptur
     assert not [record for record in caplog.records if record.name.endswith("progress")]
 
 
-@pytest.mark.parametrize(("rank", "said"), [(0, ["inference: 3 cases"]), (1, [])])
+@pytest.mark.parametrize(("rank", "said"), [(0, ["inference: 3 cases in 0:00:00"]), (1, [])])
 def test_without_a_terminal_cases_are_counted(rank: int, said: list[str], caplog: pytest.LogCaptureFixture) -> None:
     evaluator = Engine(lambda *_: None)
     EvaluationProgress("inference", rank).attach(evaluator)
     evaluator.run(range(3))
     assert [record.message for record in caplog.records if record.name.endswith("progress")] == said
+
+
+def test_without_a_terminal_a_long_run_says_how_far_it_is(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [0.0]
+    monkeypatch.setattr("mist_bundle.runtime.handlers.progress.time.monotonic", lambda: seconds[0])
+
+    def predict(*_: object) -> None:
+        seconds[0] += 40.0
+
+    evaluator = Engine(predict)
+    EvaluationProgress("predict").attach(evaluator)
+    evaluator.run(range(5))
+    assert [record.message for record in caplog.records if record.name.endswith("progress")] == [
+        "predict: 2 of 5 cases, about 0:02:00 left",
+        "predict: 4 of 5 cases, about 0:00:40 left",
+        "predict: 5 cases in 0:03:20",
+    ]
