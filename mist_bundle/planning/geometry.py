@@ -39,6 +39,8 @@ def decide_geometry(
         shapes[case.id] = triple(case.cropped_shape if crop.value else case.shape)
         spacings.append(case.spacing_mm)
     spacing = rules.decide_target_spacing(spacings, list(shapes.values()), spec.num_channels)
+    if recipe.max_image_voxels:
+        spacing = rules.enlarge_to_voxels(spacing, spacings, list(shapes.values()), recipe.max_image_voxels)
     if options.target_spacing is not None:
         because = f"Chosen by the user; the rule gives {rules.joined(spacing.value)} mm."
         spacing = Decision(options.target_spacing, because)

@@ -11,8 +11,8 @@ from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.objective import decide_objective
 from mist_bundle.planning.optimisation import decide_optimisation
 from mist_bundle.planning.options import PlanOptions
-from mist_bundle.planning.plan import OVERLAP, SIGMA_SCALE, Plan
-from mist_bundle.planning.recipes import RECIPES, resolve_option
+from mist_bundle.planning.plan import SIGMA_SCALE, Plan
+from mist_bundle.planning.recipes import OVERLAP, RECIPES, resolve_option
 from mist_bundle.planning.topology import strides_product
 from mist_bundle.runtime.numerics.triples import Spacing, Triple
 

@@ -31,7 +31,7 @@ from mist_bundle.planning.optimisation import decide_optimisation
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.plan_json import read_fields
 from mist_bundle.planning.ranges import training_ranges
-from mist_bundle.planning.recipes import CHOSEN, RECIPES, Recipe, by_recipe, resolve_option
+from mist_bundle.planning.recipes import CHOSEN, OVERLAP, RECIPES, Recipe, by_recipe, resolve_option
 from mist_bundle.runtime.numerics.triples import Spacing, Triple
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from mist_bundle.dataset.spec import DatasetSpec
 
 PLAN_VERSION = 1
-OVERLAP = 0.5
 SIGMA_SCALE = 0.125
 # omitted from plan.json if they are None
 OPTIONAL_FIELDS = frozenset(
@@ -342,7 +341,7 @@ def _decide_training(
     median, patch = geometry["median_resampled_shape"].value, geometry["patch_size"].value
     val_interval = rules.decide_val_interval(
         Decision(recipe.val_interval, by_recipe(options.recipe)),
-        windows=(num_available - num_training) * rules.sliding_windows(median, patch, OVERLAP),
+        windows=(num_available - num_training) * rules.sliding_windows(median, patch, recipe.overlap),
         patches=steps.value * batch.value,
         epochs=epochs.value,
     )
@@ -357,6 +356,12 @@ def _decide_training(
     }
 
 
+def _decide_overlap(options: PlanOptions, recipe: Recipe) -> Decision[float]:
+    if recipe.overlap == OVERLAP:
+        return Decision(recipe.overlap, "MIST 2.3: sliding windows overlap by half.")
+    return Decision(recipe.overlap, f"Recipe {options.recipe!r} saves windows; half, as in MIST 2.3, takes longer.")
+
+
 def _decide_inference(spec: DatasetSpec, options: PlanOptions, recipe: Recipe) -> dict[str, Any]:
     flips = decide_flips(spec, options)
     axes = flips.value
@@ -369,7 +374,7 @@ def _decide_inference(spec: DatasetSpec, options: PlanOptions, recipe: Recipe) -
     else:
         test_time_flips = Decision((), f"Recipe {options.recipe!r} saves the time.")
     return {
-        "overlap": Decision(OVERLAP, "MIST 2.3: sliding windows overlap by half."),
+        "overlap": _decide_overlap(options, recipe),
         "sigma_scale": Decision(SIGMA_SCALE, "MIST 2.3: Gaussian blending with sigma 0.125 of the patch."),
         "flip_axes": flips,
         "test_time_flip_axes": test_time_flips,

@@ -1,7 +1,8 @@
 """Recipes: every value that no dataset decides, as rows of data.
 
 `paper` is the default and follows arXiv 2407.21343; `mist2` has the values of mist-medical 2.3.0; `brats2024` is the
-paper's section 2.3; `quick` is for a short training on a laptop. A new recipe is a new row.
+paper's section 2.3; `quick` is for a short training on a laptop, `cpu` for a model that predicts large images on one. A
+new recipe is a new row.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from mist_bundle.planning.options import PlanOptions
 # reasons of decisions that follow from no rule
 CHOSEN = "Chosen by the user."
 OFF = "Off by default."
+OVERLAP = 0.5  # of sliding windows, in MIST 2.3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +31,8 @@ class Recipe:
         patch_rule: "power_of_two" (paper), "budget" (2.3.0: voxels for the memory, quasi-2D where slices are far apart)
             or "cover" (the median image, as far as the voxel budget goes).
         max_patch_voxels: voxels of a patch that "cover" does not exceed, nor "budget" in a batch of two.
+        max_image_voxels: the target spacing is enlarged until the median image has no more voxels; 0 for no limit.
+        overlap: share of a window that the next one covers again, in predictions.
         nonzero_ratio: per-image statistics use non-zero voxels if non-zero/zero is below it (None: MIST 2.3.0's rule,
             a mean non-zero fraction of at most 0.8).
         batch_because: further explanation of the batch size.
@@ -44,6 +48,8 @@ class Recipe:
     filters: tuple[int, ...] = (32, 64, 128, 256, 320)
     patch_rule: str = "power_of_two"
     max_patch_voxels: int = 128**3
+    max_image_voxels: int = 0
+    overlap: float = OVERLAP
     nonzero_ratio: float | None = 0.2
     batch_because: str = ""
     warmup_fraction: float = 0.0
@@ -80,6 +86,34 @@ _PAPER = Recipe(
     about="The paper's defaults: Adam 3e-4 constant, 1000 epochs, 10 % inner validation.",
     cite="Celaya et al., arXiv 2407.21343, sections 2.1-2.2",
     options=_PAPER_OPTIONS,
+)
+
+_QUICK = replace(
+    _PAPER,
+    about="For a laptop: a small nnU-Net on blocks of voxels, whole-organ patches; minutes instead of days.",
+    cite="measured, docs/benchmarks.md",
+    options=replace(
+        _PAPER_OPTIONS,
+        network="nnunet-subpixel",
+        residual=False,
+        deep_supervision_heads=0,
+        optimizer="adamw",
+        learning_rate=4e-3,
+        schedule="cosine",
+        weight_decay=0.05,
+        ema_decay=0.99,
+        augmentation="nnunet",
+        epochs=28,
+        # left and right sides mirror each other, top and bottom do not; 75-second trainings gained 0.04 Dice by it
+        flip_axes=(0,),
+    ),
+    filters=(24, 48, 96),
+    patch_rule="cover",
+    max_patch_voxels=40 * 56 * 40,
+    warmup_fraction=0.05,
+    min_steps_per_epoch=100,
+    val_interval=5,
+    test_time_flips=False,
 )
 
 RECIPES: dict[str, Recipe] = {
@@ -138,32 +172,15 @@ RECIPES: dict[str, Recipe] = {
         ),
         val_interval=5,
     ),
-    "quick": replace(
-        _PAPER,
-        about="For a laptop: a small nnU-Net on blocks of voxels, whole-organ patches; minutes instead of days.",
-        cite="measured, docs/benchmarks.md",
-        options=replace(
-            _PAPER_OPTIONS,
-            network="nnunet-subpixel",
-            residual=False,
-            deep_supervision_heads=0,
-            optimizer="adamw",
-            learning_rate=4e-3,
-            schedule="cosine",
-            weight_decay=0.05,
-            ema_decay=0.99,
-            augmentation="nnunet",
-            epochs=28,
-            # left and right sides mirror each other, top and bottom do not; 75-second trainings gained 0.04 Dice by it
-            flip_axes=(0,),
-        ),
-        filters=(24, 48, 96),
-        patch_rule="cover",
-        max_patch_voxels=40 * 56 * 40,
-        warmup_fraction=0.05,
-        min_steps_per_epoch=100,
-        val_interval=5,
-        test_time_flips=False,
+    "quick": _QUICK,
+    "cpu": replace(
+        _QUICK,
+        about="For predicting large images on a CPU: as `quick`, on voxels coarse enough for seconds a case.",
+        cite="measured, docs/benchmarks.md (seconds; the settings of its training are those of `quick`)",
+        options=replace(_QUICK.options, epochs=100),
+        max_patch_voxels=124**3,  # so that most patches end at 128, a multiple of the strides
+        max_image_voxels=2**23,
+        overlap=0.25,
     ),
 }
 

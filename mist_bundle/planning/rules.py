@@ -62,6 +62,36 @@ def decide_target_spacing(
     return Decision(_spacing(target), "; ".join(reasons) + ".")
 
 
+def enlarge_to_voxels(
+    target: Decision[Spacing], spacings_mm: Sequence[Sequence[float]], shapes: Sequence[Sequence[int]], max_voxels: int
+) -> Decision[Spacing]:
+    """Enlarge the finest axes of a target spacing alike until an image of median extent has no more voxels than that.
+
+    Axes that are coarser already stay: they lose nothing, and gain nothing either.
+
+    Args:
+        target: the spacing so far.
+        spacings_mm: spacing of each case.
+        shapes: shape of each case, after cropping if cases are cropped.
+        max_voxels: of the resampled image.
+    """
+    extent = np.median(np.asarray(shapes, dtype=np.float64) * np.asarray(spacings_mm, dtype=np.float64), axis=0)
+    own = np.asarray(target.value, dtype=np.float64)
+    if prod((extent / own).tolist()) <= max_voxels:
+        return target
+    finest_first = np.argsort(own, kind="stable")
+    least = 0.0
+    for count in (1, 2, 3):
+        enlarged, kept = finest_first[:count], finest_first[count:]
+        volume = prod(extent[enlarged].tolist()) * prod((extent[kept] / own[kept]).tolist())
+        least = (volume / max_voxels) ** (1 / count)
+        if not kept.size or least <= own[kept].min():
+            break
+    voxels = f"so that the median image has about {max_voxels} voxels, which a CPU predicts in seconds"
+    because = f"{target.because.rstrip('.')}; at least {least:.3g} mm, {voxels}."
+    return Decision(_spacing(np.maximum(own, least)), because)
+
+
 def _largest_image_bytes(
     spacings: np.ndarray, shapes: Sequence[Sequence[int]], target: np.ndarray, num_channels: int
 ) -> int:

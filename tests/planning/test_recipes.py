@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mist_bundle.planning.checks import check_options
@@ -58,3 +60,16 @@ def test_all_but_quick_follow_the_paper_where_it_says_nothing_else() -> None:
         assert recipe.filters == (32, 64, 128, 256, 320)
     assert RECIPES["brats2024"].options.optimizer == "adam"
     assert RECIPES["brats2024"].options.max_patch_size == (128, 128, 128)
+
+
+def test_cpu_is_quick_on_coarser_voxels_and_fewer_windows() -> None:
+    cpu, quick = RECIPES["cpu"], RECIPES["quick"]
+    assert replace(cpu.options, epochs=quick.options.epochs) == quick.options
+    assert (cpu.options.epochs, cpu.filters) == (100, (24, 48, 96))
+    assert (cpu.patch_rule, cpu.max_patch_voxels, cpu.max_image_voxels) == ("cover", 124**3, 2**23)
+    assert (cpu.overlap, cpu.test_time_flips) == (0.25, False)
+
+
+def test_no_other_recipe_changes_the_spacing_or_the_overlap() -> None:
+    for name in RECIPES.keys() - {"cpu"}:
+        assert (RECIPES[name].max_image_voxels, RECIPES[name].overlap) == (0, 0.5), name

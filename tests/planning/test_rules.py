@@ -29,6 +29,36 @@ def test_coarse_axis_takes_its_tenth_percentile() -> None:
     assert "percentile" in decision.because
 
 
+@given(
+    st.tuples(*[st.floats(0.3, 6)] * 3),
+    st.tuples(*[st.integers(8, 700)] * 3),
+    st.sampled_from([2**15, 2**20, 2**23]),
+)
+@settings(max_examples=60, deadline=None)
+def test_only_the_finest_axes_are_enlarged_and_no_more_than_needed(
+    spacing: tuple[float, float, float], shape: tuple[int, int, int], voxels: int
+) -> None:
+    start = Decision(spacing, "Median spacing of the cases.")
+    enlarged = rules.enlarge_to_voxels(start, [spacing] * 3, [shape] * 3, voxels)
+    if np.prod(np.multiply(shape, 1.0)) <= voxels:
+        assert enlarged is start
+        return
+    ratio = np.multiply(shape, spacing) / enlarged.value
+    assert np.prod(ratio) == pytest.approx(voxels, rel=1e-4), "the budget is used, and kept"
+    finest = min(enlarged.value)
+    for before, after in zip(spacing, enlarged.value, strict=True):
+        assert after == pytest.approx(max(before, finest), abs=1e-6)
+    assert f"at least {finest:.3g} mm" in enlarged.because
+
+
+def test_a_wide_ct_becomes_two_millimetres_and_thick_slices_stay() -> None:
+    fine = Decision((0.8, 0.8, 2.0), "Median.")
+    thin = rules.enlarge_to_voxels(fine, [fine.value], [(512, 512, 215)], 2**23)
+    assert thin.value == pytest.approx((2.049, 2.049, 2.049), abs=1e-3)
+    thick = Decision((0.8, 0.8, 5.0), "Median.")
+    assert rules.enlarge_to_voxels(thick, [thick.value], [(512, 512, 86)], 2**23).value[2] == 5.0
+
+
 def test_ratio_of_exactly_three_is_not_anisotropic() -> None:
     assert rules.decide_target_spacing([(1, 1, 3)] * 4, [(10, 10, 10)] * 4, 1).value == (1.0, 1.0, 3.0)
 
