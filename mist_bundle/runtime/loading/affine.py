@@ -1,7 +1,7 @@
 """Rotation and scaling of a patch as a single affine map, and the box of the volume that the map needs.
 
-Pure numpy and scipy. Positions are voxel indices (X, Y, Z); a map takes an index of the patch to an index of the volume
-or of the box read from it. Rotations are rigid in millimetres, whatever the spacing.
+Pure numpy; warp.py applies the maps. Positions are voxel indices (X, Y, Z); a map takes an index of the patch to an
+index of the volume or of the box read from it. Rotations are rigid in millimetres, whatever the spacing.
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import affine_transform
 
 from ..numerics.triples import Triple, triple
 
@@ -98,15 +96,6 @@ def _holds(linear: Matrix, patch_size: Triple, centre: Matrix, voxel: Triple) ->
     middle = (np.asarray(patch_size) - 1) / 2
     place_in_patch = np.linalg.solve(linear, np.asarray(voxel) - centre) + middle
     return bool(np.all(place_in_patch >= 0) and np.all(place_in_patch <= np.asarray(patch_size) - 1))
-
-
-def warp(array: NDArray[Any], box_map: Map, patch_size: Sequence[int], order: int) -> NDArray[Any]:
-    """Read a patch (C, *patch_size) out of a box (C, X, Y, Z): linearly (order 1) or the nearest voxel (order 0)."""
-    matrix = np.asarray(box_map)
-    result = np.empty((array.shape[0], *patch_size), array.dtype)
-    for source, target in zip(array, result, strict=True):
-        affine_transform(source, matrix[:, :3], matrix[:, 3], output=target, output_shape=target.shape, order=order)
-    return result
 
 
 def dali_matrix(box_map: Map) -> NDArray[np.float32]:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
-from .affine import warp
+from ..numerics.triples import triple
 from .patches import PatchDraw
+from .warp import warp_patch
 
 Image = NDArray[np.float32]
 
@@ -37,11 +38,8 @@ def apply_draw(
     Returns:
         Arrays of `patch_size`.
     """
-    result = dict(arrays)
-    if draw.box_map is not None:
-        result["image"] = warp(result["image"], draw.box_map, patch_size, order=1)
-        result["label"] = warp(result["label"], draw.box_map, patch_size, order=0)
-    elif draw.extent != tuple(patch_size):
+    result, draw = warp_patch(arrays, draw, triple(patch_size))
+    if draw.extent != tuple(patch_size):
         result["image"] = resize_cubic(result["image"], patch_size)
         result["label"] = resize_nearest(result["label"], patch_size)
     result["image"] = _change_intensities(result["image"], draw, noise)

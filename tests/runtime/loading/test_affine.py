@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
-from mist_bundle.runtime.loading.affine import linear_map, place, rotation, warp
+from mist_bundle.runtime.loading.affine import linear_map, place, rotation
 from mist_bundle.runtime.loading.augmentation import Augmentation
 from mist_bundle.runtime.loading.numpy_operations import apply_draw
 from mist_bundle.runtime.loading.patches import PatchSampler
+from mist_bundle.runtime.loading.warp import warp
 
 from .synthetic import entries, patch_sampler, random_case
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..patch_loader import Batch, PatchLoader
 from ..patches import PatchSampler
 from ..threads import available_threads
+from ..warp import warp_patch
 from .inputs import drawn_inputs
 
 # Batches that are cut ahead; with DALI's own queue of 2 enough to bridge a slow read.
@@ -91,7 +92,7 @@ class _Pipeline:
             table = torch.from_numpy(table).to(torch.device("cuda", device_id))
         self.position = (epoch, 0)  # the epoch and the number of the batch in it
         self._batches_per_epoch = settings.passes_per_epoch
-        self._feed = _Feed(sampler, keys, epoch, num_threads)
+        self._feed = _Feed(sampler, keys, epoch, num_threads, warps=device_id is None)
         self._batches: Any = patch_batches(
             self._feed,
             keys,
@@ -116,11 +117,17 @@ class _Pipeline:
 
 
 class _Feed:
-    """The source of the pipeline: cuts patches in threads, a few batches ahead, epoch after epoch without end."""
+    """The source of the pipeline: cuts patches in threads, a few batches ahead, epoch after epoch without end.
 
-    def __init__(self, sampler: PatchSampler, keys: Sequence[str], epoch: int, num_threads: int) -> None:
+    With `warps` it turns and scales them too: on the CPU, DALI takes four times as long for that.
+    """
+
+    def __init__(
+        self, sampler: PatchSampler, keys: Sequence[str], epoch: int, num_threads: int, *, warps: bool
+    ) -> None:
         self._sampler = sampler
         self._keys = tuple(keys)
+        self._warps = warps
         self._next = epoch * sampler.settings.passes_per_epoch  # number of the next batch in the row of all epochs
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="patches")
         self._pending: deque[list[Future[Sample]]] = deque()
@@ -143,6 +150,8 @@ class _Feed:
         sampler = self._sampler
         draw = sampler.draw(epoch, position)
         arrays = sampler.read(draw, self._keys)
+        if self._warps:
+            arrays, draw = warp_patch(arrays, draw, sampler.patch_size)
         return (*arrays.values(), *drawn_inputs(draw, sampler.patch_size))
 
     def close(self) -> None:

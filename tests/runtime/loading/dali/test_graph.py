@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mist_bundle.catalog.augmentations import augmentation
+from mist_bundle.runtime.loading.dali import loader
 
 from ..synthetic import Item
 from .samples import ALWAYS, INTENSITIES, NEVER, assert_close, make
@@ -40,6 +41,16 @@ def test_each_augmentation_gives_what_numpy_gives(folder: Path, items: list[Item
 def test_nnunets_augmentations_give_what_numpy_gives(folder: Path, items: list[Item], settings: dict[str, Any]) -> None:
     options = {"augmentation": NEVER | settings, "patch_size": (12, 10, 11)}
     assert_close(list(make(folder, items, **options)), list(make(folder, items, "torch", **options)))
+
+
+@pytest.mark.parametrize("settings", [{"rotation_probability": 1.0}, {"scaling_probability": 1.0}])
+def test_dalis_own_warp_which_a_gpu_uses_gives_what_the_cpu_gives(
+    folder: Path, items: list[Item], settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"augmentation": NEVER | settings, "patch_size": (12, 10, 11)}
+    on_cpu = list(make(folder, items, **options))
+    monkeypatch.setattr(loader, "warp_patch", lambda arrays, draw, patch_size: (arrays, draw))
+    assert_close(list(make(folder, items, **options)), on_cpu)
 
 
 # DALI looks cubic weights up in a table of steps of 1/32 voxel, which is off by a few thousandths of the image's
