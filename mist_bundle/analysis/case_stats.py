@@ -84,7 +84,7 @@ class CaseStats:
         crop_box: half-open foreground box ((x0, y0, z0), (x1, y1, z1)) in the file's own voxel indices.
         cropped_shape: size of that box along L, P, S.
         crop_reduction: share of the voxels that cropping removes.
-        channels: intensities of each channel.
+        channels: intensities of each channel; None for optional channels that the case lacks.
         label_voxels: label value -> number of voxels, for all labels of the dataset.
         label_voxels_lost: label value -> voxels outside the crop box, for labels that lose any.
         problems: irregularities that do not prevent the use of the case.
@@ -101,7 +101,7 @@ class CaseStats:
     crop_box: Box
     cropped_shape: tuple[int, int, int]
     crop_reduction: float
-    channels: tuple[ChannelStats, ...]
+    channels: tuple[ChannelStats | None, ...]
     label_voxels: dict[int, int]
     label_voxels_lost: dict[int, int]
     problems: tuple[str, ...] = ()
@@ -109,14 +109,19 @@ class CaseStats:
     right_of_left_mm: dict[str, float] = field(default_factory=dict)
 
     @property
+    def measured_channels(self) -> tuple[ChannelStats, ...]:
+        """Intensities of the channels that the case has."""
+        return tuple(channel for channel in self.channels if channel is not None)
+
+    @property
     def nonzero_fraction(self) -> tuple[float, ...]:
-        """Share of voxels that are not 0 in the whole image, for each channel."""
-        return tuple(channel.nonzero_fraction for channel in self.channels)
+        """Share of voxels that are not 0 in the whole image, for each channel that the case has."""
+        return tuple(channel.nonzero_fraction for channel in self.measured_channels)
 
     @property
     def nonzero_fraction_cropped(self) -> tuple[float, ...]:
-        """Share of voxels that are not 0 inside the crop box, for each channel."""
-        return tuple(channel.nonzero_fraction_cropped for channel in self.channels)
+        """Share of voxels that are not 0 inside the crop box, for each channel that the case has."""
+        return tuple(channel.nonzero_fraction_cropped for channel in self.measured_channels)
 
     @property
     def num_voxels(self) -> int:
@@ -127,14 +132,18 @@ class CaseStats:
         """Plain JSON."""
         content = asdict(self)
         for plain, channel in zip(content["channels"], self.channels, strict=True):
-            plain["histogram"] = channel.histogram.to_json()
+            if channel is not None:
+                plain["histogram"] = channel.histogram.to_json()
         return content
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> CaseStats:
         """The inverse of `to_json`, also after the content was written to a file and read again."""
-        channels = []
+        channels: list[ChannelStats | None] = []
         for channel in content["channels"]:
+            if channel is None:
+                channels.append(None)
+                continue
             labelled = Moments(**channel["labelled"])
             histogram = Histogram.from_json(channel["histogram"])
             channels.append(ChannelStats(**{**channel, "labelled": labelled, "histogram": histogram}))
@@ -333,6 +342,7 @@ def _assemble(
 ) -> CaseStats:
     permutation, _ = orientation_to(image.affine, image.shape, "LPS")
     axes = list(permutation)
+    measured = dict(zip(case.images, channels, strict=True))
     start, stop = box
     cropped_shape = np.subtract(stop, start)
     lost = _lost_voxels(label, box)
@@ -359,7 +369,7 @@ def _assemble(
         crop_box=box,
         cropped_shape=triples.triple(cropped_shape[axes].tolist()),
         crop_reduction=box_volume_reduction(box, image.shape),
-        channels=channels,
+        channels=tuple(map(measured.get, spec.images)),
         label_voxels={value: label.counts.get(value, 0) for value in spec.labels},
         label_voxels_lost=lost,
         problems=tuple(dict.fromkeys(warnings)),

@@ -198,7 +198,12 @@ def _per_axis(values: np.ndarray) -> dict[str, Any]:
 def _channels(names: Sequence[str], cases: Sequence[CaseStats]) -> dict[str, Any]:
     channels = {}
     for index, name in enumerate(names):
-        channels[name] = _channel([case.channels[index] for case in cases])
+        images = []
+        for case in cases:
+            image = case.channels[index]
+            if image is not None:
+                images.append(image)
+        channels[name] = _channel(images)
     return channels
 
 
@@ -366,7 +371,8 @@ def _case(
             structures[name] |= details.structures[name].to_json()
     channels = {}
     for name, channel in zip(channel_names, case.channels, strict=True):
-        channels[name] = {key: getattr(channel, key) for key in _CASE_INTENSITIES}
+        if channel is not None:
+            channels[name] = {key: getattr(channel, key) for key in _CASE_INTENSITIES}
     return {
         "id": case.id,
         "shape": list(case.shape),

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mist_bundle.analysis.case_stats import CaseStats, measure_case
+from mist_bundle.analysis.case_stats import CaseStats, ChannelStats, measure_case
 from mist_bundle.analysis.details import CaseDetails, measure_details
 from mist_bundle.analysis.histogram import Histogram, add_moments
 from mist_bundle.analysis.outliers import (
@@ -68,10 +68,10 @@ class Fingerprint:
 
     @property
     def digests(self) -> dict[str, list[str]]:
-        """Case id -> hash of each of its images, "" where an image is constant."""
+        """Case id -> hash of each image that it has, "" where an image is constant."""
         digests: dict[str, list[str]] = {}
         for case in self.cases:
-            digests[case.id] = [channel.digest for channel in case.channels]
+            digests[case.id] = [channel.digest for channel in case.measured_channels]
         return digests
 
     def sides(self, label_names: Mapping[int, str], final_classes: Mapping[str, Sequence[int]]) -> list[SideCounts]:
@@ -98,6 +98,15 @@ class Fingerprint:
                 volumes[case.id][name] = voxel_ml * sum(case.label_voxels.get(label, 0) for label in labels)
         return volumes
 
+    def images_of(self, channel: int, cases: Sequence[CaseStats] | None = None) -> list[ChannelStats]:
+        """The measurements of a channel in the cases that have it; of all cases by default."""
+        images = []
+        for case in self.cases if cases is None else cases:
+            image = case.channels[channel]
+            if image is not None:
+                images.append(image)
+        return images
+
     def intensity_properties(self, channel: int) -> dict[str, float]:
         """Intensities of all labelled voxels of all cases in a channel, the basis of CT normalisation.
 
@@ -110,7 +119,7 @@ class Fingerprint:
         Raises:
             InputError: no voxel in the dataset has a label.
         """
-        images = [case.channels[channel] for case in self.cases]
+        images = self.images_of(channel)
         outliers = range_outliers(images)
         histograms = []
         labelled = []
@@ -156,6 +165,11 @@ class Fingerprint:
         for problem in implausible_sizes(self.cases):
             if problem.path not in outliers:
                 problems.append(problem)
+        for index, name in enumerate(channel_names):
+            lacking = len(self.cases) - len(self.images_of(index))
+            if lacking:
+                message = f"{lacking} of {len(self.cases)} cases lack this optional channel; it is 0 where they train."
+                problems.append(Problem(name, message))
         problems += intensity_outliers(self.cases, channel_names, modality)
         problems += modality_doubts(self.cases, modality)
         absent = []
@@ -273,10 +287,21 @@ def _files_of(case: Case) -> list[Path]:
 def _gather(spec: DatasetSpec, measured: Sequence[CaseStats], left_out: Sequence[Problem]) -> Fingerprint:
     if not measured:
         raise InputError([*left_out, Problem(str(spec.train_dir), "no usable case is left.")])
+    _refuse_empty_channels(spec, measured, left_out)
     return Fingerprint(
         cases=tuple(sorted(measured, key=lambda case: case.id)),
         excluded=tuple(sorted(left_out, key=lambda problem: problem.path)),
     )
+
+
+def _refuse_empty_channels(spec: DatasetSpec, measured: Sequence[CaseStats], left_out: Sequence[Problem]) -> None:
+    problems = []
+    for index, name in enumerate(spec.channel_names):
+        if all(case.channels[index] is None for case in measured):
+            message = "no usable case has this channel. Take it out of images and optional_images, or add its files."
+            problems.append(Problem(f"{spec.json_path}: $.images.{name}", message))
+    if problems:
+        raise InputError([*left_out, *problems])
 
 
 def _case_id(case: Case) -> str:

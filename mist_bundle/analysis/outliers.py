@@ -65,16 +65,18 @@ def intensity_outliers(cases: Sequence[CaseStats], channel_names: Sequence[str],
     if len(cases) < _MIN_CASES:
         return
     for index, name in enumerate(channel_names):
-        images = []
-        minima = []
+        ids, images, minima = [], [], []
         for case in cases:
-            images.append(case.channels[index])
-            minima.append(case.channels[index].minimum)
+            channel = case.channels[index]
+            if channel is not None:
+                ids.append(case.id)
+                images.append(channel)
+                minima.append(channel.minimum)
         outliers = range_outliers(images)
         median_minimum = float(np.median(minima))
         most_hold_air = modality == "ct" and median_minimum <= _AIR_HU
         for position, image in enumerate(images):
-            case_id = cases[position].id
+            case_id = ids[position]
             if position in outliers:
                 message = f"has intensities from {image.low:.4g} to {image.high:.4g} in {name}"
                 yield Problem(case_id, f"{message}, a range {outliers[position]} that of most cases. {_REMEDY}")
@@ -103,7 +105,7 @@ def range_outliers(channels: Sequence[ChannelStats]) -> dict[int, str]:
 
 def modality_doubts(cases: Sequence[CaseStats], modality: str) -> Iterator[Problem]:
     """A modality that the intensities of most cases contradict."""
-    minima = [case.channels[0].minimum for case in cases]
+    minima = [case.measured_channels[0].minimum for case in cases]
     lowest = min(minima)
     if modality == "ct" and lowest > _NO_AIR_HU:
         message = f'is "ct", but no image has a voxel below {lowest:.4g}, while air is near -1000 Hounsfield units'

@@ -344,6 +344,7 @@ def convert_csv(
     *,
     test: FileName | None = None,
     labels: Words | None = None,
+    optional: Words | None = None,
     announce: Announce | None = None,
     **options: Any,
 ) -> Path:
@@ -354,6 +355,7 @@ def convert_csv(
         output: folder to create.
         test: the same for unlabelled cases.
         labels: columns with a mask file for each structure, in place of mask; their order is that of the labels.
+        optional: columns of images that a case may lack: their cells may be empty.
         announce: a function that is called with each line of what was understood, such as `print`.
         **options: overlaps, missing, channels, modality, copy, overwrite and dry_run.
 
@@ -365,7 +367,8 @@ def convert_csv(
 
     chosen = ConversionOptions(**options)
     test_csv = None if test is None else Path(test)
-    converted = csv_layout.convert_csv(Path(source), Path(output), test_csv, tuple(labels or ()), chosen)
+    structures, may_lack = tuple(labels or ()), tuple(optional or ())
+    converted = csv_layout.convert_csv(Path(source), Path(output), test_csv, structures, chosen, may_lack)
     _report(converted, announce, dry_run=chosen.dry_run)
     return converted.dataset_json
 

@@ -38,10 +38,11 @@ class ListedCase:
 
     Attributes:
         id: case id.
-        images: a file for each channel, in the plan's order.
+        images: a file for each channel, in the plan's order; that of another channel for those that are missing.
         label: reference segmentation; None if there is none, as in most test sets.
         fold: fold that holds the case out; None in the test set.
         unlabelled: labels that were not annotated in the reference.
+        missing: optional channels that the case lacks.
     """
 
     id: str
@@ -49,6 +50,7 @@ class ListedCase:
     label: str | None = None
     fold: int | None = None
     unlabelled: tuple[int, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -332,4 +334,5 @@ def _listed(entry: Mapping[str, Any]) -> ListedCase:
         label=entry.get("label"),
         fold=None if fold is None else int(fold),
         unlabelled=tuple(map(int, entry.get("unlabelled", ()))),
+        missing=tuple(map(str, entry.get("missing", ()))),
     )

@@ -26,7 +26,7 @@ from mist_bundle.bundle.sbom import bill_of_materials
 from mist_bundle.bundle.trial import try_out
 from mist_bundle.bundle.user_code import UserCode, copy_user_code
 from mist_bundle.bundle.vendor import copy_runtime
-from mist_bundle.dataset.cases import Case
+from mist_bundle.dataset.cases import Case, channel_files
 from mist_bundle.dataset.fold_table import FoldTable
 from mist_bundle.dataset.folds import inner_validation
 from mist_bundle.dataset.spec import DatasetSpec
@@ -251,7 +251,11 @@ def datalist(content: BundleInput) -> dict[str, Any]:
 
 
 def _entry(case: Case, channels: Sequence[str], folder: Path) -> dict[str, Any]:
-    return {"id": case.id, "image": [_relative(case.images[channel], folder) for channel in channels]}
+    files, missing = channel_files(case, channels)
+    entry: dict[str, Any] = {"id": case.id, "image": [_relative(file, folder) for file in files]}
+    if missing:
+        entry["missing"] = missing
+    return entry
 
 
 def _inner_validation(content: BundleInput) -> dict[str, list[int]]:

@@ -19,6 +19,7 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.file_roles import match_files
 
 Split = Literal["train", "test"]
+_IF_OPTIONAL = 'If a case may lack {0}, add {0} to "optional_images" in dataset.json.'
 
 MASK_COLUMN = "mask"
 CASE_TABLE_CSV = "cases.csv"  # optional, beside dataset.json: an id column and any others (site, fold …)
@@ -30,7 +31,7 @@ class Case:
 
     Attributes:
         id: name of the case folder, or id in the user's table; always text.
-        images: channel name -> image file, in the order of the channels.
+        images: channel name -> image file, in the order of the channels; without optional channels that it lacks.
         label: label file; None for unlabelled cases.
         extra: further columns of the user's table (column -> text).
         unlabelled: labels that were not annotated in this case, so that its background may hold them.
@@ -75,7 +76,13 @@ def find_cases(spec: DatasetSpec, split: Split = "train") -> CaseList:
     folder = spec.train_dir if split == "train" else spec.test_dir
     if folder is None:
         raise InputError(Problem(f"{spec.json_path}: $.test-data", "is missing; name the folder of the test cases."))
-    search = search_case_folders(folder, spec.images, spec.mask, label_required=split == "train")
+    search = search_case_folders(
+        folder,
+        spec.images,
+        spec.mask,
+        label_required=split == "train",
+        optional=frozenset(spec.optional_images),
+    )
     extra, table_warnings = _case_table(spec)
     if split == "train":
         table_warnings += _unused_ids(spec, extra, search.cases)
@@ -113,6 +120,16 @@ def case_column(cases: Sequence[Case], column: str) -> dict[str, str]:
     if problems:
         raise InputError(problems)
     return values
+
+
+def channel_files(case: Case, channel_names: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """A file for each channel, and the channels that the case lacks.
+
+    These have the file of the first channel that is there, for its grid; the scripts of a bundle set them to 0.
+    """
+    missing = [name for name in channel_names if name not in case.images]
+    present = next(iter(case.images.values()))
+    return [case.images.get(name, present) for name in channel_names], missing
 
 
 def search_case_folders(
@@ -185,6 +202,9 @@ def _files_of_case(
     except OSError as error:
         return {}, [f"cannot be read ({error.strerror or error})."]
     chosen, findings = match_files(files, patterns, optional)
+    lacking = [role for role in patterns if role != MASK_COLUMN and role not in optional and role not in chosen]
+    if findings and 0 < len(lacking) < len(set(patterns) - {MASK_COLUMN}):
+        findings.append(_IF_OPTIONAL.format(", ".join(lacking)))
     for file in files:
         if not file.exists():
             findings.append(f"{file.name} is a broken link.")

@@ -47,6 +47,7 @@ class CaseSource:
         columns: columns of images, in the order of the channels.
         training: cases with labels.
         testing: cases without.
+        optional: columns of images that a case may lack.
         structures: names of the structures that have a mask file each, in their order; empty with label maps.
         label_names: label value -> name, as far as the source says.
         problems: a Problem for each entry that is no usable case.
@@ -61,6 +62,7 @@ class CaseSource:
     columns: tuple[str, ...]
     training: tuple[FileCase, ...]
     testing: tuple[FileCase, ...] = ()
+    optional: tuple[str, ...] = ()
     structures: tuple[str, ...] = ()
     label_names: Mapping[int, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
@@ -149,6 +151,7 @@ def convert(source: CaseSource, output: Path, options: ConversionOptions) -> Con
         raise InputError(Problem("--missing unannotated", message))
     placing = Placing(
         channels=_channels_by_column(source, options.channels),
+        optional=source.optional,
         structures=source.structures,
         require_masks=options.missing == REFUSE,
         copy=options.copy,
@@ -313,6 +316,7 @@ def _description(
         final_classes=scheme.final_classes,
         has_test=has_test,
         ignore_label=None,
+        optional_images=_all_names({column: channels[column] for column in source.optional}),
         **source.texts,
     )
 

@@ -31,6 +31,7 @@ def convert_csv(
     test_csv: Path | None = None,
     structures: Sequence[str] = (),
     options: ConversionOptions | None = None,
+    optional: Sequence[str] = (),
 ) -> Converted:
     """Convert the cases of a table to the layout that `DatasetSpec.from_json` reads.
 
@@ -41,16 +42,19 @@ def convert_csv(
         test_csv: cases without label (a `mask` column, if present, is kept), with the same image columns.
         structures: columns with a mask file for each structure, in place of `mask`. An empty cell is a structure
             without mask.
+        optional: columns of images that a case may lack: their cells may be empty.
         options: see `ConversionOptions`.
 
     Raises:
         InputError: a table cannot be used, no case is usable, or `output` exists. Nothing is written.
     """
-    source = read_csv(Path(train_csv), None if test_csv is None else Path(test_csv), structures)
+    source = read_csv(Path(train_csv), None if test_csv is None else Path(test_csv), structures, optional)
     return convert(source, Path(output), options or ConversionOptions())
 
 
-def read_csv(train_csv: Path, test_csv: Path | None = None, structures: Sequence[str] = ()) -> CaseSource:
+def read_csv(
+    train_csv: Path, test_csv: Path | None = None, structures: Sequence[str] = (), optional: Sequence[str] = ()
+) -> CaseSource:
     """Find the files of the cases that tables name.
 
     Raises:
@@ -60,16 +64,18 @@ def read_csv(train_csv: Path, test_csv: Path | None = None, structures: Sequence
         train = read_table(train_csv)
     problems = _label_problems(train, structures)
     columns = _image_columns(train, structures, problems)
+    required = [column for column in columns if column not in optional]
+    problems += _optional_problems(columns, optional)
     test = None if test_csv is None else read_table(test_csv)
     if test is not None:
-        problems += _missing_columns(test, columns)
+        problems += _missing_columns(test, required)
     if problems:
         raise InputError(problems)
-    training, case_problems = _cases(train, columns, structures, label_required=not structures)
+    training, case_problems = _cases(train, columns, required, structures, label_required=not structures)
     testing: list[FileCase] = []
     inputs = _files_named(training)
     if test is not None:
-        testing, test_problems = _cases(test, columns, (), label_required=False)
+        testing, test_problems = _cases(test, columns, required, (), label_required=False)
         case_problems += test_problems
         inputs += [test.path, *_files_named(testing)]
     if not training:
@@ -80,11 +86,23 @@ def read_csv(train_csv: Path, test_csv: Path | None = None, structures: Sequence
         columns=columns,
         training=tuple(training),
         testing=tuple(testing),
+        optional=tuple(column for column in columns if column in optional),
         structures=tuple(structures),
         problems=tuple(case_problems),
         extra_columns=tuple(column for column in train.columns if column not in known),
         inputs=tuple(inputs),
     )
+
+
+def _optional_problems(columns: Sequence[str], optional: Sequence[str]) -> list[Problem]:
+    problems = []
+    for name in optional:
+        if name not in columns:
+            hint = nearest_hint(name, columns) or f"There are {', '.join(columns)}."
+            problems.append(Problem("--optional", f"names {name!r}, which is no column of images. {hint}"))
+    if optional and set(columns) <= set(optional):
+        problems.append(Problem("--optional", "names every channel; leave out those that a case always has."))
+    return problems
 
 
 def _files_named(cases: Iterable[FileCase]) -> list[Path]:
@@ -148,14 +166,15 @@ def _missing_columns(table: Table, names: Sequence[str]) -> list[Problem]:
 
 
 def _cases(
-    table: Table, columns: Sequence[str], structures: Sequence[str], *, label_required: bool
+    table: Table, columns: Sequence[str], required: Sequence[str], structures: Sequence[str], *, label_required: bool
 ) -> tuple[list[FileCase], list[Problem]]:
     """The cases of a table, and a problem for each row that is none."""
     cases: list[FileCase] = []
     problems = list(table.problems)
     for row in table.rows:
         findings: list[str] = []
-        images = _files(table, row, columns, findings, required=True)
+        images = _files(table, row, required, findings, required=True)
+        images |= _files(table, row, [column for column in columns if column not in required], findings, required=False)
         masks = _files(table, row, structures, findings, required=False)
         label = _files(table, row, [] if structures else [MASK_COLUMN], findings, required=label_required)
         if findings:

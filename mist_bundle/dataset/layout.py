@@ -202,6 +202,7 @@ def description(
     has_test: bool,
     final_classes: Mapping[str, Sequence[int]] | None = None,
     ignore_label: int | None = None,
+    optional_images: Sequence[str] = (),
     **texts: str,
 ) -> dict[str, Any]:
     """Return the content of dataset.json for a folder written by this module.
@@ -214,6 +215,7 @@ def description(
         has_test: whether there is a test folder.
         final_classes: class to score -> labels. By default every label is a class of its own.
         ignore_label: value of unlabelled voxels.
+        optional_images: channels that a case may lack.
         texts: description, licence, reference; empty texts are omitted.
     """
     label_names = dict(sorted(label_names.items()))
@@ -229,6 +231,8 @@ def description(
     content["label_names"] = {str(label): name for label, name in label_names.items()}
     if ignore_label is not None:
         content["ignore_label"] = ignore_label
+    if optional_images:
+        content["optional_images"] = list(optional_images)
     for key, text in texts.items():
         if text:
             content[key] = text

@@ -24,7 +24,7 @@ class FileCase:
 
     Attributes:
         id: of the case.
-        images: column -> image file; a 4D image holds several channels.
+        images: column -> image file; a 4D image holds several channels. Optional columns may be left out.
         label: label map; None where there are masks instead, or no label.
         masks: structure -> mask file, for the structures that have one.
         extra: what else the source says about the case, column -> text.
@@ -64,6 +64,7 @@ class Placing:
 
     Attributes:
         channels: column -> names of the channels of its images.
+        optional: columns that a case may lack.
         structures: structures whose masks are merged; empty where label maps are taken as they are.
         require_masks: refuse a case that lacks the mask of a structure.
         copy: copy files instead of linking to them.
@@ -71,6 +72,7 @@ class Placing:
     """
 
     channels: dict[str, tuple[str, ...]]
+    optional: tuple[str, ...] = ()
     structures: tuple[str, ...] = ()
     require_masks: bool = False
     copy: bool = False
@@ -98,7 +100,7 @@ def place_case(case: FileCase, placing: Placing) -> CaseContent:
         problems.append(Problem("masks", f"has no mask file for {list_names(missing)}."))
     files = _read_files(case, placing, problems)
     if not files.images:
-        raise InputError(problems)
+        raise InputError(problems or [Problem("images", "has no image at all.")])
     first = next(iter(files.images.values()))
     labels: tuple[int, ...] = ()
     merged: MergedMasks | None = None
@@ -159,7 +161,8 @@ def _read_files(case: FileCase, placing: Placing, problems: list[Problem]) -> _F
     masks: dict[str, Volume] = {}
     label: dict[str, Volume] = {}
     for column, names in placing.channels.items():
-        _read_image(case, column, names, images, problems)
+        if column in case.images or column not in placing.optional:
+            _read_image(case, column, names, images, problems)
     for structure in placing.structures:
         if structure in case.masks:
             _read_into(masks, structure, case.masks[structure], problems)
@@ -200,6 +203,8 @@ def _refuse_other_grids(first: Volume, files: _Files) -> None:
 
 def _write_case(case: FileCase, placing: Placing, folder: Path, first: Volume, merged: MergedMasks | None) -> None:
     for column, names in placing.channels.items():
+        if column not in case.images:
+            continue  # it is optional
         if len(names) == 1:
             place_file(case.images[column], folder, names[0], copy=placing.copy)
         else:

@@ -11,7 +11,7 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import ABSENT_CHANNELS_JSON, RESULTS_CSV, write_json
 from mist_bundle.pipeline.evaluate import evaluate_folds
 from mist_bundle.pipeline.headings import Announce, silent
-from mist_bundle.runtime.metrics.table import summarize
+from mist_bundle.runtime.metrics.table import ID, summarize
 
 _FOLDER = "absent"  # in the work folder
 
@@ -34,7 +34,7 @@ def measure_absent_channels(
         announce: called with a heading before each channel.
 
     Returns:
-        Channel -> column ("liver_dice") -> "with", "without" and "change", means over the cases.
+        Channel -> column ("liver_dice") -> "with", "without" and "change", means over the cases that have the channel.
 
     Raises:
         InputError: the bundle has no optional channel.
@@ -46,7 +46,7 @@ def measure_absent_channels(
     if not names:
         message = 'needs channels that may be missing; name them as "optional_images" in dataset.json and train anew.'
         raise InputError(Problem("--each_absent", message))
-    complete = summarize(gather_folds([opened.fold(number).results for number in folds]))
+    complete = gather_folds([opened.fold(number).results for number in folds])
     changes: dict[str, dict[str, dict[str, float]]] = {}
     for name in names:
         announce(f"Without {name}")
@@ -56,10 +56,12 @@ def measure_absent_channels(
             settings = {**overrides, "fold_dir": str(place), "absent_channels": [name]}
             evaluate_folds(bundle, [number], settings, trust=trust)
             tables.append(place / RESULTS_CSV)
-        absent = summarize(gather_folds(tables))
+        lacking = {case.id for case in opened.datalist.training if name in case.missing}
+        with_channel = summarize([row for row in complete if row[ID] not in lacking])
+        without = summarize([row for row in gather_folds(tables) if row[ID] not in lacking])
         changes[name] = {}
-        for column, values in complete.items():
-            before, after = values["Mean"], absent[column]["Mean"]
+        for column, values in with_channel.items():
+            before, after = values["Mean"], without[column]["Mean"]
             changes[name][column] = {"with": before, "without": after, "change": after - before}
     write_json(opened.work_dir / ABSENT_CHANNELS_JSON, {"folds": list(folds), "channels": changes})
     return changes

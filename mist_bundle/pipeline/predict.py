@@ -12,7 +12,7 @@ from typing import Any
 
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
-from mist_bundle.dataset.cases import Case, CaseList
+from mist_bundle.dataset.cases import Case, CaseList, channel_files
 from mist_bundle.dataset.dicom import Series
 from mist_bundle.dataset.joint_channels import with_split_channels
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, MistBundleError, Problem
@@ -20,7 +20,7 @@ from mist_bundle.files import DATALIST_JSON, check_can_write, read_json, write_j
 from mist_bundle.pipeline.predict_dicom import SegmentationWriter, segmentation_path
 from mist_bundle.pipeline.predict_formats import DICOM_SEG, NIFTI, OutputPlace, contrary_sides
 from mist_bundle.pipeline.predict_inputs import find_inputs
-from mist_bundle.pipeline.predict_stock import absolute_images, predict_with_stock_bundle
+from mist_bundle.pipeline.predict_stock import predict_with_stock_bundle
 from mist_bundle.pipeline.shares import Crew, SharedRun, choose_crew, run_in_shares
 from mist_bundle.pipeline.workflows import open_to_run
 from mist_bundle.planning.plan import Plan
@@ -279,11 +279,9 @@ def _refuse_unknown(output: Path, names: Sequence[str]) -> None:
 
 
 def _entry(case: Case, channel_names: Sequence[str]) -> dict[str, Any]:
-    """An entry of a datalist; a missing channel has the file of the first that is there, for its grid."""
-    images = dict(zip(case.images, absolute_images(case), strict=True))
-    missing = [name for name in channel_names if name not in images]
-    present = next(iter(images.values()))
-    entry: dict[str, Any] = {"id": case.id, "image": [images.get(name, present) for name in channel_names]}
+    """An entry of a datalist, with absolute paths."""
+    files, missing = channel_files(case, channel_names)
+    entry: dict[str, Any] = {"id": case.id, "image": [str(file.absolute()) for file in files]}
     if missing:
         entry["missing"] = missing
     return entry

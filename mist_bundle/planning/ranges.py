@@ -22,18 +22,21 @@ def training_ranges(fingerprint: Fingerprint) -> Mapping[str, tuple[Range, ...]]
     """
     spacings: list[Sequence[float]] = []
     extents: list[Sequence[float]] = []
-    lows: list[Sequence[float]] = []
-    highs: list[Sequence[float]] = []
     for case in fingerprint.typical_cases:
         spacings.append(case.spacing_mm)
         extents.append(np.multiply(case.shape, case.spacing_mm).tolist())
-        lows.append([channel.low for channel in case.channels])
-        highs.append([channel.high for channel in case.channels])
+    lows: list[Range] = []
+    highs: list[Range] = []
+    for channel in range(fingerprint.num_channels):
+        # an optional channel may be in cases of implausible size alone
+        images = fingerprint.images_of(channel, fingerprint.typical_cases) or fingerprint.images_of(channel)
+        lows += _ranges([[image.low] for image in images])
+        highs += _ranges([[image.high] for image in images])
     return {
         "spacing_mm": _ranges(spacings),
         "extent_mm": _ranges(extents),
-        "low": _ranges(lows),
-        "high": _ranges(highs),
+        "low": tuple(lows),
+        "high": tuple(highs),
     }
 
 

@@ -43,7 +43,7 @@ def case_figure(
         A figure. If a file cannot be read, or a prediction does not fit, it shows the reason instead of the slices.
     """
     heading = el("figcaption", el("strong", case.id), caption)
-    channel_name, path = list(case.images.items())[channel]
+    channel_name, path = list(case.images.items())[min(channel, len(case.images) - 1)]  # some may be missing
     focus_name, focus_labels = focus
     try:
         image, label, prediction = read_case(path, case)

@@ -272,7 +272,9 @@ def _intensity_charts(report: Report, name: str) -> list[Html]:
     unit = "Hounsfield units" if report["modality"] == "ct" else "intensity"
     lows, means, highs = [], [], []
     for case in report["cases"]:
-        channel = case["channels"][name]
+        channel = case["channels"].get(name)
+        if channel is None:
+            continue  # an optional channel that the case lacks
         lows.append(channel["low"])
         means.append(channel["mean"])
         highs.append(channel["high"])
@@ -307,8 +309,10 @@ def _inside(report: Report, channel: str, *, relative: bool) -> list[Row]:
         values = []
         for case in report["cases"]:
             intensity = case["structures"][name].get("intensity", {})
+            if channel not in intensity:
+                continue
             scale = case["channels"][channel]["mean"] if relative else 1.0
-            if channel in intensity and scale:
+            if scale:
                 mean, _ = intensity[channel]
                 values.append(mean / scale)
         rows.append((name, values, _colour(report, name)))

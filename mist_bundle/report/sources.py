@@ -61,7 +61,8 @@ def files_of_bundle(bundle: Bundle, dataset_dir: Path | None = None) -> list[Cas
             continue
         images = {}
         for channel, path in zip(bundle.plan.channel_names, case.images, strict=True):
-            images[channel] = root / path
+            if channel not in case.missing:
+                images[channel] = root / path
         prediction = bundle.fold(case.fold).prediction(case.id)
         files.append(
             CaseFiles(

@@ -210,3 +210,18 @@ def test_a_case_with_other_channels_is_named(source):
     rows = "id,scan,mask\n0,raw/all.nii.gz,raw/label 0.nii.gz\n1,raw/post1.nii,raw/label 1.nii.gz\n"
     with pytest.raises(CaseFailure, match=r"1: .*post1\.nii holds 1 channels, but the first case 2"):
         converted(table(source, rows), source / "out")
+
+
+def test_an_optional_image_may_be_left_out_of_a_row(source):
+    rows = ROWS.replace("raw/pre0.nii", "")
+    (source / "test.csv").write_text("id,t1-post\n003,raw/post2.nii\n")
+    outcome = convert_csv(table(source, rows), source / "out", source / "test.csv", optional=["t1 pre"])
+    assert not outcome.problems
+    spec = DatasetSpec.from_json(outcome.dataset_json)
+    assert spec.optional_images == ("t1 pre",)
+    assert [list(case.images) for case in find_cases(spec).cases] == [["t1-post"], ["t1-post", "t1 pre"]]
+    assert [list(case.images) for case in find_cases(spec, "test").cases] == [["t1-post"]]
+    with pytest.raises(CaseFailure, match='001: has no file in the column "t1 pre"'):
+        converted(table(source, rows), source / "all")
+    with pytest.raises(InputError, match=r"names 't1_pre', which is no column.*\n.*names every channel"):
+        convert_csv(table(source, rows), source / "wrong", optional=["t1_pre", "t1 pre", "t1-post"])

@@ -27,13 +27,10 @@ def deterministic_transforms(plan: Plan, *, with_label: bool) -> list[Config]:
         steps += _prepare_as_nnunet(plan, plan.preprocessing, keys)
     elif not plan.skip_preprocessing:
         steps += _prepare(plan, keys)
-    if plan.optional_channels and not with_label:  # training drops channels patch by patch
-        missing = _transform(
-            "missing_channels.MissingChannelsd",
-            keys="image",
-            channel_names=list(plan.channel_names),
-            absent="@absent_channels",
-        )
+    if plan.optional_channels:
+        missing = _transform("missing_channels.MissingChannelsd", keys="image", channel_names=list(plan.channel_names))
+        if not with_label:  # training drops channels patch by patch
+            missing["absent"] = "@absent_channels"
         steps.append(missing)
     if with_label and plan.distance_maps.value:
         steps.append(_distance_maps(plan))
