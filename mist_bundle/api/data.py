@@ -210,7 +210,7 @@ def run_all(
         predict_test: predict the test set, if the dataset has one.
         resume: continue with the bundle that is there, after its finished steps.
         processes: GPUs (or CPU processes) that train together; every visible GPU by default.
-        parallel: folds that are trained side by side.
+        parallel: folds that are trained side by side; so many processes share the cases in the evaluation, too.
         announce: a function that is called with a heading before each fold, such as `print`.
         on_configured: a function that is called with the new bundle before its training begins.
         **options: as for `configure`.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from mist_bundle.bundle.launch import EVALUATING
 from mist_bundle.bundle.placement import Hardware
 from mist_bundle.errors import InputError
 from mist_bundle.files import work_dir_of
@@ -12,6 +15,7 @@ from mist_bundle.pipeline.evaluate import evaluate_folds
 from mist_bundle.pipeline.headings import Announce, silent
 from mist_bundle.pipeline.predict import predict_test_set
 from mist_bundle.pipeline.results import evaluated_folds, finalize, report
+from mist_bundle.pipeline.shares import choose_crew
 from mist_bundle.pipeline.workflows import num_folds, preprocess, train
 
 
@@ -55,7 +59,7 @@ def train_to_the_end(
         predict_test: predict the test set, if the datalist has one.
         resume: continue after the steps that are finished.
         hardware: as for `train`.
-        parallel: folds that are trained side by side.
+        parallel: folds that are trained side by side; so many processes share the cases in the evaluation, too.
         trust: run a bundle that does not pass the audit.
         announce: called with a heading before each fold.
     """
@@ -70,7 +74,8 @@ def train_to_the_end(
     scored = evaluated_folds(bundle) if resume else []
     remaining = sorted(set(folds) - set(scored))
     if remaining:
-        evaluate_folds(bundle, remaining, settings, trust=trust, announce=announce)
+        workers = _evaluating_processes(bundle, settings, parallel)
+        evaluate_folds(bundle, remaining, settings, workers=workers, trust=trust, announce=announce)
     results = finalize(bundle)
     predictions = work_dir_of(bundle) / "predictions"
     num_tests = predict_test_set(bundle, predictions, settings, trust=trust) if predict_test else 0
@@ -82,6 +87,16 @@ def train_to_the_end(
         predictions=predictions,
         num_tests=num_tests,
     )
+
+
+def _evaluating_processes(bundle: Path, settings: Mapping[str, Any], parallel: int) -> int | None:
+    """Processes that share the cases of a fold: as many as folds were trained at a time, or None for one on each GPU.
+
+    The scores do not depend on it.
+    """
+    crew = choose_crew(bundle, EVALUATING, settings)
+    by_default = 1 if crew is None else int(crew.workers)
+    return parallel if parallel > by_default else None
 
 
 def _page(bundle: Path) -> str:

@@ -119,6 +119,7 @@ def test_loss_trains_resumes_and_predicts(dataset_json: Path, tmp_path: Path, lo
         assert maps.min() >= -1
         assert maps.max() <= 1
     assert np.isfinite(ran.history[0]["loss"])
+    assert np.isfinite(ran.history[-1]["val_loss"])
     _resume(ran, tmp_path)
     _predict_one(ran, dataset_json, tmp_path)
 

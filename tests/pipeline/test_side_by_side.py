@@ -202,8 +202,14 @@ def test_a_whole_run_trains_its_folds_side_by_side(phantom_json: Path, tmp_path:
     process = _start(words)
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said[-2000:]
-    assert "Folds 0, 1 (2 at a time)" in said
+    assert "Training folds 0, 1 (2 at a time)" in said
     for fold in (0, 1):
         assert re.search(rf"^fold {fold}: .* epoch 1/1 ", said, re.MULTILINE)
-    (results,) = tmp_path.glob("*/results.csv") or tmp_path.glob("*_work/results.csv")
-    assert results.is_file()
+    (bundle,) = tmp_path.glob("*_segmentation")
+    work = work_dir_of(bundle)
+    tables = [work / "fold_0/results.csv", work / "fold_1/results.csv"]
+    shared = list(map(Path.read_bytes, tables))
+    for fold in (0, 1):
+        shutil.rmtree(work / f"fold_{fold}/predictions")
+    pipeline.evaluate_folds(bundle, None, {})  # in a single process
+    assert list(map(Path.read_bytes, tables)) == shared

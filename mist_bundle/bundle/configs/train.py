@@ -342,9 +342,12 @@ def cache(plan: Plan) -> Config:
 
 
 def _validate(plan: Plan) -> Config:
+    dataset = script("loading.dataset.CachedDataset", data=parts.items("validation"), cache="@train#cache")
+    if plan.distance_maps.value:
+        dataset["mapped"] = ["dtm"]  # for the validation loss
     return {
         "preprocessing": "@train#preprocessing",
-        "dataset": script("loading.dataset.CachedDataset", data=parts.items("validation"), cache="@train#cache"),
+        "dataset": dataset,
         "sampler": script(
             "loading.shards.ShardSampler", dataset="@validate#dataset", rank="@rank", world_size="@world_size"
         ),
@@ -400,8 +403,6 @@ def _lesion_detection(plan: Plan) -> list[Config]:
 
 
 def _validation_loss(plan: Plan) -> list[Config]:
-    if plan.distance_maps.value:
-        return []  # the loss compares with maps of the whole volumes, which validation does not load
     measured = script(
         "handlers.validation_loss.ValidationLoss",
         network="@evaluated_network",

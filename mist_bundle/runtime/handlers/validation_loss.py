@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..folds.state import VALIDATION_LOSS
-from ..loading.volumes import read_region
+from ..loading.volumes import open_array, read_region
 from ..numerics.triples import Triple, triple
+
+MAPS_PATH = "dtm_path"  # of an item: the file of its distance maps
+Target = torch.Tensor | dict[str, torch.Tensor]
 
 
 class ValidationLoss:
@@ -33,7 +37,8 @@ class ValidationLoss:
 
     Args:
         network: the network that is evaluated.
-        loss: takes scores (B, C, X, Y, Z) and class indices (B, 1, X, Y, Z).
+        loss: takes scores (B, C, X, Y, Z) and class indices (B, 1, X, Y, Z); or, where the items have a "dtm_path",
+            {"label": class indices, "dtm": distance maps (B, C, X, Y, Z)}.
         inferer: called as `inferer(image, network)`; the training's, with its precision.
         patch_size: voxels of a patch.
         device: where the network runs.
@@ -80,10 +85,13 @@ class ValidationLoss:
 
     def _losses(self, item: Mapping[str, Any]) -> list[float]:
         image, label = _array(item["image"]), _array(item["label"])
+        maps = open_array(Path(item[MAPS_PATH])) if MAPS_PATH in item else None
         losses = []
         for start in self._starts(str(item["id"]), label[0]):
             patch = self._cut(image, start).float()
-            target = self._cut(label, start)
+            target: Target = self._cut(label, start)
+            if maps is not None:  # only the patches are read: there is a map for every class
+                target = {"label": target, "dtm": self._cut(maps, start)}
             with eval_mode(self.network):
                 scores = self.inferer(patch, self.network)
                 losses.append(float(self.loss(scores, target)))

@@ -17,11 +17,15 @@ class CachedDataset(Dataset[dict[str, Any]]):
     """The cases of a list, preprocessed and taken from the cache (built there where missing).
 
     An item is {"image": (C, X, Y, Z) float32, "label": (1, X, Y, Z), "id": str}; the arrays are MetaTensors with the
-    affine of the preprocessed grid.
+    affine of the preprocessed grid. Of the arrays in `mapped` it has the file, {"dtm_path": str}.
     """
 
     def __init__(
-        self, data: Sequence[Mapping[str, Any]], cache: ArrayCache, keys: Sequence[str] = ("image", "label")
+        self,
+        data: Sequence[Mapping[str, Any]],
+        cache: ArrayCache,
+        keys: Sequence[str] = ("image", "label"),
+        mapped: Sequence[str] = (),
     ) -> None:
         """Take the list; nothing is read before the first item is requested.
 
@@ -29,14 +33,16 @@ class CachedDataset(Dataset[dict[str, Any]]):
             data: items {"id", "image", "label"} with the raw files' paths.
             cache: must hold `keys`.
             keys: the arrays to give out.
+            mapped: arrays of which only parts will be read, from their files; see `open_array`.
         """
-        lacking = sorted(set(keys) - set(cache.keys))
+        lacking = sorted({*keys, *mapped} - set(cache.keys))
         if lacking:
             message = f"the cache holds {list(cache.keys)}, but not {lacking}."
             raise ValueError(message)
         self.data = data
         self.cache = cache
         self.keys = tuple(keys)
+        self.mapped = tuple(mapped)
 
     def prepare(self, rank: int = 0) -> None:
         """Build what the cache lacks, several cases at a time, and leave out what cannot be prepared, with a warning.
@@ -59,4 +65,6 @@ class CachedDataset(Dataset[dict[str, Any]]):
         for key in self.keys:
             array = np.array(entry.array(key))  # a copy: the mapped array is read-only
             result[key] = MetaTensor(torch.from_numpy(array), affine=affine)
+        for key in self.mapped:
+            result[f"{key}_path"] = str(entry.path(key))
         return result

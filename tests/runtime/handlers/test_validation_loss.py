@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ def _case(name: str, shape: tuple[int, int, int], seed: int) -> dict[str, Any]:
 
 
 def _batch(case: dict[str, Any]) -> dict[str, Any]:
-    return {"image": case["image"][None], "label": case["label"][None], "id": [case["id"]]}
+    texts = {key: [value] for key, value in case.items() if isinstance(value, str)}
+    return {"image": case["image"][None], "label": case["label"][None], **texts}
 
 
 def _measured(cases: list[dict[str, Any]], network: torch.nn.Module, **settings: Any) -> SupervisedEvaluator:
@@ -50,6 +52,20 @@ def test_is_the_loss_of_whole_volumes_where_a_patch_is_as_large(network: torch.n
     with torch.no_grad():
         expected = [float(LOSS(network(case["image"][None]), case["label"][None])) for case in cases]
     assert _measured(cases, network).state.metrics["val_loss"] == pytest.approx(np.mean(expected), rel=1e-6)
+
+
+def test_losses_with_distance_maps_get_those_of_the_patch(network: torch.nn.Module, tmp_path: Path) -> None:
+    case = {**_case("a", (8, 8, 8), 1), "dtm_path": str(tmp_path / "dtm.npy")}
+    maps = np.random.default_rng(3).normal(size=(2, 8, 8, 8)).astype(np.float32)
+    np.save(tmp_path / "dtm.npy", maps)
+
+    def loss(scores: torch.Tensor, target: dict[str, torch.Tensor]) -> torch.Tensor:
+        return LOSS(scores, target["label"]) + (scores.softmax(1) * target["dtm"]).mean()
+
+    with torch.no_grad():
+        scores = network(case["image"][None])
+        expected = float(LOSS(scores, case["label"][None]) + (scores.softmax(1) * torch.from_numpy(maps)).mean())
+    assert _measured([case], network, loss=loss).state.metrics["val_loss"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_small_volumes_are_padded_in_their_middle(network: torch.nn.Module) -> None:

@@ -56,6 +56,16 @@ def test_what_the_cache_does_not_hold_is_refused(tmp_path: Path) -> None:
         CachedDataset([], array_cache(tmp_path), keys=("image", "dtm"))
 
 
+def test_of_mapped_arrays_the_file_is_given(tmp_path: Path) -> None:
+    (item,) = nifti_items(tmp_path / "raw", 1)
+    cache = ArrayCache(tmp_path / "cache", nifti_transform(), progress=False)
+    given = CachedDataset([item], cache, keys=("image",), mapped=("label",))[0]
+    assert set(given) == {"id", "image", "label_path"}
+    np.testing.assert_array_equal(np.load(given["label_path"]), cache.get(item).array("label"))
+    with pytest.raises(ValueError, match=r"but not \['dtm'\]"):
+        CachedDataset([item], cache, mapped=("dtm",))
+
+
 def test_arrays_may_be_written_to_without_harm_to_the_cache(tmp_path: Path) -> None:
     (item,) = nifti_items(tmp_path / "raw", 1)
     dataset = CachedDataset([item], ArrayCache(tmp_path / "cache", nifti_transform(), progress=False))
