@@ -73,6 +73,7 @@ OPTIONS = {
     "convert_csv": "source output test labels optional overlaps missing channels modality copy overwrite dry_run",
     "convert_bids": "source output derivatives suffix entities images channels modality copy overwrite dry_run",
     "convert_labels": "source output labels images masks overlaps missing channels modality copy overwrite dry_run",
+    "merge_datasets": "sources output names copy overwrite dry_run",
     "phantom": "output kind cases test_cases seed format overwrite",
     "import_mist": "results output folds dataset fold_file workers overwrite dry_run",
     "import_nnunet": "results output checkpoint folds dataset fold_file workers overwrite dry_run",

@@ -460,6 +460,35 @@ def convert_bids(
     return converted.dataset_json
 
 
+@checked
+@takes(WRITING)
+def merge_datasets(
+    *sources: AnyPath,
+    output: FileName,
+    names: Words | None = None,
+    announce: Announce | None = None,
+    **options: Any,
+) -> Path:
+    """Merge several data sets into one for autoconfig: labels by name, and what a source does not annotate is unknown.
+
+    Args:
+        *sources: dataset.json of each data set.
+        output: folder to create. Its cases.csv names the source of each case.
+        names: of the sources, in their order; by default their tasks.
+        announce: a function that is called with each line of what was understood, such as `print`.
+        **options: copy, overwrite and dry_run.
+
+    Returns:
+        The new dataset.json.
+    """
+    from mist_bundle.dataset import merged_datasets
+
+    paths = list(map(Path, sources))
+    converted = merged_datasets.merge_datasets(paths, Path(output), names=tuple(names or ()), **options)
+    _report(converted, announce, dry_run=options.get("dry_run", False))
+    return converted.dataset_json
+
+
 def _report(outcome: Outcome, announce: Announce | None, *, dry_run: bool) -> None:
     """Announce the table of what was understood, warn, and raise the failure of cases."""
     if announce is not None:

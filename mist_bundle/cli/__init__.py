@@ -26,6 +26,7 @@ from mist_bundle.cli.data import (
     convert_labels,
     convert_msd,
     convert_nnunet,
+    merge_datasets,
     phantom,
 )
 from mist_bundle.cli.estimate import estimate
@@ -71,6 +72,7 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
         convert_labels,
         convert_bids,
         convert_dicom,
+        merge_datasets,
         analyze,
         merge_fingerprints,
     ),

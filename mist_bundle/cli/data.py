@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +41,16 @@ def convert_labels(**arguments: Any) -> None:
 def convert_bids(**arguments: Any) -> None:
     """Describe a BIDS dataset with label maps in derivatives/ for autoconfig; images are linked, not copied."""
     _convert(mb.convert_bids, arguments)
+
+
+@takes(mb.merge_datasets)
+def merge_datasets(*sources: str, **arguments: Any) -> None:
+    """Merge several data sets into one for autoconfig: labels by name, and what a source does not annotate is unknown.
+
+    Args:
+        *sources: dataset.json of each data set.
+    """
+    _convert(functools.partial(mb.merge_datasets, *sources), arguments)
 
 
 def _convert(convert: Callable[..., Path], arguments: dict[str, Any]) -> None:

@@ -454,7 +454,7 @@ def _write_case_table(source: CaseSource, annotated: Mapping[str, str], path: Pa
         for column in source.extra_columns:
             cells.append(case.extra.get(column, ""))
         rows.append([*cells, annotated.get(case.id, "")] if annotated else cells)
-    _write_table(path, [ID_COLUMN, *columns], rows)
+    write_table(path, [ID_COLUMN, *columns], rows)
 
 
 def _write_overlaps(contents: Sequence[CaseContent], path: Path) -> None:
@@ -463,10 +463,11 @@ def _write_overlaps(contents: Sequence[CaseContent], path: Path) -> None:
         for (first, second), voxels in content.overlaps.items():
             rows.append([content.id, first, second, str(voxels)])
     if rows:
-        _write_table(path, [ID_COLUMN, "first", "second", "voxels"], rows)
+        write_table(path, [ID_COLUMN, "first", "second", "voxels"], rows)
 
 
-def _write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a CSV table."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)

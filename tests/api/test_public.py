@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMES = (
     "Bundle CaseFailure CaseLeftOut DataWarning InputError MistBundleError __version__ analyze audit_bundle "
     "average_weights compare configure convert_bids convert_csv convert_dicom convert_labels convert_msd "
-    "convert_nnunet ensemble evaluate finetune import_mist import_nnunet make_key merge_fingerprints phantom "
-    "postprocess rank run_all study unpack verify_bundle"
+    "convert_nnunet ensemble evaluate finetune import_mist import_nnunet make_key merge_datasets merge_fingerprints "
+    "phantom postprocess rank run_all study unpack verify_bundle"
 )
 METHODS = (
     "audit bump_version choose_postprocessing evaluate export finalize finetune pack plan predict preprocess publish "
