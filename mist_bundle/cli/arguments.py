@@ -242,4 +242,6 @@ def _count_problems(
         if argument.passing is inspect.Parameter.VAR_POSITIONAL and positional:
             continue
         if argument.required and argument.name not in present:
-            yield Problem(argument.name.upper(), f"is missing; expected {argument.about}")
+            named = argument.passing is inspect.Parameter.KEYWORD_ONLY
+            shown = f"--{argument.name}" if named else argument.name.upper()
+            yield Problem(shown, f"is missing; expected {argument.about}")

@@ -72,7 +72,10 @@ def help_text(verb: Callable[..., None]) -> str:
             lines += ["", f"{title}:"]
         for argument in group:
             lines += _columns(f"  {_flag(argument)}", f"{argument.about}{_default(argument)}", _MARGIN, width)
-    named = [f"--{argument.name} …" for argument in required if not argument.takes_more]
+    named = []
+    for argument in required:
+        if argument.passing is inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            named.append(f"--{argument.name} …")
     if named:
         lines += ["", f"Arguments may also be named: {' '.join(named)}"]
     return "\n".join(lines)
@@ -97,6 +100,8 @@ def _flag(argument: Argument) -> str:
         return "--KEY VALUE …"
     if argument.passing is inspect.Parameter.VAR_POSITIONAL:
         return f"{argument.name.upper()} …"
+    if argument.required and argument.passing is inspect.Parameter.KEYWORD_ONLY:
+        return f"--{argument.name} {argument.name.upper()}"
     if argument.required:
         return argument.name.upper()
     if isinstance(argument.kind, Switch) and argument.default is not False:

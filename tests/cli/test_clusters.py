@@ -24,8 +24,8 @@ def test_kubernetes_asks_for_image_and_claim(
 ) -> None:
     assert cli.main(["kubernetes", str(fresh_bundle), "--output", str(tmp_path / "a")]) == EXIT_INPUT_REFUSED
     told = capsys.readouterr().err
-    assert "IMAGE: is missing" in told
-    assert "CLAIM: is missing" in told
+    assert "--image: is missing" in told
+    assert "--claim: is missing" in told
     words = ["kubernetes", str(fresh_bundle), "--output", str(tmp_path), "--image", "a/b:1", "--claim", "data"]
     assert cli.main(words) == EXIT_OK
     assert (tmp_path / "folds.yaml").is_file()

@@ -39,6 +39,21 @@ def test_usage_paragraphs_and_options(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[-1] == "Arguments may also be named: --source …"
 
 
+def several(*sources: str, output: str) -> None:
+    """Combine.
+
+    Args:
+        *sources: what to combine.
+        output: where to write it.
+    """
+
+
+def test_an_argument_that_must_be_named_is_shown_so() -> None:
+    text = help_text(several)
+    assert text.splitlines()[0] == "usage: mist-bundle several SOURCES … --output OUTPUT"
+    assert "may also be named" not in text
+
+
 def test_the_overview_lists_verbs_by_their_purpose() -> None:
     text = overview({"Things": (verb,), "Other things": (verb, verb)})
     assert "  Things        verb" in text
