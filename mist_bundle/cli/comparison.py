@@ -11,7 +11,6 @@ from mist_bundle.api.arguments import takes
 from mist_bundle.api.kinds import FileName
 from mist_bundle.cli.words import fail_for, printed_warnings
 from mist_bundle.files import PLAN_JSON, refuse_existing, refuse_to_replace
-from mist_bundle.pipeline.study import is_study
 
 if TYPE_CHECKING:
     from mist_bundle.evaluation.compare import Comparison, Difference
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 def _tables_and_bundles(results: Iterable[str]) -> list[Path]:
     """What is read of the runs that a user names; another folder is no run, and refused as such later."""
+    from mist_bundle.pipeline.study import is_study
+
     paths = map(Path, results)
     return [path for path in paths if path.is_file() or (path / PLAN_JSON).is_file() or is_study(path)]
 
