@@ -184,10 +184,22 @@ def test_menus_list_every_row(capsys: pytest.CaptureFixture[str]) -> None:
         assert [line.split()[0] for line in output.splitlines()] == list(rows)
 
 
+def test_start_up_reads_no_images_before_a_command_does() -> None:
+    code = """
+import sys
+import mist_bundle.cli
+assert not {'numpy', 'scipy', 'nibabel', 'yaml'} & set(sys.modules)
+from mist_bundle import pipeline
+pipeline.preprocess, pipeline.train
+assert not {'scipy', 'nibabel', 'pydicom', 'pandas'} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
 @pytest.mark.parametrize(
     "command",
     [
-        "import mist_bundle.cli, mist_bundle.pipeline",
+        "import mist_bundle.cli, mist_bundle.pipeline as p; [getattr(p, name) for name in p.__all__]",
         "from mist_bundle.autoconfig import main; import sys; sys.argv = ['autoconfig', '--help']; main()",
     ],
 )

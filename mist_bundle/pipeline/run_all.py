@@ -13,7 +13,7 @@ from mist_bundle.errors import InputError
 from mist_bundle.files import work_dir_of
 from mist_bundle.pipeline.evaluate import evaluate_folds
 from mist_bundle.pipeline.headings import Announce, silent
-from mist_bundle.pipeline.predict import predict_test_set
+from mist_bundle.pipeline.predict_cases import predict_test_set
 from mist_bundle.pipeline.results import evaluated_folds, finalize, report
 from mist_bundle.pipeline.shares import choose_crew
 from mist_bundle.pipeline.workflows import num_folds, preprocess, train

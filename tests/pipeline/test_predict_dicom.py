@@ -13,7 +13,7 @@ from mist_bundle.bundle.folder import Bundle
 from mist_bundle.dataset.dicom_layout import named_series
 from mist_bundle.dataset.dicom_layout import write_series as write_series_volumes
 from mist_bundle.errors import InputError
-from mist_bundle.pipeline.predict import predict
+from mist_bundle.pipeline.predict_cases import predict
 from mist_bundle.pipeline.predict_dicom import SegmentationWriter
 
 pytest.importorskip("pydicom")

@@ -10,7 +10,7 @@ import pytest
 
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import InputError
-from mist_bundle.pipeline.predict import predict
+from mist_bundle.pipeline.predict_cases import predict
 from mist_bundle.pipeline.predict_stock import channel_names
 from tests.bundle.stock import write_stock_bundle
 

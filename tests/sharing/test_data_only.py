@@ -13,7 +13,7 @@ from mist_bundle import pipeline
 from mist_bundle.cli import main
 from mist_bundle.dataset.msd_layout import convert_msd
 from mist_bundle.errors import InputError
-from mist_bundle.pipeline.predict import predict
+from mist_bundle.pipeline.predict_cases import predict
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.sharing.data_only import MIN_EQUAL_VOXELS, export_data_only
 from mist_bundle.trust.audit.overview import overview_of
