@@ -105,4 +105,4 @@ def _positions(row: NDArray[np.float64], patch_size: Sequence[int]) -> NDArray[n
     """Where each voxel of the patch lies along an axis of the box: (X, Y, Z) float32."""
     x, y, z = (factor * np.arange(length) for factor, length in zip(row[:3], patch_size, strict=True))
     plane = (x[:, None] + y + row[3]).astype(np.float32)
-    return plane[..., None] + z.astype(np.float32)
+    return np.asarray(plane[..., None] + z.astype(np.float32))
