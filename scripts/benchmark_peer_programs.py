@@ -95,6 +95,8 @@ forward = AutocastInferer(lambda image, network: network(image), sys.argv[3])
 optimizer = torch.optim.AdamW(network.parameters(), fused=True)
 image, label = torch.randn(2, 1, 32, 32, 32), torch.randint(0, 3, (2, 1, 32, 32, 32))
 network.train()
+if sys.argv[4] == "compiled":  # as the trainer does with the setting `compile`
+    network = torch.compile(network)
 
 def step():
     optimizer.zero_grad()

@@ -197,18 +197,24 @@ def loader(setting: Setting) -> list[Figure]:
     for_mist = mist_arrays(cases)
     figures = []
     nnunet, mist = "nnU-Net 2.8.1", "mist-medical 2.3.0"
-    for side, peer, augmentation in ((96, nnunet, "mist"), (96, nnunet, "nnunet"), (128, mist, "mist")):
+    defaults = "each tool's own default augmentation, ours: `mist`"
+    for side, peer, augmentation, told in (
+        (96, nnunet, "nnunet", "augmentation `nnunet`"),
+        (96, nnunet, "mist", defaults),
+        (128, mist, "mist", "augmentation `mist`"),
+    ):
         command = [sys.executable, str(ROOT / "scripts/benchmark_loader.py"), "--only", str(side), "--threads", "1"]
         call([*command, "--augmentation", augmentation, "--seconds", seconds, "--output", str(ours)])
         own = next(iter(json.loads(ours.read_text())["figures"].values()))["processor_ms_per_patch"]
         if side == 96:
             command = [setting.nnunet("python"), "-c", programs.NNUNET_LOADER, str(prepared), str(side), seconds]
-            told = call(command, {f"nnUNet_{name}": str(cases / name) for name in ("raw", "preprocessed", "results")})
+            folders = {f"nnUNet_{name}": str(cases / name) for name in ("raw", "preprocessed", "results")}
+            answer = call(command, folders)
         else:
-            told = call([setting.mist("python"), "-c", programs.MIST_LOADER, str(for_mist), str(side), seconds])
-        theirs = json.loads(told.splitlines()[-1])["ms"]
+            answer = call([setting.mist("python"), "-c", programs.MIST_LOADER, str(for_mist), str(side), seconds])
+        theirs = json.loads(answer.splitlines()[-1])["ms"]
         goal = 0.25 if side == 96 else 0.125
-        what = f"a patch of {side} x {side} x {side}, 2 channels, augmentation `{augmentation}`"
+        what = f"a patch of {side} x {side} x {side}, 2 channels, {told}"
         figures.append(Figure("loader", what, peer, own, theirs, goal, "ms"))
     return figures
 
@@ -261,9 +267,15 @@ def step(setting: Setting) -> list[Figure]:
     call([*OURS, *command, "--patch_size", "32,32,32", "--network", "nnunet"])
     bundle = next(path for path in output.iterdir() if (path / "configs").is_dir())
     figures = []
-    for precision, words in (("fp32", "float32"), ("auto", "bfloat16 where the processor has it")):
+    bfloat16 = "bfloat16 where the processor has it"
+    for precision, compiled, words in (
+        ("fp32", "plain", "float32"),
+        ("auto", "plain", bfloat16),
+        ("auto", "compiled", f"{bfloat16}, setting `compile`"),
+    ):
         # as `train` starts its processes
-        told = call([sys.executable, "-c", programs.OUR_STEP, str(bundle), "15", precision], KEEP_FREED_MEMORY)
+        program = [sys.executable, "-c", programs.OUR_STEP, str(bundle), "15", precision, compiled]
+        told = call(program, KEEP_FREED_MEMORY)
         own = json.loads(told.splitlines()[-1])["ms"]
         theirs = json.loads(call([setting.mist("python"), "-c", programs.MIST_STEP, "15"]).splitlines()[-1])["ms"]
         what = f"nnunet, 2 patches of 32 x 32 x 32, {words}"
