@@ -71,7 +71,8 @@ OPTIONS = {
     "convert_dicom": "source output resample overwrite dry_run",
     "convert_nnunet": "source output splits copy dry_run overwrite",
     "convert_csv": "source output test labels optional overlaps missing channels modality copy overwrite dry_run",
-    "convert_bids": "source output derivatives suffix entities images channels modality copy overwrite dry_run",
+    "convert_bids": "source output derivatives suffix labels entities images overlaps missing channels modality copy "
+    "overwrite dry_run",
     "convert_labels": "source output labels images masks overlaps missing channels modality copy overwrite dry_run",
     "merge_datasets": "sources output names copy overwrite dry_run",
     "phantom": "output kind cases test_cases seed format overwrite",

@@ -416,29 +416,31 @@ def convert_labels(
 
 
 @checked
-@takes(CONVERSION)
+@takes(MASKS, CONVERSION)
 def convert_bids(
     source: FileName,
     output: FileName,
     *,
     derivatives: str | None = None,
     suffix: str = "dseg",
+    labels: Words | None = None,
     entities: Words | None = None,
     images: Words | None = None,
     announce: Announce | None = None,
     **options: Any,
 ) -> Path:
-    """Describe a BIDS dataset with label maps in derivatives/ for autoconfig; images are linked, not copied.
+    """Describe a BIDS dataset with labels in derivatives/ for autoconfig; images are linked, not copied.
 
     Args:
         source: root of the dataset, with sub-01/anat/sub-01_T1w.nii.gz and the like.
         output: folder to create. Its cases.csv names the patient of each case, so that no patient is in two folds.
         derivatives: folder in derivatives/ that holds the label maps; by default the only one that holds any.
-        suffix: of the label maps.
+        suffix: of the label maps; mask for files like sub-01_label-liver_mask.nii.gz, a structure each.
+        labels: structures that have a mask each, in the order of the labels; all, sorted, by default.
         entities: pairs that the names of the label maps must have, like desc-manual.
         images: channels in their order, like T1w,FLAIR; by default those that at least half of the cases have.
         announce: a function that is called with each line of what was understood, such as `print`.
-        **options: channels (in place of the names of BIDS), modality, copy, overwrite and dry_run.
+        **options: overlaps, missing, channels (in place of the names of BIDS), modality, copy, overwrite and dry_run.
 
     Returns:
         The new dataset.json.
@@ -452,6 +454,7 @@ def convert_bids(
         Path(output),
         derivatives=derivatives,
         suffix=suffix,
+        structures=tuple(labels or ()),
         entities=tuple(entities or ()),
         images=tuple(images or ()),
         options=chosen,

@@ -39,7 +39,7 @@ def convert_labels(**arguments: Any) -> None:
 
 @takes(mb.convert_bids)
 def convert_bids(**arguments: Any) -> None:
-    """Describe a BIDS dataset with label maps in derivatives/ for autoconfig; images are linked, not copied."""
+    """Describe a BIDS dataset with labels in derivatives/ for autoconfig; images are linked, not copied."""
     _convert(mb.convert_bids, arguments)
 
 

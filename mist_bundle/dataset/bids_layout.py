@@ -1,4 +1,4 @@
-"""Cases of a BIDS dataset whose label maps lie in derivatives/ (https://bids-specification.readthedocs.io).
+"""Cases of a BIDS dataset whose label maps or masks lie in derivatives/ (https://bids-specification.readthedocs.io).
 
 Images are sub-01/[ses-1/]anat/sub-01_[ses-1_]T1w.nii.gz and the like, label maps
 derivatives/labels/sub-01/[ses-1/]anat/sub-01_[ses-1_]dseg.nii.gz; dseg.tsv names the labels. A case is a subject,
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mist_bundle.dataset.bids_labels import read_label_names
+from mist_bundle.dataset.bids_masks import MASK_SUFFIX, are_by_structure, masks_by_structure
 from mist_bundle.dataset.bids_names import SUBJECT, BidsFile, bids_files
 from mist_bundle.dataset.channels import modality_of
 from mist_bundle.dataset.conversion import CaseSource, ConversionOptions, Converted, convert
@@ -35,6 +36,7 @@ def convert_bids(
     *,
     derivatives: str | None = None,
     suffix: str = "dseg",
+    structures: Sequence[str] = (),
     entities: Sequence[str] = (),
     images: Sequence[str] = (),
     options: ConversionOptions | None = None,
@@ -45,7 +47,8 @@ def convert_bids(
         root: folder of the dataset, with sub-*.
         output: folder to create; by default also the name of the task.
         derivatives: folder in derivatives/ that holds the label maps; by default the only one that holds any.
-        suffix: of the label maps.
+        suffix: of the label maps, or `mask` for a mask of each structure.
+        structures: that have a mask each, in the order of the labels; see `masks_by_structure`.
         entities: `key-value` pairs that the names of the label maps must have, such as desc-manual.
         images: channels in their order, such as T1w and FLAIR; by default those of at least half of the cases.
         options: see `ConversionOptions`.
@@ -54,18 +57,31 @@ def convert_bids(
         InputError: no case is usable, or `output` exists. Nothing is written.
     """
     with advising(Path(root), "convert_bids"):
-        source = read_bids(Path(root), derivatives=derivatives, suffix=suffix, entities=entities, images=images)
+        source = read_bids(
+            Path(root),
+            derivatives=derivatives,
+            suffix=suffix,
+            structures=structures,
+            entities=entities,
+            images=images,
+        )
     return convert(source, Path(output), options or ConversionOptions())
 
 
 @dataclass(kw_only=True, slots=True)
 class _Scan:
-    """A subject, session and run: its images by channel, and its label maps."""
+    """A subject, session and run: its images by channel, its label maps, and its masks by structure."""
 
     subject: str
     session: str
     images: dict[str, list[Path]] = field(default_factory=dict)
     labels: list[Path] = field(default_factory=list)
+    masks: dict[str, list[Path]] = field(default_factory=dict)
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it has a label map or a mask."""
+        return bool(self.labels or self.masks)
 
 
 def read_bids(
@@ -73,10 +89,11 @@ def read_bids(
     *,
     derivatives: str | None = None,
     suffix: str = "dseg",
+    structures: Sequence[str] = (),
     entities: Sequence[str] = (),
     images: Sequence[str] = (),
 ) -> CaseSource:
-    """Find the images and label maps of a BIDS dataset.
+    """Find the images and label maps, or masks, of a BIDS dataset.
 
     Raises:
         InputError: it is no BIDS dataset, or no case is usable; all problems at once.
@@ -97,7 +114,11 @@ def read_bids(
     if not labels:
         also = f" with {', '.join(entities)}" if entities else ""
         raise InputError([*problems, Problem(str(folder), f"holds no label map *_{suffix}{also}. {_ADVICE}")])
-    scans = _scans(raw, labels)
+    masks: list[tuple[str, BidsFile]] = []
+    if are_by_structure(labels, structures):
+        structures, masks = masks_by_structure(labels, structures)
+        labels = []
+    scans = _scans(raw, labels, masks)
     columns, warnings = _channels(scans, images)
     training, testing = _cases(scans, columns, problems)
     if not training:
@@ -112,6 +133,7 @@ def read_bids(
         columns=columns,
         training=tuple(training),
         testing=tuple(testing),
+        structures=tuple(structures),
         label_names=label_names,
         problems=tuple(problems),
         warnings=tuple(warnings),
@@ -139,6 +161,9 @@ def _label_folder(root: Path, derivatives: str | None, suffix: str) -> Path:
             holding.append(folder)
     if len(holding) == 1:
         return holding[0]
+    if not holding and suffix != MASK_SUFFIX and any(parent.glob(f"*/sub-*/**/*_{MASK_SUFFIX}.*")):
+        message = f"holds masks, but no *_{suffix}. If each is that of a structure, pass --suffix {MASK_SUFFIX}."
+        raise InputError(Problem(str(parent), message))
     if not holding:
         message = f"holds no folder with label maps like labels/sub-01/anat/sub-01_{suffix}.nii.gz. {_ADVICE}"
         raise InputError(Problem(str(parent), message))
@@ -151,11 +176,15 @@ def _pairs(file: BidsFile) -> set[str]:
     return {f"{key}-{value}" for key, value in file.entities.items()}
 
 
-def _scans(raw: Sequence[BidsFile], labels: Sequence[BidsFile]) -> dict[str, _Scan]:
-    """Case id -> scan. Images without a run belong to every run of their session that has a label map."""
+def _scans(
+    raw: Sequence[BidsFile], labels: Sequence[BidsFile], masks: Sequence[tuple[str, BidsFile]]
+) -> dict[str, _Scan]:
+    """Case id -> scan. Images without a run belong to every run of their session that has a label map or mask."""
     scans: dict[str, _Scan] = {}
     for file in labels:
         _scan_of(scans, file, file.run).labels.append(file.path)
+    for structure, file in masks:
+        _scan_of(scans, file, file.run).masks.setdefault(structure, []).append(file.path)
     for file in raw:
         runs = [file.run]
         if not file.run:
@@ -188,7 +217,7 @@ def _channels(scans: dict[str, _Scan], chosen: Sequence[str]) -> tuple[tuple[str
     Raises:
         InputError: a chosen channel does not occur, or no channel is common.
     """
-    labelled = [scan for scan in scans.values() if scan.labels]
+    labelled = [scan for scan in scans.values() if scan.is_labelled]
     counts: Counter[str] = Counter()
     for scan in labelled:
         counts.update(scan.images.keys())
@@ -238,15 +267,20 @@ def _cases(
         if len(scan.labels) > 1:
             names = list_names([path.name for path in scan.labels])
             findings.append(f"has {len(scan.labels)} label maps: {names}. Choose with --entities, like desc-manual.")
-        if not scan.labels and not images:
+        for structure, paths in scan.masks.items():
+            if len(paths) > 1:
+                names = list_names([path.name for path in paths])
+                findings.append(f"has {len(paths)} masks of {structure}: {names}. Choose with --entities.")
+        if not scan.is_labelled and not images:
             continue  # a session for another purpose
         if findings:
             problems.append(Problem(case_id, " ".join(findings)))
             continue
         extra = {PATIENT: f"sub-{scan.subject}", SESSION: scan.session}
         label = scan.labels[0] if scan.labels else None
-        case = FileCase(id=case_id, images=images, label=label, extra=extra)
-        (testing if label is None else training).append(case)
+        masks = {structure: paths[0] for structure, paths in scan.masks.items()}
+        case = FileCase(id=case_id, images=images, label=label, masks=masks, extra=extra)
+        (training if scan.is_labelled else testing).append(case)
     return training, testing
 
 
