@@ -131,7 +131,7 @@ def test_a_bad_case_is_named_and_left_out(defect: str, data: Path, capsys: pytes
     harm(data)
     code, errors, output = _autoconfig(data, capsys)
     assert code == EXIT_SOME_CASES_FAILED, errors
-    assert f"1 of {NUM_CASES} cases were left out" in errors
+    assert f"1 of {NUM_CASES} cases was left out" in errors
     (line,) = [line for line in errors.splitlines() if name in line and expected.lower() in line.lower()][:1] or [
         errors
     ]

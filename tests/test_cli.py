@@ -158,7 +158,7 @@ def test_bad_case_is_left_out_by_name_and_the_exit_code_says_so(
         capsys, "autoconfig", str(data), "--output", str(tmp_path / "out"), "--folds", "2", "--recipe", "quick"
     )
     assert code == EXIT_SOME_CASES_FAILED
-    assert "1 of 5 cases were left out" in errors
+    assert "1 of 5 cases was left out" in errors
     assert victim.name in errors
     assert "Bundle of 4 cases" in output
     datalist = json.loads(next((tmp_path / "out").glob("*_segmentation/configs/datalist.json")).read_text())

@@ -77,7 +77,7 @@ class Bundle(folder.Bundle):
         steps: CountOrNone = 3,
         trust: bool = False,
     ) -> Estimate:
-        """Say beforehand what training all folds will take: memory, time and disk.
+        """Estimate what training all folds will take: memory, time and disk.
 
         Args:
             device: a GPU to model, like a100-80, h100, rtx4090 or t4; by default this machine, where steps are timed.

@@ -26,7 +26,7 @@ def study(
     trust: bool = False,
     announce: Announce | None = None,
 ) -> Study:
-    """Repeat a training with other seeds: mean and spread of its results. The same call again goes on.
+    """Repeat a training with other seeds: mean and spread of its results. Run again, it continues.
 
     Args:
         bundle: folder of a bundle, trained or not; it stays as it is.

@@ -12,7 +12,7 @@ from mist_bundle.cli.words import printed_warnings
 
 @takes(mb.Bundle.estimate)
 def estimate(bundle: FileName, **arguments: Any) -> None:
-    """Say beforehand what training all folds will take: memory, seconds a step and an epoch, days, disk.
+    """Estimate what training all folds will take: memory, seconds a step and an epoch, days, disk.
 
     Args:
         bundle: the bundle's folder, trained or not.

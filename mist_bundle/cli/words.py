@@ -45,7 +45,8 @@ def fail_for(problems: Sequence[Problem], total: int, what: str) -> None:
 
 def print_count(problems: Sequence[Problem], total: int, what: str) -> None:
     """Print how many cases failed."""
-    print(f"{len(problems)} of {total} cases were {what}.", file=sys.stderr)
+    verb = "was" if len(problems) == 1 else "were"
+    print(f"{len(problems)} of {total} cases {verb} {what}.", file=sys.stderr)
 
 
 def print_bundle(bundle: Bundle) -> None:

@@ -39,7 +39,7 @@ def plan_warnings(
 
 
 def group_alike(problems: Sequence[Problem], case_ids: Sequence[str]) -> list[Problem]:
-    """Merge warnings of four cases or more that are equal except for numbers: "12 cases (a, b, c …): …"."""
+    """Merge warnings of four cases or more that are equal except for numbers: "each of 12 cases (a, b, c …): …"."""
     groups: dict[str, list[Problem]] = {}
     for problem in problems:
         if problem.path in case_ids:
@@ -62,7 +62,7 @@ def _merge(problems: Sequence[Problem]) -> Problem:
     message = first.message
     if len({problem.message for problem in problems}) > 1:
         message += f" The numbers are those of {first.path}."
-    return Problem(f"{len(problems)} cases ({named} …)", message)
+    return Problem(f"each of {len(problems)} cases ({named} …)", message)
 
 
 def _lost_in_resampling(cases: Sequence[CaseStats], plan: Plan) -> Iterator[Problem]:

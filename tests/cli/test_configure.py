@@ -32,7 +32,7 @@ def test_autoconfig_prints_decisions_cases_and_the_next_command(
     assert "crop to foreground" in printed.out
     assert f"Bundle of 4 cases (mr2_001, mr2_002 … mr2_005): {bundle}" in printed.out
     assert f"Train it: mist-bundle train {bundle} --fold all" in printed.out
-    assert "1 of 5 cases were left out." in printed.err
+    assert "1 of 5 cases was left out." in printed.err
     assert printed.err.count("mr2_003") == 1
 
 
@@ -43,7 +43,7 @@ def test_analyze_prints_observations_and_the_page(
     assert cli.main(words) == EXIT_SOME_CASES_FAILED
     printed = capsys.readouterr()
     assert f"Measured 4 cases: {tmp_path / 'look' / 'data_report.html'}" in printed.out
-    assert "1 of 5 cases were left out." in printed.err
+    assert "1 of 5 cases was left out." in printed.err
 
 
 def test_an_interrupted_run_says_how_to_continue() -> None:

@@ -37,7 +37,7 @@ def test_a_case_that_cannot_be_scored_is_named(
 ) -> None:
     (tmp_path / "predictions" / "b.nii.gz").write_bytes(b"no image")
     assert cli.main(words) == EXIT_SOME_CASES_FAILED
-    assert "1 of 2 cases were not scored." in capsys.readouterr().err
+    assert "1 of 2 cases was not scored." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--device", "--fold", "--trust", "--dataset_dir", "--overlap"])

@@ -30,7 +30,7 @@ def test_failures_end_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
     fail_for([], 3, "left out")
     with pytest.raises(CaseFailure, match="case_2: is damaged"):
         fail_for([Problem("case_2", "is damaged.")], 3, "left out")
-    assert capsys.readouterr().err == "1 of 3 cases were left out.\n"
+    assert capsys.readouterr().err == "1 of 3 cases was left out.\n"
 
 
 def test_a_new_bundle_and_its_command(fresh_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
