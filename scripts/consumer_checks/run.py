@@ -55,17 +55,22 @@ def label(bundle: Path, work: Path) -> Outcome:
     first = sorted(images.iterdir())[0]
     own = single_model_prediction(bundle, first, work)
     apart = differing(own, np.asarray(nib.load(kept / "first.nii.gz").dataobj))
-    others = [name for name, same in seen["same_as_default"].items() if not same]
+    # a checkpoint that is a copy of model.pt predicts as it does, and every other one otherwise
+    model = (bundle / "models" / "model.pt").read_bytes()
+    honoured = []
+    for name, same in seen["same_as_default"].items():
+        if same == ((bundle / "models" / name).read_bytes() == model):
+            honoured.append(f"{name} (as model.pt)" if same else name)
     passed = (
         not apart
         and not seen["left_behind"]
         and seen["weights_changed"]
         and seen["voxels_changed_by_training"] > 0
-        and len(others) == len(seen["same_as_default"])
+        and len(honoured) == len(seen["same_as_default"])
     )
     result = (
         f"labels {', '.join(seen['labels'])}; {apart} voxels apart from `predict` with the same weights; "
-        f"chosen checkpoints honoured: {', '.join(others) or 'none'}; training changes "
+        f"chosen checkpoints honoured: {', '.join(honoured) or 'none'}; training changes "
         f"{seen['voxels_changed_by_training']} voxels of the next inference; files left on the disk by an inference: "
         f"{len(seen['left_behind'])}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from monai.fl.utils.exchange_object import ExchangeObject
 
 from mist_bundle.bundle.manifest import differences
 from mist_bundle.files import METADATA_JSON
-from mist_bundle.runtime.folds.publish_weights import RESULTS_END, RESULTS_START
+from mist_bundle.runtime.folds.publish_weights import POSTPROCESSING, RESULTS_END, RESULTS_START
+from mist_bundle.runtime.folds.weights import ensemble_weights, fold_weights
 from mist_bundle.trust.audit.run import audit_bundle
 
 Weights = dict[str, torch.Tensor]
@@ -118,6 +120,19 @@ def test_results_of_former_weights_are_taken_back(own_bundle: Path, phantom_json
     card = (own_bundle / "docs/README.md").read_text()
     results = card.split(RESULTS_START)[1].split(RESULTS_END)[0]
     assert results.strip() == "model.pt was trained further by federated learning, and has not been evaluated since."
+
+
+def test_the_ensemble_of_former_folds_steps_aside(trained_bundle: Path, phantom_json: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(trained_bundle, tmp_path / trained_bundle.name))
+    chosen = {"strategy": [{"operation": "fill_holes"}], "derived_from": {"0": "a hash"}}
+    (bundle / POSTPROCESSING).write_text(json.dumps(chosen))
+    models, model = str(bundle / "models"), str(bundle / "models/model.pt")
+    assert len(ensemble_weights(fold_weights(models), models, model, ensemble=True)) == 2
+    _round(_client(bundle, phantom_json.parent / "train"))
+    assert len(fold_weights(models)) == 2
+    assert ensemble_weights(fold_weights(models), models, model, ensemble=True) == []
+    assert json.loads((bundle / POSTPROCESSING).read_text())["strategy"] == []
+    assert audit_bundle(bundle).passed
 
 
 def test_a_bundle_that_cannot_be_written_to_does_not_end_the_round(
