@@ -220,7 +220,8 @@ def _training_record(bundle: Path) -> list[Check]:
     recorded = set()
     for fold in read_object(bundle / RECORD).get("folds", {}).values():
         recorded.add(fold.get("sha256"))
-    known, unknown = [], []
+    known: list[str] = []
+    unknown: list[str] = []
     for path in dict.fromkeys([*fold_weights(str(bundle / "models")), str(bundle / MODEL_PT)]):
         if Path(path).is_file():
             (known if sha256_of(Path(path)) in recorded else unknown).append(Path(path).name)
@@ -260,7 +261,9 @@ def _not_installable(metadata: Mapping[str, Any]) -> list[str]:
     """Packages that the zoo's CI could not install, which asks PyPI for exactly the versions of metadata.json."""
     pinned = {name: metadata.get(key) for key, name in ZOO_PACKAGES.items()}
     for key in ("optional_packages_version", "required_packages_version"):
-        pinned |= metadata.get(key) if isinstance(metadata.get(key), Mapping) else {}
+        packages = metadata.get(key)
+        if isinstance(packages, Mapping):
+            pinned.update(packages)
     problems = []
     for package, release in pinned.items():
         if "+" in str(release):

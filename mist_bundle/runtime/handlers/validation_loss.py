@@ -89,9 +89,10 @@ class ValidationLoss:
         losses = []
         for start in self._starts(str(item["id"]), label[0]):
             patch = self._cut(image, start).float()
-            target: Target = self._cut(label, start)
+            labels = self._cut(label, start)
+            target: Target = labels
             if maps is not None:  # only the patches are read: there is a map for every class
-                target = {"label": target, "dtm": self._cut(maps, start)}
+                target = {"label": labels, "dtm": self._cut(maps, start)}
             with eval_mode(self.network):
                 scores = self.inferer(patch, self.network)
                 losses.append(float(self.loss(scores, target)))
