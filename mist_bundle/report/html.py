@@ -180,11 +180,12 @@ def _even_columns(rows: list[list[object]]) -> list[list[object]]:
     columns = []
     for column in zip(*rows, strict=True):
         decimals = even_decimals(cell for cell in column if isinstance(cell, float))
-        columns.append([_cell(cell, decimals) for cell in column])
+        columns.append([cell_text(cell, decimals) for cell in column])
     return list(map(list, zip(*columns, strict=True)))
 
 
-def _cell(cell: object, decimals: int) -> object:
+def cell_text(cell: object, decimals: int) -> object:
+    """A cell with that many decimals, if it is a number; a dash for None, NaN and infinity."""
     if cell is None or (isinstance(cell, float) and not math.isfinite(cell)):
         return _NONE
     if isinstance(cell, float):

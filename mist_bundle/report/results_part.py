@@ -14,7 +14,7 @@ from mist_bundle.files import ABSENT_CHANNELS_JSON, RESULTS_CSV, RESULTS_JSON, r
 from mist_bundle.planning.plan import Plan
 from mist_bundle.report import charts
 from mist_bundle.report.colours import chart_colour, colours_of_plan
-from mist_bundle.report.html import Html, details, el, even_decimals, facts, hint, problem, section, table
+from mist_bundle.report.html import Html, cell_text, details, el, even_decimals, facts, hint, problem, section, table
 from mist_bundle.report.metric_words import axis_label, meanings, title_of, with_unit
 from mist_bundle.report.score_table import ScoreTable, higher_is_better
 from mist_bundle.runtime.metrics.table import ID, read_results
@@ -154,11 +154,19 @@ def _statistics(column: pd.Series[float], metric: str, decimals: int) -> list[st
 
 
 def _case_table(scores: ScoreTable, ids: Sequence[str], folds: Mapping[str, int], caption: str) -> Html:
+    """A row for each case; the values of a metric have the same decimals for all classes."""
+    shown = scores.scores.loc[list(ids)]
+    decimals = {}
+    for metric in scores.metrics:
+        decimals[metric] = even_decimals(scores.of_metric(metric).loc[list(ids)].to_numpy().ravel().tolist())
     head = ["case", "fold"]
     for column in scores.scores.columns.to_flat_index():
         name, metric = map(str, column)
         head.append(f"{name} {with_unit(metric)}")
     rows = []
-    for case, values in scores.scores.loc[list(ids)].iterrows():
-        rows.append([case, folds.get(str(case)), *values.tolist()])
+    for case, values in shown.iterrows():
+        cells = []
+        for (_, metric), value in values.items():
+            cells.append(cell_text(float(value), decimals[metric]))
+        rows.append([case, folds.get(str(case)), *cells])
     return table(head, rows, caption=caption, sortable=True)

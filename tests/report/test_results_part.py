@@ -52,3 +52,16 @@ def test_a_metric_without_any_value_has_dashes(tmp_path: Path, trained: Made) ->
     _write(tmp_path, "results.csv", {"a": float("nan"), "b": float("nan")})
     page = Page(results_section(read_bundle_results(tmp_path, ["liver"]), Bundle(trained.bundle).plan, {}, "b"))
     assert "liver – – – – – – 0" in page.text
+
+
+def test_a_metric_has_the_same_decimals_for_all_classes(tmp_path: Path, trained: Made) -> None:
+    distances = {"a": (2.04, 0.98), "b": (1.96, 1.02), "c": (15.5, 0.95)}
+    rows = [
+        {"id": case, "liver_hd95": liver, "kidney_hd95": kidney, "liver_dice": 0.5}
+        for case, (liver, kidney) in distances.items()
+    ]
+    write_results(tmp_path / "results.csv", rows)
+    results = read_bundle_results(tmp_path, ["liver", "kidney"])
+    page = Page(results_section(results, Bundle(trained.bundle).plan, {"a": 0}, "b"))
+    assert "a 0 2.04 0.98 0.500" in page.text
+    assert "c – 15.50 0.95 0.500" in page.text
