@@ -98,10 +98,10 @@ class Fingerprint:
                 volumes[case.id][name] = voxel_ml * sum(case.label_voxels.get(label, 0) for label in labels)
         return volumes
 
-    def images_of(self, channel: int, cases: Sequence[CaseStats] | None = None) -> list[ChannelStats]:
-        """The measurements of a channel in the cases that have it; of all cases by default."""
+    def images_of(self, channel: int) -> list[ChannelStats]:
+        """The measurements of a channel in the cases that have it."""
         images = []
-        for case in self.cases if cases is None else cases:
+        for case in self.cases:
             image = case.channels[channel]
             if image is not None:
                 images.append(image)
