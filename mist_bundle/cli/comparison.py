@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.api.kinds import FileName
-from mist_bundle.cli.words import fail_for, printed_warnings
+from mist_bundle.cli.words import counted, fail_for, printed_warnings
 from mist_bundle.files import PLAN_JSON, refuse_existing, refuse_to_replace
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def ensemble(*predictions: str, output: FileName, **arguments: Any) -> None:
     """
     with printed_warnings():
         combined = mb.ensemble(*predictions, output=output, **arguments)
-    print(f"{combined.num_written} label maps of {len(predictions)} models: {output}")
+    print(f"{counted(combined.num_written, 'label map')} of {len(predictions)} models: {output}")
     fail_for(combined.problems, combined.num_cases, "not combined")
 
 

@@ -13,6 +13,7 @@ from mist_bundle.api.arguments import takes
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.cli.scores import score_lines
 from mist_bundle.cli.words import (
+    counted,
     fail_for,
     heading,
     nearby,
@@ -67,7 +68,7 @@ def run_all(**arguments: Any) -> None:
     print(f"Picture:     {nearby(run.picture)}\nReport:      {page}")
     print(f"Predictions: {work}/fold_*/predictions (each case by a model that had not seen it)")
     if run.num_tests:
-        print(f"Test set:    {nearby(run.predictions)} ({run.num_tests} cases)")
+        print(f"Test set:    {nearby(run.predictions)} ({counted(run.num_tests, 'case')})")
     if left_out:
         raise CaseFailure(left_out, bundle.plan.num_cases + len(left_out))
 

@@ -12,7 +12,7 @@ import mist_bundle as mb
 from mist_bundle.api.arguments import arguments_of, takes
 from mist_bundle.api.kinds import ALL, FileName
 from mist_bundle.cli.scores import printed_scores, score_lines
-from mist_bundle.cli.words import fail_for, heading, nearby, printed_warnings
+from mist_bundle.cli.words import counted, fail_for, heading, nearby, printed_warnings
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import (
     ABSENT_CHANNELS_JSON,
@@ -108,7 +108,7 @@ def postprocess(predictions: FileName, strategy: FileName, output: FileName, **a
     with printed_warnings():
         processed = mb.postprocess(predictions, strategy, output, **arguments)
     folder = Path(output)
-    print(f"{processed.num_written} label maps: {folder / 'predictions'}")
+    print(f"{counted(processed.num_written, 'label map')}: {folder / 'predictions'}")
     if processed.change is not None:
         _print_change(processed.change)
         print(f"Scores before and after: {folder / 'baseline.csv'}, {folder / RESULTS}")
@@ -156,5 +156,5 @@ def _print_change(change: Change) -> None:
         print(f"{column:<{width}}  {before:.4f} -> {after:.4f}")
     print(
         f"Weighted change of quality (worst 0, best 1): {change.total:+.5f}; "
-        f"{len(change.improved)} cases better, {len(change.worsened)} worse"
+        f"{counted(len(change.improved), 'case')} better, {len(change.worsened)} worse"
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from mist_bundle.cli.words import counted
 from mist_bundle.errors import CaseFailure
 
 WORST = 3
@@ -44,7 +45,7 @@ def score_lines(rows: Sequence[Mapping[str, Any]], width: int | None = None) -> 
     if not summary:
         return []
     name_width = max(map(len, summary))
-    cases = "1 case" if len(rows) == 1 else f"{len(rows)} cases"
+    cases = counted(len(rows), "case")
     lines = [f"{cases:<{name_width}}      mean    median  worst"]
     metrics = split_columns(list(summary))
     for column, statistics in summary.items():

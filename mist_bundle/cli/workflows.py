@@ -8,7 +8,7 @@ import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.api.kinds import FileName, Folds
 from mist_bundle.cli.scores import printed_scores
-from mist_bundle.cli.words import heading, nearby, next_command, printed_warnings
+from mist_bundle.cli.words import counted, heading, nearby, next_command, printed_warnings
 
 
 @takes(mb.Bundle.preprocess)
@@ -76,5 +76,5 @@ def predict(bundle: FileName, input: FileName, output: FileName, **arguments: An
     """
     with printed_warnings():
         written = mb.Bundle(bundle).predict(input, output, **arguments)
-    what = "DICOM segmentations" if arguments.get("output_format") == "dicom_seg" else "label maps"
-    print(f"{len(written)} {what}: {output}")
+    what = "DICOM segmentation" if arguments.get("output_format") == "dicom_seg" else "label map"
+    print(f"{counted(len(written), what)}: {output}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -71,7 +72,8 @@ def evaluate_folds(
 
 def _trained(bundle: Bundle, folds: Sequence[int] | None) -> list[int]:
     """The folds to evaluate, each of which has weights."""
-    none = Problem(str(bundle.root), "has no trained fold. Train one first: mist-bundle train.")
+    command = f"mist-bundle train {shlex.quote(str(bundle.root))} --fold all"
+    none = Problem(str(bundle.root), f"has no trained fold. Train it first: {command}")
 
     def lack(number: int) -> str:
         return f"has no weights yet: {bundle.fold(number).weights} is not there. Train it first."

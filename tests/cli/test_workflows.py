@@ -24,7 +24,7 @@ def test_a_folder_that_is_no_bundle(verb: str, tmp_path: Path, capsys: pytest.Ca
         (["train", "--devices", "0,0"], "--devices"),
         (["publish"], "holds no training whose weights could be published."),
         (["finalize"], "Train and evaluate this fold first."),
-        (["evaluate"], "has no trained fold. Train one first"),
+        (["evaluate"], "has no trained fold. Train it first: mist-bundle train "),
         (["predict", "nowhere", "out"], "model.pt: is not there. Train the bundle first"),
     ],
 )

@@ -57,7 +57,7 @@ def test_scores_before_and_after_and_their_change(capsys: pytest.CaptureFixture[
     assert change["change"] == pytest.approx(gain / 2)
     assert change["weights"] == {"dice": 3.0, "hd95": 1.0}
     assert (change["improved"], change["worsened"]) == (["002"], [])
-    assert f"{gain / 2:+.5f}; 1 cases better, 0 worse" in printed
+    assert f"{gain / 2:+.5f}; 1 case better, 0 worse" in printed
     made = nib.load(folders / "out/predictions/002.nii.gz")
     reference = nib.load(folders / "reference/002.nii.gz")
     np.testing.assert_array_equal(np.asarray(made.dataobj), np.asarray(reference.dataobj))

@@ -228,7 +228,8 @@ class EvaluationProgress:
             self._bar.close()
         else:
             seconds = time.monotonic() - self._start
-            logger.info("%s: %d cases in %s", self.description, engine.state.iteration, _clock(seconds))
+            cases = "1 case" if engine.state.iteration == 1 else f"{engine.state.iteration} cases"
+            logger.info("%s: %s in %s", self.description, cases, _clock(seconds))
 
 
 def _progress_bar(total: int, description: str, *, leave: bool = False) -> Any:
