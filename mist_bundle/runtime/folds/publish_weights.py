@@ -18,6 +18,7 @@ from .manifest import stored_as_model
 from .publication import CARD, Content, PublicationError, publish
 from .state import read_status
 from .training_record import RECORD, read_record, renewed_record, with_training
+from .weights import fold_weights, is_copy_of_any
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ POSTPROCESSING = "configs/postprocessing.json"
 CONFIDENCE = "configs/confidence.json"
 RESULTS_START = "<!-- results: begin -->"
 RESULTS_END = "<!-- results: end -->"
+_DIGITS = 8  # of a hash, in the name of weights that are kept
 _FOLD = re.compile(r"fold_(\d+)\.pt")
 
 
@@ -66,6 +68,7 @@ def publish_fold(fold_dir: Path, target: Path) -> list[str]:
     weights[number] = best
     with tempfile.TemporaryDirectory(dir=fold_dir, prefix=".publish.", suffix=UNFINISHED) as scratch:
         files: dict[str, Content] = {f"models/{target.name}": best}
+        files |= kept_model(models)
         files |= model_files(models, weights[best_fold(fold_dir.parent, weights)], Path(scratch))
         if changed:
             trained = f"Trained: fold {', '.join(map(str, sorted(weights)))}. Not evaluated yet; "
@@ -111,6 +114,20 @@ def best_fold(work_dir: Path, weights: Mapping[int, Path]) -> int:
         weights: fold -> file.
     """
     return max(sorted(weights), key=lambda fold: _score(work_dir / f"fold_{fold}", weights[fold]))
+
+
+def kept_model(models: Path) -> dict[str, Content]:
+    """What has to be published beside other weights for model.pt, so that nothing is lost: model.pt, if no fold has it.
+
+    It was trained later than the folds, by federated rounds or another program, and the bundle may hold its only copy.
+    It is kept under a name of its own, with the first digits of its hash.
+    """
+    model = models / MODEL
+    if not model.is_file() or is_copy_of_any(model, fold_weights(str(models))):
+        return {}
+    name = f"model_{sha256_of(model)[:_DIGITS]}.pt"
+    logger.warning("models/%s has weights that no fold has; they are kept as models/%s.", MODEL, name)
+    return {f"models/{name}": model}
 
 
 def model_files(models: Path, chosen: Path, scratch: Path) -> dict[str, Content]:

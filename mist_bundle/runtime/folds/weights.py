@@ -78,17 +78,18 @@ def is_superseded(models_dir: str) -> bool:
     folds = fold_weights(models_dir)
     if not folds or not model.is_file() or str(model) in folds:
         return False
-    return not _is_copy_of_any(model, folds)
+    return not is_copy_of_any(model, folds)
 
 
-def _is_copy_of_any(file: Path, paths: Sequence[str]) -> bool:
+def is_copy_of_any(file: Path, paths: Sequence[str]) -> bool:
+    """Whether one of the files has the same content, or is the file itself."""
     size = file.stat().st_size
     same_size = [Path(path) for path in paths if Path(path).stat().st_size == size]
     return bool(same_size) and sha256_of(file) in map(sha256_of, same_size)
 
 
 def _warn_of_final_weights(final: Path, folds: Sequence[str]) -> None:
-    if folds and final.is_file() and not _is_copy_of_any(final, folds):
+    if folds and final.is_file() and not is_copy_of_any(final, folds):
         say(
             f"warning: {final}: has weights of a federated training, which the ensemble of the folds does not use. To "
             f"predict with them, pass --ckpt_path {final} or copy the file to model.pt; if they are out of date, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_model
 
+from mist_bundle.bundle.manifest import differences, write_manifest
 from mist_bundle.runtime.folds.files import sha256_of
-from mist_bundle.runtime.folds.publish_weights import write_safetensors
+from mist_bundle.runtime.folds.publish_weights import kept_model, publish_fold, write_safetensors
 
 WRITE = (
     "import sys\nfrom pathlib import Path\nfrom mist_bundle.runtime.folds.publish_weights import write_safetensors\n"
@@ -46,3 +48,24 @@ def test_it_is_read_by_its_own_package(tmp_path: Path) -> None:
     load_model(other, str(written))
     for name, value in network.state_dict().items():
         assert torch.equal(value, other.state_dict()[name]), name
+
+
+def test_weights_that_no_fold_has_are_kept(tmp_path: Path) -> None:
+    bundle, fold_dir = tmp_path / "toy", tmp_path / "toy_work/fold_0"
+    models = bundle / "models"
+    for folder in (models, fold_dir):
+        folder.mkdir(parents=True)
+    torch.save({"a": torch.zeros(2)}, fold_dir / "best.pt")
+    best = {"file": "best.pt", "sha256": sha256_of(fold_dir / "best.pt")}
+    (fold_dir / "status.json").write_text(json.dumps({"best": best, "best_score": 0.5}))
+    write_manifest(bundle)
+    publish_fold(fold_dir, models / "fold_0.pt")
+    assert kept_model(models) == {}
+    torch.save({"a": torch.ones(2)}, models / "model.pt")
+    later = sha256_of(models / "model.pt")
+    changed = publish_fold(fold_dir, models / "fold_0.pt")
+    assert sha256_of(models / f"model_{later[:8]}.pt") == later
+    assert f"models/model_{later[:8]}.pt" in changed
+    assert sha256_of(models / "model.pt") == best["sha256"]
+    assert kept_model(models) == {}
+    assert differences(bundle) == []
