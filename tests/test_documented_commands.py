@@ -161,6 +161,8 @@ def _other_layouts(folder: Path) -> None:
         masks = f"{case}/segmentations/liver.nii.gz,{case}/segmentations/spleen.nii.gz"
         rows.append(f"{case.name},{case}/ct.nii.gz,{masks}")
     make_bids(folder / "ds000001")
+    for seed, name in enumerate(("liver", "kidneys")):
+        make_phantom(folder / name, kind="ct", num_cases=2, num_test=1, seed=seed, shape=(12, 11, 10))
     (folder / "masks.csv").write_text("\n".join(rows), encoding="utf-8")
 
 
