@@ -160,13 +160,15 @@ def _case_table(scores: ScoreTable, ids: Sequence[str], folds: Mapping[str, int]
     for metric in scores.metrics:
         decimals[metric] = even_decimals(scores.of_metric(metric).loc[list(ids)].to_numpy().ravel().tolist())
     head = ["case", "fold"]
+    metrics = []
     for column in scores.scores.columns.to_flat_index():
         name, metric = map(str, column)
         head.append(f"{name} {with_unit(metric)}")
+        metrics.append(metric)
     rows = []
     for case, values in shown.iterrows():
         cells = []
-        for (_, metric), value in values.items():
+        for metric, value in zip(metrics, values.tolist(), strict=True):
             cells.append(cell_text(float(value), decimals[metric]))
         rows.append([case, folds.get(str(case)), *cells])
     return table(head, rows, caption=caption, sortable=True)
