@@ -269,7 +269,8 @@ def write_page(outcomes: dict[str, dict[str, Outcome]]) -> None:
         *_rows(record),
         "",
         "Programs that bring a network with its weights (Label, Deploy, Triton) predict with these weights alone. The",
-        "ensemble of the folds is what `python -m monai.bundle run inference` and `mist-bundle predict` compute.",
+        "ensemble of the folds is what `python -m monai.bundle run inference` and `mist-bundle predict` compute, until",
+        "such a program has trained `model.pt` further: that file then [predicts by itself](predicting.md).",
     ]
     PAGE.write_text("\n".join(text) + "\n", encoding="utf-8")
 
