@@ -43,6 +43,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "catalog",
             "runtime.numerics",
             "runtime.folds",
+            "runtime.predictions.say",
             "runtime.settings",
             "runtime.values",
         },

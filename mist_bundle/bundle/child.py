@@ -25,9 +25,9 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from mist_bundle.bundle import lean_imports
+from mist_bundle.runtime.predictions.say import REASON
 
 PARENT = "MIST_BUNDLE_PARENT"  # its process id
-REASON = "MIST_BUNDLE_REASON"  # file that the reason of a failure is written to
 _SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # no system has all of them
 SIGNALS = tuple(getattr(signal, name) for name in _SIGNAL_NAMES if hasattr(signal, name))
 _PR_SET_PDEATHSIG = 1

@@ -23,6 +23,7 @@ from mist_bundle.bundle.overrides import checked_overrides, load_configs, overri
 from mist_bundle.bundle.placement import OWN_STORE, Hardware, Placement
 from mist_bundle.errors import Collecting, InputError, Interrupted, MistBundleError, Problem
 from mist_bundle.files import check_can_write
+from mist_bundle.runtime.predictions.say import REASON
 from mist_bundle.runtime.settings import is_expression
 
 CHILD = "mist_bundle.bundle.child"
@@ -190,7 +191,7 @@ def _environment(workflow: Workflow, placement: Placement, reason_file: Path) ->
         warnings.append(os.environ["PYTHONWARNINGS"])
     environment["PYTHONWARNINGS"] = ",".join(warnings)
     environment[child.PARENT] = str(os.getpid())
-    environment[child.REASON] = str(reason_file)
+    environment[REASON] = str(reason_file)
     environment.update(placement.environment())
     return environment
 

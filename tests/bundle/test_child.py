@@ -16,6 +16,7 @@ import pytest
 
 from mist_bundle.bundle import child
 from mist_bundle.bundle.child import quiet_monai, reason_of
+from mist_bundle.runtime.predictions.say import REASON
 
 WAITS = "import time\nprint('ready', flush=True)\ntime.sleep(60)\n"
 STARTS = """
@@ -93,7 +94,7 @@ def test_a_failure_is_told_in_one_sentence(modules: Path, code: str, exit_code: 
     wrapped = f"try:\n    {code}\nexcept Exception as error:\n    raise RuntimeError('Failed to evaluate') from error\n"
     (modules / "fails.py").write_text(wrapped)
     words = [sys.executable, "-m", "mist_bundle.bundle.child", "fails"]
-    environment = {**os.environ, child.REASON: str(modules / "reason.txt")}
+    environment = {**os.environ, REASON: str(modules / "reason.txt")}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     told = (modules / "reason.txt").read_text() if (modules / "reason.txt").is_file() else ""
     assert done.returncode == exit_code

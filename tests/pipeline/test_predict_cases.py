@@ -73,6 +73,7 @@ def test_cases_that_fail_are_named_and_the_same_again_does_only_what_is_missing(
     assert cli.main(words) == EXIT_SOME_CASES_FAILED
     printed = capfd.readouterr().err
     assert _maps(output) == ["good", "odd"]
+    assert printed.count("4 of 6 cases failed:\n") == 1, "said by predict alone, not by the process that it starts"
     summary = printed.split("4 of 6 cases failed:\n")[-1].splitlines()
     for case, reason in expected.items():
         (line,) = (line for line in summary if line.startswith(f"{case}: "))

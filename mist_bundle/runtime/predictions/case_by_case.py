@@ -15,7 +15,7 @@ from ..inferers.ensemble import is_out_of_memory
 from ..reading.formats import read_volume
 from .loader import FAILURE, ITEM, PREDICTED, REPLACED
 from .records import Predictions
-from .say import say
+from .say import failures_are_reported, say
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +97,8 @@ class CaseByCase:
         """End the program with exit code 1 where cases failed; the last step of a bundle's run list."""
         if not self.failures:
             return
+        if failures_are_reported():
+            raise SystemExit(1)
         lines = [f"{len(self.failures)} of {self.num_cases} cases failed:"]
         for case in sorted(self.failures):
             lines.append(f"{case}: {self.failures[case]}")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+# set by mist-bundle for the processes that it starts: the file for the reason of a failure, which it reports itself
+REASON = "MIST_BUNDLE_REASON"
 
 
 def say(line: str) -> None:
@@ -14,3 +18,8 @@ def say(line: str) -> None:
     else:
         tqdm.write(line, file=sys.stderr)
     sys.stderr.flush()
+
+
+def failures_are_reported() -> bool:
+    """Whether the program that started this process will name the failed cases when it ends."""
+    return bool(os.environ.get(REASON))

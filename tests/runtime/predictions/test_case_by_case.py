@@ -18,6 +18,7 @@ from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 from mist_bundle.runtime.predictions.case_by_case import CaseByCase, reason_of
 from mist_bundle.runtime.predictions.loader import CaseLoader
 from mist_bundle.runtime.predictions.records import Predictions, read_failure
+from mist_bundle.runtime.predictions.say import REASON
 from mist_bundle.runtime.transforms.nifti_reader import NiftiReader
 from mist_bundle.runtime.transforms.save import SaveImaged
 
@@ -79,7 +80,9 @@ def _fails_for(value: int, error: BaseException) -> Stage:
 
 
 @pytest.mark.parametrize("stage", ["read", "compute", "post"])
-def test_the_others_go_on(tmp_path: Path, stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_others_go_on(
+    tmp_path: Path, stage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     items = _items(tmp_path)
     evaluator, cases = _evaluator(tmp_path, items, **{stage: _fails_for(2, ValueError("cannot be used."))})
     evaluator.run()
@@ -91,6 +94,11 @@ def test_the_others_go_on(tmp_path: Path, stage: str, capsys: pytest.CaptureFixt
         cases.finish()
     assert ended.value.code == 1
     assert f"1 of 4 cases failed:\np1: {reason}" in capsys.readouterr().err
+    monkeypatch.setenv(REASON, str(tmp_path / "reason.txt"))  # as mist-bundle starts it
+    with pytest.raises(SystemExit):
+        cases.finish()
+    monkeypatch.delenv(REASON)
+    assert not capsys.readouterr().err, "mist-bundle names the cases itself"
 
     # the same again does only what is missing
     times = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in _label_maps(tmp_path)}
