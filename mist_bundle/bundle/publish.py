@@ -78,7 +78,7 @@ def files_of_replaced_model(bundle: Path, scratch: Path) -> dict[str, Content]:
     model = bundle / MODEL_PT
     problem = file_problem(model)
     if problem:
-        raise InputError(Problem(MODEL_PT, f"{problem}. Train it again with a lower learning rate."))
+        raise InputError(Problem(MODEL_PT, f"{problem}. Put finite weights or the former file there."))
     try:
         copy = write_safetensors(model, scratch / SAFETENSORS)
     except Exception as error:

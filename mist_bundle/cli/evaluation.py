@@ -12,7 +12,7 @@ import mist_bundle as mb
 from mist_bundle.api.arguments import arguments_of, takes
 from mist_bundle.api.kinds import ALL, FileName
 from mist_bundle.cli.scores import printed_scores, score_lines
-from mist_bundle.cli.words import counted, fail_for, heading, nearby, printed_warnings
+from mist_bundle.cli.words import counted, fail_for, heading, nearby, next_command, printed_warnings
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import (
     ABSENT_CHANNELS_JSON,
@@ -82,9 +82,22 @@ def _evaluate_bundle(bundle: mb.Bundle, arguments: Mapping[str, Any]) -> None:
     print()
     for number in folds:
         print(f"Fold {number}: {nearby(bundle.fold(number).results)}")
-    print(f"Gather the folds: mist-bundle finalize {shlex.quote(str(nearby(bundle.root)))}")
+    print(_what_follows(bundle, arguments))
     if arguments.get("each_absent"):
         _print_absent(read_json(bundle.work_dir / ABSENT_CHANNELS_JSON)["channels"])
+
+
+def _what_follows(bundle: mb.Bundle, arguments: Mapping[str, Any]) -> str:
+    """The next command: finalize once all folds are evaluated."""
+    left = [fold for fold in bundle.folds() if not fold.results.is_file()]
+    if not left:
+        return f"Gather the folds: mist-bundle finalize {shlex.quote(str(nearby(bundle.root)))}"
+    trained = bundle.trained_folds()
+    for fold in left:
+        if fold.number not in trained:
+            return f"Train the next fold: {next_command(bundle, 'train', '--fold', str(fold.number), like=arguments)}"
+    numbers = ",".join(str(fold.number) for fold in left)
+    return f"Evaluate the other folds: {next_command(bundle, 'evaluate', '--fold', numbers, like=arguments)}"
 
 
 def _print_absent(channels: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:

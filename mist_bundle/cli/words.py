@@ -69,20 +69,26 @@ def print_folds(table: Mapping[str, Any] | None) -> None:
             print(f"  {line}")
 
 
-def next_command(bundle: Bundle, verb: str, *words: str) -> str:
+def next_command(bundle: Bundle, verb: str, *words: str, like: Mapping[str, Any] | None = None) -> str:
     """A command with a bundle; with --trust if it holds the user's own code, which no audit accepts.
 
     Args:
         bundle: the bundle.
         verb: such as "train".
         words: further arguments.
+        like: arguments of the present command, whose --trust and --dataset_dir the next command needs as well.
     """
     from mist_bundle.catalog.choice import is_user_code
 
+    present = like or {}
     plan = bundle.plan if bundle.has_plan else None
-    trust = plan is not None and (is_user_code(plan.network.value) or is_user_code(plan.loss.value))
+    own_code = plan is not None and (is_user_code(plan.network.value) or is_user_code(plan.loss.value))
     command = ["mist-bundle", verb, shlex.quote(str(nearby(bundle.root))), *words]
-    return " ".join([*command, "--trust"] if trust else command)
+    if present.get("dataset_dir"):
+        command += ["--dataset_dir", shlex.quote(str(nearby(Path(present["dataset_dir"]))))]
+    if own_code or present.get("trust"):
+        command.append("--trust")
+    return " ".join(command)
 
 
 def nearby(path: Path) -> Path:

@@ -34,7 +34,7 @@ def train(bundle: FileName, fold: Folds = (0,), **arguments: Any) -> None:
     with printed_warnings():
         opened.train(fold, announce=heading, **arguments)
     print(f"Best weights: {nearby(opened.models)}\nLogs and last checkpoints: {nearby(opened.work_dir)}")
-    print(f"Evaluate it: {next_command(opened, 'evaluate')}")
+    print(f"Evaluate it: {next_command(opened, 'evaluate', like=arguments)}")
 
 
 @takes(mb.Bundle.publish)

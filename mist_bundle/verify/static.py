@@ -13,8 +13,8 @@ from mist_bundle.bundle.manifest import differences
 from mist_bundle.bundle.overrides import has_id, load_configs
 from mist_bundle.errors import InputError
 from mist_bundle.files import BUNDLE_README, LOGGING_CONF, MANIFEST_JSON, MODEL_PT, read_json
-from mist_bundle.runtime.folds.files import read_object, sha256_of
-from mist_bundle.runtime.folds.training_record import RECORD
+from mist_bundle.runtime.folds.files import sha256_of
+from mist_bundle.runtime.folds.training_record import RECORD, recorded_folds
 from mist_bundle.runtime.folds.weights import fold_weights, is_superseded
 from mist_bundle.runtime.settings import CONFIG_SUFFIXES
 from mist_bundle.verify.content import WORKFLOWS, Content, config_files, imported_modules, references
@@ -217,9 +217,7 @@ def _ensemble(bundle: Path) -> list[Check]:
 
 def _training_record(bundle: Path) -> list[Check]:
     """Which weights have a record of their training; nothing for a bundle without weights."""
-    recorded = set()
-    for fold in read_object(bundle / RECORD).get("folds", {}).values():
-        recorded.add(fold.get("sha256"))
+    recorded = {record["sha256"] for record in recorded_folds(bundle).values()}
     known: list[str] = []
     unknown: list[str] = []
     for path in dict.fromkeys([*fold_weights(str(bundle / "models")), str(bundle / MODEL_PT)]):

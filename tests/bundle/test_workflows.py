@@ -264,6 +264,25 @@ def test_any_number_of_processes_and_passes_learns_what_one_large_batch_does(
 
 
 @pytest.mark.slow
+def test_two_processes_take_the_same_first_steps_with_the_activation_of_the_bundle(
+    moved: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    """Three steps of LeakyReLU, too few for gradients at its kink to drive the trainings apart."""
+    bundle, data = moved
+    configs = bundle / "configs"
+    several = f"['{configs / 'train.json'}','{configs / 'multi_gpu_train.json'}']"
+    common = [*data, "--precision", "fp32", "--epochs", "1", "--steps_per_epoch", "3", "--batch_size", "4"]
+    common += ["--optimizer#_target_", "torch.optim.SGD", "--learning_rate", "0.05", "--warmup_steps", "1"]
+    networks = {}
+    for processes, files in ((1, str(configs / "train.json")), (2, several)):
+        work = tmp_path / str(processes)
+        _monai("training", files, *common, "--work_dir", str(work), cwd=tmp_path, processes=processes)
+        networks[processes] = _weights(work / "fold_0/last.pt")["network"]
+    for key, value in networks[1].items():
+        torch.testing.assert_close(networks[2][key], value, rtol=1e-3, atol=2e-5, msg=key)
+
+
+@pytest.mark.slow
 def test_compiled_network_learns_the_same_under_the_same_names(moved: tuple[Path, list[str]], tmp_path: Path) -> None:
     if shutil.which("g++") is None:
         pytest.skip("torch.compile needs a C++ compiler on the CPU")

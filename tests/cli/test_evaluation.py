@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+import mist_bundle as mb
 from mist_bundle import cli
+from mist_bundle.cli.evaluation import _what_follows
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
+from mist_bundle.files import work_dir_of
 from tests.api.test_results import _label_maps
 
 
@@ -63,3 +67,20 @@ def test_post_processing_prints_the_change(
     assert f"2 label maps: {tmp_path / 'out' / 'predictions'}" in printed
     assert "organ_dice  0.6667 -> 0.0000" in printed
     assert "0 cases better, 2 worse" in printed
+
+
+def test_what_follows_an_evaluation_depends_on_the_folds(
+    trained_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = tmp_path / trained_bundle.name
+    shutil.copytree(trained_bundle, bundle)
+    shutil.copytree(work_dir_of(trained_bundle), work_dir_of(bundle))
+    opened = mb.Bundle(bundle)
+    assert _what_follows(opened, {}) == f"Gather the folds: mist-bundle finalize {bundle}"
+    opened.fold(1).results.unlink()
+    assert _what_follows(opened, {}) == f"Evaluate the other folds: mist-bundle evaluate {bundle} --fold 1"
+    for weights in (bundle / "models").iterdir():
+        weights.unlink()
+    shutil.rmtree(opened.fold(1).folder)
+    follows = _what_follows(mb.Bundle(bundle), {"trust": True})
+    assert follows == f"Train the next fold: mist-bundle train {bundle} --fold 1 --trust"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from pathlib import Path
 
@@ -47,6 +48,12 @@ def test_paths_are_shown_as_seen_from_here(fresh_bundle: Path, tmp_path: Path, m
     assert nearby(fresh_bundle / "models") == Path(fresh_bundle.name, "models")
     assert nearby(tmp_path) == tmp_path
     assert nearby(Path("none")) == Path("none")
+
+
+def test_the_next_command_finds_the_data_and_runs_as_this_one_did(fresh_bundle: Path, tmp_path: Path) -> None:
+    like = {"dataset_dir": str(tmp_path / "my cases"), "trust": True, "epochs": 3}
+    command = next_command(mb.Bundle(fresh_bundle), "evaluate", like=like)
+    assert shlex.split(command)[3:] == ["--dataset_dir", str(tmp_path / "my cases"), "--trust"]
 
 
 def test_headings_stand_alone_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,23 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     return _read_object(folder / TRAINING)
 
 
+def recorded_folds(bundle: Path) -> dict[str, Any]:
+    """Fold -> record of its training, of docs/training.json; entries that no training wrote are left out."""
+    entries = (_read_object(bundle / RECORD) or {}).get("folds")
+    folds = {}
+    for fold, entry in entries.items() if isinstance(entries, dict) else ():
+        if fold.isdecimal() and _is_record(entry):
+            folds[fold] = entry
+    return folds
+
+
+def _is_record(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
+        return False
+    data, runs = entry.get("data", {}), entry.get("runs", [])
+    return isinstance(data, dict) and isinstance(runs, list) and all(isinstance(run, dict) for run in runs)
+
+
 def renewed_record(
     bundle: Path, fold: int, weights: Path, status: Mapping[str, Any], training: Mapping[str, Any] | None
 ) -> dict[str, Any]:
@@ -45,8 +62,7 @@ def renewed_record(
         status: of the training.
         training: its record; None where an earlier version trained, which left none: the fold is then not described.
     """
-    content = _read_object(bundle / RECORD) or {}
-    folds = dict(content.get("folds") or {})
+    folds = recorded_folds(bundle)
     folds.pop(str(fold), None)
     if training is not None:
         folds[str(fold)] = {
@@ -90,7 +106,7 @@ def _cells(record: Mapping[str, Any]) -> list[str]:
         packages.append(_packages(run))
     return [
         f"`{record['sha256'][:_DIGITS]}`",
-        f"{record['epoch']} of {record['epochs']}",
+        f"{record.get('epoch')} of {record.get('epochs')}",
         f"{len(data.get('training', {}))} + {len(data.get('validation', {}))}",
         ", then ".join(dict.fromkeys(devices)),
         ", then ".join(dict.fromkeys(packages)),

@@ -9,12 +9,15 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from mist_bundle.bundle.manifest import Manifest
 from mist_bundle.runtime.folds.training_record import (
     NO_RECORD,
     RECORD,
     TRAINING_END,
     TRAINING_START,
+    recorded_folds,
     renewed_record,
     with_training,
 )
@@ -51,6 +54,28 @@ def test_folds_are_in_order_and_each_names_its_weights(tmp_path: Path) -> None:
     for fold, content in record["folds"].items():
         assert content["sha256"] == hashlib.sha256(fold.encode()).hexdigest()
         assert (content["epoch"], content["epochs"]) == (7, 10)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        [],
+        None,
+        "x",
+        {"0": "x", "1": None},
+        {"first": {"sha256": "0"}},
+        {"0": {}},
+        {"0": {"sha256": "0", "runs": ["x"]}},
+    ],
+)
+def test_what_others_wrote_there_is_left_out(foreign: object, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / RECORD).write_text(json.dumps({"folds": foreign}))
+    assert recorded_folds(tmp_path) == {}
+    (tmp_path / "fold_3.pt").write_bytes(b"3")
+    record = renewed_record(tmp_path, 3, tmp_path / "fold_3.pt", STATUS, TRAINING)
+    assert list(record["folds"]) == ["3"]
+    assert "| 3 |" in with_training(CARD, record)
 
 
 def test_a_training_without_a_record_takes_the_former_away(tmp_path: Path) -> None:
