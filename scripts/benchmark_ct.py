@@ -13,6 +13,7 @@ and where one and two cores were measured, also by the share of the clock that t
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import resource
@@ -153,7 +154,7 @@ def main() -> None:
         (work / "tiny.py").write_text(NETWORK, encoding="utf-8")
         tiny = bundle_of(work, dataset, f"{work / 'tiny.py'}:TinyNet")
         bundle = bundle_of(work, dataset, "")
-        numbers = iter(range(10**6))
+        numbers = itertools.count()
 
         def measured(python: str, bundle: Path, *words: str) -> dict[int, Run]:
             fastest: dict[int, Run] = {}

@@ -168,7 +168,10 @@ class Fingerprint:
         for index, name in enumerate(channel_names):
             lacking = len(self.cases) - len(self.images_of(index))
             if lacking:
-                message = f"{lacking} of {len(self.cases)} cases lack this optional channel; it is 0 where they train."
+                verb = "lacks" if lacking == 1 else "lack"
+                message = (
+                    f"{lacking} of {len(self.cases)} cases {verb} this optional channel, which is then 0 in training."
+                )
                 problems.append(Problem(name, message))
         problems += intensity_outliers(self.cases, channel_names, modality)
         problems += modality_doubts(self.cases, modality)

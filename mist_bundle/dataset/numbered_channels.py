@@ -67,5 +67,5 @@ def _finding(by_number: dict[int, list[Path]], channel_names: Sequence[str], opt
         return f"has the images {list_names(found)}; the model takes {', '.join(expected)}."
     for files in by_number.values():
         if len(files) > 1:
-            return f"{files[0].name} and {files[1].name} would be the same channel. Remove or rename either."
+            return f"{files[0].name} and {files[1].name} would be the same channel. Remove or rename one of them."
     return ""

@@ -124,7 +124,7 @@ def _search_folder(
 def _each_file_a_case(place: str, files: Sequence[Path], channel_names: Sequence[str]) -> CaseList:
     for first, second in itertools.pairwise(files):
         if image_stem(first) == image_stem(second):
-            message = f"{first.name} and {second.name} would be the same case. Remove or rename either."
+            message = f"{first.name} and {second.name} would be the same case. Remove or rename one of them."
             raise InputError(Problem(place, message))
     if len(channel_names) > 1:
         return joint_cases(place, joint_images(files), channel_names)

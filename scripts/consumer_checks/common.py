@@ -29,7 +29,7 @@ class Outcome:
 
     Attributes:
         consumer: its name and version.
-        was_run: the way that was gone.
+        was_run: what was run.
         result: what was seen, with figures.
         passed: whether all of it is as it should be.
     """

@@ -211,5 +211,6 @@ def test_a_whole_run_trains_its_folds_side_by_side(phantom_json: Path, tmp_path:
     shared = list(map(Path.read_bytes, tables))
     for fold in (0, 1):
         shutil.rmtree(work / f"fold_{fold}/predictions")
+        tables[fold].unlink()
     pipeline.evaluate_folds(bundle, None, {})  # in a single process
     assert list(map(Path.read_bytes, tables)) == shared

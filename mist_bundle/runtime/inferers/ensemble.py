@@ -153,18 +153,18 @@ class EnsembleInferer:
         windows = self.windows(image.shape[1:])
         weights = self._weights(image.device)
         store = CellStore(self.cells_gb * 1e9)
-        waiting = _passes(windows)
+        waiting = _placed_windows(windows)
         try:
             while batch := list(itertools.islice(waiting, self._batch_size(image, weights))):
-                patches = torch.stack([_shown(image, windows, one) for one in batch])
+                patches = torch.stack([_shown(image, windows, placed) for placed in batch])
                 scores = list(self._within_memory(patches, network, store))
                 del patches
                 self._num_channels = len(scores[0])
-                for one in batch:
-                    self._add(windows, store, one, scores.pop(0), weights)
-                    if not one.is_last:
+                for placed in batch:
+                    self._add(windows, store, placed, scores.pop(0), weights)
+                    if not placed.is_last:
                         continue
-                    for cell in windows.completed(one.window):
+                    for cell in windows.completed(placed.window):
                         sums = store.take(cell)
                         if sums is None:  # pragma: no cover - its last window has just reached it
                             raise RuntimeError("a cell was completed that no window reached")
@@ -193,12 +193,14 @@ class EnsembleInferer:
         )
         return weights.reshape(size)
 
-    def _add(self, windows: Windows, store: CellStore, one: _Pass, score: torch.Tensor, weights: torch.Tensor) -> None:
+    def _add(
+        self, windows: Windows, store: CellStore, placed: _Placed, score: torch.Tensor, weights: torch.Tensor
+    ) -> None:
         """Add a window, flipped back, to the sums of its cells, whose last channel counts the weights."""
-        start, flipped = windows.start(one.window), windows.layouts[one.layout]
+        start, flipped = windows.start(placed.window), windows.layouts[placed.layout]
         score, weights = _flip(score[None], flipped)[0], _flip(weights[None, None], flipped)[0, 0]
-        place = (one.layout, len(windows.layouts))
-        for cell in windows.reached(one.window):
+        place = (placed.layout, len(windows.layouts))
+        for cell in windows.reached(placed.window):
             box = windows.box(cell)
             inside = _relative(box, start)
             try:
@@ -343,7 +345,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pass:
+class _Placed:
     """A window that the network sees, in one of the layouts that have it.
 
     Attributes:
@@ -357,11 +359,11 @@ class _Pass:
     is_last: bool
 
 
-def _passes(windows: Windows) -> Iterator[_Pass]:
+def _placed_windows(windows: Windows) -> Iterator[_Placed]:
     for window in windows:
         layouts = windows.layouts_of(window)
         for layout in layouts:
-            yield _Pass(window, layout, layout == layouts[-1])
+            yield _Placed(window, layout, layout == layouts[-1])
 
 
 def _add_to_cell(
@@ -402,11 +404,11 @@ def _relative(box: Box, start: Index) -> Box:
     )
 
 
-def _shown(image: torch.Tensor, windows: Windows, one: _Pass) -> torch.Tensor:
+def _shown(image: torch.Tensor, windows: Windows, placed: _Placed) -> torch.Tensor:
     """A window (channels, x, y, z) as its layout shows it to the network."""
     x, y, z = windows.axes
-    patch = _patch(image, windows.start(one.window), (x.size, y.size, z.size))
-    return _flip(patch[None], windows.layouts[one.layout])[0]
+    patch = _patch(image, windows.start(placed.window), (x.size, y.size, z.size))
+    return _flip(patch[None], windows.layouts[placed.layout])[0]
 
 
 def _patch(image: torch.Tensor, start: Index, size: Sequence[int]) -> torch.Tensor:
