@@ -335,11 +335,15 @@ def _structure_details(
 
 
 def _structure_intensity(structures: Sequence[StructureStats]) -> dict[str, Any]:
-    """Mean over the cases of the mean and the standard deviation in each channel."""
+    """Mean of the mean and of the standard deviation in each channel, over the cases that have the channel."""
+    values: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for structure in structures:
+        for channel, mean_and_std in structure.intensity.items():
+            values[channel].append(mean_and_std)
     intensity = {}
-    for channel in structures[0].intensity:
-        values = np.array([structure.intensity[channel] for structure in structures])  # (cases, 2)
-        intensity[channel] = {"mean": float(values[:, 0].mean()), "std": float(values[:, 1].mean())}
+    for channel, pairs in values.items():
+        mean, std = np.mean(pairs, axis=0)
+        intensity[channel] = {"mean": float(mean), "std": float(std)}
     return intensity
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+import mist_bundle as mb
 from mist_bundle.analysis.data_report import (
     DataFacts,
     kind_of_shape,
@@ -20,6 +22,7 @@ from mist_bundle.analysis.fingerprint import analyze_in_detail
 from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.phantom import make_phantom
 from mist_bundle.dataset.spec import DatasetSpec
+from tests.dataset.samples import example_arrays, write_case, write_description
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,23 @@ def test_grid_and_intensities(spec: DatasetSpec, report: dict[str, Any]) -> None
     assert measured["p95"] == pytest.approx(np.percentile(pooled, 95))  # whole numbers have exact percentiles
     assert sum(report["channels"]["t2"]["labelled_histogram"]["counts"]) <= pooled.size
     assert sum(report["channels"]["t2"]["labelled_histogram"]["counts"]) > 0.97 * pooled.size
+
+
+@pytest.mark.parametrize("lacking", [0, 2])
+def test_structures_are_measured_in_the_channels_that_a_case_has(lacking: int, tmp_path: Path) -> None:
+    means = []
+    for number in range(3):
+        arrays = example_arrays(number)
+        if number == lacking:
+            del arrays["t2"]
+        else:
+            means.append(arrays["t2"][arrays["seg"] == 4].mean())
+        write_case(tmp_path / "train" / f"case_{number}", arrays)
+    path = write_description(tmp_path, optional_images=["t2"])
+    report = mb.analyze(path, tmp_path / "out").report
+    intensity = report["structures"]["small"]["intensity"]
+    assert list(intensity) == ["t1", "t2"]
+    assert intensity["t2"]["mean"] == pytest.approx(np.mean(means), rel=1e-4)
 
 
 def test_without_details_there_are_volumes_but_no_shapes(spec: DatasetSpec, report: dict[str, Any]) -> None:
