@@ -6,8 +6,9 @@ What a source does not annotate is unknown in its cases, not background: `annota
 from __future__ import annotations
 
 import functools
+import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from mist_bundle.dataset.layout import MASK_NAME, description, place_file, save_
 from mist_bundle.dataset.names import default_label_name, id_problem
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import ID_COLUMN
-from mist_bundle.dataset.volumes import read_volume
+from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import Collecting, InputError, Problem, list_names
 from mist_bundle.files import DATASET_JSON, new_folder, refuse_existing, write_json
 from mist_bundle.parallel import map_cases
@@ -100,23 +101,27 @@ def merge_datasets(
     if dry_run:
         refuse_existing(output, overwrite=overwrite)
     cases, problems, warnings = _find(sources)
+    total = len(cases) + len(problems)
     content = _description(sources, output.name, cases)
+    _check_description(content, output / DATASET_JSON)
     if not dry_run:
         with new_folder(output, overwrite=overwrite, inputs=list(map(Path, json_paths))) as folder:
             place = functools.partial(_place, folder=folder, copy=copy)
             placed = map_cases(place, cases, name=_id_of, workers=workers, description="merge")
-            if not placed.results:
-                raise InputError([*problems, *placed.problems])
             problems += placed.problems
             written = set(placed.results)
-            _write_case_table([case for case in cases if case.id in written], folder / CASE_TABLE_CSV)
+            cases = [case for case in cases if (case.split, case.id) in written]
+            if not _training(cases):
+                raise InputError(problems)
+            content = _description(sources, output.name, cases)  # of the cases that are there in the end
+            _write_case_table(_training(cases), folder / CASE_TABLE_CSV)
             write_json(folder / DATASET_JSON, content)
     return Converted(
         dataset_json=output / DATASET_JSON,
         table=_table(sources, content, cases),
-        warnings=[*_unnamed_labels(sources), *warnings],
+        warnings=[*_unnamed_labels(sources), *_similar_names(sources), *_renamed_columns(cases), *warnings],
         problems=problems,
-        total=len(cases) + len(problems),
+        total=total,
     )
 
 
@@ -170,11 +175,13 @@ def _differences(specs: Sequence[DatasetSpec]) -> list[Problem]:
     """Everything in which the data sets disagree with the first."""
     first = specs[0]
     members = _class_members(first)
+    files = {first.json_path.resolve()}
     problems = []
     for spec in specs[1:]:
         place = f"{spec.json_path}: $"
-        if spec.json_path == first.json_path:
+        if spec.json_path.resolve() in files:
             problems.append(Problem(str(spec.json_path), "is named twice."))
+        files.add(spec.json_path.resolve())
         if spec.modality != first.modality:
             message = f'is "{spec.modality}", but "{first.modality}" in {first.json_path}.'
             problems.append(Problem(f"{place}.modality", message))
@@ -231,6 +238,21 @@ def _unnamed_labels(sources: Sequence[Source]) -> list[Problem]:
     return warnings
 
 
+def _similar_names(sources: Sequence[Source]) -> list[Problem]:
+    """Warnings about labels or classes whose names differ in upper and lower case alone."""
+    spellings: dict[str, dict[str, list[str]]] = {}  # without case -> spelling -> sources
+    for source in sources:
+        for name in dict.fromkeys([*source.spec.label_names.values(), *source.spec.final_classes]):
+            spellings.setdefault(name.casefold(), {}).setdefault(name, []).append(source.name)
+    warnings = []
+    for by_spelling in spellings.values():
+        if len(by_spelling) > 1:
+            found = [f"{name} in {list_names(users)}" for name, users in by_spelling.items()]
+            message = f"{list_names(found)} are kept apart. If they are the same structure, spell them the same."
+            warnings.append(Problem("label_names", message))
+    return warnings
+
+
 def _find(sources: Sequence[Source]) -> tuple[list[MergedCase], list[Problem], list[Problem]]:
     """All cases with their new ids, a problem for each that cannot be used, and warnings."""
     problems: list[Problem] = []
@@ -256,13 +278,27 @@ def _find(sources: Sequence[Source]) -> tuple[list[MergedCase], list[Problem], l
 
 
 def _new_ids(found: Sequence[tuple[Source, Case]]) -> list[str]:
-    """The ids of the cases; those that several sources have begin with the name of the source."""
+    """The ids of the cases; those that several sources have begin with the name of the source.
+
+    Raises:
+        InputError: two cases have the same id nevertheless.
+    """
     counts = Counter(case.id.casefold() for _, case in found)
     ids = []
     for source, case in found:
         ids.append(case.id if counts[case.id.casefold()] == 1 else f"{source.name}_{case.id}")
     if len({name.casefold() for name in ids}) < len(ids):  # a new id is that of another case
         ids = [f"{source.name}_{case.id}" for source, case in found]
+    holders: dict[str, list[str]] = {}
+    for case_id, (source, case) in zip(ids, found, strict=True):
+        holders.setdefault(case_id.casefold(), []).append(f"{case.id} of {source.name}")
+    problems = []
+    for case_id, cases in holders.items():
+        if len(cases) > 1:
+            message = f"would be the id of {list_names(cases)}. Give the data sets other names with --names."
+            problems.append(Problem(case_id, message))
+    if problems:
+        raise InputError(problems)
     return ids
 
 
@@ -270,29 +306,40 @@ def _id_of(case: MergedCase) -> str:
     return case.id
 
 
-def _place(merged: MergedCase, folder: Path, copy: bool) -> str:
-    """Write the folder of a case; returns its id."""
+def _place(merged: MergedCase, folder: Path, copy: bool) -> tuple[str, str]:
+    """Write the folder of a case; returns its split and its id."""
     target = folder / merged.split / merged.id
+    label = merged.case.label
+    labels = merged.source.labels
+    volume = None if label is None else _read_label(label, merged.source)  # before anything is written
     for channel, path in merged.case.images.items():
         place_file(path, target, channel, copy=copy)
-    label = merged.case.label
-    if label is None:
-        return merged.id
-    labels = merged.source.labels
+    if label is None or volume is None:
+        return merged.split, merged.id
     if all(label_here == label_there for label_here, label_there in labels.items()):
         place_file(label, target, MASK_NAME, copy=copy)
-        return merged.id
-    volume = read_volume(label)
+        return merged.split, merged.id
     array = as_labels(volume.array)
-    unknown = sorted(set(np.unique(array).tolist()) - set(labels))
-    if unknown:
-        message = f"holds {unknown[:8]}, but the labels of {merged.source.name} are {sorted(labels)}."
-        raise InputError(Problem(label.name, message))
     relabelled = np.zeros(array.shape, label_dtype([0, max(labels.values())]))
     for value, new_value in labels.items():
         relabelled[array == value] = new_value
     save_nifti(relabelled, volume.affine, target / f"{MASK_NAME}.nii.gz")
-    return merged.id
+    return merged.split, merged.id
+
+
+def _read_label(path: Path, source: Source) -> Volume:
+    """Read a label map.
+
+    Raises:
+        InputError: it cannot be read, or holds a value that the source does not describe. In the merged data set the
+            value may be that of another structure.
+    """
+    volume = read_volume(path)
+    unknown = sorted(set(np.unique(as_labels(volume.array)).tolist()) - set(source.labels))
+    if unknown:
+        message = f"holds {unknown[:8]}, but the labels of {source.name} are {sorted(source.labels)}."
+        raise InputError(Problem(path.name, message))
+    return volume
 
 
 def _description(sources: Sequence[Source], task: str, cases: Sequence[MergedCase]) -> dict[str, Any]:
@@ -311,7 +358,7 @@ def _description(sources: Sequence[Source], task: str, cases: Sequence[MergedCas
         if spec.ignore_label is not None:
             ignored = source.labels[spec.ignore_label]
     if ignored is not None:
-        names[ignored] = _IGNORE
+        names[ignored] = _free_name(_IGNORE, [*names.values(), *classes])
     content = description(
         task=task,
         modality=first.modality,
@@ -325,9 +372,41 @@ def _description(sources: Sequence[Source], task: str, cases: Sequence[MergedCas
         licence=_joined(sources, "licence"),
         reference=_joined(sources, "reference"),
     )
-    if _is_partly_annotated(sources) and not _by_case(cases):
+    if _is_partly_annotated(sources) and not _by_case(_training(cases)):
         content["annotated_labels"] = {SOURCE: {source.name: source.annotated for source in sources}}
     return content
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """The name, with a number if something else is called so."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free
+
+
+def _check_description(content: Mapping[str, Any], place: Path) -> None:
+    """Read the description as every other command will, beside empty case folders.
+
+    Args:
+        content: of dataset.json.
+        place: where it will lie, for the message.
+
+    Raises:
+        InputError: the description would be refused.
+    """
+    with tempfile.TemporaryDirectory(prefix="mist_bundle_") as scratch:
+        json_path = Path(scratch) / DATASET_JSON
+        for split in _SPLITS:
+            (json_path.parent / split / "case").mkdir(parents=True)
+        write_json(json_path, content)
+        try:
+            DatasetSpec.from_json(json_path)
+        except InputError as error:
+            problems = []
+            for problem in error.problems:
+                problems.append(Problem(problem.path.replace(str(json_path), str(place)), problem.message))
+            raise InputError(problems) from error
 
 
 def _joined(sources: Sequence[Source], field: str) -> str:
@@ -343,17 +422,38 @@ def _is_partly_annotated(sources: Sequence[Source]) -> bool:
     return any(source.annotated != sources[0].annotated for source in sources)
 
 
-def _by_case(cases: Sequence[MergedCase]) -> bool:
+def _training(cases: Sequence[MergedCase]) -> list[MergedCase]:
+    return [merged for merged in cases if merged.split == "train"]
+
+
+def _by_case(training: Sequence[MergedCase]) -> bool:
     """Whether a source itself was annotated in part, so that it has to be said case by case."""
-    return any(merged.case.unlabelled for merged in cases)
+    return any(merged.case.unlabelled for merged in training)
 
 
-def _write_case_table(cases: Sequence[MergedCase], path: Path) -> None:
+def _extra_columns(training: Sequence[MergedCase]) -> dict[str, str]:
+    """Column of the sources -> its name in cases.csv; the column of their own that is called `source` is renamed."""
     extra: dict[str, None] = {}
-    training = [merged for merged in cases if merged.split == "train"]
     for merged in training:
         extra.update(dict.fromkeys(merged.case.extra))
-    columns = [column for column in extra if column not in (SOURCE, ANNOTATED)]
+    extra.pop(ANNOTATED, None)
+    columns = {column: column for column in extra}
+    if SOURCE in columns:
+        columns[SOURCE] = _free_name(f"original_{SOURCE}", extra)
+    return columns
+
+
+def _renamed_columns(cases: Sequence[MergedCase]) -> list[Problem]:
+    """A warning about the column that is renamed."""
+    columns = _extra_columns(_training(cases))
+    if SOURCE not in columns:
+        return []
+    message = f'of a data set is kept as "{columns[SOURCE]}"; "{SOURCE}" says which of the data sets a case is from.'
+    return [Problem(f'{CASE_TABLE_CSV}: column "{SOURCE}"', message)]
+
+
+def _write_case_table(training: Sequence[MergedCase], path: Path) -> None:
+    columns = _extra_columns(training)
     by_case = _by_case(training)
     rows = []
     for merged in training:
@@ -366,7 +466,7 @@ def _write_case_table(cases: Sequence[MergedCase], path: Path) -> None:
             annotated = set(merged.source.annotated) - {merged.source.labels[label] for label in merged.case.unlabelled}
             row.append(" ".join(map(str, sorted(annotated))) or "0")
         rows.append(row)
-    write_table(path, [ID_COLUMN, SOURCE, *columns, *([ANNOTATED] if by_case else [])], rows)
+    write_table(path, [ID_COLUMN, SOURCE, *columns.values(), *([ANNOTATED] if by_case else [])], rows)
 
 
 def _table(sources: Sequence[Source], content: Mapping[str, Any], cases: Sequence[MergedCase]) -> list[tuple[str, str]]:

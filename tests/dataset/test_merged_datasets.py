@@ -148,9 +148,103 @@ def test_a_case_with_an_unknown_label_is_named_and_the_others_are_merged(
     assert "second          2 training and 0 test cases; annotates 2, 3; 1 becomes 3; 7 becomes 2" in shown
     assert not (tmp_path / "out").exists()
     assert cli.main(words) == EXIT_SOME_CASES_FAILED
-    assert "x: mask.nii.gz: holds [5], but the labels of second are [0, 1, 7]" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "x: mask.nii.gz: holds [5], but the labels of second are [0, 1, 7]" in said
+    assert "1 of 4 cases failed" in said
     assert len(find_cases(DatasetSpec.from_json(tmp_path / "out/dataset.json")).cases) == 3
     assert cli.main(words) == EXIT_INPUT_REFUSED, "what is there is not replaced"
+
+
+def test_what_is_unknown_is_said_for_the_cases_that_were_written(tmp_path: Path) -> None:
+    first = _dataset(
+        tmp_path / "a", {"a1": [1, 2], "a2": [1, 2]}, labels=[0, 1, 2], label_names={"1": "liver", "2": "tumour"}
+    )
+    (tmp_path / "a" / "cases.csv").write_text("id,annotated_labels\na1,1\na2,1 2\n")
+    save_volume(tmp_path / "a/train/a1/mask.nii.gz", np.full(SHAPE, 5, np.uint8))
+    second = _dataset(tmp_path / "b", {"b1": [1]}, label_names={"1": "spleen"})
+    merged = merge_datasets([first, second], tmp_path / "out")
+    assert [problem.path for problem in merged.problems] == ["a1"]
+    cases = find_cases(DatasetSpec.from_json(merged.dataset_json)).cases
+    assert {case.id: case.unlabelled for case in cases} == {"a2": (3,), "b1": (1, 2)}
+
+
+@pytest.mark.parametrize("stray_in", ["a", "b"])
+def test_a_stray_value_does_not_become_the_structure_of_another_source(stray_in: str, tmp_path: Path) -> None:
+    first = _dataset(tmp_path / "a", {"a1": [1], "a2": [1]}, label_names={"1": "liver"})
+    second = _dataset(tmp_path / "b", {"b1": [1], "b2": [1]}, label_names={"1": "spleen"})
+    save_volume(tmp_path / f"{stray_in}/train/{stray_in}1/mask.nii.gz", np.full(SHAPE, 2, np.uint8))
+    merged = merge_datasets([first, second], tmp_path / "out")
+    (problem,) = merged.problems
+    assert (problem.path, merged.total) == (f"{stray_in}1", 4)
+    assert f"holds [2], but the labels of {stray_in} are [0, 1]" in problem.message
+    assert not (tmp_path / "out/train" / f"{stray_in}1").exists(), "nothing of a failed case is left"
+
+
+def test_ids_that_stay_the_same_are_refused(tmp_path: Path) -> None:
+    first = _dataset(tmp_path / "liver", {"1": [1], "ct_1": [1]})
+    second = _dataset(tmp_path / "liver_ct", {"1": [1], "ct_1": [1]})
+    with pytest.raises(InputError, match=r"liver_ct_1: would be the id of ct_1 of liver, 1 of liver_ct\. .*--names"):
+        merge_datasets([first, second], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    merged = merge_datasets([first, second], tmp_path / "out", names=["a", "b"])
+    ids = [case.id for case in find_cases(DatasetSpec.from_json(merged.dataset_json)).cases]
+    assert ids == ["a_1", "a_ct_1", "b_1", "b_ct_1"]
+
+
+def test_the_ignored_label_has_a_name_of_its_own(tmp_path: Path) -> None:
+    first = _dataset(tmp_path / "a", {"a1": [1]}, label_names={"1": "ignore"})
+    second = _dataset(tmp_path / "b", {"b1": [1, 9]}, labels=[0, 1, 9], label_names={"1": "liver"}, ignore_label=9)
+    spec = DatasetSpec.from_json(merge_datasets([first, second], tmp_path / "out").dataset_json)
+    assert (spec.label_names, spec.ignore_label) == ({0: "background", 1: "ignore", 2: "liver"}, 3)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_description_that_no_command_would_read_is_refused(dry_run: bool, tmp_path: Path) -> None:
+    first = _dataset(tmp_path / "a", {"a1": [1]}, label_names={"0": "void", "1": "liver"})
+    second = _dataset(tmp_path / "b", {"b1": [1]}, label_names={"1": "void"})
+    with pytest.raises(InputError, match=r"out/dataset\.json: \$\.label_names: uses the same name for several labels"):
+        merge_datasets([first, second], tmp_path / "out", dry_run=dry_run)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_source_column_and_names_in_another_spelling_are_said(tmp_path: Path) -> None:
+    first = _dataset(tmp_path / "a", {"a1": [1]}, label_names={"1": "Liver"})
+    second = _dataset(tmp_path / "b", {"b1": [1]}, label_names={"1": "liver"})
+    (tmp_path / "a" / "cases.csv").write_text("id,source,original_source\na1,Bern,here\n")
+    merged = merge_datasets([first, second], tmp_path / "out")
+    said = "\n".join(map(str, merged.warnings))
+    assert "Liver in a, liver in b are kept apart" in said
+    assert 'column "source": of a data set is kept as "original_source_2"' in said
+    (case, _) = find_cases(DatasetSpec.from_json(merged.dataset_json)).cases
+    assert case.extra == {"source": "a", "original_source_2": "Bern", "original_source": "here"}
+
+
+def test_a_data_set_is_named_once_by_whatever_path(tmp_path: Path) -> None:
+    paths = [_dataset(tmp_path / name, {name: [1]}, label_names={"1": "organ"}) for name in ("a", "b")]
+    with pytest.raises(InputError, match="is named twice"):
+        merge_datasets([*paths, tmp_path / "a/../b/dataset.json"], tmp_path / "out", names=["x", "y", "z"])
+
+
+def test_without_a_training_case_nothing_is_written(tmp_path: Path) -> None:
+    paths = []
+    for name in ("a", "b"):
+        path = _dataset(tmp_path / name, {f"{name}1": [1]}, **{"test-data": "test"})
+        save_volume(tmp_path / name / "train" / f"{name}1" / "mask.nii.gz", np.full(SHAPE, 7, np.uint8))
+        save_volume(tmp_path / name / "test" / f"{name}9" / "ct.nii.gz", np.zeros(SHAPE, np.float32))
+        paths.append(path)
+    with pytest.raises(InputError, match=r"holds \[7\]"):
+        merge_datasets(paths, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_test_folder_is_described_where_test_cases_were_written(tmp_path: Path) -> None:
+    first = _dataset(tmp_path / "a", {"a1": [1]}, **{"test-data": "test"})
+    second = _dataset(tmp_path / "b", {"b1": [1]})
+    save_volume(tmp_path / "a/test/a9/ct.nii.gz", np.zeros(SHAPE, np.float32))
+    save_volume(tmp_path / "a/test/a9/mask.nii.gz", np.full(SHAPE, 7, np.uint8))
+    merged = merge_datasets([first, second], tmp_path / "out")
+    assert ([problem.path for problem in merged.problems], merged.total) == (["a9"], 3)
+    assert DatasetSpec.from_json(merged.dataset_json).test_dir is None
 
 
 def test_a_merged_pair_plans_and_trains(tmp_path: Path) -> None:
