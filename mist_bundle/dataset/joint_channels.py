@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +16,16 @@ from mist_bundle.runtime.reading.formats import image_stem
 JOINT_COLUMN = "image"  # of a table whose files hold all channels
 
 
-def holds_joint_channels(files: Sequence[Path]) -> bool:
-    """Whether any of the images has several channels, by its header."""
+def holds_joint_channels(files: Iterable[Path], count: int) -> bool:
+    """Whether any of the images has this number of channels, or each has several, by their headers.
+
+    A single image of another number is something else: a diffusion series beside the images of the channels.
+    """
+    held = []
     for file in files:
         with suppress(InputError):  # whoever reads the file says what is wrong with it
-            if num_channels(file) > 1:
-                return True
-    return False
+            held.append(num_channels(file))
+    return count in held or min(held, default=1) > 1
 
 
 def joint_cases(
@@ -84,6 +87,9 @@ def with_split_channels(matched: CaseList, folder: Path) -> CaseList:
 
     Returns:
         The cases, and the problems; a case whose image cannot be read becomes a problem.
+
+    Raises:
+        InputError: no case is left.
     """
     cases: list[Case] = []
     problems = list(matched.problems)
@@ -100,4 +106,6 @@ def with_split_channels(matched: CaseList, folder: Path) -> CaseList:
             problems += [Problem(case.id, str(problem)) for problem in error.problems]
             continue
         cases.append(replace(case, images={name: folder / case.id / f"{name}.nii.gz" for name in names}))
+    if not cases:
+        raise InputError(problems)
     return replace(matched, cases=tuple(cases), problems=tuple(problems))

@@ -107,14 +107,17 @@ def _search_folder(
             files.append(entry)
     if not files:
         raise InputError(Problem(str(folder), f"holds neither case folders nor images ({READABLE})."))
-    if len(patterns) > 1 and holds_joint_channels(files):
-        return _each_file_a_case(str(folder), files, list(patterns))
-    numbered = numbered_cases(folder, files, list(patterns), optional)
+    names = list(patterns)
+    chosen, findings = match_files(files, patterns, optional)
+    # other images may lie beside those of the channels, so that the names come first
+    by_channel = files if findings else list(chosen.values())
+    if len(names) > 1 and holds_joint_channels(by_channel, len(names)):
+        return _each_file_a_case(str(folder), files, names)
+    numbered = numbered_cases(folder, files, names, optional)
     if numbered is not None:
         return numbered
-    if len(patterns) == 1:
-        return _each_file_a_case(str(folder), files, list(patterns))
-    chosen, findings = match_files(files, patterns, optional)
+    if len(names) == 1:
+        return _each_file_a_case(str(folder), files, names)
     if findings:
         message = f"is taken for the folder of a single case: {' '.join(findings)}"
         raise InputError(Problem(str(folder), message))

@@ -114,8 +114,8 @@ def predict(
                 segmentations.refuse_foreign(output, names)
         place.check(matched.cases, overwrite=overwrite)
         _check_output(place.folder if place.is_file else output, source, matched.cases)
-        with_channels = with_split_channels(matched, Path(scratch) / "channels")
         with _keeping(matched.warnings):
+            with_channels = with_split_channels(matched, Path(scratch) / "channels")
             problems = _predict_matched(
                 opened, plan, with_channels, place.folder, tta=tta, probabilities=probabilities,
                 uncertainty=uncertainty, device=device, crew=crew, overwrite=overwrite, overrides=overrides or {},

@@ -88,10 +88,42 @@ def test_files_of_single_channels_stay_what_they_are(tmp_path: Path) -> None:
 
 
 def test_an_image_whose_voxels_are_cut_short_is_a_problem_of_its_case(tmp_path: Path) -> None:
-    path = save_volume(tmp_path / "scan.nii", _voxels())
+    save_volume(tmp_path / "in/whole.nii", _voxels())
+    path = save_volume(tmp_path / "in/scan.nii", _voxels())
     path.write_bytes(path.read_bytes()[:-100])
-    found = with_split_channels(match_prediction_inputs(path, CHANNELS), tmp_path / "channels")
-    assert found.cases == ()
+    found = with_split_channels(match_prediction_inputs(path.parent, CHANNELS), tmp_path / "channels")
+    assert [case.id for case in found.cases] == ["whole"]
     (problem,) = found.problems
     assert problem.path == "scan"
     assert "scan.nii" in problem.message
+    with pytest.raises(InputError, match=r"^scan: .*scan\.nii"):
+        with_split_channels(match_prediction_inputs(path, CHANNELS), tmp_path / "none")
+
+
+@pytest.mark.parametrize("volumes", [2, 30])
+def test_another_series_beside_the_images_of_the_channels_is_left_alone(volumes: int, tmp_path: Path) -> None:
+    for name in CHANNELS:
+        save_volume(tmp_path / f"case_7/{name}.nii.gz", _voxels()[..., 0])
+    save_volume(tmp_path / "case_7/dwi.nii.gz", _voxels(volumes))
+    (case,) = match_prediction_inputs(tmp_path / "case_7", CHANNELS).cases
+    assert (case.id, list(case.images), joint_image(case)) == ("case_7", CHANNELS, None)
+    (tmp_path / "case_7/flair.nii.gz").rename(tmp_path / "case_7/other.nii.gz")
+    if volumes == 30:
+        with pytest.raises(InputError, match='taken for the folder of a single case: no file matches "flair"'):
+            match_prediction_inputs(tmp_path / "case_7", CHANNELS)
+
+
+def test_numbered_images_beside_another_series(tmp_path: Path) -> None:
+    for name in ("x_0000", "x_0001"):
+        save_volume(tmp_path / f"{name}.nii.gz", _voxels()[..., 0])
+    save_volume(tmp_path / "y_0000.nii.gz", _voxels(30))
+    found = match_prediction_inputs(tmp_path, CHANNELS)
+    assert [(case.id, joint_image(case)) for case in found.cases] == [("x", None)]
+    assert [problem.path for problem in found.problems] == ["y"]
+
+
+def test_images_that_all_have_another_number_of_channels(tmp_path: Path) -> None:
+    for name in ("a_0000", "b_0000"):
+        save_volume(tmp_path / f"{name}.nii.gz", _voxels(3))
+    with pytest.raises(InputError, match=r"a_0000: a_0000\.nii\.gz holds 3 channels, but the model takes 2 channels"):
+        match_prediction_inputs(tmp_path, CHANNELS)

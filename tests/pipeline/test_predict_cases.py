@@ -222,3 +222,11 @@ def test_images_with_all_channels_are_predicted_like_the_files_of_each(
     assert [path.stat().st_mtime_ns for path in again] == before, "label maps of the same images are kept"
     with pytest.raises(InputError, match="would replace an image"):
         pipeline.predict(bundle, flat / f"{names[0]}.nii.gz", flat)
+    cut = tmp_path / "cut" / "s.nii"
+    cut.parent.mkdir()
+    nib.save(nib.load(flat / f"{names[0]}.nii.gz"), cut)
+    cut.write_bytes(cut.read_bytes()[:-100])
+    with pytest.raises(InputError) as refused:
+        pipeline.predict(bundle, cut.parent, tmp_path / "of_cut")
+    assert str(refused.value).startswith("s: ")
+    assert not (tmp_path / "of_cut").exists()
