@@ -103,7 +103,7 @@ def test_two_at_a_time_give_the_same_bundle_as_one_after_the_other(
     process = _start(["train", str(bundle), *TRAIN, *data, "--parallel", "2"])
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said[-2000:]
-    assert "Folds 0, 1, 2 (2 at a time)" in said
+    assert "Training folds 0, 1, 2 (2 at a time)" in said
     assert file_hashes(bundle) == in_sequence
     seen = re.findall(r"^fold (\d): .* epoch (\d)/3 ", said, re.MULTILINE)
     assert sorted(seen) == [(str(fold), str(epoch)) for fold in range(3) for epoch in (1, 2, 3)]
