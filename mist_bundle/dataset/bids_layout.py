@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mist_bundle.dataset.bids_labels import read_label_names
-from mist_bundle.dataset.bids_masks import MASK_SUFFIX, are_by_structure, masks_by_structure
+from mist_bundle.dataset.bids_masks import MASK_SUFFIX, are_by_structure, described, left_out, masks_by_structure
 from mist_bundle.dataset.bids_names import SUBJECT, BidsFile, bids_files
 from mist_bundle.dataset.channels import modality_of
 from mist_bundle.dataset.conversion import CaseSource, ConversionOptions, Converted, convert
@@ -115,12 +115,17 @@ def read_bids(
         also = f" with {', '.join(entities)}" if entities else ""
         raise InputError([*problems, Problem(str(folder), f"holds no label map *_{suffix}{also}. {_ADVICE}")])
     masks: list[tuple[str, BidsFile]] = []
+    warnings: list[Problem] = []
     if are_by_structure(labels, structures):
         structures, masks = masks_by_structure(labels, structures)
+        warnings += left_out(labels)
         labels = []
+    else:
+        warnings += _mixed_masks(labels, suffix)
     scans = _scans(raw, labels, masks)
-    columns, warnings = _channels(scans, images)
-    training, testing = _cases(scans, columns, problems)
+    columns, remarks = _channels(scans, images)
+    warnings += remarks
+    training, testing = _cases(scans, columns, problems, _how_to_choose(labels, suffix))
     if not training:
         raise InputError(problems)
     label_names, name_problems = read_label_names([root, folder], labels)
@@ -170,6 +175,26 @@ def _label_folder(root: Path, derivatives: str | None, suffix: str) -> Path:
     names = [folder.name for folder in holding]
     message = f"holds label maps in {list_names(names)}. Choose with --derivatives {names[0]}."
     raise InputError(Problem(str(parent), message))
+
+
+def _mixed_masks(labels: Sequence[BidsFile], suffix: str) -> list[Problem]:
+    """A warning about masks that may be of different structures."""
+    names = described(labels)
+    if suffix != MASK_SUFFIX or len(names) < 2:
+        return []
+    message = f"of {list_names(names)} become the same label. {_how_to_choose(labels, suffix)}"
+    return [Problem("masks", message)]
+
+
+def _how_to_choose(labels: Sequence[BidsFile], suffix: str) -> str:
+    """What to do about several label maps of a case."""
+    names = described(labels)
+    if suffix == MASK_SUFFIX and len(names) > 1:
+        return (
+            f"If they are of different structures, pass --labels {','.join(names)}; if they are of the same, choose "
+            f"with --entities, like desc-{names[0]}."
+        )
+    return "Choose with --entities, like desc-manual."
 
 
 def _pairs(file: BidsFile) -> set[str]:
@@ -248,7 +273,7 @@ def _channels(scans: dict[str, _Scan], chosen: Sequence[str]) -> tuple[tuple[str
 
 
 def _cases(
-    scans: dict[str, _Scan], columns: Sequence[str], problems: list[Problem]
+    scans: dict[str, _Scan], columns: Sequence[str], problems: list[Problem], how_to_choose: str
 ) -> tuple[list[FileCase], list[FileCase]]:
     """Labelled and unlabelled cases; those that lack an image or are ambiguous are added to `problems`."""
     training: list[FileCase] = []
@@ -266,7 +291,7 @@ def _cases(
                 findings.append(f"has no image {column}.")
         if len(scan.labels) > 1:
             names = list_names([path.name for path in scan.labels])
-            findings.append(f"has {len(scan.labels)} label maps: {names}. Choose with --entities, like desc-manual.")
+            findings.append(f"has {len(scan.labels)} label maps: {names}. {how_to_choose}")
         for structure, paths in scan.masks.items():
             if len(paths) > 1:
                 names = list_names([path.name for path in paths])

@@ -17,6 +17,26 @@ def are_by_structure(files: Sequence[BidsFile], chosen: Sequence[str]) -> bool:
     return bool(chosen) or any(_LABEL in file.entities for file in files)
 
 
+def left_out(files: Sequence[BidsFile]) -> list[Problem]:
+    """A warning about masks whose names do not say of which structure they are."""
+    key = _key_of(files)
+    unnamed = [file.path.name for file in files if key not in file.entities]
+    if not unnamed:
+        return []
+    message = f"no structure is named by {key}- in {list_names(unnamed)}; left out. Rename such files, as {key}-liver."
+    return [Problem("masks", message)]
+
+
+def described(files: Sequence[BidsFile]) -> list[str]:
+    """What masks of which none has a label are described as: structures, or ways in which the same was drawn."""
+    return sorted({file.entities[_DESCRIPTION] for file in files if _DESCRIPTION in file.entities})
+
+
+def _key_of(files: Sequence[BidsFile]) -> str:
+    """The entity that names the structures."""
+    return _LABEL if any(_LABEL in file.entities for file in files) else _DESCRIPTION
+
+
 def masks_by_structure(
     files: Sequence[BidsFile], chosen: Sequence[str]
 ) -> tuple[tuple[str, ...], list[tuple[str, BidsFile]]]:
@@ -32,7 +52,7 @@ def masks_by_structure(
     Raises:
         InputError: a chosen structure has no mask.
     """
-    key = _LABEL if any(_LABEL in file.entities for file in files) else _DESCRIPTION
+    key = _key_of(files)
     named: list[tuple[str, BidsFile]] = []
     for file in files:
         if key in file.entities:
@@ -44,6 +64,13 @@ def masks_by_structure(
         if name not in occurring:
             hint = nearest_hint(name, occurring) or f"There are {list_names(occurring) if occurring else 'none'}."
             problems.append(Problem("--labels", f"names {name!r}, of which there is no mask. {hint}"))
+    suffixes = {file.suffix for file in files}
+    if problems and MASK_SUFFIX not in suffixes:
+        message = (
+            f"chooses masks of structures, but the files are *_{list_names(sorted(suffixes))}. Pass --suffix "
+            f"{MASK_SUFFIX} if each structure has a mask, or leave --labels out to convert label maps."
+        )
+        raise InputError(Problem("--labels", message))
     if problems:
         raise InputError(problems)
     structures = tuple(chosen) or tuple(occurring)

@@ -65,7 +65,7 @@ def read_csv(
     problems = _label_problems(train, structures)
     columns = _image_columns(train, structures, problems)
     required = [column for column in columns if column not in optional]
-    problems += _optional_problems(columns, optional)
+    problems += _optional_problems(train, columns, optional)
     test = None if test_csv is None else read_table(test_csv)
     if test is not None:
         problems += _missing_columns(test, required)
@@ -94,10 +94,13 @@ def read_csv(
     )
 
 
-def _optional_problems(columns: Sequence[str], optional: Sequence[str]) -> list[Problem]:
+def _optional_problems(table: Table, columns: Sequence[str], optional: Sequence[str]) -> list[Problem]:
     problems = []
     for name in optional:
-        if name not in columns:
+        if name in table.columns and not any(name in row.cells for row in table.rows):
+            message = f"names {name!r}, but no row of {table.path.name} has a file in that column."
+            problems.append(Problem("--optional", f"{message} Leave it out, or fill in the files that there are."))
+        elif name not in columns:
             hint = nearest_hint(name, columns) or f"There are {', '.join(columns)}."
             problems.append(Problem("--optional", f"names {name!r}, which is no column of images. {hint}"))
     if optional and set(columns) <= set(optional):

@@ -25,7 +25,7 @@ def case_figure(
     caption: object,
     *,
     whole: bool,
-    channel: int = 0,
+    channel: str = "",
     focus: tuple[str, Sequence[int]] = ("", ()),
 ) -> Html:
     """A case in three planes.
@@ -36,14 +36,15 @@ def case_figure(
         modality: ct, mr or other.
         caption: follows the id in the heading.
         whole: show whole slices; otherwise crop to all labels with a margin.
-        channel: number of the channel that is shown.
+        channel: name of the channel that is shown; where the case lacks it, and by default, the first that it has.
         focus: name and labels of the class through which the slices are cut.
 
     Returns:
         A figure. If a file cannot be read, or a prediction does not fit, it shows the reason instead of the slices.
     """
     heading = el("figcaption", el("strong", case.id), caption)
-    channel_name, path = list(case.images.items())[min(channel, len(case.images) - 1)]  # some may be missing
+    channel_name = channel if channel in case.images else next(iter(case.images))
+    path = case.images[channel_name]
     focus_name, focus_labels = focus
     try:
         image, label, prediction = read_case(path, case)

@@ -97,3 +97,33 @@ def test_hemispheres_are_structures_of_their_own_and_doubles_are_named(tmp_path:
     (problem,) = source.problems
     assert problem.path == "sub-02"
     assert "has 2 masks of liver" in problem.message
+
+
+def test_structures_of_label_maps_are_refused_with_the_suffix_of_masks(tmp_path: Path) -> None:
+    root = _dataset(tmp_path / "ds", "label", {"sub-01": ["liver"], "sub-02": ["liver"]})
+    for subject in ("sub-01", "sub-02"):
+        save_volume(root / "derivatives/labels" / subject / "anat" / f"{subject}_dseg.nii.gz", np.ones(SHAPE, np.uint8))
+    with pytest.raises(InputError, match=r"--labels: chooses masks .* \*_dseg\. Pass --suffix mask"):
+        read_bids(root, structures=["liver"])
+    assert read_bids(root, structures=["liver"], suffix="mask").structures == ("liver",), "the advice works"
+
+
+def test_descriptions_that_may_be_structures_are_offered(tmp_path: Path) -> None:
+    root = _dataset(tmp_path / "ds", "desc", {"sub-01": ["liver", "spleen"], "sub-02": ["liver", "spleen"]})
+    with pytest.raises(InputError, match=r"sub-01: has 2 label maps: .* pass --labels liver,spleen"):
+        read_bids(root, suffix="mask")
+    assert read_bids(root, suffix="mask", structures=["liver", "spleen"]).structures == ("liver", "spleen")
+    root = _dataset(tmp_path / "mixed", "desc", {"sub-01": ["liver"], "sub-02": ["spleen"]})
+    (warning,) = read_bids(root, suffix="mask").warnings
+    assert "of liver, spleen become the same label. If they are of different structures, pass" in warning.message
+    assert read_bids(root, suffix="mask", entities=["desc-liver"]).warnings == ()
+
+
+def test_a_mask_without_a_structure_beside_others_is_said(tmp_path: Path) -> None:
+    root = _dataset(tmp_path / "ds", "label", {"sub-01": ["liver"], "sub-02": ["liver"]})
+    assert read_bids(root, suffix="mask").warnings == ()
+    save_volume(root / "derivatives/labels/sub-02/anat/sub-02_mask.nii.gz", np.ones(SHAPE, np.uint8))
+    source = read_bids(root, suffix="mask")
+    (warning,) = source.warnings
+    assert "no structure is named by label- in sub-02_mask.nii.gz; left out" in warning.message
+    assert [list(case.masks) for case in source.training] == [["liver"], ["liver"]]

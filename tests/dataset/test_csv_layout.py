@@ -225,3 +225,9 @@ def test_an_optional_image_may_be_left_out_of_a_row(source):
         converted(table(source, rows), source / "all")
     with pytest.raises(InputError, match=r"names 't1_pre', which is no column.*\n.*names every channel"):
         convert_csv(table(source, rows), source / "wrong", optional=["t1_pre", "t1 pre", "t1-post"])
+
+
+def test_an_optional_column_that_is_empty_in_every_row_is_said(source):
+    rows = "id,b,t1,mask\n0,,raw/pre0.nii,raw/label 0.nii.gz\n1, ,raw/post1.nii,raw/label 1.nii.gz\n"
+    with pytest.raises(InputError, match=r"--optional: names 'b', but no row of \S+\.csv has a file in that column"):
+        convert_csv(table(source, rows), source / "out", optional=["b"])

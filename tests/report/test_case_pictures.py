@@ -33,6 +33,19 @@ def test_a_prediction_is_outlined_over_the_filled_reference(trained: Made) -> No
     assert {path.get("class") for path in alone.all("path")} == {"under reference", "reference"}
 
 
+def test_a_channel_is_chosen_by_name_or_else_the_first(trained: Made) -> None:
+    case = trained.files[0]
+
+    def shown(channel: str, images: dict[str, Path]) -> set[str]:
+        page = Page(case_figure(replace(case, images=images), NAMES, "mr", "", whole=True, channel=channel))
+        return {str(image["alt"]).split(", ")[1] for image in page.all("img")}
+
+    assert list(case.images) == ["t1", "t2"]
+    only_t1, only_t2 = {"t1": case.images["t1"]}, {"t2": case.images["t2"]}
+    assert (shown("t2", case.images), shown("t1", case.images), shown("", case.images)) == ({"t2"}, {"t1"}, {"t1"})
+    assert (shown("t2", only_t1), shown("t1", only_t2)) == ({"t1"}, {"t2"})
+
+
 def test_whole_slices_are_larger_than_close_ups(trained: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mist_bundle.report.case_pictures.MARGIN_MM", 0.0)
 
