@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -82,8 +82,13 @@ def joint_image(case: Case) -> Path | None:
     return files.pop() if len(files) == 1 and len(case.images) > 1 else None
 
 
-def with_split_channels(matched: CaseList, folder: Path) -> CaseList:
+def with_split_channels(matched: CaseList, folder: Path, complete: Collection[str] = ()) -> CaseList:
     """The cases with a file for each channel: those of joint images are written to `folder/<id>`.
+
+    Args:
+        matched: the cases.
+        folder: for the channels.
+        complete: ids of cases whose images nobody will read, which stay as they are.
 
     Returns:
         The cases, and the problems; a case whose image cannot be read becomes a problem.
@@ -95,7 +100,7 @@ def with_split_channels(matched: CaseList, folder: Path) -> CaseList:
     problems = list(matched.problems)
     for case in matched.cases:
         image = joint_image(case)
-        if image is None:
+        if image is None or case.id in complete:
             cases.append(case)
             continue
         names = list(case.images)

@@ -135,9 +135,9 @@ class Predictions:
         return problems
 
     def status_of(self, item: Mapping[str, Any]) -> CaseStatus:
-        """What there is of a case {"id", "image": files}."""
+        """What there is of a case {"id", "image": files}; "joint" is the image that the files were split from."""
         case = str(item["id"])
-        self._images[case] = list(map(Path, _as_list(item["image"])))
+        self._images[case] = list(map(Path, _as_list(item.get("joint") or item["image"])))
         label_map = self.path(case)
         if not label_map.exists():
             return CaseStatus(MISSING)
@@ -155,6 +155,19 @@ class Predictions:
             if not path.exists():
                 return CaseStatus(MISSING)
         return CaseStatus(FRESH)
+
+    def is_complete(self, item: Mapping[str, Any]) -> bool:
+        """Whether all files of a case are there, made from these images, whatever the weights and settings were.
+
+        Unless label maps are overwritten, the images of such a case are not read again.
+        """
+        if self.status_of(item).state not in (FRESH, STALE):
+            return False
+        case = str(item["id"])
+        before = _read(record_path(self.folder, case)).get("made_from", {})
+        if before.get("images") != self._dependencies(case)["images"]:
+            return False
+        return all(path.exists() for path in self._files_of(case))
 
     def path(self, case: str) -> Path:
         """The label map of a case."""
