@@ -116,6 +116,7 @@ def merge_datasets(
             content = _description(sources, output.name, cases)  # of the cases that are there in the end
             _write_case_table(_training(cases), folder / CASE_TABLE_CSV)
             write_json(folder / DATASET_JSON, content)
+            _check_cases(folder / DATASET_JSON, problems)
     return Converted(
         dataset_json=output / DATASET_JSON,
         table=_table(sources, content, cases),
@@ -407,6 +408,18 @@ def _check_description(content: Mapping[str, Any], place: Path) -> None:
             for problem in error.problems:
                 problems.append(Problem(problem.path.replace(str(json_path), str(place)), problem.message))
             raise InputError(problems) from error
+
+
+def _check_cases(json_path: Path, problems: Sequence[Problem]) -> None:
+    """Find the cases as every other command will.
+
+    Raises:
+        InputError: they would be refused, as where all that annotate a label failed; with the problems before.
+    """
+    try:
+        find_cases(DatasetSpec.from_json(json_path))
+    except InputError as error:
+        raise InputError([*problems, *error.problems]) from error
 
 
 def _joined(sources: Sequence[Source], field: str) -> str:

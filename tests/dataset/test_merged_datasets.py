@@ -237,6 +237,16 @@ def test_without_a_training_case_nothing_is_written(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_label_whose_cases_all_failed_is_refused(tmp_path: Path) -> None:
+    first = _dataset(tmp_path / "a", {"a1": [1]}, label_names={"1": "liver"})
+    second = _dataset(tmp_path / "b", {"b1": [5]}, label_names={"1": "spleen"})
+    with pytest.raises(InputError) as refused:
+        merge_datasets([first, second], tmp_path / "out")
+    assert "b1: mask.nii.gz: holds [5]" in str(refused.value)
+    assert "labels: [2] were annotated in no case" in str(refused.value)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_test_folder_is_described_where_test_cases_were_written(tmp_path: Path) -> None:
     first = _dataset(tmp_path / "a", {"a1": [1]}, **{"test-data": "test"})
     second = _dataset(tmp_path / "b", {"b1": [1]})
