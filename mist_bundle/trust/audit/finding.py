@@ -129,8 +129,14 @@ class Report:
         return dict(zip(SEVERITIES, map(severities.count, SEVERITIES), strict=True))
 
 
+_SINGULAR = {"hashes": "hash"}
+
+
 def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items())
+    words = []
+    for name, count in counts.items():
+        words.append(f"{count} {_SINGULAR.get(name, name.removesuffix('s')) if count == 1 else name}")
+    return ", ".join(words)
 
 
 def sort_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -36,3 +36,9 @@ def test_nothing_moves_the_cursor(text: str) -> None:
 def test_long_values_are_cut() -> None:
     assert shown("x" * 500) == f"'{'x' * 119}… (502 characters)"
     assert len(shown(list(range(1000)))) < 160
+
+
+def test_a_single_thing_is_counted_in_the_singular() -> None:
+    checked = {"hashes": 1, "logging files": 1, "macros": 2, "targets": 0}
+    text = str(Report(bundle="b", findings=(), checked=checked, signed_by=""))
+    assert "1 hash, 1 logging file, 2 macros, 0 targets" in text
