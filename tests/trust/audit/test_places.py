@@ -17,7 +17,7 @@ _WORDS = """
     source_key label_key output_key pred_key mask_key mode window strategy image_key probabilities_key id_key suffix
     output_keys holder file_name reason settings plan overrides overlap
     channel_names training_ranges warnings_key overwrite load_dict map_location kept
-    classes tracker run_name name tiling average engine restore mixed absent schemes axcodes
+    classes tracker run_name name tiling average engine restore mixed absent schemes axcodes mapped
 """
 NO_PLACES = frozenset(_WORDS.split())
 
