@@ -18,12 +18,13 @@ from mist_bundle.dataset.bids_names import SUBJECT, BidsFile, bids_files
 from mist_bundle.dataset.channels import modality_of
 from mist_bundle.dataset.conversion import CaseSource, ConversionOptions, Converted, convert
 from mist_bundle.dataset.foreign import BIDS_DESCRIPTION, advising
+from mist_bundle.dataset.groups import PATIENT
 from mist_bundle.dataset.names import nearest_hint
 from mist_bundle.dataset.placed_case import FileCase
 from mist_bundle.errors import InputError, Problem, list_names
 from mist_bundle.files import read_json
 
-PATIENT, SESSION = "patient", "session"
+SESSION = "session"  # column of cases.csv
 _DERIVATIVES = "derivatives"
 _NO_IMAGES = ("dseg", "probseg", "mask", "defacemask")  # suffixes of files in the folders of images that are none
 _ADVICE = "Say where they are with --derivatives, --suffix, --entities and --images."

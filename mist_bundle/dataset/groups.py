@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from mist_bundle.errors import InputError, Problem
 
 Groups = Mapping[str, str]  # case id -> name of its group
+PATIENT = "patient"  # column of cases.csv: the cases of a patient share a fold by default
 
 
 def groups_by_pattern(case_ids: Iterable[str], pattern: str, place: str = "--group_pattern") -> dict[str, str]:

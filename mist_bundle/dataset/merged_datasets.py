@@ -18,6 +18,7 @@ import numpy as np
 from mist_bundle.dataset.annotated import ANNOTATED
 from mist_bundle.dataset.cases import CASE_TABLE_CSV, Case, Split, find_cases
 from mist_bundle.dataset.conversion import Converted, description_table, write_table
+from mist_bundle.dataset.groups import PATIENT
 from mist_bundle.dataset.layout import MASK_NAME, description, place_file, save_nifti
 from mist_bundle.dataset.names import default_label_name, id_problem
 from mist_bundle.dataset.spec import DatasetSpec
@@ -30,7 +31,6 @@ from mist_bundle.runtime.numerics.labels import as_labels
 from mist_bundle.runtime.numerics.restore import label_dtype
 
 SOURCE = "source"  # column of cases.csv
-_PATIENT = "patient"
 _IGNORE = "ignore"
 _SPLITS: tuple[Split, ...] = ("train", "test")
 
@@ -474,7 +474,7 @@ def _write_case_table(training: Sequence[MergedCase], path: Path) -> None:
         for column in columns:
             cell = merged.case.extra.get(column, "")
             # patients of different sources are different persons, whatever they are called
-            row.append(f"{merged.source.name}_{cell}" if column == _PATIENT and cell else cell)
+            row.append(f"{merged.source.name}_{cell}" if column == PATIENT and cell else cell)
         if by_case:
             annotated = set(merged.source.annotated) - {merged.source.labels[label] for label in merged.case.unlabelled}
             row.append(" ".join(map(str, sorted(annotated))) or "0")

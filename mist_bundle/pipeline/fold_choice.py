@@ -12,13 +12,12 @@ import numpy as np
 from mist_bundle.dataset.cases import Case, CaseList, case_column
 from mist_bundle.dataset.fold_table import FoldTable, Volumes, fold_table
 from mist_bundle.dataset.folds import assign_folds, leave_one_out
-from mist_bundle.dataset.groups import divided_groups, groups_by_pattern, groups_of_copies, joined_groups
+from mist_bundle.dataset.groups import PATIENT, divided_groups, groups_by_pattern, groups_of_copies, joined_groups
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.options import OPTIONS
 
 FOLD_COLUMN = "fold"
-PATIENT = "patient"  # the cases of a patient share a fold without being asked to
 TEST = "test"  # in the column "fold": the case belongs to the fixed test set
 CLASSES, VOLUME = "classes", "volume"
 _VOLUME_PARTS = 4

@@ -18,11 +18,10 @@ from .manifest import stored_as_model
 from .publication import CARD, Content, PublicationError, publish
 from .state import read_status
 from .training_record import RECORD, read_record, renewed_record, with_training
-from .weights import fold_weights, is_copy_of_any
+from .weights import MODEL, fold_weights, is_copy_of_any
 
 logger = logging.getLogger(__name__)
 
-MODEL = "model.pt"
 SAFETENSORS = "model.safetensors"
 METADATA = "configs/metadata.json"
 POSTPROCESSING = "configs/postprocessing.json"

@@ -16,11 +16,11 @@ from ignite.engine import Engine, Events
 
 from ..folds.publication import Content, PublicationError, publish
 from ..folds.publish_weights import model_files, without_results
+from ..folds.weights import FINAL
 from ..networks.parts import unwrap
 
 logger = logging.getLogger(__name__)
 
-FINAL = "model_final.pt"
 RESULTS = "model.pt was trained further by federated learning, and has not been evaluated since."
 
 Weights = dict[str, torch.Tensor]
