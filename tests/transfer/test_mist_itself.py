@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from mist_bundle import Bundle, pipeline
+from tests.transfer.peers import peer_python
 
 CASES, TESTS = 8, 3
 
@@ -20,11 +21,7 @@ CASES, TESTS = 8, 3
 @pytest.fixture(scope="module")
 def trained(hippocampus_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what mist-medical trained and predicted."""
-    python = Path(os.environ.get("CONSUMER_ENVIRONMENTS", "build/consumers")).absolute() / "mist/bin/python"
-    if not python.is_file():
-        pytest.skip(
-            f"no environment with mist-medical at {python}; set CONSUMER_ENVIRONMENTS to the folder of environments"
-        )
+    python = peer_python("mist", "mist-medical")
     folder = tmp_path_factory.mktemp("mist")
     images = sorted((hippocampus_dir / "imagesTr").glob("hippocampus_*.nii.gz"))
     rows = ["id,t1"]

@@ -15,6 +15,7 @@ from mist_bundle import pipeline
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.transfer.axes import build_network
+from tests.transfer.peers import peer_python
 
 CASES, TESTS = 8, 3
 
@@ -22,11 +23,7 @@ CASES, TESTS = 8, 3
 @pytest.fixture(scope="module")
 def trained(hippocampus_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what nnunetv2 trained and predicted."""
-    python = Path(os.environ.get("CONSUMER_ENVIRONMENTS", "build/consumers")).absolute() / "nnunet/bin/python"
-    if not python.is_file():
-        pytest.skip(
-            f"no environment with nnunetv2 at {python}; set CONSUMER_ENVIRONMENTS to the folder of environments"
-        )
+    python = peer_python("nnunet", "nnunetv2")
     folder = tmp_path_factory.mktemp("nnunet")
     raw = folder / "raw/Dataset004_Hippocampus"
     for name in ("imagesTr", "labelsTr", "imagesTs"):
