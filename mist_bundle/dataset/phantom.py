@@ -446,6 +446,6 @@ def _description(kind: str, *, has_test: bool) -> dict[str, Any]:
         "label_names": recipe.label_names,
         "description": "Synthetic ellipsoid organs, written by mist-bundle phantom.",
         "licence": "CC0-1.0",
-        "reference": "https://creativecommons.org/publicdomain/zero/1.0/",
+        "reference": "mist-bundle phantom, no patient's data",
     }
     return content
