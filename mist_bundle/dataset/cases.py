@@ -6,7 +6,7 @@ roles) excludes the case with a Problem, because a label mistaken for an image t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,8 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.file_roles import match_files
 
 Split = Literal["train", "test"]
+# files, patterns by role and optional roles -> file by role, and what is wrong with the case
+Matcher = Callable[[Sequence[Path], Mapping[str, Sequence[str]], frozenset[str]], tuple[dict[str, Path], list[str]]]
 _IF_OPTIONAL = 'If a case may lack {0}, add {0} to "optional_images" in dataset.json.'
 
 MASK_COLUMN = "mask"
@@ -139,6 +141,7 @@ def search_case_folders(
     *,
     label_required: bool,
     optional: frozenset[str] = frozenset(),
+    match: Matcher = match_files,
 ) -> CaseList:
     """Search a folder that holds a sub-folder for each case.
 
@@ -148,6 +151,7 @@ def search_case_folders(
         mask: identifying strings of the label; empty if labels are not looked for.
         label_required: whether a case without a label is excluded.
         optional: channels that a case may lack.
+        match: which file of a case folder has which role; see `match_files`.
 
     Raises:
         InputError: no case is usable; holds the problems of all cases.
@@ -169,7 +173,7 @@ def search_case_folders(
             elif not entry.is_file():
                 problems.append(Problem(shown(entry.name), "is a link that leads nowhere. Repair or remove it."))
             continue
-        chosen, findings = _files_of_case(entry, patterns, optional)
+        chosen, findings = _files_of_case(entry, patterns, optional, match)
         if findings:
             problems.append(Problem(shown(entry.name), " ".join(findings)))
             continue
@@ -190,7 +194,7 @@ def _warn_of_long_id(case_id: str) -> list[Problem]:
 
 
 def _files_of_case(
-    folder: Path, patterns: Mapping[str, Sequence[str]], optional: frozenset[str]
+    folder: Path, patterns: Mapping[str, Sequence[str]], optional: frozenset[str], match: Matcher
 ) -> tuple[dict[str, Path], list[str]]:
     """Files of a case by role, and what is wrong with the case."""
     wrong = id_problem(folder.name)
@@ -201,7 +205,7 @@ def _files_of_case(
         files = sorted(file for file in folder.iterdir() if is_image(file) and not file.is_dir())
     except OSError as error:
         return {}, [f"cannot be read ({error.strerror or error})."]
-    chosen, findings = match_files(files, patterns, optional)
+    chosen, findings = match(files, patterns, optional)
     lacking = [role for role in patterns if role != MASK_COLUMN and role not in optional and role not in chosen]
     if findings and 0 < len(lacking) < len(set(patterns) - {MASK_COLUMN}):
         findings.append(_IF_OPTIONAL.format(", ".join(lacking)))

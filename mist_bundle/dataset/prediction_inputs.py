@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mist_bundle.dataset.cases import MASK_COLUMN, Case, CaseList, search_case_folders
 from mist_bundle.dataset.foreign import advising
-from mist_bundle.dataset.joint_channels import JOINT_COLUMN, holds_joint_channels, joint_cases, joint_images
+from mist_bundle.dataset.joint_channels import (
+    JOINT_COLUMN,
+    holds_joint_channels,
+    joint_cases,
+    joint_image,
+    joint_image_of,
+    joint_images,
+    order_remark,
+)
 from mist_bundle.dataset.names import (
     IMAGE_SUFFIXES,
     READABLE,
@@ -36,8 +45,8 @@ def match_prediction_inputs(
     Args:
         source: a CSV table (column `id` and a column for each channel), the same as JSON (a list of objects or an
             object by id), a folder of case folders, a folder of images numbered as nnU-Net does (<case>_0000), an
-            image, or a folder of images. An image of a model with several channels holds all of them; in a table such
-            images have the column `image`.
+            image, or a folder of images. An image of a model with several channels holds all of them, also in a case
+            folder without files of single channels; in a table such images have the column `image`.
         channel_names: channels of the model, in its order.
         images: channel name -> identifying strings, for folders. By default the file is called `<channel>.nii.gz`.
         optional: channels that a case may lack; they are then not among its images.
@@ -102,7 +111,7 @@ def _search_folder(
     files: list[Path] = []
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.name.startswith("."):
-            return search_case_folders(folder, patterns, (), label_required=False, optional=optional)
+            return _search_case_folders(folder, patterns, optional)
         if is_image(entry):
             files.append(entry)
     if not files:
@@ -122,6 +131,28 @@ def _search_folder(
         message = f"is taken for the folder of a single case: {' '.join(findings)}"
         raise InputError(Problem(str(folder), message))
     return CaseList(cases=(Case(id=folder.name, images=chosen),))
+
+
+def _search_case_folders(folder: Path, patterns: Mapping[str, tuple[str, ...]], optional: frozenset[str]) -> CaseList:
+    names = list(patterns)
+    found = search_case_folders(folder, patterns, (), label_required=False, optional=optional, match=_match_case)
+    warnings = list(found.warnings)
+    if any(joint_image(case) for case in found.cases):
+        warnings.append(order_remark(str(folder), names))
+    return replace(found, warnings=tuple(warnings))
+
+
+def _match_case(
+    files: Sequence[Path], patterns: Mapping[str, Sequence[str]], optional: frozenset[str]
+) -> tuple[dict[str, Path], list[str]]:
+    """Match the files of a case folder by their names, or take its image with all channels."""
+    chosen, findings = match_files(files, patterns, optional)
+    if len(patterns) == 1:
+        return chosen, findings
+    image, wrong = joint_image_of(files, chosen.values(), list(patterns))
+    if image is not None:
+        return dict.fromkeys(patterns, image), []
+    return chosen, [wrong] if wrong else findings
 
 
 def _each_file_a_case(place: str, files: Sequence[Path], channel_names: Sequence[str]) -> CaseList:

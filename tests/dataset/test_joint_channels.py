@@ -127,3 +127,54 @@ def test_images_that_all_have_another_number_of_channels(tmp_path: Path) -> None
         save_volume(tmp_path / f"{name}.nii.gz", _voxels(3))
     with pytest.raises(InputError, match=r"a_0000: a_0000\.nii\.gz holds 3 channels, but the model takes 2 channels"):
         match_prediction_inputs(tmp_path, CHANNELS)
+
+
+def _case_folders(folder: Path, **files: tuple[str, np.ndarray]) -> Path:
+    for case, (name, array) in files.items():
+        save_volume(folder / case / f"{name}.nii.gz", array, AFFINE)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["scan", "t1", "flair", "p1_t1_flair", "x_0000"])
+def test_case_folders_that_hold_an_image_with_all_channels(name: str, tmp_path: Path) -> None:
+    folder = _case_folders(tmp_path / "in", p1=(name, _voxels()), p2=(name, _voxels()))
+    found = match_prediction_inputs(folder, CHANNELS)
+    assert [(case.id, list(case.images)) for case in found.cases] == [("p1", CHANNELS), ("p2", CHANNELS)]
+    for case in found.cases:
+        assert joint_image(case) == folder / case.id / f"{name}.nii.gz"
+    (warning,) = found.warnings
+    assert "1 is t1, 2 is flair" in warning.message
+    assert len(match_prediction_inputs(folder, CHANNELS, optional=["flair"]).cases) == 2
+
+
+def test_case_folders_of_both_kinds_and_what_does_not_fit(tmp_path: Path) -> None:
+    folder = _case_folders(
+        tmp_path / "in",
+        joint=("scan", _voxels()),
+        other=("scan", _voxels(3)),
+        flat=("scan", _voxels()[..., 0]),
+        half=("t1", _voxels()[..., 0]),
+        twice=("scan", _voxels()),
+        named=("dwi", _voxels()),
+        labelled=("scan", _voxels()),
+    )
+    save_volume(folder / "half/dwi.nii.gz", _voxels())
+    save_volume(folder / "twice/again.nii.gz", _voxels())
+    save_volume(folder / "labelled/mask.nii.gz", _voxels()[..., 0])
+    for channel in CHANNELS:
+        save_volume(folder / f"named/{channel}.nii.gz", _voxels()[..., 0])
+    touch(folder / "broken", "scan.nii.gz")
+    found = match_prediction_inputs(folder, CHANNELS)
+    joint = {case.id: joint_image(case) for case in found.cases}
+    assert joint == {
+        "joint": folder / "joint/scan.nii.gz",
+        "labelled": folder / "labelled/scan.nii.gz",
+        "named": None,
+    }
+    problems = {problem.path: problem.message for problem in found.problems}
+    assert "holds 3 channels, but the model takes 2 channels (t1, flair)" in problems["other"]
+    assert 'no file matches "flair"' in problems["flat"]
+    assert 'no file matches "flair"' in problems["half"], "a series beside the file of a channel is no image of all"
+    assert "again.nii.gz and scan.nii.gz hold 2 channels each" in problems["twice"]
+    assert "is empty" in problems["broken"]
+    assert set(problems) == {"other", "flat", "half", "twice", "broken"}
