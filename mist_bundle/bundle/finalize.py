@@ -11,7 +11,7 @@ from mist_bundle.bundle.publish import publish_files
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import BUNDLE_README, METADATA_JSON, dump_json
 from mist_bundle.runtime.folds.publication import Content
-from mist_bundle.runtime.folds.publish_weights import best_fold, kept_model, model_files, with_results
+from mist_bundle.runtime.folds.publish_weights import best_fold, model_files, with_results
 
 Summary = Mapping[str, Mapping[str, float]]
 
@@ -48,7 +48,6 @@ def finalize_bundle(root: Path, summary: Summary, weights: Mapping[int, str]) ->
         METADATA_JSON: dump_json(metadata).encode("utf-8"),
     }
     with tempfile.TemporaryDirectory(prefix="mist_bundle_finalize_") as scratch:
-        files |= kept_model(bundle.models)
         files |= model_files(bundle.models, paths[best], Path(scratch))
         publish_files(root, files, renew=True)
 

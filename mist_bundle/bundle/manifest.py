@@ -29,6 +29,7 @@ from mist_bundle.runtime.folds.manifest import (
     stored_as_model,
     write_manifest_content,
 )
+from mist_bundle.runtime.folds.weights import kept_name
 
 # the hashes that each file may have; None if it may be missing
 Accepted = Mapping[str, Collection[str | None]]
@@ -92,6 +93,15 @@ class Manifest:
             for name, digest in runtime_hashes().items():
                 hashes[f"{SCRIPTS_FOLDER}/{name}"] = digest
         return hashes
+
+    @property
+    def kept_weights(self) -> tuple[str, ...]:
+        """Files of earlier weights that were kept when model.pt was replaced; see `runtime.folds.weights.kept_name`."""
+        kept = []
+        for name, digest in sorted(self.files.items()):
+            if name == f"{Path(MODEL_PT).parent.as_posix()}/{kept_name(digest)}":
+                kept.append(name)
+        return tuple(kept)
 
     def accepted(self, files: Mapping[str, str]) -> Accepted:
         """Return the hashes that each of `files` may have: the listed hash, and during a publication also the new."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.api.kinds import FileName, Words
+from mist_bundle.bundle.manifest import Manifest
 from mist_bundle.errors import CaseFailure, InputError, Problem
 
 
@@ -86,6 +88,7 @@ def pack(bundle: FileName, **arguments: Any) -> None:
     print(f"{packed.num_files} files: {packed.file}\nsha256: {packed.sha256}")
     for name, url in packed.large_files.items():
         print(f"Not in it; put {name} at {url}")
+    _say_kept(packed.kept_weights)
 
 
 @takes(mb.unpack)
@@ -119,3 +122,9 @@ def push(bundle: FileName, **arguments: Any) -> None:
         bundle: the bundle's folder.
     """
     print(f"Uploaded: {mb.Bundle(bundle).push(**arguments)}")
+    _say_kept(Manifest.read(Path(bundle)).kept_weights)
+
+
+def _say_kept(names: Sequence[str]) -> None:
+    if names:
+        print(f"Earlier weights were left out: {', '.join(names)}")

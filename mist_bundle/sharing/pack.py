@@ -51,22 +51,25 @@ class Packed:
         sha256: of the zip.
         num_files: in it.
         large_files: path in the bundle -> address, of files that are not in the zip and have to be put there.
+        kept_weights: paths in the bundle of earlier weights, which are not shared.
     """
 
     file: Path
     sha256: str
     num_files: int
     large_files: Mapping[str, str]
+    kept_weights: tuple[str, ...]
 
 
 def files_to_publish(bundle: Path) -> dict[str, bytes | Path]:
     """The files of a bundle to publish, by path in it; those that exist only in the published form as their content.
 
     The scripts are plain files, whether the folder holds them or links to them; weights that another file stands for
-    are there again; and the manifest lists all of it.
+    are there again; earlier weights that were kept when model.pt was replaced stay at home; and the manifest lists all
+    of it.
 
     Raises:
-        InputError: files that do not fit the manifest, or a link among them.
+        InputError: files that do not fit the manifest, a link among them, or a signature that covers earlier weights.
     """
     check_manifest(bundle)
     files: dict[str, bytes | Path] = dict(bundle_contents(bundle))
@@ -74,9 +77,29 @@ def files_to_publish(bundle: Path) -> dict[str, bytes | Path]:
     if manifest.pending:
         message = "lists a publication that was interrupted. Make its folder writable: then it is finished first."
         raise InputError(Problem(MANIFEST_JSON, message))
-    if manifest.linked:
-        files[MANIFEST_JSON] = dump_json(Manifest(files=manifest.complete).to_json()).encode()
+    kept = manifest.kept_weights
+    if kept:
+        message = f"covers {', '.join(kept)}: earlier weights, which are not shared. "
+        message += "Move them out of the bundle, renew the manifest with bump, and sign it again."
+        _refuse_signed(files, message)
+    for name in kept:
+        del files[name]
+    if manifest.linked or kept:
+        files[MANIFEST_JSON] = dump_json(Manifest(files=_published_hashes(manifest)).to_json()).encode()
     return files
+
+
+def _published_hashes(manifest: Manifest) -> dict[str, str]:
+    hashes = manifest.complete
+    for name in manifest.kept_weights:
+        del hashes[name]
+    return hashes
+
+
+def _refuse_signed(files: Mapping[str, object], message: str) -> None:
+    problems = [Problem(signature, message) for signature in SIGNATURES if signature in files]
+    if problems:
+        raise InputError(problems)
 
 
 def pack_bundle(
@@ -114,16 +137,23 @@ def pack_bundle(
         raise InputError(Problem(bundle.name, "expected a folder named with letters, digits, '.', '_' and '-'."))
     finish_publication(bundle)
     contents = _files_with_advice(bundle)
+    manifest = Manifest.read(bundle)
     large = _large_files(contents, large_files_url, large_files_limit_mb)
     if large:
-        _leave_out(large, contents, Manifest.read(bundle).complete)
+        _leave_out(large, contents, _published_hashes(manifest))
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
         archive = Path(folder) / output.name
         _write_zip(archive, bundle.name, contents)
         digest = sha256_of(archive)
         adopt_file(archive, output)
-    return Packed(file=output, sha256=digest, num_files=len(contents), large_files=large)
+    return Packed(
+        file=output,
+        sha256=digest,
+        num_files=len(contents),
+        large_files=large,
+        kept_weights=manifest.kept_weights,
+    )
 
 
 def _files_with_advice(bundle: Path) -> dict[str, bytes | Path]:
@@ -148,15 +178,8 @@ def _large_files(contents: Mapping[str, bytes | Path], url: str | None, limit_mb
 
 def _leave_out(large: Mapping[str, str], contents: dict[str, bytes | Path], hashes: Mapping[str, str]) -> None:
     """Replace the large files by a large_files.yml that says where they lie."""
-    problems = []
-    for signature in SIGNATURES:
-        if signature in contents:
-            message = (
-                "covers a manifest that the list of large files would change. Delete it, and sign what unpack gives."
-            )
-            problems.append(Problem(signature, message))
-    if problems:
-        raise InputError(problems)
+    message = "covers a manifest that the list of large files would change. Delete it, and sign what unpack gives."
+    _refuse_signed(contents, message)
     for name in large:
         del contents[name]
     text = large_files_text(large, hashes).encode()

@@ -14,12 +14,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from mist_bundle import cli
 from mist_bundle.bundle.contents import plain_files
-from mist_bundle.bundle.manifest import file_hashes, write_manifest
+from mist_bundle.bundle.manifest import differences, file_hashes, write_manifest
 from mist_bundle.errors import InputError
 from mist_bundle.sharing.pack import pack_bundle
 from mist_bundle.sharing.unpack import large_file_paths, unpack_bundle
+from mist_bundle.sharing.version import bump_version
+from mist_bundle.trust.audit.run import audit_bundle
+from mist_bundle.trust.keys import make_key
+from mist_bundle.trust.signature import sign_bundle
+from tests.sharing.earlier_weights import keep_earlier_weights
+from tests.trust.key_files import write_pair
 
 
 def _big_weights(bundle: Path) -> Path:
@@ -152,3 +160,38 @@ def test_signed_manifest_is_not_changed(signature: str, own_bundle: Path, tmp_pa
 def test_address_of_large_files_must_be_one(own_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--large_files_url"):
         pack_bundle(own_bundle, tmp_path / "x.zip", large_files_url="/home/me")
+
+
+def test_earlier_weights_stay_at_home(own_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = keep_earlier_weights(own_bundle)
+    assert cli.main(["pack", str(own_bundle), "--output", str(tmp_path / "a.zip")]) == 0
+    assert f"Earlier weights were left out: {kept}\n" in capsys.readouterr().out
+    assert (own_bundle / kept).is_file()
+    assert differences(own_bundle) == []
+    received = unpack_bundle(tmp_path / "a.zip", tmp_path / "received")
+    assert set(file_hashes(own_bundle)) - set(file_hashes(received)) == {kept}
+    assert differences(received) == []
+    url = "https://example.org/weights"
+    small = pack_bundle(own_bundle, tmp_path / "b.zip", large_files_url=url, large_files_limit_mb=0.1)
+    assert list(small.large_files) == ["models/model.pt"]
+    with zipfile.ZipFile(small.file) as archive:
+        listed = json.loads(archive.read(f"{own_bundle.name}/MANIFEST.json"))["files"]
+    assert "models/model.pt" in listed
+    assert kept not in listed
+
+
+@pytest.mark.parametrize("curve", [True, False])
+def test_a_signature_over_earlier_weights_is_renewed_as_advised(
+    own_bundle: Path, tmp_path: Path, *, curve: bool
+) -> None:
+    kept, key = keep_earlier_weights(own_bundle), tmp_path / "key"
+    public = make_key(key) if curve else write_pair(Ed25519PrivateKey.generate(), key)[1]
+    sign_bundle(own_bundle, key)
+    assert audit_bundle(own_bundle, public).passed
+    with pytest.raises(InputError, match=rf"covers {kept}: earlier weights, which are not shared.*bump"):
+        pack_bundle(own_bundle, tmp_path / "a.zip")
+    (own_bundle / kept).rename(tmp_path / "earlier.pt")
+    bump_version(own_bundle, "Signed again.")
+    sign_bundle(own_bundle, key)
+    received = unpack_bundle(pack_bundle(own_bundle, tmp_path / "a.zip").file, tmp_path / "received")
+    assert audit_bundle(received, public).passed

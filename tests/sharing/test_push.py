@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 pytest.importorskip("huggingface_hub")
 
+from mist_bundle import cli
 from mist_bundle.bundle.contents import plain_files
 from mist_bundle.bundle.manifest import write_manifest
 from mist_bundle.bundle.vendor import RUNTIME
@@ -19,6 +20,7 @@ from mist_bundle.sharing.push import PushError, push_bundle
 from mist_bundle.trust.audit.run import audit_bundle
 from mist_bundle.trust.keys import make_key
 from mist_bundle.trust.signature import sign_bundle
+from tests.sharing.earlier_weights import keep_earlier_weights
 from tests.sharing.fake_hub import FakeHub
 from tests.sharing.upload_hub import UploadHub
 from tests.trust.key_files import write_pair
@@ -66,6 +68,17 @@ def test_linked_scripts_and_weights_stored_once_arrive_as_plain_files(linked_bun
     listed = json.loads(hub.files["MANIFEST.json"])
     assert listed.keys() == {"algorithm", "files"}
     assert listed["files"].keys() == hub.files.keys() - {"README.md", "MANIFEST.json"}
+
+
+def test_earlier_weights_stay_at_home(
+    own_bundle: Path, hub: UploadHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = keep_earlier_weights(own_bundle)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert cli.main(["push", str(own_bundle), "--repo", "org/name"]) == 0
+    assert f"Earlier weights were left out: {kept}\n" in capsys.readouterr().out
+    assert set(plain_files(own_bundle)) - hub.files.keys() == {kept}
+    assert kept not in json.loads(hub.files["MANIFEST.json"])["files"]
 
 
 def _downloaded(hub: UploadHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -18,7 +18,7 @@ from .manifest import stored_as_model
 from .publication import CARD, Content, PublicationError, publish
 from .state import read_status
 from .training_record import RECORD, read_record, renewed_record, with_training
-from .weights import MODEL, fold_weights, is_copy_of_any
+from .weights import MODEL, fold_weights, is_copy_of_any, kept_name
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,6 @@ POSTPROCESSING = "configs/postprocessing.json"
 CONFIDENCE = "configs/confidence.json"
 RESULTS_START = "<!-- results: begin -->"
 RESULTS_END = "<!-- results: end -->"
-_DIGITS = 8  # of a hash, in the name of weights that are kept
 _FOLD = re.compile(r"fold_(\d+)\.pt")
 
 
@@ -67,7 +66,6 @@ def publish_fold(fold_dir: Path, target: Path) -> list[str]:
     weights[number] = best
     with tempfile.TemporaryDirectory(dir=fold_dir, prefix=".publish.", suffix=UNFINISHED) as scratch:
         files: dict[str, Content] = {f"models/{target.name}": best}
-        files |= kept_model(models)
         files |= model_files(models, weights[best_fold(fold_dir.parent, weights)], Path(scratch))
         if changed:
             trained = f"Trained: fold {', '.join(map(str, sorted(weights)))}. Not evaluated yet; "
@@ -115,29 +113,46 @@ def best_fold(work_dir: Path, weights: Mapping[int, Path]) -> int:
     return max(sorted(weights), key=lambda fold: _score(work_dir / f"fold_{fold}", weights[fold]))
 
 
-def kept_model(models: Path) -> dict[str, Content]:
-    """What has to be published beside other weights for model.pt, so that nothing is lost: model.pt, if no fold has it.
+def model_files(models: Path, chosen: Path, scratch: Path, own: str = "") -> dict[str, Content]:
+    """What has to be published so that model.pt is `chosen`, and its safetensors copy with it; nothing where it is.
 
-    It was trained later than the folds, by federated rounds or another program, and the bundle may hold its only copy.
-    It is kept under a name of its own, with the first digits of its hash.
+    A model.pt that no fold has was trained later than the folds, by federated rounds or another program, and the bundle
+    may hold its only copy. It is kept under a name of its own; see `kept_name`.
+
+    Args:
+        models: the bundle's folder of weights.
+        chosen: the new weights.
+        scratch: folder for the safetensors copy.
+        own: hash of the weights that the caller itself wrote to model.pt, which are not kept.
     """
-    model = models / MODEL
-    if not model.is_file() or is_copy_of_any(model, fold_weights(str(models))):
+    target, copy = models / MODEL, models / SAFETENSORS
+    is_new = target.is_file() and sha256_of(target) != sha256_of(chosen)
+    if target.is_file() and copy.is_file() and not is_new:
         return {}
-    name = f"model_{sha256_of(model)[:_DIGITS]}.pt"
+    files: dict[str, Content] = {}
+    if is_new:
+        stale = [path.name for path in models.glob("model.*") if path.name not in (MODEL, SAFETENSORS)]
+        if stale:
+            logger.warning(
+                "models/%s: exported from other weights than model.pt is now; export again.", ", ".join(stale)
+            )
+        files |= _kept_model(models, own)
+    return {
+        **files,
+        f"models/{MODEL}": chosen,
+        f"models/{SAFETENSORS}": write_safetensors(chosen, scratch / SAFETENSORS),
+    }
+
+
+def _kept_model(models: Path, own: str) -> dict[str, Content]:
+    """A copy of a model.pt that is neither a fold nor the caller's own."""
+    model = models / MODEL
+    digest = sha256_of(model)
+    if digest == own or is_copy_of_any(model, fold_weights(str(models))):
+        return {}
+    name = kept_name(digest)
     logger.warning("models/%s has weights that no fold has; they are kept as models/%s.", MODEL, name)
     return {f"models/{name}": model}
-
-
-def model_files(models: Path, chosen: Path, scratch: Path) -> dict[str, Content]:
-    """What has to be published so that model.pt is `chosen`, and its safetensors copy with it; nothing where it is."""
-    target, copy = models / MODEL, models / SAFETENSORS
-    if target.is_file() and copy.is_file() and sha256_of(target) == sha256_of(chosen):
-        return {}
-    stale = [path.name for path in models.glob("model.*") if path.name not in (MODEL, SAFETENSORS)]
-    if stale and target.is_file() and sha256_of(target) != sha256_of(chosen):
-        logger.warning("models/%s: exported from other weights than model.pt is now; export again.", ", ".join(stale))
-    return {f"models/{MODEL}": chosen, f"models/{SAFETENSORS}": write_safetensors(chosen, scratch / SAFETENSORS)}
 
 
 class _Weights:

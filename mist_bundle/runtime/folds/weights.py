@@ -17,7 +17,13 @@ from .manifest import lost_folds, stored_as_model
 
 MODEL = "model.pt"
 FINAL = "model_final.pt"  # of the last round of a federated training
+_KEPT_DIGITS = 8  # of a hash, in the name of weights that are kept
 _CHOSEN = {"postprocessing.json": "strategy", "confidence.json": "temperature"}
+
+
+def kept_name(digest: str) -> str:
+    """The file in models/ that keeps a model.pt which other weights replaced, by the sha256 of its content."""
+    return f"model_{digest[:_KEPT_DIGITS]}.pt"
 
 
 def fold_weights(models_dir: str) -> list[str]:

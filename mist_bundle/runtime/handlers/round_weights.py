@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from ignite.engine import Engine, Events
 
+from ..folds.files import sha256_of
 from ..folds.publication import Content, PublicationError, publish
 from ..folds.publish_weights import model_files, without_results
 from ..folds.weights import FINAL
@@ -31,7 +32,8 @@ class RoundWeights:
 
     The final weights are those of the network, which the client returns, too. The best are those that were validated:
     of the moving average, where one is used. Without validation cases the final weights count as the best. Results in
-    the card and in metadata.json describe weights that are gone then, and are taken back.
+    the card and in metadata.json describe weights that are gone then, and are taken back. A model.pt that was there
+    before the first round and that no fold has is kept as models/model_HASH.pt.
 
     Args:
         network: what is trained; may be wrapped for several processes.
@@ -62,6 +64,7 @@ class RoundWeights:
         self.rank = rank
         self.best_score: float | None = None
         self._best: Weights | None = None
+        self._written = ""  # hash of the model.pt of a former round
 
     def attach(self, engine: Engine) -> None:
         """Register with a SupervisedTrainer."""
@@ -99,11 +102,15 @@ class RoundWeights:
     def _write(self, final: Weights, best: Weights | None) -> None:
         bundle = self.models_dir.parent
         with tempfile.TemporaryDirectory(prefix="round_weights_") as scratch:
+            written = self._written
             files: dict[str, Content] = {f"models/{FINAL}": _saved(final, Path(scratch) / FINAL)}
             if best is not None:
                 chosen = _saved(best, Path(scratch) / "best.pt")
-                files |= model_files(self.models_dir, chosen, Path(scratch)) | without_results(bundle, RESULTS)
+                files |= model_files(self.models_dir, chosen, Path(scratch), self._written)
+                files |= without_results(bundle, RESULTS)
+                written = sha256_of(chosen)
             publish(bundle, files, renew=True)
+            self._written = written
 
 
 def _is_kept(trainer: Engine) -> bool:

@@ -12,7 +12,7 @@ from safetensors.torch import load_model
 
 from mist_bundle.bundle.manifest import differences, write_manifest
 from mist_bundle.runtime.folds.files import sha256_of
-from mist_bundle.runtime.folds.publish_weights import kept_model, publish_fold, write_safetensors
+from mist_bundle.runtime.folds.publish_weights import model_files, publish_fold, write_safetensors
 
 WRITE = (
     "import sys\nfrom pathlib import Path\nfrom mist_bundle.runtime.folds.publish_weights import write_safetensors\n"
@@ -50,6 +50,10 @@ def test_it_is_read_by_its_own_package(tmp_path: Path) -> None:
         assert torch.equal(value, other.state_dict()[name]), name
 
 
+def _kept(models: Path) -> list[str]:
+    return [path.name for path in models.glob("model_*.pt")]
+
+
 def test_weights_that_no_fold_has_are_kept(tmp_path: Path) -> None:
     bundle, fold_dir = tmp_path / "toy", tmp_path / "toy_work/fold_0"
     models = bundle / "models"
@@ -60,12 +64,19 @@ def test_weights_that_no_fold_has_are_kept(tmp_path: Path) -> None:
     (fold_dir / "status.json").write_text(json.dumps({"best": best, "best_score": 0.5}))
     write_manifest(bundle)
     publish_fold(fold_dir, models / "fold_0.pt")
-    assert kept_model(models) == {}
+    assert not _kept(models)
     torch.save({"a": torch.ones(2)}, models / "model.pt")
     later = sha256_of(models / "model.pt")
     changed = publish_fold(fold_dir, models / "fold_0.pt")
     assert sha256_of(models / f"model_{later[:8]}.pt") == later
     assert f"models/model_{later[:8]}.pt" in changed
     assert sha256_of(models / "model.pt") == best["sha256"]
-    assert kept_model(models) == {}
+    publish_fold(fold_dir, models / "fold_0.pt")
+    assert _kept(models) == [f"model_{later[:8]}.pt"]
+    torch.save({"a": torch.full((2,), 5.0)}, models / "model.pt")
+    own = sha256_of(models / "model.pt")
+    files = model_files(models, fold_dir / "best.pt", tmp_path, own)
+    assert f"models/model_{own[:8]}.pt" not in files, "the caller's own weights"
+    assert f"models/model_{own[:8]}.pt" in model_files(models, fold_dir / "best.pt", tmp_path)
+    publish_fold(fold_dir, models / "fold_0.pt")
     assert differences(bundle) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -133,6 +134,23 @@ def test_the_ensemble_of_former_folds_steps_aside(trained_bundle: Path, phantom_
     assert ensemble_weights(fold_weights(models), models, model, ensemble=True) == []
     assert json.loads((bundle / POSTPROCESSING).read_text())["strategy"] == []
     assert audit_bundle(bundle).passed
+
+
+def test_weights_that_only_model_pt_had_are_kept_once(own_bundle: Path, phantom_json: Path) -> None:
+    data, models = phantom_json.parent / "train", own_bundle / "models"
+    first = _client(own_bundle, data)
+    for _ in range(2):
+        _round(first)
+    assert list(models.glob("model_*.pt")) == [models / "model_final.pt"], "there was nothing before the first round"
+    before = (models / "model.pt").read_bytes()
+    later = _client(own_bundle, data)
+    for _ in range(3):
+        _round(later)
+    (kept,) = set(models.glob("model_*.pt")) - {models / "model_final.pt"}
+    assert kept.read_bytes() == before
+    assert kept.name == f"model_{hashlib.sha256(before).hexdigest()[:8]}.pt"
+    assert differences(own_bundle) == []
+    assert audit_bundle(own_bundle).passed
 
 
 def test_a_bundle_that_cannot_be_written_to_does_not_end_the_round(
