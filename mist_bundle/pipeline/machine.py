@@ -18,10 +18,13 @@ from mist_bundle.planning.estimates import Speed, estimate_warnings, model_estim
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.numerics.cores import available_cores
 
-MATRIX = 512
+# Products so small that BLAS computes each with the calling thread: where other programs use the cores, its threads
+# wait for one another, and the same machine seems fifteen times slower.
+MATRIX = 64
+PRODUCTS = 256  # of a trial
 TRIALS = 8
-# of what a product of matrices reaches, by a training on a CPU; measured (docs/scaling.md)
-CPU_SHARE = 0.5
+# the speed of a training on a CPU as a multiple of that of these products; measured (docs/scaling.md)
+CPU_SHARE = 1.1
 BFLOAT16_GAIN = 1.7  # on CPUs with instructions for it; measured
 _BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16")
 _FALLBACK_BYTES = 16 * 2**30
@@ -91,14 +94,14 @@ def _gpu_speed(name: str, device: Device) -> Speed:
 
 
 def _matrix_flops() -> float:
-    """Operations a second of a core in a product of matrices: of its own time, whatever else the machine does."""
-    matrix = np.ones((MATRIX, MATRIX), dtype=np.float32)
+    """Operations a second of a core in products of matrices: of its own time, whatever else the machine does."""
+    matrices = np.ones((PRODUCTS, MATRIX, MATRIX), dtype=np.float32)
     seconds = []
     for _ in range(TRIALS):
-        begun = time.process_time()
-        matrix @ matrix
-        seconds.append(time.process_time() - begun)
-    return 2 * MATRIX**3 / max(min(seconds), 1e-4)
+        begun = time.thread_time()
+        matrices @ matrices
+        seconds.append(time.thread_time() - begun)
+    return 2 * PRODUCTS * MATRIX**3 / max(min(seconds), 1e-4)
 
 
 def _has_bfloat16() -> bool:
