@@ -9,6 +9,7 @@ MistBundleError
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,8 +17,6 @@ from types import TracebackType
 EXIT_OK = 0
 EXIT_SOME_CASES_FAILED = 1
 EXIT_INPUT_REFUSED = 2
-EXIT_INTERRUPTED = 130  # by Ctrl-C; shells use 128 plus the number of the signal
-MOST_NAMES = 8  # that a message lists before it says "and 5 more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +65,19 @@ class InstallationError(MistBundleError):
 
 
 class Interrupted(MistBundleError):
-    """A signal ended the process. Finished work is kept; the message says how to continue."""
+    """A signal ended the process. Finished work is kept.
 
-    def __init__(self, number: int, message: str) -> None:
-        super().__init__(message)
+    Args:
+        number: of the signal.
+        kept: sentences that say what was interrupted, and what is kept.
+        command: the words of the command that continues, where it is known.
+    """
+
+    def __init__(self, number: int, kept: str, command: Sequence[str] = ()) -> None:
+        super().__init__(f"{kept} Continue with: {shlex.join(command)}" if command else kept)
         self.number = number
+        self.kept = kept
+        self.command = tuple(command)
 
     @property
     def exit_code(self) -> int:
@@ -108,10 +115,3 @@ def render_problems(problems: Sequence[Problem]) -> str:
 def problems_of(path: str, messages: Iterable[str]) -> list[Problem]:
     """A Problem with the same path for each message."""
     return [Problem(path, message) for message in messages]
-
-
-def list_names(names: Sequence[str]) -> str:
-    """Names for a sentence, shortened where there are many: "a, b, c and 12 more"."""
-    shown = ", ".join(names[:MOST_NAMES])
-    hidden = len(names) - MOST_NAMES
-    return f"{shown} and {hidden} more" if hidden > 0 else shown

@@ -16,7 +16,8 @@ from mist_bundle.errors import EXIT_OK
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mist_bundle"
-BASE = {"errors", "files", "parallel", "resources"}
+WORDING = "runtime.wording"
+BASE = {"errors", "files", "parallel", "resources", WORDING}
 VALUES = {"runtime.settings", "runtime.values"}
 NUMERIC = {"numpy", "scipy"}
 OPTIONAL = {"safetensors", "cryptography", "onnx", "onnxruntime", "huggingface_hub", "jsonschema", "httpx2"}
@@ -32,7 +33,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "dataset": ({*BASE, "runtime.numerics", "runtime.reading", "runtime.values"}, {"numpy", "nibabel", "pydicom"}),
     "analysis": ({*BASE, "dataset", "runtime.numerics"}, {*NUMERIC, "nibabel"}),
     "planning": (
-        {"errors", "resources", "dataset", "analysis", "catalog", "runtime.numerics", *VALUES},
+        {"errors", "resources", "dataset", "analysis", "catalog", "runtime.numerics", WORDING, *VALUES},
         {"numpy"},
     ),
     "bundle": (

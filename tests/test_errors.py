@@ -39,5 +39,7 @@ def test_refusals_are_collected_and_other_errors_pass() -> None:
         raise KeyError("b")
 
 
-def test_the_exit_code_of_a_signal() -> None:
-    assert Interrupted(15, "stopped").exit_code == 143
+def test_an_interruption_has_the_exit_code_of_its_signal_and_the_next_command() -> None:
+    assert Interrupted(15, "Stopped.").exit_code == 143
+    assert str(Interrupted(15, "Stopped.")) == "Stopped."
+    assert str(Interrupted(2, "Stopped.", ["train", "my data"])) == "Stopped. Continue with: train 'my data'"

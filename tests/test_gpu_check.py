@@ -1,4 +1,4 @@
-"""scripts/gpu_check: every part runs on the CPU, what fails is named, and nothing goes on for longer than it may."""
+"""scripts/gpu_check: every part runs on the CPU, what fails is named, and nothing runs for longer than it may."""
 
 from __future__ import annotations
 

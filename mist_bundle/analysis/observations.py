@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from mist_bundle.errors import list_names
+from mist_bundle.runtime.wording import list_names
 
 Report = Mapping[str, Any]
 

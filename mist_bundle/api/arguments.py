@@ -19,7 +19,8 @@ from typing import Any, TypeVar, cast
 from mist_bundle.api.warn import warn_before_failure
 from mist_bundle.errors import InputError, MistBundleError, Problem
 from mist_bundle.planning.options import Option
-from mist_bundle.runtime.values import Kind, Number, Switch, Text, Whole, did_you_mean
+from mist_bundle.runtime.values import Kind, Number, Switch, Text, Whole
+from mist_bundle.runtime.wording import did_you_mean
 
 Function = Callable[..., Any]
 AnyFunction = TypeVar("AnyFunction", bound=Function)

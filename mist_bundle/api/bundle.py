@@ -114,7 +114,7 @@ class Bundle(folder.Bundle):
             output: folder of the files and logs; slurm/ in the work folder by default.
             partition: of the jobs; the cluster's default if left out.
             account: that is billed; the user's default if left out.
-            time: limit of each job, like 24:00:00 or 2-00; longer trainings are requeued and go on.
+            time: limit of each job, like 24:00:00 or 2-00; longer trainings are requeued and continue.
             gpus: of each fold; 0 to train on CPUs.
             cpus: of each job.
             memory_gb: gigabytes of main memory of each job.
@@ -384,7 +384,7 @@ class Bundle(folder.Bundle):
     ) -> list[Path]:
         """Write a label map for each case, in its own grid.
 
-        Cases that fail are named and the others go on. The same call again predicts only the missing cases.
+        Cases that fail are named and the others continue. The same call again predicts only the missing cases.
 
         Args:
             source: an image with all channels (4D if there are several), a folder of such images or of cases, or CSV or

@@ -260,6 +260,6 @@ HARDWARE = _table(
         "max_restarts",
         Whole(low=0, high=10**9),
         0,
-        "times that a training goes on from its last epoch after the death of a process.",
+        "times that a training continues from its last epoch after the death of a process.",
     ),
 )

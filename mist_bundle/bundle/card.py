@@ -17,6 +17,7 @@ from mist_bundle.planning.plan import Plan
 from mist_bundle.planning.table import decision_rows, markdown_table
 from mist_bundle.runtime.folds.publish_weights import RESULTS_END, RESULTS_START
 from mist_bundle.runtime.folds.training_record import NO_RECORD, TRAINING_END, TRAINING_START
+from mist_bundle.runtime.wording import join_with_and
 
 NO_RESULTS = "Not trained yet."
 MODALITY_TAGS = {"ct": "ct", "mr": "mri", "other": "other-modality"}
@@ -120,7 +121,7 @@ def _partly_annotated(plan: Plan) -> str:
     if not plan.unlabelled:
         return ""
     names = dict(zip(plan.labels, plan.label_names, strict=True))
-    sets = [" and ".join(names[label] for label in labels) for labels in plan.unlabelled]
+    sets = [join_with_and(names[label] for label in labels) for labels in plan.unlabelled]
     return (
         f"- Partly annotated: some cases without {', some without '.join(sets)}; where a class was not annotated, its "
         "voxels count as background or that class, and it is not scored\n"

@@ -191,15 +191,15 @@ def reason_of(error: BaseException) -> str | None:
         advice = _ADVICE.get(root.errno, "")
         return f"{place}{root.strerror}.{advice}"
     if isinstance(root, OSError) and "requested and" in text:  # how numpy says that a file was cut short
-        return f"a file could not be written to its end ({text}). The disk may be full: make room and go on."
+        return f"a file could not be written to its end ({text}). The disk may be full: make room and continue."
     if _is_deliberate(root):
         return str(root).strip() or type(root).__name__
     return None
 
 
 _ADVICE = {
-    errno.ENOSPC: " Make room and go on; what was finished before is intact.",
-    errno.EDQUOT: " Your quota is used up; make room and go on. What was finished before is intact.",
+    errno.ENOSPC: " Make room and continue; what was finished before is intact.",
+    errno.EDQUOT: " Your quota is used up; make room and continue. What was finished before is intact.",
     errno.EFBIG: " Files may not grow that large here (ulimit -f). What was finished before is intact.",
     errno.EROFS: " Choose another folder with --work_dir, or make this folder writable.",
     errno.EACCES: " Choose another folder, or change its permissions.",

@@ -16,7 +16,8 @@ from mist_bundle.bundle.folder import read_config
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.numerics.patch_fit import patch_problem
 from mist_bundle.runtime.settings import SETTINGS, is_expression, setting_problem
-from mist_bundle.runtime.values import Text, nearest
+from mist_bundle.runtime.values import Text
+from mist_bundle.runtime.wording import nearest
 
 
 def load_configs(paths: Sequence[Path]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.numerics.cores import available_cores
 from mist_bundle.runtime.numerics.sharing import sharing_problem
+from mist_bundle.runtime.wording import counted
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # torchrun (2.13) keeps its store when it restarts processes. A process could then read from it the address that another
@@ -151,7 +152,7 @@ class Hardware:
         problems += device_problems
         available = chosen or visible
         if self.processes is not None and available and self.processes > len(available):
-            text = f"is {self.processes}, but {_counted(len(available))} can be used ({VISIBLE} limits them)."
+            text = f"is {self.processes}, but {counted(len(available), 'GPU')} can be used ({VISIBLE} limits them)."
             problems.append(Problem("--processes", text))
         if problems:
             raise InputError(problems)
@@ -167,7 +168,7 @@ class Hardware:
                 placement = replace(placement, threads=max(1, available_cores() // (parts * placement.processes)))
             placements.append(placement)
         if parts < parallel:
-            text = f"{_counted(len(available))} for {parallel} folds at a time: {parts} at a time are trained."
+            text = f"{counted(len(available), 'GPU')} for {parallel} folds at a time: {parts} at a time are trained."
             if self.processes is None:
                 text += " --device cuda:0 would let all of them share a GPU."
             placements[0] = replace(placements[0], warning=text)
@@ -303,7 +304,3 @@ def _check_sharing(config: Mapping[str, Any], processes: int) -> None:
     problem = sharing_problem(batch, processes)
     if problem:
         raise InputError(Problem("--processes", problem))
-
-
-def _counted(count: int) -> str:
-    return f"{count} GPU" if count == 1 else f"{count} GPUs"

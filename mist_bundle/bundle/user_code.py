@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.runtime.values import nearest
+from mist_bundle.runtime.wording import nearest
 
 USER_FOLDER = "user"
 DIVISOR = "patch_divisor"

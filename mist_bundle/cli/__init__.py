@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +51,6 @@ from mist_bundle.cli.trust import audit, make_key, sign, verify
 from mist_bundle.cli.workflows import finalize, predict, preprocess, publish, train
 from mist_bundle.errors import (
     EXIT_INPUT_REFUSED,
-    EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_SOME_CASES_FAILED,
     InputError,
@@ -60,7 +58,7 @@ from mist_bundle.errors import (
     Interrupted,
     MistBundleError,
 )
-from mist_bundle.runtime.values import nearest
+from mist_bundle.runtime.wording import nearest
 
 # in the order of the overview: first steps first
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
@@ -149,12 +147,10 @@ def run_verb(name: str, words: list[str]) -> int:
     except BrokenPipeError:  # the reader of the output has seen enough; nothing may be flushed into the pipe at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
-    except Interrupted as error:
-        print(f"\n{_with_next_command(str(error), name, words)}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print(f"\n{_with_next_command('Interrupted.', name, words)}", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    except (Interrupted, KeyboardInterrupt) as error:
+        interruption = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT, "Interrupted.")
+        print(f"\n{_with_next_command(interruption, name, words)}", file=sys.stderr)
+        return interruption.exit_code
     except OSError as error:
         return _report_os_error(error)
     except MistBundleError as error:  # some cases failed, or files of this package are missing
@@ -174,12 +170,12 @@ def _signals_as_errors() -> Iterator[None]:
         raise Interrupted(interruption.number, message) from None
 
 
-def _with_next_command(message: str, name: str, words: Sequence[str]) -> str:
-    """A message about an interruption, with the command that goes on; the same again, where it names none."""
-    if "Go on with: " in message:
-        return message
+def _with_next_command(interruption: Interrupted, name: str, words: Sequence[str]) -> Interrupted:
+    """An interruption with the command that continues; where it names none, the command that was interrupted."""
+    if interruption.command:
+        return interruption
     resumed = ["--resume"] if name in _RESUMED and "--resume" not in words else []
-    return f"{message} Go on with: {shlex.join([PROGRAM, name, *words, *resumed])}"
+    return Interrupted(interruption.number, interruption.kept, [PROGRAM, name, *words, *resumed])
 
 
 def _report_os_error(error: OSError) -> int:

@@ -16,16 +16,8 @@ from typing import Any
 from mist_bundle.api.arguments import Argument, arguments_of
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.settings import SETTINGS, is_expression
-from mist_bundle.runtime.values import (
-    FALSE_WORDS,
-    TRUE_WORDS,
-    Kind,
-    PathText,
-    Switch,
-    did_you_mean,
-    read_json_text,
-    read_value,
-)
+from mist_bundle.runtime.values import FALSE_WORDS, TRUE_WORDS, Kind, PathText, Switch, read_json_text, read_value
+from mist_bundle.runtime.wording import did_you_mean
 
 Verb = Callable[..., None]
 _DEFAULT = ("None", "null")  # the value of an option that stands for its default

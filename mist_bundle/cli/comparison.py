@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.api.kinds import FileName
-from mist_bundle.cli.words import counted, fail_for, printed_warnings
+from mist_bundle.cli.words import fail_for, printed_warnings
 from mist_bundle.files import PLAN_JSON, refuse_existing, refuse_to_replace
+from mist_bundle.runtime.wording import counted
 
 if TYPE_CHECKING:
     from mist_bundle.evaluation.compare import Comparison, Difference

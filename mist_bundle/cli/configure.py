@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,6 @@ from mist_bundle.api.arguments import takes
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.cli.scores import score_lines
 from mist_bundle.cli.words import (
-    counted,
     fail_for,
     heading,
     nearby,
@@ -24,6 +22,7 @@ from mist_bundle.cli.words import (
     printed_warnings,
 )
 from mist_bundle.errors import CaseFailure, Interrupted
+from mist_bundle.runtime.wording import counted
 
 
 @takes(mb.configure)
@@ -94,5 +93,4 @@ def _advice_when_interrupted(arguments: Mapping[str, Any]) -> Iterator[None]:
         for name in ("device", "processes", "parallel"):  # what a resumed run does not know by itself
             if arguments.get(name) is not None:
                 words += [f"--{name}", str(arguments[name])]
-        kept = str(interruption).partition(" Go on with: ")[0]
-        raise Interrupted(interruption.number, f"{kept} Go on with: {shlex.join(words)}") from interruption
+        raise Interrupted(interruption.number, interruption.kept, words) from interruption

@@ -17,7 +17,7 @@ def estimate(bundle: FileName, **arguments: Any) -> None:
     Args:
         bundle: the bundle's folder, trained or not.
     """
-    from mist_bundle.planning.estimates import as_gb, as_time
+    from mist_bundle.runtime.wording import as_gb, as_time
 
     opened = mb.Bundle(bundle)
     plan = opened.plan

@@ -12,7 +12,7 @@ import mist_bundle as mb
 from mist_bundle.api.arguments import arguments_of, takes
 from mist_bundle.api.kinds import ALL, FileName
 from mist_bundle.cli.scores import printed_scores, score_lines
-from mist_bundle.cli.words import counted, fail_for, heading, nearby, next_command, printed_warnings
+from mist_bundle.cli.words import fail_for, heading, nearby, next_command, printed_warnings
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import (
     ABSENT_CHANNELS_JSON,
@@ -22,7 +22,7 @@ from mist_bundle.files import (
     read_json,
     refuse_existing,
 )
-from mist_bundle.runtime.values import did_you_mean
+from mist_bundle.runtime.wording import counted, did_you_mean
 
 if TYPE_CHECKING:
     from mist_bundle.evaluation.change import Change

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from mist_bundle.cli.words import counted
 from mist_bundle.errors import CaseFailure
+from mist_bundle.runtime.wording import counted
 
 WORST = 3
 _MAX_WIDTH = 120

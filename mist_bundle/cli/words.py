@@ -43,11 +43,6 @@ def fail_for(problems: Sequence[Problem], total: int, what: str) -> None:
         raise CaseFailure(problems, total)
 
 
-def counted(number: int, noun: str) -> str:
-    """A number of things: "1 label map", "2 label maps"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def print_count(problems: Sequence[Problem], total: int, what: str) -> None:
     """Print how many cases failed."""
     verb = "was" if len(problems) == 1 else "were"

@@ -8,7 +8,8 @@ import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.api.kinds import FileName, Folds
 from mist_bundle.cli.scores import printed_scores
-from mist_bundle.cli.words import counted, heading, nearby, next_command, printed_warnings
+from mist_bundle.cli.words import heading, nearby, next_command, printed_warnings
+from mist_bundle.runtime.wording import counted
 
 
 @takes(mb.Bundle.preprocess)
@@ -67,7 +68,7 @@ def finalize(bundle: FileName) -> None:
 def predict(bundle: FileName, input: FileName, output: FileName, **arguments: Any) -> None:
     """Write a label map for each case, in its own grid.
 
-    Cases that fail are named and the others go on. The same command again predicts only the missing cases.
+    Cases that fail are named and the others continue. The same command again predicts only the missing cases.
 
     Args:
         bundle: a trained bundle.

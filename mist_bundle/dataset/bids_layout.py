@@ -19,10 +19,10 @@ from mist_bundle.dataset.channels import modality_of
 from mist_bundle.dataset.conversion import CaseSource, ConversionOptions, Converted, convert
 from mist_bundle.dataset.foreign import BIDS_DESCRIPTION, advising
 from mist_bundle.dataset.groups import PATIENT
-from mist_bundle.dataset.names import nearest_hint
 from mist_bundle.dataset.placed_case import FileCase
-from mist_bundle.errors import InputError, Problem, list_names
+from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import read_json
+from mist_bundle.runtime.wording import list_names, nearest_hint
 
 SESSION = "session"  # column of cases.csv
 _DERIVATIVES = "derivatives"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mist_bundle.dataset.bids_names import BidsFile
-from mist_bundle.dataset.names import nearest_hint
-from mist_bundle.errors import InputError, Problem, list_names
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.wording import list_names, nearest_hint
 
 MASK_SUFFIX = "mask"
 _LABEL, _DESCRIPTION, _HEMISPHERE = "label", "desc", "hemi"

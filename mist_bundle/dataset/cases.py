@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from mist_bundle.dataset.annotated import with_unlabelled
-from mist_bundle.dataset.names import id_problem, is_image, is_text, long_id_problem, nearest_hint, shown
+from mist_bundle.dataset.names import id_problem, is_image, is_text, long_id_problem, shown
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import ID_COLUMN, read_table
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.file_roles import match_files
+from mist_bundle.runtime.wording import nearest_hint
 
 Split = Literal["train", "test"]
 # files, patterns by role and optional roles -> file by role, and what is wrong with the case

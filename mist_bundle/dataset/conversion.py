@@ -24,9 +24,10 @@ from mist_bundle.dataset.names import RESERVED_COLUMNS, default_label_name, file
 from mist_bundle.dataset.placed_case import CaseContent, FileCase, Placing, place_case, write_labels
 from mist_bundle.dataset.tables import ID_COLUMN
 from mist_bundle.dataset.volumes import num_channels
-from mist_bundle.errors import CaseFailure, InputError, Problem, list_names
+from mist_bundle.errors import CaseFailure, InputError, Problem
 from mist_bundle.files import DATASET_JSON, new_folder, refuse_existing, write_json, write_text
 from mist_bundle.parallel import CaseResults, map_cases
+from mist_bundle.runtime.wording import list_names
 
 OVERLAPS_CSV = "overlaps.csv"
 ABSENT, UNANNOTATED, REFUSE = "absent", "unannotated", "refuse"

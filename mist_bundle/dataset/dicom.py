@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from mist_bundle.dataset.dicom_frames import Frame, affine_of, findings_about, sorted_frames
 from mist_bundle.dataset.dicom_resampling import even_slices
-from mist_bundle.errors import MOST_NAMES, InputError, Problem
+from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.wording import MOST_NAMES
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mist_bundle.errors import MOST_NAMES, InputError, Problem
+from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.numerics.same_grid import TOLERANCE_VOXELS
+from mist_bundle.runtime.wording import MOST_NAMES
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
+
+from mist_bundle.runtime.wording import even_decimals
 
 Row = tuple[str, ...]
 Volumes = Mapping[str, Mapping[str, float]]  # case id -> class -> millilitres
@@ -139,9 +140,7 @@ def _class_rows(volumes_ml: Volumes, parts: Sequence[Sequence[str]]) -> list[Row
 
 
 def _with_even_decimals(values: Sequence[float | None]) -> list[str]:
-    """Numbers above 0 as text; the largest has three digits at least, the smallest one; "–" where there is none."""
+    """Numbers above 0 as text, with the decimals that the smallest needs; "–" where there is none."""
     known = [value for value in values if value is not None]
-    decimals = 0
-    if known:
-        decimals = max(0, 2 - math.floor(math.log10(max(known))), -math.floor(math.log10(min(known))))
+    decimals = even_decimals(known, show_smallest=True)
     return ["–" if value is None else f"{value:.{decimals}f}" for value in values]

@@ -14,6 +14,7 @@ import numpy as np
 
 from mist_bundle.dataset.balanced_folds import Strata, balanced_folds
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.wording import counted
 
 
 def assign_folds(
@@ -152,8 +153,7 @@ def _check_ids(ids: Sequence[str], num_folds: int) -> None:
     if num_folds < 2:
         raise InputError(Problem("folds", f"is {num_folds}; cross-validation needs at least 2 folds."))
     if len(ids) < 2:
-        cases = "case" if len(ids) == 1 else "cases"
-        message = f"is {num_folds}, but there is only {len(ids)} usable {cases}; at least 2 are needed."
+        message = f"is {num_folds}, but there is only {counted(len(ids), 'usable case')}; at least 2 are needed."
         raise InputError(Problem("folds", message))
     if num_folds > len(ids):
         message = f"is {num_folds}, but there are only {len(ids)} cases. Choose at most {len(ids)} folds."

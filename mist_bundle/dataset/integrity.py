@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from mist_bundle.dataset.volumes import Volume
 from mist_bundle.runtime.numerics.labels import as_labels, not_labels
+from mist_bundle.runtime.wording import counted, list_names
 
 _MAX_LABEL_RANGE = 1 << 16
 _MAX_BROKEN_VALUES = 1000  # of an interpolated mask; millions would fill the memory and help nobody
-_MAX_NAMED_VALUES = 8
 
 
 def check_headers(reference: Volume, other: Volume) -> list[str]:
@@ -145,10 +145,7 @@ def check_label_values(counts: Mapping[float, int], labels: Sequence[int], name:
 def _listed(values: Sequence[float], counts: Mapping[float, int]) -> str:
     """Values with their numbers of voxels, as a list of limited length."""
     parts: list[str] = []
-    for value in values[:_MAX_NAMED_VALUES]:
+    for value in values:
         number = str(value) if isinstance(value, int) else f"{value:.6g}"
-        parts.append(f"{number} ({counts[value]} voxels)")
-    text = ", ".join(parts)
-    if len(values) > _MAX_NAMED_VALUES:
-        text += f" and {len(values) - _MAX_NAMED_VALUES} other values"
-    return text
+        parts.append(f"{number} ({counted(counts[value], 'voxel')})")
+    return list_names(parts)

@@ -12,6 +12,7 @@ from mist_bundle.dataset.layout import split_channels
 from mist_bundle.dataset.volumes import num_channels, read_channels
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.formats import image_stem
+from mist_bundle.runtime.wording import counted
 
 JOINT_COLUMN = "image"  # of a table whose files hold all channels
 
@@ -63,10 +64,9 @@ def joint_image_of(
 
 
 def _wrong_number(file: Path, held: int, channel_names: Sequence[str]) -> str:
-    channels = "1 channel" if held == 1 else f"{held} channels"
     expected = f"{len(channel_names)} channels ({', '.join(channel_names)})"
     advice = "Give a file with all of them, case folders with a file for each channel, or a CSV or JSON table."
-    return f"{file.name} holds {channels}, but the model takes {expected}. {advice}"
+    return f"{file.name} holds {counted(held, 'channel')}, but the model takes {expected}. {advice}"
 
 
 def order_remark(place: str, channel_names: Sequence[str]) -> Problem:

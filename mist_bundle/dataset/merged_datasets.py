@@ -24,11 +24,12 @@ from mist_bundle.dataset.names import default_label_name, id_problem
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import ID_COLUMN
 from mist_bundle.dataset.volumes import Volume, read_volume
-from mist_bundle.errors import Collecting, InputError, Problem, list_names
+from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import DATASET_JSON, new_folder, refuse_existing, write_json
 from mist_bundle.parallel import map_cases
 from mist_bundle.runtime.numerics.labels import as_labels
 from mist_bundle.runtime.numerics.restore import label_dtype
+from mist_bundle.runtime.wording import list_names
 
 SOURCE = "source"  # column of cases.csv
 _IGNORE = "ignore"

@@ -17,10 +17,10 @@ from mist_bundle.dataset.integrity import check_headers, count_labels
 from mist_bundle.dataset.names import default_label_name
 from mist_bundle.dataset.volumes import Volume
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.wording import list_names
 
 LAST, REGIONS = "last", "regions"
 OVERLAPS = (LAST, REGIONS)
-_MANY = 6  # values that a message shows
 
 Members = tuple[str, ...]  # the structures that share voxels, in the order of the structures
 
@@ -94,9 +94,8 @@ def _check_masks(image: Volume, masks: Mapping[str, Volume]) -> None:
             problems.append(Problem(f'"{structure}"', finding))
         inside = [value for value in count_labels(mask.array) if value != 0]
         if len(inside) > 1:
-            shown = ", ".join(f"{value:g}" for value in inside[:_MANY])
-            more = " …" if len(inside) > _MANY else ""
-            message = f"{mask.name} holds the values {shown}{more}; a mask of one structure has 0 and a single other."
+            values = list_names([f"{value:g}" for value in inside])
+            message = f"{mask.name} holds the values {values}; a mask of one structure has 0 and a single other."
             problems.append(Problem(f'"{structure}"', message))
         elif not np.isfinite(inside).all():
             problems.append(Problem(f'"{structure}"', f"{mask.name} holds NaN or infinite values."))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from mist_bundle.runtime.reading.formats import ENDINGS
-from mist_bundle.runtime.values import nearest
 
 IMAGE_SUFFIXES = ENDINGS
 READABLE = ", ".join(IMAGE_SUFFIXES)  # for messages
@@ -22,12 +20,6 @@ RESERVED_COLUMNS = ("id", "mask", "fold")
 SUMMARY_ROWS = ("mean", "std", "median", "25th percentile", "75th percentile")
 
 _FORBIDDEN_IN_FILE_NAMES = '/\\:*?"<>|'
-
-
-def nearest_hint(word: str, known: Iterable[str]) -> str:
-    """Return `Did you mean "x"?` for the known word closest to `word`, or "" if none is close."""
-    closest = nearest(word, known, cutoff=0.6)
-    return f'Did you mean "{closest}"?' if closest else ""
 
 
 def file_name_problem(name: str) -> str:

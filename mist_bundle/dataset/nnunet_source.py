@@ -14,11 +14,11 @@ from mist_bundle.dataset.layout import SourceCase
 from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, id_problem, slug
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import DATASET_JSON, read_json
+from mist_bundle.runtime.wording import list_names
 
 IGNORE = "ignore"
 _BACKGROUND = "background"
 _CHANNEL_DIGITS = 4
-_MANY = 5  # cases that a message names
 _TEXTS = {"description": ("description",), "licence": ("licence", "license"), "reference": ("reference",)}
 
 
@@ -306,9 +306,7 @@ def _read_folds(path: Path, case_ids: set[str], *, required: bool) -> tuple[dict
                 problems.append(Problem(str(path), message))
     missing = sorted(case_ids - set(folds))
     if missing and not problems:
-        names = ", ".join(missing[:_MANY])
-        if len(missing) > _MANY:
-            names += " …"
+        names = list_names(missing)
         problems.append(Problem(str(path), f"never holds out {len(missing)} of the training cases: {names}."))
     return folds, problems
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mist_bundle.dataset.cases import Case, CaseList
-from mist_bundle.errors import InputError, Problem, list_names
+from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.formats import image_stem
+from mist_bundle.runtime.wording import list_names
 
 _NUMBERED = re.compile(r"(.+)_(\d{4})")
 

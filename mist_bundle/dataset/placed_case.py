@@ -12,8 +12,9 @@ from mist_bundle.dataset.integrity import check_headers, count_labels
 from mist_bundle.dataset.layout import MASK_NAME, place_file, save_nifti, split_channels
 from mist_bundle.dataset.merged_masks import LabelScheme, Members, MergedMasks, merge_masks
 from mist_bundle.dataset.volumes import Volume, num_channels, read_channels, read_volume
-from mist_bundle.errors import Collecting, InputError, Problem, list_names
+from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.runtime.numerics.restore import label_dtype
+from mist_bundle.runtime.wording import list_names
 
 _MANY = 8  # values that a message shows
 

@@ -25,13 +25,13 @@ from mist_bundle.dataset.names import (
     id_problem,
     is_image,
     long_id_problem,
-    nearest_hint,
 )
 from mist_bundle.dataset.numbered_channels import numbered_cases
 from mist_bundle.dataset.tables import ID_COLUMN, Row, Table, read_table
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.file_roles import match_files
 from mist_bundle.runtime.reading.formats import image_stem
+from mist_bundle.runtime.wording import nearest_hint
 
 
 def match_prediction_inputs(

@@ -13,16 +13,9 @@ from mist_bundle.dataset.label_reader import (
     read_label_names,
     read_labels,
 )
-from mist_bundle.dataset.names import (
-    RESERVED_COLUMNS,
-    class_name_problem,
-    id_problem,
-    is_text,
-    nearest_hint,
-    slug,
-    user_path,
-)
+from mist_bundle.dataset.names import RESERVED_COLUMNS, class_name_problem, id_problem, is_text, slug, user_path
 from mist_bundle.errors import Problem
+from mist_bundle.runtime.wording import nearest_hint
 
 Modality = Literal["ct", "mr", "other"]
 MODALITIES: tuple[Modality, ...] = ("ct", "mr", "other")

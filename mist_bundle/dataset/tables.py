@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.dataset.names import id_problem, nearest_hint, user_path
+from mist_bundle.dataset.names import id_problem, user_path
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import read_json, read_text
+from mist_bundle.runtime.wording import nearest_hint
 
 ID_COLUMN = "id"
 

@@ -30,6 +30,7 @@ from mist_bundle.evaluation.remarks import Remarks, gathered_remarks
 from mist_bundle.evaluation.staple import staple_labels
 from mist_bundle.files import new_folder, write_json
 from mist_bundle.parallel import map_cases
+from mist_bundle.runtime.wording import join_with_and
 
 MAJORITY, STAPLE, MEAN = "majority", "staple", "mean"
 FIRST, BACKGROUND = "first", "background"
@@ -266,7 +267,7 @@ def _find_cases(folders: Sequence[Path]) -> tuple[list[tuple[str, tuple[Path, ..
             else:
                 lacking.append(str(folder))
         if lacking:
-            problems.append(Problem(case, f"has no prediction in {' and '.join(lacking)}."))
+            problems.append(Problem(case, f"has no prediction in {join_with_and(lacking)}."))
         else:
             cases.append((case, tuple(paths)))
     return cases, problems

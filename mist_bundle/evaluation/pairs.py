@@ -16,6 +16,7 @@ from mist_bundle.dataset.volumes import memory_of_a_case
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import read_json
 from mist_bundle.runtime.reading.formats import image_stem
+from mist_bundle.runtime.wording import join_with_and
 
 MASK, PREDICTION = "mask", "prediction"
 
@@ -142,7 +143,7 @@ def label_maps(folder: Path) -> tuple[dict[str, Path], list[Problem]]:
         if len(candidates) == 1:
             files[case] = candidates[0]
         else:
-            names = " and ".join(path.name for path in candidates)
+            names = join_with_and(path.name for path in candidates)
             problems.append(Problem(case, f"is the id of {names} in {folder}."))
     return files, problems
 
@@ -242,7 +243,9 @@ def _from_table(paths: Path) -> Pairing:
     for row in table.rows:
         empty = _missing(row.cells)
         if empty:
-            problems.append(Problem(row.id, f"{row.place}: {' and '.join(empty)} is empty."))
+            problems.append(
+                Problem(row.id, f"{row.place}: {join_with_and(empty)} {'is' if len(empty) == 1 else 'are'} empty.")
+            )
             continue
         reference = table.resolve(row.cells[MASK])
         prediction = table.resolve(row.cells[PREDICTION])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mist_bundle.errors import Problem, list_names
+from mist_bundle.errors import Problem
+from mist_bundle.runtime.wording import list_names
 
 Remarks = tuple[str, tuple[str, ...]]  # id of a case, and what is odd about its files
 

@@ -17,11 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mist_bundle.catalog.metrics import LOWER, METRICS
-from mist_bundle.errors import Collecting, InputError, Problem, list_names
+from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.evaluation.gather import read_table_of_results
 from mist_bundle.files import read_json
 from mist_bundle.runtime.metrics.columns import split_columns
 from mist_bundle.runtime.metrics.table import ID
+from mist_bundle.runtime.wording import list_names
 
 HIGHER = "higher"
 

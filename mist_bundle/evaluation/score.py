@@ -15,7 +15,7 @@ from mist_bundle.catalog.metrics import DEFAULT_METRICS, metric_name, unknown_me
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.sides import right_of_left, side_pairs
 from mist_bundle.dataset.volumes import Volume, read_volume
-from mist_bundle.errors import InputError, Problem, list_names, problems_of
+from mist_bundle.errors import InputError, Problem, problems_of
 from mist_bundle.evaluation.label_files import read_all
 from mist_bundle.evaluation.pairs import Classes, Pair, Pairing
 from mist_bundle.evaluation.remarks import gathered_remarks
@@ -31,6 +31,7 @@ from mist_bundle.runtime.metrics.case import (
 from mist_bundle.runtime.metrics.table import ID, Summary, undefined_values, write_results
 from mist_bundle.runtime.numerics.grid import spacing_of
 from mist_bundle.runtime.numerics.labels import as_labels
+from mist_bundle.runtime.wording import list_names
 
 Result = TypeVar("Result")
 

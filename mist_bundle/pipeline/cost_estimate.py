@@ -17,9 +17,10 @@ from mist_bundle.pipeline.machine import speed_here, speed_of_device
 from mist_bundle.pipeline.workflows import open_to_run
 from mist_bundle.planning.devices import DEVICES
 from mist_bundle.planning.estimates import MEASURED, Estimate, Speed, model_estimate, with_step
-from mist_bundle.planning.memory import GB, USABLE, plan_memory
+from mist_bundle.planning.memory import USABLE, plan_memory
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.numerics.triples import Triple, triple
+from mist_bundle.runtime.wording import GB
 
 WORKER = "mist_bundle.bundle.timing_worker"
 STEPS = 3  # that are timed, after one that prepares

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from mist_bundle.runtime.wording import as_time
+
 Announce = Callable[[str], None]
 
 
@@ -25,13 +27,5 @@ def fold_headings(step: str, folds: Sequence[int], clock: Callable[[], float] = 
         heading = f"{step} fold {number} ({done + 1} of {len(folds)})"
         if done:
             seconds = (clock() - start) / done * (len(folds) - done)
-            heading += f", about {_duration(seconds)} left for all folds"
+            heading += f", about {as_time(seconds)} left for all folds"
         yield heading
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"

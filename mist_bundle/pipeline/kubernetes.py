@@ -17,7 +17,7 @@ from mist_bundle.pipeline.workflows import runnable_bundle
 SUBMIT = "submit.sh"
 FOLDS_YAML, GATHER_YAML = "folds.yaml", "gather.yaml"
 GRACE_SECONDS = 120
-RETRIES = 6  # of each fold, which goes on from its last epoch
+RETRIES = 6  # of each fold, which continues from its last epoch
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 

@@ -17,6 +17,7 @@ from mist_bundle.planning.devices import DEVICES, Device, known_device, training
 from mist_bundle.planning.estimates import Speed, estimate_warnings, model_estimate
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.numerics.cores import available_cores
+from mist_bundle.runtime.wording import counted
 
 # Products so small that BLAS computes each with the calling thread: where other programs use the cores, its threads
 # wait for one another, and the same machine seems fifteen times slower.
@@ -67,9 +68,8 @@ def cpu_speed() -> Speed:
     cores = available_cores()
     half = _has_bfloat16()
     flops = cores * _matrix_flops() * CPU_SHARE * (BFLOAT16_GAIN if half else 1.0)
-    counted = f"{cores} core" + ("s" if cores > 1 else "")
     return Speed(
-        device=f"this CPU ({counted})",
+        device=f"this CPU ({counted(cores, 'core')})",
         is_gpu=False,
         half=half,
         flops_per_second=flops,

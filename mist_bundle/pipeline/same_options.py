@@ -36,7 +36,7 @@ def refuse_other_options(bundle: Path, options: PlanOptions, names: Iterable[str
             message = f"is {_text(value)}, but the bundle that is there was configured with {_text(planned)}."
             problems.append(Problem(f"--{name}", message))
     if problems:
-        advice = "goes on with that bundle. Leave these options out, or choose another --output."
+        advice = "continues with that bundle. Leave these options out, or choose another --output."
         raise InputError([*problems, Problem("--resume", advice)])
 
 

@@ -25,7 +25,7 @@ class SlurmJob:
     Attributes:
         partition: of the jobs; "" for the cluster's default.
         account: that is billed; "" for the user's default.
-        time: limit of a job, as Slurm writes it; a training that needs more is requeued and goes on.
+        time: limit of a job, as Slurm writes it; a training that needs more is requeued and continues.
         gpus: of each fold.
         cpus: of each job.
         memory_gb: main memory of each job.
@@ -131,7 +131,7 @@ def _fold(name: str, further: str) -> str:
     return _lines(
         [
             "# Slurm tells this shell before the time is up. What was trained is kept after every epoch, and --resume",
-            "# goes on there.",
+            "# continues there.",
             "requeue() {",
             "    trap '' TERM",
             "    jobs -p | xargs -r kill -TERM || true",

@@ -25,7 +25,7 @@ def refuse_to_lose(bundle: Path, *, overwrite_weights: bool) -> None:
     if lost and not overwrite_weights:
         message = (
             f"holds trained work that a new configuration would lose: {'; '.join(lost)}. Choose another --output, or "
-            "pass --overwrite --overwrite_weights to lose it. To go on with it: mist-bundle train "
+            "pass --overwrite --overwrite_weights to lose it. To continue with it: mist-bundle train "
             f"{bundle} --fold all --resume."
         )
         raise InputError(Problem(str(bundle), message))

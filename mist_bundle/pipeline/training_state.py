@@ -52,13 +52,13 @@ def check_fold(
     if not resume:
         lost = _lost(fold)
         if lost and not overwrite:
-            message = f"{lost}. Pass --resume to go on with it, or --overwrite to lose that and start over."
+            message = f"{lost}. Pass --resume to continue with it, or --overwrite to lose that and start over."
             return Resumed.STARTED, [Problem(place, message)]
         return Resumed.NOTHING, []
     status = fold.status
     if status is None or not fold.has_state:
         if fold.published is not None and not overwrite:
-            message = f"has weights ({fold.published.name}), but no state in {fold.folder} to go on from."
+            message = f"has weights ({fold.published.name}), but no state in {fold.folder} to continue from."
             return Resumed.NOTHING, [Problem(place, f"{message} Pass --overwrite to train it anew.")]
         return Resumed.NOTHING, []
     epochs = _number(overrides.get("epochs", load_configs([bundle.config_path("train")]).get("epochs")))
@@ -77,7 +77,7 @@ def _refusal(changed: Sequence[tuple[str, Any, Any]]) -> str:
             options.append(f"--{name} {_word(was)}")
     advice = f" ({' '.join(options)})" if options else ""
     return (
-        f"was begun with other settings: {differences_text(changed)}. Go on with those that it was begun with"
+        f"was begun with other settings: {differences_text(changed)}. Continue with those that it was begun with"
         f"{advice}, or pass --overwrite instead of --resume to lose it and start over."
     )
 

@@ -264,7 +264,7 @@ def ready_folds(
 def _train_command(
     bundle: Path, settings: Mapping[str, Any], hardware: Hardware, parallel: int, *, trust: bool
 ) -> list[str]:
-    """The command that goes on with trainings of these settings, but for the folds."""
+    """The command that continues with trainings of these settings, but for the folds."""
     words = ["mist-bundle", "train", str(bundle), "--resume"]
     for key, value in settings.items():
         if key != "resume":
@@ -289,7 +289,7 @@ def _with_next_command(
     if not kept:
         kept.append(f"Fold {folds[0]}: no epoch had ended.")
     words = [*command[:3], "--fold", ",".join(map(str, folds)), *command[3:]]
-    return Interrupted(interruption.number, f"{interruption} {' '.join(kept)} Go on with: {shlex.join(words)}")
+    return Interrupted(interruption.number, " ".join([interruption.kept, *kept]), words)
 
 
 def _word(value: Any) -> str:

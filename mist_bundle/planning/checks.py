@@ -17,7 +17,7 @@ from mist_bundle.planning.networks import head_weights_problem
 from mist_bundle.planning.objective import Members, crossing, decide_regions
 from mist_bundle.planning.options import OPTIONS, PlanOptions
 from mist_bundle.planning.recipes import RECIPES, resolve_option
-from mist_bundle.runtime.values import did_you_mean
+from mist_bundle.runtime.wording import did_you_mean, join_with_and
 
 if TYPE_CHECKING:
     from mist_bundle.dataset.spec import DatasetSpec
@@ -198,7 +198,7 @@ def region_label_problems(region_labels: Sequence[int], members: Members, *, reg
             problems.append(Problem(option, f"writes {label} for {name}, which consists of {list(labels)}."))
     for label, names in writers.items():
         if len(names) > 1:
-            message = f"writes {label} for {' and '.join(names)}; a label map could not tell them apart."
+            message = f"writes {label} for {join_with_and(names)}; a label map could not tell them apart."
             problems.append(Problem(option, message))
     return problems
 

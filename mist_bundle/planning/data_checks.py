@@ -7,8 +7,9 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from mist_bundle.catalog.choice import is_user_code
-from mist_bundle.errors import InputError, Problem, list_names
+from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.rules import joined
+from mist_bundle.runtime.wording import list_names
 
 if TYPE_CHECKING:
     from mist_bundle.analysis.fingerprint import Fingerprint

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mist_bundle.errors import Problem
 from mist_bundle.planning import rules
-from mist_bundle.planning.memory import GB, HOST_BASE_BYTES, USABLE, plan_cost, plan_memory
+from mist_bundle.planning.memory import HOST_BASE_BYTES, USABLE, plan_cost, plan_memory
+from mist_bundle.runtime.wording import DAY, GB, as_gb, as_time
 
 if TYPE_CHECKING:
     from mist_bundle.planning.plan import Plan
@@ -20,7 +21,6 @@ PATCHES_WAITING = 8
 GPU_PASS_SECONDS = 0.03  # to launch the thousand kernels of a pass, however small the patch
 # On a CPU a step of the smallest network takes this: the loader, the optimizer and the progress.
 CPU_PASS_SECONDS = 0.02
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 LONG_SECONDS = 7 * DAY  # a training on a CPU that nobody waits for
 MODELLED, MEASURED = "modelled", "measured"
 
@@ -150,23 +150,3 @@ def estimate_warnings(plan: Plan, estimate: Estimate) -> list[Problem]:
         advice = "choose a smaller --patch_size, or train on a GPU"
         warnings.append(Problem("memory", f"{text} {estimate.memory_gb:.0f} GB. On it, {advice}."))
     return warnings
-
-
-def as_gb(count: float) -> str:
-    """Format a number of bytes for people."""
-    if count < GB / 10:
-        return f"{count / 2**20:.0f} MB"
-    return f"{count / GB:.1f} GB" if count < 10 * GB else f"{count / GB:.0f} GB"
-
-
-def as_time(seconds: float) -> str:
-    """Format a time for people."""
-    if seconds < 10:
-        return f"{seconds:.2g} s"
-    if seconds < 2 * MINUTE:
-        return f"{seconds:.0f} s"
-    for unit, name, limit in ((MINUTE, "min", 2 * HOUR), (HOUR, "h", 2 * DAY), (DAY, "days", 60 * DAY)):
-        if seconds < limit:
-            return f"{seconds / unit:.0f} {name}"
-    months = seconds / (30.4 * DAY)
-    return f"{months:.0f} months" if months < 24 else f"{months / 12:.0f} years"

@@ -47,7 +47,7 @@ class ImportedModel:
         inference: the program's own way of inference, or None for MIST's.
         overlap: of the sliding windows.
         test_time_flip_axes: axes that are flipped at prediction.
-        options: of the planner, for a training that goes on.
+        options: of the planner, for a training that continues.
         regions: whether outputs are regions that may overlap.
         region_labels: label that each region writes, in the order of the outputs, which is that of writing.
         num_cases: training cases, as far as they are known.

@@ -24,12 +24,12 @@ from mist_bundle.planning.networks import fit_network_patch
 from mist_bundle.planning.recipes import CHOSEN
 from mist_bundle.planning.rules import joined
 from mist_bundle.runtime.numerics.triples import Triple, triple
+from mist_bundle.runtime.wording import GB, as_gb
 
 if TYPE_CHECKING:
     from mist_bundle.planning.plan import Plan
 
 DEFAULT_GB = 24.0  # without a GPU on this machine: the memory of common cards
-GB = 2**30  # as cards are sold
 USABLE = 0.9  # the rest is lost to fragmentation and other programs
 LEAST_BATCH = 2  # nnU-Net reduces the patch before it goes below this
 FLOAT, HALF = 4, 2
@@ -157,7 +157,7 @@ def fit_to_memory(plan: Plan, memory_gb: float, resized: Resized) -> Fitted | No
     passes = plan.accumulation_steps
     if passes.because != CHOSEN and plan.patches_per_pass > LEAST_BATCH:
         for count in range(passes.value + 1, ceil(plan.batch_size.value / LEAST_BATCH) + 1):
-            text = f"{plan.patches_per_pass} at once would take {_gb(before.total)}; --memory is {memory_gb:g} GB."
+            text = f"{plan.patches_per_pass} at once would take {as_gb(before.total)}; --memory is {memory_gb:g} GB."
             passes = Decision(count, text)
             if fits(dataclasses.replace(plan, accumulation_steps=passes), memory_gb):
                 return Fitted(patch_size=plan.patch_size, accumulation_steps=passes)
@@ -166,7 +166,7 @@ def fit_to_memory(plan: Plan, memory_gb: float, resized: Resized) -> Fitted | No
     original = plan.patch_size
     smaller = _smaller_until_fitting(dataclasses.replace(plan, accumulation_steps=passes), memory_gb, resized)
     first = f"{original.because} Reduced from {joined(original.value)}: {plan.patches_per_pass} such patches would take"
-    text = f"{first} {_gb(before.total)} of GPU memory; these fit into {memory_gb:g} GB (nnU-Net's rule)."
+    text = f"{first} {as_gb(before.total)} of GPU memory; these fit into {memory_gb:g} GB (nnU-Net's rule)."
     return Fitted(patch_size=Decision(smaller, text), accumulation_steps=passes)
 
 
@@ -205,9 +205,5 @@ def memory_warnings(plan: Plan, memory_gb: float) -> list[Problem]:
     if use is None or fits(plan, memory_gb):
         return []
     patch = f"{plan.patches_per_pass} patches of {joined(plan.patch_size.value)} at once"
-    text = f"{patch} would take {_gb(use.total)} of GPU memory, more than fits into {memory_gb:g} GB"
+    text = f"{patch} would take {as_gb(use.total)} of GPU memory, more than fits into {memory_gb:g} GB"
     return [Problem("patch_size", f"{text}; choose a smaller --patch_size, or more --accumulation_steps.")]
-
-
-def _gb(count: float) -> str:
-    return f"{count / GB:.0f} GB"

@@ -12,6 +12,7 @@ from mist_bundle.errors import Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.data_checks import MAX_GRID_BYTES
 from mist_bundle.planning.flips import LEFT_RIGHT_AXIS
+from mist_bundle.runtime.wording import counted, list_names
 
 if TYPE_CHECKING:
     from mist_bundle.analysis.case_stats import CaseStats
@@ -89,8 +90,7 @@ def _lost_labels(case: CaseStats, plan: Plan, share: float) -> list[str]:
     lost = []
     for label, count in case.label_voxels.items():
         if label != 0 and 0 < count * share < 1:
-            voxels = "1 voxel" if count == 1 else f"{count} voxels"
-            lost.append(f"{names[label]} ({voxels})")
+            lost.append(f"{names[label]} ({counted(count, 'voxel')})")
     return lost
 
 
@@ -102,11 +102,10 @@ def _missing_in_folds(cases: Sequence[CaseStats], plan: Plan, folds: Mapping[str
         if label == 0 or len(holding_folds) != 1:
             continue
         (fold,) = holding_folds
-        ids = ", ".join(holders[:_MANY_NAMED])
-        if len(holders) > _MANY_NAMED:
-            ids += " …"
         verb = "holds" if len(holders) == 1 else "hold"
-        message = f"is in no training case of fold {fold}: only {ids} {verb} it. It cannot be learnt there"
+        message = (
+            f"is in no training case of fold {fold}: only {list_names(holders)} {verb} it. It cannot be learnt there"
+        )
         yield Problem(f"label {label} ({name})", f"{message}; add cases, or choose the folds with --fold_file.")
 
 

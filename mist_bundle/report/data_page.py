@@ -11,6 +11,7 @@ from mist_bundle.files import write_json, write_text
 from mist_bundle.report.data_part import data_sections
 from mist_bundle.report.html import document, number
 from mist_bundle.report.sources import CaseFiles
+from mist_bundle.runtime.wording import format_bytes
 
 DATA_REPORT_JSON = "data_report.json"
 DATA_REPORT_MD = "data_report.md"
@@ -44,7 +45,7 @@ def data_page(report: Mapping[str, Any], files: Sequence[CaseFiles], num_picture
 def data_markdown(report: Mapping[str, Any]) -> str:
     """The report as Markdown, without pictures, for a terminal, a notebook or a language model."""
     head = f"# Data: {report['task']}\n\n{report['description']}".rstrip()
-    size = f"{number(report['file_bytes'] / 1e6)} MB" if report["file_bytes"] else "not measured"
+    size = format_bytes(report["file_bytes"]) if report["file_bytes"] else "not measured"
     overview = [
         ("usable cases", report["num_cases"]),
         ("left out", len(report["excluded"])),

@@ -16,6 +16,7 @@ from mist_bundle.report.case_pictures import case_figure, channels_figure, label
 from mist_bundle.report.colours import NEUTRAL, chart_colour, structure_colours
 from mist_bundle.report.html import Html, bullets, details, el, facts, hint, number, problem, section, table
 from mist_bundle.report.sources import CaseFiles
+from mist_bundle.runtime.wording import format_bytes
 
 Report = Mapping[str, Any]
 Sections = list[tuple[str, str, Html]]
@@ -67,7 +68,7 @@ def _overview(report: Report) -> Html:
         ("median voxel, mm", _medians(report["spacing_mm"])),
     ]
     if report["file_bytes"]:
-        values.append(("files", _bytes(report["file_bytes"])))
+        values.append(("files", format_bytes(report["file_bytes"])))
     observations = el("p", "None: the cases are similar and complete.")
     if report["observations"]:
         observations = bullets(report["observations"], class_="notes")
@@ -226,13 +227,6 @@ def _colour(report: Report, structure: str) -> str:
     names = _label_names(report)
     members = {name: stats["labels"] for name, stats in report["structures"].items()}
     return chart_colour(structure_colours(list(names), names, members).get(structure, 0))
-
-
-def _bytes(size: int) -> str:
-    if size >= 1e9:
-        return f"{size / 1e9:.1f} GB"
-    megabytes = max(1, round(size / 1e6))
-    return f"{megabytes:,} MB"
 
 
 def _distributions(report: Report) -> Html:

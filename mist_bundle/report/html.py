@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Sequence
-from statistics import median
 from typing import Any
 
 from markupsafe import Markup, escape
 
 from mist_bundle.report.colours import colour_variables
 from mist_bundle.resources import own_text
+from mist_bundle.runtime.wording import even_decimals
 
 Html = Markup
 _NONE = "–"
@@ -164,15 +164,6 @@ def number(value: Any, digits: int = 3) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
-
-
-def even_decimals(values: Iterable[float], digits: int = 3) -> int:
-    """The common number of decimals that shows the median of the values with `digits` significant digits."""
-    sizes = [abs(value) for value in values if math.isfinite(value) and value]
-    if all(map(float.is_integer, map(float, sizes))):
-        return 0
-    magnitude = math.floor(math.log10(median(sizes)))
-    return min(max(0, digits - 1 - magnitude), 6)
 
 
 def _even_columns(rows: list[list[object]]) -> list[list[object]]:

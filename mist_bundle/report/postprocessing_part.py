@@ -10,9 +10,10 @@ from mist_bundle.catalog.postprocessing import POSTPROCESSING
 from mist_bundle.files import read_json
 from mist_bundle.planning.plan import Plan
 from mist_bundle.report.colours import label_names_of
-from mist_bundle.report.html import Html, details, el, even_decimals, facts, hint, number, section, table
+from mist_bundle.report.html import Html, details, el, facts, hint, number, section, table
 from mist_bundle.report.metric_words import title_of, with_unit
 from mist_bundle.runtime.metrics.columns import split_columns
+from mist_bundle.runtime.wording import even_decimals
 
 # written by choose_postprocessing in the work folder
 FOLDER = "postprocessing"

@@ -14,10 +14,11 @@ from mist_bundle.files import ABSENT_CHANNELS_JSON, RESULTS_CSV, RESULTS_JSON, r
 from mist_bundle.planning.plan import Plan
 from mist_bundle.report import charts
 from mist_bundle.report.colours import chart_colour, colours_of_plan
-from mist_bundle.report.html import Html, cell_text, details, el, even_decimals, facts, hint, problem, section, table
+from mist_bundle.report.html import Html, cell_text, details, el, facts, hint, problem, section, table
 from mist_bundle.report.metric_words import axis_label, meanings, title_of, with_unit
 from mist_bundle.report.score_table import ScoreTable, higher_is_better
 from mist_bundle.runtime.metrics.table import ID, read_results
+from mist_bundle.runtime.wording import even_decimals
 
 _MAX_FACTS = 8
 _NUM_WORST = 5

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.files import read_json
-from mist_bundle.planning.estimates import as_time
 from mist_bundle.planning.plan import Plan
 from mist_bundle.report import charts
 from mist_bundle.report.charts import Series
 from mist_bundle.report.colours import chart_colour, colours_of_plan, fold_colour
 from mist_bundle.report.html import Html, el, hint, problem, section, table
 from mist_bundle.runtime.folds.state import HISTORY, STATUS, VALIDATION_LOSS
+from mist_bundle.runtime.wording import as_time
 
 _MAX_CLASSES = 8  # lines in a chart
 

@@ -18,7 +18,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from .settings import CONFIG_SUFFIXES, SETTINGS, is_expression, setting_problem
-from .values import nearest
+from .wording import nearest
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """What a training depends on besides its settings: every value inside of the configuration's components.
 
-A training goes on only with what it was begun with. `--loss#smooth_nr 0.1`, a further configuration file or an edited
+A training continues only with what it was begun with. `--loss#smooth_nr 0.1`, a further configuration file or an edited
 train.json change no setting of a name of its own; they change values in here.
 """
 
@@ -41,7 +41,7 @@ def component_values(config: Mapping[str, Any], bundle_root: str) -> dict[str, s
     Args:
         config: the configuration as MONAI's parser holds it, macros and relative ids resolved.
         bundle_root: the bundle's folder; what its overlay for several GPUs changes is left out, since a training may
-            go on with another number of them.
+            continue with another number of them.
 
     Returns:
         Values by their ids as on a command line (`loss#smooth_nr`); of long values a hash.

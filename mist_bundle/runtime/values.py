@@ -8,7 +8,6 @@ everywhere. Standard library only: this file travels in every bundle.
 from __future__ import annotations
 
 import ast
-import difflib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,28 +16,11 @@ from numbers import Integral, Real
 from pathlib import PurePath
 from typing import Any
 
+from .wording import did_you_mean
+
 TRUE_WORDS = frozenset({"true", "yes", "on", "1"})
 FALSE_WORDS = frozenset({"false", "no", "off", "0"})
 _LONGEST = 80  # characters of a refused value that a message repeats
-
-
-def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The known word that looks most like `word`, whatever its case and its `-` or `_`; None without any likeness."""
-    by_plain = {_plain(name): name for name in known}
-    matches = difflib.get_close_matches(_plain(word), list(by_plain), n=1, cutoff=cutoff)
-    return by_plain[matches[0]] if matches else None
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A sentence after a misspelt word: the nearest known word, and all that are known."""
-    names = list(map(str, known))
-    close = nearest(word, names)
-    hint = f"Did you mean {close!r}? " if close else ""
-    return f"{hint}Known: {', '.join(names)}."
-
-
-def _plain(word: str) -> str:
-    return word.lower().replace("_", "-")
 
 
 def truth(value: Any) -> bool:

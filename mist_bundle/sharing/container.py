@@ -66,7 +66,7 @@ def export_container(bundle: Path, output: Path, *, trust: bool = False) -> Reci
     Args:
         bundle: a trained bundle.
         output: the new folder, which must not exist.
-        trust: go on with a bundle that does not pass the audit.
+        trust: continue with a bundle that does not pass the audit.
 
     Raises:
         InputError: there are no weights, the manifest does not fit, or `output` exists.

@@ -61,7 +61,7 @@ def export_data_only(bundle: Path, output: Path, *, trust: bool = False) -> Data
     Args:
         bundle: a trained bundle.
         output: the new bundle's folder, which must not exist.
-        trust: go on with a bundle that does not pass the audit.
+        trust: continue with a bundle that does not pass the audit.
 
     Raises:
         InputError: there are no weights, `output` exists, or parts of the bundle have no equivalent in MONAI; each of

@@ -21,7 +21,7 @@ from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import MODEL_PT, check_can_write, dump_json, read_json, write_json
 from mist_bundle.runtime.folds.files import copy_whole
 from mist_bundle.runtime.folds.publication import Content
-from mist_bundle.runtime.values import did_you_mean
+from mist_bundle.runtime.wording import did_you_mean
 from mist_bundle.trust.intact import pass_audit
 
 REPORT_JSON = "export.json"

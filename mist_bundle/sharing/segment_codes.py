@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.resources import own_text
-from mist_bundle.runtime.values import did_you_mean
+from mist_bundle.runtime.wording import did_you_mean
 
 _TABLE = "sharing/segment_codes.json"
 _KEYS = ("category", "type", "modifier")

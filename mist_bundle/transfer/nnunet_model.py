@@ -24,7 +24,7 @@ from mist_bundle.transfer.axes import build_network
 from mist_bundle.transfer.nnunet_results import ALL_FOLDS, PLAIN, PROGRAM, NnunetResults
 from mist_bundle.transfer.nnunet_weights import own_weights
 
-_HEADS = 2  # auxiliary outputs of a training that goes on
+_HEADS = 2  # auxiliary outputs of a training that continues
 
 
 def describe_data(results: NnunetResults, location: Path) -> DatasetSpec:
@@ -202,7 +202,7 @@ def _file_axes(results: NnunetResults, axes: tuple[int, ...]) -> tuple[int, ...]
 
 
 def _options(results: NnunetResults) -> PlanOptions:
-    """A training that goes on, as nnU-Net trains."""
+    """A training that continues, as nnU-Net trains."""
     return PlanOptions(
         recipe="paper",
         loss="dice_ce",

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mist_bundle.errors import Problem
+from mist_bundle.runtime.wording import list_names
 
 if TYPE_CHECKING:
     import torch
-
-_MAX_NAMED = 6
 
 
 def misfits(
@@ -33,16 +32,11 @@ def misfits(
     without_place = [*unknown, *sorted(set(renamed) - set(target))]
     missing = sorted(set(target) - set(renamed))
     if without_place:
-        problems.append(Problem(place, f"holds tensors without a place in {network}: {_named(without_place)}."))
+        problems.append(Problem(place, f"holds tensors without a place in {network}: {list_names(without_place)}."))
     if missing:
-        problems.append(Problem(place, f"lacks tensors of {network}: {_named(missing)}."))
+        problems.append(Problem(place, f"lacks tensors of {network}: {list_names(missing)}."))
     for name in sorted(set(renamed) & set(target)):
         if renamed[name].shape != target[name].shape:
             shapes = f"{list(renamed[name].shape)}; the network has {list(target[name].shape)}"
             problems.append(Problem(place, f"has {name} of shape {shapes}."))
     return problems
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-    return ", ".join(names[:_MAX_NAMED]) + more

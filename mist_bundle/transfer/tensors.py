@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import refuse_existing, write_bytes
 from mist_bundle.runtime.folds.finite import not_finite_text
+from mist_bundle.runtime.wording import list_names
 
 if TYPE_CHECKING:
     import torch
@@ -136,8 +137,7 @@ def _differences(
         ("has", shapes),
     ):
         if names:
-            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            differences.append(f"{what} {', '.join(names[:5])}{more}")
+            differences.append(f"{what} {list_names(names)}")
     if not differences:
         return []
     return [Problem(str(file), f"is not of the same network as {first_file}: it {'; it '.join(differences)}.")]

@@ -102,7 +102,7 @@ class Bench:
             return
         try:
             self._write(Row(part=self.part, name=name, figures=measure()))
-        except Exception as error:  # noqa: BLE001  a variant that fails is named, and the others go on
+        except Exception as error:  # noqa: BLE001  a variant that fails is named, and the others continue
             self._write(Row(part=self.part, name=name, figures={}, problem=first_line(error)))
         gc.collect()  # a failed variant's tensors are held by its traceback
         if self.on_gpu:

@@ -1,6 +1,6 @@
 """Check a machine with a CUDA device, part by part, each in a process of its own; started by scripts/gpu_check.
 
-A part that fails, or takes longer than its share of the eight minutes, is named in the table, and the others go on.
+A part that fails, or takes longer than its share of the eight minutes, is named in the table, and the others continue.
 """
 
 from __future__ import annotations

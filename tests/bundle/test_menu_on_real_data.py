@@ -137,7 +137,7 @@ def test_vae_branch_trains_resumes_predicts_and_is_not_exported(dataset_json: Pa
     ran = _train(dataset_json, tmp_path, network="nnunet-pocket", vae=True, deep_supervision_heads=1)
     _resume(ran, tmp_path)
     last = torch.load(tmp_path / f"out/{ran.bundle.name}_work/fold_0/last.pt", weights_only=True)["network"]
-    assert any(name.startswith("vae_branch.") for name in last), "it goes on learning"
+    assert any(name.startswith("vae_branch.") for name in last), "it continues to learn"
     weights = torch.load(ran.bundle / "models/model.pt", weights_only=True)
     assert not any("vae_branch" in name or "super" in name for name in weights)
     _predict_one(ran, dataset_json, tmp_path)

@@ -225,7 +225,7 @@ def test_stopped_early_and_resumed_after_the_stop(moved: tuple[Path, list[str]],
     with pytest.raises(AssertionError, match="stopped early after epoch 3"):
         _monai("training", config, *common, "--early_stopping", "2", "--resume", "true", cwd=tmp_path)
     _monai("training", config, *common, "--early_stopping", "3", "--resume", "true", cwd=tmp_path)
-    assert json.loads((work / "fold_0/status.json").read_text())["epoch"] == 4, "the count goes on where it stood"
+    assert json.loads((work / "fold_0/status.json").read_text())["epoch"] == 4, "the count continues where it stood"
 
 
 @pytest.mark.slow

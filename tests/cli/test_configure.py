@@ -49,8 +49,8 @@ def test_analyze_prints_observations_and_the_page(
 def test_an_interrupted_run_says_how_to_continue() -> None:
     arguments = {"dataset_json": "my data.json", "output": "out"}
     with pytest.raises(Interrupted) as caught, _advice_when_interrupted(arguments):
-        raise Interrupted(15, "Fold 1: epoch 3 of 5 is kept. Go on with: mist-bundle train …")
+        raise Interrupted(15, "Fold 1: epoch 3 of 5 is kept.", ["mist-bundle", "train", "…"])
     assert str(caught.value) == (
-        "Fold 1: epoch 3 of 5 is kept. Go on with: mist-bundle run_all 'my data.json' --output out --resume"
+        "Fold 1: epoch 3 of 5 is kept. Continue with: mist-bundle run_all 'my data.json' --output out --resume"
     )
     assert caught.value.exit_code == 128 + 15

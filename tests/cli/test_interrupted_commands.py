@@ -1,4 +1,4 @@
-"""A command that is interrupted while no workflow runs removes what is half-done and names the command that goes on."""
+"""A command interrupted while no workflow runs removes what is half-done and names the command that continues."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def test_an_interrupted_autoconfig_leaves_nothing(tmp_path: Path, number: signal
     command = [sys.executable, "-c", PROGRAM, str(int(number)), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
     assert done.returncode == 128 + number, done.stderr
-    assert done.stderr.strip() == f"Interrupted by {number.name}. Go on with: mist-bundle {' '.join(words)}"
+    assert done.stderr.strip() == f"Interrupted by {number.name}. Continue with: mist-bundle {' '.join(words)}"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]

@@ -10,7 +10,7 @@ import pytest
 
 import mist_bundle as mb
 from mist_bundle.api.warn import CaseLeftOut, warn
-from mist_bundle.cli.words import counted, fail_for, heading, nearby, next_command, print_bundle, printed_warnings
+from mist_bundle.cli.words import fail_for, heading, nearby, next_command, print_bundle, printed_warnings
 from mist_bundle.errors import CaseFailure, Problem
 
 
@@ -59,7 +59,3 @@ def test_the_next_command_finds_the_data_and_runs_as_this_one_did(fresh_bundle: 
 def test_headings_stand_alone_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     heading("Training fold 0 (1 of 2)")
     assert capsys.readouterr().out == "Training fold 0 (1 of 2)\n"
-
-
-def test_a_single_thing_is_not_in_the_plural() -> None:
-    assert [counted(number, "label map") for number in (0, 1, 2)] == ["0 label maps", "1 label map", "2 label maps"]

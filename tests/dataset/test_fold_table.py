@@ -26,9 +26,9 @@ def test_what_each_fold_holds():
         ("site X", "1", "0", "1", "–"),
         ("site Y", "1", "2", "3", "–"),
         ("liver: cases", "2", "1", "3", "–"),
-        ("liver: median ml", "15.0", "40.0", "20.0", "–"),
+        ("liver: median ml", "15", "40", "20", "–"),
         ("tumour: cases", "1", "1 of 1", "2 of 3", "–"),
-        ("tumour: median ml", "3.00", "5.00", "4.00", "–"),
+        ("tumour: median ml", "3", "5", "4", "–"),
     )
 
 

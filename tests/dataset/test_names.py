@@ -4,21 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mist_bundle.dataset.names import file_name_problem, is_image, nearest_hint
+from mist_bundle.dataset.names import file_name_problem, is_image
 from mist_bundle.runtime.reading.formats import image_stem, image_suffix
-
-
-@pytest.mark.parametrize(
-    ("word", "expected"),
-    [
-        ("train_data", 'Did you mean "train-data"?'),
-        ("Labels", 'Did you mean "labels"?'),
-        ("final-classes", 'Did you mean "final_classes"?'),
-        ("zzz", ""),
-    ],
-)
-def test_nearest_hint(word, expected):
-    assert nearest_hint(word, ["train-data", "labels", "final_classes"]) == expected
 
 
 @pytest.mark.parametrize("name", ["", " a", "a ", ".hidden", "a/b", "a\\b", "a:b", "a\nb", "..", "x" * 256, "ä" * 128])

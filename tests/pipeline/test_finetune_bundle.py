@@ -116,7 +116,7 @@ def test_training_begins_from_the_weights_and_freezes_them(tuned: pipeline.Confi
         torch.testing.assert_close(first[name], initial[name], rtol=1e-6, atol=1e-7)
     moved = [name for name in initial if not name.startswith(parts)]
     assert any(not torch.equal(first[name], initial[name]) for name in moved)
-    # the second epoch goes on from the first, not from the initial weights, and trains the encoder too
+    # the second epoch continues from the first, not from the initial weights, and trains the encoder too
     pipeline.train(bundle, [0], {**settings, "epochs": 2, "resume": True})
     state = torch.load(tmp_path / "work/fold_0/last.pt", weights_only=True)
     assert state["epoch"] == 2

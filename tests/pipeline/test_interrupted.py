@@ -1,4 +1,4 @@
-"""Commands that are interrupted end quickly, with one line, and go on to the end of a run left alone."""
+"""Commands that are interrupted end quickly, with one line, and continue to the end that an undisturbed run reaches."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_training_goes_on_after_a_signal_to_the_same_bundle(
         assert "Traceback" not in said
         (line,) = [line for line in said.splitlines() if line.startswith("Interrupted by")]
         assert f"Interrupted by {number.name}. Fold 0: epoch " in line
-        assert f"Go on with: mist-bundle train {own_bundle} --fold 0 --resume" in line
+        assert f"Continue with: mist-bundle train {own_bundle} --fold 0 --resume" in line
         words = line.partition("mist-bundle ")[2].split()
     _until_free(own_bundle)
     said = _finish(words if number != signal.SIGKILL else [*words, "--resume"])

@@ -152,7 +152,7 @@ def test_a_signal_ends_all_folds_and_the_command_that_it_names_goes_on(
     assert _processes_with(str(bundle)) == []
     assert "Traceback" not in said
     (line,) = [line for line in said.splitlines() if line.startswith("Interrupted by")]
-    assert re.search(r"Fold 0: epoch \d of 3 is kept\. Fold 1: epoch \d of 3 is kept\. Go on with: ", line)
+    assert re.search(r"Fold 0: epoch \d of 3 is kept\. Fold 1: epoch \d of 3 is kept\. Continue with: ", line)
     words = shlex.split(line.partition("mist-bundle ")[2])
     assert words[:5] == ["train", str(bundle), "--fold", "0,1,2", "--resume"]
     assert words[-2:] == ["--parallel", "2"]

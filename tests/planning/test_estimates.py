@@ -11,7 +11,6 @@ from mist_bundle.planning.estimates import (
     CPU_PASS_SECONDS,
     GPU_PASS_SECONDS,
     Speed,
-    as_time,
     cache_bytes,
     estimate_warnings,
     model_estimate,
@@ -85,11 +84,3 @@ def test_accumulation_costs_time_and_saves_memory() -> None:
 def test_another_network_has_no_model() -> None:
     plan = replace(small_plan(), network=Decision("my_package.nets.Mine", ""))
     assert model_estimate(plan, CPU) is None
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.0213, "0.021 s"), (75, "75 s"), (600, "10 min"), (86400 * 31, "31 days"), (3e8, "10 years")],
-)
-def test_times_are_said_as_people_say_them(seconds: float, text: str) -> None:
-    assert as_time(seconds) == text

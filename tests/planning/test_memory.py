@@ -9,9 +9,10 @@ import pytest
 
 from mist_bundle.bundle.accounting import account_network, meta_network
 from mist_bundle.catalog.networks import NETWORKS
-from mist_bundle.planning.memory import DEFAULT_GB, GB, USABLE, fits, memory_warnings, plan_memory
+from mist_bundle.planning.memory import DEFAULT_GB, USABLE, fits, memory_warnings, plan_memory
 from mist_bundle.planning.network_size import NetworkSize
 from mist_bundle.planning.plan import Plan
+from mist_bundle.runtime.wording import GB
 from tests.planning.plans import small_plan
 
 CT: dict[str, Any] = {"shape": (512, 512, 200), "modality": "ct", "classes": ("background", "organ", "tumour")}

@@ -1,4 +1,4 @@
-"""Kill commands at chosen and at random moments, let the same command go on, and compare with a run left alone.
+"""Kill commands at chosen and at random moments, let the same command continue, and compare with a run left alone.
 
 `python -m tests.reliability.kills STAGE … --output FILE` runs the kills of the named stages on small phantoms and adds
 a record for each to FILE, which `page.py` makes a page of. Every kill is SIGKILL, which nothing can catch.
@@ -73,7 +73,7 @@ class Kill:
 
     @property
     def passed(self) -> bool:
-        """Whether the next command went on to the same end, and nothing was refused in between."""
+        """Whether the next command continued to the same end, and nothing was refused in between."""
         return self.audited and self.exit_code == 0 and self.identical
 
 
@@ -92,7 +92,7 @@ class Bench:
         (self.bundle,) = [path for path in out.iterdir() if (path / "configs").is_dir()]
 
     def command(self, stage: str) -> list[str]:
-        """The words of a stage's command, which is also what goes on after a kill."""
+        """The words of a stage's command, which is also what continues after a kill."""
         bundle, predictions = str(self.bundle), str(self.bundle.parent / "predicted")
         words = {
             "preprocess": ["preprocess", bundle],

@@ -71,7 +71,7 @@ def limited(bench: Bench, trouble: Trouble) -> tuple[int, str]:
 
 
 def met(bench: Bench, trouble: Trouble, expected: dict[str, str]) -> dict[str, object]:
-    """How a command meets its trouble, and how it goes on without."""
+    """How a command meets its trouble, and how it continues without."""
     bench.restore(trouble.before)
     code, said = limited(bench, trouble)
     audited = not bench.bundle.is_dir() or audit_bundle(bench.bundle).passed

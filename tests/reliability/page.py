@@ -18,7 +18,7 @@ What happens when something is wrong with the data, the options or the machine, 
 should. `scripts/reliability` runs all of this again and writes this page; the tables below are what it saw, on two CPU
 cores without a GPU.
 
-Exit codes are the same for every command: 0 all went well, 1 some cases failed (each is named, the others went on), 2
+Exit codes are the same for every command: 0 all went well, 1 some cases failed (each is named, the others continued), 2
 the input was refused and nothing was written, 128 + the signal's number after a signal.
 
 """
@@ -52,28 +52,28 @@ A training works in the work folder beside the bundle. The bundle changes in one
 are written beside their places, the manifest announces them, they are renamed, and the manifest lists them. Whenever
 that is interrupted, each file is one that the manifest accepts, so `audit` passes, and the next command finishes it.
 Best weights, the last state and the one before belong to each other and to the plan, cases and settings that made them;
-a training goes on from them with the same settings and ends with the same weights, bit by bit.
+a training continues from them with the same settings and ends with the same weights, bit by bit.
 
 Each command below was killed with SIGKILL, which no program can catch, at chosen moments (just before a file is put in
 its place) and at random ones. Then the bundle was audited, the same command was run again (a training with `--resume`),
 and everything that it leaves was compared byte by byte with a run that was left alone: weights, manifest, card,
 prepared arrays, label maps and scores. Six phantoms, two folds.
 
-| command | kills | chosen moments | random moments | went on and ended identical |
+| command | kills | chosen moments | random moments | continued and ended identical |
 |---|---|---|---|---|
 """
 SIGNALS = """
 ## Commands that are asked to end
 
 SIGTERM is what Slurm, Kubernetes and systemd send; SIGINT is Ctrl-C. The command and all processes that it started end,
-the state is kept, and the last line names the command that goes on. That command was run, and what it leaves was
+the state is kept, and the last line names the command that continues. That command was run, and what it leaves was
 compared with a run that was left alone.
 
 | command | signal | ends after | exit code | processes left | says | same end |
 |---|---|---|---|---|---|---|
 """
 AFTER_SIGNALS = """
-A training goes on after the last epoch that ended: the steps since then are done again, with the same random numbers,
+A training continues after the last epoch that ended: the steps since then are done again, with the same random numbers,
 so the end is the same. Where an epoch takes long, more and shorter ones lose less: half the `--steps_per_epoch` and
 twice the `--epochs` are the same number of steps. `torchrun` itself ends with its own report and exit code.
 """
@@ -83,7 +83,7 @@ MACHINE = """
 Writing fails in the middle of a file (`ulimit -f`), or the address space is limited (`ulimit -v`). The command ends
 with one sentence, the bundle passes its audit, and without the limit the same command ends as if nothing had happened.
 
-| trouble | command | exit code | what it says | went on to the same end |
+| trouble | command | exit code | what it says | continued to the same end |
 |---|---|---|---|---|
 """
 MEMORY = """
@@ -97,7 +97,7 @@ Memory is the largest sum over the command and all processes that it starts, pag
 """
 COLUMNS = (
     "refused",
-    "the case named, the others go on",
+    "the case named, the others continue",
     "warned",
     "accepted",
 )

@@ -1,4 +1,4 @@
-"""Signals that ask a command to end: what it says, how soon it ends, and whether it goes on to the same end.
+"""Signals that ask a command to end: what it says, how soon it ends, and whether it continues to the same end.
 
 `python -m tests.reliability.signals --output FILE` adds a record for each command and signal to FILE. SIGTERM is what
 Slurm, Kubernetes and systemd send, SIGINT what Ctrl-C sends to the command itself.
@@ -28,7 +28,7 @@ OPTIONS = (
     *("--patch_size", "16,16,16"),
 )
 MOST_SECONDS = 300.0
-GO_ON = "Go on with: "
+GO_ON = "Continue with: "
 Ready = Callable[[Bench], bool]
 
 
@@ -67,7 +67,7 @@ class Interruption:
 
     @property
     def passed(self) -> bool:
-        """Whether it ended as promised and went on to the same end."""
+        """Whether it ended as promised and continued to the same end."""
         return self.audited and self.identical and not self.left_running
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mist_bundle.report.html import Html, document, el, escape, even_decimals, hint, join, number, section, table
+from mist_bundle.report.html import Html, document, el, escape, hint, join, number, section, table
 from tests.report.pages import Page, check_page
 
 ANY = st.text(alphabet="<>&\"'/ab \n-;=[]!é漢", max_size=30)
@@ -78,5 +78,3 @@ def test_floats_of_a_column_have_the_same_number_of_decimals() -> None:
     rows = [["a", 0.88, 18.0, 4, None], ["b", 0.8584, 77.62, 1200, 2.0], ["c", float("nan"), 147.0, 3, -0.0001]]
     page = Page(table(["", "Dice", "ml", "cases", "x"], rows))
     assert page.text == "Dice ml cases x a 0.880 18.0 4 – b 0.858 77.6 1,200 2.00 c – 147.0 3 0.00"
-    assert even_decimals([]) == even_decimals([3.0, 5.0]) == 0
-    assert even_decimals([0.00002]) == 6

@@ -22,8 +22,6 @@ from mist_bundle.runtime.values import (
     Text,
     Whole,
     Word,
-    did_you_mean,
-    nearest,
     read_json_text,
     read_value,
     truth,
@@ -130,13 +128,6 @@ def test_json_is_read_as_json(value: Any) -> None:
     import json
 
     assert read_json_text(json.dumps(value)) == value
-
-
-def test_the_nearest_word() -> None:
-    assert nearest("Deep_Supervison", ["deep-supervision", "depth"]) == "deep-supervision"
-    assert nearest("zzz", ["epochs"]) is None
-    assert did_you_mean("trian", ["train", "rank"]) == "Did you mean 'train'? Known: train, rank."
-    assert did_you_mean("zzz", ["train"]) == "Known: train."
 
 
 @pytest.mark.parametrize(

@@ -268,7 +268,7 @@
   }
 
   // ---- controls -----------------------------------------------------------------------------------------------------
-  const failed = (error) => { byId("note").textContent = `The viewer could not go on: ${error.message}`; throw error; };
+  const failed = (error) => { byId("note").textContent = `The viewer cannot continue: ${error.message}`; throw error; };
   const rerender = () => { draw(); showRendering().catch(failed); };
   for (const name of ["image", "closeup", "opacity", "reference", "prediction"]) byId(name).addEventListener("input", rerender);
   byId("differences").addEventListener("input", () => {

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..wording import list_names
+
 if TYPE_CHECKING:
     import torch
 
@@ -28,9 +30,7 @@ def not_finite_text(weights: Mapping[str, Any]) -> str | None:
     names = not_finite(weights)
     if not names:
         return None
-    more = ", …" if len(names) > _MAX_NAMED else ""
-    listed = ", ".join(names[:_MAX_NAMED]) + more
-    return f"holds NaN or infinite numbers in {len(names)} of {len(weights)} tensors ({listed})"
+    return f"holds NaN or infinite numbers in {len(names)} of {len(weights)} tensors ({list_names(names, _MAX_NAMED)})"
 
 
 def file_problem(path: Path) -> str | None:

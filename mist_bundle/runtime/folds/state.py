@@ -1,6 +1,6 @@
 """What a training leaves in its fold's part of the work folder, how its files are bound to each other, and to settings.
 
-`last.pt` holds everything that is needed to go on, and names the file and the hash of the best weights that belong to
+`last.pt` holds all that is needed to continue, and names the file and the hash of the best weights that belong to
 it. `previous.pt` is the same of the epoch before, for a last.pt that is damaged. `status.json` says the same in short,
 for those who do not load tensors. `history.jsonl` has a line for each epoch, `training.json` says what the training
 started from, `train.log` holds whatever was logged.
@@ -54,7 +54,7 @@ def has_state(folder: Path) -> bool:
 def state_files(folder: Path) -> list[Path]:
     """The files of a training, in the order in which they can be taken away.
 
-    What a training goes on from comes first: whenever it is interrupted, what is left is no training.
+    What a training continues from comes first: whenever it is interrupted, what is left is no training.
     """
     best = sorted(folder.glob(BEST_PATTERN))
     files = [
@@ -123,7 +123,7 @@ def differences(
 
     Args:
         started: settings of the training.
-        now: those of the run that is to go on with it; settings that only either of them names are not compared.
+        now: those of the run that is to continue with it; settings that only either of them names are not compared.
         extended: the run has more epochs, so that what follows from their number may differ.
     """
     for name, value in now.items():

@@ -1,4 +1,4 @@
-"""Processes agree on the state that a training goes on from, where not all of them see the same files.
+"""Processes agree on the state that a training continues from, where not all of them see the same files.
 
 Machines that train together may have no common disk: the state then lies on a single machine, and after an elastic
 restart the first process may be on another.

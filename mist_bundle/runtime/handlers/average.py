@@ -20,7 +20,7 @@ def warmed_up(momentum: float, updates: int) -> float:
 
     An average with a decay of 0.99 still holds a third of the initial weights after 100 steps. With the rule of
     TensorFlow's ExponentialMovingAverage, decay = min(decay, (1 + updates) / (10 + updates)), it covers the last tenth
-    of the run until it reaches its decay. It depends on the count alone, so a resumed run goes on as it would have.
+    of the run until it reaches its decay. It depends on the count alone, so a resumed run continues as it would have.
     """
     return max(momentum, 9.0 / (10.0 + updates))
 

@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 
 
 class TrainingRefusedError(ValueError):
-    """A training cannot begin, or go on, with these settings; the message says what to do."""
+    """A training cannot begin, or continue, with these settings; the message says what to do."""
 
 
 class CheckpointKeeper:
@@ -70,9 +70,9 @@ class CheckpointKeeper:
         training_only_keys: parts of parameter names that only training needs (auxiliary heads), left out of the
             best weights.
         early_stopping: validations without a better score after which the training ends; 0 for never.
-        resume: go on from last.pt where it exists.
+        resume: continue from last.pt where it exists.
         rank: only rank 0 writes.
-        settings: what the weights follow from, by name; a training goes on only with those that it was started with.
+        settings: what the weights follow from, by name; a training continues only with the values it was started with.
         plan: identity of the plan that the settings belong to.
         datalist_path: the list of cases; another list is another training.
         bundle_root: the bundle's folder; with it, the values inside of the running configuration's components are
@@ -151,7 +151,7 @@ class CheckpointKeeper:
             self._restore(trainer)
         elif self.rank == 0 and has_state(self.fold_dir):
             earlier = move_aside(self.fold_dir)
-            logger.warning("A new training; what was trained before lies in %s. --resume true would go on.", earlier)
+            logger.warning("A new training; what was trained before lies in %s. --resume true would continue.", earlier)
         engine: Any = trainer
         engine.checkpoint_keeper = self  # RoundWeights then leaves the weights to it
         self._interruption = Interruption(lambda: self._kept_text(trainer), silent=self.rank != 0)
@@ -253,7 +253,7 @@ class CheckpointKeeper:
         self.best_digest = sha256_of(path)
 
     def _remove_former_best(self) -> None:
-        """Keep the best weights of this state and of the state before, which a training may have to go on from."""
+        """Keep the best weights of this state and of the state before, which a training may have to continue from."""
         kept = [best_name(epoch) for epoch in (*self._kept_best, self.best_epoch)]
         for path in self.fold_dir.glob(BEST_PATTERN):
             if path.name not in kept:
@@ -316,12 +316,12 @@ class CheckpointKeeper:
         logger.info("Going on after epoch %d of %d from %s.", state["epoch"], max_epochs, path)
 
     def _agreed_state(self) -> tuple[Path, dict[str, Any]]:
-        """The state to go on from: the latest that any process can read, where they do not share a disk."""
+        """The state to continue from: the latest that any process can read, where they do not share a disk."""
         path, own = self._read_state() if has_state(self.fold_dir) else (self.fold_dir / LAST, None)
         best = None if own is None else self.fold_dir / best_name(own["best_epoch"])
         state, weights = latest_state(own, best)
         if state is None:
-            raise TrainingRefusedError(f"{self.fold_dir} has no state to go on from.")
+            raise TrainingRefusedError(f"{self.fold_dir} has no state to continue from.")
         if weights is not None and self.rank == 0:
             write_whole(self.fold_dir / best_name(state["best_epoch"]), lambda stream: stream.write(weights))
         return path, state
@@ -338,12 +338,12 @@ class CheckpointKeeper:
             if state is not None and self._has_best(state):
                 if damaged:
                     self._last_is_damaged = True
-                    logger.warning("%s is missing or damaged; going on from %s.", damaged[0], path.name)
+                    logger.warning("%s is missing or damaged; continuing from %s.", damaged[0], path.name)
                 return path, state
             damaged.append(path)
         raise TrainingRefusedError(
-            f"{self.fold_dir / LAST} is damaged, and there is no state of the epoch before to go on from. Train this "
-            "fold from the start: leave --resume out (with mist-bundle train, pass --overwrite)."
+            f"{self.fold_dir / LAST} is damaged, and there is no state of the epoch before to continue from. Train "
+            "this fold from the start: leave --resume out (with mist-bundle train, pass --overwrite)."
         )
 
     def _has_best(self, state: Mapping[str, Any]) -> bool:
@@ -359,7 +359,7 @@ class CheckpointKeeper:
             changed.append(("epochs", before, max_epochs))
         if changed:
             raise TrainingRefusedError(
-                f"{self.fold_dir.name} was begun with other settings: {differences_text(changed)}. Go on with the "
+                f"{self.fold_dir.name} was begun with other settings: {differences_text(changed)}. Continue with the "
                 "former settings, or train it from the start with these: leave --resume out (with mist-bundle train, "
                 "pass --overwrite)."
             )

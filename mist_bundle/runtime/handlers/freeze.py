@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 class FreezeParts:
     """No gradient reaches the named parts before epoch `epochs` + 1, and their batch statistics stand still too.
 
-    What is frozen follows from the epoch alone, so a resumed training goes on like an undisturbed training. Its place
+    What is frozen follows from the epoch alone, so a resumed training continues like an undisturbed training. Its place
     is before the clipping of gradients: frozen parts then do not count in the norm.
 
     Args:

@@ -23,7 +23,7 @@ class InitialWeights:
         networks: what takes them: the network and, if it is used, its moving average; may be wrapped for several
             processes.
         last: state of an earlier training. When it is there and `resume` is set, nothing is copied.
-        resume: whether the training goes on from `last`.
+        resume: whether the training continues from `last`.
         new_parts: modules that only training has, which the file need not hold: they keep their initialisation.
     """
 

@@ -1,4 +1,4 @@
-"""End a training on SIGINT and SIGTERM with a sentence that says what is kept and how to go on."""
+"""End a training on SIGINT and SIGTERM with a sentence that says what is kept and how to continue."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Interruption:
             signal.signal(handled, signal.SIG_IGN)
         if not self.silent:
             command = shlex.join([*_launcher(), "monai.bundle", *without_resume(sys.argv[1:]), "--resume", "true"])
-            sys.stderr.write(f"\nInterrupted. {self.kept()} Go on with: {command}\n")
+            sys.stderr.write(f"\nInterrupted. {self.kept()} Continue with: {command}\n")
             sys.stderr.flush()
         raise SystemExit(128 + number)
 

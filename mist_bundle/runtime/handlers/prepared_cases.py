@@ -1,4 +1,4 @@
-"""Prepare all cases before the first step of a training, and go on without those that cannot be prepared."""
+"""Prepare all cases before the first step of a training, and continue without those that cannot be prepared."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from ignite.engine import Engine, Events
 
 from ..folds.files import write_bytes
 from ..folds.state import HISTORY, TRAIN_LOG, VALIDATION_LOSS
+from ..wording import as_clock, counted
 from .clean_up import clean_up_after
 from .lesion_detection import LESION_F1
 from .log_file import close_log, open_log
@@ -167,7 +168,7 @@ class TrainingProgress:
             parts.append(f"lesion F1 {'  '.join(lesions)}")
         parts += [f"lr {record['learning_rate']:.2e}", f"{record['steps_per_second']:.2f} steps/s"]
         if engine.state.epoch < max_epochs:
-            parts.append(f"{_clock(left)} left")
+            parts.append(f"{as_clock(left)} left")
         return "  ".join(parts)
 
     def _write(self, record: dict[str, Any]) -> None:
@@ -178,7 +179,7 @@ class TrainingProgress:
 
     def _completed(self, engine: Engine) -> None:
         logger.info(
-            "Training ended after epoch %d in %s.", engine.state.epoch, _clock(time.monotonic() - self._run_start)
+            "Training ended after epoch %d in %s.", engine.state.epoch, as_clock(time.monotonic() - self._run_start)
         )
         self._close()
 
@@ -221,15 +222,15 @@ class EvaluationProgress:
         elif now >= self._next_line and done < total:
             self._next_line = now + _SECONDS_BETWEEN_LINES
             left = (now - self._start) / done * (total - done)
-            logger.info("%s: %d of %d cases, about %s left", self.description, done, total, _clock(left))
+            logger.info("%s: %d of %d cases, about %s left", self.description, done, total, as_clock(left))
 
     def _close(self, engine: Engine) -> None:
         if self._bar is not None:
             self._bar.close()
         else:
             seconds = time.monotonic() - self._start
-            cases = "1 case" if engine.state.iteration == 1 else f"{engine.state.iteration} cases"
-            logger.info("%s: %s in %s", self.description, cases, _clock(seconds))
+            cases = counted(engine.state.iteration, "case")
+            logger.info("%s: %s in %s", self.description, cases, as_clock(seconds))
 
 
 def _progress_bar(total: int, description: str, *, leave: bool = False) -> Any:
@@ -269,9 +270,3 @@ def _epoch_of(line: str) -> float:
         return int(json.loads(line)["epoch"])
     except (ValueError, KeyError, TypeError):
         return float("inf")  # torn when the run that wrote it was killed
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}"

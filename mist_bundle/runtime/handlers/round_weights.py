@@ -89,7 +89,7 @@ class RoundWeights:
         try:
             self._write(final, best)
         except (OSError, PublicationError) as error:
-            # a client whose bundle cannot be written to goes on training; only these two kinds of weights are missing
+            # a client whose bundle cannot be written to continues training; only these two kinds of weights are missing
             logger.warning("warning: %s: the weights of this round were not written: %s", self.models_dir, error)
 
     def _weights(self, network: torch.nn.Module) -> Weights:

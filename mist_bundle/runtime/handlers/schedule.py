@@ -75,7 +75,7 @@ class WarmupSchedule(LambdaLR):
         return int(self.last_epoch) - self.first_step >= self.total_steps
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on at a saved step, over the steps of this run: a resumed run may have more epochs than before."""
+        """Continue at a saved step, over the steps of this run: a resumed run may have more epochs than before."""
         shape, power = self.shape, self.power
         total_steps, warmup_steps = self.total_steps, self.warmup_steps
         super().load_state_dict(state_dict)
@@ -97,7 +97,7 @@ class WarmupSchedule(LambdaLR):
 class ScheduleStepper:
     """Step a schedule after each step of the optimizer, which with accumulated gradients is not every iteration.
 
-    A run that goes on after the last planned step, as each further round of federated learning does, starts the
+    A run that continues after the last planned step, as each further round of federated learning does, starts the
     schedule again over the steps of that round: at its last rate, close to zero, it would learn nothing.
     """
 
@@ -116,5 +116,5 @@ class ScheduleStepper:
             schedule.restart(epochs * steps_per_epoch(engine))
 
     def __call__(self, engine: Engine) -> None:
-        """Go on to the next rate."""
+        """Go to the next rate."""
         self.lr_scheduler.step()

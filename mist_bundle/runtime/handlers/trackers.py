@@ -2,7 +2,7 @@
 
 MLflow and Weights & Biases are reached through ignite's loggers. Nothing leaves the machine unless it is asked for:
 MLflow writes into the fold's folder unless MLFLOW_TRACKING_URI names a server, and Weights & Biases runs offline unless
-WANDB_MODE says otherwise. A training that is resumed goes on in the same run.
+WANDB_MODE says otherwise. A training that is resumed continues in the same run.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def check_tracker(name: str) -> None:
 
 
 def open_tracker(name: str, log_dir: Path, run_name: str, *, resumed: bool) -> Tracker | None:
-    """Begin a run, or go on with that of an interrupted training.
+    """Begin a run, or continue with that of an interrupted training.
 
     Args:
         name: one of `TRACKERS`.
         log_dir: the fold's folder.
         run_name: what the run is called.
-        resumed: whether the training goes on.
+        resumed: whether the training continues.
 
     Returns:
         None where nothing is tracked.
@@ -101,7 +101,7 @@ class Patient:
     def _give_up(self, error: Exception) -> None:
         self._tracker = None
         logger.warning(
-            "warning: tracker: failed with %s; the training goes on, and history.jsonl has all numbers.", error
+            "warning: tracker: failed with %s; the training continues, and history.jsonl has all numbers.", error
         )
 
 
@@ -125,7 +125,7 @@ class _MLflow:
         from ignite.handlers.mlflow_logger import MLflowLogger
 
         if former is not None:
-            os.environ["MLFLOW_RUN_ID"] = former  # mlflow.start_run, which ignite calls, goes on with this run
+            os.environ["MLFLOW_RUN_ID"] = former  # mlflow.start_run, which ignite calls, continues with this run
         local = None if os.environ.get("MLFLOW_TRACKING_URI") else f"sqlite:///{log_dir / _LOCAL_STORE}"
         try:
             self._logger: Any = MLflowLogger(tracking_uri=local)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..values import nearest
+from ..wording import nearest
 
 SPATIAL_AXES = (0, 1, 2)
 

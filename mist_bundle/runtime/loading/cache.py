@@ -289,7 +289,7 @@ class ArrayCache:
 
 
 def warn_of_left_out(failures: Mapping[str, str], total: int, part: str, rank: int = 0) -> None:
-    """Name the cases that a training goes on without; the first process does.
+    """Name the cases that a training continues without; the first process does.
 
     Raises:
         CacheBuildError: no case is left.
@@ -317,7 +317,7 @@ def _attempt(failures: _Failures, item: Item, function: Callable[[Item], Any]) -
         return function(item)
     except CacheFolderError:
         raise
-    except Exception as error:  # a case that fails is named at the end; the others go on
+    except Exception as error:  # a case that fails is named at the end; the others continue
         logger.debug("preprocessing of %s failed", item_id(item), exc_info=True)
         failures.append((item_id(item), _with_files(_reason(error), item)))
         return None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..values import did_you_mean
+from ..wording import did_you_mean
 from .folder_cases import cases_of_folder
 
 _CHOICES: dict[str, Callable[[Mapping[str, Any], int], bool]] = {

@@ -126,5 +126,5 @@ class PatchLoader(ABC):
         return self.epochs.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on at a saved position."""
+        """Continue at a saved position."""
         self.epochs.load_state_dict(state)

@@ -168,7 +168,7 @@ class PatchSampler:
 
     def _case(self, epoch: int, position: int) -> int:
         count, per_epoch, seed = len(self.cases), self.settings.patches_per_epoch, self.settings.seed
-        if per_epoch < count:  # go on where the last epoch stopped
+        if per_epoch < count:  # continue where the last epoch stopped
             block, place_in_block = divmod(epoch * per_epoch + position, count)
             return int(_permutation(seed, 0, block, count)[place_in_block])
         block, place_in_block = divmod(position, count)

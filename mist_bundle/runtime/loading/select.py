@@ -55,7 +55,7 @@ def patch_loader(
     if loader == "dali" and not dali_installed():
         message = (
             "loader is 'dali', but NVIDIA DALI is not installed (Linux: pip install nvidia-dali-cuda120). "
-            "Set loader to 'auto' or 'torch' to go on without it."
+            "Set loader to 'auto' or 'torch' to continue without it."
         )
         raise ModuleNotFoundError(message)
     threads = available_threads() if num_threads is None else num_threads

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ..numerics.sharing import sharing_problem
 from ..numerics.triples import Triple
-from ..values import did_you_mean
+from ..wording import did_you_mean
 from .augmentation import Augmentation
 
 

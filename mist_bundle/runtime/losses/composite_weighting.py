@@ -26,7 +26,7 @@ def region_share(epoch: int, epochs: int, shape: str) -> float:
 
 
 class CompositeWeighting:
-    """Keeps the share of the running epoch. It follows the trainer's epoch, so a resumed run goes on where it was.
+    """Keeps the share of the running epoch. It follows the trainer's epoch, so a resumed run continues where it was.
 
     Args:
         shape: "constant", "linear" or "cosine".

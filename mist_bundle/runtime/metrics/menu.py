@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..values import nearest
+from ..wording import nearest
 
 HIGHER, LOWER = "higher", "lower"
 COUNTS, DISTANCES, LESIONS = "counts", "distances", "lesions"

@@ -60,12 +60,3 @@ def _container_limit(path: Path) -> float:
         return float(path.read_text(encoding="ascii"))  # "max" is no number: there is no limit
     except (OSError, ValueError):
         return math.inf
-
-
-def format_bytes(num_bytes: float) -> str:
-    """A size for a message: "3.2 GB"."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if num_bytes < 1000:
-            return f"{num_bytes:.3g} {unit}"
-        num_bytes /= 1000
-    return f"{num_bytes:.3g} PB"

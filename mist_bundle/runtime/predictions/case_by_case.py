@@ -1,4 +1,4 @@
-"""Each case of an inference by itself: a case that fails is named with its file and reason, and the others go on."""
+"""Each case of an inference by itself: a case that fails is named with its file and reason, and the others continue."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..folds.files import sha256_of, write_json
 from ..values import truth
+from ..wording import join_with_and
 from .say import say
 from .writer import CaseWriter
 
@@ -150,7 +151,7 @@ class Predictions:
         before, now = record.get("made_from", {}), self._dependencies(case)
         changed = [words for part, words in _PARTS.items() if before.get(part) != now[part]]
         if changed:
-            return CaseStatus(STALE, f"was predicted with other {' and '.join(changed)}.")
+            return CaseStatus(STALE, f"was predicted with other {join_with_and(changed)}.")
         for path in self._files_of(case):
             if not path.exists():
                 return CaseStatus(MISSING)

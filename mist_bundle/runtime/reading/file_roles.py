@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..wording import join_with_and
 from .formats import image_stem
 
 
@@ -38,7 +39,7 @@ def match_files(
         roles = [role for role in chosen if chosen[role] == file]
         if len(roles) > 1:
             findings.append(
-                f"{file.name} matches {' and '.join(roles)}; each needs its own file. Make the strings more specific."
+                f"{file.name} matches {join_with_and(roles)}; each needs its own file. Make the strings more specific."
             )
             for role in roles:
                 del chosen[role]

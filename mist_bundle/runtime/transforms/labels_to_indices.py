@@ -14,10 +14,10 @@ from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
 from ..numerics.labels import as_labels, not_labels
+from ..wording import list_names
 from .volume import as_volume, describe, new_volume
 
 UNLABELLED = "unlabelled"  # entry of a case that names the labels that were not annotated in it
-_NUM_SHOWN = 10
 _MAX_TABLE = 1 << 20  # label values up to here are looked up in a table, larger values searched
 # Voxels handled at a time: what fits into a processor's cache is done several times faster.
 _CHUNK = 1 << 16
@@ -61,10 +61,9 @@ class LabelsToIndicesd(MapTransform):
             array = as_volume(result[key], key)
             indices, unknown = _indices(array, self.labels)
             if unknown.size:
-                values = [f"{value:.10g}" for value in unknown[:_NUM_SHOWN]]
-                more = f" and {unknown.size - _NUM_SHOWN} more" if unknown.size > _NUM_SHOWN else ""
+                values = list_names([f"{value:.10g}" for value in unknown])
                 msg = (
-                    f"{describe(result[key], key)} holds {', '.join(values)}{more}, but the labels are {self.labels}. "
+                    f"{describe(result[key], key)} holds {values}, but the labels are {self.labels}. "
                     "Add the value to the labels of the dataset, or correct the file."
                 )
                 raise ValueError(msg)

@@ -11,8 +11,9 @@ from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
 from ..numerics.grid import Affine, Shape, resampled_affine, resampled_shape, spacing_of
-from ..numerics.memory import format_bytes, total_memory
+from ..numerics.memory import total_memory
 from ..numerics.resample import resample_image, resample_label, resample_nearest
+from ..wording import format_bytes
 from .volume import affine_of, as_volume, check_same_shape, describe, new_volume
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mist_bundle import __version__
+from mist_bundle.runtime.wording import counted
 from mist_bundle.trust.audit.rules import NOTE, RULES, SEVERITIES
 
 
@@ -118,8 +119,8 @@ class Report:
             head = f"{item.severity.upper()} [{item.code}] {item.file}{place}"
             blocks.append(f"{head}\n    what: {item.what}\n    why:  {item.why}\n    do:   {item.todo}")
         verdict = "PASSED" if self.passed else "NOT PASSED"
-        tail = _counted(self._counts())
-        looked = _counted(self.checked)
+        tail = _counted_each(self._counts())
+        looked = _counted_each(self.checked)
         signed = f"\nsigned with the key {self.signed_by}" if self.signed_by else ""
         advice = f"\n{self.advice}" if self.advice else ""
         return "\n".join([*blocks, f"{verdict}: {self.bundle} ({tail}; looked at {looked}){signed}{advice}"])
@@ -132,10 +133,10 @@ class Report:
 _SINGULAR = {"hashes": "hash"}
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def _counted_each(counts: Mapping[str, int]) -> str:
     words = []
     for name, count in counts.items():
-        words.append(f"{count} {_SINGULAR.get(name, name.removesuffix('s')) if count == 1 else name}")
+        words.append(counted(count, _SINGULAR.get(name, name.removesuffix("s")), name))
     return ", ".join(words)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from mist_bundle.errors import Problem
 from mist_bundle.files import PLAN_JSON
 from mist_bundle.runtime.settings import CONFIG_SUFFIXES
+from mist_bundle.runtime.wording import counted, list_names
 from mist_bundle.trust.audit.bundle_files import BundleFiles, open_bundle
 from mist_bundle.trust.audit.configs import walk
 from mist_bundle.trust.audit.documents import MAX_BYTES, parse_document
@@ -233,7 +234,7 @@ def _starts_with_module(function: ast.AST) -> bool:
 def _some(problems: list[Problem], single: str, several: str) -> str:
     if not problems:
         return f"No {single}"
-    return f"{len(problems)} {single if len(problems) == 1 else several}"
+    return counted(len(problems), single, several)
 
 
 def _list(problems: list[Problem]) -> str:
@@ -248,8 +249,9 @@ def _list(problems: list[Problem]) -> str:
 def _own_code(files: list[str]) -> str:
     if not files:
         return "no Python code of its own"
-    more = ", …" if len(files) > _SHOWN else ""
-    return f"{len(files)} Python files of its own, which run as they are ({', '.join(files[:_SHOWN])}{more})"
+    count = counted(len(files), "Python file")
+    runs = "which runs as it is" if len(files) == 1 else "which run as they are"
+    return f"{count} of its own, {runs} ({list_names(files, _SHOWN)})"
 
 
 def _paths(paths: dict[str, None]) -> str:

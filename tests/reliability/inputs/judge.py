@@ -29,7 +29,7 @@ class Answer(StrEnum):
     """How a command may answer."""
 
     REFUSED = "refused"  # exit code 2, nothing written
-    CASE_NAMED = "the case named, the others go on"  # exit code 1
+    CASE_NAMED = "the case named, the others continue"  # exit code 1
     WARNED = "warned"  # exit code 0, a line that begins with `warning:`
     FAILED = "ended with one sentence"  # exit code 1, what was finished before intact
     ACCEPTED = "accepted"  # exit code 0: odd, but all right

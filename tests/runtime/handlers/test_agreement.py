@@ -1,4 +1,4 @@
-"""Machines without a common disk agree on the state that a training goes on from."""
+"""Machines without a common disk agree on the state that a training continues from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whenever a training is interrupted, what it left goes on to the same weights, and the bundle stays whole."""
+"""Whenever a training is interrupted, what it left continues to the same weights, and the bundle stays whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a training with a sentence and the command that goes on."""
+"""SIGINT and SIGTERM end a training with a sentence and the command that continues."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_signal_ends_the_program(words: str) -> None:
     done = subprocess.run(command, input=words, capture_output=True, text=True, check=False)
     assert done.returncode == 128 + signal.SIGTERM
     sentence = (
-        "\nInterrupted. Epoch 3 of 5 is kept. Go on with: "
+        "\nInterrupted. Epoch 3 of 5 is kept. Continue with: "
         "python -m monai.bundle run training --epochs 5 --resume true\n"
     )
     assert done.stderr == ("" if words == "silent" else sentence)
@@ -41,7 +41,7 @@ def test_under_torchrun_the_command_is_its(local: str, launcher: str) -> None:
     environment = {**os.environ, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": local, "TORCHELASTIC_RUN_ID": "x"}
     command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(command, input="", capture_output=True, text=True, check=False, env=environment)
-    assert f"Go on with: {launcher} monai.bundle run training --epochs 5 --resume true" in done.stderr
+    assert f"Continue with: {launcher} monai.bundle run training --epochs 5 --resume true" in done.stderr
 
 
 def test_former_handlers_come_back() -> None:

@@ -1,4 +1,4 @@
-"""A training goes on without the cases that cannot be prepared, and names them."""
+"""A training continues without the cases that cannot be prepared, and names them."""
 
 from __future__ import annotations
 

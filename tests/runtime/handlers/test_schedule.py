@@ -76,7 +76,7 @@ def test_unknown_shape_is_refused() -> None:
 
 
 def _run_rounds(schedule: WarmupSchedule, rounds: int, epochs: int, steps: int) -> list[list[float]]:
-    """The rates of each round of an engine that goes on as MONAI's federated client makes it go on."""
+    """The rates of each round of an engine that continues as MONAI's federated client makes it continue."""
     rates: list[float] = []
 
     def step(engine: Engine, batch: int) -> None:

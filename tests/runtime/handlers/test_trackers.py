@@ -96,5 +96,5 @@ def test_a_tracker_that_fails_is_said_once_and_left_out(caplog: pytest.LogCaptur
         tracker.close()
     assert away.calls == 1
     assert caplog.messages == [
-        "warning: tracker: failed with no route to host; the training goes on, and history.jsonl has all numbers."
+        "warning: tracker: failed with no route to host; the training continues, and history.jsonl has all numbers."
     ]

@@ -40,7 +40,7 @@ def _handler(folder: Path, broken: str = "", **options: Any) -> TrainingRecord:
 
 
 def _record(handler: TrainingRecord, epoch: int = 0) -> dict[str, Any]:
-    """Start a training, or go on with it after an epoch; its record."""
+    """Start a training, or continue with it after an epoch; its record."""
     engine = Engine(lambda engine, batch: None)
     handler.attach(engine)
     engine.state.epoch, engine.state.iteration, engine.state.max_epochs = epoch, epoch, epoch + 1
@@ -79,7 +79,7 @@ def test_it_names_neither_machine_nor_folder(tmp_path: Path) -> None:
 def test_a_resumed_training_adds_what_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     handler = _handler(tmp_path)
     first = _record(handler)
-    assert _record(handler, epoch=2) == first, "it went on as it had begun"
+    assert _record(handler, epoch=2) == first, "it continued as it had begun"
     monkeypatch.setattr(training_record.platform, "python_version", lambda: "3.99.0")
     runs = _record(handler, epoch=4)["runs"]
     assert [(run["from_epoch"], run["python"]) for run in runs] == [(0, first["runs"][0]["python"]), (4, "3.99.0")]

@@ -36,7 +36,7 @@ def test_short_runs_reach_the_end_too(shape: str, epochs: int) -> None:
     assert shares[0] == 1.0
     assert shares == sorted(shares, reverse=True)
     assert shares[-1] == pytest.approx(0.0) or epochs == 1
-    assert region_share(epochs + 5, epochs, shape) == pytest.approx(0.0), "federated rounds go on"
+    assert region_share(epochs + 5, epochs, shape) == pytest.approx(0.0), "federated rounds continue"
 
 
 def _shares(first_epoch: int, epochs: int) -> list[float]:

@@ -30,11 +30,6 @@ def test_a_container_has_less(
     assert memory.total_memory() == min(limit, physical)
 
 
-@pytest.mark.parametrize(("size", "text"), [(999, "999 bytes"), (3.21e9, "3.21 GB"), (5.3e15, "5.3 PB")])
-def test_words(size: float, text: str) -> None:
-    assert memory.format_bytes(size) == text
-
-
 def test_free_memory_is_what_the_machine_and_the_container_leave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
