@@ -17,27 +17,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mist_bundle.api.bundle import Bundle
-    from mist_bundle.api.data import (
-        analyze,
-        average_weights,
-        configure,
+    from mist_bundle.api.configure import analyze, configure, finetune, merge_fingerprints, run_all
+    from mist_bundle.api.datasets import (
         convert_bids,
         convert_csv,
         convert_dicom,
         convert_labels,
         convert_msd,
         convert_nnunet,
-        finetune,
         merge_datasets,
-        merge_fingerprints,
         phantom,
-        run_all,
     )
     from mist_bundle.api.exchange import audit_bundle, make_key, unpack, verify_bundle
     from mist_bundle.api.imports import import_mist, import_nnunet
     from mist_bundle.api.results import compare, ensemble, evaluate, postprocess, rank
     from mist_bundle.api.studies import study
     from mist_bundle.api.warn import CaseLeftOut, DataWarning
+    from mist_bundle.api.weights import average_weights
     from mist_bundle.errors import CaseFailure, InputError, MistBundleError
 
 __version__ = "0.2.0"
@@ -76,7 +72,18 @@ __all__ = [
     "unpack",
     "verify_bundle",
 ]
-_MODULES = ("errors", "api.warn", "api.bundle", "api.data", "api.imports", "api.results", "api.exchange", "api.studies")
+_MODULES = (
+    "errors",
+    "api.warn",
+    "api.bundle",
+    "api.configure",
+    "api.datasets",
+    "api.imports",
+    "api.results",
+    "api.exchange",
+    "api.studies",
+    "api.weights",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +26,10 @@ from mist_bundle.api.kinds import (
     Weights,
     Words,
     Workers,
+    chosen_folds,
 )
+from mist_bundle.api.paths import absolute_text, optional_path
+from mist_bundle.api.scoring import named_scoring, scoring_of
 from mist_bundle.api.warn import warn
 from mist_bundle.bundle import folder
 from mist_bundle.errors import Problem
@@ -202,7 +205,7 @@ class Bundle(folder.Bundle):
         """
         from mist_bundle import pipeline
 
-        settings = {"dataset_dir": _absolute(dataset_dir), **overrides}
+        settings = {"dataset_dir": absolute_text(dataset_dir), **overrides}
         pipeline.preprocess(self.root, settings, workers=workers, trust=trust)
         return self.work_dir / "cache"
 
@@ -242,8 +245,10 @@ class Bundle(folder.Bundle):
         from mist_bundle import pipeline
 
         hardware = {name: overrides.pop(name) for name in HARDWARE if name in overrides}
-        settings = {"resume": resume or None, "device": device, "dataset_dir": _absolute(dataset_dir), **overrides}
-        folds = self._fold_numbers(fold)
+        settings = {"resume": resume or None, "device": device, "dataset_dir": absolute_text(dataset_dir), **overrides}
+        folds = chosen_folds(fold)
+        if folds is None:
+            folds = list(range(self.datalist.num_folds))
         warn(pipeline.data_warnings(self.root))
         pipeline.train(
             self.root,
@@ -276,8 +281,8 @@ class Bundle(folder.Bundle):
         """
         from mist_bundle import pipeline
 
-        folds = None if fold == ALL else self._fold_numbers(fold)
-        return pipeline.publish(self.root, folds, work_dir=_path(work_dir), trust=trust)
+        folds = chosen_folds(fold)
+        return pipeline.publish(self.root, folds, work_dir=optional_path(work_dir), trust=trust)
 
     @checked
     @takes(SCORING, any_other=True)
@@ -313,8 +318,8 @@ class Bundle(folder.Bundle):
         """
         from mist_bundle import pipeline
 
-        folds = None if fold == ALL else self._fold_numbers(fold)
-        settings = {"device": device, "dataset_dir": _absolute(dataset_dir), **_named_scoring(overrides)}
+        folds = chosen_folds(fold)
+        settings = {"device": device, "dataset_dir": absolute_text(dataset_dir), **named_scoring(overrides)}
         announce = announce or pipeline.silent
         if folds is None:
             warn(self._untrained())
@@ -452,7 +457,7 @@ class Bundle(folder.Bundle):
         """
         from mist_bundle import pipeline
 
-        return pipeline.calibrate(self.root, workers=workers, dataset_dir=_path(dataset_dir))
+        return pipeline.calibrate(self.root, workers=workers, dataset_dir=optional_path(dataset_dir))
 
     @checked
     @takes(METRICS)
@@ -491,7 +496,7 @@ class Bundle(folder.Bundle):
             candidates=None if candidates is None else load_strategy(Path(candidates)),
             min_gain=min_gain,
             workers=workers,
-            dataset_dir=_path(dataset_dir),
+            dataset_dir=optional_path(dataset_dir),
         )
 
     @checked
@@ -521,8 +526,8 @@ class Bundle(folder.Bundle):
 
         return pipeline.report(
             self.root,
-            _path(output),
-            dataset_dir=_path(dataset_dir),
+            optional_path(output),
+            dataset_dir=optional_path(dataset_dir),
             pictures=pictures,
             viewer_cases=viewer_cases if viewer else 0,
             workers=workers,
@@ -548,7 +553,7 @@ class Bundle(folder.Bundle):
         """
         from mist_bundle.sharing.export import export_bundle
 
-        return export_bundle(self.root, list(formats), _path(output), trust=trust, overwrite=overwrite)
+        return export_bundle(self.root, list(formats), optional_path(output), trust=trust, overwrite=overwrite)
 
     @checked
     def export_data_only(self, output: FileName, *, trust: bool = False) -> DataOnly:
@@ -665,22 +670,19 @@ class Bundle(folder.Bundle):
         """Read the bundle without running anything in it; see `mist_bundle.audit_bundle`."""
         from mist_bundle.trust.audit.run import audit_bundle
 
-        return audit_bundle(self.root, _path(public_key))
+        return audit_bundle(self.root, optional_path(public_key))
 
     def verify(self, *, quick: bool = False, schema: AnyPath | None = None, trust: bool = False) -> Verification:
         """Check that the bundle works, and which programs can use it; see `mist_bundle.verify_bundle`."""
         from mist_bundle.verify.run import verify_bundle
 
-        return verify_bundle(self.root, quick=quick, schema=_path(schema), trust=trust)
+        return verify_bundle(self.root, quick=quick, schema=optional_path(schema), trust=trust)
 
     def finetune(self, dataset_json: AnyPath, output: AnyPath = ".", **options: Any) -> Bundle:
         """Configure a bundle for new data whose training begins from these weights; see `mist_bundle.finetune`."""
         import mist_bundle
 
         return mist_bundle.finetune(self.root, dataset_json, output, **options)
-
-    def _fold_numbers(self, fold: Any) -> list[int]:
-        return list(range(self.datalist.num_folds)) if fold == ALL else list(fold)
 
     def _untrained(self) -> list[Problem]:
         """The folds that cannot be evaluated, of a bundle with others that can."""
@@ -691,39 +693,3 @@ class Bundle(folder.Bundle):
                 command = f"mist-bundle train {self.root} --fold {fold.number}"
                 problems.append(Problem(f"fold {fold.number}", f"has no weights yet; train it: {command}"))
         return problems
-
-
-def scoring_of(options: Mapping[str, Any]) -> tuple[Sequence[str], Mapping[str, Mapping[str, Any]] | None, Any]:
-    """Metrics, their options and the rule for empty masks, as `settings_from` takes them."""
-    from mist_bundle.runtime.metrics.case import EmptyRule
-
-    chosen = {}
-    for name, option in SCORING.items():
-        chosen[name] = options.get(name, option.default)
-    rule = EmptyRule(
-        both_empty=chosen["both_empty"], one_empty=chosen["one_empty"], distance_mm=chosen["empty_distance_mm"]
-    )
-    return chosen["metrics"], chosen["metric_options"], rule
-
-
-def _named_scoring(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Overrides of evaluate.json, with metrics and their options checked and by their full names."""
-    from mist_bundle.evaluation.pairs import Classes
-    from mist_bundle.evaluation.score import settings_from
-
-    settings = settings_from(Classes(final_classes={}), *scoring_of(overrides))
-    named = dict(overrides)
-    if "metrics" in overrides:
-        named["metrics"] = list(settings.metrics)
-    if "metric_options" in overrides:
-        named["metric_options"] = {name: dict(options) for name, options in settings.options.items()}
-    return named
-
-
-def _path(value: AnyPath | None) -> Path | None:
-    return None if value is None else Path(value)
-
-
-def _absolute(value: AnyPath | None) -> str | None:
-    """An absolute path, so that it means the same in another working directory."""
-    return None if value is None else str(Path(value).absolute())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mist_bundle.api.arguments import checked
 from mist_bundle.api.bundle import Bundle
 from mist_bundle.api.kinds import FileName
+from mist_bundle.api.paths import optional_path
 
 if TYPE_CHECKING:
     from mist_bundle.trust.audit.finding import Report
@@ -29,7 +30,7 @@ def audit_bundle(bundle: FileName, public_key: FileName | None = None) -> Report
     """
     from mist_bundle.trust.audit import run
 
-    return run.audit_bundle(Path(bundle), None if public_key is None else Path(public_key))
+    return run.audit_bundle(Path(bundle), optional_path(public_key))
 
 
 @checked
@@ -49,7 +50,7 @@ def verify_bundle(
     """
     from mist_bundle.verify import run
 
-    return run.verify_bundle(Path(bundle), quick=quick, schema=None if schema is None else Path(schema), trust=trust)
+    return run.verify_bundle(Path(bundle), quick=quick, schema=optional_path(schema), trust=trust)
 
 
 @checked

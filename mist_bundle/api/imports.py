@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from mist_bundle.api.arguments import checked, takes
 from mist_bundle.api.kinds import FileName, Workers
+from mist_bundle.api.paths import optional_path
 from mist_bundle.api.warn import warn
 from mist_bundle.runtime.values import Several, Whole, Word
 
@@ -87,8 +88,8 @@ def import_mist(results: FileName, output: FileName, **options: Any) -> Imported
 
 def _how(dataset: FileName | None, fold_file: FileName | None, **others: Any) -> dict[str, Any]:
     return {
-        "dataset": None if dataset is None else Path(dataset),
-        "fold_file": None if fold_file is None else Path(fold_file),
+        "dataset": optional_path(dataset),
+        "fold_file": optional_path(fold_file),
         **others,
     }
 

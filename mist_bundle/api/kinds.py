@@ -142,6 +142,11 @@ BundleFormat = Annotated[str, Word(choices=("json", "yaml"), what="format")]
 ReportFormat = Annotated[str, Word(choices=("text", "json"), what="format")]
 
 
+def chosen_folds(fold: Any) -> list[int] | None:
+    """The numbers that a checked argument of the kind `Folds` names; None for all."""
+    return None if fold == ALL else list(fold)
+
+
 def _table(*rows: tuple[str, Kind, Any, str]) -> dict[str, Option]:
     table = {}
     for name, kind, default, about in rows:

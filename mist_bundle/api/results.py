@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from mist_bundle.api.arguments import checked, takes
-from mist_bundle.api.bundle import Bundle, scoring_of
+from mist_bundle.api.bundle import Bundle
 from mist_bundle.api.kinds import (
     METRICS,
     SCORING,
@@ -22,6 +22,8 @@ from mist_bundle.api.kinds import (
     Words,
     Workers,
 )
+from mist_bundle.api.paths import optional_path
+from mist_bundle.api.scoring import scoring_of
 from mist_bundle.api.warn import warn
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.values import Whole, Word
@@ -72,7 +74,9 @@ def evaluate(
 
     how = scoring_of(scoring)
     settings = settings_from(_classes(classes, reference, labels, ignore_label), *how)
-    scored = score_files(find_pairs(_path(paths), _path(reference), _path(prediction)), settings, workers)
+    scored = score_files(
+        find_pairs(optional_path(paths), optional_path(reference), optional_path(prediction)), settings, workers
+    )
     warn(scored.warnings)
     return scored
 
@@ -208,7 +212,7 @@ def _classes(
         return Classes(final_classes=final_classes, labels=values, ignore_label=ignore_label)
     is_dataset = reference is not None and str(reference).endswith(".json")
     source = reference if classes is None and is_dataset else classes
-    return read_classes(_path(source), values, ignore_label)
+    return read_classes(optional_path(source), values, ignore_label)
 
 
 def _comparable(
@@ -239,7 +243,3 @@ def _channels(labels: Sequence[int] | None, bundle: AnyPath | None) -> Channels 
     if bundle is not None:
         return pipeline.probability_channels(Bundle(bundle).root)
     return None if labels is None else Channels(labels=tuple(labels))
-
-
-def _path(value: AnyPath | None) -> Path | None:
-    return None if value is None else Path(value)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from mist_bundle.api.arguments import checked
 from mist_bundle.api.bundle import Announce
-from mist_bundle.api.kinds import ALL, Device, FileName, Folds
+from mist_bundle.api.kinds import ALL, Device, FileName, Folds, chosen_folds
+from mist_bundle.api.paths import absolute_text
 from mist_bundle.runtime.values import Whole
 
 if TYPE_CHECKING:
@@ -41,18 +42,14 @@ def study(
     from mist_bundle import pipeline
     from mist_bundle.pipeline.study import run_study
 
-    if fold == ALL:
-        folds = None
-    else:
-        folds = [fold] if isinstance(fold, int) else [int(number) for number in fold]
     settings = {"device": device}
     if dataset_dir is not None:
-        settings["dataset_dir"] = str(Path(dataset_dir).absolute())
+        settings["dataset_dir"] = absolute_text(dataset_dir)
     return run_study(
         Path(bundle),
         Path(output),
         num_seeds=seeds,
-        folds=folds,
+        folds=chosen_folds(fold),
         settings=settings,
         trust=trust,
         announce=announce or pipeline.silent,

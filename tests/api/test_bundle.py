@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 import mist_bundle as mb
-from mist_bundle.api.bundle import scoring_of
-from mist_bundle.api.kinds import SCORING
 from mist_bundle.dataset.phantom import make_phantom
-from tests.api.test_data import TINY
+from tests.api.test_configure import TINY
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +54,6 @@ def test_the_version_is_raised(untrained: mb.Bundle) -> None:
     assert repr(untrained) == f"Bundle({str(untrained.root)!r})"
 
 
-def test_defaults_of_scoring_are_those_of_the_table() -> None:
-    metrics, options, rule = scoring_of({})
-    assert metrics == SCORING["metrics"].default
-    assert options is None
-    assert (rule.both_empty, rule.one_empty, rule.distance_mm) == ("best", "worst", None)
-
-
 @pytest.mark.slow
 def test_from_data_to_predictions(tmp_path: Path) -> None:
     data = make_phantom(tmp_path / "data", num_cases=4, shape=(16, 16, 16), num_test=0)
@@ -83,5 +74,4 @@ def test_from_data_to_predictions(tmp_path: Path) -> None:
     assert mb.unpack(packed.file, tmp_path / "elsewhere").plan == bundle.plan
     again = bundle.finetune(data, tmp_path / "tuned", **{**TINY, "recipe": None})
     assert again.plan.initial_weights is not None
-    assert mb.average_weights(bundle.root, output=tmp_path / "mean.pt")
     assert mb.compare(bundle, bundle, names=["first", "again"], resamples=10).differences

@@ -119,10 +119,10 @@ def test_counts_of_difficult_arrays():
 def test_label_values():
     assert check_label_values({0: 10, 4: 2}, (0, 1, 4), "mask.nii.gz") == []
     (finding,) = check_label_values({0: 10, 7: 3, -1: 1}, (0, 1, 4), "mask.nii.gz")
-    assert "mask.nii.gz holds the label 7 (3 voxels), -1 (1 voxels)" in finding
+    assert "mask.nii.gz holds the label 7 (3 voxels), -1 (1 voxel)" in finding
     assert "[0, 1, 4]" in finding
     broken, unknown = check_label_values({0: 10, 0.5: 3, 2: 1}, (0, 1), "mask.nii.gz")
     assert "0.5 (3 voxels); labels must be whole numbers" in broken
-    assert "label 2 (1 voxels)" in unknown
+    assert "label 2 (1 voxel)" in unknown
     (finding,) = check_label_values({value + 0.5: 1 for value in range(100)}, (0, 1), "m")
     assert "and 92 other values" in finding

@@ -38,7 +38,7 @@ def test_an_id_of_two_files_is_a_problem_of_its_own(tmp_path: Path) -> None:
     _touch(reference / "a.nii.gz", prediction / "a.nii.gz", prediction / "a.nii", prediction / "a.nrrd")
     files, problems = label_maps(prediction)
     assert files == {}
-    assert [str(problem) for problem in problems] == [f"a: is the id of a.nii and a.nii.gz and a.nrrd in {prediction}."]
+    assert [str(problem) for problem in problems] == [f"a: is the id of a.nii, a.nii.gz and a.nrrd in {prediction}."]
     pairing = find_pairs(None, reference, prediction)
     assert pairing.pairs == ()
     assert pairing.problems == tuple(problems), "the case is not also reported as missing"

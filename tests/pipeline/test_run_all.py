@@ -1,4 +1,4 @@
-"""Everything that follows the configuration; tests/api/test_data.py runs the whole of it."""
+"""Everything that follows the configuration; tests/api/test_configure.py runs the whole of it."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def test_whole_numbers_and_empty_tensors_pass() -> None:
 def test_at_most_three_are_named() -> None:
     bad = {f"layer{index}": torch.tensor(float("nan")) for index in range(5)}
     text = not_finite_text({**bad, "good": torch.ones(1)})
-    assert text == "holds NaN or infinite numbers in 5 of 6 tensors (layer0, layer1, layer2, …)"
+    assert text == "holds NaN or infinite numbers in 5 of 6 tensors (layer0, layer1, layer2 and 2 more)"
 
 
 def test_a_file_is_read_without_running_it(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
-"""From data to a bundle with the functions of the API."""
+"""From a dataset to a bundle with the functions of the API."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,6 @@ import pytest
 
 import mist_bundle as mb
 from mist_bundle.api.arguments import arguments_of
-from mist_bundle.api.data import PHANTOMS
-from mist_bundle.api.kinds import MODALITIES
-from mist_bundle.dataset import phantom as phantoms
-from mist_bundle.dataset import spec_reader
 from mist_bundle.dataset.phantom import make_phantom
 
 TINY: dict[str, Any] = {
@@ -49,26 +44,6 @@ def test_configure_returns_a_bundle_and_warns_of_cases_left_out(tmp_path: Path) 
     assert bundle.audit().passed
     with pytest.raises(mb.InputError, match="--overwrite"):
         mb.configure(data, tmp_path / "out", **TINY)
-
-
-def test_datasets_are_created_and_described(tmp_path: Path) -> None:
-    dataset_json = mb.phantom(str(tmp_path / "data"), kind="ct", cases=2, test_cases=1)
-    assert json.loads(dataset_json.read_text())["modality"] == "ct"
-    cases = sorted((dataset_json.parent / "train").iterdir())
-    rows = ["id,mask,ct"]
-    for case in cases:
-        image = next(path for path in sorted(case.glob("*.nii.gz")) if "mask" not in path.name)
-        rows.append(f"{case.name},{next(case.glob('*mask*'))},{image}")
-    table = tmp_path / "cases.csv"
-    table.write_text("\n".join(rows))
-    with pytest.warns(mb.DataWarning, match="modality"):
-        described = mb.convert_csv(table, tmp_path / "described")
-    assert json.loads(described.read_text())["modality"] == "ct"
-
-
-def test_menus_are_those_of_the_datasets() -> None:
-    assert MODALITIES == spec_reader.MODALITIES
-    assert set(PHANTOMS) == set(phantoms.Kind.__args__)
 
 
 def test_finetune_and_run_all_take_the_options_of_configure() -> None:
