@@ -211,7 +211,7 @@ def _emptied(folder):
         (_with("seg", lambda array: array[..., :-1]), ["seg.nii.gz", "(12, 10, 7)", "(12, 10, 8)"]),
         (_with("t2", lambda array: array[:-2]), ["t2.nii.gz", "(10, 10, 8)", "t1.nii.gz"]),
         (_shifted, ["seg.nii.gz", "origin is shifted by (7, 0, 0) mm"]),
-        (_with("seg", _label_7), ["label 7 (1 voxels)", "[0, 1, 4]"]),
+        (_with("seg", _label_7), ["label 7 (1 voxel)", "[0, 1, 4]"]),
         (_with("seg", _half), ["0.5 (8 voxels)", "whole numbers"]),
         (_with("seg", lambda array: array.astype(np.int16) - 1), ["-1 ("]),
         (_with("t1", _nan), ["t1.nii.gz", "1 NaN", "[1, 1, 1]"]),

@@ -125,4 +125,4 @@ def test_label_values():
     assert "0.5 (3 voxels); labels must be whole numbers" in broken
     assert "label 2 (1 voxel)" in unknown
     (finding,) = check_label_values({value + 0.5: 1 for value in range(100)}, (0, 1), "m")
-    assert "and 92 other values" in finding
+    assert "and 92 more" in finding
