@@ -16,10 +16,10 @@ from mist_bundle.dataset.bids_labels import read_label_names
 from mist_bundle.dataset.bids_masks import MASK_SUFFIX, are_by_structure, described, left_out, masks_by_structure
 from mist_bundle.dataset.bids_names import SUBJECT, BidsFile, bids_files
 from mist_bundle.dataset.channels import modality_of
-from mist_bundle.dataset.conversion import CaseSource, ConversionOptions, Converted, convert
+from mist_bundle.dataset.conversion import ConversionOptions, Converted, convert
 from mist_bundle.dataset.foreign import BIDS_DESCRIPTION, advising
 from mist_bundle.dataset.groups import PATIENT
-from mist_bundle.dataset.placed_case import FileCase
+from mist_bundle.dataset.placed_case import CaseSource, FileCase
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import read_json
 from mist_bundle.runtime.wording import list_names, nearest_hint

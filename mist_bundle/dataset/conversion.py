@@ -6,72 +6,46 @@ placed and described in dataset.json. A dry run reads and checks the same and wr
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mist_bundle.dataset.annotated import ANNOTATED
 from mist_bundle.dataset.cases import CASE_TABLE_CSV
 from mist_bundle.dataset.channels import modality_of
+from mist_bundle.dataset.conversion_remarks import (
+    OVERLAPS_CSV,
+    files_of_cases,
+    missing_warnings,
+    overlap_warnings,
+    understood_table,
+)
 from mist_bundle.dataset.layout import description
 from mist_bundle.dataset.merged_masks import LAST, REGIONS, LabelScheme, Members, label_scheme
 from mist_bundle.dataset.names import RESERVED_COLUMNS, default_label_name, file_name_problem
-from mist_bundle.dataset.placed_case import CaseContent, FileCase, Placing, place_case, write_labels
-from mist_bundle.dataset.tables import ID_COLUMN
+from mist_bundle.dataset.placed_case import (
+    ABSENT,
+    REFUSE,
+    UNANNOTATED,
+    CaseContent,
+    CaseSource,
+    Channels,
+    FileCase,
+    Placing,
+    place_case,
+    write_labels,
+)
+from mist_bundle.dataset.tables import ID_COLUMN, write_table
 from mist_bundle.dataset.volumes import num_channels
 from mist_bundle.errors import CaseFailure, InputError, Problem
-from mist_bundle.files import DATASET_JSON, new_folder, refuse_existing, write_json, write_text
+from mist_bundle.files import DATASET_JSON, new_folder, refuse_existing, write_json
 from mist_bundle.parallel import CaseResults, map_cases
-from mist_bundle.runtime.wording import list_names
 
-OVERLAPS_CSV = "overlaps.csv"
-ABSENT, UNANNOTATED, REFUSE = "absent", "unannotated", "refuse"
-MISSING = (ABSENT, UNANNOTATED, REFUSE)
 # Air is -1000 HU. No magnetic resonance image goes there, and a CT whose field of view holds no air is rare.
 _CT_MINIMUM = -500
-_MANY_LINES = 12  # warnings of a kind before they are summed up
-
-Channels = Mapping[str, tuple[str, ...]]  # column -> names of the channels of its images
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CaseSource:
-    """Cases of another layout, found but not yet read.
-
-    Attributes:
-        place: table or folder that they come from.
-        columns: columns of images, in the order of the channels.
-        training: cases with labels.
-        testing: cases without.
-        optional: columns of images that a case may lack.
-        structures: names of the structures that have a mask file each, in their order; empty with label maps.
-        label_names: label value -> name, as far as the source says.
-        problems: a Problem for each entry that is no usable case.
-        warnings: oddities of the source.
-        extra_columns: what `FileCase.extra` may hold.
-        inputs: files and folders that must not be replaced, besides `place`.
-        modality: "ct", "mr" or "other"; "" where the source does not say.
-        texts: description, licence and reference, as far as the source states them.
-    """
-
-    place: Path
-    columns: tuple[str, ...]
-    training: tuple[FileCase, ...]
-    testing: tuple[FileCase, ...] = ()
-    optional: tuple[str, ...] = ()
-    structures: tuple[str, ...] = ()
-    label_names: Mapping[int, str] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
-    extra_columns: tuple[str, ...] = ()
-    inputs: tuple[Path, ...] = ()
-    modality: str = ""
-    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,14 +160,18 @@ def _convert_into(
         _write_case_table(source, annotated, folder / CASE_TABLE_CSV)
         _write_overlaps(contents, folder / OVERLAPS_CSV)
         write_json(folder / DATASET_JSON, content)
-    warnings = [*source.warnings, *_overlap_warnings(contents, options), *_missing_warnings(contents, options)]
+    warnings = [
+        *source.warnings,
+        *overlap_warnings(contents, options.overlaps),
+        *missing_warnings(contents, options.missing),
+    ]
     if options.modality is None and not source.modality:
         guess = f'is "{content["modality"]}", guessed from the names and intensities of the images'
         message = f"{guess}; correct it there if it is wrong, or pass --modality."
         warnings.append(Problem(f"{output / DATASET_JSON}: $.modality", message))
-    table = _table(source, content, placing.channels, contents, tested.results)
+    table = understood_table(source, content, placing.channels, contents, tested.results)
     if options.dry_run:
-        table += _files_of_cases(source, [*contents, *tested.results])
+        table += files_of_cases(source, [*contents, *tested.results])
     return Converted(
         dataset_json=output / DATASET_JSON,
         table=table,
@@ -206,11 +184,7 @@ def _convert_into(
 def _place_cases(cases: Sequence[FileCase], placing: Placing, options: ConversionOptions) -> CaseResults[CaseContent]:
     place = functools.partial(place_case, placing=placing)
     what = "check" if placing.folder is None else f"convert {placing.folder.name}"
-    return map_cases(place, cases, name=_case_id, workers=options.workers, description=what)
-
-
-def _case_id(case: FileCase) -> str:
-    return case.id
+    return map_cases(place, cases, name=lambda case: case.id, workers=options.workers, description=what)
 
 
 def _channels_by_column(source: CaseSource, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -333,107 +307,6 @@ def _guess_modality(channels: Sequence[str], contents: Sequence[CaseContent]) ->
     return "ct" if num_like_ct > len(contents) / 2 else "other"
 
 
-def _overlap_warnings(contents: Sequence[CaseContent], options: ConversionOptions) -> list[Problem]:
-    """The voxels that structures share, by case and pair; by pair where there are many."""
-    warnings = []
-    by_pair: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    for content in contents:
-        for pair, voxels in content.overlaps.items():
-            by_pair.setdefault(pair, []).append((voxels, content.id))
-            message = f"{pair[0]} and {pair[1]} share {voxels} voxels; {_resolution(pair, options)}"
-            warnings.append(Problem(content.id, message))
-    if len(warnings) <= _MANY_LINES:
-        return warnings
-    warnings = []
-    for pair, cases in by_pair.items():
-        most, case_id = max(cases)
-        shared = f"share voxels in {len(cases)} cases (most in {case_id}: {most}; all in {OVERLAPS_CSV})"
-        warnings.append(Problem(f"{pair[0]} and {pair[1]}", f"{shared}; {_resolution(pair, options)}"))
-    return warnings
-
-
-def _resolution(pair: tuple[str, str], options: ConversionOptions) -> str:
-    if options.overlaps == LAST:
-        return (
-            f"they are {pair[1]}, the later in the order. Change the order with --labels, or pass --overlaps regions."
-        )
-    return "they belong to both classes."
-
-
-def _missing_warnings(contents: Sequence[CaseContent], options: ConversionOptions) -> list[Problem]:
-    """The cases in which a structure has no mask file, and what that is taken for."""
-    cases_without: dict[str, list[str]] = {}
-    for content in contents:
-        for structure in content.missing:
-            cases_without.setdefault(structure, []).append(content.id)
-    warnings = []
-    for structure, cases in cases_without.items():
-        number = "1 case has" if len(cases) == 1 else f"{len(cases)} of {len(contents)} cases have"
-        meaning = "it is taken to be not annotated there, so that their background may hold it."
-        if options.missing == ABSENT:
-            meaning = "it is taken to be absent there. If it was only not annotated, pass --missing unannotated."
-        warnings.append(Problem(structure, f"{number} no mask file of it ({list_names(cases)}): {meaning}"))
-    return warnings
-
-
-def description_table(content: Mapping[str, Any], channels: str = "") -> list[tuple[str, str]]:
-    """What a new dataset.json says, as rows of property and value.
-
-    Args:
-        content: of the file.
-        channels: what to say about the channels, in place of their names.
-    """
-    rows = [
-        ("task", content["task"]),
-        ("modality", content["modality"]),
-        ("channels", channels or ", ".join(content["images"])),
-        ("labels", ", ".join(f"{label} {name}" for label, name in content["label_names"].items())),
-    ]
-    regions = []
-    for name, labels in content["final_classes"].items():
-        if len(labels) > 1:
-            regions.append(f"{name} {list(labels)}")
-    if regions:
-        rows.append(("classes", ", ".join(regions)))
-    return rows
-
-
-def _table(
-    source: CaseSource,
-    content: Mapping[str, Any],
-    channels: Channels,
-    contents: Sequence[CaseContent],
-    tested: Sequence[CaseContent],
-) -> list[tuple[str, str]]:
-    """What was understood, as rows of property and value."""
-    parts = []
-    for column, names in channels.items():
-        parts.append(", ".join(names) if len(names) == 1 else f"{', '.join(names)} (4D, from {column})")
-    rows = description_table(content, ", ".join(parts))
-    if source.structures:
-        overlaps = sum(len(case.overlaps) > 0 for case in contents)
-        lacking = sum(len(case.missing) > 0 for case in contents)
-        rows.append(("overlaps", f"in {overlaps} cases" if overlaps else "none"))
-        rows.append(("missing masks", f"in {lacking} cases" if lacking else "none"))
-    rows += [("training cases", str(len(contents))), ("test cases", str(len(tested)))]
-    return rows
-
-
-def _files_of_cases(source: CaseSource, contents: Sequence[CaseContent]) -> list[tuple[str, str]]:
-    """The files of each usable case, as rows."""
-    used = {content.id for content in contents}
-    rows = []
-    for case in (*source.training, *source.testing):
-        if case.id in used:
-            files = [path.name for path in case.images.values()]
-            if case.label is not None:
-                files.append(f"label {case.label.name}")
-            elif source.structures:
-                files.append(f"{len(case.masks)} masks")
-            rows.append((case.id, ", ".join(files)))
-    return rows
-
-
 def _annotated_labels(contents: Sequence[CaseContent], scheme: LabelScheme) -> dict[str, str]:
     """Case id -> the labels that were annotated in it, for the cases that lack masks of structures."""
     annotated = {}
@@ -465,12 +338,3 @@ def _write_overlaps(contents: Sequence[CaseContent], path: Path) -> None:
             rows.append([content.id, first, second, str(voxels)])
     if rows:
         write_table(path, [ID_COLUMN, "first", "second", "voxels"], rows)
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a CSV table."""
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, stream.getvalue())

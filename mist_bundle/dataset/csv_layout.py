@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mist_bundle.dataset.cases import MASK_COLUMN
-from mist_bundle.dataset.conversion import CaseSource, ConversionOptions, Converted, convert
+from mist_bundle.dataset.conversion import ConversionOptions, Converted, convert
 from mist_bundle.dataset.foreign import advising
 from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, RESERVED_COLUMNS, class_name_problem, file_name_problem
-from mist_bundle.dataset.placed_case import FileCase
+from mist_bundle.dataset.placed_case import CaseSource, FileCase
 from mist_bundle.dataset.tables import ID_COLUMN, Row, Table, read_table
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.wording import nearest_hint

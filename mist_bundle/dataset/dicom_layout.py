@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from mist_bundle.dataset.conversion import Outcome
 from mist_bundle.dataset.dicom import Series, problems_of, resampling_remarks, series_volume
 from mist_bundle.dataset.dicom_search import find_series, is_dicom
 from mist_bundle.dataset.names import MAX_ID_BYTES, id_problem
+from mist_bundle.dataset.tables import write_table
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import new_folder, refuse_existing
 
@@ -114,7 +114,7 @@ def convert_dicom(
             usable, problems = write_series(named, folder, resample=resample)
             if not usable:
                 raise InputError(problems)
-            _write_table(usable, folder / TABLE)
+            write_table(folder / TABLE, _COLUMNS, [entry.row for entry in usable])
     warnings = []
     for entry in usable:
         warnings += [Problem(entry.id, remark) for remark in resampling_remarks(entry.series)]
@@ -139,14 +139,6 @@ def _check_series(named: Sequence[NamedSeries], *, resample: bool) -> tuple[list
     if not usable:
         raise InputError(problems)
     return usable, problems
-
-
-def _write_table(written: Sequence[NamedSeries], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(_COLUMNS)
-        for entry in written:
-            writer.writerow(entry.row)
 
 
 def write_series(

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mist_bundle.dataset.conversion import CaseSource, ConversionOptions, Converted, convert
+from mist_bundle.dataset.conversion import ConversionOptions, Converted, convert
 from mist_bundle.dataset.foreign import MASK_FOLDER, advising
 from mist_bundle.dataset.names import class_name_problem, id_problem, is_image
-from mist_bundle.dataset.placed_case import FileCase
+from mist_bundle.dataset.placed_case import CaseSource, FileCase
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.formats import image_stem
 from mist_bundle.runtime.wording import list_names, nearest_hint

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.dataset.channels import channel_names, modality_of
-from mist_bundle.dataset.conversion import Converted, description_table
+from mist_bundle.dataset.conversion import Converted
+from mist_bundle.dataset.conversion_remarks import description_table
 from mist_bundle.dataset.foreign import advising
 from mist_bundle.dataset.layout import (
     MASK_NAME,

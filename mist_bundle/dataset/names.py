@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from mist_bundle.runtime.reading.formats import ENDINGS
@@ -114,3 +115,11 @@ def shown(name: str) -> str:
 def is_image(path: Path) -> bool:
     """Return whether the file is not hidden and has a suffix that can be read (.nii.gz, .nrrd …)."""
     return not path.name.startswith(".") and path.name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Return the name, with a number if something else is called so."""
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free

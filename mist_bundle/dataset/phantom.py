@@ -7,7 +7,6 @@ orientation, images carry noise and a bias field, and labels need not be consecu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,42 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mist_bundle.dataset.dicom import require_pydicom
-from mist_bundle.dataset.dicom_writing import uid_from, write_dicom_series
+from mist_bundle.dataset.phantom_files import HEADERS, STUDIES, PhantomCase, rewrite_headers, save_case, save_series
+from mist_bundle.dataset.phantom_recipes import RECIPES, PhantomRecipe
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import DATASET_JSON, new_folder, write_json
 
-STUDIES, _LABELS = "studies", "labels"  # folders of a phantom in DICOM
-_LARGEST_STORED = 32767  # in 16 bits
 Kind = Literal["mr2", "ct", "brats", "hippocampus", "metastases"]
 
 _ORIENTATIONS = ("LPS", "RAS", "LAS", "PIR")  # ITK's, those usual in NIfTI files, and a sagittal scan
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Structure:
-    """An ellipsoid in units of half the field of view, in LPS directions, with an intensity for each channel."""
-
-    label: int
-    centre: tuple[float, float, float]
-    radii: tuple[float, float, float]
-    intensities: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Recipe:
-    """Appearance of a kind of phantom. Later structures cover earlier structures; label 0 marks plain tissue."""
-
-    modality: str
-    channels: tuple[str, ...]
-    air: float
-    noise: float
-    bias: float
-    image_dtype: str
-    label_dtype: str
-    structures: tuple[_Structure, ...]
-    label_names: dict[str, str]
-    final_classes: dict[str, list[int]]
-    has_lesions: bool = False
 
 
 # most lesions are small, and a few of them have most of the voxels
@@ -58,107 +29,6 @@ _LESIONS = (3, 9)  # in a case
 _LESION_RADII = (1.3, 7.0)  # voxels, drawn on a logarithmic scale
 _LESION_CONTRAST = (90.0, 220.0)
 _LESION_TRIALS = 200  # places that are tried, since lesions keep apart and inside
-
-
-def _structure(label: int, centre: Sequence[float], radii: Sequence[float], *intensities: float) -> _Structure:
-    return _Structure(
-        label=label,
-        centre=(centre[0], centre[1], centre[2]),
-        radii=(radii[0], radii[1], radii[2]),
-        intensities=intensities,
-    )
-
-
-_RECIPES: dict[str, _Recipe] = {
-    "mr2": _Recipe(
-        modality="mr",
-        channels=("t1", "t2"),
-        air=0.0,
-        noise=15.0,
-        bias=0.25,
-        image_dtype="int16",
-        label_dtype="uint8",
-        structures=(
-            _structure(0, (0.0, 0.0, 0.0), (0.85, 0.75, 0.95), 300, 250),
-            _structure(1, (-0.32, -0.08, 0.0), (0.36, 0.42, 0.55), 600, 400),
-            _structure(2, (0.42, 0.22, 0.05), (0.18, 0.26, 0.40), 450, 750),
-            _structure(3, (-0.34, -0.10, 0.05), (0.16, 0.18, 0.24), 250, 900),
-        ),
-        label_names={"0": "background", "1": "liver", "2": "kidney", "3": "tumour"},
-        final_classes={"liver": [1, 3], "kidney": [2], "tumour": [3]},
-    ),
-    "ct": _Recipe(
-        modality="ct",
-        channels=("ct",),
-        air=-1000.0,
-        noise=20.0,
-        bias=0.0,
-        image_dtype="int16",
-        label_dtype="uint8",
-        structures=(
-            _structure(0, (0.0, 0.0, 0.0), (0.88, 0.78, 0.98), -100),
-            _structure(0, (0.0, 0.0, 0.0), (0.80, 0.70, 0.95), 40),
-            _structure(0, (0.0, 0.50, 0.0), (0.14, 0.14, 0.95), 600),
-            _structure(1, (-0.35, -0.08, 0.0), (0.34, 0.42, 0.55), 130),
-            _structure(2, (0.42, 0.18, 0.05), (0.18, 0.24, 0.40), 230),
-        ),
-        label_names={"0": "background", "1": "liver", "2": "kidney"},
-        final_classes={"liver": [1], "kidney": [2]},
-    ),
-    "brats": _Recipe(
-        modality="mr",
-        channels=("t1", "t1ce", "t2", "flair"),
-        air=0.0,
-        noise=12.0,
-        bias=0.15,
-        image_dtype="float32",
-        label_dtype="float32",  # as in some distributions of the BraTS data
-        structures=(
-            _structure(0, (0.0, 0.0, 0.0), (0.72, 0.82, 0.80), 300, 300, 300, 300),
-            _structure(2, (0.24, -0.15, 0.10), (0.42, 0.46, 0.50), 260, 270, 600, 700),
-            _structure(4, (0.24, -0.15, 0.10), (0.27, 0.30, 0.34), 280, 900, 500, 550),
-            _structure(1, (0.24, -0.15, 0.10), (0.16, 0.18, 0.20), 180, 200, 650, 350),
-        ),
-        label_names={"0": "background", "1": "necrosis", "2": "oedema", "4": "enhancing tumour"},
-        final_classes={"WT": [1, 2, 4], "TC": [1, 4], "ET": [4]},
-    ),
-    "hippocampus": _Recipe(
-        modality="mr",
-        channels=("mri",),
-        air=0.0,
-        noise=12.0,
-        bias=0.1,
-        image_dtype="int16",
-        label_dtype="uint8",
-        structures=(
-            _structure(0, (0.0, 0.0, 0.0), (1.9, 1.9, 1.9), 300),  # tissue everywhere: a cut-out of a brain
-            _structure(0, (0.9, 0.9, 0.9), (0.7, 0.7, 0.7), 560),
-            _structure(0, (-0.9, -0.9, -0.9), (0.7, 0.7, 0.7), 560),
-            _structure(2, (0.0, 0.22, -0.05), (0.30, 0.48, 0.26), 480),
-            _structure(1, (0.0, -0.38, 0.05), (0.36, 0.36, 0.32), 520),
-        ),
-        label_names={"0": "background", "1": "anterior", "2": "posterior"},
-        final_classes={"anterior": [1], "posterior": [2], "hippocampus": [1, 2]},
-    ),
-    "metastases": _Recipe(
-        modality="mr",
-        channels=("t1ce",),
-        air=0.0,
-        noise=18.0,
-        bias=0.15,
-        image_dtype="int16",
-        label_dtype="uint8",
-        structures=(
-            _structure(0, (0.0, 0.0, 0.0), (0.85, 0.92, 0.9), 300),
-            _structure(0, (-0.18, -0.05, 0.1), (0.08, 0.3, 0.16), 180),
-            _structure(0, (0.18, -0.05, 0.1), (0.08, 0.3, 0.16), 180),
-            _structure(0, (0.0, 0.0, 0.86), (0.06, 0.8, 0.04), 480),  # a vessel, as bright as the lesions
-        ),
-        label_names={"0": "background", "1": "metastasis"},
-        final_classes={"metastasis": [1]},
-        has_lesions=True,
-    ),
-}
 
 
 def make_phantom(
@@ -202,8 +72,8 @@ def make_phantom(
     Raises:
         InputError: unknown kind, no cases, pydicom is not installed for DICOM, or `output` exists.
     """
-    if kind not in _RECIPES:
-        raise InputError(Problem("kind", f"is {kind!r}; expected {', '.join(_RECIPES)}."))
+    if kind not in RECIPES:
+        raise InputError(Problem("kind", f"is {kind!r}; expected {', '.join(RECIPES)}."))
     if num_cases < 1 or num_test < 0 or len(shape) != 3 or min(shape) < 8 or len(spacing_mm) != 3:
         message = "expected at least 1 case and a shape of three numbers, 8 or larger, with three spacings."
         raise InputError(Problem("phantom", message))
@@ -215,38 +85,30 @@ def make_phantom(
             split = "train" if index < num_cases else "test"
             case_folder = folder / split / f"{kind}_{index + 1:03d}"
             rng = np.random.default_rng([seed, index])
-            case = _make_case(_RECIPES[kind], rng, shape, spacing_mm, oblique=oblique)
+            case = _make_case(RECIPES[kind], rng, shape, spacing_mm, oblique=oblique)
             orientation = _ORIENTATIONS[index % len(_ORIENTATIONS)] if mixed_orientations else "LPS"
             if dicom:
-                _save_series(folder, case_folder.name, case, orientation, f"{kind} {seed}")
+                save_series(folder, case_folder.name, case, orientation, f"{kind} {seed}")
                 continue
-            _save_case(case_folder, case, orientation, prefix=f"{case_folder.name}_" if kind == "brats" else "")
+            save_case(case_folder, case, orientation, prefix=f"{case_folder.name}_" if kind == "brats" else "")
             if mixed_headers:
-                _rewrite_headers(case_folder, _HEADERS[index % len(_HEADERS)])
+                rewrite_headers(case_folder, HEADERS[index % len(HEADERS)])
         if dicom:
             return output / STUDIES
         write_json(folder / DATASET_JSON, _description(kind, has_test=num_test > 0))
     return output / DATASET_JSON
 
 
-@dataclass(frozen=True, slots=True)
-class _PhantomCase:
-    """Images and label of a case on an LPS grid, (X, Y, Z) each, by file name without prefix and suffix."""
-
-    arrays: dict[str, NDArray[Any]]
-    affine: NDArray[np.float64]
-
-
 def _make_case(
-    recipe: _Recipe, rng: np.random.Generator, shape: Sequence[int], spacing_mm: Sequence[float], *, oblique: bool
-) -> _PhantomCase:
+    recipe: PhantomRecipe, rng: np.random.Generator, shape: Sequence[int], spacing_mm: Sequence[float], *, oblique: bool
+) -> PhantomCase:
     case_shape, case_spacing = _case_grid(rng, shape, spacing_mm)
     images, label = _case_arrays(recipe, case_shape, rng)
     arrays: dict[str, NDArray[Any]] = {}
     for channel, image in zip(recipe.channels, images, strict=True):
         arrays[channel] = image.astype(recipe.image_dtype)
     arrays["mask"] = label
-    return _PhantomCase(arrays, _case_affine(rng, case_shape, case_spacing, oblique=oblique))
+    return PhantomCase(arrays, _case_affine(rng, case_shape, case_spacing, oblique=oblique))
 
 
 def _case_grid(
@@ -258,7 +120,7 @@ def _case_grid(
 
 
 def _case_arrays(
-    recipe: _Recipe, shape: tuple[int, int, int], rng: np.random.Generator
+    recipe: PhantomRecipe, shape: tuple[int, int, int], rng: np.random.Generator
 ) -> tuple[list[NDArray[Any]], NDArray[Any]]:
     """Images and label on an LPS grid, (X, Y, Z) each."""
     axes = [np.linspace(-1, 1, length) for length in shape]
@@ -309,7 +171,7 @@ def _add_lesions(
             missing -= 1
 
 
-def _as_acquired(image: NDArray[np.float64], body: NDArray[np.bool_], recipe: _Recipe) -> NDArray[np.float64]:
+def _as_acquired(image: NDArray[np.float64], body: NDArray[np.bool_], recipe: PhantomRecipe) -> NDArray[np.float64]:
     """Values that a scanner of this modality stores."""
     if recipe.modality == "mr":
         image = np.abs(image)  # magnitude images have no negative values
@@ -345,95 +207,8 @@ def _case_affine(
     return affine
 
 
-def _save_case(folder: Path, case: _PhantomCase, orientation: str, *, prefix: str) -> None:
-    import nibabel as nib
-
-    folder.mkdir(parents=True)
-    for name, volume in _volumes(case, orientation).items():
-        nib.save(volume, folder / f"{prefix}{name}.nii.gz")
-
-
-def _volumes(case: _PhantomCase, orientation: str) -> dict[str, Any]:
-    """NIfTI images in a storage order, by file name without prefix and suffix."""
-    import nibabel as nib
-    from nibabel import orientations
-
-    change = orientations.ornt_transform(
-        orientations.axcodes2ornt(("L", "P", "S")), orientations.axcodes2ornt(tuple(orientation))
-    )
-    volumes = {}
-    for name, array in case.arrays.items():
-        volume = nib.Nifti1Image(array, case.affine)
-        volume.header.set_xyzt_units("mm")
-        volumes[name] = volume.as_reoriented(change)
-    return volumes
-
-
-def _save_series(folder: Path, name: str, case: _PhantomCase, orientation: str, origin: str) -> None:
-    """Write `studies/<case>/` with a series (in a folder for each channel if there are several) and the label map."""
-    import nibabel as nib
-
-    volumes = _volumes(case, orientation)
-    (folder / _LABELS).mkdir(exist_ok=True)
-    nib.save(volumes.pop("mask"), folder / _LABELS / f"{name}.nii.gz")
-    for channel, volume in volumes.items():
-        place = folder / STUDIES / name / (channel if len(volumes) > 1 else "")
-        array = np.asarray(volume.dataobj)
-        slope = 1.0 if array.dtype.kind == "i" else float(np.abs(array).max()) / _LARGEST_STORED
-        write_dicom_series(
-            place, array, volume.affine, modality="CT" if channel == "ct" else "MR", slope=slope, patient=name,
-            uid=uid_from("phantom", origin, name, channel),
-        )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Header:
-    """A way to store the same voxels at the same place."""
-
-    qform_code: int = 1
-    sform_code: int = 1
-    units: str = "mm"
-    slope: float = 1.0
-    inter: float = 0.0
-    dtype: str | None = None
-    fourth_axis: bool = False
-
-
-_HEADERS = (
-    _Header(),
-    _Header(sform_code=0),
-    _Header(qform_code=0, sform_code=2),
-    _Header(slope=0.5, inter=-100.0),
-    _Header(units="micron"),
-    _Header(dtype="float32", qform_code=0, sform_code=1),
-    _Header(units="unknown", fourth_axis=True),
-)
-
-
-def _rewrite_headers(folder: Path, header: _Header) -> None:
-    """Write the files of a case again with another header."""
-    import nibabel as nib
-
-    for path in sorted(folder.iterdir()):
-        source: Any = nib.load(path)
-        dtype = np.dtype(header.dtype) if header.dtype else source.get_data_dtype()
-        slope, inter = (header.slope, header.inter) if dtype.kind == "i" else (1.0, 0.0)
-        values = ((np.array(source.dataobj) - inter) / slope).astype(dtype)
-        if header.fourth_axis:
-            values = values[..., None]
-        per_mm = 1000.0 if header.units == "micron" else 1.0
-        affine = np.diag([per_mm, per_mm, per_mm, 1.0]) @ source.affine
-        image = nib.Nifti1Image(values, affine)
-        image.header.set_xyzt_units(header.units)
-        image.set_qform(affine, header.qform_code)
-        image.set_sform(affine, header.sform_code)
-        image.header.set_data_dtype(dtype)
-        image.header.set_slope_inter(slope, inter)
-        nib.save(image, path)
-
-
 def _description(kind: str, *, has_test: bool) -> dict[str, Any]:
-    recipe = _RECIPES[kind]
+    recipe = RECIPES[kind]
     prefix = "_" if kind == "brats" else ""  # of the files; the case id that precedes it differs from case to case
     content: dict[str, Any] = {"task": f"phantom_{kind}", "modality": recipe.modality, "train-data": "train"}
     if has_test:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.runtime.numerics.restore import label_dtype
 from mist_bundle.runtime.wording import list_names
 
+# a structure without a mask file is absent from the case, was not annotated there, or is a reason to refuse the case
+ABSENT, UNANNOTATED, REFUSE = "absent", "unannotated", "refuse"
+Channels = Mapping[str, tuple[str, ...]]  # column -> names of the channels of its images
 _MANY = 8  # values that a message shows
 
 
@@ -36,6 +39,41 @@ class FileCase:
     label: Path | None = None
     masks: dict[str, Path] = field(default_factory=dict)
     extra: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaseSource:
+    """Cases of another layout, found but not yet read.
+
+    Attributes:
+        place: table or folder that they come from.
+        columns: columns of images, in the order of the channels.
+        training: cases with labels.
+        testing: cases without.
+        optional: columns of images that a case may lack.
+        structures: names of the structures that have a mask file each, in their order; empty with label maps.
+        label_names: label value -> name, as far as the source says.
+        problems: a Problem for each entry that is no usable case.
+        warnings: oddities of the source.
+        extra_columns: what `FileCase.extra` may hold.
+        inputs: files and folders that must not be replaced, besides `place`.
+        modality: "ct", "mr" or "other"; "" where the source does not say.
+        texts: description, licence and reference, as far as the source states them.
+    """
+
+    place: Path
+    columns: tuple[str, ...]
+    training: tuple[FileCase, ...]
+    testing: tuple[FileCase, ...] = ()
+    optional: tuple[str, ...] = ()
+    structures: tuple[str, ...] = ()
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    extra_columns: tuple[str, ...] = ()
+    inputs: tuple[Path, ...] = ()
+    modality: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +110,7 @@ class Placing:
         folder: parent of the case folders; None to check only.
     """
 
-    channels: dict[str, tuple[str, ...]]
+    channels: Channels
     optional: tuple[str, ...] = ()
     structures: tuple[str, ...] = ()
     require_masks: bool = False

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mist_bundle.dataset.names import id_problem, user_path
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import read_json, read_text
+from mist_bundle.files import read_json, read_text, write_text
 from mist_bundle.runtime.wording import nearest_hint
 
 ID_COLUMN = "id"
@@ -150,3 +151,12 @@ def _text_cells(entry: dict[str, Any]) -> dict[str, str]:
         if isinstance(value, (str, int, float)) and str(value):
             cells[key] = str(value)
     return cells
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a CSV table."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    write_text(path, stream.getvalue())

@@ -11,6 +11,8 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 
+from mist_bundle.dataset.placed_case import CaseSource, FileCase
+
 DESCRIPTION: dict[str, Any] = {
     "task": "Two Organs",
     "modality": "mr",
@@ -120,3 +122,20 @@ def write_masks(folder: Path, *, without: Sequence[str] = (), affine: np.ndarray
             mask = np.zeros(shape, np.uint8)
             mask[box] = 1
             save_volume(folder / "segmentations" / f"{name}.nii.gz", mask, affine)
+
+
+def source_of_masks(folder: Path, cases: int, structures: tuple[str, ...] = ("liver", "tumor")) -> CaseSource:
+    """Cases of a mask for each structure, which share a slice with the next."""
+    shape = (6, 5, 4)
+    training = []
+    for number in range(cases):
+        masks = {}
+        for index, name in enumerate(structures):
+            mask = np.zeros(shape, np.uint8)
+            mask[:, :, index : index + 2] = 1
+            masks[name] = save_volume(folder / f"{number}_{name}.nii.gz", mask)
+        image = save_volume(folder / f"{number}.nii.gz", np.full(shape, -1000, np.int16))
+        training.append(FileCase(id=f"c{number}", images={"ct": image}, masks=masks, extra={"site": "Bern"}))
+    return CaseSource(
+        place=folder, columns=("ct",), training=tuple(training), structures=structures, extra_columns=("site",)
+    )

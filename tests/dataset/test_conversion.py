@@ -8,40 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mist_bundle.dataset.conversion import CaseSource, ConversionOptions, convert
-from mist_bundle.dataset.placed_case import FileCase
+from mist_bundle.dataset.conversion import ConversionOptions, convert
 from mist_bundle.errors import CaseFailure, InputError
-from tests.dataset.samples import save_volume
-
-SHAPE = (6, 5, 4)
-
-
-def _source(folder: Path, cases: int, structures: tuple[str, ...] = ("liver", "tumor")) -> CaseSource:
-    """Cases whose masks overlap by as many slices as their number says, from 1."""
-    training = []
-    for number in range(cases):
-        masks = {}
-        for index, name in enumerate(structures):
-            mask = np.zeros(SHAPE, np.uint8)
-            mask[:, :, index : index + 2] = 1
-            masks[name] = save_volume(folder / f"{number}_{name}.nii.gz", mask)
-        image = save_volume(folder / f"{number}.nii.gz", np.full(SHAPE, -1000, np.int16))
-        training.append(FileCase(id=f"c{number}", images={"ct": image}, masks=masks, extra={"site": "Bern"}))
-    return CaseSource(
-        place=folder, columns=("ct",), training=tuple(training), structures=structures, extra_columns=("site",)
-    )
-
-
-def test_many_overlaps_are_summed_up_by_pair(tmp_path: Path) -> None:
-    outcome = convert(_source(tmp_path / "in", 13), tmp_path / "out", ConversionOptions(modality="ct"))
-    (warning,) = outcome.warnings
-    assert str(warning).startswith("liver and tumor: share voxels in 13 cases (most in c9: 30; all in overlaps.csv)")
-    assert len((tmp_path / "out" / "overlaps.csv").read_text().splitlines()) == 14
-    assert (tmp_path / "out" / "cases.csv").read_text().splitlines()[:2] == ["id,site", "c0,Bern"]
+from tests.dataset.samples import save_volume, source_of_masks
 
 
 def test_a_dry_run_shows_the_same_table_and_writes_nothing(tmp_path: Path) -> None:
-    source = _source(tmp_path / "in", 2)
+    source = source_of_masks(tmp_path / "in", 2)
     dry = convert(source, tmp_path / "out", ConversionOptions(dry_run=True))
     assert not (tmp_path / "out").exists()
     real = convert(source, tmp_path / "out", ConversionOptions())
@@ -53,7 +26,7 @@ def test_a_dry_run_shows_the_same_table_and_writes_nothing(tmp_path: Path) -> No
 
 
 def test_nothing_usable_leaves_nothing_behind(tmp_path: Path) -> None:
-    source = _source(tmp_path / "in", 2)
+    source = source_of_masks(tmp_path / "in", 2)
     for case in source.training:
         case.images["ct"].write_bytes(b"")
     with pytest.raises(InputError) as refused:
@@ -63,7 +36,7 @@ def test_nothing_usable_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_cases_left_out_are_counted(tmp_path: Path) -> None:
-    source = _source(tmp_path / "in", 3)
+    source = source_of_masks(tmp_path / "in", 3)
     source.training[1].images["ct"].unlink()
     outcome = convert(source, tmp_path / "out", ConversionOptions())
     with pytest.raises(CaseFailure, match="1 of 3 cases failed"):
@@ -72,7 +45,7 @@ def test_cases_left_out_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["in", "in/below"])
 def test_what_is_read_is_never_replaced(place: str, tmp_path: Path) -> None:
-    source = _source(tmp_path / "in", 1)
+    source = source_of_masks(tmp_path / "in", 1)
     with pytest.raises(InputError, match="Choose another place"):
         convert(source, tmp_path / place, ConversionOptions(overwrite=True))
     assert source.training[0].images["ct"].is_file()
@@ -80,12 +53,12 @@ def test_what_is_read_is_never_replaced(place: str, tmp_path: Path) -> None:
 
 def test_names_that_would_collide_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'background' is what label 0 is called"):
-        convert(_source(tmp_path / "a", 1, ("liver", "background")), tmp_path / "out", ConversionOptions())
-    source = _source(tmp_path / "b", 1)
+        convert(source_of_masks(tmp_path / "a", 1, ("liver", "background")), tmp_path / "out", ConversionOptions())
+    source = source_of_masks(tmp_path / "b", 1)
     with pytest.raises(InputError, match="'mask' cannot be the name of a channel"):
         convert(source, tmp_path / "out", ConversionOptions(channels=("mask",)))
     images = {
-        "ct": save_volume(tmp_path / "4d.nii.gz", np.zeros((*SHAPE, 2), np.int16)),
+        "ct": save_volume(tmp_path / "4d.nii.gz", np.zeros((6, 5, 4, 2), np.int16)),
         "ct_1": tmp_path / "b" / "0.nii.gz",
     }
     case = replace(source.training[0], images=images)
