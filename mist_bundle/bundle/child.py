@@ -7,8 +7,12 @@ of a failure goes, as a sentence, to the file that MIST_BUNDLE_REASON names, ins
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import errno
+import gc
+import importlib
+import io
 import logging
 import multiprocessing
 import os
@@ -18,7 +22,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -65,6 +69,8 @@ def main(words: list[str]) -> None:
     sys.argv = words
     code = 1
     try:
+        if words[0] == _MONAI:
+            _import_without_collections(_MONAI)
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)
         code = 0
     except Interrupted as interruption:
@@ -145,18 +151,50 @@ def _exit_code(end: SystemExit) -> int:
     return 1
 
 
+def _import_without_collections(name: str) -> None:
+    """Import a module without the searches for unreachable objects, which find none and take a fifth of the time.
+
+    What is imported stays for good, so later searches leave it out too.
+    """
+    gc.disable()
+    try:
+        importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def _leave(code: int) -> None:
-    """End at once, without waiting for threads that still fill queues, and end worker processes too."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            continue
+    """End this process without taking its modules apart, which would take half a second.
+
+    Otherwise it ends as Python does: threads end, exit functions run, files are flushed. After a signal it ends at
+    once, without waiting for threads that still fill queues, and ends worker processes too.
+    """
     if code >= 128:
         for child in multiprocessing.active_children():
             child.terminate()
-        os._exit(code)
-    sys.exit(code)
+    else:
+        threading._shutdown()  # type: ignore[attr-defined] # what Python calls first when it ends
+        atexit._run_exitfuncs()
+        _flush(_open_files())
+    _flush([sys.stdout, sys.stderr])
+    os._exit(code)
+
+
+def _open_files() -> list[io.IOBase]:
+    files = []
+    for found in gc.get_objects():
+        if issubclass(type(found), (io.TextIOBase, io.BufferedIOBase)):
+            files.append(found)
+    return files
+
+
+def _flush(files: Sequence[Any]) -> None:
+    for file in files:
+        try:
+            file.flush()
+        except (OSError, ValueError):  # closed, or its reader is gone
+            continue
 
 
 def _report(error: Exception) -> None:

@@ -123,3 +123,39 @@ def test_what_monai_says_about_its_start_is_left_out(caplog: pytest.LogCaptureFi
         for part in ("monai.bundle.scripts", "monai.bundle.workflows", "monai.data.nvimgcodec_pydicom_plugin"):
             logging.getLogger(part).filters[:] = before
     assert [record.message for record in caplog.records] == ["an error"]
+
+
+LEAVES_OPEN = """
+import atexit, sys, tempfile, threading, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+held = (folder / "held.txt").open("w")  # never closed
+held.write("written")
+raw = (folder / "raw.bin").open("wb")
+raw.write(b"written")
+scratch = tempfile.TemporaryDirectory(dir=folder)
+atexit.register((folder / "at_exit.txt").write_text, "called")
+
+def late():
+    time.sleep(0.3)
+    (folder / "late.txt").write_text("done")
+
+threading.Thread(target=late).start()
+pool = ThreadPoolExecutor(1)  # never shut down
+pool.submit(late)
+print("printed", end="")
+"""
+
+
+@pytest.mark.parametrize(("last_line", "code"), [("", 0), ("sys.exit(3)", 3), ("raise ValueError('no')", 1)])
+def test_it_ends_as_python_does(modules: Path, tmp_path: Path, last_line: str, code: int) -> None:
+    (modules / "leaves_open.py").write_text(LEAVES_OPEN + last_line)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    words = [sys.executable, "-m", "mist_bundle.bundle.child", "leaves_open", str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (code, "printed"), done.stderr
+    content = {path.name: path.read_text() for path in folder.iterdir()}
+    assert content == {"held.txt": "written", "raw.bin": "written", "at_exit.txt": "called", "late.txt": "done"}

@@ -47,8 +47,12 @@ def test_components_are_found_where_monai_finds_them() -> None:
 
 def test_what_no_workflow_uses_is_not_imported_and_can_be_imported_later() -> None:
     program = """
-heavy = [name for name in ("matplotlib", "pandas", "scipy.signal", "sympy", "monai.losses") if name in sys.modules]
-assert not heavy, heavy
+from monai.transforms import LoadImaged
+LoadImaged(keys="image", reader="NibabelReader")
+heavy = ("matplotlib", "pandas", "scipy.signal", "scipy.sparse.linalg", "sympy", "jsonschema", "monai.losses",
+         "pydicom.dataset", "requests.api", "monai.networks.nets.unet", "numpy.f2py.f2py2e")
+loaded = [name for name in heavy if name in sys.modules]
+assert not loaded, loaded
 import ignite.handlers, monai.engines, monai.handlers, pandas, scipy.signal, torch.distributed.optim
 assert issubclass(torch.distributed.optim.ZeroRedundancyOptimizer, torch.optim.Optimizer)
 assert monai.losses.DiceLoss and monai.visualize and pandas.DataFrame and scipy.signal.hilbert
@@ -58,6 +62,52 @@ except AttributeError as error:
     print(error)
 """
     assert _output(_LEAN + program) == "module 'monai' has no attribute 'no_such_module'"
+
+
+USES = """
+seen = []
+from pydicom import dcmread
+seen.append(dcmread.__module__)
+import pydicom, pydicom.dataset
+seen += [pydicom.__path__, type(pydicom).__name__, "Dataset" in vars(pydicom), pydicom.dataset.Dataset.__module__]
+from monai.networks.nets import UNet, dynunet
+seen += [UNet.__module__, dynunet.DynUNet.__module__]
+import numpy
+seen += [numpy.f2py.get_include(), numpy.testing.assert_equal.__module__]
+import requests
+try:
+    requests.no_such_thing
+except AttributeError as error:
+    seen.append(str(error))
+from monai.data import PydicomReader
+from pydicom.data import get_testdata_file
+reader = PydicomReader()
+array, _ = reader.get_data(reader.read(get_testdata_file("CT_small.dcm")))
+seen += [array.shape, float(array.sum())]
+print(seen)
+"""
+
+
+def test_what_is_deferred_is_what_it_would_have_been() -> None:
+    assert _output(_LEAN + USES) == _output(USES)
+
+
+def test_threads_that_need_a_deferred_package_at_once_all_get_it_complete() -> None:
+    program = """
+import threading
+import pydicom
+start, found = threading.Barrier(8), []
+def look():
+    start.wait()
+    found.append((pydicom.dcmread, pydicom.__version__))
+threads = [threading.Thread(target=look) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(found), len(set(found)))
+"""
+    assert _output(_LEAN + program) == "8 1"
 
 
 def test_nothing_changes_where_monai_is_there_already() -> None:

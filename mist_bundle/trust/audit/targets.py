@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 from mist_bundle import catalog
@@ -87,7 +88,7 @@ def is_accepted(target: str) -> bool:
     if target in SHORT_NAMES or target in FULL_NAMES or target in KNOWN_CLASSES or target in catalogue_targets():
         return True
     if target.startswith("scripts."):
-        return target in script_targets()
+        return is_script_target(target)
     prefix, _, leaf = target.rpartition(".")
     return f"{prefix}." in FAMILIES and bool(_CLASS.fullmatch(leaf))
 
@@ -111,7 +112,7 @@ def bad_arguments(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in IMPORTED_ARGUMENTS:
         value = config.get(name)
         values = value if isinstance(value, list) else [value]
-        if any(entry is not None and not (isinstance(entry, str) and entry in script_targets()) for entry in values):
+        if any(entry is not None and not (isinstance(entry, str) and is_script_target(entry)) for entry in values):
             yield name, "it is imported by name; only the readers of scripts/ are known"
     demanded = DEMANDED_ARGUMENTS.get(str(config.get("_target_")))
     if demanded is not None and config.get(demanded) is None:
@@ -146,13 +147,24 @@ def _nested(value: Any) -> Iterator[str]:
             yield from _nested(part)
 
 
+def is_script_target(target: str) -> bool:
+    """Whether it is a public class of the released scripts/, or a function there that configurations call."""
+    module, _, name = target.rpartition(".")
+    file = _script_modules().get(module)
+    return target in SCRIPT_FUNCTIONS or (file is not None and name in _public_classes(file))
+
+
 @cache
-def script_targets() -> frozenset[str]:
-    """The public classes of the released scripts/, and the functions that configurations call; read, not imported."""
-    names = set(SCRIPT_FUNCTIONS)
-    for file in runtime_files():
-        module = ".".join(["scripts", *file.with_suffix("").parts])
-        for node in ast.parse((RUNTIME / file).read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                names.add(f"{module}.{node.name}")
+def _script_modules() -> Mapping[str, Path]:
+    """Module of scripts/ -> its file in the runtime."""
+    return {".".join(["scripts", *file.with_suffix("").parts]): RUNTIME / file for file in runtime_files()}
+
+
+@cache
+def _public_classes(file: Path) -> frozenset[str]:
+    """The classes of a script; it is read, not imported. Only scripts that a bundle names are read."""
+    names = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            names.add(node.name)
     return frozenset(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 
@@ -11,6 +12,7 @@ from monai.metrics import Metric
 from monai.metrics.metric import IterationMetric
 from torch.optim.lr_scheduler import LRScheduler
 
+from mist_bundle.bundle.vendor import RUNTIME, runtime_files
 from mist_bundle.catalog.losses import LOSSES
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.catalog.optimizers import OPTIMIZERS
@@ -24,7 +26,6 @@ from mist_bundle.trust.audit.targets import (
     catalogue_targets,
     is_accepted,
     is_dangerous,
-    script_targets,
 )
 
 
@@ -34,11 +35,15 @@ def test_every_row_of_the_catalogue_is_accepted() -> None:
     assert all(is_accepted(row.target) for row in rows)
 
 
-def test_scripts_are_the_public_classes_of_the_runtime() -> None:
-    known = script_targets()
-    assert "scripts.transforms.save.SaveImaged" in known
-    assert "scripts.loading.datalist.load_items" in known
-    functions = {target for target in known if not target.rsplit(".", 1)[1][0].isupper()}
+def test_scripts_are_the_public_classes_of_the_runtime_and_the_functions_that_are_called() -> None:
+    functions = set()
+    for file in runtime_files():
+        module = ".".join(["scripts", *file.with_suffix("").parts])
+        for node in ast.parse((RUNTIME / file).read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                assert is_accepted(f"{module}.{node.name}") == (not node.name.startswith("_"))
+            if isinstance(node, ast.FunctionDef) and is_accepted(f"{module}.{node.name}"):
+                functions.add(f"{module}.{node.name}")
     assert functions == {
         "scripts.folds.weights.ensemble_weights",
         "scripts.folds.weights.fold_weights",
