@@ -27,8 +27,8 @@ class Choice:
         base: for composite losses: name of the loss of the other term.
         sizing: for networks, the name of the rule in planning/sizing_rules.py.
         takes: for networks, the options of autoconfig that the network has.
-        patch_voxels: for networks designed for a certain memory: voxels of a patch in a batch of two, which decide the
-            patch instead of the recipe's rule.
+        memory_gb: for networks designed for a certain memory of the GPU, which decides patch and batch instead of the
+            recipe; 0 for others.
         defaults: for networks, default values of these options that replace the recipe's.
     """
 
@@ -40,7 +40,7 @@ class Choice:
     extended: str = ""
     base: str = ""
     sizing: str = ""
-    patch_voxels: int = 0
+    memory_gb: int = 0
     takes: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
 

@@ -54,19 +54,15 @@ def _mednext(size: str, encoder: list[int], bottleneck: int, blocks: list[int]) 
     )
 
 
-# nnU-Net's feature maps for 8, 24 and 40 GB hold 0.68, 2.1 and 3.6 billion values; 8 GB take two patches of 128 cubed
-_VOXELS_OF_8_GB = 128**3
-
-
-def _resenc(memory_gb: int, ratio: float) -> Choice:
+def _resenc(memory_gb: int) -> Choice:
     return Choice(
         target="scripts.networks.residual_encoder.ResidualEncoderUNet",
-        about=f"nnU-Net with a deep residual encoder, patches for {memory_gb} GB of GPU memory in a batch of two.",
+        about=f"nnU-Net with a deep residual encoder, patch and batch for {memory_gb} GB of GPU memory.",
         cite="Isensee et al., MICCAI 2024, arXiv 2404.09556 (nnU-Net Revisited)",
         sizing="residual_encoder",
         takes=_BLOCKS,
         defaults={"residual": True},
-        patch_voxels=int(_VOXELS_OF_8_GB * ratio),
+        memory_gb=memory_gb,
     )
 
 
@@ -132,9 +128,9 @@ NETWORKS: dict[str, Choice] = {
         takes=frozenset({"residual", "deep_supervision_heads"}),
         defaults=_PLAIN,
     ),
-    "resenc-m": _resenc(8, 1.0),
-    "resenc-l": _resenc(24, 2.1 / 0.68),
-    "resenc-xl": _resenc(40, 3.6 / 0.68),
+    "resenc-m": _resenc(8),
+    "resenc-l": _resenc(24),
+    "resenc-xl": _resenc(40),
     "attention-unet": Choice(
         target="monai.networks.nets.AttentionUnet",
         about="Attention U-Net: gates on the skip connections, batch normalisation; nnU-Net's strides and filters.",

@@ -1,4 +1,4 @@
-"""Decisions about space: whether images are cropped, the grid they are resampled to, and the size of a patch. Pure."""
+"""Decisions about space: crop, grid, size of a patch, and how many of them make a step. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mist_bundle.planning import rules
 from mist_bundle.planning.data_checks import refuse_degenerate
 from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.networks import fit_network_patch
+from mist_bundle.planning.nnunet_rule import PresetRequest, decide_preset_batch, decide_preset_patch
 from mist_bundle.planning.patch_budget import decide_patch_budget
 from mist_bundle.planning.recipes import CHOSEN, Recipe, resolve_option
 from mist_bundle.runtime.numerics.triples import Spacing, Triple, triple
@@ -56,7 +57,7 @@ def decide_geometry(
         "crop_to_foreground": crop,
         "target_spacing_mm": spacing,
         "median_resampled_shape": Decision(median, "Median over the cases, after crop and resampling."),
-        "patch_size": _decide_patch(median, spacing.value, options, recipe),
+        "patch_size": _decide_patch(spec, fingerprint, median, spacing.value, options, recipe),
     }
 
 
@@ -73,13 +74,21 @@ def _check_grid(shapes: Mapping[str, Triple]) -> None:
         raise InputError(Problem("--target_spacing", message))
 
 
-def _decide_patch(median: Triple, spacing_mm: Spacing, options: PlanOptions, recipe: Recipe) -> Decision[Triple]:
+def _decide_patch(
+    spec: DatasetSpec,
+    fingerprint: Fingerprint,
+    median: Triple,
+    spacing_mm: Spacing,
+    options: PlanOptions,
+    recipe: Recipe,
+) -> Decision[Triple]:
     limit = resolve_option("max_patch_size", options).value
     row = find_choice(NETWORKS, resolve_option("network", options).value)
     if options.patch_size is not None:
         patch = Decision(options.patch_size, CHOSEN)
-    elif row.patch_voxels:
-        patch = decide_patch_budget(median, spacing_mm, limit, row.patch_voxels, _patches_per_pass(options))
+    elif row.memory_gb:
+        request = _preset_request(spec, fingerprint, median, spacing_mm, options, recipe)
+        patch = decide_preset_patch(request, _patches_per_pass(options))
     elif recipe.patch_rule == "cover":
         patch = rules.decide_patch_cover(median, limit, recipe.max_patch_voxels)
     elif recipe.patch_rule == "budget":
@@ -88,6 +97,50 @@ def _decide_patch(median: Triple, spacing_mm: Spacing, options: PlanOptions, rec
         patch = rules.decide_patch_power_of_two(median, limit)
     fitted, reason = fit_network_patch(row, patch.value, spacing_mm, options.patch_divisor)
     return Decision(fitted, f"{patch.because} {reason}") if reason else patch
+
+
+def decide_batch_size(
+    spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe, geometry: Mapping[str, Any]
+) -> Decision[int]:
+    """Decide the patches of a step: the user's number, the recipe's, or by the memory that the network is designed for.
+
+    Args:
+        spec: dataset description.
+        fingerprint: measurements of the dataset.
+        options: the user's options.
+        recipe: decides what the user leaves open.
+        geometry: the fields that `decide_geometry` decided.
+    """
+    batch = resolve_option("batch_size", options)
+    row = find_choice(NETWORKS, resolve_option("network", options).value)
+    if batch.because == CHOSEN:
+        return batch
+    if recipe.batch_because:
+        return Decision(batch.value, f"{batch.because} {recipe.batch_because}")
+    if not row.memory_gb:
+        return batch
+    median, spacing_mm = geometry["median_resampled_shape"].value, geometry["target_spacing_mm"].value
+    request = _preset_request(spec, fingerprint, median, spacing_mm, options, recipe)
+    return decide_preset_batch(geometry["patch_size"].value, request)
+
+
+def _preset_request(
+    spec: DatasetSpec,
+    fingerprint: Fingerprint,
+    median: Triple,
+    spacing_mm: Spacing,
+    options: PlanOptions,
+    recipe: Recipe,
+) -> PresetRequest:
+    return PresetRequest(
+        median_shape=median,
+        spacing_mm=spacing_mm,
+        max_patch_size=resolve_option("max_patch_size", options).value,
+        filters=recipe.filters,
+        out_channels=len(spec.labels),
+        num_cases=len(fingerprint.cases),
+        memory_gb=find_choice(NETWORKS, resolve_option("network", options).value).memory_gb,
+    )
 
 
 def _patches_per_pass(options: PlanOptions) -> int:

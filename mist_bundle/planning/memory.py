@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from mist_bundle.planning.plan import Plan
 
 DEFAULT_GB = 24.0  # without a GPU on this machine: the memory of common cards
-USABLE = 0.9  # the rest is lost to fragmentation and other programs
+# The rest is lost to fragmentation and other programs. nnU-Net's presets leave room themselves: that for 24 GB takes
+# 22.7 GB (Isensee et al., arXiv 2404.09556).
+USABLE = 0.9
 LEAST_BATCH = 2  # nnU-Net reduces the patch before it goes below this
 FLOAT, HALF = 4, 2
 # Layers of full resolution that exist at once in the backward pass: the gradients of a concatenation (two), of the
@@ -135,7 +137,8 @@ def _loss_values(name: str, outputs: int) -> float:
 def fits(plan: Plan, memory_gb: float) -> bool:
     """Return whether a training step fits into the memory; True for networks of unknown cost."""
     use = plan_memory(plan)
-    return use is None or use.total <= USABLE * memory_gb * GB
+    usable = 1.0 if find_choice(NETWORKS, plan.network.value).memory_gb else USABLE
+    return use is None or use.total <= usable * memory_gb * GB
 
 
 def fit_to_memory(plan: Plan, memory_gb: float, resized: Resized) -> Fitted | None:

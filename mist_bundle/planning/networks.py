@@ -17,7 +17,7 @@ from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.network_size import NetworkSize, SizeRequest
 from mist_bundle.planning.recipes import CHOSEN, OFF, Recipe, by_recipe, resolve_option
 from mist_bundle.planning.rules import joined
-from mist_bundle.planning.sizing_rules import FIXED_STRIDES, SIZING_RULES
+from mist_bundle.planning.sizing_rules import FIXED_STRIDES, SIZING_RULES, TOPOLOGY_RULES
 from mist_bundle.planning.topology import fit_patch, unet_topology
 from mist_bundle.runtime.numerics.patch_fit import with_deep_bottom
 from mist_bundle.runtime.numerics.triples import Triple
@@ -133,8 +133,9 @@ def fit_network_patch(
         fitted = _nearest_multiple(patch_size, (step, step, step))
         reason = f"the network takes multiples of {step}, and more than {step} on one axis at least."
     else:
-        fitted = fit_patch(patch_size, spacing_mm)
-        fitted = with_deep_bottom(fitted, unet_topology(fitted, spacing_mm).divisor)
+        topology = TOPOLOGY_RULES.get(row.sizing, unet_topology)
+        fitted = fit_patch(patch_size, spacing_mm, topology)
+        fitted = with_deep_bottom(fitted, topology(fitted, spacing_mm).divisor)
         reason = "the network's strides divide it."
     if fitted == tuple(patch_size):
         return fitted, ""

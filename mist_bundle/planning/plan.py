@@ -22,7 +22,7 @@ from mist_bundle.planning.checks import check_data_options, check_options
 from mist_bundle.planning.data_checks import refuse_nothing_to_learn, refuse_partly_annotated
 from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.flips import decide_flips, measured_sides
-from mist_bundle.planning.geometry import decide_geometry
+from mist_bundle.planning.geometry import decide_batch_size, decide_geometry
 from mist_bundle.planning.intensity import decide_intensity
 from mist_bundle.planning.memory import DEFAULT_GB, fit_to_memory
 from mist_bundle.planning.networks import decide_network
@@ -272,6 +272,7 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
     refuse_nothing_to_learn(fingerprint)
     refuse_partly_annotated(fingerprint, resolve_option("loss", options).value)
     geometry = decide_geometry(spec, fingerprint, options, recipe)
+    batch = decide_batch_size(spec, fingerprint, options, recipe, geometry)
     objective = decide_objective(spec, fingerprint.class_voxels, options, recipe)
     num_outputs = len(spec.final_classes) if objective["regions"].value else spec.num_classes
     plan = Plan(
@@ -292,7 +293,7 @@ def make_plan(spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions)
         **geometry,
         **decide_intensity(spec, fingerprint, options, recipe),
         **decide_network(spec, options, recipe, geometry, num_outputs),
-        **_decide_training(fingerprint, options, recipe, geometry),
+        **_decide_training(fingerprint, options, recipe, geometry, batch),
         **_decide_inference(spec, options, recipe),
         sides=measured_sides(spec, fingerprint),
     )
@@ -315,7 +316,7 @@ def _fitted(plan: Plan, spec: DatasetSpec, fingerprint: Fingerprint, options: Pl
             "patch_size": patch,
         }
         network = decide_network(spec, options, recipe, geometry, len(plan.output_names))
-        training = _decide_training(fingerprint, options, recipe, geometry)
+        training = _decide_training(fingerprint, options, recipe, geometry, plan.batch_size)
         return dataclasses.replace(plan, patch_size=patch, **network, **training)
 
     fitted = fit_to_memory(plan, options.memory or DEFAULT_GB, resized)
@@ -325,11 +326,12 @@ def _fitted(plan: Plan, spec: DatasetSpec, fingerprint: Fingerprint, options: Pl
 
 
 def _decide_training(
-    fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe, geometry: Mapping[str, Any]
+    fingerprint: Fingerprint,
+    options: PlanOptions,
+    recipe: Recipe,
+    geometry: Mapping[str, Any],
+    batch: Decision[int],
 ) -> dict[str, Any]:
-    batch = resolve_option("batch_size", options)
-    if options.batch_size is None and recipe.batch_because:
-        batch = Decision(batch.value, f"{batch.because} {recipe.batch_because}")
     val_fraction = resolve_option("val_fraction", options)
     largest_fold = ceil(len(fingerprint.cases) / options.folds)
     num_available = len(fingerprint.cases) - largest_fold  # for training and inner validation together

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from mist_bundle.catalog.choice import Choice
 from mist_bundle.planning.network_size import NetworkSize, SizeRequest
-from mist_bundle.planning.topology import MIN_LEVELS, Topology, unet_topology
+from mist_bundle.planning.nnunet_rule import residual_blocks
+from mist_bundle.planning.topology import MIN_LEVELS, Topology, TopologyRule, nnunet_topology, unet_topology
 from mist_bundle.runtime.numerics.triples import Triple
 
 SizingRule = Callable[[Choice, SizeRequest], NetworkSize]
@@ -22,8 +23,8 @@ FIXED_STRIDES: dict[str, tuple[int, ...]] = {
     "segresnet": (1, 2, 2, 2),
 }
 
-# residual blocks of each level, in nnU-Net's ResEnc presets of all sizes
-RESIDUAL_BLOCKS = (1, 3, 4, 6, 6, 6, 6)
+# networks whose levels follow another rule than MIST's
+TOPOLOGY_RULES: dict[str, TopologyRule] = {"residual_encoder": nnunet_topology}
 
 
 def _dynamic_unet(row: Choice, request: SizeRequest) -> NetworkSize:
@@ -36,10 +37,10 @@ def _dynamic_unet(row: Choice, request: SizeRequest) -> NetworkSize:
 
 def _residual_encoder(row: Choice, request: SizeRequest) -> NetworkSize:
     del row
-    topology = unet_topology(request.patch_size, request.spacing_mm)
+    topology = nnunet_topology(request.patch_size, request.spacing_mm)
     levels = len(topology.strides)
     size = _unet_size(topology, request)
-    arguments = {**size.arguments, "blocks": list(RESIDUAL_BLOCKS[:levels])}
+    arguments = {**size.arguments, "blocks": residual_blocks(levels)}
     return replace(size, arguments=arguments, bottleneck=f"encoder.{levels - 1}")
 
 
