@@ -130,7 +130,9 @@ def parse_json(text: str, place: str) -> Any:
     except RecursionError as error:
         raise InputError(Problem(place, "is nested too deeply for JSON that means anything here.")) from error
     except ValueError as error:  # Python reads numbers of 4300 digits at most
-        raise InputError(Problem(place, f"holds a number that is too long ({error}).")) from error
+        raise InputError(
+            Problem(place, "holds a number that is too long (thousands of digits). Correct it.")
+        ) from error
     if repeated:
         raise InputError(list(dict.fromkeys(repeated)))
     return content

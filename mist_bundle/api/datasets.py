@@ -177,7 +177,8 @@ def convert_labels(
         source: folder of case folders like s0001/ct.nii.gz with s0001/segmentations/liver.nii.gz, spleen.nii.gz ….
         output: folder to create.
         labels: names of the mask files to use; their order is that of the labels. All, sorted, by default.
-        images: names of the image files to use, in the order of the channels. All, sorted, by default.
+        images: names of the image files to use, in the order of the channels. By default those that at least half of
+            the cases have.
         masks: name of the folder of masks in each case folder.
         announce: a function that is called with each line of what was understood, such as `print`.
         **options: overlaps, missing, channels, modality, copy, overwrite and dry_run.

@@ -15,7 +15,7 @@ from pathlib import Path
 from mist_bundle.dataset.bids_labels import read_label_names
 from mist_bundle.dataset.bids_masks import MASK_SUFFIX, are_by_structure, described, left_out, masks_by_structure
 from mist_bundle.dataset.bids_names import SUBJECT, BidsFile, bids_files
-from mist_bundle.dataset.channels import modality_of
+from mist_bundle.dataset.channels import common_channels, modality_of
 from mist_bundle.dataset.conversion import ConversionOptions, Converted, convert
 from mist_bundle.dataset.foreign import BIDS_DESCRIPTION, advising
 from mist_bundle.dataset.groups import PATIENT
@@ -28,7 +28,6 @@ SESSION = "session"  # column of cases.csv
 _DERIVATIVES = "derivatives"
 _NO_IMAGES = ("dseg", "probseg", "mask", "defacemask")  # suffixes of files in the folders of images that are none
 _ADVICE = "Say where they are with --derivatives, --suffix, --entities and --images."
-_COMMON = 0.5  # share of the labelled cases that must have a channel for it to be taken
 
 
 def convert_bids(
@@ -256,21 +255,12 @@ def _channels(scans: dict[str, _Scan], chosen: Sequence[str]) -> tuple[tuple[str
         if problems:
             raise InputError(problems)
         return tuple(chosen), []
-    common = []
-    warnings = []
-    for name, count in sorted(counts.items()):
-        if count >= _COMMON * len(labelled):
-            common.append(name)
-        else:
-            message = (
-                f"only {count} of {len(labelled)} labelled cases have it; left out. Choose channels with --images."
-            )
-            warnings.append(Problem(name, message))
+    common, warnings = common_channels(counts, len(labelled))
     if not common:
         found = list_names(sorted(counts)) if counts else "no image"
         message = f"no channel is common to the {len(labelled)} label maps; beside them lie {found}. {_ADVICE}"
         raise InputError(Problem("--images", message))
-    return tuple(common), warnings
+    return common, warnings
 
 
 def _cases(

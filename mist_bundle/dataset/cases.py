@@ -12,18 +12,27 @@ from pathlib import Path
 from typing import Literal
 
 from mist_bundle.dataset.annotated import with_unlabelled
-from mist_bundle.dataset.names import id_problem, is_image, is_text, long_id_problem, shown
+from mist_bundle.dataset.groups import PATIENT
+from mist_bundle.dataset.names import (
+    id_problem,
+    is_image,
+    is_text,
+    long_id_problem,
+    shown,
+    similar_names,
+)
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import ID_COLUMN, read_table
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.file_roles import match_files
-from mist_bundle.runtime.wording import nearest_hint
+from mist_bundle.runtime.wording import list_names, nearest_hint
 
 Split = Literal["train", "test"]
 # files, patterns by role and optional roles -> file by role, and what is wrong with the case
 Matcher = Callable[[Sequence[Path], Mapping[str, Sequence[str]], frozenset[str]], tuple[dict[str, Path], list[str]]]
 _IF_OPTIONAL = 'If a case may lack {0}, add {0} to "optional_images" in dataset.json.'
 
+_WITHOUT_TABLE = "Until then it says nothing about patients, whose cases may be in different folds."
 MASK_COLUMN = "mask"
 CASE_TABLE_CSV = "cases.csv"  # optional, beside dataset.json: an id column and any others (site, fold …)
 
@@ -89,6 +98,7 @@ def find_cases(spec: DatasetSpec, split: Split = "train") -> CaseList:
     extra, table_warnings = _case_table(spec)
     if split == "train":
         table_warnings += _unused_ids(spec, extra, search.cases)
+        table_warnings += _unknown_patients(extra, search.cases)
     cases = [replace(case, extra=extra.get(case.id, {})) for case in search.cases]
     if split == "train":
         cases = with_unlabelled(spec, cases)
@@ -183,6 +193,7 @@ def search_case_folders(
         cases.append(Case(id=entry.name, images=chosen, label=label))
     if not cases:
         raise InputError([*problems, Problem(str(folder), "no usable case is left in this folder.")])
+    warnings += similar_names(case.id for case in cases)
     return CaseList(cases=tuple(cases), problems=tuple(problems), warnings=tuple(warnings))
 
 
@@ -226,13 +237,23 @@ def _case_table(spec: DatasetSpec) -> tuple[dict[str, dict[str, str]], list[Prob
     try:
         table = read_table(path)
     except InputError as error:  # the file may be there for another purpose
-        return {}, list(error.problems)
+        return {}, [Problem(one.path, f"{one.message} {_WITHOUT_TABLE}") for one in error.problems]
     extra: dict[str, dict[str, str]] = {}
     for row in table.rows:
         cells = dict(row.cells)
         del cells[ID_COLUMN]
         extra[row.id] = cells
     return extra, list(table.problems)
+
+
+def _unknown_patients(extra: Mapping[str, Mapping[str, str]], cases: Sequence[Case]) -> list[Problem]:
+    """A warning about cases whose patient cases.csv does not name, though it names those of others."""
+    named = [case.id for case in cases if PATIENT in extra.get(case.id, {})]
+    unknown = [case.id for case in cases if case.id not in named]
+    if not named or not unknown:
+        return []
+    message = f'names no patient for {list_names(unknown)}; each counts as a patient of its own. Fill in "{PATIENT}".'
+    return [Problem(CASE_TABLE_CSV, message)]
 
 
 def _unused_ids(spec: DatasetSpec, extra: Mapping[str, object], cases: Sequence[Case]) -> list[Problem]:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mist_bundle.dataset.names import RESERVED_COLUMNS, file_name_problem
+from mist_bundle.errors import Problem
 
+_COMMON = 0.5  # share of the labelled cases that have a channel which is taken unasked
 _CT_NAMES = ("ct", "cbct")
 # abbreviations of magnetic resonance channels in the Decathlon and in datasets that share its layout
 _MR_WORDS = re.compile(r"mri?|t1|t2|flair|adc|dwi|pd|swi|gd|magnetic resonance", re.IGNORECASE)
@@ -28,6 +30,26 @@ def channel_names(modality: Mapping[str, Any]) -> tuple[str, ...]:
             name = f"{name}_{number}"
         names.append(name)
     return tuple(names)
+
+
+def common_channels(counts: Mapping[str, int], num_cases: int) -> tuple[tuple[str, ...], list[Problem]]:
+    """The channels that at least half of the cases have, sorted, and a warning about each of the others.
+
+    A file that one case has more than the others must not cost the others their place.
+
+    Args:
+        counts: channel -> number of labelled cases that have it.
+        num_cases: number of labelled cases.
+    """
+    common = []
+    warnings = []
+    for name, count in sorted(counts.items()):
+        if count >= _COMMON * num_cases:
+            common.append(name)
+        else:
+            message = f"only {count} of {num_cases} labelled cases have it; left out. Choose channels with --images."
+            warnings.append(Problem(name, message))
+    return tuple(common), warnings
 
 
 def _numeric_order(number: str) -> tuple[int, str]:

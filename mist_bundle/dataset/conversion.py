@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from mist_bundle.dataset.conversion_remarks import (
 )
 from mist_bundle.dataset.layout import description
 from mist_bundle.dataset.merged_masks import LAST, REGIONS, LabelScheme, Members, label_scheme
-from mist_bundle.dataset.names import RESERVED_COLUMNS, default_label_name, file_name_problem
+from mist_bundle.dataset.names import RESERVED_COLUMNS, channel_name_problem, default_label_name, similar_names
 from mist_bundle.dataset.placed_case import (
     ABSENT,
     REFUSE,
@@ -160,8 +161,10 @@ def _convert_into(
         _write_case_table(source, annotated, folder / CASE_TABLE_CSV)
         _write_overlaps(contents, folder / OVERLAPS_CSV)
         write_json(folder / DATASET_JSON, content)
-    warnings = [
-        *source.warnings,
+    warnings = [*source.warnings, *similar_names(_all_names(placing.channels))]
+    for cases in (contents, tested.results):
+        warnings += similar_names(case.id for case in cases)
+    warnings += [
         *overlap_warnings(contents, options.overlaps),
         *missing_warnings(contents, options.missing),
     ]
@@ -203,7 +206,7 @@ def _channels_by_column(source: CaseSource, names: Sequence[str]) -> dict[str, t
         message = f"has {len(names)} names ({', '.join(names)}), but the images hold {total} channels ({held})."
         problems.append(Problem("--channels", message))
     for name in names:
-        wrong = file_name_problem(name)
+        wrong = channel_name_problem(name)
         if wrong:
             problems.append(Problem("--channels", f"holds {name!r}, which {wrong}. Choose another name."))
     if problems:
@@ -237,14 +240,13 @@ def _name_problems(names: Sequence[str]) -> list[Problem]:
 
 
 def _count_channels(cases: Sequence[FileCase], column: str) -> int:
-    """The channels that the images of a column hold, by the header of the first that can be read."""
+    """The channels that most images of a column hold, by their headers; a single odd case must not decide."""
+    counts: Counter[int] = Counter()
     for case in cases:
         if column in case.images:
-            try:
-                return num_channels(case.images[column])
-            except InputError:
-                continue  # named when the case is placed
-    return 1
+            with suppress(InputError):  # named when the case is placed
+                counts[num_channels(case.images[column])] += 1
+    return counts.most_common(1)[0][0] if counts else 1
 
 
 def _all_names(channels: Channels) -> tuple[str, ...]:

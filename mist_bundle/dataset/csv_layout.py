@@ -12,7 +12,13 @@ from pathlib import Path
 from mist_bundle.dataset.cases import MASK_COLUMN
 from mist_bundle.dataset.conversion import ConversionOptions, Converted, convert
 from mist_bundle.dataset.foreign import advising
-from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, RESERVED_COLUMNS, class_name_problem, file_name_problem
+from mist_bundle.dataset.names import (
+    IMAGE_SUFFIXES,
+    READABLE,
+    RESERVED_COLUMNS,
+    channel_name_problem,
+    class_name_problem,
+)
 from mist_bundle.dataset.placed_case import CaseSource, FileCase
 from mist_bundle.dataset.tables import ID_COLUMN, Row, Table, read_table
 from mist_bundle.errors import InputError, Problem
@@ -56,6 +62,8 @@ def read_csv(
     """
     with advising(train_csv, "convert_csv"):
         train = read_table(train_csv)
+    if not train.rows:
+        raise InputError([*train.problems, Problem(str(train.path), "has no row of a case below its header.")])
     problems = _label_problems(train, structures)
     columns = _image_columns(train, structures, problems)
     required = [column for column in columns if column not in optional]
@@ -140,7 +148,7 @@ def _image_columns(table: Table, structures: Sequence[str], problems: list[Probl
     for column in table.columns:
         if column in RESERVED_COLUMNS or column in structures or not _holds_images(table, column):
             continue
-        wrong = file_name_problem(column)
+        wrong = channel_name_problem(column)
         if wrong:
             problems.append(Problem(str(table.path), f"has the channel column {column!r}, which {wrong}. Rename it."))
         columns.append(column)

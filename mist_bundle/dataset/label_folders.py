@@ -5,9 +5,11 @@ A case is a folder like s0000 with ct.nii.gz, and in its sub-folder segmentation
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from mist_bundle.dataset.channels import common_channels
 from mist_bundle.dataset.conversion import ConversionOptions, Converted, convert
 from mist_bundle.dataset.foreign import MASK_FOLDER, advising
 from mist_bundle.dataset.names import class_name_problem, id_problem, is_image
@@ -33,7 +35,8 @@ def convert_labels(
         output: folder to create; by default also the name of the task.
         structures: names of the mask files, in the order of the labels; by default all that occur, sorted.
         mask_folder: name of the folder of masks in each case folder.
-        images: names of the image files of a case, in the order of the channels; by default all that occur, sorted.
+        images: names of the image files of a case, in the order of the channels; by default those of at
+            least half of the cases, sorted.
         options: see `ConversionOptions`.
 
     Raises:
@@ -54,6 +57,29 @@ def read_label_folders(
     """
     if not root.is_dir():
         raise InputError(Problem(str(root), "is no folder. Give the folder of the case folders."))
+    if Path(mask_folder).is_absolute() or ".." in Path(mask_folder).parts:
+        message = f"is {mask_folder!r}; expected the name of a folder in each case folder, like {MASK_FOLDER}."
+        raise InputError(Problem("--masks", message))
+    cases, problems = _find_cases(root, mask_folder)
+    if not cases:
+        message = f"holds no case folder with an image and a folder {mask_folder}."
+        raise InputError([*problems, Problem(str(root), message)])
+    occurring = sorted({name for case in cases for name in case.masks})
+    _check_names("--labels", structures, occurring)
+    chosen = tuple(structures) or tuple(occurring)
+    columns, warnings = _columns(root, cases, images)
+    return CaseSource(
+        place=root,
+        columns=columns,
+        warnings=tuple(warnings),
+        training=tuple(_with_masks_of(case, chosen) for case in cases),
+        structures=chosen,
+        problems=tuple(problems),
+    )
+
+
+def _find_cases(root: Path, mask_folder: str) -> tuple[list[FileCase], list[Problem]]:
+    """The case folders that can be used, and a problem for each of the others."""
     cases: list[FileCase] = []
     problems: list[Problem] = []
     for folder in sorted(root.iterdir()):
@@ -77,21 +103,26 @@ def read_label_folders(
             problems.append(Problem(folder.name, " ".join(findings)))
         else:
             cases.append(case)
-    if not cases:
-        message = f"holds no case folder with an image and a folder {mask_folder}."
-        raise InputError([*problems, Problem(str(root), message)])
-    occurring = sorted({name for case in cases for name in case.masks})
-    columns = sorted({name for case in cases for name in case.images})
-    _check_names("--labels", structures, occurring)
-    _check_names("--images", images, columns)
-    chosen = tuple(structures) or tuple(occurring)
-    return CaseSource(
-        place=root,
-        columns=tuple(images) or tuple(columns),
-        training=tuple(_with_masks_of(case, chosen) for case in cases),
-        structures=chosen,
-        problems=tuple(problems),
-    )
+    return cases, problems
+
+
+def _columns(root: Path, cases: Sequence[FileCase], images: Sequence[str]) -> tuple[tuple[str, ...], list[Problem]]:
+    """The images to use, and a warning about those that are left out.
+
+    Raises:
+        InputError: no case has an image that the user names, or no image is common.
+    """
+    counts: Counter[str] = Counter()
+    for case in cases:
+        counts.update(case.images.keys())
+    _check_names("--images", images, sorted(counts))
+    if images:
+        return tuple(images), []
+    columns, warnings = common_channels(counts, len(cases))
+    if not columns:
+        found = f"no image is common to half of the {len(cases)} cases: they hold {list_names(sorted(counts))}."
+        raise InputError(Problem(str(root), f"{found} Name the image of a channel alike in every case."))
+    return columns, warnings
 
 
 def _with_masks_of(case: FileCase, structures: Sequence[str]) -> FileCase:

@@ -59,7 +59,7 @@ def find_merged(sources: Sequence[Source]) -> tuple[list[MergedCase], list[Probl
             merged.append(MergedCase(id=case_id, split=split, case=case, source=source))
     if refused:
         raise InputError(refused)
-    return merged, problems, warnings
+    return merged, problems, list(dict.fromkeys(warnings))
 
 
 def _new_ids(found: Sequence[tuple[Source, Case]]) -> list[str]:

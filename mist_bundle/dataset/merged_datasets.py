@@ -16,6 +16,7 @@ from mist_bundle.dataset.cases import CASE_TABLE_CSV, find_cases
 from mist_bundle.dataset.conversion import Converted
 from mist_bundle.dataset.conversion_remarks import description_table
 from mist_bundle.dataset.layout import description
+from mist_bundle.dataset.leakage import output_within_data
 from mist_bundle.dataset.merged_cases import SPLITS, MergedCase, find_merged, place_merged
 from mist_bundle.dataset.merged_sources import Source, annotate_differently, read_sources, similar_names, unnamed_labels
 from mist_bundle.dataset.merged_table import (
@@ -60,6 +61,11 @@ def merge_datasets(
             usable, or `output` exists. Nothing is written.
     """
     sources = read_sources(json_paths, names)
+    within = []
+    for source in sources:
+        within += output_within_data(output, source.spec)
+    if within:
+        raise InputError(within)
     if dry_run:
         refuse_existing(output, overwrite=overwrite)
     cases, problems, warnings = find_merged(sources)

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mist_bundle.dataset.foreign import own_advice
 from mist_bundle.dataset.names import default_label_name, id_problem
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Collecting, InputError, Problem
+from mist_bundle.files import DATASET_JSON
 from mist_bundle.runtime.wording import list_names
 
 
@@ -44,6 +46,9 @@ def read_sources(json_paths: Sequence[Path], names: Sequence[str] = ()) -> list[
     if len(json_paths) < 2:
         problems.append(Problem("sources", "are fewer than two. Name the dataset.json of each data set."))
     for path in json_paths:
+        if path.is_dir() and own_advice(path):
+            problems.append(Problem(str(path), f"is a folder; name the file {DATASET_JSON} in it."))
+            continue
         with Collecting(problems):
             specs.append(DatasetSpec.from_json(path))
     if problems:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from mist_bundle.errors import Problem
 from mist_bundle.runtime.reading.formats import ENDINGS
 
 IMAGE_SUFFIXES = ENDINGS
@@ -52,12 +53,30 @@ def id_problem(name: str) -> str:
     return _expression_problem(name)
 
 
+def channel_name_problem(name: str) -> str:
+    """Return why `name` cannot be the name of a channel, or "" if it can: a file and a key of bundles bear it."""
+    return file_name_problem(name) or _expression_problem(name)
+
+
 def long_id_problem(name: str) -> str:
     """Why no label map can be named after an id, or "" when it can."""
     length = len(name.encode("utf-8", "surrogateescape"))
     if length <= MAX_ID_BYTES:
         return ""
     return f"is too long for the name of a label map ({length} bytes; at most {MAX_ID_BYTES} fit)"
+
+
+def similar_names(names: Iterable[str]) -> list[Problem]:
+    """Warnings about names that differ in upper and lower case alone: some file systems take them for the same."""
+    spellings: dict[str, list[str]] = {}
+    for name in names:
+        spellings.setdefault(name.casefold(), []).append(name)
+    warnings = []
+    for alike in spellings.values():
+        if len(alike) > 1:
+            message = "differ in upper and lower case alone, which Windows and macOS do not tell apart in file names."
+            warnings.append(Problem(", ".join(sorted(alike)), f"{message} Rename all but one of them."))
+    return warnings
 
 
 def class_name_problem(name: str) -> str:

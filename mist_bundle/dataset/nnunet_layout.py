@@ -22,6 +22,7 @@ from mist_bundle.dataset.layout import (
     place_file,
     usable_cases,
 )
+from mist_bundle.dataset.names import similar_names
 from mist_bundle.dataset.nnunet_source import IGNORE, NnunetDataset, read_nnunet
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import Problem
@@ -64,9 +65,16 @@ def convert_nnunet(
         refuse_existing(output, overwrite=overwrite)
         _, problems = usable_cases(cases)
     else:
-        problems = _write(dataset, Path(source), output, copy=copy, overwrite=overwrite, workers=workers)
+        problems = _write(dataset, output, copy=copy, overwrite=overwrite, workers=workers)
+    warnings = [*dataset.warnings]
+    for part in (dataset.training, dataset.testing):
+        warnings += similar_names(case.id for case in part)
     return Converted(
-        dataset_json=output / DATASET_JSON, table=dataset.table(), warnings=[], problems=problems, total=len(cases)
+        dataset_json=output / DATASET_JSON,
+        table=dataset.table(),
+        warnings=warnings,
+        problems=[*dataset.problems, *problems],
+        total=dataset.num_cases,
     )
 
 
@@ -84,11 +92,11 @@ def fold_options(dataset_json: Path) -> str:
 
 
 def _write(
-    dataset: NnunetDataset, source: Path, output: Path, *, copy: bool, overwrite: bool, workers: int | str | None
+    dataset: NnunetDataset, output: Path, *, copy: bool, overwrite: bool, workers: int | str | None
 ) -> list[Problem]:
     """Write the new dataset; a Problem for each case that has missing files."""
     place_case = functools.partial(_place_case, channels=dataset.channels, copy=copy)
-    with new_folder(output, overwrite=overwrite, inputs=[source / DATASET_JSON]) as folder:
+    with new_folder(output, overwrite=overwrite, inputs=_inputs(dataset)) as folder:
         problems = convert_cases(
             place_case, folder, training=dataset.training, testing=dataset.testing, workers=workers
         )
@@ -100,6 +108,17 @@ def _write(
                 lines.append(f"{case_id},{fold}")
             write_text(folder / FOLDS_CSV, "\n".join(lines) + "\n")
     return problems
+
+
+def _inputs(dataset: NnunetDataset) -> list[Path]:
+    """The files and folders that are read."""
+    inputs = [dataset.folder / DATASET_JSON]
+    for case in (*dataset.training, *dataset.testing):
+        for path in case.images:
+            inputs.append(path.parent)
+        if case.label is not None:
+            inputs.append(case.label.parent)
+    return list(dict.fromkeys(inputs))
 
 
 def _place_case(case: SourceCase, folder: Path, channels: Sequence[str], copy: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ from mist_bundle.dataset.channels import channel_names, modality_of
 from mist_bundle.dataset.foreign import advising
 from mist_bundle.dataset.layout import SourceCase
 from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, id_problem, slug
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import DATASET_JSON, read_json
 from mist_bundle.runtime.wording import list_names
 
 IGNORE = "ignore"
+SPLITS_JSON = "splits_final.json"
 _BACKGROUND = "background"
 _CHANNEL_DIGITS = 4
+_LISTED_CASE = '{"images": [path], "label": path}'
 _TEXTS = {"description": ("description",), "licence": ("licence", "license"), "reference": ("reference",)}
 
 
@@ -53,6 +55,8 @@ class NnunetDataset:
         testing: test cases, sorted by id.
         folds: case id -> fold in which the case is held out; empty without splits_final.json.
         texts: description, licence and reference, as far as the source states them.
+        problems: a Problem for each case that cannot be used, and each file that belongs to none.
+        warnings: oddities that leave out no case.
     """
 
     folder: Path
@@ -64,6 +68,13 @@ class NnunetDataset:
     testing: tuple[SourceCase, ...]
     folds: dict[str, int]
     texts: dict[str, str]
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def num_cases(self) -> int:
+        """Number of cases, with those that cannot be used."""
+        return len(self.training) + len(self.testing) + len(self.problems)
 
     def table(self) -> list[tuple[str, str]]:
         """Return a summary as rows of property and value."""
@@ -103,16 +114,19 @@ def read_nnunet(source: Path, splits: Path | None = None) -> NnunetDataset:
     channels = channel_names(content["channel_names"])
     labels = read_labels(json_path, content["labels"])
     folders = _ImageFolders(json_path.parent, str(content["file_ending"]).lower(), len(channels))
-    training, testing, problems = _read_cases(json_path, content, folders)
-    case_ids = {case.id for case in training}
-    folds, fold_problems = _read_folds(
-        splits or json_path.parent / "splits_final.json", case_ids, required=bool(splits)
-    )
-    problems += fold_problems
-    if not training and not problems:
-        problems.append(Problem(str(json_path), "has no training case."))
+    left_out: list[Problem] = []
+    problems = []
+    training, testing = _read_cases(json_path, content, folders, left_out, problems)
+    if not training:
+        raise InputError([*problems, *left_out, Problem(str(json_path), "has no training case that can be used.")])
+    used = {case.id for case in training}
+    folds: dict[str, int] = {}
+    warnings = _count_warnings(json_path, content, training, left_out)
+    with Collecting(problems):
+        folds, fold_warnings = _folds(json_path, splits, used, {problem.path for problem in left_out})
+        warnings += fold_warnings
     if problems:
-        raise InputError(problems)
+        raise InputError([*problems, *left_out])
     folder_name = re.sub(r"^Dataset\d+_", "", json_path.absolute().parent.name)
     return NnunetDataset(
         folder=json_path.parent,
@@ -124,7 +138,20 @@ def read_nnunet(source: Path, splits: Path | None = None) -> NnunetDataset:
         testing=tuple(testing),
         folds=folds,
         texts=_texts(content),
+        problems=tuple(left_out),
+        warnings=tuple(warnings),
     )
+
+
+def _count_warnings(
+    json_path: Path, content: Mapping[str, Any], training: Sequence[SourceCase], left_out: Sequence[Problem]
+) -> list[Problem]:
+    """A warning if there are not as many training cases as the description says."""
+    number = content.get("numTraining")
+    if number is None or left_out or number == len(training):
+        return []
+    message = f"is {number!r}, but there are {len(training)} training cases. See that none is missing, and correct it."
+    return [Problem(f"{json_path}: $.numTraining", message)]
 
 
 def _key_problems(json_path: Path, content: Any) -> list[Problem]:
@@ -138,6 +165,12 @@ def _key_problems(json_path: Path, content: Any) -> list[Problem]:
         value = content.get(key)
         if not isinstance(value, Mapping) or not value:
             problems.append(Problem(f"{json_path}: $.{key}", f"is {value!r}; expected an object like {example}."))
+        elif key == "channel_names" and set(value) != {str(number) for number in range(len(value))}:
+            message = f"numbers the channels {', '.join(value)}; expected 0 to {len(value) - 1}, like {example}."
+            problems.append(Problem(f"{json_path}: $.{key}", message))
+    if not isinstance(content.get("dataset", {}), Mapping):
+        message = f'is a {type(content["dataset"]).__name__}; expected an object like {{"case": {_LISTED_CASE}}}.'
+        problems.append(Problem(f"{json_path}: $.dataset", message))
     ending = content.get("file_ending")
     if not isinstance(ending, str) or ending.lower() not in IMAGE_SUFFIXES:
         message = f"is {ending!r}; expected a readable file type: {READABLE}."
@@ -189,11 +222,28 @@ def _label_values(place: str, entries: Mapping[str, Any]) -> dict[str, tuple[int
             members[name] = tuple(sorted(set(values)))
     if members.get(_BACKGROUND, (0,)) != (0,):
         problems.append(Problem(place, f"has the background at {list(members[_BACKGROUND])}; expected 0."))
+    problems += _shared_values(place, members)
     if len(members.get(IGNORE, (0,))) > 1:
         problems.append(Problem(place, f"has {list(members[IGNORE])} for {IGNORE!r}; expected a single value."))
     if problems:
         raise InputError(problems)
     return members
+
+
+def _shared_values(place: str, members: Mapping[str, tuple[int, ...]]) -> list[Problem]:
+    """A problem for the same values under several names, and for classes that hold the background."""
+    problems: list[Problem] = []
+    names_of: dict[tuple[int, ...], list[str]] = {}
+    for name, values in members.items():
+        if 0 in values and name != _BACKGROUND:
+            problems.append(Problem(place, f"gives 0 to {name!r}; 0 is the background."))
+        names_of.setdefault(values, []).append(name)
+    for values, names in names_of.items():
+        if len(names) > 1:
+            value = values[0] if len(values) == 1 else list(values)
+            message = f"gives {value} to {list_names(names)}, of which only one would be left. Tell them apart."
+            problems.append(Problem(place, message))
+    return problems
 
 
 def _is_label(value: object) -> bool:
@@ -210,27 +260,41 @@ class _ImageFolders:
 
 
 def _read_cases(
-    json_path: Path, content: Mapping[str, Any], folders: _ImageFolders
-) -> tuple[list[SourceCase], list[SourceCase], list[Problem]]:
-    """Training and test cases, from the "dataset" list if present, otherwise from the folders."""
-    problems: list[Problem] = []
+    json_path: Path,
+    content: Mapping[str, Any],
+    folders: _ImageFolders,
+    left_out: list[Problem],
+    problems: list[Problem],
+) -> tuple[list[SourceCase], list[SourceCase]]:
+    """Training and test cases, from the "dataset" list if present, otherwise from the folders.
+
+    Cases that cannot be used are added to `left_out`; what concerns all of them, to `problems`.
+    """
     listed = content.get("dataset")
-    if isinstance(listed, Mapping) and listed:
+    if listed:
         training = _listed_cases(json_path, listed, folders, problems)
     else:
         training = []
-        for case_id, images in _images_by_case(folders, "imagesTr", problems).items():
-            label = folders.root / "labelsTr" / f"{case_id}{folders.suffix}"
-            training.append(SourceCase(id=case_id, images=images, label=label))
+        with Collecting(problems):
+            for case_id, images in _images_by_case(folders, "imagesTr", left_out).items():
+                label = folders.root / "labelsTr" / f"{case_id}{folders.suffix}"
+                training.append(SourceCase(id=case_id, images=images, label=label))
     testing = []
     if (folders.root / "imagesTs").is_dir():
-        for case_id, images in _images_by_case(folders, "imagesTs", problems).items():
+        for case_id, images in _images_by_case(folders, "imagesTs", left_out).items():
             testing.append(SourceCase(id=case_id, images=images, label=None))
-    for case in (*training, *testing):
+    return _with_usable_ids(training, left_out), _with_usable_ids(testing, left_out)
+
+
+def _with_usable_ids(cases: Sequence[SourceCase], left_out: list[Problem]) -> list[SourceCase]:
+    usable = []
+    for case in cases:
         wrong = id_problem(case.id)
         if wrong:
-            problems.append(Problem(case.id, f"{wrong}. Rename its files."))
-    return training, testing, problems
+            left_out.append(Problem(case.id, f"cannot be the id of a case: it {wrong}. Rename its files."))
+        else:
+            usable.append(case)
+    return usable
 
 
 def _listed_cases(
@@ -256,12 +320,15 @@ def _is_listed_case(entry: Any, num_channels: int) -> bool:
     return all(isinstance(image, str) for image in images)
 
 
-def _images_by_case(folders: _ImageFolders, name: str, problems: list[Problem]) -> dict[str, tuple[Path, ...]]:
-    """Case id -> files in the order of their channel numbers; files that do not fit are added to `problems`."""
+def _images_by_case(folders: _ImageFolders, name: str, left_out: list[Problem]) -> dict[str, tuple[Path, ...]]:
+    """Case id -> files in the order of their channel numbers; cases and files that do not fit are left out.
+
+    Raises:
+        InputError: there is no such folder.
+    """
     folder = folders.root / name
     if not folder.is_dir():
-        problems.append(Problem(str(folder), "does not exist; expected the images, <case>_0000 and so on."))
-        return {}
+        raise InputError(Problem(str(folder), "does not exist; expected the images, <case>_0000 and so on."))
     pattern = re.compile(rf"(.+)_(\d{{{_CHANNEL_DIGITS}}}){re.escape(folders.suffix)}", re.IGNORECASE)
     files: dict[str, dict[int, Path]] = {}
     for path in sorted(folder.iterdir()):
@@ -272,43 +339,85 @@ def _images_by_case(folders: _ImageFolders, name: str, problems: list[Problem]) 
             case_id, channel = match[1], int(match[2])
             files.setdefault(case_id, {})[channel] = path
         elif path.name.lower().endswith(folders.suffix):
-            message = f"has no channel number; expected a name like case_0000{folders.suffix}."
-            problems.append(Problem(str(path), message))
+            message = f"has no channel number; expected a name like case_0000{folders.suffix}. Rename or remove it."
+            left_out.append(Problem(str(path), message))
     cases: dict[str, tuple[Path, ...]] = {}
     expected = list(range(folders.num_channels))
     for case_id, channels in files.items():
         if sorted(channels) == expected:
             cases[case_id] = tuple(channels[number] for number in expected)
         else:
-            message = f"has the channels {sorted(channels)} in {name}; expected 0 to {expected[-1]}."
-            problems.append(Problem(case_id, message))
+            numbers = ", ".join(map(str, sorted(channels)))
+            message = f"has the channels {numbers} in {name}; expected {', '.join(map(str, expected))}."
+            left_out.append(Problem(case_id, message))
     return cases
 
 
-def _read_folds(path: Path, case_ids: set[str], *, required: bool) -> tuple[dict[str, int], list[Problem]]:
-    """Case id -> fold in which it is held out, from a list of {"train": [...], "val": [...]}."""
-    if not required and not path.is_file():
+def _folds(
+    json_path: Path, splits: Path | None, used: set[str], unused: set[str]
+) -> tuple[dict[str, int], list[Problem]]:
+    """Case id -> fold in which it is held out, and a warning if folds that nobody named cannot be kept.
+
+    Args:
+        json_path: dataset.json, which splits_final.json may lie beside.
+        splits: the file that the user named.
+        used: ids of the training cases.
+        unused: ids of those that were left out.
+
+    Raises:
+        InputError: the file is wrong, or the user named it and it does not hold out every case.
+    """
+    path = splits or json_path.parent / SPLITS_JSON
+    if splits is None and not path.is_file():
         return {}, []
+    folds = _read_folds(path, used, unused)
+    missing = sorted(used - set(folds))
+    if not missing:
+        return folds, []
+    message = f"never holds out {len(missing)} of the training cases ({list_names(missing)})"
+    if splits is not None:
+        raise InputError(Problem(str(path), f"{message}. Complete it, or name no splits, to divide the cases anew."))
+    return {}, [Problem(str(path), f"{message}; its folds are not kept. Complete it to keep them.")]
+
+
+def _read_folds(path: Path, used: set[str], unused: set[str]) -> dict[str, int]:
+    """Case id -> fold in which it is held out, from a list of {"train": [...], "val": [...]}.
+
+    Raises:
+        InputError: it is no such list, or names unknown cases or a case twice; all problems at once.
+    """
     content = read_json(path)
-    if not isinstance(content, list) or not all(isinstance(fold, Mapping) and "val" in fold for fold in content):
-        return {}, [Problem(str(path), 'must hold a list of {"train": [ids], "val": [ids]}, as nnU-Net writes it.')]
+    if not isinstance(content, list) or not all(map(_is_fold, content)):
+        message = 'must hold a list of {"train": [ids], "val": [ids]}, as nnU-Net writes it. Correct or remove it.'
+        raise InputError(Problem(str(path), message))
     folds: dict[str, int] = {}
     problems: list[Problem] = []
     for number, fold in enumerate(content):
+        for case_id in sorted({*fold["train"], *fold["val"]} - used - unused):
+            message = f"names {case_id!r} in fold {number}, which is no training case."
+            problems.append(Problem(str(path), message))
+        for case_id in sorted({*fold["train"]} & {*fold["val"]}):
+            message = f"has {case_id!r} in both parts of fold {number}; training would see what it is tested on."
+            problems.append(Problem(str(path), message))
         for case_id in fold["val"]:
             if case_id in folds:
                 message = f"holds {case_id!r} out in the folds {folds[case_id]} and {number}."
                 problems.append(Problem(str(path), message))
-            elif case_id in case_ids:
+            elif case_id in used:
                 folds[case_id] = number
-            else:
-                message = f"names {case_id!r} in fold {number}, which is no training case."
-                problems.append(Problem(str(path), message))
-    missing = sorted(case_ids - set(folds))
-    if missing and not problems:
-        names = list_names(missing)
-        problems.append(Problem(str(path), f"never holds out {len(missing)} of the training cases: {names}."))
-    return folds, problems
+    if problems:
+        raise InputError(problems)
+    return folds
+
+
+def _is_fold(entry: Any) -> bool:
+    if not isinstance(entry, Mapping):
+        return False
+    for key in ("train", "val"):
+        ids = entry.get(key)
+        if not isinstance(ids, list) or not all(isinstance(case_id, str) for case_id in ids):
+            return False
+    return True
 
 
 def _texts(content: Mapping[str, Any]) -> dict[str, str]:

@@ -221,7 +221,7 @@ def _read_image(
     with Collecting(problems):
         held = num_channels(path)
     if held != len(names):
-        message = f"{path.name} holds {held} channels, but the first case {len(names)} ({', '.join(names)})."
+        message = f"{path.name} holds {held} channels, but those of most cases {len(names)} ({', '.join(names)})."
         problems.append(Problem(f'"{column}"', message))
         return
     _read_into(images, column, path, problems, read_channels if held > 1 else read_volume)

@@ -13,7 +13,14 @@ from mist_bundle.dataset.label_reader import (
     read_label_names,
     read_labels,
 )
-from mist_bundle.dataset.names import RESERVED_COLUMNS, class_name_problem, id_problem, is_text, slug, user_path
+from mist_bundle.dataset.names import (
+    RESERVED_COLUMNS,
+    channel_name_problem,
+    class_name_problem,
+    is_text,
+    slug,
+    user_path,
+)
 from mist_bundle.errors import Problem
 from mist_bundle.runtime.wording import nearest_hint
 
@@ -206,7 +213,7 @@ class SpecReader:
             return {}
         images: dict[str, tuple[str, ...]] = {}
         for name, strings in value.items():
-            wrong = id_problem(name)
+            wrong = channel_name_problem(name)
             if name in RESERVED_COLUMNS:
                 wrong = f"is a reserved word ({', '.join(RESERVED_COLUMNS)})"
             if wrong:

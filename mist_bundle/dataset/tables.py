@@ -16,6 +16,8 @@ from mist_bundle.files import read_json, read_text, write_text
 from mist_bundle.runtime.wording import nearest_hint
 
 ID_COLUMN = "id"
+# what programs write into cells that hold nothing (pandas, BIDS, spreadsheets), in lower case
+_NOTHING = ("nan", "n/a", "<na>", "#n/a")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +26,7 @@ class Row:
 
     Attributes:
         place: position in the file, for messages.
-        cells: column name -> text, without empty cells.
+        cells: column name -> text, without cells that are empty or say so ("NaN", "n/a").
     """
 
     place: str
@@ -78,7 +80,7 @@ def read_table(path: Path) -> Table:
             problems.append(Problem(f"{path} {row.place}", f"the id {case_id!r} {wrong}."))
         elif case_id in by_id:
             repeated.add(case_id)
-            message = f"stands in {path.name} {by_id[case_id].place} and again in {row.place}."
+            message = f"stands in {path.name} {by_id[case_id].place} and again in {row.place}. Keep a single row."
             problems.append(Problem(case_id, message))
         else:
             by_id[case_id] = row
@@ -89,12 +91,31 @@ def read_table(path: Path) -> Table:
 
 def _csv_rows(path: Path) -> tuple[tuple[str, ...], list[Row]]:
     text = read_text(path)
+    if "\0" in text:
+        raise InputError(Problem(str(path), "holds a NUL character, which no text does. Save it as UTF-8 text."))
     header_line = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=header_line.count)  # spreadsheets in many countries write semicolons
     try:
+        _refuse_open_quote(path, text, delimiter)
         return _csv_table(path, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
         raise InputError(Problem(str(path), f"is no CSV table ({error}).")) from error
+
+
+def _refuse_open_quote(path: Path, text: str, delimiter: str) -> None:
+    """Refuse a cell whose quotation mark is never closed: it would swallow all lines below it.
+
+    The reader has no word for it, except in its strict mode, which refuses much else.
+    """
+    last_line = 0
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for _ in lines:
+            last_line = lines.line_num
+    except csv.Error as error:
+        if "unexpected end of data" in str(error):
+            message = f'line {last_line + 1} has a quotation mark (") that is never closed. Close or remove it.'
+            raise InputError(Problem(str(path), message)) from error
 
 
 def _csv_table(path: Path, lines: Any) -> tuple[tuple[str, ...], list[Row]]:
@@ -112,7 +133,7 @@ def _csv_table(path: Path, lines: Any) -> tuple[tuple[str, ...], list[Row]]:
             raise InputError(Problem(str(path), message))
         cells: dict[str, str] = {}
         for name, cell in zip(columns, line, strict=False):
-            if cell.strip():
+            if _holds_something(name, cell):
                 cells[name] = cell.strip()
         if cells:
             rows.append(Row(place=f"line {lines.line_num}", cells=cells))
@@ -148,7 +169,7 @@ def _entries_with_ids(content: dict[str, Any]) -> list[Any]:
 def _text_cells(entry: dict[str, Any]) -> dict[str, str]:
     cells: dict[str, str] = {}
     for key, value in entry.items():
-        if isinstance(value, (str, int, float)) and str(value):
+        if isinstance(value, (str, int, float)) and _holds_something(key, str(value)):
             cells[key] = str(value)
     return cells
 
@@ -160,3 +181,9 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]
     writer.writerow(columns)
     writer.writerows(rows)
     write_text(path, stream.getvalue())
+
+
+def _holds_something(column: str, cell: str) -> bool:
+    """Whether a cell has content; a case may be called "nan"."""
+    text = cell.strip()
+    return bool(text) and (column == ID_COLUMN or text.lower() not in _NOTHING)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mist_bundle.dataset.cases import Case, find_cases
-from mist_bundle.dataset.leakage import same_scans
+from mist_bundle.dataset.leakage import output_within_data, same_scans
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import FINGERPRINT_JSON, refuse_existing, write_json
@@ -58,6 +58,9 @@ def analyze_dataset(
     for name in (FINGERPRINT_JSON, DATA_REPORT_JSON, DATA_REPORT_MD, DATA_REPORT_HTML):
         refuse_existing(output / name, overwrite=overwrite)
     spec = DatasetSpec.from_json(dataset_json)
+    within = output_within_data(output, spec)
+    if within:
+        raise InputError(within)
     listed = find_cases(spec, "train")
     held_out: tuple[Case, ...] = ()
     if folds is not None:

@@ -112,6 +112,25 @@ def test_a_table_of_another_kind_beside_the_dataset_only_warns(tmp_path):
     found = find_cases(DatasetSpec.from_json(path))
     assert found.cases[0].extra == {}
     assert 'no column "id"' in str(found.warnings[0])
+    assert "says nothing about patients" in str(found.warnings[0])
+
+
+def test_cases_without_patient_beside_those_of_patients_are_told(tmp_path):
+    path = write_dataset(tmp_path, 4)
+    (tmp_path / "cases.csv").write_text("id,patient\ncase_000,p1\ncase_001,p1\ncase_002,NaN\n")
+    (warning,) = find_cases(DatasetSpec.from_json(path)).warnings
+    assert str(warning).startswith("cases.csv: names no patient for case_002, case_003; each counts as a patient")
+    (tmp_path / "cases.csv").write_text("id,site\ncase_000,p1\n")
+    assert find_cases(DatasetSpec.from_json(path)).warnings == ()
+
+
+def test_ids_that_differ_in_case_alone_are_told(tmp_path):
+    path = write_dataset(tmp_path, 2)
+    (tmp_path / "train" / "case_001").rename(tmp_path / "train" / "Case_000")
+    if len(list((tmp_path / "train").iterdir())) < 2:
+        pytest.skip("a file system that does not tell upper from lower case")
+    (warning,) = find_cases(DatasetSpec.from_json(path)).warnings
+    assert str(warning).startswith("Case_000, case_000: differ in upper and lower case alone")
 
 
 def test_brats_sample_with_mists_identifying_strings(brats_dir, tmp_path):

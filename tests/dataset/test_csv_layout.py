@@ -208,7 +208,7 @@ def test_a_4d_image_becomes_channels_with_names(source):
 def test_a_case_with_other_channels_is_named(source):
     save_volume(source / "raw" / "all.nii.gz", np.zeros((5, 4, 3, 2), np.float32))
     rows = "id,scan,mask\n0,raw/all.nii.gz,raw/label 0.nii.gz\n1,raw/post1.nii,raw/label 1.nii.gz\n"
-    with pytest.raises(CaseFailure, match=r"1: .*post1\.nii holds 1 channels, but the first case 2"):
+    with pytest.raises(CaseFailure, match=r"1: .*post1\.nii holds 1 channels, but those of most cases 2"):
         converted(table(source, rows), source / "out")
 
 
@@ -231,3 +231,43 @@ def test_an_optional_column_that_is_empty_in_every_row_is_said(source):
     rows = "id,b,t1,mask\n0,,raw/pre0.nii,raw/label 0.nii.gz\n1, ,raw/post1.nii,raw/label 1.nii.gz\n"
     with pytest.raises(InputError, match=r"--optional: names 'b', but no row of \S+\.csv has a file in that column"):
         convert_csv(table(source, rows), source / "out", optional=["b"])
+
+
+def test_most_images_decide_how_many_channels_a_column_has(source):
+    """A 3D image in the first row must not leave out all the others."""
+    rows = ["id,mask,scan"]
+    for index in range(3):
+        shape = (5, 4, 3, 2) if index else (5, 4, 3)
+        save_volume(source / "raw" / f"scan{index}.nii.gz", np.ones(shape, np.int16))
+        rows.append(f"c{index},raw/label {index}.nii.gz,raw/scan{index}.nii.gz")
+    outcome = convert_csv(table(source, "\n".join(rows)), source / "out", options=ConversionOptions(modality="mr"))
+    (problem,) = outcome.problems
+    assert str(problem).startswith('c0: "scan": scan0.nii.gz holds 1 channels, but those of most cases 2')
+    assert DatasetSpec.from_json(outcome.dataset_json).channel_names == ("scan_0", "scan_1")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,mask,$x\na,raw/label 0.nii.gz,raw/pre0.nii\n", "'\\$x', which holds"),
+        ("id,mask,t1\n", "has no row of a case"),
+    ],
+)
+def test_a_table_that_no_bundle_could_use(source, text, message):
+    with pytest.raises(InputError, match=message):
+        converted(table(source, text), source / "out")
+
+
+def test_channels_and_ids_that_differ_in_case_alone_are_told(source):
+    text = "id,mask,t1,T1\n"
+    for index, name in enumerate("aA"):
+        text += f"{name},raw/label {index}.nii.gz,raw/pre{index}.nii,raw/post{index}.nii\n"
+    outcome = convert_csv(table(source, text), source / "out", options=ConversionOptions(modality="mr"))
+    assert [warning.path for warning in outcome.warnings] == ["T1, t1", "A, a"]
+
+
+def test_a_word_for_nothing_is_no_optional_image(source):
+    text = "id,mask,t1,t2\na,raw/label 0.nii.gz,raw/pre0.nii,NaN\nb,raw/label 1.nii.gz,raw/pre1.nii,raw/post1.nii\n"
+    outcome = convert_csv(table(source, text), source / "out", optional=["t2"])
+    cases = find_cases(DatasetSpec.from_json(outcome.dataset_json)).cases
+    assert [sorted(case.images) for case in cases] == [["t1"], ["t1", "t2"]]

@@ -134,3 +134,22 @@ def test_the_command(root: Path) -> None:
     assert _run(*words, "--missing", "refuse").returncode == EXIT_SOME_CASES_FAILED
     assert _run(*words).returncode == EXIT_INPUT_REFUSED  # the folder is there
     assert before == sorted(path.stat().st_mtime_ns for path in root.rglob("*"))
+
+
+def test_an_image_that_few_cases_have_costs_the_others_nothing(root: Path) -> None:
+    save_volume(root / "s0001" / "ct_old.nii.gz", read_volume(root / "s0001" / "ct.nii.gz").array)
+    source = read_label_folders(root)
+    assert source.columns == ("ct",)
+    (warning,) = source.warnings
+    assert str(warning).startswith("ct_old: only 1 of 3 labelled cases have it; left out")
+    for number in range(3):
+        (root / f"s{number:04d}" / "ct.nii.gz").rename(root / f"s{number:04d}" / f"ct{number}.nii.gz")
+    (root / "s0001" / "ct_old.nii.gz").unlink()
+    with pytest.raises(InputError, match="no image is common to half of the 3 cases"):
+        read_label_folders(root)
+
+
+@pytest.mark.parametrize("folder", ["../s0000/segmentations", "/segmentations"])
+def test_masks_of_another_case_are_not_taken(root: Path, folder: str) -> None:
+    with pytest.raises(InputError, match="expected the name of a folder in each case folder"):
+        read_label_folders(root, mask_folder=folder)

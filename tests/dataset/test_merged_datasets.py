@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,25 @@ def test_a_merged_pair_plans_and_trains(tmp_path: Path) -> None:
     assert len([case for case in bundle.datalist.training if case.unlabelled]) == 4
     bundle.train(fold=0, device="cpu")
     assert bundle.trained_folds() == [0]
+
+
+def test_a_place_among_the_cases_of_a_source_is_refused(sources: list[Path], tmp_path: Path) -> None:
+    """The next run would take it for a case."""
+    with pytest.raises(InputError, match="within the folder of the cases"):
+        merge_datasets(sources, tmp_path / "first" / "train" / "both", names=("a", "b"))
+    assert sorted(path.name for path in (tmp_path / "first" / "train").iterdir()) == ["001", "002"]
+
+
+def test_a_folder_in_place_of_its_description_is_told_the_file(sources: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is a folder; name the file dataset\.json in it"):
+        merge_datasets([sources[0].parent, sources[1]], tmp_path / "out")
+
+
+def test_a_warning_about_a_table_is_given_once(tmp_path: Path) -> None:
+    first = dataset(tmp_path / "a", {"a1": [1]})
+    second = dataset(tmp_path / "b", {"b1": [1]}, **{"test-data": "test"})
+    shutil.copytree(tmp_path / "b" / "train", tmp_path / "b" / "test")
+    (tmp_path / "b" / "cases.csv").write_bytes(b"id,patient\nb1,\xff\n")
+    outcome = merge_datasets([first, second], tmp_path / "out", dry_run=True)
+    told = [str(warning) for warning in outcome.warnings if "cases.csv" in str(warning)]
+    assert len(told) == 1

@@ -92,3 +92,29 @@ def test_unreadable_tables(tmp_path):
     path.write_bytes("id,t1\nMüller,x\n".encode("latin-1"))
     with pytest.raises(InputError, match="UTF-8"):
         read_table(path)
+
+
+def test_words_for_nothing_are_empty_cells(tmp_path):
+    """pandas writes NaN, BIDS n/a; a patient or an image of that name would join cases that have nothing in common."""
+    table = read_table(write(tmp_path, "id,t1,patient\nnan,NaN,n/a\nb,x,<NA>\nc,#N/A,none\n"))
+    assert [row.cells for row in table.rows] == [{"id": "nan"}, {"id": "b", "t1": "x"}, {"id": "c", "patient": "none"}]
+    table = read_table(write(tmp_path, '[{"id": "a", "t1": NaN}, {"id": "b", "t1": " "}]', "cases.json"))
+    assert [row.cells for row in table.rows] == [{"id": "a"}, {"id": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('id,t1\na,x\n"b,y\nc,z\n', "line 3 has a quotation mark"),
+        ('"id,t1\na,x\n', "line 1 has a quotation mark"),
+        ("id,t1\na\0,x\n", "NUL character"),
+    ],
+)
+def test_files_that_a_reader_of_csv_would_misread(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        read_table(write(tmp_path, text))
+
+
+def test_an_inch_mark_is_no_quotation(tmp_path):
+    table = read_table(write(tmp_path, 'id,size\na,5"\nb,"6"" wide"\n'))
+    assert [row.cells["size"] for row in table.rows] == ['5"', '6" wide']

@@ -22,6 +22,14 @@ def test_the_page_and_its_numbers(tmp_path: Path) -> None:
         pipeline.analyze_dataset(data, tmp_path / "look")
 
 
+def test_pages_among_the_cases_are_refused(tmp_path: Path) -> None:
+    """The next command would take their folder for a case."""
+    data = make_phantom(tmp_path / "data", num_cases=2, num_test=0, shape=(12, 12, 10))
+    with pytest.raises(InputError, match="within the folder of the cases"):
+        pipeline.analyze_dataset(data, tmp_path / "data" / "train" / "look")
+    assert not (tmp_path / "data" / "train" / "look").exists()
+
+
 def test_a_damaged_case_is_left_out(tmp_path: Path) -> None:
     data = make_phantom(tmp_path / "data", num_cases=3, shape=(16, 16, 12))
     victim = sorted((data.parent / "train").iterdir())[1]
