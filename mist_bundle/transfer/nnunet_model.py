@@ -21,7 +21,9 @@ from mist_bundle.planning.imported import NNUNET_RULES, TRAINING_DATA, ImportedM
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.runtime.numerics.triples import Triple, spacing, triple
 from mist_bundle.transfer.axes import build_network
-from mist_bundle.transfer.nnunet_results import ALL_FOLDS, PLAIN, PROGRAM, NnunetResults
+from mist_bundle.transfer.nnunet_network import PLAIN
+from mist_bundle.transfer.nnunet_plans import PROGRAM
+from mist_bundle.transfer.nnunet_results import ALL_FOLDS, NnunetResults
 from mist_bundle.transfer.nnunet_weights import own_weights
 
 _HEADS = 2  # auxiliary outputs of a training that continues

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.transfer.nnunet_results import PLAIN
+from mist_bundle.transfer.nnunet_network import PLAIN
 from mist_bundle.transfer.renamed import misfits
 
 Tensors = Mapping[str, torch.Tensor]

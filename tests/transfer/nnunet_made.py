@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch.nn import functional
+
+from mist_bundle.errors import InputError
+from mist_bundle.transfer.nnunet_results import read_results
 
 PLAIN, RESIDUAL = "PlainConvUNet", "ResidualEncoderUNet"
 # axes of nnU-Net's arrays: a coarse axis first, fine axes after it
@@ -264,3 +268,19 @@ def _up(weights: Tensors, step: int, level: int) -> None:
 def _output(weights: Tensors, step: int, level: int, outputs: int) -> None:
     weights[f"decoder.seg_layers.{step}.weight"] = torch.randn(outputs, FILTERS[level], 1, 1, 1)
     weights[f"decoder.seg_layers.{step}.bias"] = torch.randn(outputs) / 4
+
+
+def change_configuration(
+    folder: Path, change: Callable[[dict[str, Any]], None], configuration: str = "3d_fullres"
+) -> None:
+    """Change a configuration of plans.json."""
+    content = json.loads((folder / "plans.json").read_text())
+    change(content["configurations"][configuration])
+    (folder / "plans.json").write_text(json.dumps(content))
+
+
+def messages(folder: Path) -> list[str]:
+    """The problems for which a results folder is refused."""
+    with pytest.raises(InputError) as refused:
+        read_results(folder)
+    return list(map(str, refused.value.problems))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from mist_bundle.bundle import expressions
 from mist_bundle.bundle.configs import parts
-from mist_bundle.bundle.configs.loss import batch_with_maps, loss_config, weighting_handlers
+from mist_bundle.bundle.configs.loss import batch_with_maps, loss_config
 from mist_bundle.bundle.configs.parts import Config, script
+from mist_bundle.bundle.configs.train_handlers import train_handlers
 from mist_bundle.bundle.configs.transforms import deterministic_transforms
+from mist_bundle.bundle.configs.validation import METRIC, validate_config
 from mist_bundle.catalog.augmentations import CHANNEL_DROP_PROBABILITY, FOREGROUND_PROBABILITY, augmentation
 from mist_bundle.catalog.optimizers import OPTIMIZERS
 from mist_bundle.catalog.schedules import SCHEDULES
 from mist_bundle.planning.plan import Plan
 
-METRIC = "val_mean_dice"
 # settings that may change when a training is resumed: where it runs, where its files lie, and how long it is
 OF_THE_MACHINE = frozenset(
     {
@@ -40,7 +41,7 @@ def train_config(plan: Plan, name: str, bundle_id: str, dataset_dir: str) -> Con
         **settings,
         **_model(plan, settings),
         "train": _train(plan, name),
-        "validate": _validate(plan),
+        "validate": validate_config(plan),
         "initialize": initialize(),
         "run": [parts.CHECKED, *_attaching(plan), expressions.RUN_TRAINER],
         "training": expressions.RUN_LIST,
@@ -192,81 +193,6 @@ def _checkpoints(settings: Config) -> Config:
     )
 
 
-def _train_handlers(plan: Plan, name: str) -> list[Config]:
-    handlers: list[Config] = [
-        script(
-            "handlers.prepared_cases.PreparedCases",
-            loader="@train#dataloader",
-            dataset="@validate#dataset",
-            evaluator="@validate#evaluator",
-            rank="@rank",
-        ),
-        script(
-            "handlers.training_record.TrainingRecord",
-            loader="@train#dataloader",
-            dataset="@validate#dataset",
-            fold_dir="@fold_dir",
-            settings="@checkpoints#settings",
-            device="@device",
-            rank="@rank",
-            world_size="@world_size",
-        ),
-        *weighting_handlers(plan),
-        script("handlers.gradients.FiniteLossGuard", loader="@train#dataloader"),
-        script("handlers.gradients.GradientRules", max_norm="@grad_clip_norm", l1_penalty="@l1_penalty"),
-        {**script("handlers.average.AverageWeights", handler="@average"), "_disabled_": expressions.NO_AVERAGE},
-        script("handlers.schedule.ScheduleStepper", lr_scheduler="@lr_scheduler"),
-        *_validations(),
-        script(
-            "handlers.round_weights.RoundWeights",
-            network="@network",
-            models_dir="@models_dir",
-            evaluator="@validate#evaluator",
-            metric=METRIC,
-            averaged_network="@checkpoints#averaged_network",
-            training_only_keys="@checkpoints#training_only_keys",
-            rank="@rank",
-        ),
-        script(
-            "handlers.progress.TrainingProgress",
-            class_names=list(plan.foreground_names),
-            log_dir="@fold_dir",
-            evaluator="@validate#evaluator",
-            optimizer="@optimizer",
-            metric=METRIC,
-            rank="@rank",
-            tracker="@tracker",
-            run_name=name,
-        ),
-    ]
-    if plan.frozen_parts is not None:
-        frozen = script(
-            "handlers.freeze.FreezeParts",
-            network="@network",
-            parts=list(plan.frozen_parts.value),
-            epochs="@frozen_epochs",
-        )
-        handlers.insert(0, frozen)  # before the clipping: frozen parameters do not count in the norm
-    return handlers
-
-
-def _validations() -> list[Config]:
-    """Return the handlers that validate: every few epochs, and at the end."""
-    return [
-        {
-            "_target_": "ValidationHandler",
-            "_disabled_": expressions.NO_VALIDATION_CASES,
-            "validator": "@validate#evaluator",
-            "epoch_level": True,
-            "interval": "@val_interval",
-        },
-        {
-            **script("handlers.final_validation.FinalValidation", validator="@validate#evaluator"),
-            "_disabled_": expressions.NO_VALIDATION_CASES,
-        },
-    ]
-
-
 def _train(plan: Plan, name: str) -> Config:
     return {
         "deterministic_transforms": deterministic_transforms(plan, with_label=True),
@@ -294,7 +220,7 @@ def _train(plan: Plan, name: str) -> Config:
             num_threads="@workers",
         ),
         "inferer": parts.autocast({"_target_": "SimpleInferer"}),
-        "handlers": _train_handlers(plan, name),
+        "handlers": train_handlers(plan, name),
         "trainer": {
             "_target_": "SupervisedTrainer",
             "max_epochs": "@epochs",
@@ -339,93 +265,6 @@ def cache(plan: Plan) -> Config:
     if plan.first_unknown_index is not None:
         arrays["ignore_index"] = plan.first_unknown_index
     return arrays
-
-
-def _validate(plan: Plan) -> Config:
-    dataset = script("loading.dataset.CachedDataset", data=parts.items("validation"), cache="@train#cache")
-    if plan.distance_maps.value:
-        dataset["mapped"] = ["dtm"]  # for the validation loss
-    return {
-        "preprocessing": "@train#preprocessing",
-        "dataset": dataset,
-        "sampler": script(
-            "loading.shards.ShardSampler", dataset="@validate#dataset", rank="@rank", world_size="@world_size"
-        ),
-        "dataloader": {
-            "_target_": "ThreadDataLoader",  # reads the next case during a prediction
-            "dataset": "@validate#dataset",
-            "batch_size": 1,
-            "sampler": "@validate#sampler",
-            "num_workers": 0,
-        },
-        "inferer": parts.autocast(script("inferers.classify.ClassifyInferer", ensemble=parts.ensemble(plan))),
-        "postprocessing": None,
-        "key_metric": {
-            METRIC: {
-                "_target_": "IgniteMetricHandler",
-                "metric_fn": script("metrics.dice_of_indices.DiceOfIndices", **_compared(plan)),
-                "output_transform": expressions.METRIC_INPUTS,
-            }
-        },
-        "handlers": _validate_handlers(plan),
-        "evaluator": {
-            "_target_": "SupervisedEvaluator",
-            "device": "@device",
-            "non_blocking": True,
-            "val_data_loader": "@validate#dataloader",
-            "network": "@evaluated_network",
-            "inferer": "@validate#inferer",
-            "postprocessing": "@validate#postprocessing",
-            "key_val_metric": "@validate#key_metric",
-            "val_handlers": "@validate#handlers",
-        },
-    }
-
-
-def _validate_handlers(plan: Plan) -> list[Config]:
-    return [*_validation_loss(plan), *_lesion_detection(plan)]
-
-
-def _lesion_detection(plan: Plan) -> list[Config]:
-    """Of trainings that are made for small lesions; regions are predicted as masks, which have no indices."""
-    is_for_lesions = plan.loss.value == "blob" or (
-        plan.patch_sampling is not None and plan.patch_sampling.value == "instance"
-    )
-    if not is_for_lesions or plan.regions.value:
-        return []
-    classes = {}
-    for index, name in enumerate(plan.foreground_names, start=1):
-        classes[name] = [index]
-    counted = script("handlers.lesion_detection.LesionDetection", classes=classes, device="@device")
-    if plan.ignore_index is not None:
-        counted["ignore_index"] = plan.ignore_index
-    return [counted]
-
-
-def _validation_loss(plan: Plan) -> list[Config]:
-    measured = script(
-        "handlers.validation_loss.ValidationLoss",
-        network="@evaluated_network",
-        loss="@loss",
-        inferer="@train#inferer",
-        patch_size="@patch_size",
-        device="@device",
-        seed="@seed",
-    )
-    if plan.first_unknown_index is not None:
-        measured["ignore_index"] = plan.first_unknown_index
-    return [measured]
-
-
-def _compared(plan: Plan) -> Config:
-    compared: Config = {"num_classes": plan.num_classes}
-    if plan.regions.value:
-        compared["regions"] = plan.region_indices
-    if plan.ignore_index is not None:
-        compared["ignore_index"] = plan.ignore_index
-    if plan.unlabelled:
-        compared["mixed"] = plan.mixed_classes
-    return compared
 
 
 def multi_gpu_train_config(plan: Plan) -> Config:

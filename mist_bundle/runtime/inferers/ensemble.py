@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,8 @@ from ..numerics.patch_fit import patch_problem
 from ..values import truth
 from .cells import CellStore
 from .engine import Engine
+from .entropy import entropy, region_entropy
+from .patches import Box, cut_patch, flip, relative_box
 from .windows import MONAI, NNUNET, Index, Windows, flip_combinations, gaussian_of_nnunet
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,6 @@ logger = logging.getLogger(__name__)
 # what is averaged over flips and folds; JOINED are probabilities after each member's windows were joined
 PROBABILITIES, LOGITS, JOINED = "probabilities", "logits", "joined"
 _SMALLEST_PROBABILITY = 1e-30
-Box = tuple[slice, slice, slice]
 
 
 class EnsembleInferer:
@@ -198,11 +198,11 @@ class EnsembleInferer:
     ) -> None:
         """Add a window, flipped back, to the sums of its cells, whose last channel counts the weights."""
         start, flipped = windows.start(placed.window), windows.layouts[placed.layout]
-        score, weights = _flip(score[None], flipped)[0], _flip(weights[None, None], flipped)[0, 0]
+        score, weights = flip(score[None], flipped)[0], flip(weights[None, None], flipped)[0, 0]
         place = (placed.layout, len(windows.layouts))
         for cell in windows.reached(placed.window):
             box = windows.box(cell)
-            inside = _relative(box, start)
+            inside = relative_box(box, start)
             try:
                 _add_to_cell(store, cell, place, score[(slice(None), *inside)], weights[inside])
             except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
@@ -264,7 +264,7 @@ class EnsembleInferer:
         entropies: torch.Tensor | None = None
         for member in self._members(network, patches):
             for axes in flip_combinations(self.flip_axes):
-                averaged = _predict(member, _flip(patches, axes))
+                averaged = _predict(member, flip(patches, axes))
                 if self.average == PROBABILITIES and self._num_members > 1:
                     averaged = self._activate(averaged)
                 if self.uncertainty:
@@ -394,32 +394,11 @@ def _add_to_cell(
     store.put(cell, placed)
 
 
-def _relative(box: Box, start: Index) -> Box:
-    """A box in the coordinates of a window that begins at `start`."""
-    x, y, z = box
-    return (
-        slice(x.start - start[0], x.stop - start[0]),
-        slice(y.start - start[1], y.stop - start[1]),
-        slice(z.start - start[2], z.stop - start[2]),
-    )
-
-
 def _shown(image: torch.Tensor, windows: Windows, placed: _Placed) -> torch.Tensor:
     """A window (channels, x, y, z) as its layout shows it to the network."""
     x, y, z = windows.axes
-    patch = _patch(image, windows.start(placed.window), (x.size, y.size, z.size))
-    return _flip(patch[None], windows.layouts[placed.layout])[0]
-
-
-def _patch(image: torch.Tensor, start: Index, size: Sequence[int]) -> torch.Tensor:
-    """A window of an image (channels, X, Y, Z), 0 where it reaches beyond."""
-    inside = []
-    padding: list[int] = []
-    for first, length, available in zip(start, size, image.shape[1:], strict=True):
-        inside.append(slice(max(first, 0), min(first + length, available)))
-        padding = [max(-first, 0), max(first + length - available, 0), *padding]  # last axis first
-    patch = image[(slice(None), *inside)]
-    return torch.nn.functional.pad(patch, padding) if any(padding) else patch
+    patch = cut_patch(image, windows.start(placed.window), (x.size, y.size, z.size))
+    return flip(patch[None], windows.layouts[placed.layout])[0]
 
 
 def _predict(network: Any, patches: torch.Tensor) -> torch.Tensor:
@@ -438,34 +417,10 @@ def softmax_in_place(logits: torch.Tensor) -> torch.Tensor:
     return logits.div_(logits.sum(dim=1, keepdim=True))
 
 
-def entropy(probabilities: torch.Tensor) -> torch.Tensor:
-    """Entropy over the classes of (B, C, …), divided by log C: (B, 1, …), 0 for certain, 1 for all classes alike."""
-    classes = probabilities.shape[1]
-    result = torch.zeros_like(probabilities[:, :1])
-    for index in range(classes):
-        channel = probabilities[:, index : index + 1]
-        result.sub_(torch.xlogy(channel, channel))
-    return result.div_(math.log(max(2, classes)))
-
-
-def region_entropy(probabilities: torch.Tensor) -> torch.Tensor:
-    """Mean over regions (B, C, …) that may overlap of the entropy of being inside or not, in units of log 2."""
-    regions = probabilities.shape[1]
-    result = torch.zeros_like(probabilities[:, :1])
-    for index in range(regions):
-        inside = probabilities[:, index : index + 1]
-        result.sub_(torch.xlogy(inside, inside)).sub_(torch.xlogy(1 - inside, 1 - inside))
-    return result.div_(math.log(2) * regions)
-
-
-def _flip(volume: torch.Tensor, axes: Sequence[int]) -> torch.Tensor:
-    return torch.flip(volume, [2 + axis for axis in axes]) if axes else volume
-
-
 def _add(total: torch.Tensor | None, volume: torch.Tensor, axes: Sequence[int]) -> torch.Tensor:
     """Add a volume, flipped back, to the running sum; a channel at a time, since a flip is a copy."""
     if total is None:
-        return _flip(volume, axes)
+        return flip(volume, axes)
     for channel in range(volume.shape[1]):
-        total[:, channel : channel + 1].add_(_flip(volume[:, channel : channel + 1], axes))
+        total[:, channel : channel + 1].add_(flip(volume[:, channel : channel + 1], axes))
     return total

@@ -16,7 +16,8 @@ from monai.inferers import SlidingWindowInferer
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mist_bundle.runtime.inferers.ensemble import EnsembleInferer, entropy
+from mist_bundle.runtime.inferers.ensemble import EnsembleInferer
+from mist_bundle.runtime.inferers.entropy import entropy
 from mist_bundle.runtime.inferers.windows import flip_combinations
 
 WINDOW = {"roi_size": (8, 8, 8), "sw_batch_size": 2, "overlap": 0.5, "mode": "gaussian"}
