@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from mist_bundle.dataset.cases import Case, CaseList
-from mist_bundle.dataset.layout import split_channels
-from mist_bundle.dataset.volumes import num_channels, read_channels
+from mist_bundle.dataset.volumes import num_channels
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.formats import image_stem
 from mist_bundle.runtime.wording import counted
@@ -123,37 +121,3 @@ def joint_image(case: Case) -> Path | None:
     """The file that holds all channels of a case; None where each channel has a file of its own."""
     files = set(case.images.values())
     return files.pop() if len(files) == 1 and len(case.images) > 1 else None
-
-
-def with_split_channels(matched: CaseList, folder: Path, complete: Collection[str] = ()) -> CaseList:
-    """The cases with a file for each channel: those of joint images are written to `folder/<id>`.
-
-    Args:
-        matched: the cases.
-        folder: for the channels.
-        complete: ids of cases whose images nobody will read, which stay as they are.
-
-    Returns:
-        The cases, and the problems; a case whose image cannot be read becomes a problem.
-
-    Raises:
-        InputError: no case is left.
-    """
-    cases: list[Case] = []
-    problems = list(matched.problems)
-    for case in matched.cases:
-        image = joint_image(case)
-        if image is None or case.id in complete:
-            cases.append(case)
-            continue
-        names = list(case.images)
-        try:
-            read_channels(image)  # checks its voxels, which the header alone does not
-            split_channels(image, folder / case.id, names)
-        except InputError as error:
-            problems += [Problem(case.id, str(problem)) for problem in error.problems]
-            continue
-        cases.append(replace(case, images={name: folder / case.id / f"{name}.nii.gz" for name in names}))
-    if not cases:
-        raise InputError(problems)
-    return replace(matched, cases=tuple(cases), problems=tuple(problems))

@@ -60,8 +60,7 @@ def num_channels(path: Path) -> int:
     Raises:
         InputError: the header cannot be read.
     """
-    shape, _ = read_affine(path)
-    return math.prod(shape[3:])
+    return _refusing_unreadable(formats.num_channels, path)
 
 
 def memory_of_a_case(cases: Iterable[Sequence[Path]], bytes_per_voxel: float = BYTES_PER_VOXEL) -> float:

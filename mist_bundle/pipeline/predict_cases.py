@@ -14,7 +14,6 @@ from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
 from mist_bundle.dataset.cases import Case, CaseList, channel_files
 from mist_bundle.dataset.dicom import Series
-from mist_bundle.dataset.joint_channels import joint_image, with_split_channels
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, MistBundleError, Problem
 from mist_bundle.files import DATALIST_JSON, check_can_write, read_json, write_json
 from mist_bundle.pipeline.predict_dicom import SegmentationWriter, segmentation_path
@@ -24,7 +23,7 @@ from mist_bundle.pipeline.predict_stock import predict_with_stock_bundle
 from mist_bundle.pipeline.shares import Crew, SharedRun, choose_crew, run_in_shares
 from mist_bundle.pipeline.workflows import open_to_run
 from mist_bundle.planning.plan import Plan
-from mist_bundle.runtime.predictions.records import Predictions, read_failure, record_path, volume_path
+from mist_bundle.runtime.predictions.records import read_failure, record_path, volume_path
 
 # ids of inference.json -> the option of this command that sets them
 _OWN_IDS = {
@@ -116,7 +115,7 @@ def predict(
         _check_output(place.folder if place.is_file else output, source, matched.cases)
         with _keeping(matched.warnings):
             problems = _predict_matched(
-                opened, plan, matched, place.folder, Path(scratch) / "channels", tta=tta, probabilities=probabilities,
+                opened, plan, matched, place.folder, tta=tta, probabilities=probabilities,
                 uncertainty=uncertainty, device=device, crew=crew, overwrite=overwrite, overrides=overrides or {},
             )  # fmt: skip
         written, not_placed = place.place(matched.cases, {problem.path: problem.message for problem in problems})
@@ -177,7 +176,6 @@ def _predict_matched(
     plan: Plan,
     matched: CaseList,
     output: Path,
-    scratch: Path,
     *,
     tta: bool | None,
     probabilities: bool,
@@ -187,7 +185,7 @@ def _predict_matched(
     overwrite: bool,
     overrides: Mapping[str, Any],
 ) -> list[Problem]:
-    """Predict the cases; a Problem for each that failed. The channels of joint images are put into `scratch`."""
+    """Predict the cases; a Problem for each that failed."""
     names = [case.id for case in matched.cases]
     if not overwrite:
         _refuse_unknown(output, names)
@@ -201,26 +199,8 @@ def _predict_matched(
         "test_time_flip_axes": _flip_axes(plan, tta),
         **overrides,
     }
-    complete: list[str] = []
-    if not settings["overwrite"]:
-        there = Predictions(output, probabilities=probabilities, uncertainty=uncertainty)
-        complete = _complete_cases(there, matched.cases)
-    with_channels = with_split_channels(matched, scratch, complete)
-    joint = {case.id: joint_image(case) for case in matched.cases}
-    entries: list[dict[str, Any]] = []
-    for case in with_channels.cases:
-        entries.append(_entry(case, plan.channel_names, joint[case.id]))
-    return [*with_channels.problems, *_predict_cases(bundle.root, entries, output, settings, crew)]
-
-
-def _complete_cases(there: Predictions, cases: Sequence[Case]) -> list[str]:
-    """The cases of joint images that are predicted already, so that their images need not be split."""
-    complete = []
-    for case in cases:
-        image = joint_image(case)
-        if image is not None and there.is_complete({"id": case.id, "image": [str(image)]}):
-            complete.append(case.id)
-    return complete
+    entries = [_entry(case, plan.channel_names) for case in matched.cases]
+    return _predict_cases(bundle.root, entries, output, settings, crew)
 
 
 def _refuse_own_ids(overrides: Mapping[str, Any]) -> None:
@@ -297,14 +277,12 @@ def _refuse_unknown(output: Path, names: Sequence[str]) -> None:
         raise InputError(problems)
 
 
-def _entry(case: Case, channel_names: Sequence[str], joint: Path | None) -> dict[str, Any]:
+def _entry(case: Case, channel_names: Sequence[str]) -> dict[str, Any]:
     """An entry of a datalist, with absolute paths."""
     files, missing = channel_files(case, channel_names)
     entry: dict[str, Any] = {"id": case.id, "image": [str(file.absolute()) for file in files]}
     if missing:
         entry["missing"] = missing
-    if joint is not None:
-        entry["joint"] = str(joint.absolute())
     return entry
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from mist_bundle.dataset.joint_channels import joint_image, with_split_channels
+from mist_bundle.dataset.joint_channels import joint_image
 from mist_bundle.dataset.prediction_inputs import match_prediction_inputs
 from mist_bundle.errors import InputError
 from tests.dataset.samples import save_volume, touch
@@ -30,27 +29,17 @@ def _as_vector_image(path: Path, array: np.ndarray) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".nrrd", ".mha"])
-def test_an_image_is_split_into_the_channels_of_the_model(suffix: str, tmp_path: Path) -> None:
-    array, path = _voxels(), tmp_path / f"scan{suffix}"
+def test_an_image_has_the_channels_of_the_model(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"scan{suffix}"
     if "nii" in suffix:
-        save_volume(path, array, AFFINE)
+        save_volume(path, _voxels(), AFFINE)
     else:
-        _as_vector_image(path, array)
+        _as_vector_image(path, _voxels())
     found = match_prediction_inputs(path, CHANNELS)
     (case,) = found.cases
     assert (case.id, list(case.images), joint_image(case)) == ("scan", CHANNELS, path)
     (warning,) = found.warnings
     assert "1 is t1, 2 is flair" in warning.message
-    (separate,) = with_split_channels(found, tmp_path / "channels").cases
-    for number, channel in enumerate(CHANNELS):
-        image = nib.load(separate.images[channel])
-        np.testing.assert_array_equal(np.asarray(image.dataobj), array[..., number])
-        if "nii" in suffix:
-            np.testing.assert_allclose(image.affine, AFFINE)
-        else:
-            itk = sitk.ReadImage(str(separate.images[channel]))
-            np.testing.assert_allclose(itk.GetSpacing(), [1.5, 2.0, 3.0])
-            np.testing.assert_allclose(itk.GetDirection(), np.eye(3).ravel(), atol=1e-6)
 
 
 @pytest.mark.parametrize("names", [("a", "b", "c", "d"), ("a_0000", "b_0000", "b_0001", "d_0000")])
@@ -83,21 +72,6 @@ def test_files_of_single_channels_stay_what_they_are(tmp_path: Path) -> None:
         save_volume(tmp_path / f"case_7/{name}.nii.gz", _voxels()[..., 0])
     found = match_prediction_inputs(tmp_path / "case_7", CHANNELS)
     assert [joint_image(case) for case in found.cases] == [None]
-    assert with_split_channels(found, tmp_path / "channels") == found
-    assert not (tmp_path / "channels").exists()
-
-
-def test_an_image_whose_voxels_are_cut_short_is_a_problem_of_its_case(tmp_path: Path) -> None:
-    save_volume(tmp_path / "in/whole.nii", _voxels())
-    path = save_volume(tmp_path / "in/scan.nii", _voxels())
-    path.write_bytes(path.read_bytes()[:-100])
-    found = with_split_channels(match_prediction_inputs(path.parent, CHANNELS), tmp_path / "channels")
-    assert [case.id for case in found.cases] == ["whole"]
-    (problem,) = found.problems
-    assert problem.path == "scan"
-    assert "scan.nii" in problem.message
-    with pytest.raises(InputError, match=r"^scan: .*scan\.nii"):
-        with_split_channels(match_prediction_inputs(path, CHANNELS), tmp_path / "none")
 
 
 @pytest.mark.parametrize("volumes", [2, 30])

@@ -11,8 +11,6 @@ import pytest
 import torch
 
 from mist_bundle import cli, pipeline
-from mist_bundle.dataset import joint_channels
-from mist_bundle.dataset.layout import split_channels
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, CaseFailure, InputError
 from mist_bundle.files import work_dir_of, write_json
 from tests.bundle.run_monai import run_monai
@@ -204,7 +202,7 @@ def test_settings_that_lead_nowhere_are_refused_at_once(
 
 
 def test_images_with_all_channels_are_predicted_like_the_files_of_each(
-    bundle: Path, phantom_json: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, phantom_json: Path, tmp_path: Path
 ) -> None:
     names = [path.name for path in _sources(phantom_json)[:2]]
     cases, flat = _folder(phantom_json, tmp_path / "cases", names), tmp_path / "flat"
@@ -219,18 +217,14 @@ def test_images_with_all_channels_are_predicted_like_the_files_of_each(
     for path in written:
         expected = np.asarray(nib.load(tmp_path / "of_files" / path.name).dataobj)
         np.testing.assert_array_equal(np.asarray(nib.load(path).dataobj), expected)
-    before = [path.stat().st_mtime_ns for path in written]
-    split: list[Path] = []
-
-    def watched(image: Path, folder: Path, channels: list[str]) -> None:
-        split.append(image)
-        split_channels(image, folder, channels)
-
-    monkeypatch.setattr(joint_channels, "split_channels", watched)
+    before = written[0].stat().st_mtime_ns
     written[1].unlink()
-    again, _ = pipeline.predict(bundle, flat, tmp_path / "of_images")
-    assert split == [flat / written[1].name], "only what is still to be predicted is split"
-    assert again[0].stat().st_mtime_ns == before[0], "label maps of the same images are kept"
+    for name in names:  # the same images in case folders
+        (tmp_path / "folders" / name).mkdir(parents=True)
+        shutil.copy(flat / f"{name}.nii.gz", tmp_path / "folders" / name / "scan.nii.gz")
+    again, _ = pipeline.predict(bundle, tmp_path / "folders", tmp_path / "of_images")
+    assert again == written
+    assert again[0].stat().st_mtime_ns == before, "label maps of the same images are kept"
     np.testing.assert_array_equal(np.asarray(nib.load(again[1]).dataobj), expected)
     with pytest.raises(InputError, match="would replace an image"):
         pipeline.predict(bundle, flat / f"{names[0]}.nii.gz", flat)
@@ -238,7 +232,9 @@ def test_images_with_all_channels_are_predicted_like_the_files_of_each(
     cut.parent.mkdir()
     nib.save(nib.load(flat / f"{names[0]}.nii.gz"), cut)
     cut.write_bytes(cut.read_bytes()[:-100])
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(CaseFailure) as failure:
         pipeline.predict(bundle, cut.parent, tmp_path / "of_cut")
-    assert str(refused.value).startswith("s: ")
-    assert not (tmp_path / "of_cut").exists()
+    (problem,) = failure.value.problems
+    assert problem.path == "s"
+    assert "s.nii is cut short" in problem.message
+    assert _maps(tmp_path / "of_cut") == []

@@ -43,7 +43,7 @@ def load_items(
     Returns:
         {"id": str, "image": [absolute paths], "label": absolute path} each, in the list's order; a case without a
         reference has no "label", and one in which some labels were not annotated names them as "unlabelled": "2,3".
-        "joint" is the image that the channels of a case were split from.
+        An image that holds all channels is named once for each of them.
         Whether the files exist is seen when they are read.
 
     Raises:
@@ -87,8 +87,6 @@ def _item(case: Mapping[str, Any], root: Path) -> dict[str, Any]:
         item["label"] = str(root / case["label"])
     if case.get("missing"):
         item["missing"] = ",".join(case["missing"])
-    if case.get("joint"):
-        item["joint"] = str(root / case["joint"])
     if case.get("unlabelled"):
         # as text, which no batching takes apart
         item["unlabelled"] = ",".join(map(str, case["unlabelled"]))

@@ -136,9 +136,9 @@ class Predictions:
         return problems
 
     def status_of(self, item: Mapping[str, Any]) -> CaseStatus:
-        """What there is of a case {"id", "image": files}; "joint" is the image that the files were split from."""
+        """What there is of a case {"id", "image": files}."""
         case = str(item["id"])
-        self._images[case] = list(map(Path, _as_list(item.get("joint") or item["image"])))
+        self._images[case] = list(map(Path, _as_list(item["image"])))
         label_map = self.path(case)
         if not label_map.exists():
             return CaseStatus(MISSING)
@@ -156,19 +156,6 @@ class Predictions:
             if not path.exists():
                 return CaseStatus(MISSING)
         return CaseStatus(FRESH)
-
-    def is_complete(self, item: Mapping[str, Any]) -> bool:
-        """Whether all files of a case are there, made from these images, whatever the weights and settings were.
-
-        Unless label maps are overwritten, the images of such a case are not read again.
-        """
-        if self.status_of(item).state not in (FRESH, STALE):
-            return False
-        case = str(item["id"])
-        before = _read(record_path(self.folder, case)).get("made_from", {})
-        if before.get("images") != self._dependencies(case)["images"]:
-            return False
-        return all(path.exists() for path in self._files_of(case))
 
     def path(self, case: str) -> Path:
         """The label map of a case."""
@@ -218,7 +205,7 @@ class Predictions:
     def _dependencies(self, case: str) -> dict[str, str]:
         """Hashes of all that the prediction of a case depends on."""
         # by content: a copied or moved dataset is the same
-        images = [sha256_of(path) for path in self._images.get(case, []) if path.is_file()]
+        images = _contents(self._images.get(case, []))
         with self._lock:  # the first case computes what all cases share
             return {**self._common, "images": _sum_of(images)}
 
@@ -251,6 +238,15 @@ def _write(folder: Path, case: str, content: Mapping[str, Any]) -> None:
 def _hashes(files: Sequence[Path]) -> dict[str, str]:
     """The hash of each file that exists, by its name."""
     return {path.name: sha256_of(path) for path in files if path.is_file()}
+
+
+def _contents(files: Sequence[Path]) -> list[str]:
+    """The hash of each file that exists; a file that is named again is read once."""
+    hashes: dict[Path, str] = {}
+    for path in files:
+        if path not in hashes and path.is_file():
+            hashes[path] = sha256_of(path)
+    return [hashes[path] for path in files if path in hashes]
 
 
 def _sum_of(value: Any) -> str:

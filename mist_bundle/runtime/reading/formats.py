@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,13 +82,30 @@ def read_volume(path: Path, *, scaled: type[np.floating[Any]] = np.float64) -> V
     return read_nifti(path, scaled=scaled) if kind is NIFTI else kind.read(path)
 
 
-def read_channels(path: Path) -> Volume:
+def read_channels(path: Path, *, scaled: type[np.floating[Any]] = np.float64) -> Volume:
     """Read an image of several channels, such as the probabilities of classes; its array is (X, Y, Z, C).
+
+    Args:
+        path: the file.
+        scaled: type of voxels that a header scales.
 
     Raises:
         UnreadableFileError: as for `read_volume`.
     """
-    return _format_of(path).read(path, channels=True)
+    kind = _format_of(path)
+    if kind is NIFTI:
+        return read_nifti(path, channels=True, scaled=scaled)
+    return kind.read(path, channels=True)
+
+
+def num_channels(path: Path) -> int:
+    """Count the channels of an image by its header; a volume has a single one.
+
+    Raises:
+        UnreadableFileError: the header cannot be read.
+    """
+    shape, _ = read_grid(path)
+    return math.prod(shape[3:])
 
 
 def read_grid(path: Path) -> Grid:

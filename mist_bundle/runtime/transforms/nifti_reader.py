@@ -13,7 +13,7 @@ from monai.utils import ensure_tuple
 from numpy.typing import NDArray
 
 from ..numerics.same_grid import TOLERANCE_VOXELS
-from ..reading.formats import is_readable_name, read_volume
+from ..reading.formats import is_readable_name, num_channels, read_channels, read_volume
 from ..reading.nifti import unit_in_mm
 from ..reading.volume import UnreadableFileError, Volume
 from .volume import HEADER_WARNINGS, UNIT_IN_MM
@@ -24,6 +24,8 @@ _TORCH_KINDS = {np.dtype(np.uint16): np.int32, np.dtype(np.uint32): np.int64}
 
 class NiftiReader(NibabelReader):
     """Reads volumes as `reading.read_volume` does, and several files as channels where their voxels coincide.
+
+    A file that holds all channels is named once for each of them, and read once.
 
     Affine and all other meta entries are those of the first file; a channel that is stored in another order is turned.
     The affine is in millimetres whatever the header's unit; the header's own fields stay as they are.
@@ -60,6 +62,8 @@ class NiftiReader(NibabelReader):
     def get_data(self, img: Any) -> tuple[NDArray[Any], dict[Any, Any]]:
         """Values and meta dictionary of a file, or of several files as channels."""
         paths = ensure_tuple(img)
+        if len(paths) > 1 and set(paths) == {paths[0]} and num_channels(paths[0]) == len(paths):
+            return self._all_channels(paths[0])
         first = self._read(paths[0])
         if len(paths) == 1:
             return self._channel(first), _meta(first, first.warnings, float("nan"))
@@ -75,8 +79,19 @@ class NiftiReader(NibabelReader):
                 channels[index] = volume.array
         return np.stack(stored) if channels is None else channels, _meta(first, warnings, 0)
 
+    def _all_channels(self, path: Path) -> tuple[NDArray[Any], dict[Any, Any]]:
+        volume = read_channels(path, scaled=self._scaled)
+        channels = np.moveaxis(volume.array, -1, 0)
+        if self.as_float32:
+            return np.ascontiguousarray(channels, dtype=np.float32), _meta(volume, volume.warnings, 0)
+        return _for_torch(np.ascontiguousarray(channels)), _meta(volume, volume.warnings, 0)
+
+    @property
+    def _scaled(self) -> type[np.floating[Any]]:
+        return np.float32 if self.as_float32 else np.float64
+
     def _read(self, path: Path) -> Volume:
-        return read_volume(path, scaled=np.float32 if self.as_float32 else np.float64)
+        return read_volume(path, scaled=self._scaled)
 
     def _on_grid_of(self, first: Volume, path: Path) -> Volume:
         volume = self._read(path).on_grid_of(first, self.tolerance_voxels)

@@ -108,12 +108,3 @@ def test_test_cases_that_are_there_come_first(tmp_path: Path) -> None:
         (tmp_path / "cases" / case / "t1.nii.gz").touch()
     items = load_items(path, tmp_path / "cases", "testing", channel_names=["t1"])
     assert [item["id"] for item in items] == ["x"]
-
-
-def test_the_image_that_channels_were_split_from_is_kept(tmp_path: Path) -> None:
-    path = tmp_path / "datalist.json"
-    cases = [{"id": "x", "image": ["x/t1.nii.gz"], "joint": "/scans/x.nii.gz"}, {"id": "y", "image": ["y/t1.nii.gz"]}]
-    path.write_text(json.dumps({"training": [], "testing": cases}), encoding="utf-8")
-    first, second = load_items(path, "/data", "testing")
-    assert first == {"id": "x", "image": ["/data/x/t1.nii.gz"], "joint": "/scans/x.nii.gz"}
-    assert "joint" not in second

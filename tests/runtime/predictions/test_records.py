@@ -148,16 +148,11 @@ def test_no_cases_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "Nothing to predict" in capsys.readouterr().err
 
 
-def test_complete_cases_are_known_before_their_images_are_split(tmp_path: Path, item: dict[str, Any]) -> None:
-    write_bytes(tmp_path / "in/joint.nii.gz", b"all channels")
-    item["joint"] = str(tmp_path / "in/joint.nii.gz")
-    whole = {"id": CASE, "image": [item["joint"]]}
-    looking = Predictions(tmp_path / "out")  # knows neither weights nor settings
-    assert not looking.is_complete(whole)
+def test_an_image_that_holds_all_channels_counts_by_its_content(tmp_path: Path, item: dict[str, Any]) -> None:
+    joint = tmp_path / "in/joint.nii.gz"
+    write_bytes(joint, b"all channels")
+    item["image"] = [str(joint), str(joint)]
     _predict(_predictions(tmp_path), item)
-    assert looking.is_complete(whole)
-    assert not Predictions(tmp_path / "out", probabilities=True).is_complete(whole), "the images are needed for more"
-    (tmp_path / "in/t1.nii.gz").unlink()
-    assert _predictions(tmp_path).status_of(item).state == FRESH, "what was split off may be gone"
-    write_bytes(tmp_path / "in/joint.nii.gz", b"others")
-    assert not looking.is_complete(whole)
+    assert _predictions(tmp_path).status_of(item).state == FRESH
+    write_bytes(joint, b"others")
+    assert _predictions(tmp_path).status_of(item).state == STALE

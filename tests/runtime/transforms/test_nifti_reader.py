@@ -5,10 +5,12 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from monai.bundle import ConfigParser
 from monai.transforms import LoadImaged
 
 from mist_bundle.runtime.reading.formats import read_volume
+from mist_bundle.runtime.reading.volume import UnreadableFileError
 from mist_bundle.runtime.transforms.check_image import CheckImaged
 from mist_bundle.runtime.transforms.nifti_reader import NiftiReader
 from tests.runtime.geometry import ORIENTATIONS, make_affine
@@ -51,6 +53,45 @@ def test_channels_whose_headers_differ_in_the_last_digits_are_stacked(tmp_path):
     np.testing.assert_allclose(image.affine, AFFINE, atol=1e-5)
     assert image.meta["spatial_shape"].tolist() == [4, 5, 6]
     assert image.meta["filename_or_obj"] == paths[0]
+
+
+@pytest.mark.parametrize("kind", ["scaled.nii.gz", "whole.nii", "itk.nii.gz", "itk.nrrd", "itk.mha"])
+@pytest.mark.parametrize("as_float32", [True, False])
+def test_a_file_with_all_channels_is_read_like_a_file_for_each(tmp_path, kind, as_float32):
+    stored = np.random.default_rng(1).integers(-900, 900, (4, 5, 6, 3)).astype(np.int16)
+    paths = [str(tmp_path / f"{number}.nii.gz") for number in range(3)]
+    joint = str(tmp_path / kind)
+    for number, path in enumerate(paths):
+        _save(path, stored[..., number], AFFINE, scaled=kind.startswith("scaled"))
+    if kind.startswith("itk"):
+        channels = [sitk.ReadImage(path) for path in paths]
+        sitk.WriteImage(sitk.Compose(channels), joint)
+    else:
+        _save(joint, stored, AFFINE, scaled=kind.startswith("scaled"))
+    reader = NiftiReader(as_float32=as_float32)
+    expected, _ = reader.get_data(reader.read(paths))
+    array, meta = reader.get_data(reader.read([joint] * 3))
+    assert array.dtype == expected.dtype
+    assert array.flags.c_contiguous
+    np.testing.assert_array_equal(array, expected)
+    np.testing.assert_allclose(meta["affine"], AFFINE, atol=1e-5)
+    assert meta["spatial_shape"].tolist() == [4, 5, 6]
+    assert load([joint] * 3).shape == (3, 4, 5, 6)
+
+
+def _save(path, array, affine, *, scaled):
+    image = nib.Nifti1Image(array, affine)
+    if scaled:
+        image.header.set_slope_inter(0.3, -7.1)
+    nib.save(image, path)
+
+
+def test_the_same_volume_stands_for_a_channel_that_is_missing(tmp_path):
+    paths, arrays = write_pair(tmp_path, AFFINE)
+    np.testing.assert_array_equal(load([paths[0]] * 2).numpy(), np.stack([arrays[0]] * 2))
+    nib.save(nib.Nifti1Image(np.zeros((4, 5, 6, 3), np.int16), AFFINE), tmp_path / "three.nii.gz")
+    with pytest.raises(UnreadableFileError, match="has 4 dimensions"):
+        load([str(tmp_path / "three.nii.gz")] * 2)
 
 
 def test_one_file_is_read_as_monai_reads_it(tmp_path):
