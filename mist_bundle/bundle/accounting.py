@@ -60,7 +60,7 @@ def account(run: Callable[[], Any], parameters: Iterable[Tensor] = ()) -> Accoun
 
 def meta_network(row: Choice, size: NetworkSize) -> nn.Module:
     """Build a network of the menu on the meta device, without memory for its weights."""
-    target = row.target.replace("scripts.", "mist_bundle.runtime.", 1)
+    target = row.target_for(size.arguments).replace("scripts.", "mist_bundle.runtime.", 1)
     # Swin UNETR computes with values in its constructor, which the meta device does not have
     with warnings.catch_warnings(), torch.device("cpu" if row.sizing == "swin_unetr" else "meta"):
         warnings.simplefilter("ignore")

@@ -7,7 +7,7 @@ name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ class Choice:
         needs: requirements, for example {"distance_maps"}.
         extended: for losses whose target supports neither regions, nor ignored voxels, nor class weights: a target
             with this support.
+        variants: for networks: an argument that the target does not take -> the class that takes it, too. Weights have
+            the same names and shapes in both.
         base: for composite losses: name of the loss of the other term.
         sizing: for networks, the name of the rule in planning/sizing_rules.py.
         takes: for networks, the options of autoconfig that the network has.
@@ -38,11 +40,19 @@ class Choice:
     cite: str = ""
     needs: frozenset[str] = frozenset()
     extended: str = ""
+    variants: Mapping[str, str] = field(default_factory=dict)
     base: str = ""
     sizing: str = ""
     memory_gb: int = 0
     takes: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def target_for(self, arguments: Collection[str]) -> str:
+        """Return the class that takes these arguments: the target, or a variant of it."""
+        for argument, target in self.variants.items():
+            if argument in arguments:
+                return target
+        return self.target
 
 
 def is_user_code(name: str) -> bool:

@@ -49,6 +49,7 @@ def _mednext(size: str, encoder: list[int], bottleneck: int, blocks: list[int]) 
         about=f"MedNeXt {size}: ConvNeXt blocks with depthwise kernels of 3, 5 or 7; patches are multiples of 16.",
         cite=_MEDNEXT,
         sizing="mednext",
+        variants={"padded_upsampling": "scripts.networks.mednext.CompleteMedNeXt"},
         takes=_BLOCKS | {"kernel_size"},
         defaults={"residual": True, "deep_supervision_heads": 4},
     )

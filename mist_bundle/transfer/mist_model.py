@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,18 @@ from mist_bundle.planning.networks import size_network
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.runtime.numerics.triples import spacing, triple
 from mist_bundle.transfer.axes import build_network
+from mist_bundle.transfer.mist_names import renamed_weights
 from mist_bundle.transfer.mist_results import CONFIG_JSON, PROGRAM, MistResults
 from mist_bundle.transfer.renamed import misfits
 
 _FILTERS = (32, 64, 128, 256, 320)
 _HEADS = 2
-# MIST's name of a tensor -> ours; applied in turn
-_RENAMED = (
-    (r"^(?:module|_orig_mod)\.", ""),
-    (r"^(?:unet|model)\.", ""),
-    (r"^encoder_layers\.", "downsamples."),
-    (r"^decoder_layers\.", "upsamples."),
-)
-_HEAD_NAMES = re.compile(r"deep_supervision_heads\.")
+# what MIST's networks do otherwise than the rows of the catalogue, by sizing rule
+_ARGUMENTS = {
+    "fmgnet": {"summits_as_skips": True},
+    "wnet": {"summits_as_skips": True},
+    "mednext": {"padded_upsampling": False},
+}
 
 
 def describe_data(results: MistResults, location: Path) -> DatasetSpec:
@@ -126,38 +125,22 @@ def convert_weights(
     arguments = dict(size.arguments)
     if "deep_supervision" in arguments:
         arguments["deep_supervision"] = False
-    network = build_network(arguments, NETWORKS[results.architecture].target)
+    network = build_network(arguments, NETWORKS[results.architecture].target_for(arguments))
     own = {name: value for name, value in network.state_dict().items() if not name.startswith("skip_layers.")}
     problems: list[Problem] = []
     converted: dict[str, dict[str, torch.Tensor]] = {}
     left_out: list[str] = []
     for fold, tensors in weights.items():
         with Collecting(problems):
-            state, left_out = _own_weights(tensors, own, str(results.checkpoints[fold]))
+            state, left_out = renamed_weights(tensors, size.arguments)
+            misfitting = misfits(state, own, str(results.checkpoints[fold]), "the network")
+            if misfitting:
+                raise InputError(misfitting)
             network.load_state_dict(state, strict=False)
             converted[fold] = copy.deepcopy(network.state_dict())  # tensors that are shared stay shared
     if problems:
         raise InputError(problems)
     return converted, left_out
-
-
-def _own_weights(
-    weights: Mapping[str, torch.Tensor], target: Mapping[str, torch.Tensor], place: str
-) -> tuple[dict[str, torch.Tensor], list[str]]:
-    renamed: dict[str, torch.Tensor] = {}
-    left_out = []
-    for written, value in weights.items():
-        name = written
-        for pattern, replacement in _RENAMED:
-            name = re.sub(pattern, replacement, name)
-        if _HEAD_NAMES.match(name):
-            left_out.append(written)
-        else:
-            renamed[name] = value
-    problems = misfits(renamed, target, place, "the network")
-    if problems:
-        raise InputError(problems)
-    return renamed, left_out
 
 
 def _size(results: MistResults) -> NetworkSize:
@@ -174,7 +157,8 @@ def _size(results: MistResults) -> NetworkSize:
         kernel_size=int(params.get("kernel_size") or 3),
         heads=_HEADS if own_heads else 0,
     )
-    return size_network(row, request)
+    size = size_network(row, request)
+    return replace(size, arguments={**size.arguments, **_ARGUMENTS.get(row.sizing, {})})
 
 
 def _origin(results: MistResults) -> dict[str, Any]:

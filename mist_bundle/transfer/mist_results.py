@@ -20,14 +20,12 @@ from mist_bundle.transfer.foreign import Understanding
 PROGRAM = "MIST 2"
 CONFIG_JSON = "config.json"
 TRAIN_PATHS_CSV = "train_paths.csv"
-# architectures of MIST 2.3 whose rows of the catalogue, of the same names, compute the same
+# architectures of MIST 2.3: rows of the catalogue of the same names
 ARCHITECTURES = (
-    *("nnunet", "nnunet-pocket"),
+    *("nnunet", "nnunet-pocket", "fmgnet", "wnet"),
+    *("mednext-small", "mednext-base", "mednext-medium", "mednext-large"),
     *("swinunetr-small", "swinunetr-base", "swinunetr-large"),
 )
-# architectures of the same names that compute something else: a climb of FMG-Net takes the summit before it twice in
-# MIST, and the last descent and the summit here; MedNeXt pads after its transposed convolutions on the other side
-OTHERS = ("fmgnet", "wnet", "mednext-small", "mednext-base", "mednext-medium", "mednext-large")
 _SECTIONS = ("dataset_info", "spatial_config", "preprocessing", "model", "inference")
 _FOLD = re.compile(r"fold_(\d+)\.pt")
 _WINDOW = {"low": "window_min", "high": "window_max", "mean": "z_score_mean", "std": "z_score_std"}
@@ -155,10 +153,7 @@ class _Config:
     def check_model(self) -> None:
         """The network and its patch."""
         architecture = self.config["model"].get("architecture")
-        if architecture in OTHERS:
-            message = f"is {architecture!r}, which MIST computes differently from the network of this name here."
-            self._problem("model.architecture", f"{message} Its weights cannot be imported.")
-        elif architecture not in ARCHITECTURES or architecture not in NETWORKS:
+        if architecture not in ARCHITECTURES or architecture not in NETWORKS:
             self._problem("model.architecture", f"is {architecture!r}; expected one of {', '.join(ARCHITECTURES)}.")
         for key in ("patch_size", "target_spacing"):
             value = self.config["spatial_config"].get(key)

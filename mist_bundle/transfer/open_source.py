@@ -134,7 +134,7 @@ def _read_model(folder: Path, source: str) -> tuple[SourceModel | None, list[Pro
 
 def _from_plan(folder: Path, plan: Plan) -> tuple[SourceModel | None, list[Problem]]:
     network = plan.network.value
-    target = NETWORKS[network].target if network in NETWORKS else network
+    target = NETWORKS[network].target_for(plan.network_arguments) if network in NETWORKS else network
     problems = _unfit(network, plan.network_arguments, str(folder / PLAN_JSON))
     model = SourceModel(
         name=folder.name,

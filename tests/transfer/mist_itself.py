@@ -1,4 +1,4 @@
-"""Run in an environment of mist-medical: `python mist_itself.py DATASET_JSON CASES_CSV WORK_FOLDER`.
+"""Run in an environment of mist-medical: `python mist_itself.py DATASET_JSON CASES_CSV WORK_FOLDER NETWORK`.
 
 Analyses and preprocesses by MIST's own programs, trains MIST's network for some steps on a part of each image (its
 trainer takes minutes for its first epoch), and predicts with `mist_predict`, with and without test-time flips.
@@ -20,12 +20,12 @@ def run(program: str, *arguments: object) -> None:
     subprocess.run([PROGRAMS / program, *map(str, arguments)], check=True)
 
 
-def configure(results: Path) -> dict:
-    """Shrink patch and network, and fix the spacing."""
+def configure(results: Path, network: str) -> dict:
+    """Shrink the patch, fix the spacing and choose the network."""
     path = results / "config.json"
     config = json.loads(path.read_text())
     config["spatial_config"] = {"patch_size": PATCH, "target_spacing": [1.0, 1.0, 1.0]}
-    config["model"]["architecture"] = "nnunet-pocket"
+    config["model"]["architecture"] = network
     config["model"]["params"].update(config["spatial_config"])
     path.write_text(json.dumps(config))
     return config
@@ -62,11 +62,11 @@ def train(config: dict, numpy_folder: Path, weights: Path, fold: int) -> None:
     torch.save(network.state_dict(), weights)
 
 
-def main(dataset: Path, cases: Path, work: Path) -> None:
+def main(dataset: Path, cases: Path, work: Path, network: str) -> None:
     """All steps; everything is left in `work`."""
     results, arrays = work / "results", work / "numpy"
     run("mist_analyze", "--data", dataset, "--results", results, "--nfolds", FOLDS)
-    config = configure(results)
+    config = configure(results, network)
     run("mist_preprocess", "--results", results, "--numpy", arrays)
     (results / "models").mkdir(exist_ok=True)
     for fold in range(FOLDS):
@@ -79,4 +79,4 @@ def main(dataset: Path, cases: Path, work: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(*map(Path, sys.argv[1:4]), sys.argv[4])

@@ -11,15 +11,21 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import torch
 
 from mist_bundle import Bundle, pipeline
+from mist_bundle.catalog.networks import NETWORKS
+from mist_bundle.transfer.axes import build_network
+from mist_bundle.transfer.mist_model import convert_weights, describe_model
+from mist_bundle.transfer.mist_results import ARCHITECTURES, read_results
+from tests.transfer.mist_made import write_results
 from tests.transfer.peers import peer_python
 
 CASES, TESTS = 8, 3
 
 
-@pytest.fixture(scope="module")
-def trained(hippocampus_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["nnunet-pocket", "fmgnet", "wnet", "mednext-small"])
+def trained(hippocampus_dir: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """A folder with what mist-medical trained and predicted."""
     python = peer_python("mist", "mist-medical")
     folder = tmp_path_factory.mktemp("mist")
@@ -46,7 +52,7 @@ def trained(hippocampus_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     }
     (folder / "dataset.json").write_text(json.dumps(description))
     script = Path(__file__).with_name("mist_itself.py")
-    command = [python, script, folder / "dataset.json", folder / "cases.csv", folder / "work"]
+    command = [python, script, folder / "dataset.json", folder / "cases.csv", folder / "work", request.param]
     subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     return folder
 
@@ -67,3 +73,32 @@ def test_label_maps_are_those_of_mist(trained: Path, tmp_path: Path, name: str) 
         equal += int((theirs == own)[either].sum())
     assert foreground > 1000
     assert equal >= 0.999 * foreground, f"{equal} of {foreground} foreground voxels are equal"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("spatial", [([32, 32, 32], [1.0, 1.0, 1.0]), ([64, 32, 32], [0.8, 1.1, 3.5])])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_logits_are_those_of_mist(architecture: str, spatial: tuple[list[int], list[float]], tmp_path: Path) -> None:
+    patch, spacing = spatial
+    folder = write_results(
+        tmp_path / "results",
+        model={"architecture": architecture, "params": {"in_channels": 2, "out_channels": 3}},
+        spatial_config={"patch_size": patch, "target_spacing": spacing},
+    )
+    subprocess.run(
+        [peer_python("mist", "mist-medical"), Path(__file__).with_name("mist_networks.py"), folder], check=True
+    )
+    results, weights = read_results(folder)
+    converted, left_out = convert_weights(results, weights)
+    assert bool(left_out) == (not architecture.startswith("swin")), "the auxiliary outputs of the training"
+    arguments = dict(describe_model(results).network_arguments)
+    if "deep_supervision" in arguments:
+        arguments["deep_supervision"] = False
+    network = build_network(arguments, NETWORKS[architecture].target_for(arguments)).eval()
+    network.load_state_dict(converted["0"])
+    with torch.no_grad():
+        logits = network(torch.from_numpy(np.load(folder / "image.npy"))).numpy()
+    expected = np.load(folder / "logits.npy")
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(logits, expected, atol=1e-4)

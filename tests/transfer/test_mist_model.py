@@ -12,6 +12,7 @@ from mist_bundle.errors import InputError
 from mist_bundle.transfer.axes import build_network
 from mist_bundle.transfer.mist_model import convert_weights, describe_data, describe_model
 from mist_bundle.transfer.mist_results import read_results
+from mist_bundle.trust.audit.targets import is_accepted
 from tests.transfer.mist_made import mist_names, reference_network, write_results
 
 
@@ -64,3 +65,22 @@ def test_the_plan_follows_config_json(tmp_path: Path) -> None:
     assert spec.labels == (0, 1, 4)
     assert spec.final_classes == {"whole": (1, 4), "core": (4,)}
     assert spec.label_names[4] == "core"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "argument", "target"),
+    [
+        ("fmgnet", {"summits_as_skips": True}, "scripts.networks.multigrid.MultigridNet"),
+        ("wnet", {"summits_as_skips": True}, "scripts.networks.multigrid.MultigridNet"),
+        ("mednext-base", {"padded_upsampling": False}, "scripts.networks.mednext.CompleteMedNeXt"),
+        ("swinunetr-base", {}, "monai.networks.nets.SwinUNETR"),
+    ],
+)
+def test_networks_compute_as_mists(architecture: str, argument: dict[str, bool], target: str, tmp_path: Path) -> None:
+    spatial = {"patch_size": [32, 32, 64], "target_spacing": [1.0, 1.0, 1.0]}
+    folder = write_results(tmp_path / "results", model={"architecture": architecture}, spatial_config=spatial)
+    model = describe_model(read_results(folder)[0])
+    assert argument.items() <= model.network_arguments.items()
+    assert NETWORKS[architecture].target_for(model.network_arguments) == target
+    assert is_accepted(target), "by the audit"
+    assert model.network == architecture

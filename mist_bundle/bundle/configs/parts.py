@@ -115,8 +115,8 @@ def sliding_window(plan: Plan) -> Config:
 
 def network(plan: Plan, *, training: bool) -> Config:
     """Return the network, outside training without heads and branches, so that it exports and loads everywhere."""
-    target = find_choice(NETWORKS, plan.network.value).target
     arguments = dict(plan.network_arguments)
+    target = find_choice(NETWORKS, plan.network.value).target_for(arguments)
     if training:
         if arguments.get("deep_supervision"):
             target = TRAINING_CLASSES.get(target, target)

@@ -34,6 +34,8 @@ class MultigridNet(nn.Module):
             W-Net: 1, 2, 1, 3, 1 …
         filters: width of every level.
         res_block: residual blocks instead of plain convolutions.
+        summits_as_skips: a summit also takes the place of what was last seen on the way down at its level, so that the
+            next climb that reaches it takes it twice, as in mist-medical.
 
     Without `heights` it is a plain U-Net of constant width.
     """
@@ -47,8 +49,10 @@ class MultigridNet(nn.Module):
         heights: Sequence[int],
         filters: int = 32,
         res_block: bool = True,
+        summits_as_skips: bool = False,
     ) -> None:
         super().__init__()
+        self.summits_as_skips = summits_as_skips
         bottom = len(strides) - 1
         if len(kernel_size) != len(strides):
             raise ValueError(
@@ -100,6 +104,8 @@ class MultigridNet(nn.Module):
                 features = block(torch.cat(inputs, dim=1))
                 if self._turns(step):
                     summits[level] = features
+                    if self.summits_as_skips:
+                        descents[level] = features
         output: torch.Tensor = self.output(features)
         return output
 

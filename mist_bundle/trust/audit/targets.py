@@ -132,7 +132,7 @@ def catalogue_targets() -> frozenset[str]:
             rows = value.values() if isinstance(value, Mapping) else [value]
             for row in rows:
                 if isinstance(row, Choice):
-                    names |= {row.target, *_nested(row.kwargs)}
+                    names |= {row.target, *row.variants.values(), *_nested(row.kwargs)}
     return frozenset(names)
 
 

@@ -24,6 +24,22 @@ def test_summit_of_an_earlier_climb_is_a_third_input() -> None:
     assert widths == [1, 4, 4, 8, 4, 12, 8, 4, 4, 8, 12]
 
 
+def test_a_summit_that_takes_the_place_of_the_skip_is_taken_twice() -> None:
+    torch.manual_seed(0)
+    net = MultigridNet(1, 2, KERNELS, STRIDES, heights=[1, 2], filters=4, summits_as_skips=True).eval()
+    inputs: list[torch.Tensor] = []
+    outputs: list[torch.Tensor] = []
+    for block in net.blocks:
+        block.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
+        block.register_forward_hook(lambda _, given, output: outputs.append(output))
+    net(torch.randn(1, 1, 8, 8, 8))
+    # 0 1 2 | 1 2 | 1 0 1 2 | 1 0: the summit of step 3 is met in step 5, that of step 6 in step 10
+    for step, summit in ((5, 3), (10, 6)):
+        torch.testing.assert_close(inputs[step][:, 4:8], outputs[summit])
+        torch.testing.assert_close(inputs[step][:, 8:], outputs[summit])
+    torch.testing.assert_close(inputs[9][:, 4:], outputs[7])  # passed on the way down since
+
+
 def test_every_block_matters_and_strides_are_undone() -> None:
     torch.manual_seed(0)
     net = MultigridNet(2, 3, KERNELS, STRIDES, heights=[1, 2, 1], filters=4)
