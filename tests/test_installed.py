@@ -153,6 +153,7 @@ def test_a_missing_file_of_ours_is_not_the_bundle_s_fault(installed: Environment
     installed.run("mist-bundle", "audit", BUNDLE, cwd=place)
 
 
+@pytest.mark.timeout(1800)  # eight commands; a busy machine takes more than ten minutes
 def test_from_a_data_set_to_predictions_without_the_checkout(installed: Environment, place: Path) -> None:
     where = installed.run("python", "-c", "import mist_bundle; print(mist_bundle.__file__)", cwd=place)
     assert Path(where.strip()).is_relative_to(installed.packages)

@@ -18,6 +18,7 @@ import os, signal, sys
 from mist_bundle import cli
 from mist_bundle.bundle import generate
 number = int(sys.argv.pop(1))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where the tests run in the background, it is ignored
 generate.write_manifest = lambda folder: os.kill(os.getpid(), number)
 sys.exit(cli.main())
 """
