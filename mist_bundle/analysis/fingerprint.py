@@ -29,6 +29,7 @@ from mist_bundle.dataset.volumes import memory_of_a_case
 from mist_bundle.errors import InputError, Problem, problems_of
 from mist_bundle.files import read_json, write_json
 from mist_bundle.parallel import CaseResults, map_cases
+from mist_bundle.runtime.wording import inflected
 
 _FORMAT = 1  # of the JSON
 
@@ -168,7 +169,7 @@ class Fingerprint:
         for index, name in enumerate(channel_names):
             lacking = len(self.cases) - len(self.images_of(index))
             if lacking:
-                verb = "lacks" if lacking == 1 else "lack"
+                verb = inflected(lacking, "lacks", "lack")
                 message = (
                     f"{lacking} of {len(self.cases)} cases {verb} this optional channel, which is then 0 in training."
                 )

@@ -29,12 +29,12 @@ from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.values import Whole, Word
 
 if TYPE_CHECKING:
+    from mist_bundle.evaluation.comparable import ComparableRuns
     from mist_bundle.evaluation.compare import Comparison
     from mist_bundle.evaluation.ensemble import Channels, Ensembled
     from mist_bundle.evaluation.pairs import Classes
     from mist_bundle.evaluation.postprocess import Postprocessed
     from mist_bundle.evaluation.rank import Ranking
-    from mist_bundle.evaluation.runs import ComparableRuns
     from mist_bundle.evaluation.score import ScoredCases
 
 # Heavy imports stand inside the functions, so that the command line answers --help at once.

@@ -14,6 +14,7 @@ from mist_bundle.api.bundle import Bundle
 from mist_bundle.api.warn import CaseLeftOut, DataWarning
 from mist_bundle.dataset.fold_table import FoldTable
 from mist_bundle.errors import CaseFailure, Problem
+from mist_bundle.runtime.wording import inflected
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def fail_for(problems: Sequence[Problem], total: int, what: str) -> None:
 
 def print_count(problems: Sequence[Problem], total: int, what: str) -> None:
     """Print how many cases failed."""
-    verb = "was" if len(problems) == 1 else "were"
+    verb = inflected(len(problems), "was", "were")
     print(f"{len(problems)} of {total} cases {verb} {what}.", file=sys.stderr)
 
 

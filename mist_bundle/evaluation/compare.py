@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mist_bundle.evaluation.comparable import ComparableRuns
 from mist_bundle.evaluation.rank import RESAMPLES, csv_text
-from mist_bundle.evaluation.runs import ComparableRuns
 from mist_bundle.evaluation.statistics import CONFIDENCE, holm, interval, resampled_means, wilcoxon_p
 from mist_bundle.files import new_folder, write_json, write_text
 from mist_bundle.runtime.metrics.table import ID

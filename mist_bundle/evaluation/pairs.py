@@ -16,7 +16,7 @@ from mist_bundle.dataset.volumes import memory_of_a_case
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import read_json
 from mist_bundle.runtime.reading.formats import image_stem
-from mist_bundle.runtime.wording import join_with_and
+from mist_bundle.runtime.wording import inflected, join_with_and
 
 MASK, PREDICTION = "mask", "prediction"
 
@@ -244,7 +244,7 @@ def _from_table(paths: Path) -> Pairing:
         empty = _missing(row.cells)
         if empty:
             problems.append(
-                Problem(row.id, f"{row.place}: {join_with_and(empty)} {'is' if len(empty) == 1 else 'are'} empty.")
+                Problem(row.id, f"{row.place}: {join_with_and(empty)} {inflected(len(empty), 'is', 'are')} empty.")
             )
             continue
         reference = table.resolve(row.cells[MASK])

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mist_bundle.evaluation.runs import ComparableRuns
+from mist_bundle.evaluation.comparable import ComparableRuns
 from mist_bundle.evaluation.statistics import CONFIDENCE, holm, interval, resampled_means, wilcoxon_p
 from mist_bundle.files import new_folder, write_json, write_text
 from mist_bundle.runtime.metrics.table import ID

@@ -31,7 +31,7 @@ from mist_bundle.runtime.metrics.case import (
 from mist_bundle.runtime.metrics.table import ID, Summary, undefined_values, write_results
 from mist_bundle.runtime.numerics.grid import spacing_of
 from mist_bundle.runtime.numerics.labels import as_labels
-from mist_bundle.runtime.wording import list_names
+from mist_bundle.runtime.wording import inflected, list_names
 
 Result = TypeVar("Result")
 
@@ -294,7 +294,7 @@ def _unscored(prediction: Any, reference: Any, settings: ScoreSettings) -> list[
     for role, array in (("prediction", prediction), ("reference", reference)):
         unscored = [str(label) for label in present_labels(array) if label not in known]
         if unscored:
-            noun = "label" if len(unscored) == 1 else "labels"
+            noun = inflected(len(unscored), "label")
             names = list_names(unscored)
             warnings.append(
                 f"the {role} holds the {noun} {names}, in no class and not scored. --labels refuses such cases."

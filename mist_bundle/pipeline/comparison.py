@@ -12,7 +12,8 @@ from mist_bundle.files import RESULTS_CSV
 from mist_bundle.pipeline.study import bundle_of_study, is_study, spread_of
 
 if TYPE_CHECKING:
-    from mist_bundle.evaluation.runs import ComparableRuns, RunSource
+    from mist_bundle.evaluation.comparable import ComparableRuns
+    from mist_bundle.evaluation.runs import RunSource
 
 
 def comparable_runs(
@@ -33,7 +34,8 @@ def comparable_runs(
         InputError: a run cannot be read, or the runs cannot be compared; all problems at once.
     """
     from mist_bundle.catalog.metrics import metric_name
-    from mist_bundle.evaluation.runs import comparable, read_runs
+    from mist_bundle.evaluation.comparable import comparable
+    from mist_bundle.evaluation.runs import read_runs
 
     problems: list[Problem] = []
     sources = []

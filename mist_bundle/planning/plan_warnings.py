@@ -12,7 +12,7 @@ from mist_bundle.errors import Problem
 from mist_bundle.planning import rules
 from mist_bundle.planning.data_checks import MAX_GRID_BYTES
 from mist_bundle.planning.flips import LEFT_RIGHT_AXIS
-from mist_bundle.runtime.wording import counted, list_names
+from mist_bundle.runtime.wording import counted, inflected, list_names
 
 if TYPE_CHECKING:
     from mist_bundle.analysis.case_stats import CaseStats
@@ -102,7 +102,7 @@ def _missing_in_folds(cases: Sequence[CaseStats], plan: Plan, folds: Mapping[str
         if label == 0 or len(holding_folds) != 1:
             continue
         (fold,) = holding_folds
-        verb = "holds" if len(holders) == 1 else "hold"
+        verb = inflected(len(holders), "holds", "hold")
         message = (
             f"is in no training case of fold {fold}: only {list_names(holders)} {verb} it. It cannot be learnt there"
         )

@@ -17,11 +17,14 @@ GB = 2**30  # bytes, as the memory of graphics cards is counted
 _MOST_DECIMALS = 6
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """A number of things: "1 label map", "2 label maps"; `plural` where it is not the noun with an s."""
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number} {plural or f'{noun}s'}"
+def inflected(number: int, singular: str, plural: str = "") -> str:
+    """A noun or verb that fits a number; `plural` where it is not the singular with an s."""
+    return singular if number == 1 else plural or f"{singular}s"
+
+
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """A number of things: "1 label map", "2 label maps"."""
+    return f"{number} {inflected(number, singular, plural)}"
 
 
 def list_names(names: Sequence[str], most: int = MOST_NAMES) -> str:

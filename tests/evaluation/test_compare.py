@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mist_bundle.evaluation.comparable import comparable
 from mist_bundle.evaluation.compare import compare_runs
-from mist_bundle.evaluation.runs import comparable
 from tests.evaluation.samples import make_run
 
 IDS = ("001", "002", "003", "004")

@@ -11,8 +11,8 @@ import pytest
 
 from mist_bundle import cli
 from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK
+from mist_bundle.evaluation.comparable import comparable
 from mist_bundle.evaluation.rank import Ranking, rank_runs
-from mist_bundle.evaluation.runs import comparable
 from mist_bundle.runtime.metrics.table import write_results
 from tests.evaluation.samples import make_run
 
