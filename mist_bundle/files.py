@@ -60,6 +60,15 @@ def work_dir_of(bundle: Path) -> Path:
     return bundle.absolute().parent / f"{bundle.absolute().name}_work"
 
 
+def real_path(path: Path) -> Path:
+    """The absolute path with all links followed.
+
+    A link that leads to itself stays as it is, where `Path.resolve` raises RuntimeError before Python 3.13: whoever
+    opens the file says what is wrong.
+    """
+    return Path(os.path.realpath(path))
+
+
 def dump_json(value: Any) -> str:
     """JSON text in the format of this project: two spaces, a newline at the end, no NaN."""
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -203,16 +212,16 @@ def refuse_to_replace(path: Path, inputs: Iterable[Path] = ()) -> None:
         path: where the folder shall lie.
         inputs: files and folders that are read.
     """
-    place = path.resolve()
+    place = real_path(path)
     problems = []
     for source in inputs:
-        found = source.resolve()
+        found = real_path(source)
         if found == place or place in found.parents:
             problems.append(Problem(str(path), f"would replace {source}, which is read. Choose another place."))
         elif found in place.parents and found.is_dir():
             problems.append(Problem(str(path), f"lies within {source}, whose files are read. Choose another place."))
     for name, kept in (("the working directory", Path.cwd()), ("your home folder", _home())):
-        if kept is not None and (kept.resolve() == place or place in kept.resolve().parents):
+        if kept is not None and (real_path(kept) == place or place in real_path(kept).parents):
             problems.append(Problem(str(path), f"holds {name}, which would be lost. Choose another place."))
     if problems:
         raise InputError(list(dict.fromkeys(problems)))

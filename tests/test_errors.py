@@ -43,3 +43,8 @@ def test_an_interruption_has_the_exit_code_of_its_signal_and_the_next_command() 
     assert Interrupted(15, "Stopped.").exit_code == 143
     assert str(Interrupted(15, "Stopped.")) == "Stopped."
     assert str(Interrupted(2, "Stopped.", ["train", "my data"])) == "Stopped. Continue with: train 'my data'"
+
+
+def test_a_name_with_line_breaks_stays_in_its_line() -> None:
+    assert str(Problem("a\nb", "is odd.")) == "'a\\nb': is odd."
+    assert str(Problem("ü b", "is even.")) == "ü b: is even."

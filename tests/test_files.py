@@ -19,6 +19,7 @@ from mist_bundle.files import (
     parse_json,
     read_json,
     read_text,
+    real_path,
     refuse_existing,
     remove_leavings,
     write_bytes,
@@ -217,3 +218,10 @@ def test_the_working_directory_is_not_replaced(tmp_path: Path, monkeypatch: pyte
 def test_a_device_is_not_replaced() -> None:
     with pytest.raises(InputError, match="is a device, pipe or socket"):
         refuse_existing(Path(os.devnull), overwrite=True)
+
+
+def test_a_link_that_leads_to_itself_is_a_path_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert real_path(tmp_path / "loop") == tmp_path.resolve() / "loop"
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert real_path(tmp_path / "link" / "x") == tmp_path.resolve() / "x"

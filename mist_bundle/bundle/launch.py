@@ -22,7 +22,7 @@ from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.overrides import checked_overrides, load_configs, override_word
 from mist_bundle.bundle.placement import OWN_STORE, Hardware, Placement
 from mist_bundle.errors import Collecting, InputError, Interrupted, MistBundleError, Problem
-from mist_bundle.files import check_can_write
+from mist_bundle.files import check_can_write, real_path
 from mist_bundle.runtime.predictions.say import REASON
 from mist_bundle.runtime.settings import is_expression
 
@@ -312,4 +312,4 @@ def configured_dataset_dir(bundle: Path) -> Path:
             message = f"is {dataset_dir!r}; name the folder of the cases: --dataset_dir."
             raise InputError(Problem(f"{path} dataset_dir", message))
         relative = text
-    return (bundle / relative).resolve()
+    return real_path(bundle / relative)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from mist_bundle.files import SCRIPTS_FOLDER
+from mist_bundle.files import SCRIPTS_FOLDER, real_path
 from mist_bundle.resources import PACKAGE
 
 RUNTIME = PACKAGE / "runtime"
@@ -59,10 +59,10 @@ def linked_runtime(bundle: Path) -> Path | None:
     scripts = bundle / SCRIPTS_FOLDER
     if not scripts.is_symlink() or scripts.readlink().as_posix() != RUNTIME_LINK:
         return None
-    target = bundle.resolve().parent.parent / "mist_bundle" / "runtime"
-    return target if target.is_dir() and target.resolve() == target else None
+    target = real_path(bundle).parent.parent / "mist_bundle" / "runtime"
+    return target if target.is_dir() and real_path(target) == target else None
 
 
 def is_own_runtime(folder: Path) -> bool:
     """Return whether a folder is the runtime of the running program, whose compiled files are trusted."""
-    return folder.resolve() == RUNTIME
+    return real_path(folder) == RUNTIME

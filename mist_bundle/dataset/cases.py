@@ -219,7 +219,7 @@ def _files_of_case(
         return {}, [f"cannot be read ({error.strerror or error})."]
     chosen, findings = match(files, patterns, optional)
     lacking = [role for role in patterns if role != MASK_COLUMN and role not in optional and role not in chosen]
-    if findings and 0 < len(lacking) < len(set(patterns) - {MASK_COLUMN}):
+    if findings and MASK_COLUMN in patterns and 0 < len(lacking) < len(set(patterns) - {MASK_COLUMN}):
         findings.append(_IF_OPTIONAL.format(", ".join(lacking)))
     for file in files:
         if not file.exists():

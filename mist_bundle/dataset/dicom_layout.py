@@ -16,7 +16,7 @@ from mist_bundle.dataset.dicom_search import find_series, is_dicom
 from mist_bundle.dataset.names import MAX_ID_BYTES, id_problem
 from mist_bundle.dataset.tables import write_table
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import new_folder, refuse_existing
+from mist_bundle.files import new_folder, real_path, refuse_existing
 
 TABLE = "series.csv"
 _DIGITS = 8  # of a hash in an id
@@ -56,7 +56,7 @@ def named_series(source: Path) -> list[NamedSeries]:
     taken: set[str] = set()
     named = []
     for series in sorted(find_series(source), key=lambda series: (series.folder, series.uid)):
-        parts = series.folder.relative_to(source).parts or (source.resolve().name,)
+        parts = series.folder.relative_to(source).parts or (real_path(source).name,)
         base = _id_of(parts)
         identity, number = base, 2
         while identity.casefold() in taken or id_problem(identity):

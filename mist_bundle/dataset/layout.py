@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mist_bundle.dataset.names import IMAGE_SUFFIXES, slug
 from mist_bundle.dataset.volumes import read_channels, read_volume
 from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.files import real_path
 from mist_bundle.parallel import map_cases
 from mist_bundle.runtime.reading.formats import NIFTI, image_suffix
 
@@ -142,7 +143,7 @@ def place_file(source: Path, folder: Path, name: str, *, copy: bool = False) -> 
     folder.mkdir(parents=True, exist_ok=True)
     if not copy:
         try:
-            target.symlink_to(source.resolve())
+            target.symlink_to(real_path(source))
         except (OSError, NotImplementedError):  # Windows without the right to link, some network drives
             copy = True
     if copy:

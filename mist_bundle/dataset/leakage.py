@@ -10,18 +10,19 @@ from pathlib import Path
 
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Problem
+from mist_bundle.files import real_path
 
 Digests = Mapping[str, Iterable[str]]  # case id -> hashes of its images' voxels, "" for constant images
 
 
 def output_within_data(output: Path, spec: DatasetSpec) -> list[Problem]:
     """Refuse an output folder among the cases, which the next run would take for a case."""
-    place = output.resolve()
+    place = real_path(output)
     problems = []
     for folder in (spec.train_dir, spec.test_dir):
         if folder is None:
             continue
-        folder = folder.resolve()
+        folder = real_path(folder)
         if place == folder or folder in place.parents:
             message = f"is {output}, within the folder of the cases {folder}. Choose a place outside."
             problems.append(Problem("--output", message))

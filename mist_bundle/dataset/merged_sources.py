@@ -11,7 +11,7 @@ from mist_bundle.dataset.foreign import own_advice
 from mist_bundle.dataset.names import default_label_name, id_problem
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Collecting, InputError, Problem
-from mist_bundle.files import DATASET_JSON
+from mist_bundle.files import DATASET_JSON, real_path
 from mist_bundle.runtime.wording import list_names
 
 
@@ -88,13 +88,13 @@ def _differences(specs: Sequence[DatasetSpec]) -> list[Problem]:
     """Everything in which the data sets disagree with the first."""
     first = specs[0]
     members = _class_members(first)
-    files = {first.json_path.resolve()}
+    files = {real_path(first.json_path)}
     problems = []
     for spec in specs[1:]:
         place = f"{spec.json_path}: $"
-        if spec.json_path.resolve() in files:
+        if real_path(spec.json_path) in files:
             problems.append(Problem(str(spec.json_path), "is named twice."))
-        files.add(spec.json_path.resolve())
+        files.add(real_path(spec.json_path))
         if spec.modality != first.modality:
             message = f'is "{spec.modality}", but "{first.modality}" in {first.json_path}.'
             problems.append(Problem(f"{place}.modality", message))

@@ -25,6 +25,7 @@ from mist_bundle.dataset.names import (
     id_problem,
     is_image,
     long_id_problem,
+    similar_names,
 )
 from mist_bundle.dataset.numbered_channels import numbered_cases
 from mist_bundle.dataset.tables import ID_COLUMN, Row, Table, read_table
@@ -70,7 +71,8 @@ def match_prediction_inputs(
             cases.append(case)
     if not cases:
         raise InputError(problems)
-    return CaseList(cases=tuple(cases), problems=tuple(problems), warnings=found.warnings)
+    remarks = [*found.warnings, *similar_names(case.id for case in cases)]
+    return CaseList(cases=tuple(cases), problems=tuple(problems), warnings=tuple(dict.fromkeys(remarks)))
 
 
 def _matched(

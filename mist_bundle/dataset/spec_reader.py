@@ -22,6 +22,7 @@ from mist_bundle.dataset.names import (
     user_path,
 )
 from mist_bundle.errors import Problem
+from mist_bundle.files import real_path
 from mist_bundle.runtime.wording import nearest_hint
 
 Modality = Literal["ct", "mr", "other"]
@@ -175,7 +176,7 @@ class SpecReader:
             self.problems.append(Problem(ascii(str(self.json_path)), message))
         if train is None or test is None or not train.is_dir() or not test.is_dir():
             return
-        train, test = train.resolve(), test.resolve()
+        train, test = real_path(train), real_path(test)
         if train == test:
             message = f"is {test}, the same folder as $.train-data. Name another folder or leave the key out."
             self.report("test-data", message)

@@ -15,7 +15,7 @@ from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
 from mist_bundle.dataset.cases import Case, CaseList, channel_files
 from mist_bundle.dataset.dicom import Series
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, MistBundleError, Problem
-from mist_bundle.files import DATALIST_JSON, check_can_write, read_json, write_json
+from mist_bundle.files import DATALIST_JSON, check_can_write, read_json, real_path, write_json
 from mist_bundle.pipeline.predict_dicom import SegmentationWriter, segmentation_path
 from mist_bundle.pipeline.predict_formats import DICOM_SEG, NIFTI, OutputPlace, contrary_sides
 from mist_bundle.pipeline.predict_inputs import find_inputs
@@ -255,11 +255,11 @@ def predict_test_set(bundle: Path, output: Path, overrides: Mapping[str, Any], *
 def _check_output(output: Path, source: Path, cases: Sequence[Case]) -> None:
     """Refuse a folder that cannot be written, or in which label maps would lie among the images."""
     check_can_write(output)
-    place, images = output.resolve(), source.resolve()
+    place, images = real_path(output), real_path(source)
     folders = set()
     for case in cases:
         for path in case.images.values():
-            folders.add(path.resolve().parent)
+            folders.add(real_path(path).parent)
     if place in folders or (images.is_dir() and (place == images or images in place.parents)):
         message = f"is {output}, among the images that are predicted; the next run would take label maps for images."
         raise InputError(Problem("--output", f"{message} Choose a place outside."))

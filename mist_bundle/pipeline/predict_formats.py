@@ -19,7 +19,7 @@ from mist_bundle.dataset.cases import Case
 from mist_bundle.dataset.sides import named_classes, right_of_left, side_pairs
 from mist_bundle.dataset.volumes import Volume, read_volume
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import check_can_write, refuse_existing, write_bytes
+from mist_bundle.files import check_can_write, real_path, refuse_existing, write_bytes
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.predictions.records import volume_path
 from mist_bundle.runtime.reading.formats import image_suffix
@@ -38,6 +38,9 @@ _SAME_AS = {
     ".hdr": ".nii.gz",
 }
 _SINGLE_FILES = tuple(dict.fromkeys(_SAME_AS.values()))
+# of files that nobody means as the name of a folder
+_OTHER_PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".dcm", ".img", ".mgz", ".mnc", ".stl", ".vtk")
+_OTHER_DATA = (".npy", ".npz", ".h5", ".gz", ".zip", ".tar", ".json", ".csv", ".txt")
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _ORTHOGONAL = 1e-3  # largest deviation of the axes from right angles that NRRD and MetaImage files may hide
 
@@ -66,11 +69,15 @@ class OutputPlace:
             InputError: they contradict each other, or a file is in the way.
         """
         suffix = image_suffix(output)
+        if not suffix and output.suffix.lower() in (*_OTHER_PICTURES, *_OTHER_DATA):
+            suffix = output.suffix.lower()
         if not suffix or output.is_dir():
             in_place = output_format in (NIFTI, DICOM_SEG)
             return cls(output=output, folder=output if in_place else output / NIFTI_FOLDER, output_format=output_format)
         if suffix not in _SINGLE_FILES:
-            message = f"is {output}, but label maps are written as a single file: {', '.join(_SINGLE_FILES)}."
+            message = (
+                f"is {output}, but a label map is written as {', '.join(_SINGLE_FILES)}. Choose one, or name a folder."
+            )
             raise InputError(Problem("--output", message))
         if output_format == DICOM_SEG or (output_format in (NRRD, META_IMAGE) and suffix != f".{output_format}"):
             message = f"is {output_format}, but --output {output} ends in {suffix}. Leave it out, or name a folder."
@@ -105,8 +112,8 @@ class OutputPlace:
             problems.append(Problem("--output", message))
         targets = self.targets(cases)
         for case in cases:
-            target = targets[case.id].resolve()
-            if target in [path.resolve() for path in case.images.values()]:
+            target = real_path(targets[case.id])
+            if target in [real_path(path) for path in case.images.values()]:
                 problems.append(Problem("--output", f"is {self.output}, which would replace an image. Choose another."))
             ours = volume_path(self.folder, case.id).exists()
             if not self.is_file and self.folder != self.output and target.exists() and not ours and not overwrite:

@@ -28,6 +28,7 @@ from mist_bundle.files import (
     adopt_file,
     check_can_write,
     dump_json,
+    real_path,
     refuse_existing,
 )
 from mist_bundle.runtime.folds.files import sha256_of
@@ -130,7 +131,7 @@ def pack_bundle(
     bundle = bundle.absolute()
     if not (bundle / METADATA_JSON).is_file():
         raise InputError(Problem(str(bundle), f"is not a bundle: there is no {METADATA_JSON} in it."))
-    if bundle.resolve() in output.resolve().parents:
+    if real_path(bundle) in real_path(output).parents:
         message = f"is {output}, within the bundle, whose manifest would not fit it any more. Choose a place outside."
         raise InputError(Problem("--output", message))
     if not TOP_FOLDER.fullmatch(bundle.name):

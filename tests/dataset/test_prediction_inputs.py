@@ -124,3 +124,20 @@ def test_names_that_no_label_map_can_have_are_refused_however_they_are_given(tmp
     assert [problem.path for problem in found.problems] == [name]
     with pytest.raises(InputError, match="cannot be predicted under this name: it "):
         match_prediction_inputs(tmp_path / "folder" / f"{name}.nii.gz", ["t1"])
+
+
+def test_ids_that_differ_in_case_alone_are_told_once(tmp_path):
+    image = save_volume(tmp_path / "a.nii.gz", np.zeros((4, 4, 4), np.int16))
+    (tmp_path / "t.csv").write_text(f"id,t1\na,{image}\nA,{image}\n")
+    (warning,) = match_prediction_inputs(tmp_path / "t.csv", ["t1"]).warnings
+    assert str(warning).startswith("A, a: differ in upper and lower case alone")
+
+
+def test_what_is_advised_for_training_is_not_advised_here(tmp_path):
+    """The model is trained: another dataset.json changes nothing."""
+    for name in ("a", "b"):
+        save_volume(tmp_path / name / "t1.nii.gz", np.zeros((4, 4, 4), np.int16))
+    save_volume(tmp_path / "a" / "t2.nii.gz", np.zeros((4, 4, 4), np.int16))
+    found = match_prediction_inputs(tmp_path, ["t1", "t2"])
+    assert "no file matches" in str(found.problems[0])
+    assert "optional_images" not in str(found.problems[0])

@@ -128,7 +128,9 @@ def test_the_same_format_as_the_input(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("output", "output_format", "words"),
     [
-        ("out.mhd", "nii.gz", "written as a single file: .nii.gz, .nii, .nrrd, .mha"),
+        ("out.mhd", "nii.gz", "is written as .nii.gz, .nii, .nrrd, .mha"),
+        ("out.png", "nii.gz", "is written as .nii.gz"),
+        ("out.DCM", "dicom_seg", "or name a folder"),
         ("out.nrrd", "mha", "ends in .nrrd"),
         ("out.nrrd", "dicom_seg", "ends in .nrrd"),
         ("there.nrrd", "nii.gz", "--overwrite"),

@@ -132,7 +132,8 @@ def turn(
     for axis, (from_axis, flip) in enumerate(zip(permutation, flips, strict=True)):
         to_source[from_axis, axis] = -1 if flip else 1
         to_source[from_axis, 3] = array.shape[1 + from_axis] - 1 if flip else 0
-        steps.append(slice(None, None, -1 if flip else 1))
+        reverses = flip and array.shape[1 + from_axis] > 1  # torch takes no negative stride, not even along a voxel
+        steps.append(slice(None, None, -1 if reverses else 1))
     return permute_axes(array, permutation)[tuple(steps)], as_affine(affine) @ to_source
 
 

@@ -10,6 +10,7 @@ The compressed bytes are unpacked down to their checksum, so a file that was cut
 
 from __future__ import annotations
 
+import logging
 import math
 import zlib
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from ..numerics.slabs import slabs
 from .files import check_memory, require_file
 from .volume import Grid, UnreadableFileError, Volume
 
+_SILENT = logging.Logger("header", logging.CRITICAL + 1)  # nibabel's remarks name no file
+_GZIP = b"\x1f\x8b"
 _HEADER_BYTES = 540  # of NIfTI-2; NIfTI-1 has fewer
 _SINGLE_FILE = (b"n+1", b"n+2")
 _SAME_GRID_VOXELS = 0.01  # difference between the two affines of a header that is worth a warning
@@ -118,6 +121,10 @@ def _blocks(path: Path, stream: BinaryIO) -> Iterator[bytes]:
         message = "is cut short: its compressed data end too early. Copy the file again."
         raise UnreadableFileError(path.name, message) from error
     except zlib.error as error:
+        stream.seek(0)
+        if _holds_header(stream.read(_HEADER_BYTES)):
+            message = f"is not compressed, though its name ends in .gz. Rename it {path.name[:-3]}, or compress it."
+            raise UnreadableFileError(path.name, message) from error
         message = f"is damaged or no gzip file ({error}). Copy the file again."
         raise UnreadableFileError(path.name, message) from error
 
@@ -149,6 +156,12 @@ def _first_bytes(blocks: Iterator[bytes], count: int) -> bytes:
     return first
 
 
+def _holds_header(head: bytes) -> bool:
+    import nibabel as nib
+
+    return any(kind.may_contain_header(head) for kind in (nib.Nifti1Header, nib.Nifti2Header))
+
+
 def _parse(path: Path, head: bytes) -> Any:
     import nibabel as nib
 
@@ -156,7 +169,10 @@ def _parse(path: Path, head: bytes) -> Any:
         if not kind.may_contain_header(head[:_HEADER_BYTES]):
             continue
         try:
-            header = kind(head[: kind.sizeof_hdr])
+            header = kind(head[: kind.sizeof_hdr], check=False)
+            stored = header["pixdim"].copy()
+            header.check_fix(logger=_SILENT)
+            header["pixdim"][stored == 0] = 0  # nibabel makes 1 mm of it
             header.get_data_dtype()
             header.get_data_shape()
             header.get_slope_inter()
@@ -168,6 +184,9 @@ def _parse(path: Path, head: bytes) -> Any:
             message = f"says in its header ({magic!r}) that its voxels are in another file (.img). Convert the pair."
             raise UnreadableFileError(path.name, message)
         return header
+    if head.startswith(_GZIP):
+        message = f"is compressed, though its name does not end in .gz. Rename it {path.name}.gz, or unpack it."
+        raise UnreadableFileError(path.name, message)
     message = "is no NIfTI file: it has no NIfTI header. Convert it, or remove it from the case."
     raise UnreadableFileError(path.name, message)
 
@@ -190,8 +209,12 @@ def _shape(header: Any) -> tuple[int, ...]:
 def _volume_shape(path: Path, header: Any) -> tuple[int, ...]:
     shape = _shape(header)
     if len(shape) != 3:
-        hint = "Store each channel in a file of its own" if len(shape) > 3 else "Store the case as a volume"
-        message = f"has {len(shape)} dimensions {shape}; expected 3. {hint} (convert_msd splits 4D files)."
+        hint = (
+            "Store each channel in a file of its own (convert_msd and convert_csv do)"
+            if len(shape) > 3
+            else "Store the case as a volume"
+        )
+        message = f"has {len(shape)} dimensions {shape}; expected 3. {hint}."
         raise UnreadableFileError(path.name, message)
     return shape
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,10 @@ class NiftiReader(NibabelReader):
     def get_data(self, img: Any) -> tuple[NDArray[Any], dict[Any, Any]]:
         """Values and meta dictionary of a file, or of several files as channels."""
         paths = ensure_tuple(img)
+        with _refusing_large_numbers(paths[0]):
+            return self._get_data(paths)
+
+    def _get_data(self, paths: Sequence[Path]) -> tuple[NDArray[Any], dict[Any, Any]]:
         if len(paths) > 1 and set(paths) == {paths[0]} and num_channels(paths[0]) == len(paths):
             return self._all_channels(paths[0])
         first = self._read(paths[0])
@@ -104,6 +109,17 @@ class NiftiReader(NibabelReader):
         if self.as_float32:
             return np.ascontiguousarray(volume.array, dtype=np.float32)
         return _for_torch(volume.array)
+
+
+@contextmanager
+def _refusing_large_numbers(path: Path) -> Iterator[None]:
+    """Say so where a number is too large for float32, which would become infinity."""
+    try:
+        with np.errstate(over="raise"):
+            yield
+    except FloatingPointError as error:
+        message = f"holds numbers above {np.finfo(np.float32).max:.1e}, which float32 cannot hold. Scale them down."
+        raise UnreadableFileError(path.name, message) from error
 
 
 def _for_torch(array: NDArray[Any]) -> NDArray[Any]:

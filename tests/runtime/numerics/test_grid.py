@@ -33,6 +33,14 @@ def test_reorient_is_monais_orientation(orientation):
     assert nib.aff2axcodes(result_affine) == ("L", "P", "S")
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 1, 1, 5), (1, 4, 1, 1)])
+def test_axes_of_one_voxel_keep_strides_that_torch_takes(shape):
+    """NumPy calls such a view contiguous, so that `ascontiguousarray` copies nothing; torch refuses it."""
+    array, affine = grid.reorient(np.arange(np.prod(shape), dtype=np.float32).reshape(shape), np.diag([1.0, 1, 1, 1]))
+    assert torch.from_numpy(np.ascontiguousarray(array)).shape == shape
+    assert nib.aff2axcodes(affine) == ("L", "P", "S")
+
+
 def test_reorient_takes_any_axis_codes_and_copies_nothing():
     array = np.arange(24.0).reshape(1, 2, 3, 4)
     result, affine = grid.reorient(array, np.eye(4), "PRI")

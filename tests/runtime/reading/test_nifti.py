@@ -149,3 +149,22 @@ def test_a_refusal_travels_between_processes(tmp_path):
         read_volume(tmp_path / "absent.nii.gz")
     again = pickle.loads(pickle.dumps(caught.value))
     assert (again.file_name, str(again)) == ("absent.nii.gz", str(caught.value))
+
+
+def test_a_name_that_is_wrong_about_compression_is_said(tmp_path):
+    """Copying the file again, as for a damaged one, would not help."""
+    plain, packed = write(tmp_path / "a.nii"), write(tmp_path / "b.nii.gz")
+    plain.rename(tmp_path / "a.nii.gz")
+    packed.rename(tmp_path / "b.nii")
+    assert "is not compressed, though its name ends in .gz. Rename it a.nii" in refusal(tmp_path / "a.nii.gz")
+    assert "is compressed, though its name does not end in .gz. Rename it b.nii.gz" in refusal(tmp_path / "b.nii")
+
+
+def test_voxels_without_size_matter_only_where_the_header_has_no_sform(tmp_path, caplog):
+    """nibabel takes them for 1 mm, and says so without naming the file."""
+    path = patched(write(tmp_path / "a.nii.gz", qform=0), 80, "<3f", 0, 0, 0)
+    assert read_volume(path).warnings == ()
+    path = patched(write(tmp_path / "b.nii.gz", qform=1, sform=0), 80, "<3f", 0, 0, 0)
+    assert "an affine that maps no volume" in refusal(path)
+    assert read_volume(patched(write(tmp_path / "c.nii.gz"), 80, "<3f", -1, -1, -1)).warnings is not None
+    assert caplog.text == ""

@@ -167,3 +167,11 @@ def test_reading_as_float32_takes_little_more_than_the_image(tmp_path, slope):
     load = LoadImaged("image", reader=NiftiReader(as_float32=True))
     blocks = 12e6  # of the file, while it is read
     assert numpy_peak(lambda: load({"image": files})) < blocks + (1.6 if slope == 1 else 2.3) * float32
+
+
+@pytest.mark.parametrize("number_of_files", [1, 2])
+def test_numbers_beyond_float32_are_refused_in_words(tmp_path, number_of_files):
+    """They would become infinity, which the file does not hold."""
+    path = write_nifti(tmp_path / "a.nii.gz", np.full((4, 5, 6), 1e300), AFFINE)
+    with pytest.raises(UnreadableFileError, match=r"a\.nii\.gz holds numbers above 3\.4e\+38"):
+        NiftiReader(as_float32=True).get_data([path] * number_of_files)
