@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,7 @@ def _gpu_speed(name: str, device: Device) -> Speed:
     )
 
 
+@cache  # so that two sentences of a command agree
 def _matrix_flops() -> float:
     """Operations a second of a core in products of matrices: of its own time, whatever else the machine does."""
     matrices = np.ones((PRODUCTS, MATRIX, MATRIX), dtype=np.float32)
