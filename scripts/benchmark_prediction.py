@@ -109,7 +109,7 @@ def our_bundle(work: Path, data: Path, recipe: str) -> Path:
 
 
 def nnunet_model(work: Path, data: Path, binaries: Path) -> dict[str, str]:
-    """Its folders with a planned data set and weights as initialised; returns the variables that name them."""
+    """Its folders with a planned dataset and weights as initialised; returns the variables that name them."""
     folders = {f"nnUNet_{name}": str(work / name) for name in ("raw", "preprocessed", "results")}
     raw = work / "raw" / DATASET
     for name in ("imagesTr", "labelsTr"):

@@ -1,4 +1,4 @@
-"""What a newcomer meets: each defect of a data set, through the command line, to one clear report and exit code."""
+"""What a newcomer meets: each defect of a dataset, through the command line, to one clear report and exit code."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def _all_bad(folder: Path) -> None:
         _truncate(path)
 
 
-# what is done to the data set, and what the report says
+# what is done to the dataset, and what the report says
 BAD_SETS: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
     "a key is missing": (_edit(modality=None), ("dataset.json", "modality")),
     "two keys are missing": (_edit(modality=None, labels=None), ("modality", "labels")),

@@ -82,7 +82,7 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Environ
 
 @pytest.fixture(scope="module")
 def place(installed: Environment, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder away from the checkout, with a small data set and the bundle that the wheel made of it."""
+    """A folder away from the checkout, with a small dataset and the bundle that the wheel made of it."""
     folder = tmp_path_factory.mktemp("place")
     small = ("--recipe", "quick", "--folds", "2", "--epochs", "1", "--steps_per_epoch", "2", "--patch_size", "16")
     installed.run("mist-bundle", "phantom", "data", "--cases", "5", "--test_cases", "1", cwd=folder)

@@ -45,10 +45,10 @@ def convert_bids(**arguments: Any) -> None:
 
 @takes(mb.merge_datasets)
 def merge_datasets(*sources: str, **arguments: Any) -> None:
-    """Merge several data sets into one for autoconfig: labels by name, and what a source does not annotate is unknown.
+    """Merge several datasets into one for autoconfig: labels by name, and what a source does not annotate is unknown.
 
     Args:
-        *sources: dataset.json of each data set.
+        *sources: dataset.json of each dataset.
     """
     _convert(functools.partial(mb.merge_datasets, *sources), arguments)
 

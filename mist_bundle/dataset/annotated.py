@@ -1,4 +1,4 @@
-"""Which labels were annotated in a case, where data sets with different labels are trained on together.
+"""Which labels were annotated in a case, where datasets with different labels are trained on together.
 
 dataset.json says it for all cases with the same value in a column of cases.csv, for example by their source:
 `"annotated_labels": {"source": {"a": [1], "b": [2, 3]}}`. Or cases.csv says it for each case, in a column of that name:

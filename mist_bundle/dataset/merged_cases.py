@@ -1,4 +1,4 @@
-"""The cases of a merged data set: their new ids, and their files with the new labels."""
+"""The cases of a merged dataset: their new ids, and their files with the new labels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MergedCase:
     """A case and where it goes.
 
     Attributes:
-        id: in the merged data set.
+        id: in the merged dataset.
         split: "train" or "test".
         case: its files.
         source: where it comes from.
@@ -80,7 +80,7 @@ def _new_ids(found: Sequence[tuple[Source, Case]]) -> list[str]:
     problems = []
     for case_id, cases in holders.items():
         if len(cases) > 1:
-            message = f"would be the id of {list_names(cases)}. Give the data sets other names with --names."
+            message = f"would be the id of {list_names(cases)}. Give the datasets other names with --names."
             problems.append(Problem(case_id, message))
     if problems:
         raise InputError(problems)
@@ -112,7 +112,7 @@ def _read_label(path: Path, source: Source) -> Volume:
     """Read a label map.
 
     Raises:
-        InputError: it cannot be read, or holds a value that the source does not describe. In the merged data set the
+        InputError: it cannot be read, or holds a value that the source does not describe. In the merged dataset the
             value may be that of another structure.
     """
     volume = read_volume(path)

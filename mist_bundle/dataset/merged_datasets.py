@@ -1,4 +1,4 @@
-"""Several data sets as a single one: labels joined by name, and each case marked with the source it comes from.
+"""Several datasets as a single one: labels joined by name, and each case marked with the source it comes from.
 
 What a source does not annotate is unknown in its cases, not background: `annotated_labels` says so.
 """
@@ -45,7 +45,7 @@ def merge_datasets(
     dry_run: bool = False,
     workers: int | str | None = None,
 ) -> Converted:
-    """Write a data set with the cases of several; images are linked.
+    """Write a dataset with the cases of several; images are linked.
 
     Args:
         json_paths: dataset.json of each source.

@@ -1,4 +1,4 @@
-"""The data sets that are merged: whether they agree, and the values of their labels in the merged data set."""
+"""The datasets that are merged: whether they agree, and the values of their labels in the merged dataset."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mist_bundle.runtime.wording import list_names
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """A data set that is merged.
+    """A dataset that is merged.
 
     Attributes:
         name: what the column `source` calls it.
         spec: its description.
-        labels: its label value -> label value of the merged data set, with the ignored label.
+        labels: its label value -> label value of the merged dataset, with the ignored label.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Source:
 
     @property
     def annotated(self) -> list[int]:
-        """The labels that it annotates, as values of the merged data set."""
+        """The labels that it annotates, as values of the merged dataset."""
         return sorted(self.labels[label] for label in self.spec.labels if label != 0)
 
 
@@ -44,7 +44,7 @@ def read_sources(json_paths: Sequence[Path], names: Sequence[str] = ()) -> list[
     problems: list[Problem] = []
     specs: list[DatasetSpec] = []
     if len(json_paths) < 2:
-        problems.append(Problem("sources", "are fewer than two. Name the dataset.json of each data set."))
+        problems.append(Problem("sources", "are fewer than two. Name the dataset.json of each dataset."))
     for path in json_paths:
         if path.is_dir() and own_advice(path):
             problems.append(Problem(str(path), f"is a folder; name the file {DATASET_JSON} in it."))
@@ -74,9 +74,9 @@ def _source_names(specs: Sequence[DatasetSpec], names: Sequence[str], problems: 
     if len(set(chosen)) < len(chosen) and not names:
         chosen = [spec.json_path.parent.name for spec in specs]
     if len(chosen) != len(specs):
-        problems.append(Problem("--names", f"are {', '.join(chosen)}, but there are {len(specs)} data sets."))
+        problems.append(Problem("--names", f"are {', '.join(chosen)}, but there are {len(specs)} datasets."))
     if len(set(chosen)) < len(chosen):
-        problems.append(Problem("--names", f"are {', '.join(chosen)}; give each data set a name of its own."))
+        problems.append(Problem("--names", f"are {', '.join(chosen)}; give each dataset a name of its own."))
     for name in chosen:
         wrong = id_problem(name)
         if wrong:
@@ -85,7 +85,7 @@ def _source_names(specs: Sequence[DatasetSpec], names: Sequence[str], problems: 
 
 
 def _differences(specs: Sequence[DatasetSpec]) -> list[Problem]:
-    """Everything in which the data sets disagree with the first."""
+    """Everything in which the datasets disagree with the first."""
     first = specs[0]
     members = _class_members(first)
     files = {real_path(first.json_path)}
@@ -124,7 +124,7 @@ def _class_members(spec: DatasetSpec) -> dict[str, frozenset[str]]:
 
 
 def _label_values(specs: Sequence[DatasetSpec]) -> dict[str, int]:
-    """Name of a label -> its value in the merged data set: that of the first source, or a new one."""
+    """Name of a label -> its value in the merged dataset: that of the first source, or a new one."""
     values: dict[str, int] = {}
     for label, name in specs[0].label_names.items():
         if label != 0:
@@ -146,7 +146,7 @@ def unnamed_labels(sources: Sequence[Source]) -> list[Problem]:
                 counts[label] += 1
     for label, count in sorted(counts.items()):
         if count > 1:
-            message = "has no name in several data sets and is taken for the same structure in all of them."
+            message = "has no name in several datasets and is taken for the same structure in all of them."
             warnings.append(Problem(f"label {label}", f"{message} Name it in label_names or final_classes."))
     return warnings
 

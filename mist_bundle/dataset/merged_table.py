@@ -1,4 +1,4 @@
-"""cases.csv of a merged data set: the source of each case, and what the sources say about it."""
+"""cases.csv of a merged dataset: the source of each case, and what the sources say about it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def renamed_columns(cases: Sequence[MergedCase]) -> list[Problem]:
     columns = _extra_columns(training_cases(cases))
     if SOURCE not in columns:
         return []
-    message = f'of a data set is kept as "{columns[SOURCE]}"; "{SOURCE}" says which of the data sets a case is from.'
+    message = f'of a dataset is kept as "{columns[SOURCE]}"; "{SOURCE}" says which of the datasets a case is from.'
     return [Problem(f'{CASE_TABLE_CSV}: column "{SOURCE}"', message)]
 
 

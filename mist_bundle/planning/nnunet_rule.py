@@ -20,7 +20,7 @@ from mist_bundle.runtime.numerics.triples import Triple
 VALUES_OF_8_GB = 680_000_000
 REFERENCE_GB = 8
 REFERENCE_BATCH = 2
-LARGEST_SHARE = 0.05  # of all voxels of the data set that a step may see
+LARGEST_SHARE = 0.05  # of all voxels of the dataset that a step may see
 FIRST_VOXELS = 256**3  # of the patch that is then reduced
 
 # residual blocks of each level on the way down, and of every deeper level; a level on the way up has one convolution
@@ -38,7 +38,7 @@ class PresetRequest:
         max_patch_size: upper limit for each axis, in voxels.
         filters: channels of each level, full resolution first; the last number serves all deeper levels.
         out_channels: classes, the background among them.
-        num_cases: cases of the data set.
+        num_cases: cases of the dataset.
         memory_gb: memory that the preset is designed for.
     """
 
@@ -61,7 +61,7 @@ def decide_preset_patch(request: PresetRequest, patches_per_pass: int) -> Decisi
     """Choose the largest patch that the memory holds.
 
     Args:
-        request: data set and preset.
+        request: dataset and preset.
         patches_per_pass: patches that a device computes at once, at least two for nnU-Net.
     """
     budget = _budget(request) * REFERENCE_BATCH / max(REFERENCE_BATCH, patches_per_pass)
@@ -76,7 +76,7 @@ def decide_preset_patch(request: PresetRequest, patches_per_pass: int) -> Decisi
 
 
 def decide_preset_batch(patch: Triple, request: PresetRequest) -> Decision[int]:
-    """Choose the patches of a step: what the memory holds, at most a twentieth of the data set, and at least two."""
+    """Choose the patches of a step: what the memory holds, at most a twentieth of the dataset, and at least two."""
     held = round(_budget(request) / _values(patch, request) * REFERENCE_BATCH)
     voxels = prod(request.median_shape) * request.num_cases
     few = round(LARGEST_SHARE * voxels / prod(patch))
@@ -84,7 +84,7 @@ def decide_preset_batch(patch: Triple, request: PresetRequest) -> Decision[int]:
     if batch == held:
         return Decision(batch, f"nnU-Net's rule: what {request.memory_gb} GB hold.")
     if batch == few:
-        return Decision(batch, f"nnU-Net's rule: a twentieth of the data set; {request.memory_gb} GB hold {held}.")
+        return Decision(batch, f"nnU-Net's rule: a twentieth of the dataset; {request.memory_gb} GB hold {held}.")
     return Decision(batch, "nnU-Net's rule: at least two.")
 
 

@@ -19,7 +19,7 @@ CASES = 4
 
 
 def phantom(bench: Bench) -> Path:
-    """The description of a data set of phantoms, made once."""
+    """The description of a dataset of phantoms, made once."""
     folder = bench.folder / "data"
     description = folder / DATASET_JSON
     if description.is_file():

@@ -24,7 +24,7 @@ FOLDERS = ("configs", "docs")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Golden:
-    """A data set of phantoms and what is asked for; its bundle bears the phantom's name."""
+    """A dataset of phantoms and what is asked for; its bundle bears the phantom's name."""
 
     kind: Kind
     shape: tuple[int, int, int]

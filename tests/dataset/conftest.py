@@ -11,7 +11,7 @@ from tests.dataset.merging import dataset
 
 @pytest.fixture
 def sources(tmp_path: Path) -> list[Path]:
-    """A data set of liver and tumour, and another of kidney and liver with other numbers."""
+    """A dataset of liver and tumour, and another of kidney and liver with other numbers."""
     first = dataset(
         tmp_path / "first",
         {"001": [1, 2], "002": [1]},

@@ -1,4 +1,4 @@
-"""Small data sets to merge."""
+"""Small datasets to merge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHAPE = (6, 5, 4)
 
 
 def dataset(folder: Path, cases: dict[str, list[int]], **entries: Any) -> Path:
-    """A data set whose cases hold a slice of each of their labels."""
+    """A dataset whose cases hold a slice of each of their labels."""
     for name, labels in cases.items():
         mask = np.zeros(SHAPE, np.uint8)
         for position, label in enumerate(labels, start=1):

@@ -1,4 +1,4 @@
-"""The ids and label maps of the cases of a merged data set."""
+"""The ids and label maps of the cases of a merged dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several data sets as a single one."""
+"""Several datasets as a single one."""
 
 from __future__ import annotations
 

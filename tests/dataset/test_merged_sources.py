@@ -1,4 +1,4 @@
-"""Data sets that do not agree are not merged, and every difference is named."""
+"""Datasets that do not agree are not merged, and every difference is named."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_all_differences_are_named_at_once(sources: list[Path], tmp_path: Path) 
         merge_datasets([*sources, other, sources[0]], tmp_path / "out", names=["a", "b"])
     text = str(refusal.value)
     for words in (
-        "--names: are a, b, but there are 4 data sets",
+        "--names: are a, b, but there are 4 datasets",
         '$.modality: is "mr", but "ct" in',
         "$.images: has the channels t1, but ct in",
         "$.final_classes.liver: is made of liver here and of liver, tumour elsewhere",

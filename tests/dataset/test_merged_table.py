@@ -1,4 +1,4 @@
-"""What cases.csv of a merged data set says about each case."""
+"""What cases.csv of a merged dataset says about each case."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_source_column_and_names_in_another_spelling_are_said(tmp_path: Path) 
     merged = merge_datasets([first, second], tmp_path / "out")
     said = "\n".join(map(str, merged.warnings))
     assert "Liver in a, liver in b are kept apart" in said
-    assert 'column "source": of a data set is kept as "original_source_2"' in said
+    assert 'column "source": of a dataset is kept as "original_source_2"' in said
     (case, _) = find_cases(DatasetSpec.from_json(merged.dataset_json)).cases
     assert case.extra == {"source": "a", "original_source_2": "Bern", "original_source": "here"}
 

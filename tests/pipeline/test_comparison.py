@@ -19,7 +19,7 @@ from mist_bundle.runtime.metrics.table import write_results
 
 @pytest.fixture
 def bundles(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> list[Path]:
-    """Three bundles of one data set: the last with other folds. Their results are made up."""
+    """Three bundles of one dataset: the last with other folds. Their results are made up."""
     data = make_phantom(tmp_path / "data", num_cases=6, num_test=0, shape=(16, 16, 12))
     made = []
     for name, seed in (("one", "1"), ("two", "1"), ("other", "2")):

@@ -1,4 +1,4 @@
-"""Run where nnunetv2 is installed: what its ResEncUNetPlanner decides for invented data sets.
+"""Run where nnunetv2 is installed: what its ResEncUNetPlanner decides for invented datasets.
 
 Usage: nnunet_planner.py REQUESTS.json ANSWERS.json; a request has median_shape, spacing_mm (X, Y, Z), memory_gb and
 num_cases, an answer patch_size, batch_size, strides and kernels (X, Y, Z).
@@ -18,7 +18,7 @@ from nnunetv2.experiment_planning.experiment_planners.residual_unets.residual_en
 
 
 class Planner(ResEncUNetPlanner):
-    """The planner with the values of its constructors, which read a data set from disk."""
+    """The planner with the values of its constructors, which read a dataset from disk."""
 
     def __init__(self, memory_gb: int) -> None:
         from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet

@@ -24,7 +24,7 @@ the input was refused and nothing was written, 128 + the signal's number after a
 """
 INPUTS = """## Broken inputs
 
-Each row counts inputs of one kind: data sets, options, tables, weights and places that were spoilt on purpose, one
+Each row counts inputs of one kind: datasets, options, tables, weights and places that were spoilt on purpose, one
 thing at a time. An input counts as answered when the exit code is the right one, the message names the file, case or
 option and what is wrong with it, there is no traceback, and the answer comes within two minutes. *Refused* (exit code
 2) also means that nothing in the folder changed. *Case named* (1) means that the other cases came through. *Warned* (0)

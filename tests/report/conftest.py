@@ -29,7 +29,7 @@ EPOCHS = 5
 
 @dataclass(frozen=True)
 class Made:
-    """A data set, its bundle and the bundle's work folder."""
+    """A dataset, its bundle and the bundle's work folder."""
 
     dataset_json: Path
     bundle: Path

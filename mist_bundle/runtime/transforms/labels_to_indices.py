@@ -30,7 +30,7 @@ class LabelsToIndicesd(MapTransform):
         keys: label volumes (1, X, Y, Z).
         labels: label values; the first is the background.
         allow_missing_keys: leave cases without a label alone.
-        mixed: for data sets in which some cases were annotated only in part: the labels that were not annotated, as
+        mixed: for datasets in which some cases were annotated only in part: the labels that were not annotated, as
             text like "2,3" -> the index of voxels that may be background or any of them. It replaces the background
             and these labels in the cases whose entry `unlabelled` is that text.
 

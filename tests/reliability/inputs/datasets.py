@@ -1,4 +1,4 @@
-"""Descriptions of data sets, their folders and tables, and places for the output; `autoconfig` meets them."""
+"""Descriptions of datasets, their folders and tables, and places for the output; `autoconfig` meets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where inputs are spoilt: a data set, a bundle configured for it, and one that is trained, copied for each input."""
+"""Where inputs are spoilt: a dataset, a bundle configured for it, and one that is trained, copied for each input."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ BUNDLE = "phantom_mr2_segmentation"
 
 @dataclass(frozen=True)
 class Site:
-    """A folder with a data set of six cases and, in later states, a bundle. One case, `mr2_004`, is to be spoilt."""
+    """A folder with a dataset of six cases and, in later states, a bundle. One case, `mr2_004`, is to be spoilt."""
 
     folder: Path
 
     @property
     def data(self) -> Path:
-        """The folder of the data set."""
+        """The folder of the dataset."""
         return self.folder / "data"
 
     @property
@@ -105,7 +105,7 @@ class Site:
 class Bench:
     """The states of a site, made once and copied for each input.
 
-    `data` holds the data set, `configured` a bundle too, and `trained` its two folds, trained and scored.
+    `data` holds the dataset, `configured` a bundle too, and `trained` its two folds, trained and scored.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -127,7 +127,7 @@ class Bench:
         return site
 
     def make_data(self, site: Site) -> None:
-        """Draw the data set."""
+        """Draw the dataset."""
         make_phantom(site.data, kind="mr2", num_cases=NUM_CASES, num_test=1, seed=1, shape=(16, 16, 12))
 
     def make_configured(self, site: Site) -> None:
