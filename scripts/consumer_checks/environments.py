@@ -21,6 +21,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
     "deploy": ("monai-deploy-app-sdk==4.0.0", "highdicom", "pydicom", "requests"),
     "nvflare": ("nvflare==2.9.0",),
+    "zoo": ("jsonschema", "gdown", "pyyaml", "parameterized", "fire"),  # as the zoo's ci/run_premerge_cpu.sh
     "triton": ("tritonclient[grpc]==2.73.0", "onnxruntime==1.32.0", "protobuf==6.33.6"),
 }
 NEEDS_TORCHVISION = ("label", "deploy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,10 @@ from common import (
 from environments import environment
 
 import mist_bundle as mb
+from mist_bundle.runtime.folds.files import sha256_of
 
+# a folder with ci/ and models/model_info.json of github.com/Project-MONAI/model-zoo
+MODEL_ZOO = os.environ.get("MODEL_ZOO", "")
 SCHEMA = SHARED / "monai_meta_schema_20240725.json"
 REPOSITORY = "organisation/name"
 
@@ -95,16 +99,18 @@ def hf(bundle: Path, work: Path) -> Outcome:
 
 
 def zoo(bundle: Path, work: Path) -> Outcome:
-    """The model zoo's checks: what they ask of MONAI is run as they run it; the zoo's own rules go by rule."""
-    copy = work / "zoo" / "models" / bundle.name
+    """The model zoo's checks: its own program where it is there, what that asks of MONAI, and the zoo's rules."""
+    folder = work / "zoo"
+    copy = folder / "models" / bundle.name
     copy.parent.mkdir(parents=True)
     shutil.move(plain_copy(bundle, work), copy)
     mist_bundle("export", copy, "--format", "torchscript")
     rules = [check for check in mb.verify_bundle(copy, quick=True, schema=SCHEMA).consumers if "zoo" in check.name]
     (copy / "eval").mkdir()
     shutil.copyfile(SCHEMA, copy / "eval" / "schema.json")  # where the zoo's CI puts it
-    run(sys.executable, HERE / "zoo_checks.py", bundle.name, work / "zoo.json", folder=work / "zoo")
-    outcome = read(work / "zoo.json")
+    outcome, way = _zoo_program(folder, bundle.name)
+    run(sys.executable, HERE / "zoo_checks.py", bundle.name, work / "zoo.json", folder=folder)
+    outcome |= read(work / "zoo.json")
     passed = [name for name, error in outcome.items() if not error]
     failed = [f"{name} ({error})" for name, error in outcome.items() if error]
     if "ckpt_export" in passed and not _same_logits(copy):
@@ -114,11 +120,37 @@ def zoo(bundle: Path, work: Path) -> Outcome:
     if failed:
         result += f"; FAILED: {'; '.join(failed)}"
     result += f"; files, version, changelog and ids by rule: {rules[0].verdict}. {rules[0].reason}"
-    way = (
-        "what verify_bundle.py asks of MONAI, in its order and from its folders, with its metadata schema; its own "
-        "program was not run, and whether the zoo has this name and version already is not known"
-    )
     return Outcome(f"MONAI model zoo, by MONAI {version('monai')}", way, result, not failed and by_rule)
+
+
+def _zoo_program(folder: Path, name: str) -> tuple[dict[str, str], str]:
+    """Run verify_bundle.py of the zoo's repository on models/NAME as its CI does, in an environment of its own.
+
+    Returns:
+        What was run -> its error, and words about it; without the repository only that it was not run.
+    """
+    asked = "what verify_bundle.py asks of MONAI, in its order and from its folders, with its metadata schema"
+    if not MODEL_ZOO:
+        unknown = "whether the zoo has this name and version already is not known"
+        return {}, f"{asked}; its own program was not run, and {unknown}"
+    shutil.copytree(Path(MODEL_ZOO) / "ci", folder / "ci")
+    shutil.copyfile(Path(MODEL_ZOO) / "models" / "model_info.json", folder / "models" / "model_info.json")
+    python = environment("zoo")
+    words = ("--b", name, "--requirements_file", "requirements.txt")
+    run(python, "ci/get_bundle_requirements.py", *words, folder=folder)
+    run(python, "-m", "pip", "install", "--quiet", "-r", "requirements.txt", folder=folder)
+    errors = {}
+    for mode in ("min", "full"):
+        command = [str(python), "ci/verify_bundle.py", "--b", name, "-m", mode]
+        settings = {**os.environ, "PYTHONPATH": str(folder)}
+        done = subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True, check=False)
+        print(done.stdout, done.stderr, flush=True)
+        errors[f"verify_bundle.py, mode {mode}"] = done.stderr.splitlines()[-1] if done.returncode else ""
+    digest = sha256_of(folder / "ci" / "verify_bundle.py")[:12]
+    known = len(read(folder / "models" / "model_info.json"))
+    own = f"the zoo's ci/verify_bundle.py (sha256 {digest}…) with the packages of its get_bundle_requirements.py"
+    versions = f"{known} versions that the zoo has" if known else "an empty list of the versions that the zoo has"
+    return errors, f"{own}, on the CPU, with {versions}; then {asked}, step by step"
 
 
 def _same_logits(bundle: Path) -> bool:
