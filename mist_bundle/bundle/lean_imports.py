@@ -39,6 +39,8 @@ _LEFT_OUT = {
 }
 # imported when something in them is first used: what reads DICOM, downloads, or offers ready-made networks
 _DEFERRED = ("monai.networks.nets", "numpy.f2py", "numpy.testing", "pydicom", "requests")
+# package -> the deferred package that MONAI executes before it: they import each other
+_AFTER = {"monai.networks.blocks": "monai.networks.nets"}
 _LOCK, _BEGUN = "_lock_of_deferred", "_deferred_has_begun"  # attributes of such modules
 # a decoder of DICOM on GPUs, which MONAI takes for unavailable without cupy, but imports
 _GPU_DECODER = "monai.data.nvimgcodec_pydicom_plugin"
@@ -46,7 +48,7 @@ _GPU_DECODER = "monai.data.nvimgcodec_pydicom_plugin"
 _SAVING = "ignite.handlers.checkpoint"
 _LOADING = "monai.utils.module"  # whose load_submodules imports everything
 _LOCATING = "monai.bundle.config_item"  # whose ComponentLocator finds classes among the modules that are there
-_CHANGED = {*_LEFT_OUT, *_DEFERRED, _GPU_DECODER, _SAVING, _LOADING, _LOCATING}
+_CHANGED = {*_LEFT_OUT, *_DEFERRED, *_AFTER, _GPU_DECODER, _SAVING, _LOADING, _LOCATING}
 _USUAL = ("monai.transforms", "monai.data", "monai.inferers", "monai.engines", "monai.handlers")
 
 
@@ -66,7 +68,8 @@ class _LeanFinder(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _DeferredLoader(spec.loader) if fullname in _DEFERRED else _LeanLoader(spec.loader)
+            wrapper = _DeferredLoader if fullname in _DEFERRED else _LaterLoader if fullname in _AFTER else _LeanLoader
+            spec.loader = wrapper(spec.loader)
         return spec
 
 
@@ -96,6 +99,28 @@ class _LeanLoader(Loader):
         if module.__name__ == _LOCATING:
             locator = module.__dict__["ComponentLocator"]
             locator.get_component_module_name = _thorough(locator.get_component_module_name)
+
+
+class _LaterLoader(Loader):
+    """Wraps the loader of a package that is executed after another package, which imports it."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+        self._is_loaded = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        first = importlib.import_module(_AFTER[spec.name])
+        if isinstance(first, _DeferredModule):
+            first.execute()
+        self._is_loaded = spec.name in sys.modules
+        return sys.modules.get(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        if not self._is_loaded:
+            self._loader.exec_module(module)
 
 
 class _DeferredLoader(Loader):
@@ -128,8 +153,8 @@ class _DeferredModule(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         with self.__dict__[_LOCK]:  # other threads wait until the module is complete
-            if not self.__dict__[_BEGUN]:
-                self._execute()
+            if not self.__dict__[_BEGUN]:  # afterwards it may have no `execute`
+                self.execute()
             if type(self) is ModuleType:
                 return getattr(self, name)
         own = self.__dict__.get("__getattr__")  # while it is executed
@@ -137,14 +162,18 @@ class _DeferredModule(ModuleType):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         return own(name)
 
-    def _execute(self) -> None:
-        self.__dict__[_BEGUN] = True
-        try:
-            self.__loader__.execute(self)  # type: ignore[union-attr] # that is a _DeferredLoader
-        except BaseException:
-            self.__dict__[_BEGUN] = False
-            raise
-        self.__class__ = ModuleType  # type: ignore[assignment] # from now on it is like any other
+    def execute(self) -> None:
+        """Do what importing does otherwise, unless that has begun."""
+        with self.__dict__[_LOCK]:
+            if self.__dict__[_BEGUN]:
+                return
+            self.__dict__[_BEGUN] = True
+            try:
+                self.__loader__.execute(self)  # type: ignore[union-attr] # that is a _DeferredLoader
+            except BaseException:
+                self.__dict__[_BEGUN] = False
+                raise
+            self.__class__ = ModuleType  # type: ignore[assignment] # from now on it is like any other
 
 
 @contextmanager

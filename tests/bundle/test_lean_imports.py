@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
+import pytest
+
+from mist_bundle.bundle.vendor import RUNTIME
 from mist_bundle.trust.audit.targets import SHORT_NAMES
 
 _LEAN = """
@@ -90,6 +94,29 @@ print(seen)
 
 def test_what_is_deferred_is_what_it_would_have_been() -> None:
     assert _output(_LEAN + USES) == _output(USES)
+
+
+FIRST = """
+import importlib, os
+import monai.transforms, monai.networks
+for name in {names!r}:
+    child = os.fork()
+    if not child:
+        importlib.import_module(name)
+        from monai.networks import blocks, nets
+        assert blocks.Convolution is nets.unet.Convolution, name
+        os._exit(0)
+    assert not os.waitpid(child, 0)[1], name
+print(len({names!r}))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not copy processes")
+def test_every_network_of_a_bundle_may_be_what_first_needs_monais() -> None:
+    names = ["monai.networks.blocks", "monai.networks.blocks.dynunet_block", "monai.networks.nets.dynunet"]
+    for file in sorted((RUNTIME / "networks").glob("*.py")):
+        names.append(f"mist_bundle.runtime.networks.{file.stem}")
+    assert _output(_LEAN + FIRST.format(names=names)) == str(len(names))
 
 
 def test_threads_that_need_a_deferred_package_at_once_all_get_it_complete() -> None:
