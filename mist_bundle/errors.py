@@ -58,7 +58,8 @@ class CaseFailure(MistBundleError):
         self.problems = tuple(problems)
         self.total = total
         self.warnings = tuple(warnings)
-        super().__init__(f"{len(self.problems)} of {total} {what} failed:\n{render_problems(self.problems)}")
+        failed = len({problem.path for problem in self.problems})  # a case may have several problems
+        super().__init__(f"{failed} of {total} {what} failed:\n{render_problems(self.problems)}")
 
 
 class InstallationError(MistBundleError):

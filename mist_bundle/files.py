@@ -52,6 +52,7 @@ logger = logging.getLogger(__name__)
 
 _LOCK, _OLD = ".lock", ".old"
 _LOCK_SECONDS = 5.0
+_NAME_AROUND = 30  # characters beside a wrong one that a message shows
 _MAX_TEXT_BYTES = 256 * 10**6
 
 
@@ -159,8 +160,18 @@ def adopt_file(temporary: Path, target: Path) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write UTF-8 text atomically."""
-    write_bytes(path, content.encode("utf-8"))
+    """Write UTF-8 text atomically.
+
+    Raises:
+        InputError: the text holds the name of a file that is not UTF-8.
+    """
+    try:
+        encoded = content.encode("utf-8")
+    except UnicodeEncodeError as error:
+        around = content[max(0, error.start - _NAME_AROUND) : error.end + _NAME_AROUND]
+        message = f"would hold {around!a}, the name of a file or folder that is not UTF-8. Rename it first."
+        raise InputError(Problem(str(path), message)) from error
+    write_bytes(path, encoded)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -25,6 +25,7 @@ def test_all_problems_are_in_the_message() -> None:
     assert str(InputError(problems)) == "a.json: is not there.\n--folds: is 1."
     assert InputError(problems[0]).problems == (problems[0],)
     assert str(CaseFailure(problems, 5)).startswith("2 of 5 cases failed:\na.json: is not there.")
+    assert str(CaseFailure([*problems, Problem("a.json", "is odd.")], 5)).startswith("2 of 5 cases failed:")
     assert str(CaseFailure(problems, 5, "formats")).startswith("2 of 5 formats failed:")
 
 

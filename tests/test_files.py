@@ -24,6 +24,7 @@ from mist_bundle.files import (
     remove_leavings,
     write_bytes,
     write_json,
+    write_text,
 )
 
 
@@ -225,3 +226,10 @@ def test_a_link_that_leads_to_itself_is_a_path_like_any_other(tmp_path: Path) ->
     assert real_path(tmp_path / "loop") == tmp_path.resolve() / "loop"
     (tmp_path / "link").symlink_to(tmp_path)
     assert real_path(tmp_path / "link" / "x") == tmp_path.resolve() / "x"
+
+
+def test_the_name_of_a_file_that_is_no_text_is_not_written(tmp_path: Path) -> None:
+    name = os.fsdecode(b"scan\xff.nii.gz")
+    with pytest.raises(InputError, match=r"scan\\udcff\.nii\.gz.* is not UTF-8"):
+        write_text(tmp_path / "a.csv", f"id,image\na,{name}\n")
+    assert list(tmp_path.iterdir()) == []

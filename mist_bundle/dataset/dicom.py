@@ -7,7 +7,9 @@ install "mist-bundle[dicom]"`), with whatever decoders for compressed pixels it 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +64,15 @@ class Series:
         return place == self.folder or any(path.parent == place for path in self.files)
 
 
+@contextmanager
+def quiet_reading() -> Iterator[None]:
+    """Keep pydicom's remarks about odd elements to itself: they name no file, and what matters is checked here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pydicom")
+        yield
+
+
+@quiet_reading()
 def series_volume(series: Series, *, resample: bool = False) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Read a series.
 
@@ -127,9 +138,12 @@ def problems_of(series: Series, *, resample: bool = False) -> list[Problem]:
     return problems
 
 
-def resampling_remarks(series: Series) -> list[str]:
-    """What resampling to even slices mended; empty where the slices were a volume as they were."""
-    return [f"was resampled to even slices: {finding.what}." for finding in findings_about(series.frames)]
+def remarks_about(series: Series) -> list[str]:
+    """What is odd about a usable series: what resampling to even slices mended, and a volume of a single slice."""
+    remarks = [f"was resampled to even slices: {finding.what}." for finding in findings_about(series.frames)]
+    if len(series.frames) == 1:
+        remarks.append("is a single slice; check that no slices of the series are missing.")
+    return remarks
 
 
 def _pixels(frame: Frame) -> NDArray[np.float32]:
@@ -162,7 +176,9 @@ def _pixels(frame: Frame) -> NDArray[np.float32]:
 def _why_not_decoded(dataset: Dataset, error: Exception) -> str:
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     name = getattr(syntax, "name", "an unknown encoding")
-    if syntax is None or not syntax.is_compressed:
+    if syntax is not None and syntax.is_private:
+        return f"its pixels are stored as {syntax}, which nobody but its maker can read. Export the series anew."
+    if syntax is None or not syntax.is_transfer_syntax or not syntax.is_compressed:
         return f"its pixels cannot be read ({error}). It is damaged or incomplete: get it anew from where it came."
     from pydicom.pixels.decoders.base import get_decoder
 

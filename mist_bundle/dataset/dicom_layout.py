@@ -11,9 +11,9 @@ from pathlib import Path
 import nibabel as nib
 
 from mist_bundle.dataset.conversion import Outcome
-from mist_bundle.dataset.dicom import Series, problems_of, resampling_remarks, series_volume
+from mist_bundle.dataset.dicom import Series, problems_of, remarks_about, series_volume
 from mist_bundle.dataset.dicom_search import find_series, is_dicom
-from mist_bundle.dataset.names import MAX_ID_BYTES, id_problem
+from mist_bundle.dataset.names import MAX_ID_BYTES, id_problem, is_text, shown
 from mist_bundle.dataset.tables import write_table
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import new_folder, real_path, refuse_existing
@@ -56,6 +56,8 @@ def named_series(source: Path) -> list[NamedSeries]:
     taken: set[str] = set()
     named = []
     for series in sorted(find_series(source), key=lambda series: (series.folder, series.uid)):
+        if not is_text(str(series.folder)):
+            series.problems.append(Problem(str(series.folder), "has a name that is not UTF-8. Rename the folder."))
         parts = series.folder.relative_to(source).parts or (real_path(source).name,)
         base = _id_of(parts)
         identity, number = base, 2
@@ -117,11 +119,11 @@ def convert_dicom(
             write_table(folder / TABLE, _COLUMNS, [entry.row for entry in usable])
     warnings = []
     for entry in usable:
-        warnings += [Problem(entry.id, remark) for remark in resampling_remarks(entry.series)]
+        warnings += [Problem(entry.id, remark) for remark in remarks_about(entry.series)]
     rows = []
     for entry in named:
         series = entry.series
-        rows.append((entry.id, f"{series.modality:<4} {len(series.frames):>4} slices  {series.description}"))
+        rows.append((entry.id, f"{series.modality:<4} {len(series.frames):>4} slices  {shown(series.description)}"))
     return ConvertedSeries(
         series_csv=output / TABLE, table=rows, warnings=warnings, problems=problems, total=len(named)
     )
@@ -133,7 +135,7 @@ def _check_series(named: Sequence[NamedSeries], *, resample: bool) -> tuple[list
     problems: list[Problem] = []
     for entry in named:
         findings = problems_of(entry.series, resample=resample)
-        problems += [Problem(f"{entry.id}: {finding.path}", finding.message) for finding in findings]
+        problems += [Problem(entry.id, str(finding)) for finding in findings]
         if not findings:
             usable.append(entry)
     if not usable:
@@ -151,7 +153,7 @@ def write_series(
         try:
             _write_image(entry.series, output / f"{entry.id}.nii.gz", resample=resample)
         except InputError as error:
-            problems += [Problem(f"{entry.id}: {problem.path}", problem.message) for problem in error.problems]
+            problems += [Problem(entry.id, str(problem)) for problem in error.problems]
             continue
         written.append(entry)
     return written, problems

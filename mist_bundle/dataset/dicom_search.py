@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mist_bundle.dataset.dicom import Series, read_dataset, require_pydicom
+from mist_bundle.dataset.dicom import Series, quiet_reading, read_dataset, require_pydicom
 from mist_bundle.dataset.dicom_frames import frames_of
 from mist_bundle.errors import InputError, Problem
 
@@ -41,6 +41,7 @@ def is_dicom(path: Path) -> bool:
     return start[_PREAMBLE:] == b"DICM" or start[:4] in _FIRST_TAGS
 
 
+@quiet_reading()
 def find_series(folder: Path) -> list[Series]:
     """List the image series in a folder and the folders in it, sorted by UID.
 
@@ -88,7 +89,9 @@ def _refuse_by_name(path: Path) -> None:
     """Refuse a file that is no DICOM although its name says so: it may have been a slice."""
     if path.suffix.lower() in _SUFFIXES and path.is_file():
         size = path.stat().st_size
-        raise InputError(Problem(str(path), f"is no DICOM file ({size} bytes). Get it anew from where it came."))
+        raise InputError(
+            Problem(str(path), f"is no DICOM file ({size} bytes). Remove it if it is no slice; else get it anew.")
+        )
 
 
 def _refuse_unfinished(path: Path, dataset: Dataset) -> None:

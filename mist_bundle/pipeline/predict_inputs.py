@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mist_bundle.dataset.cases import Case, CaseList
-from mist_bundle.dataset.dicom import Series, resampling_remarks
+from mist_bundle.dataset.dicom import Series, remarks_about
 from mist_bundle.dataset.dicom_layout import holds_dicom, named_series, single_series, write_series
 from mist_bundle.dataset.prediction_inputs import match_prediction_inputs
 from mist_bundle.errors import InputError, Problem
@@ -107,7 +107,7 @@ def _with_series_as_images(matched: CaseList, scratch: Path, *, resample: bool) 
             continue
         converted, findings = _convert(folders, scratch / case.id, resample=resample)
         if findings:
-            problems += [Problem(f"{case.id}: {problem.path}", problem.message) for problem in findings]
+            problems += [Problem(case.id, str(problem)) for problem in findings]
             continue
         series[case.id] = next(iter(converted.values()))
         warnings += _remarks(case.id, converted.values())
@@ -122,7 +122,7 @@ def _with_series_as_images(matched: CaseList, scratch: Path, *, resample: bool) 
 def _remarks(case: str, series: Iterable[Series]) -> list[Problem]:
     remarks = []
     for channel in series:
-        remarks += [Problem(case, remark) for remark in resampling_remarks(channel)]
+        remarks += [Problem(case, remark) for remark in remarks_about(channel)]
     return remarks
 
 

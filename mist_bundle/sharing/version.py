@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from mist_bundle.bundle.publish import files_of_replaced_model, finish_publication, publish_files
 from mist_bundle.bundle.sbom import bill_of_materials
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import METADATA_JSON, SBOM_JSON, dump_json, read_json
 
 PARTS = ("major", "minor", "patch")
@@ -60,7 +61,7 @@ def bump_version(bundle: Path, message: str, part: str = "patch") -> str:
         InputError: no message, as `next_version`, or the bundle cannot be written to; it is as it was.
     """
     finish_publication(bundle)
-    metadata = read_json(bundle / METADATA_JSON)
+    metadata = _readable_configs(bundle)
     if not message.strip():
         raise InputError(Problem("--message", "is empty; say in a sentence what changed."))
     version = next_version(str(metadata.get("version", "")), part)
@@ -74,3 +75,22 @@ def bump_version(bundle: Path, message: str, part: str = "patch") -> str:
         files[SBOM_JSON] = dump_json(bill_of_materials(metadata)).encode("utf-8")
         publish_files(bundle, files, renew=True)
     return version
+
+
+def _readable_configs(bundle: Path) -> dict[str, Any]:
+    """The content of metadata.json, once every configuration was found to be JSON: the new manifest vouches for them.
+
+    Raises:
+        InputError: names every file that is not.
+    """
+    problems: list[Problem] = []
+    for path in sorted((bundle / METADATA_JSON).parent.glob("*.json")):
+        with Collecting(problems):
+            read_json(path)
+    if problems:
+        raise InputError(problems)
+    metadata = read_json(bundle / METADATA_JSON)
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("changelog", {}), dict):
+        message = 'must hold a JSON object, with an object of versions as its "changelog". Put the former file back.'
+        raise InputError(Problem(str(bundle / METADATA_JSON), message))
+    return metadata

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.runtime.folds.finite import load_failure
 
 # beside what torch admits by itself: numbers of numpy, which loggers of a training leave behind
 _SCALAR = ("numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar")
@@ -41,8 +42,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         with torch.serialization.safe_globals(_admitted()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(Problem(str(path), f"cannot be read as a checkpoint of torch ({reason}).")) from error
+        raise InputError(
+            Problem(str(path), f"cannot be read as a checkpoint of torch ({load_failure(error)}).")
+        ) from error
     if not isinstance(content, Mapping):
         raise InputError(Problem(str(path), f"holds a {type(content).__name__}; expected a checkpoint's dictionary."))
     return dict(content)

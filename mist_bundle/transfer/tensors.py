@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import refuse_existing, write_bytes
-from mist_bundle.runtime.folds.finite import not_finite_text
+from mist_bundle.runtime.folds.finite import load_failure, not_finite_text
 from mist_bundle.runtime.wording import list_names
 
 if TYPE_CHECKING:
@@ -61,8 +61,9 @@ def _read_torch(path: Path) -> dict[str, torch.Tensor]:
         TypeError,
         AttributeError,
     ) as error:
-        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        raise InputError(Problem(str(path), f"is not a plain state dict ({reason}). {_EXPECTED}")) from error
+        raise InputError(
+            Problem(str(path), f"is not a plain state dict ({load_failure(error)}). {_EXPECTED}")
+        ) from error
     weights = _find_tensors(content)
     if not weights:
         raise InputError(Problem(str(path), f"holds no weights but {_kind(content)}; expected tensors by name."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mist_bundle.errors import InputError
+from mist_bundle.errors import CaseFailure, InputError
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -56,7 +57,7 @@ def test_a_bad_series_is_named_and_the_others_are_written(studies: Path, tmp_pat
     converted = convert_dicom(studies, tmp_path / "out")
     assert converted.problems == would_be.problems
     (problem,) = converted.problems
-    assert problem.path.startswith("patient_1_thorax:")
+    assert problem.path == "patient_1_thorax"
     assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 1
     assert (tmp_path / "out" / TABLE).is_file()
     (warning,) = convert_dicom(studies, tmp_path / "even", resample=True).warnings
@@ -64,6 +65,61 @@ def test_a_bad_series_is_named_and_the_others_are_written(studies: Path, tmp_pat
     assert warning.message.startswith("was resampled to even slices: ")
     assert warning.message.endswith(": 1 missing.")
     assert nib.load(tmp_path / "even" / "patient_1_thorax.nii.gz").shape == (7, 6, 5)
+
+
+def _changed(folder: Path, **values: object) -> None:
+    for path in sorted(folder.glob("*.dcm")):
+        dataset = pydicom.dcmread(path)
+        for name, value in values.items():
+            setattr(dataset, name, value)
+        dataset.save_as(path)
+
+
+def test_a_folder_whose_name_is_no_text_is_named(studies: Path, tmp_path: Path) -> None:
+    """The table could not hold its name."""
+    try:
+        (studies / "patient 1").rename(studies / os.fsdecode(b"patient\xff"))
+    except OSError:
+        pytest.skip("a file system whose names are text")
+    converted = convert_dicom(studies, tmp_path / "out")
+    (problem,) = converted.problems
+    assert "has a name that is not UTF-8" in str(problem)
+    assert str(problem).isprintable()
+    assert len(list((tmp_path / "out").glob("*.nii.gz"))) == 1
+
+
+def test_many_problems_of_a_series_are_those_of_one_case(studies: Path, tmp_path: Path) -> None:
+    _changed(studies / "patient 1" / "thorax", PixelSpacing=[0, 0])
+    converted = convert_dicom(studies, tmp_path / "out")
+    assert len(converted.problems) > 1
+    with pytest.raises(CaseFailure, match=r"^1 of 2 cases failed"):
+        converted.raise_failures()
+
+
+def test_remarks_of_pydicom_and_line_breaks_of_descriptions_stay_out(
+    studies: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    _changed(studies / "patient 1" / "thorax", SpecificCharacterSet="NONSENSE", SeriesDescription="a\nb")
+    recwarn.clear()
+    converted = convert_dicom(studies, tmp_path / "out")
+    assert [warning for warning in recwarn if "encoding" in str(warning.message)] == []
+    assert all(text.isprintable() for _, text in converted.table)
+
+
+def test_a_single_slice_is_told(studies: Path, tmp_path: Path) -> None:
+    for path in sorted((studies / "patient 1" / "thorax").glob("*.dcm"))[1:]:
+        path.unlink()
+    (warning,) = convert_dicom(studies, tmp_path / "out").warnings
+    assert str(warning).startswith("patient_1_thorax: is a single slice")
+
+
+def test_an_encoding_that_is_none_is_named(studies: Path, tmp_path: Path) -> None:
+    for path in (studies / "patient 1" / "thorax").glob("*.dcm"):
+        dataset = pydicom.dcmread(path)
+        dataset.file_meta.TransferSyntaxUID = "1.2.3.4.5"
+        dataset.save_as(path, implicit_vr=False, little_endian=True)
+    (problem,) = convert_dicom(studies, tmp_path / "out").problems
+    assert "its pixels are stored as 1.2.3.4.5, which nobody but its maker can read" in str(problem)
 
 
 def test_where_there_are_none(tmp_path: Path) -> None:

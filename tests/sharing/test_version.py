@@ -62,6 +62,24 @@ def test_bump_writes_changelog_and_manifest(own_bundle: Path) -> None:
     assert json.loads((own_bundle / "MANIFEST.json").read_text())["files"] == file_hashes(own_bundle)
 
 
+@pytest.mark.parametrize("name", ["plan.json", "datalist.json", "inference.json"])
+def test_a_configuration_that_is_damaged_gets_no_new_manifest(own_bundle: Path, name: str) -> None:
+    """The manifest would vouch for it."""
+    path = own_bundle / "configs" / name
+    path.write_bytes(path.read_bytes()[:100])
+    before = file_hashes(own_bundle)
+    with pytest.raises(InputError, match=f"{name}: is not valid JSON"):
+        bump_version(own_bundle, "changed")
+    assert file_hashes(own_bundle) == before
+
+
+@pytest.mark.parametrize("content", ["[]", '{"version": "0.1.0", "changelog": ["0.1.0"]}'])
+def test_metadata_of_another_form_are_refused(own_bundle: Path, content: str) -> None:
+    (own_bundle / "configs/metadata.json").write_text(content)
+    with pytest.raises(InputError, match="must hold a JSON object"):
+        bump_version(own_bundle, "changed")
+
+
 def test_without_message_or_part_nothing_is_written(own_bundle: Path) -> None:
     before = file_hashes(own_bundle)
     with pytest.raises(InputError, match="--message"):

@@ -1,7 +1,8 @@
-"""Weights with NaN or infinite numbers in them: every prediction with them is nonsense, and looks like a label map."""
+"""Weights that are no use: with NaN in them every prediction is nonsense and looks like a label map; or no weights."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 _MAX_NAMED = 3
+_REASON_LENGTH = 200  # characters of an error of torch
 
 
 def not_finite(weights: Mapping[str, Any]) -> list[str]:
@@ -45,6 +47,17 @@ def file_problem(path: Path) -> str | None:
     except Exception:  # noqa: BLE001 - a damaged archive raises what its damage leads to, again where it is loaded
         return None
     return not_finite_text(content) if isinstance(content, Mapping) else None
+
+
+def load_failure(error: Exception) -> str:
+    """Why torch does not load a file, in a few words.
+
+    torch's own advice about pickles is to switch off the check that keeps foreign code from running.
+    """
+    if isinstance(error, pickle.UnpicklingError):
+        return "it is no file of weights, or holds more than tensors, which could be code"
+    lines = [line.strip() for line in str(error).splitlines()[:2]]
+    return " ".join(lines)[:_REASON_LENGTH] or type(error).__name__
 
 
 def _is_finite(value: torch.Tensor) -> bool:

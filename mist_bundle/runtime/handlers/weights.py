@@ -10,9 +10,7 @@ import torch
 from ignite.engine import Engine
 from monai.handlers import CheckpointLoader
 
-from ..folds.finite import file_problem
-
-_REASON_LENGTH = 200
+from ..folds.finite import file_problem, load_failure
 
 
 class RequiredCheckpointLoader(CheckpointLoader):
@@ -57,8 +55,7 @@ class RequiredCheckpointLoader(CheckpointLoader):
         except (torch.OutOfMemoryError, MemoryError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - a damaged file raises what its damage leads to
-            lines = str(error).splitlines()
-            reason = " ".join(line.strip() for line in lines[:2])[:_REASON_LENGTH] or type(error).__name__
+            reason = load_failure(error)
             message = f"{self.load_path} cannot be loaded into the network of this bundle ({reason})."
             raise ValueError(f"{message} Name weights that were trained with this bundle.") from None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mist_bundle.runtime.folds.finite import file_problem, not_finite, not_finite_text
+from mist_bundle.runtime.folds.finite import file_problem, load_failure, not_finite, not_finite_text
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
@@ -35,3 +35,16 @@ def test_a_file_is_read_without_running_it(tmp_path: Path) -> None:
     assert "(weight)" in str(file_problem(tmp_path / "bad.pt"))
     assert file_problem(tmp_path / "good.pt") is None
     assert file_problem(tmp_path / "damaged.pt") is None  # whoever loads it tells what is wrong with it
+
+
+def test_a_failure_never_advises_to_load_code() -> None:
+    """torch's own message says how to switch its check off."""
+    import io
+    import pickle
+
+    with pytest.raises(pickle.UnpicklingError) as failure:
+        torch.load(io.BytesIO(pickle.dumps(print, protocol=2)), weights_only=True)
+    assert "weights_only" in str(failure.value)
+    assert "weights_only" not in load_failure(failure.value)
+    assert load_failure(RuntimeError("size mismatch\n  for a\nfor b")) == "size mismatch for a"
+    assert load_failure(KeyError()) == "KeyError"
