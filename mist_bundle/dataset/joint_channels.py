@@ -10,7 +10,7 @@ from mist_bundle.dataset.cases import Case, CaseList
 from mist_bundle.dataset.volumes import num_channels
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.formats import image_stem
-from mist_bundle.runtime.wording import counted
+from mist_bundle.runtime.reading.joint import order_of_channels, wrong_number
 
 JOINT_COLUMN = "image"  # of a table whose files hold all channels
 
@@ -27,51 +27,9 @@ def holds_joint_channels(files: Iterable[Path], count: int) -> bool:
     return count in held or min(held, default=1) > 1
 
 
-def joint_image_of(
-    files: Sequence[Path], chosen: Iterable[Path], channel_names: Sequence[str]
-) -> tuple[Path | None, str]:
-    """The image of a case folder that holds all channels, and what is wrong with it.
-
-    Args:
-        files: images of the folder.
-        chosen: those that bear the name of a channel. A volume among them means that each channel has its own file.
-        channel_names: channels of the model, in its order.
-
-    Returns:
-        The image, or None where no image has this number of channels; a sentence where there are two such images, or
-        where the only image cannot be read or has several channels, but not this number.
-    """
-    held: dict[Path, int] = {}
-    for file in files:
-        try:
-            held[file] = num_channels(file)
-        except InputError as error:
-            if len(files) == 1:
-                return None, " ".join(map(str, error.problems))
-    if any(held.get(file, 1) == 1 for file in chosen):
-        return None, ""
-    fitting = [file for file, count in held.items() if count == len(channel_names)]
-    if len(fitting) > 1:
-        names = " and ".join(file.name for file in fitting)
-        return None, f"{names} hold {len(channel_names)} channels each. Leave only the image to predict in the folder."
-    if fitting:
-        return fitting[0], ""
-    if len(files) == 1 and held[files[0]] > 1:
-        return None, _wrong_number(files[0], held[files[0]], channel_names)
-    return None, ""
-
-
-def _wrong_number(file: Path, held: int, channel_names: Sequence[str]) -> str:
-    expected = f"{len(channel_names)} channels ({', '.join(channel_names)})"
-    advice = "Give a file with all of them, case folders with a file for each channel, or a CSV or JSON table."
-    return f"{file.name} holds {counted(held, 'channel')}, but the model takes {expected}. {advice}"
-
-
 def order_remark(place: str, channel_names: Sequence[str]) -> Problem:
     """A warning that the channels of images are taken in the order of the model."""
-    order = ", ".join(f"{number} is {name}" for number, name in enumerate(channel_names, start=1))
-    remark = f"the channels in each image are taken for the model's in this order: {order}. Check that they are."
-    return Problem(place, remark)
+    return Problem(place, order_of_channels(channel_names))
 
 
 def joint_cases(
@@ -101,7 +59,7 @@ def joint_cases(
             problems += [Problem(case_id, str(problem)) for problem in error.problems]
             continue
         if held != len(channel_names):
-            problems.append(Problem(case_id, _wrong_number(file, held, channel_names)))
+            problems.append(Problem(case_id, wrong_number(file, held, channel_names)))
             continue
         cases.append(Case(id=case_id, images=dict.fromkeys(channel_names, file)))
     if not cases:

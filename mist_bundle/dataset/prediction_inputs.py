@@ -14,7 +14,6 @@ from mist_bundle.dataset.joint_channels import (
     holds_joint_channels,
     joint_cases,
     joint_image,
-    joint_image_of,
     joint_images,
     order_remark,
 )
@@ -32,6 +31,7 @@ from mist_bundle.dataset.tables import ID_COLUMN, Row, Table, read_table
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.file_roles import match_files
 from mist_bundle.runtime.reading.formats import image_stem
+from mist_bundle.runtime.reading.joint import joint_image_of
 from mist_bundle.runtime.wording import nearest_hint
 
 
@@ -149,8 +149,6 @@ def _match_case(
 ) -> tuple[dict[str, Path], list[str]]:
     """Match the files of a case folder by their names, or take its image with all channels."""
     chosen, findings = match_files(files, patterns, optional)
-    if len(patterns) == 1:
-        return chosen, findings
     image, wrong = joint_image_of(files, chosen.values(), list(patterns))
     if image is not None:
         return dict.fromkeys(patterns, image), []

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 PATCH, FOLDS, STEPS = [32, 32, 32], 2, 32
+WEIGHTS = (1.0, 8.0, 8.0)  # of the classes, so that networks which learn slowly find some foreground, too
 PROGRAMS = Path(sys.executable).parent
 
 
@@ -55,7 +56,8 @@ def train(config: dict, numpy_folder: Path, weights: Path, fold: int) -> None:
         patch[inside], target[inside] = image[tuple(box)], label[tuple(box)][..., 0]
         output = network(torch.from_numpy(patch).permute(3, 0, 1, 2)[None])
         logits = output["prediction"] if isinstance(output, dict) else output
-        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(target)[None])
+        weights = torch.tensor(WEIGHTS)
+        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(target)[None], weights)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
