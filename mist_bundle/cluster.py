@@ -87,7 +87,7 @@ def _check_workers(client: Any, address: str) -> None:
     except TimeoutError as error:
         message = f"is {address!r}, whose scheduler has no workers. Start some: dask worker {address}"
         raise InputError(Problem("--workers", message)) from error
-    # a worker that dies just now is no answer; its work goes to the others
+    # a worker that dies just now gives no answer; its work goes to the others
     answers = client.run(_has_mist_bundle, on_error="ignore")
     without = [worker for worker, there in answers.items() if not there]
     if without:

@@ -124,7 +124,7 @@ def parse_json(text: str, place: str) -> Any:
         values: dict[str, Any] = {}
         for key, value in items:
             if key in values:
-                repeated.append(Problem(f"{place}: {key}", "stands there more than once. Keep it once."))
+                repeated.append(Problem(f"{place}: {key}", "occurs more than once. Keep it once."))
             values[key] = value
         return values
 
@@ -138,7 +138,7 @@ def parse_json(text: str, place: str) -> Any:
         message = "holds half a character (a lone \\ud800 … \\udfff), which cannot be written. Correct the text."
         raise InputError(Problem(place, message)) from error
     except RecursionError as error:
-        raise InputError(Problem(place, "is nested too deeply for JSON that means anything here.")) from error
+        raise InputError(Problem(place, "is nested too deeply.")) from error
     except ValueError as error:  # Python reads numbers of 4300 digits at most
         raise InputError(
             Problem(place, "holds a number that is too long (thousands of digits). Correct it.")

@@ -28,7 +28,10 @@ from mist_bundle.runtime.numerics.memory import free_memory
 START_SECONDS = 2.0  # until a new process has imported what a case needs
 WORKER_BYTES = 2**30  # that a process takes at most, unless its cases are larger
 TRIAL_CASES = 2  # that are timed before it is decided whether processes are worth their start
-DIED = "the process that worked on it died twice (killed for the memory it took, perhaps); the other cases continued."
+DIED = (
+    "the process that worked on it died twice (perhaps killed because it used too much memory); the other cases "
+    "continued."
+)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -113,7 +113,7 @@ BAD_CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a truncated label": (lambda d: _truncate(_mask(d)), "cut short"),
     "too few voxels in the file": (lambda d: _rewrite_header_length(_image(d)), "_image_"),
     "an empty file": (lambda d: _image(d).write_bytes(b""), "empty"),
-    "a file that is no NIfTI": (lambda d: _image(d).write_bytes(gzip.compress(b"hello" * 200)), "NIfTI"),
+    "a file that is not a NIfTI": (lambda d: _image(d).write_bytes(gzip.compress(b"hello" * 200)), "NIfTI"),
     "two files that match": (_two_masks, "b_mask.nii.gz"),
     "an image that is the mask": (lambda d: _change(_image(d), lambda _: np.array(_voxels(_mask(d)))), "of the mask"),
     "a link to an endless device": (lambda d: _link(_image(d), "/dev/zero"), "no regular file"),

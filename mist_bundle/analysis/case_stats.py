@@ -352,7 +352,7 @@ def _assemble(
             "lost where images are cropped to it. Look at the label there."
         )
     if set(label.counts) <= {0}:
-        warnings.append(f"{label.volume.name} holds no label other than 0; look whether it should.")
+        warnings.append(f"{label.volume.name} holds no label other than 0; check whether it should.")
     pairs = side_pairs(named_classes(spec.label_names, spec.final_classes))
     sides = right_of_left(label.volume.array, label.volume.affine, pairs)
     for pair in pairs:

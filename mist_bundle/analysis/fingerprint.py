@@ -302,7 +302,7 @@ def _refuse_empty_channels(spec: DatasetSpec, measured: Sequence[CaseStats], lef
     problems = []
     for index, name in enumerate(spec.channel_names):
         if all(case.channels[index] is None for case in measured):
-            message = "no usable case has this channel. Take it out of images and optional_images, or add its files."
+            message = "no usable case has this channel. Remove it of images and optional_images, or add its files."
             problems.append(Problem(f"{spec.json_path}: $.images.{name}", message))
     if problems:
         raise InputError([*left_out, *problems])

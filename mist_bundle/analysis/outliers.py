@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FAR = 10.0  # times the median along an axis, or a tenth of it: scanners differ by less
 _FAR_RANGE = 20.0  # the same for the range of intensities
-_REMEDY = "Look whether it was rescaled or is another kind of image."
+_REMEDY = "Check whether it was rescaled or is another kind of image."
 _MIN_CASES = 3  # with fewer there is no majority to differ from
 _LARGEST_VOXEL_MM = 50.0
 _SMALLEST_VOXEL_MM = 0.001
@@ -109,7 +109,7 @@ def modality_doubts(cases: Sequence[CaseStats], modality: str) -> Iterator[Probl
     lowest = min(minima)
     if modality == "ct" and lowest > _NO_AIR_HU:
         message = f'is "ct", but no image has a voxel below {lowest:.4g}, while air is near -1000 Hounsfield units'
-        yield Problem("modality", f"{message}. Look whether the values were rescaled, or correct the modality.")
+        yield Problem("modality", f"{message}. Check whether the values were rescaled, or correct the modality.")
     if modality == "mr" and np.median(minima) <= _AIR_HU:
         message = (
             f'is "mr", but images reach down to {lowest:.4g}, as only CT does. Correct the modality or the images.'

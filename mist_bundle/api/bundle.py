@@ -233,7 +233,7 @@ class Bundle(folder.Bundle):
             device: cpu, cuda or cuda:1.
             parallel: folds that are trained side by side; they share the GPUs or cores.
             dataset_dir: folder of the cases, if they have moved since the bundle was configured.
-            overwrite: train folds anew that were trained before; their earlier training is lost.
+            overwrite: train again folds that were trained before; their earlier training is lost.
             trust: run a bundle that does not pass `audit`.
             announce: a function that is called with a heading before each fold, such as `print`.
             **overrides: any id of train.json: epochs, steps_per_epoch, batch_size, patch_size, learning_rate …

@@ -203,7 +203,7 @@ def _report(error: Exception) -> None:
         traceback.print_exception(error)
         root = root_cause(error)
         text = " ".join(str(root).split())
-        reason = f"an unexpected error ended it: {type(root).__name__}: {text} (its traceback stands above)"
+        reason = f"an unexpected error ended it: {type(root).__name__}: {text} (see its traceback above)"
     file = os.environ.get(REASON)
     if file:
         Path(file).write_text(reason, encoding="utf-8")

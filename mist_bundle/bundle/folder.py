@@ -297,7 +297,7 @@ def is_bundle(path: Path) -> bool:
 
 
 def no_bundle(name: str) -> InputError:
-    """Return the error about a folder that is no bundle."""
+    """Return the error about a folder that is not a bundle."""
     return InputError(Problem(name, "is not a bundle: there is no configs/ folder in it."))
 
 

@@ -88,7 +88,7 @@ def run_workflow(
         placement: devices and processes; by default a single process.
 
     Raises:
-        InputError: the folder is no bundle, or its configuration does not know an override.
+        InputError: the folder is not a bundle, or its configuration does not know an override.
         WorkflowFailed: the workflow ended with an error.
         Interrupted: a signal ended this process and with it the workflow.
     """
@@ -113,7 +113,7 @@ class RunningWorkflow:
         captured: whether its output goes to `process.stdout`, as text, instead of the terminal.
 
     Raises:
-        InputError: the folder is no bundle, or its configuration does not know an override.
+        InputError: the folder is not a bundle, or its configuration does not know an override.
     """
 
     def __init__(
@@ -198,7 +198,7 @@ def _environment(workflow: Workflow, placement: Placement, reason_file: Path) ->
 
 def _exit_text(code: int, workflow: Workflow) -> str:
     if code >= 0:
-        return f"it ended with exit code {code}; the error stands above."
+        return f"it ended with exit code {code}; see the error above."
     text = f"it was ended by {signal.Signals(-code).name}."
     if code == -signal.SIGKILL:
         option = "--batch_size or --patch_size" if workflow in (TRAINING, PREPROCESS) else "--memory (gigabytes)"
@@ -249,7 +249,7 @@ def _check_places(bundle: Path, workflow: Workflow, checked: Mapping[str, Any]) 
     dataset_dir, work_dir = checked.get("dataset_dir"), checked.get("work_dir")
     if isinstance(dataset_dir, str) and not is_expression(dataset_dir) and not Path(dataset_dir).is_dir():
         problems.append(
-            Problem("--dataset_dir", f"is {dataset_dir}, which is no folder. Name the folder of the cases.")
+            Problem("--dataset_dir", f"is {dataset_dir}, which is not a folder. Name the folder of the cases.")
         )
     if isinstance(work_dir, str) and not is_expression(work_dir):
         with Collecting(problems):
@@ -258,7 +258,7 @@ def _check_places(bundle: Path, workflow: Workflow, checked: Mapping[str, Any]) 
         value = checked.get(name)
         for path in [value] if isinstance(value, str) else value or ():
             if not is_expression(path) and not Path(path).is_file():
-                problems.append(Problem(f"--{name}", f"names {path}, which is no file."))
+                problems.append(Problem(f"--{name}", f"names {path}, which is not a file."))
     if problems:
         raise InputError(problems)
 

@@ -54,7 +54,7 @@ class Manifest:
         """Read the text of a manifest.
 
         Raises:
-            InputError: the text is no manifest.
+            InputError: the text is not a manifest.
         """
         try:
             value: Any = json.loads(content)

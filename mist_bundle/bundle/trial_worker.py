@@ -105,7 +105,7 @@ def try_loss(parser: ConfigParser, plan: Plan, outputs: int) -> None:
         raise TrialError("it returns a number without a gradient, from which nothing can be learned.")
     value.backward()  # type: ignore[no-untyped-call]
     if logits.grad is None or not bool(torch.isfinite(logits.grad).all()):
-        raise TrialError("its gradient with respect to the logits is no finite number everywhere.")
+        raise TrialError("its gradient with respect to the logits is not a finite number everywhere.")
 
 
 def main(request: dict[str, str]) -> None:

@@ -144,7 +144,9 @@ def sort_words(arguments: Sequence[Argument], words: Sequence[str]) -> tuple[dic
             expected = "a value" if kind is None else kind.expected
             problems.append(Problem(f"--{name}", f"has no value; expected {expected}."))
         elif name in options:
-            problems.append(Problem(f"--{name}", f"stands twice: {options[name]} and {value}. Keep only one of them."))
+            problems.append(
+                Problem(f"--{name}", f"is passed twice: {options[name]} and {value}. Keep only one of them.")
+            )
         else:
             options[name] = value
     problems += _count_problems(arguments, positional, options, words)
@@ -228,7 +230,7 @@ def _count_problems(
     takes_any_word = _takes(arguments, inspect.Parameter.VAR_POSITIONAL)
     if len(positional) > len(unnamed) and not takes_any_word:
         extra = " ".join(positional[len(unnamed) :])
-        yield Problem("arguments", f"{extra!r} is left over; at most {len(unnamed)} can stand here without a name.")
+        yield Problem("arguments", f"{extra!r} is left over; at most {len(unnamed)} can be passed without a name.")
     present = {*unnamed[: len(positional)], *_named(words)}
     for argument in arguments:
         if argument.passing is inspect.Parameter.VAR_POSITIONAL and positional:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _tables_and_bundles(results: Iterable[str]) -> list[Path]:
-    """What is read of the runs that a user names; another folder is no run, and refused as such later."""
+    """What is read of the runs that a user names; another folder is not a run, and refused as such later."""
     from mist_bundle.pipeline.study import is_study
 
     paths = map(Path, results)

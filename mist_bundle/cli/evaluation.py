@@ -61,7 +61,7 @@ def _evaluate_files(table: Path, arguments: Mapping[str, Any], *, overwrite: boo
     problems = []
     for name in arguments:
         if name not in known:
-            problems.append(Problem(f"--{name}", f"is no option without a bundle. {did_you_mean(name, known)}"))
+            problems.append(Problem(f"--{name}", f"is not an option without a bundle. {did_you_mean(name, known)}"))
     if problems:
         raise InputError(problems)
     refuse_existing(table, overwrite=overwrite)

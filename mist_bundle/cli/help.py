@@ -40,7 +40,7 @@ def overview(groups: Mapping[str, Sequence[Callable[..., None]]]) -> str:
         "",
         f"usage: {PROGRAM} COMMAND …     ({PROGRAM} help COMMAND explains its options)",
         "",
-        "To see it work on synthetic images, in a few minutes:",
+        "To try it on synthetic images, in a few minutes:",
         f"  {PROGRAM} phantom data",
         f"  {PROGRAM} run_all data/dataset.json --output out --recipe quick --folds 2 --epochs 3 --steps_per_epoch 40",
     ]

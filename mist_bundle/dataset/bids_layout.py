@@ -96,7 +96,7 @@ def read_bids(
     """Find the images and label maps, or masks, of a BIDS dataset.
 
     Raises:
-        InputError: it is no BIDS dataset, or no case is usable; all problems at once.
+        InputError: it is not a BIDS dataset, or no case is usable; all problems at once.
     """
     problems: list[Problem] = []
     raw = []
@@ -158,7 +158,7 @@ def _label_folder(root: Path, derivatives: str | None, suffix: str) -> Path:
     if derivatives is not None:
         folder = parent / derivatives
         if not folder.is_dir():
-            raise InputError(Problem("--derivatives", f"names {folder}, which is no folder. {_ADVICE}"))
+            raise InputError(Problem("--derivatives", f"names {folder}, which is not a folder. {_ADVICE}"))
         return folder
     holding = []
     for folder in sorted(parent.iterdir()) if parent.is_dir() else []:

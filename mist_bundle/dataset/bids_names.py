@@ -51,7 +51,7 @@ class BidsFile:
 
 
 def parse_name(path: Path) -> BidsFile | str:
-    """Read the name of an image file; what is wrong with it where it is no BIDS name."""
+    """Read the name of an image file; what is wrong with it where it is not a BIDS name."""
     *pairs, suffix = image_stem(path).split("_")
     if not _WORD.fullmatch(suffix):
         return f"has no suffix like T1w at the end of its name, but {suffix!r}"
@@ -59,7 +59,7 @@ def parse_name(path: Path) -> BidsFile | str:
     for pair in pairs:
         match = _ENTITY.fullmatch(pair)
         if match is None:
-            return f"has the part {pair!r}, which is no key-value pair like ses-1"
+            return f"has the part {pair!r}, which is not a key-value pair like ses-1"
         if match[1] in entities:
             return f"has the entity {match[1]!r} twice"
         entities[match[1]] = match[2]
@@ -82,13 +82,13 @@ def bids_files(root: Path, problems: list[Problem]) -> list[BidsFile]:
             parsed = parse_name(path)
             place = path.relative_to(root).as_posix()
             if isinstance(parsed, str):
-                problems.append(Problem(place, f"{parsed}. Rename it by the rules of BIDS, or take it out."))
+                problems.append(Problem(place, f"{parsed}. Rename it by the rules of BIDS, or remove it."))
             elif f"sub-{parsed.entities[SUBJECT]}" != subject.name:
                 problems.append(Problem(place, f"names the subject {parsed.entities[SUBJECT]!r}, unlike its folder."))
             elif parsed.session and f"ses-{parsed.session}" not in path.parts:
                 problems.append(Problem(place, f"names the session {parsed.session!r}, unlike its folder."))
             elif not path.is_file():
-                message = "is a link without content, as git-annex leaves it. Fetch it (datalad get), or take it out."
+                message = "is a link without content, as git-annex leaves it. Fetch it (datalad get), or remove it."
                 problems.append(Problem(place, message))
             else:
                 files.append(parsed)

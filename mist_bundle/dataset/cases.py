@@ -121,7 +121,8 @@ def case_column(cases: Sequence[Case], column: str) -> dict[str, str]:
         state = f"there is no {CASE_TABLE_CSV} that can be read."
         if columns:
             state = f"its columns are {list(columns)}. {nearest_hint(column, columns)}".rstrip()
-        message = f'is no column of {CASE_TABLE_CSV} beside dataset.json; {state} Add the columns "id" and "{column}".'
+        advice = f'Add the columns "id" and "{column}".'
+        message = f"is not a column of {CASE_TABLE_CSV} beside dataset.json; {state} {advice}"
         raise InputError(Problem(f'"{column}"', message))
     values: dict[str, str] = {}
     problems: list[Problem] = []

@@ -104,7 +104,7 @@ def _optional_problems(table: Table, columns: Sequence[str], optional: Sequence[
             problems.append(Problem("--optional", f"{message} Leave it out, or fill in the files that there are."))
         elif name not in columns:
             hint = nearest_hint(name, columns) or f"There are {', '.join(columns)}."
-            problems.append(Problem("--optional", f"names {name!r}, which is no column of images. {hint}"))
+            problems.append(Problem("--optional", f"names {name!r}, which is not a column of images. {hint}"))
     if optional and set(columns) <= set(optional):
         problems.append(Problem("--optional", "names every channel; leave out those that a case always has."))
     return problems
@@ -201,7 +201,7 @@ def _files(table: Table, row: Row, columns: Sequence[str], findings: list[str], 
             continue
         path = table.resolve(row.cells[column])
         if not path.name.lower().endswith(IMAGE_SUFFIXES):
-            findings.append(f'"{column}": {path} is no image of a known kind ({READABLE}).')
+            findings.append(f'"{column}": {path} is not an image of a known kind ({READABLE}).')
         elif not path.is_file():
             findings.append(f'"{column}": {path} does not exist.')
         files[column] = path

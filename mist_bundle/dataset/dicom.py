@@ -158,7 +158,7 @@ def _pixels(frame: Frame) -> NDArray[np.float32]:
         raise InputError(Problem(str(path), _why_not_decoded(dataset, error))) from error
     if stored.shape[-2:] != frame.shape or stored.ndim != (2 if frame.number is None else 3):
         message = f"says that it has {frame.shape[0]} x {frame.shape[1]} pixels, and holds {stored.shape}."
-        raise InputError(Problem(str(path), f"{message} It is damaged: get it anew from where it came."))
+        raise InputError(Problem(str(path), f"{message} It is damaged: get it again from its source."))
     if "ModalityLUTSequence" in dataset:
         from pydicom.pixels.processing import apply_modality_lut
 
@@ -177,9 +177,9 @@ def _why_not_decoded(dataset: Dataset, error: Exception) -> str:
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     name = getattr(syntax, "name", "an unknown encoding")
     if syntax is not None and syntax.is_private:
-        return f"its pixels are stored as {syntax}, which nobody but its maker can read. Export the series anew."
+        return f"its pixels are stored as {syntax}, which only its maker can read. Export the series again."
     if syntax is None or not syntax.is_transfer_syntax or not syntax.is_compressed:
-        return f"its pixels cannot be read ({error}). It is damaged or incomplete: get it anew from where it came."
+        return f"its pixels cannot be read ({error}). It is damaged or incomplete: get it again from its source."
     from pydicom.pixels.decoders.base import get_decoder
 
     try:
@@ -187,7 +187,7 @@ def _why_not_decoded(dataset: Dataset, error: Exception) -> str:
     except NotImplementedError:
         return f"its pixels are compressed as {name}, which pydicom does not decode. Store the series uncompressed."
     if is_decodable:
-        return f"its pixels ({name}) cannot be decoded ({error}). It is damaged: get it anew from where it came."
+        return f"its pixels ({name}) cannot be decoded ({error}). It is damaged: get it again from its source."
     for words, packages in _DECODERS:
         if words in name:
             return (

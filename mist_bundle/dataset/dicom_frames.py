@@ -237,7 +237,8 @@ def _frame(
         raise InputError(Problem(str(path), f"has no usable position, orientation or spacing ({error}).")) from error
     if not np.allclose(cosines @ cosines.T, np.eye(2), atol=10 * _ANGLE_TOLERANCE):
         message = (
-            f"has an ImageOrientationPatient that is no pair of perpendicular directions: {cosines.ravel().tolist()}."
+            "has an ImageOrientationPatient that is not a pair of perpendicular directions: "
+            f"{cosines.ravel().tolist()}."
         )
         raise InputError(Problem(str(path), message))
     if not (rows_mm > 0 and columns_mm > 0 and np.isfinite(position_mm).all()):

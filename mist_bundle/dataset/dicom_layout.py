@@ -52,7 +52,7 @@ def named_series(source: Path) -> list[NamedSeries]:
         InputError: there is none.
     """
     if not source.is_dir():
-        raise InputError(Problem(str(source), "is no folder. Give the folder of a DICOM series, or of studies."))
+        raise InputError(Problem(str(source), "is not a folder. Give the folder of a DICOM series, or of studies."))
     taken: set[str] = set()
     named = []
     for series in sorted(find_series(source), key=lambda series: (series.folder, series.uid)):

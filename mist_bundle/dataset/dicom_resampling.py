@@ -1,4 +1,4 @@
-"""Resampling slices that are no regular volume: uneven or missing slices, and a tilted gantry.
+"""Resampling slices that do not form a regular volume: uneven or missing slices, and a tilted gantry.
 
 The even slices are parallel to those of the series, and as far apart as these usually are. Values are interpolated
 linearly, within a plane where slices are shifted sideways and between the two planes beside it.
@@ -94,7 +94,7 @@ def even_slices(frames: Sequence[Frame]) -> EvenSlices:
     first = frames[0]
     away = np.stack([frame.position_mm - first.position_mm for frame in frames])
     spacing = np.array([first.pixel_spacing_mm[1], first.pixel_spacing_mm[0]])  # along a row the columns follow
-    sideways = np.round(away @ first.cosines.T / spacing, 4)  # what rounding adds is no shift
+    sideways = np.round(away @ first.cosines.T / spacing, 4)  # what rounding adds is not a shift
     start = np.floor(sideways.min(axis=0))
     shifts = sideways - start
     reach = np.ceil(shifts.max(axis=0)).astype(int)

@@ -1,4 +1,4 @@
-"""Finding the image series in folders of DICOM files: by their SeriesInstanceUID, past what is no slice.
+"""Finding the image series in folders of DICOM files: by their SeriesInstanceUID, skipping files that are not slices.
 
 Nothing that may be a slice is left out unsaid: files that cannot be read are problems of the series beside them.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PREAMBLE = 128
 # what a file without a preamble begins with: the length of the first group, character set, kind of image, SOP class
 _FIRST_TAGS = tuple(bytes.fromhex(tag) for tag in ("08000000", "08000500", "08000800", "08001600"))
-# objects with rows and columns that are no images of a patient's slices
+# objects with rows and columns that are not images of a patient's slices
 _NO_IMAGES = ("SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "SR", "PR", "KO", "REG", "RWV", "DOC", "M3D", "US")
 # without a position, an image of another modality is a picture and no slice
 _TOMOGRAPHIC = ("CT", "MR", "PT")
@@ -86,11 +86,11 @@ def _share_out(damaged: Mapping[Path, Sequence[Problem]], series: dict[str, Seri
 
 
 def _refuse_by_name(path: Path) -> None:
-    """Refuse a file that is no DICOM although its name says so: it may have been a slice."""
+    """Refuse a file that is not DICOM although its name says so: it may have been a slice."""
     if path.suffix.lower() in _SUFFIXES and path.is_file():
         size = path.stat().st_size
         raise InputError(
-            Problem(str(path), f"is no DICOM file ({size} bytes). Remove it if it is no slice; else get it anew.")
+            Problem(str(path), f"is not a DICOM file ({size} bytes). Remove it if it is not a slice, or get it again.")
         )
 
 
@@ -98,7 +98,7 @@ def _refuse_unfinished(path: Path, dataset: Dataset) -> None:
     """Refuse a file that ends before it says how many pixels it has, which the reader takes for an object without."""
     kind = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
     if "Rows" not in dataset and "ImagePositionPatient" not in dataset and (not kind or _IMAGE in kind.name):
-        raise InputError(Problem(str(path), "ends before its image begins. Get it anew from where it came."))
+        raise InputError(Problem(str(path), "ends before its image begins. Get it again from its source."))
 
 
 def _is_image(dataset: Dataset) -> bool:
@@ -117,7 +117,7 @@ def _add(series: dict[str, Series], path: Path, dataset: Dataset) -> None:
     """
     uid = str(dataset.get("SeriesInstanceUID") or "")
     if not uid:
-        message = "has no SeriesInstanceUID, so it may be a slice of any series here. Remove it, or get it anew."
+        message = "has no SeriesInstanceUID, so it may be a slice of any series here. Remove it, or get it again."
         raise InputError(Problem(str(path), message))
     if uid not in series:
         description = str(dataset.get("SeriesDescription", ""))

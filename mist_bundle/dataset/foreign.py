@@ -43,7 +43,7 @@ def conversion_advice(source: Path) -> str:
 
 
 def foreign_json_advice(json_path: Path, content: Any) -> str:
-    """The command that converts the dataset.json of another program, or "" if it is no such file."""
+    """The command that converts the dataset.json of another program, or "" if it is not such a file."""
     if not isinstance(content, dict) or not isinstance(content.get("labels"), dict):
         return ""
     if "channel_names" in content or "file_ending" in content:

@@ -25,12 +25,12 @@ def groups_by_pattern(case_ids: Iterable[str], pattern: str, place: str = "--gro
         place: where the user wrote it, for messages.
 
     Raises:
-        InputError: the pattern is no regular expression, or does not match some id, or matches an empty text.
+        InputError: the pattern is not a regular expression, or does not match some id, or matches an empty text.
     """
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise InputError(Problem(place, f"is {pattern!r}, which is no regular expression ({error}).")) from error
+        raise InputError(Problem(place, f"is {pattern!r}, which is not a regular expression ({error}).")) from error
     groups: dict[str, str] = {}
     problems = []
     for case_id in case_ids:

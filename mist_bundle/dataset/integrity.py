@@ -67,8 +67,8 @@ def _as_float32(value: Any) -> np.float32:
 def count_labels(array: NDArray[Any]) -> dict[float, int]:
     """Count the voxels of each value.
 
-    Floating-point masks hold whole numbers by the rule of `as_labels`. If some values are no labels, all values are
-    counted as they are (0.5 is a value of its own), but at most the first thousand that are no labels.
+    Floating-point masks hold whole numbers by the rule of `as_labels`. If some values are not labels, all values are
+    counted as they are (0.5 is a value of its own), but at most the first thousand that are not labels.
 
     Returns:
         Value -> number of voxels, sorted by value, NaN last. Whole numbers have type int.
@@ -98,7 +98,7 @@ def _count_whole(values: NDArray[Any]) -> dict[float, int]:
 
 
 def _count_broken(array: NDArray[Any]) -> dict[float, int]:
-    """Counts of an array that holds values which are no labels."""
+    """Counts of an array that holds values which are not labels."""
     broken = not_labels(array)
     counts: dict[float, int] = {}
     labels, numbers = np.unique(as_labels(array[~broken]), return_counts=True)
@@ -119,7 +119,7 @@ def check_label_values(counts: Mapping[float, int], labels: Sequence[int], name:
         name: name of the file, for the message.
 
     Returns:
-        A finding for values that are no whole numbers and a finding for labels that are not listed.
+        A finding for values that are not whole numbers and a finding for labels that are not listed.
     """
     broken: list[float] = []
     unknown: list[float] = []

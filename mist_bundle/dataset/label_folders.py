@@ -56,7 +56,7 @@ def read_label_folders(
         InputError: there is no such case, or a name cannot be used; all problems at once.
     """
     if not root.is_dir():
-        raise InputError(Problem(str(root), "is no folder. Give the folder of the case folders."))
+        raise InputError(Problem(str(root), "is not a folder. Give the folder of the case folders."))
     if Path(mask_folder).is_absolute() or ".." in Path(mask_folder).parts:
         message = f"is {mask_folder!r}; expected the name of a folder in each case folder, like {MASK_FOLDER}."
         raise InputError(Problem("--masks", message))

@@ -68,7 +68,7 @@ def read_final_classes(
 
 
 def _are_members(name: str, members: Any, labels: tuple[int, ...], report: Report) -> bool:
-    """Whether the members of a class are a list of numbers; reports members that are no foreground labels."""
+    """Whether the members of a class are a list of numbers; reports members that are not foreground labels."""
     key = f"final_classes.{name}"
     if not isinstance(members, list) or not members or not all(is_whole(item) for item in members):
         hint = f" Write [{members}]." if is_whole(members) else ""
@@ -78,7 +78,7 @@ def _are_members(name: str, members: Any, labels: tuple[int, ...], report: Repor
     if unknown and labels:
         report(key, f'holds {unknown}, but "labels" is {list(labels)}. Correct "labels" or the class.')
     if 0 in members:
-        report(key, f"is {members!r} with 0, the background, which is no part of a class. Take it out.")
+        report(key, f"is {members!r} with 0, the background, which is not part of a class. Remove it.")
     if len(set(members)) < len(members):
         report(key, f"is {members!r}; a label is listed twice.")
     return True

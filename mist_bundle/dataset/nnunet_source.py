@@ -182,13 +182,13 @@ def read_labels(json_path: Path, entries: Mapping[str, Any]) -> NnunetLabels:
     """Meaning of the "labels" of a dataset.json, where a list of values is a region.
 
     Raises:
-        InputError: a value is no label, or there is no class beside the background.
+        InputError: a value is not a label, or there is no class beside the background.
     """
     members = _label_values(f"{json_path}: $.labels", entries)
     ignored = members.pop(IGNORE, None)
     members.pop(_BACKGROUND, None)
     if not members:
-        message = "names no class beside the background; there is nothing to learn."
+        message = "names no class besides the background; there is nothing to learn."
         raise InputError(Problem(f"{json_path}: $.labels", message))
     names = {0: _BACKGROUND}
     for name, values in members.items():
@@ -209,7 +209,7 @@ def _label_values(place: str, entries: Mapping[str, Any]) -> dict[str, tuple[int
     """Class name -> sorted label values.
 
     Raises:
-        InputError: a value is no label, or the background or ignored label has other values than allowed.
+        InputError: a value is not a label, or the background or ignored label has other values than allowed.
     """
     problems: list[Problem] = []
     members: dict[str, tuple[int, ...]] = {}
@@ -384,7 +384,7 @@ def _read_folds(path: Path, used: set[str], unused: set[str]) -> dict[str, int]:
     """Case id -> fold in which it is held out, from a list of {"train": [...], "val": [...]}.
 
     Raises:
-        InputError: it is no such list, or names unknown cases or a case twice; all problems at once.
+        InputError: it is not such a list, or names unknown cases or a case twice; all problems at once.
     """
     content = read_json(path)
     if not isinstance(content, list) or not all(map(_is_fold, content)):
@@ -394,7 +394,7 @@ def _read_folds(path: Path, used: set[str], unused: set[str]) -> dict[str, int]:
     problems: list[Problem] = []
     for number, fold in enumerate(content):
         for case_id in sorted({*fold["train"], *fold["val"]} - used - unused):
-            message = f"names {case_id!r} in fold {number}, which is no training case."
+            message = f"names {case_id!r} in fold {number}, which is not a training case."
             problems.append(Problem(str(path), message))
         for case_id in sorted({*fold["train"]} & {*fold["val"]}):
             message = f"has {case_id!r} in both parts of fold {number}; training would see what it is tested on."

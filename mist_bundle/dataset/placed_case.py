@@ -53,7 +53,7 @@ class CaseSource:
         optional: columns of images that a case may lack.
         structures: names of the structures that have a mask file each, in their order; empty with label maps.
         label_names: label value -> name, as far as the source says.
-        problems: a Problem for each entry that is no usable case.
+        problems: a Problem for each entry that is not a usable case.
         warnings: oddities of the source.
         extra_columns: what `FileCase.extra` may hold.
         inputs: files and folders that must not be replaced, besides `place`.
@@ -179,7 +179,7 @@ def label_values(mask: Volume) -> tuple[int, ...]:
     """The values of a label map.
 
     Raises:
-        InputError: some are no labels.
+        InputError: some are not labels.
     """
     labels: list[int] = []
     broken: list[float] = []

@@ -190,7 +190,7 @@ def _cases_of_table(table: Table, channel_names: Sequence[str], optional: frozen
     warnings: list[Problem] = []
     ignored = _other_columns(table, channel_names)
     if ignored:
-        warnings.append(Problem(str(table.path), f"the columns {ignored} are no channels of this model; ignored."))
+        warnings.append(Problem(str(table.path), f"the columns {ignored} are not channels of this model; ignored."))
     problems = list(table.problems)
     cases: list[Case] = []
     for row in table.rows:

@@ -29,7 +29,7 @@ class DatasetSpec:
         mask: identifying strings of the label file.
         images: channel name -> identifying strings; the order of the channels is the order of the network's inputs.
         labels: label values in the masks, sorted, 0 (background) first; they need not be consecutive. Without
-            `ignore_label`, which is no class.
+            `ignore_label`, which is not a class.
         final_classes: class to evaluate -> its label values. By default every foreground label is a class.
         label_names: label value -> name, for every label.
         ignore_label: value of unlabelled voxels, which neither train nor count; None if there is no such value.
@@ -118,7 +118,7 @@ class DatasetSpec:
             return f'is {label}, but "labels" is {list(self.labels)}. Add the value there, so that files may hold it.'
         for name, members in self.final_classes.items():
             if label in members and len(members) > 1:
-                return f"is {label}, but $.final_classes counts it in {name}. Take it out there."
+                return f"is {label}, but $.final_classes counts it in {name}. Remove it there."
         if len(self.labels) < 3:
             return f"is {label}, the only label there is; nothing would be left to learn."
         return ""

@@ -99,7 +99,7 @@ def _csv_rows(path: Path) -> tuple[tuple[str, ...], list[Row]]:
         _refuse_open_quote(path, text, delimiter)
         return _csv_table(path, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as error:
-        raise InputError(Problem(str(path), f"is no CSV table ({error}).")) from error
+        raise InputError(Problem(str(path), f"is not a CSV table ({error}).")) from error
 
 
 def _refuse_open_quote(path: Path, text: str, delimiter: str) -> None:

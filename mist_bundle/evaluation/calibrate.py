@@ -81,7 +81,7 @@ class Bin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExpectedAndTrue:
-    """The Dice that a prediction expected of itself, and the Dice that it had."""
+    """The expected Dice of a prediction, and its true Dice."""
 
     id: str
     fold: int

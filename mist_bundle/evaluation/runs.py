@@ -150,7 +150,7 @@ def _read_content(path: Path) -> dict[str, Any]:
         counts[str(row[ID])] = counts.get(str(row[ID]), 0) + 1
         for column, value in row.items():
             if column != ID and not isinstance(value, int | float | None):
-                raise InputError(Problem(str(path), f"holds a score that is no number: {column} of {row[ID]}."))
+                raise InputError(Problem(str(path), f"holds a score that is not a number: {column} of {row[ID]}."))
     repeated = []
     for name, count in sorted(counts.items()):
         if count > 1:

@@ -44,7 +44,7 @@ def measure_absent_channels(
     opened = Bundle(bundle)
     names = opened.plan.optional_names
     if not names:
-        message = 'needs channels that may be missing; name them as "optional_images" in dataset.json and train anew.'
+        message = 'needs channels that may be missing; name them as "optional_images" in dataset.json and train again.'
         raise InputError(Problem("--each_absent", message))
     complete = gather_folds([opened.fold(number).results for number in folds])
     changes: dict[str, dict[str, dict[str, float]]] = {}

@@ -153,10 +153,10 @@ def _planned_warnings(warnings: Sequence[Problem]) -> tuple[tuple[str, str], ...
 
 
 def _refuse_no_bundle(target: Path) -> None:
-    """Refuse to replace a folder that is no bundle: it may hold the user's own files, and --overwrite means bundles."""
+    """Refuse to replace a folder that is not a bundle: --overwrite means bundles, and it may hold the user's files."""
     if target.is_dir() and any(target.iterdir()) and not is_bundle(target):
         message = (
-            "is no bundle (it has no configs/), and only a bundle is replaced. Move it away, or choose another place."
+            "is not a bundle (it has no configs/), and only bundles are replaced. Move it, or choose another place."
         )
         raise InputError(Problem(str(target), message))
 

@@ -258,7 +258,7 @@ def read_fold_file(path: Path) -> dict[str, int]:
     """The fold of each case of a file; cases of the test set are left out.
 
     Raises:
-        InputError: the file is no table, or a fold is neither a number nor "test".
+        InputError: the file is not a table, or a fold is neither a number nor "test".
     """
     table = read_table(path)
     problems = list(table.problems)

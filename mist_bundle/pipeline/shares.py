@@ -17,7 +17,9 @@ from mist_bundle.files import write_json
 from mist_bundle.parallel import map_cases
 
 MOST_SHARES = 16  # on a cluster: each run takes seconds to begin, and a lost worker loses its share
-DIED = "its process died three times, at last alone with this case (killed for the memory it took, perhaps)"
+DIED = (
+    "its process died three times, the last time with this case alone (perhaps killed because it used too much memory)"
+)
 Entry = Mapping[str, Any]
 
 

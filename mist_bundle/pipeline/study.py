@@ -125,7 +125,7 @@ def spread_of(folder: Path) -> dict[str, float]:
     content = read_json(folder / STUDY_JSON)
     columns = content.get("columns") if isinstance(content, dict) else None
     if not columns:
-        raise InputError(Problem(str(folder), "is a study without results yet. Let `mist-bundle study` end first."))
+        raise InputError(Problem(str(folder), "is a study without results yet. Let `mist-bundle study` finish first."))
     return {name: row["std"] for name, row in columns.items() if row["std"] is not None}
 
 

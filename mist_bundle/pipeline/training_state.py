@@ -59,7 +59,7 @@ def check_fold(
     if status is None or not fold.has_state:
         if fold.published is not None and not overwrite:
             message = f"has weights ({fold.published.name}), but no state in {fold.folder} to continue from."
-            return Resumed.NOTHING, [Problem(place, f"{message} Pass --overwrite to train it anew.")]
+            return Resumed.NOTHING, [Problem(place, f"{message} Pass --overwrite to train it again.")]
         return Resumed.NOTHING, []
     epochs = _number(overrides.get("epochs", load_configs([bundle.config_path("train")]).get("epochs")))
     changed = _differences(bundle, status, overrides, epochs)

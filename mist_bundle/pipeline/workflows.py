@@ -128,7 +128,7 @@ def train(
         overrides: ids of train.json; with "resume", a fold continues where it stands, and complete folds are skipped.
         hardware: devices, processes and machines that train a fold together; None for every visible GPU.
         parallel: folds that are trained side by side; they share the devices.
-        overwrite: train folds anew that were trained before; their states are lost.
+        overwrite: train again folds that were trained before; their states are lost.
         trust: run a bundle that does not pass the audit.
         announce: called with a heading before each fold begins.
 

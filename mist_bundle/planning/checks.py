@@ -103,7 +103,7 @@ def network_problems(options: PlanOptions) -> Iterator[Problem]:
         if requirement not in known:
             able = [other for other, row in NETWORKS.items() if requirement in row.takes]
             names = ", ".join(able) or "your own networks"
-            yield Problem(f"--{name}", f"means nothing to the network {network}. It does to: {names}.")
+            yield Problem(f"--{name}", f"does not apply to the network {network}. It applies to: {names}.")
     weights, heads = options.deep_supervision_weights, options.deep_supervision_heads
     if weights is not None and heads is not None and len(weights) != heads + 1:
         yield Problem("--deep_supervision_weights", head_weights_problem(len(weights), heads))
@@ -115,7 +115,9 @@ def loss_problems(options: PlanOptions) -> Iterator[Problem]:
     row = find_choice(LOSSES, name)
     if options.composite_weighting is not None and not row.base:
         composites = ", ".join(other for other, choice in LOSSES.items() if choice.base)
-        message = f"weighs the two terms of a composite loss, and {name} has a single term. Composite are {composites}."
+        message = (
+            f"weighs the two terms of a composite loss, and {name} has a single term. Composite losses: {composites}."
+        )
         yield Problem("--composite_weighting", message)
     if "distance_maps" in row.needs or options.distance_maps:
         return
@@ -207,6 +209,6 @@ def _crossing_problems(members: Members) -> Iterator[Problem]:
     for (name, labels), (other, other_labels) in crossing(members):
         message = (
             f"needs outputs that nest, but {name} {list(labels)} and {other} {list(other_labels)} overlap and neither "
-            "contains the other: no label map can hold both. Nest them, part them, or leave --regions out."
+            "contains the other: no label map can hold both. Nest them, separate them, or leave --regions out."
         )
         yield Problem("--regions", message)

@@ -77,7 +77,7 @@ class Memory(Number):
         return float(word)
 
     def clean(self, value: Any) -> Any:
-        """The text "24GB" from Python too; what is no size is returned as it is, to be refused."""
+        """The text "24GB" from Python too; what is not a size is returned as it is, to be refused."""
         if not isinstance(value, str):
             return super().clean(value)
         try:
@@ -162,7 +162,7 @@ class PlanOptions:
     )
     vae: bool | None = _option(
         Switch(),
-        "regularise by a variational autoencoder that redraws the image from the bottleneck (training only).",
+        "regularise by a variational autoencoder that reconstructs the image from the bottleneck (training only).",
         of_network=True,
     )
     kernel_size: int | None = _option(KernelSize(), "of MedNeXt's depthwise convolutions: 3, 5 or 7.", of_network=True)

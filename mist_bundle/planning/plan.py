@@ -151,7 +151,7 @@ class Plan:
 
     @property
     def num_classes(self) -> int:
-        """Number of labels, background included; ignored voxels are no class."""
+        """Number of labels, background included; ignored voxels belong to none."""
         return len(self.labels)
 
     @property

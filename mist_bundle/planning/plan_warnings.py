@@ -76,7 +76,7 @@ def _lost_in_resampling(cases: Sequence[CaseStats], plan: Plan) -> Iterator[Prob
         shape = rules.resampled_shape(case.shape, case.spacing_mm, spacing_mm)
         if 4 * prod(shape) > MAX_GRID_BYTES:
             message = f"would have {rules.joined(shape)} voxels {grid} and cannot be prepared. "
-            yield Problem(case.id, message + "Repair the spacing in its header, or take the case out.")
+            yield Problem(case.id, message + "Repair the spacing in its header, or remove the case.")
             continue
         share = prod(case.spacing_mm) / prod(spacing_mm)  # voxels of the grid for each voxel of the file
         lost = _lost_labels(case, plan, share)

@@ -40,7 +40,7 @@ def confidence_section(work_dir: Path, plan: Plan, bundle_name: str) -> Html:
         _cases(content),
         lead="Of all voxels that the network is 80 % sure of, 80 % should be right. The temperature for that "
         "is fitted on held-out cases; the errors are those of each fold with the temperature of the others. With "
-        "calibrated probabilities a prediction can say which Dice it expects of itself.",
+        "calibrated probabilities, a prediction can estimate its own Dice.",
     )
 
 
@@ -72,4 +72,4 @@ def _cases(content: Mapping[str, Any]) -> Html:
         rows.append((expected, [case["id"], f"fold {case['fold']}", expected, true]))
     rows.sort(key=lambda row: row[0])
     shown = [cells for _, cells in rows[:_MOST_CASES]]
-    return table(["case", "fold", "expected Dice", "true Dice"], shown, caption="Cases that expect least of themselves")
+    return table(["case", "fold", "expected Dice", "true Dice"], shown, caption="Cases with the lowest expected Dice")

@@ -68,7 +68,7 @@ def _changed_for_gpus(bundle: Path) -> tuple[str, ...]:
 
 
 def _leaves(part: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Every value that is no dictionary or list, by its id."""
+    """Every value that is not a dictionary or list, by its id."""
     named: list[tuple[Any, Any]] = []
     if isinstance(part, Mapping):
         named = list(part.items())

@@ -179,7 +179,7 @@ def _large_files(contents: Mapping[str, bytes | Path], url: str | None, limit_mb
 
 def _leave_out(large: Mapping[str, str], contents: dict[str, bytes | Path], hashes: Mapping[str, str]) -> None:
     """Replace the large files by a large_files.yml that says where they lie."""
-    message = "covers a manifest that the list of large files would change. Delete it, and sign what unpack gives."
+    message = "covers a manifest that the list of large files would change. Delete it, and sign what unpack writes."
     _refuse_signed(contents, message)
     for name in large:
         del contents[name]

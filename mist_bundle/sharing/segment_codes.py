@@ -52,7 +52,7 @@ def code_of_name(name: str) -> SegmentCode:
     """The code of a class by its name: letter case, punctuation and a plural do not matter, a side is its modifier."""
     words, table = _words(name), _table()
     whole = table.types.get(_key(words))
-    if whole is not None:  # "left ventricle" of the heart is no ventricle on the left
+    if whole is not None:  # "left ventricle" of the heart is not a ventricle on the left
         return whole
     sides = [word for word in words if word in table.sides]
     of_both_sides = table.types.get(_key([word for word in words if word not in table.sides]))
@@ -71,7 +71,7 @@ def read_codes(content: Mapping[str, Any], names: Sequence[str]) -> dict[str, Se
     The category is "Anatomical Structure" and the modifier none where they are left out.
 
     Raises:
-        InputError: a name is no class, or a code is not complete; all problems at once.
+        InputError: a name is not a class, or a code is not complete; all problems at once.
     """
     codes: dict[str, SegmentCode] = {}
     problems = []
@@ -79,7 +79,7 @@ def read_codes(content: Mapping[str, Any], names: Sequence[str]) -> dict[str, Se
         where = f"--segment_codes: {name}"
         if name not in names:
             hint = did_you_mean(name, names)
-            problems.append(Problem(where, f"is no class of this bundle ({', '.join(names)}).{hint}"))
+            problems.append(Problem(where, f"is not a class of this bundle ({', '.join(names)}).{hint}"))
             continue
         findings = _findings(entry)
         if findings:

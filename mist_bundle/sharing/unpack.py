@@ -75,7 +75,7 @@ def _extract(opened: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> No
 
 def _check_unpacked(folder: Path, *, trust: bool) -> None:
     if not (folder / METADATA_JSON).is_file():
-        raise InputError(Problem(METADATA_JSON, "is not in the archive; this is no MONAI bundle."))
+        raise InputError(Problem(METADATA_JSON, "is not in the archive; this is not a MONAI bundle."))
     if (folder / MANIFEST_JSON).is_file():
         check_manifest(folder, absent=large_file_paths(folder))
     elif not trust:

@@ -19,7 +19,7 @@ LOADED, ADAPTED, NEW, SKIPPED, UNUSED = "loaded", "adapted", "new", "skipped", "
 STATUSES = {
     LOADED: "tensors carried over as they are",
     ADAPTED: "tensors carried over with other channels or classes",
-    NEW: "tensors of the new network that begin newly initialised",
+    NEW: "tensors of the new network, newly initialised",
     SKIPPED: "tensors of the source whose shape does not fit; newly initialised",
     UNUSED: "tensors of the source that the new network lacks",
 }
@@ -139,5 +139,5 @@ def _source_license(source: SourceBundle) -> str:
         path = source.folder / name
         if path.is_file():
             texts.append(path.read_text(encoding="utf-8", errors="replace").strip())
-    terms = "\n\n".join(texts) or "It does not say under which licence the data are that it was trained on."
-    return f"Training began from the weights of {source.model.name}. What that bundle says of its data:\n\n{terms}\n"
+    terms = "\n\n".join(texts) or "It does not state the licence of its training data."
+    return f"Training began from the weights of {source.model.name}. What that bundle says about its data:\n\n{terms}\n"

@@ -92,7 +92,7 @@ def read_results(folder: Path, folds: Sequence[int] | None = None) -> tuple[Mist
 
     problems: list[Problem] = []
     if not folder.is_dir():
-        raise InputError(Problem(str(folder), "is no folder. Expected the results of a MIST training."))
+        raise InputError(Problem(str(folder), "is not a folder. Expected the results of a MIST training."))
     config: Any = {}
     with Collecting(problems):
         config = read_json(folder / CONFIG_JSON)

@@ -118,7 +118,7 @@ def read_results(
 def _checkpoint_files(folder: Path, name: str, folds: Sequence[int] | None, problems: list[Problem]) -> dict[str, Path]:
     """Fold -> checkpoint, in the order of the folds; folders without it are named."""
     if not folder.is_dir():
-        problems.append(Problem(str(folder), "is no folder. Expected the results of an nnU-Net training."))
+        problems.append(Problem(str(folder), "is not a folder. Expected the results of an nnU-Net training."))
         return {}
     chosen = _fold_folders(folder)
     if folds is not None:
@@ -169,6 +169,7 @@ def _checked_checkpoint(path: Path, content: dict[str, Any]) -> dict[str, Any]:
     weights, arguments = content.get("network_weights"), content.get("init_args")
     if not isinstance(weights, Mapping) or not isinstance(arguments, Mapping) or "configuration" not in arguments:
         keys = ", ".join(map(str, content))
-        message = f"is no checkpoint of nnU-Net v2: expected network_weights and init_args, found {keys or 'nothing'}."
+        found = f"found {keys or 'nothing'}"
+        message = f"is not a checkpoint of nnU-Net v2: expected network_weights and init_args, {found}."
         raise InputError(Problem(str(path), message))
     return content

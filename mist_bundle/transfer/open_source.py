@@ -62,7 +62,7 @@ def open_source(source: str, *, trust: bool = False) -> Iterator[SourceBundle]:
         trust: open a bundle that does not pass the audit.
 
     Raises:
-        InputError: it is not there, is no bundle, does not pass the audit, or has no weights or no network that
+        InputError: it is not there, is not a bundle, does not pass the audit, or has no weights or no network that
             weights can be carried over from; everything that is wrong at once.
     """
     with tempfile.TemporaryDirectory(prefix="mist_bundle_source_") as scratch:

@@ -33,12 +33,12 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """All tensors of a file by name.
 
     Raises:
-        InputError: it is no state dict, it is encrypted or cut off, loading it would execute code, or it holds NaN.
+        InputError: it is not a state dict, it is encrypted or cut off, loading it would execute code, or it holds NaN.
     """
     weights = _read_safetensors(path) if path.suffix == SAFETENSORS else _read_torch(path)
     problem = not_finite_text(weights)
     if problem:
-        message = f"{problem}; nothing can be done with such weights. Use others, or train them anew."
+        message = f"{problem}; nothing can be done with such weights. Use others, or train again."
         raise InputError(Problem(str(path), message))
     return weights
 

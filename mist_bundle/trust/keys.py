@@ -46,7 +46,7 @@ class PublicKey:
         _require_cryptography()
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-        return cls(_load(path, load_pem_public_key, "is no public key in PEM format"))
+        return cls(_load(path, load_pem_public_key, "is not a public key in PEM format"))
 
     @property
     def is_elliptic(self) -> bool:
@@ -108,7 +108,7 @@ class PrivateKey:
         def load(content: bytes) -> Any:
             return load_pem_private_key(content, password=None)
 
-        return cls(_load(path, load, "is no unencrypted private key in PEM format"))
+        return cls(_load(path, load, "is not an unencrypted private key in PEM format"))
 
     @property
     def public(self) -> PublicKey:

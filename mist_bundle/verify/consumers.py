@@ -50,12 +50,12 @@ def _label(content: Content) -> Check:
     for part in ("preprocessing", "postprocessing"):
         config = content.workflows.get("inference", {}).get(part)
         if not isinstance(config, dict) or str(config.get("_target_", "")).rsplit(".", 1)[-1] != "Compose":
-            problems.append(f"inference: '{part}' is no Compose.")
+            problems.append(f"inference: '{part}' is not a Compose.")
     identities = "train#trainer#max_epochs train#dataset#data validate#dataset#data device bundle_root"
     problems += each("train: '{}' is missing.", content.missing("train", identities))
     handlers = content.workflows.get("train", {}).get("train", {}).get("handlers")
     if not isinstance(handlers, list) or set(map(type, handlers)) - {dict}:
-        problems.append("train: 'train#handlers' is no list of components.")
+        problems.append("train: 'train#handlers' is not a list of components.")
     problems += each("{} is missing.", content.absent(LOGGING_CONF))
     outputs = _tensors(content, "outputs")
     if not outputs or not isinstance(next(iter(outputs.values())).get("channel_def"), dict):

@@ -65,7 +65,7 @@ def _version_problems(metadata: Mapping[str, Any]) -> list[str]:
 
 def _tensor_problems(place: str, tensor: Any) -> list[str]:
     if not isinstance(tensor, Mapping):
-        return [f"'{place}' is no object."]
+        return [f"'{place}' is not an object."]
     problems = []
     for field in _lacking(tensor, TENSOR_REQUIRED):
         problems.append(f"'{place}#{field}' is missing.")

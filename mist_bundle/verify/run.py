@@ -54,7 +54,7 @@ def verify_bundle(
         with tempfile.TemporaryDirectory(prefix="verify.") as folder:
             unpacked = unpack_bundle(bundle, Path(folder), trust=trust)
             return _verify(unpacked, str(bundle), quick=quick, schema=schema)
-    Bundle(bundle)  # refuses a folder that is no bundle
+    Bundle(bundle)  # refuses a folder that is not a bundle
     if not quick:
         require_audited(bundle, trust=trust)
     return _verify(bundle, str(bundle), quick=quick, schema=schema)

@@ -138,7 +138,7 @@ def _overlays(content: Content) -> Check:
             count += 1
             parent = key.replace("::", "#").rpartition("#")[0]
             if parent and not has_id(before, parent):
-                problems.append(f"{files[-1].name}: '{key}' belongs into '{parent}', which is not there.")
+                problems.append(f"{files[-1].name}: '{key}' belongs in '{parent}', which is not there.")
     return by_rule("overlays", problems, f"{count} keys of overlays fit the files below them.")
 
 
@@ -228,7 +228,7 @@ def _training_record(bundle: Path) -> list[Check]:
         return [by_rule(name, [], f"{RECORD} says what made {', '.join(known)}.")]
     if not unknown:
         return []
-    reason = f"Nothing tells which data, code and device made {', '.join(unknown)}: {RECORD} "
+    reason = f"There is no record of the data, code and device that made {', '.join(unknown)}: {RECORD} "
     reason += "has other weights." if recorded else "is not there."
     return [Check(name=name, verdict=NOT_APPLICABLE, how=BY_RULE, reason=reason)]
 

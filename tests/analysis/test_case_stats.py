@@ -252,7 +252,7 @@ def test_oddities_only_warn(dataset):
     stats = measure(spec)
     assert set(stats.problems) == {
         "t2.nii.gz is constant (3 everywhere); look at it, or leave out the case.",
-        "seg.nii.gz holds no label other than 0; look whether it should.",
+        "seg.nii.gz holds no label other than 0; check whether it should.",
     }
     assert stats.label_voxels == {0: 960, 1: 0, 4: 0}
     assert CaseStats.from_json(json.loads(json.dumps(stats.to_json()))) == stats

@@ -84,7 +84,7 @@ def test_model_pt_stands_for_the_fold_that_it_is_a_copy_of(own_bundle: Path) -> 
     assert fold_files(own_bundle) == [own_bundle / "models/model.pt", own_bundle / "models/fold_1.pt"]
     write_manifest(own_bundle)
     assert "models/fold_0.pt" in Manifest.read(own_bundle).files, "the fold is not forgotten"
-    # other weights are no copy of that fold any more
+    # other weights, so no longer a copy of that fold
     (own_bundle / "models/model.pt").write_bytes(b"c")
     kinds = {(one.name, one.kind) for one in differences(own_bundle)}
     assert kinds == {("models/model.pt", "changed"), ("models/fold_0.pt", "missing")}

@@ -101,7 +101,7 @@ def test_further_arguments_of_a_network(measured: tuple[DatasetSpec, Any]) -> No
     ("asked", "message"),
     [
         ({"network": "nnunett"}, "there is no network called 'nnunett'. Did you mean 'nnunet'?"),
-        ({"network": "segresnet", "residual": False}, "--residual: means nothing to the network segresnet"),
+        ({"network": "segresnet", "residual": False}, "--residual: does not apply to the network segresnet"),
         ({"network": "own.Net", "deep_supervision_heads": 2}, "--deep_supervision_heads: means nothing to"),
     ],
 )

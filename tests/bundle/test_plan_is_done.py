@@ -72,7 +72,7 @@ NAMED: dict[str, Callable[[Plan, Config], bool]] = {
         AUGMENTATIONS[plan.augmentation.value].kwargs.items() <= train["train"]["augmentation"].items()
     ),
 }
-# facts that are no setting of a configuration: what was measured, or where other decisions come from
+# facts that are not settings of a configuration: what was measured, or where other decisions come from
 ELSEWHERE = {
     "median_resampled_shape": "measured; patch_size follows from it",
     "class_weights": "measured; loss_class_weights says what the loss is given",

@@ -131,7 +131,7 @@ def test_what_does_not_is_refused_and_nothing_is_written(
         ({"network_arguments": {"_target_": "os.system"}}, "holds '_target_'; expected names of arguments"),
         ({"loss_arguments": {"_requires_": "$1/0"}}, "--loss_arguments: holds '_requires_'"),
         ({"loss_arguments": {"class_weights": [1]}}, "follows from --class_weights"),
-        ({"patch_divisor": (8, 8, 8)}, "--patch_divisor: means nothing to the network unet-pocket"),
+        ({"patch_divisor": (8, 8, 8)}, "--patch_divisor: does not apply to the network unet-pocket"),
         ({"deep_supervision_weights": (0.0, 1.0)}, "the first above 0"),
         ({"deep_supervision_weights": (1.0,), "deep_supervision_heads": 1}, "holds 1 numbers; expected 2"),
     ],

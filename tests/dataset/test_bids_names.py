@@ -30,7 +30,7 @@ def test_good_names(name: str, channel: str, session: str, run: str) -> None:
     ("name", "words"),
     [
         ("T1w.nii.gz", "does not begin with the subject"),
-        ("sub-01_acq_T1w.nii.gz", "'acq', which is no key-value pair"),
+        ("sub-01_acq_T1w.nii.gz", "'acq', which is not a key-value pair"),
         ("sub-01_run-1_run-2_T1w.nii.gz", "'run' twice"),
         ("sub-01_T1w-2.nii.gz", "has no suffix"),
         ("sub-01_ses-1_.nii.gz", "has no suffix"),

@@ -104,7 +104,7 @@ def test_bad_cases_are_named_and_the_others_written(source):
     assert "cut short" in problems["cut"]
     assert "does not exist" in problems["gone"]
     assert 'no file in the column "t1-post"' in problems["hole"]
-    assert "is no image of a known kind" in problems["kind"]
+    assert "is not an image of a known kind" in problems["kind"]
     assert "again in line 10" in problems["again"]
     found = find_cases(DatasetSpec.from_json(source / "out" / "dataset.json"))
     assert [case.id for case in found.cases] == ["001", "002"]
@@ -223,7 +223,7 @@ def test_an_optional_image_may_be_left_out_of_a_row(source):
     assert [list(case.images) for case in find_cases(spec, "test").cases] == [["t1-post"]]
     with pytest.raises(CaseFailure, match='001: has no file in the column "t1 pre"'):
         converted(table(source, rows), source / "all")
-    with pytest.raises(InputError, match=r"names 't1_pre', which is no column.*\n.*names every channel"):
+    with pytest.raises(InputError, match=r"names 't1_pre', which is not a column.*\n.*names every channel"):
         convert_csv(table(source, rows), source / "wrong", optional=["t1_pre", "t1 pre", "t1-post"])
 
 

@@ -126,7 +126,7 @@ def test_where_there_are_none(tmp_path: Path) -> None:
     assert not holds_dicom(tmp_path)
     with pytest.raises(InputError, match="no DICOM image series"):
         convert_dicom(tmp_path, tmp_path / "out")
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         convert_dicom(tmp_path / "none", tmp_path / "out")
 
 

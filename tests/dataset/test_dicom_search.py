@@ -46,7 +46,7 @@ def test_a_folder_without_images(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no DICOM image series"):
         find_series(tmp_path)
     (tmp_path / "a.txt").rename(tmp_path / "a.dcm")
-    with pytest.raises(InputError, match=r"a\.dcm: is no DICOM file \(7 bytes\)"):
+    with pytest.raises(InputError, match=r"a\.dcm: is not a DICOM file \(7 bytes\)"):
         find_series(tmp_path)
 
 

@@ -148,7 +148,7 @@ def test_case_folders_of_both_kinds_and_what_does_not_fit(tmp_path: Path) -> Non
     problems = {problem.path: problem.message for problem in found.problems}
     assert "holds 3 channels, but the model takes 2 channels (t1, flair)" in problems["other"]
     assert 'no file matches "flair"' in problems["flat"]
-    assert 'no file matches "flair"' in problems["half"], "a series beside the file of a channel is no image of all"
+    assert 'no file matches "flair"' in problems["half"], "a series beside the file of a channel is not an image of all"
     assert "again.nii.gz and scan.nii.gz hold 2 channels each" in problems["twice"]
     assert "is empty" in problems["broken"]
     assert set(problems) == {"other", "flat", "half", "twice", "broken"}

@@ -1,4 +1,4 @@
-"""Masks are merged as voxel-wise logic says, and refused where they are no masks of the image."""
+"""Masks are merged as voxel-wise logic says, and refused where they are not masks of the image."""
 
 from __future__ import annotations
 

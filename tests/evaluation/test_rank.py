@@ -136,7 +136,7 @@ def test_verb_refuses(capsys: pytest.CaptureFixture[str], tables: Path) -> None:
         ([*both, "--resamples", "0"], "--resamples: is 0"),
         ([*both, "--directions", '{"x_dice": "up"}'], "expected higher or lower"),
         ([both[0], str(tables / "nothing.csv")], "nothing.csv: cannot be read"),
-        ([both[0], str(tables)], "is no regular file"),
+        ([both[0], str(tables)], "is not a regular file"),
     ):
         assert cli.main(["rank", *words, *output]) == EXIT_INPUT_REFUSED
         assert said in capsys.readouterr().err

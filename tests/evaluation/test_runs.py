@@ -47,7 +47,7 @@ def test_failed_case_beside_a_table_is_not_passed_over(tmp_path: Path) -> None:
     [
         ("{", "not valid JSON"),
         ('{"cases": 3}', "is not a JSON file of results"),
-        ('{"cases": [{"id": "1", "x_dice": "good"}]}', "a score that is no number"),
+        ('{"cases": [{"id": "1", "x_dice": "good"}]}', "a score that is not a number"),
         ('{"cases": [{"id": "1", "x_dice": 1}, {"id": "1", "x_dice": 1}]}', "holds the ids ['1'] more than once"),
         ('{"cases": []}', "holds no scores"),
     ],

@@ -253,7 +253,7 @@ def test_an_odd_header_is_told_at_scoring_too(capsys: pytest.CaptureFixture[str]
         ("id,mask,prediction\n\u00e4,b,c\n".encode("latin-1"), "is not UTF-8 text"),
         ("id,mask,prediction\na,b,c\n".encode("utf-16"), "is not UTF-8 text"),
         (b"id,mask,prediction\na,b,c,d\n", "line 2 has 4 cells, but the header has 3"),
-        (None, "is no regular file"),
+        (None, "is not a regular file"),
     ],
 )
 def test_tables_that_are_none_have_one_clear_answer(
@@ -294,7 +294,7 @@ def test_requests_that_cannot_be_met(capsys: pytest.CaptureFixture[str], folders
         (("--metrics", "dice", "--metric_options", '{"dice": {"tolerance_mm": 1}}'), "dice has no option"),
         (("--metrics", "dice", "--metric_options", "nothing.json"), "--metric_options: is not JSON"),
         (("--both_empty", "zero"), "--both_empty: there is no rule called 'zero'"),
-        (("--epochs", "3"), "--epochs: is no option without a bundle"),
+        (("--epochs", "3"), "--epochs: is not an option without a bundle"),
         (("--labels", "0,2"), "labels [1], which are not in [0, 2]"),
         (("--paths", "pairs.csv"), "--paths: says the same as --reference and --prediction"),
     ):

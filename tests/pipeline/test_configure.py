@@ -75,6 +75,6 @@ def test_a_folder_that_is_no_bundle_is_never_replaced(data: Path, tmp_path: Path
     target = tmp_path / "out" / "phantom_mr2_segmentation"
     target.mkdir(parents=True)
     (target / "notes.txt").write_text("my own")
-    with pytest.raises(InputError, match="is no bundle"):
+    with pytest.raises(InputError, match="is not a bundle"):
         pipeline.autoconfig(data, tmp_path / "out", OPTIONS, overwrite=True)
     assert (target / "notes.txt").read_text() == "my own"

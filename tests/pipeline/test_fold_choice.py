@@ -145,7 +145,7 @@ def test_a_patient_or_a_scan_in_both_training_and_test_set_is_refused(study: Pat
         (FoldRules(group_pattern="(.*)_visit"), "has no group: --group_pattern"),
         (FoldRules(leave_out="sex"), "there is nothing to leave out"),
         (FoldRules(leave_out="sit"), "Did you mean"),
-        (FoldRules(stratify=("volumes",)), "is no column of cases.csv"),
+        (FoldRules(stratify=("volumes",)), "is not a column of cases.csv"),
         (FoldRules(stratify=("site",), leave_out="site"), "has no effect with --leave_out"),
         (FoldRules(test_set="split"), "expected COLUMN=VALUE"),
         (FoldRules(test_set="sex=m"), "but sex holds f only"),

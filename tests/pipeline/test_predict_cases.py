@@ -187,9 +187,9 @@ def test_evaluation_goes_on_and_predicts_only_what_is_missing(
         ("output_dir", "elsewhere", "--output_dir: is set by --output of this command"),
         ("split", "training", "--split: is set by --input of this command"),
         ("datalist", "list.json", "--datalist: is set by --input of this command"),
-        ("ckpt_path", "nowhere.pt", "--ckpt_path: names nowhere.pt, which is no file"),
-        ("fold_paths", ["nowhere.pt"], "--fold_paths: names nowhere.pt, which is no file"),
-        ("postprocessing_path", "nowhere.json", "--postprocessing_path: names nowhere.json, which is no file"),
+        ("ckpt_path", "nowhere.pt", "--ckpt_path: names nowhere.pt, which is not a file"),
+        ("fold_paths", ["nowhere.pt"], "--fold_paths: names nowhere.pt, which is not a file"),
+        ("postprocessing_path", "nowhere.json", "--postprocessing_path: names nowhere.json, which is not a file"),
     ],
 )
 def test_settings_that_lead_nowhere_are_refused_at_once(

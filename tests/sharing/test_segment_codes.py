@@ -83,7 +83,7 @@ def test_all_that_is_wrong_with_them_is_said() -> None:
     with pytest.raises(InputError) as refusal:
         read_codes(given, ["liver", "rest", "organ", "side"])
     message = str(refusal.value)
-    assert "livr: is no class" in message
+    assert "livr: is not a class" in message
     assert "Did you mean 'liver'" in message
     assert 'rest: has no "type"' in message
     assert 'organ: has a key "color"' in message

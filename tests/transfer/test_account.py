@@ -73,4 +73,4 @@ def test_the_new_bundle_carries_weights_account_and_licence(tmp_path: Path) -> N
     files = initial_files(TRANSFER, source, None)
     assert torch.equal(load(files[INITIAL_WEIGHTS])["a.weight"], torch.ones(2, 2))
     assert parse_json(files[TRANSFER_JSON].decode(), "")["source"] == "brain"
-    assert files[SOURCE_LICENSE].decode().endswith("What that bundle says of its data:\n\nCC-BY-SA 4.0\n")
+    assert files[SOURCE_LICENSE].decode().endswith("What that bundle says about its data:\n\nCC-BY-SA 4.0\n")

@@ -63,7 +63,7 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
 
 
 def test_missing_files(tmp_path: Path) -> None:
-    assert "is no folder" in _messages(tmp_path / "nowhere")
+    assert "is not a folder" in _messages(tmp_path / "nowhere")
     folder = write_results(tmp_path / "results")
     assert "--folds: names fold 4; there are 0." in _messages(folder, [0, 4])
     (folder / "models/fold_0.pt").unlink()

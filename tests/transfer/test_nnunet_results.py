@@ -40,7 +40,7 @@ def test_missing_files_are_named_with_what_to_do(tmp_path: Path) -> None:
         "holds no checkpoint_final.pth: only checkpoint_best.pth is there, for which there is --checkpoint" in message
     )
     assert read_results(folder, "best")[0].configuration == "3d_fullres"
-    assert any("is no folder" in text for text in messages(tmp_path / "nowhere"))
+    assert any("is not a folder" in text for text in messages(tmp_path / "nowhere"))
 
 
 def test_folds_can_be_chosen(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_other_checkpoints_are_refused(tmp_path: Path) -> None:
     folder = write_results(tmp_path / "results")
     torch.save({"state_dict": {}}, folder / "fold_0/checkpoint_final.pth")
     (message,) = messages(folder)
-    assert "is no checkpoint of nnU-Net v2: expected network_weights and init_args, found state_dict." in message
+    assert "is not a checkpoint of nnU-Net v2: expected network_weights and init_args, found state_dict." in message
 
 
 @pytest.mark.parametrize("content", ["[]", '{"labels": [0, 1]}', '{"labels": {"a": "b"}, "channel_names": 3}', "{"])

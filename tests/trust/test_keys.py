@@ -54,8 +54,8 @@ def test_other_keys_are_refused_with_what_is_expected(kind: str, tmp_path: Path)
     expected = {
         "rsa": r"expected an ECDSA key on P-256, P-384 or P-521, or an Ed25519 key",
         "secp256k1": r"expected an ECDSA key on P-256",
-        "encrypted": "is no unencrypted private key",
-        "text": "is no unencrypted private key",
+        "encrypted": "is not an unencrypted private key",
+        "text": "is not an unencrypted private key",
         "absent": "cannot be read",
     }
     with pytest.raises(InputError, match=expected[kind]):

@@ -96,7 +96,7 @@ DAMAGE: list[tuple[str, str, Callable[[Path], Any]]] = [
     ("references", "'@nowhere' leads nowhere", lambda bundle: edit(bundle, INFERENCE, overlap="@nowhere")),
     ("ids of inference", "'inferer' is not there", lambda bundle: _drop(bundle, INFERENCE, "inferer")),
     ("ids of train", "'train#trainer' is not there", lambda b: _drop(b, "configs/train.json", "train#trainer")),
-    ("overlays", "'train#nosuch#x' belongs into 'train#nosuch'", lambda bundle: _lay_over(bundle, "train#nosuch#x")),
+    ("overlays", "'train#nosuch#x' belongs in 'train#nosuch'", lambda bundle: _lay_over(bundle, "train#nosuch#x")),
     ("overlays", "'train::nosuch::x' belongs", lambda bundle: _lay_over(bundle, "train::nosuch::x")),
     ("packages", "imports SimpleITK", lambda b: _drop(b, METADATA, "required_packages_version#SimpleITK")),
     ("metadata", "'latest'; expected a version", lambda b: edit(b, METADATA, **{f"{PACKAGES}#nibabel": "latest"})),

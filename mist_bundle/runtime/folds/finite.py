@@ -38,7 +38,7 @@ def not_finite_text(weights: Mapping[str, Any]) -> str | None:
 def file_problem(path: Path) -> str | None:
     """What is wrong with the numbers in a file of weights (a plain state dict), as `not_finite_text`; None if nothing.
 
-    What is no state dict, or cannot be read, is refused by those who load it.
+    What is not a state dict, or cannot be read, is refused by those who load it.
     """
     import torch
 

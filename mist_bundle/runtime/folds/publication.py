@@ -148,7 +148,7 @@ def _finish(bundle: Path) -> bool:
         return False
     pending = manifest[PENDING]
     if not isinstance(pending, dict) or not all(_may_be_published(name) for name in pending):
-        raise PublicationError(f"{bundle / MANIFEST}: what it lists as pending is no publication of this package.")
+        raise PublicationError(f"{bundle / MANIFEST}: what it lists as pending is not a publication of this package.")
     logger.info("Finishing the interrupted publication of %s.", ", ".join(pending))
     _complete(bundle, manifest["files"], pending)
     return True

@@ -54,7 +54,8 @@ def has_state(folder: Path) -> bool:
 def state_files(folder: Path) -> list[Path]:
     """The files of a training, in the order in which they can be taken away.
 
-    What a training continues from comes first: whenever it is interrupted, what is left is no training.
+    What a training continues from comes first: whenever it is interrupted, nothing that is
+    left could be taken for a training.
     """
     best = sorted(folder.glob(BEST_PATTERN))
     files = [

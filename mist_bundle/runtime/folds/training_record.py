@@ -20,7 +20,7 @@ TRAINING_START = "<!-- training: begin -->"
 TRAINING_END = "<!-- training: end -->"
 ABOUT = "what the weights of each fold were trained from; files as the sha256 of their content"
 NO_RECORD = (
-    f"There is no {RECORD}: if this bundle has weights, nothing tells which data, code and device made them, since "
+    f"There is no {RECORD}: if this bundle has weights, nothing says which data, code and device made them, since "
     "whatever trained them left no record."
 )
 # what the card shows; the record has all packages

@@ -72,7 +72,7 @@ def ensemble_weights(fold_paths: Sequence[str], models_dir: str, ckpt_path: str,
     names = ", ".join(Path(path).name for path in published)
     say(
         f"warning: {model}: has other weights than {names}, so it predicts by itself and the ensemble of the folds "
-        f"steps aside.{_chosen_for_folds(bundle)} If that is meant, pass --ensemble false; to predict with the folds "
+        f"is not used.{_chosen_for_folds(bundle)} If that is meant, pass --ensemble false; to predict with the folds "
         "again, copy one of their files to model.pt."
     )
     return []

@@ -313,7 +313,7 @@ class CheckpointKeeper:
         if state["scaler"]:
             # MONAI creates the scaler when the trainer starts to run
             trainer.add_event_handler(Events.STARTED, restore_scaler, state["scaler"])
-        logger.info("Going on after epoch %d of %d from %s.", state["epoch"], max_epochs, path)
+        logger.info("Continuing after epoch %d of %d from %s.", state["epoch"], max_epochs, path)
 
     def _agreed_state(self) -> tuple[Path, dict[str, Any]]:
         """The state to continue from: the latest that any process can read, where they do not share a disk."""

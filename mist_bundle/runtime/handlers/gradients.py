@@ -1,4 +1,4 @@
-"""Around the backward pass: L1 penalty, clipping, exchange between processes, and a stop when the loss is no number."""
+"""Around the backward pass: L1 penalty, clipping, exchange between processes, and a stop when the loss is NaN."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class FiniteLossGuard:
             self.check()
 
     def check(self) -> None:
-        """Raise FloatingPointError naming epoch, iteration and cases, if the remembered loss is no finite number."""
+        """Raise FloatingPointError naming epoch, iteration and cases, if the remembered loss is not a finite number."""
         pending, self._pending = self._pending, None
         if pending is None:
             return

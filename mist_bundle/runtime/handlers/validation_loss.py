@@ -43,7 +43,7 @@ class ValidationLoss:
         patch_size: voxels of a patch.
         device: where the network runs.
         seed: together with a case's id decides where its patches lie.
-        ignore_index: voxels with this or a higher index have no known class; they are no foreground.
+        ignore_index: voxels with this or a higher index have no known class; they are not foreground.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Load the weights that an evaluator predicts with, and refuse weights that are missing or are no numbers."""
+"""Load the weights that an evaluator predicts with, and refuse weights that are missing or are not numbers."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class SegmentInferer:
         maps = [self._segment(image, network) for image in _images(inputs)]
         shapes = {tuple(label_map.shape) for label_map in maps}
         if len(shapes) > 1:
-            raise ValueError("The files of a batch differ in shape; predict them singly.")
+            raise ValueError("The files of a batch differ in shape; predict them one at a time.")
         if isinstance(inputs, MetaTensor) and inputs.is_batch:
             batch: torch.Tensor = list_data_collate(maps)  # each with its own grid again
             return batch

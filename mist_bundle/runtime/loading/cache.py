@@ -299,7 +299,7 @@ def warn_of_left_out(failures: Mapping[str, str], total: int, part: str, rank: i
     if not failures or rank != 0:
         return
     for name, reason in sorted(failures.items()):
-        logger.warning("warning: %s: left out of the %s: %s; mend the file or take the case out.", name, part, reason)
+        logger.warning("warning: %s: left out of the %s: %s; repair the file or remove the case.", name, part, reason)
     logger.warning("warning: %s: %d of %d cases are left out.", part, len(failures), total)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..folds.files import sha256_of
 
-# Attributes that are no part of what a transform does: random state, and what MONAI notes while it runs ("filenames":
+# Attributes that are not part of what a transform does: random state, and what MONAI notes while it runs ("filenames":
 # its readers).
 _VOLATILE = frozenset({"R", "_do_transform", "_pending_operations", "filenames"})
 _MAX_DEPTH = 12

@@ -93,7 +93,7 @@ def _label_array(array: NDArray[Any]) -> NDArray[Any]:
         raise ValueError(message)
     low, high = array.min(), array.max()
     if array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
-        raise ValueError("'label' holds values that are no integers after preprocessing.")
+        raise ValueError("'label' holds values that are not integers after preprocessing.")
     if low < 0 or high > np.iinfo(np.int16).max:
         message = f"'label' must hold class indices from 0 to 32767, but its values reach from {low} to {high}."
         raise ValueError(message)

@@ -64,7 +64,7 @@ class PatchSettings:
         """Read a JSON object: lists in place of tuples, the augmentation as a dictionary.
 
         Raises:
-            ValueError: as the class, and for a key that is no setting.
+            ValueError: as the class, and for a key that is not a setting.
         """
         known = [setting.name for setting in dataclasses.fields(cls)]
         for key in config:

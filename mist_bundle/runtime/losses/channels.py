@@ -60,7 +60,7 @@ class Channels:
             known = self.known(label, logits)[:, :, None, None, None]
             scores, truth = torch.where(known, scores, torch.zeros_like(scores)), truth * known
         valid = self.valid(label)
-        # a selection and not a product: a probability that is no number must not leave its voxel
+        # a selection and not a product: a probability that is not a number must not leave its voxel
         return (scores if valid is None else torch.where(valid, scores, torch.zeros_like(scores))), truth
 
     def truth(self, label: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:

@@ -140,7 +140,7 @@ def score_case(
         Value by column, class by class; columns.py says how columns are called.
 
     Raises:
-        ValueError: the shapes differ or are not 3D, a label is no whole number or not allowed, or a name is unknown.
+        ValueError: the shapes differ or are not 3D, a label is not a whole number or not allowed, or a name is unknown.
     """
     empty = empty or EmptyRule()
     findings = check_metrics(metrics, options) + empty.findings()

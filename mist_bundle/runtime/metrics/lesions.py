@@ -8,7 +8,7 @@ The definition is that of the BraTS challenges from 2023 on (https://github.com/
    voxels; the lesion is scored against all components that belong to it.
 3. A lesion without any component is missed and has the worst value; so has each component without a lesion, a false
    positive, however small it is.
-4. Reference lesions of at most `min_volume_mm3` do not count, detected or missed. What touches them is no false
+4. Reference lesions of at most `min_volume_mm3` do not count, detected or missed. What touches them is not a false
    positive, so a perfect prediction always has the best value.
 
        score = sum over lesions / (lesions + false positives)

@@ -198,11 +198,11 @@ def metric_name(name: str) -> str:
 
 
 def unknown_metrics(names: Sequence[str]) -> list[str]:
-    """A sentence for each name that is no metric, with the nearest metric."""
+    """A sentence for each name that is not a metric, with the nearest metric."""
     findings = []
     for name in names:
         if metric_name(name) not in METRICS:
             near = nearest(name, [*METRICS, *ALIASES], cutoff=0.6)
             hint = f" Did you mean {near!r}?" if near else ""
-            findings.append(f"{name!r} is no metric; known: {', '.join(METRICS)}.{hint}")
+            findings.append(f"{name!r} is not a metric; known: {', '.join(METRICS)}.{hint}")
     return findings

@@ -135,11 +135,11 @@ def read_results(path: Path) -> list[Row]:
     """The cases of a results.csv, without its rows of statistics; ids are text.
 
     Raises:
-        ValueError: it is no such table: no regular file, no id column, a value that is no finite number, or an id or a
-            column that stands there twice.
+        ValueError: it is not a regular file, it has no id column, a value is not a finite number, or an id or column
+            occurs twice.
     """
     if path.exists() and not path.is_file():
-        raise ValueError(f"{path} is no regular file; expected a table of results.")
+        raise ValueError(f"{path} is not a regular file; expected a table of results.")
     with path.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream)
         repeated = sorted({name for name in reader.fieldnames or () if (reader.fieldnames or ()).count(name) > 1})
@@ -147,7 +147,7 @@ def read_results(path: Path) -> list[Row]:
             raise ValueError(f"{path} has the columns {repeated} more than once.")
         read = list(reader)
     if not read or ID not in read[0]:
-        raise ValueError(f"{path} is no table of results: it has no column {ID!r} or no rows.")
+        raise ValueError(f"{path} is not a table of results: it has no column {ID!r} or no rows.")
     last_ids = {row[ID] for row in read[-len(STATISTICS) :]}
     if last_ids == set(STATISTICS):  # in any order: MIST writes the same statistics in another
         read = read[: -len(STATISTICS)]

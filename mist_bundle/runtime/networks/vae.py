@@ -1,4 +1,4 @@
-"""Regularisation by a variational autoencoder: a branch that redraws the image from the bottleneck, only in training.
+"""Regularisation by a variational autoencoder: a training branch that reconstructs the image from the bottleneck.
 
 Myronenko: "3D MRI brain tumor segmentation using autoencoder regularization", BrainLes 2018, arXiv 1810.11654. MONAI
 has the branch inside SegResNetVAE alone; here any network can have it, whatever its strides and widths.

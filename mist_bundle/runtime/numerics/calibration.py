@@ -1,4 +1,4 @@
-"""What probabilities are worth: scaling by a temperature, and the Dice that a prediction expects of itself."""
+"""What probabilities are worth: scaling by a temperature, and the expected Dice of a prediction."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def scaled(probabilities: Probabilities, temperature: float, *, exclusive: bool)
 
 
 class ExpectedDice:
-    """Dice that a prediction expects of itself, from sums over its voxels; a part of the volume at a time.
+    """Expected Dice of a prediction, from sums over its voxels; a part of the volume at a time.
 
     For each class: twice the probability inside the predicted mask, over the mask's voxels plus all of the probability.
     It is the Dice between the label map and what the probabilities say about the truth, with expectations in numerator

@@ -17,7 +17,8 @@ from scipy import ndimage
 def signed_distance(mask: NDArray[Any], spacing_mm: Sequence[float] | None = None) -> NDArray[np.float32]:
     """Distance of every voxel from the border of an object.
 
-    Border voxels are object voxels that touch the outside, diagonally counts; the image's edge is no outside.
+    Border voxels are object voxels that touch the outside, also diagonally; beyond the edge of the image nothing counts
+    as outside.
 
     Args:
         mask: (X, Y, Z), true or non-zero inside the object.

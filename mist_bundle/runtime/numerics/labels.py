@@ -44,8 +44,8 @@ def as_labels(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def not_labels(array: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which values of a floating-point array are no whole numbers by the rule of `as_labels`."""
-    with np.errstate(invalid="ignore"):  # infinity and NaN are no labels either
+    """Which values of a floating-point array are not whole numbers by the rule of `as_labels`."""
+    with np.errstate(invalid="ignore"):  # infinity and NaN are not labels either
         return np.asarray(~(_are_labels(array, np.rint(array)) & (np.abs(array) < _BEYOND_INT64)))
 
 

@@ -57,6 +57,6 @@ def _physical() -> float:
 
 def _container_limit(path: Path) -> float:
     try:
-        return float(path.read_text(encoding="ascii"))  # "max" is no number: there is no limit
+        return float(path.read_text(encoding="ascii"))  # "max" is not a number: there is no limit
     except (OSError, ValueError):
         return math.inf

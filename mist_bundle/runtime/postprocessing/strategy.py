@@ -106,7 +106,7 @@ def read_strategy(path: str | Path) -> tuple[Step, ...]:
     """The steps of a strategy file.
 
     Raises:
-        ValueError: it is no strategy; the message names everything that is wrong.
+        ValueError: it is not a strategy; the message names everything that is wrong.
         OSError: it cannot be read.
     """
     return parse_strategy(json.loads(Path(path).read_text(encoding="utf-8")))
@@ -179,8 +179,8 @@ def _operation_name(entry: Mapping[str, Any]) -> str:
 
 def _findings(entry: Any) -> list[str]:
     if not isinstance(entry, Mapping):
-        return [f'{entry!r} is no step; expected an object with "transform".']
-    findings = [f"{key!r} is no key of a step; known: {', '.join(_KEYS)}." for key in entry if key not in _KEYS]
+        return [f'{entry!r} is not a step; expected an object with "transform".']
+    findings = [f"{key!r} is not a key of a step; known: {', '.join(_KEYS)}." for key in entry if key not in _KEYS]
     name = _operation_name(entry)
     if name not in OPERATIONS:
         return [*findings, f'"transform" is {name!r}; known: {", ".join(OPERATIONS)}.']

@@ -1,4 +1,4 @@
-"""How sure a prediction is: calibrated probabilities, and the Dice that it expects of itself, for a person to review.
+"""How certain a prediction is: calibrated probabilities, and its expected Dice, for a person to review.
 
 `mist-bundle calibrate` writes the temperature and the limits into configs/confidence.json. Without them nothing is
 computed here.
@@ -74,8 +74,8 @@ class Confidence:
             limit = self.limits.get(name)
             if limit is not None and value < limit:
                 sentences.append(
-                    f"{name}: the prediction expects a Dice of {value:.2f} of itself, less than 19 of 20 cases of the "
-                    f"cross-validation ({limit:.2f}); look at it."
+                    f"{name}: the expected Dice of this prediction is {value:.2f}, lower than for 19 of 20 cases of "
+                    f"the cross-validation ({limit:.2f}); look at it."
                 )
         return sentences
 

@@ -166,7 +166,7 @@ class Predictions:
         self._warnings[case] = list(warnings)
 
     def expect(self, case: str, dice: Mapping[str, float]) -> None:
-        """Keep the Dice that the prediction of a case expects of itself, for its record."""
+        """Keep the expected Dice of the prediction of a case, for its record."""
         self._expected[case] = dict(dice)
 
     def commit(self, case: str, label_map: Path) -> None:

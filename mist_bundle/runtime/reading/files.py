@@ -10,7 +10,7 @@ from .volume import UnreadableFileError
 
 
 def require_file(path: Path) -> None:
-    """Refuse what is no regular file with something in it: a pipe or device could be endless.
+    """Refuse what is not a regular file with something in it: a pipe or device could be endless.
 
     Raises:
         UnreadableFileError: it is absent, a folder, a device, or empty.
@@ -22,7 +22,7 @@ def require_file(path: Path) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise UnreadableFileError(path.name, "is a folder; expected an image file.")
     if not stat.S_ISREG(status.st_mode):
-        raise UnreadableFileError(path.name, "is no regular file (a pipe or device). Put an image file there.")
+        raise UnreadableFileError(path.name, "is not a regular file (a pipe or device). Put an image file there.")
     if status.st_size == 0:
         raise UnreadableFileError(path.name, "is empty (0 bytes). Copy the file again.")
 

@@ -59,7 +59,7 @@ def read_itk(path: Path, image_io: str, *, channels: bool = False) -> Volume:
         channels: read (X, Y, Z, C) instead of (X, Y, Z).
 
     Raises:
-        UnreadableFileError: the file is absent, damaged or of another kind, or is no volume of plain numbers.
+        UnreadableFileError: the file is absent, damaged or of another kind, or is not a volume of plain numbers.
     """
     reader = _reader(path, image_io)
     shape = _shape(path, reader, channels=channels)

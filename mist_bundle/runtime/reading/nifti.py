@@ -5,7 +5,7 @@ The compressed bytes are unpacked down to their checksum, so a file that was cut
 
 - the sform where it has a code, else the qform, else the header's own default with a warning;
 - lengths in millimetres, also where the header's unit is metres or micrometres;
-- trailing axes of length 1 are no axes: (X, Y, Z, 1) is a volume.
+- trailing axes of length 1 are not axes: (X, Y, Z, 1) is a volume.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read_nifti(path: Path, *, channels: bool = False, scaled: type[np.floating[A
 
     Raises:
         UnreadableFileError: the file is absent, no regular file, empty, cut short, damaged or no NIfTI file; it has
-            not the expected dimensions, no plain numbers, or a geometry that is no geometry.
+            not the expected dimensions, no plain numbers, or a geometry that is not a geometry.
     """
     with _opened(path) as stream:
         blocks = _blocks(path, stream)
@@ -187,7 +187,7 @@ def _parse(path: Path, head: bytes) -> Any:
     if head.startswith(_GZIP):
         message = f"is compressed, though its name does not end in .gz. Rename it {path.name}.gz, or unpack it."
         raise UnreadableFileError(path.name, message)
-    message = "is no NIfTI file: it has no NIfTI header. Convert it, or remove it from the case."
+    message = "is not a NIfTI file: it has no NIfTI header. Convert it, or remove it from the case."
     raise UnreadableFileError(path.name, message)
 
 

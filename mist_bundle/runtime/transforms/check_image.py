@@ -33,7 +33,7 @@ class CheckImaged(Transform):
         same_units: whether intensities mean the same in every image, as Hounsfield units do.
 
     Raises:
-        ValueError: on an image with voxels that are no finite numbers, or with a wrong number of channels.
+        ValueError: on an image with voxels that are not finite numbers, or with a wrong number of channels.
     """
 
     def __init__(

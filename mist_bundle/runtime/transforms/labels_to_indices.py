@@ -91,7 +91,7 @@ class LabelsToIndicesd(MapTransform):
 
 
 def _indices(array: NDArray[Any], labels: Sequence[int]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Class indices, and the values that are no label."""
+    """Class indices, and the values that are not labels."""
     whole = as_labels(array)
     if whole.dtype.kind == "f":
         broken = not_labels(array)

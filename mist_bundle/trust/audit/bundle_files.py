@@ -156,7 +156,7 @@ def _walk(files: BundleFiles, root: Path, prefix: str, skipped: set[str]) -> Non
             else:
                 files.findings.append(finding("special-file", name, "", "It is a device, pipe or socket."))
         if len(files.sizes) > MAX_FILES:
-            raise InputError(Problem(str(root), f"holds more than {MAX_FILES} files; that is no bundle."))
+            raise InputError(Problem(str(root), f"holds more than {MAX_FILES} files; that is not a bundle."))
 
 
 def _archive(path: Path) -> BundleFiles:

@@ -136,7 +136,7 @@ def _describe(content: bytes) -> str:
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return f"{lines} lines that are no Python ({shown(str(error))})."
+        return f"{lines} lines that are not Python ({shown(str(error))})."
     imports: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

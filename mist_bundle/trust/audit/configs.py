@@ -82,7 +82,7 @@ def walk(config: Any) -> Iterator[tuple[str, str, Any]]:
 def _component(file: str, place: str, config: Mapping[str, Any], checked: Counter[str]) -> Iterator[Finding]:
     for key in config:
         if not isinstance(key, str):
-            yield finding("config-unreadable", file, place, f"The key {shown(key)} is no text.")
+            yield finding("config-unreadable", file, place, f"The key {shown(key)} is not text.")
     if "_debug_" in config:
         yield finding("mode", file, place, f"_debug_ is {shown(config['_debug_'])}.")
     if config.get("_mode_", "default") != "default":
@@ -147,7 +147,7 @@ def check_plan(file: str, plan: Any) -> Iterator[Finding]:
 def check_metadata(file: str, metadata: Any) -> Iterator[Finding]:
     """What consumers of metadata.json evaluate or install."""
     if not isinstance(metadata, Mapping):
-        yield finding("config-unreadable", file, "", "It is no JSON object.")
+        yield finding("config-unreadable", file, "", "It is not a JSON object.")
         return
     for place, key, value in walk(metadata.get("network_data_format")):
         parts = place.split("#")
@@ -172,7 +172,7 @@ def _is_shape(text: str) -> bool:
 def check_datalist(file: str, datalist: Any) -> Iterator[Finding]:
     """Case ids, which become file names, and where cases are read from."""
     if not isinstance(datalist, Mapping):
-        yield finding("config-unreadable", file, "", "It is no JSON object.")
+        yield finding("config-unreadable", file, "", "It is not a JSON object.")
         return
     for split, entries in datalist.items():
         for number, entry in enumerate(entries) if isinstance(entries, list) else ():
@@ -208,7 +208,7 @@ def check_large_files(file: str, content: Any) -> Iterator[Finding]:
     for number, entry in enumerate(entries):
         place = f"large_files#{number}"
         if not isinstance(entry, Mapping):
-            yield finding("config-unreadable", file, place, "The entry is no object.")
+            yield finding("config-unreadable", file, place, "The entry is not an object.")
             continue
         path, url = entry.get("path"), entry.get("url")
         inside = isinstance(path, str) and is_relative_path(path) and ".." not in path.split("/")

@@ -42,7 +42,7 @@ def check_logging(file: str, content: bytes) -> Iterator[Finding]:
     try:
         parser.read_string(content.decode("utf-8"))
     except (UnicodeDecodeError, configparser.Error) as error:
-        yield finding("config-unreadable", file, "", f"It is no INI file: {shown(str(error))}.")
+        yield finding("config-unreadable", file, "", f"It is not an INI file: {shown(str(error))}.")
         return
     for section in parser.sections():
         known = _known_keys(section)

@@ -93,7 +93,7 @@ _OTHERS = {
     ),
     "pickle-unknown": (
         UNPROVEN,
-        "It is no plain state dict; weights_only loading would refuse it.",
+        "It is not a plain state dict; weights_only loading would refuse it.",
         "Ask for safetensors or a plain state dict.",
     ),
     "weights-broken": (UNPROVEN, "The file is truncated or malformed.", "Copy or download it again."),
@@ -138,7 +138,7 @@ _OTHERS = {
         "--public_key requires a signature, and nothing here is signed.",
         "Ask the author for the signature: model.sig, or MANIFEST.json.sig by an Ed25519 key.",
     ),
-    "signature-unchecked": (NOTE, "There is a signature; whose, only a public key tells.", "Pass --public_key."),
+    "signature-unchecked": (NOTE, "There is a signature; only a public key shows whose.", "Pass --public_key."),
 }
 
 

@@ -31,7 +31,7 @@ def recognise(expression: str) -> Expression | None:
 
 
 def parse(expression: str, mode: str = "eval") -> ast.AST | None:
-    """The syntax tree with references replaced by names, or None when it is no expression of sane size."""
+    """The syntax tree with references replaced by names, or None when it is not an expression of sane size."""
     if len(expression) > MAX_LENGTH or "__reference" in expression:
         return None
     text = _REFERENCE.sub(lambda match: _name(match.group()), expression.replace("#", "::"))
@@ -73,7 +73,7 @@ def summary(expression: str) -> str:
     """What an expression calls and looks up, for its reader."""
     tree = parse(expression)
     if tree is None:
-        return "it is no expression that Python parses, or is longer than any that is needed"
+        return "it is not an expression that Python parses, or is longer than any that is needed"
     words = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
@@ -82,7 +82,7 @@ def summary(expression: str) -> str:
             words.append("makes a function")
         elif isinstance(node, ast.Attribute) and node.attr.startswith("__"):
             words.append(f"reaches for {node.attr}")
-    return "it " + ", ".join(dict.fromkeys(words)) if words else "it is no known expression"
+    return "it " + ", ".join(dict.fromkeys(words)) if words else "it is not a known expression"
 
 
 def plain_text(node: ast.AST) -> str:

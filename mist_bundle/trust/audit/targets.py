@@ -2,7 +2,7 @@
 
 A short name without a dot is looked up by MONAI among all its functions, `run_cmd` and `download_url` included, and
 then among Python's builtins; hence only the short names listed here pass. A dotted name is walked attribute by
-attribute, so a family admits exactly a single class name after its prefix: `torch.nn.modules.os.system` is no module.
+attribute, so a family admits exactly a single class name after its prefix: not `torch.nn.modules.os.system`.
 """
 
 from __future__ import annotations

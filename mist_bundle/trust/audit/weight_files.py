@@ -56,7 +56,7 @@ def check_weights(files: BundleFiles, name: str, final: str = "") -> Iterator[Fi
     elif suffix in TORCH_SUFFIXES or suffix in PICKLE_SUFFIXES or _is_pickle(head):
         yield from _bare_pickle(files, name, suffix)
     elif suffix in (".ts", ".pt2", ".npz"):
-        yield finding("weights-broken", name, "", "It is no zip archive, which such a file has to be.")
+        yield finding("weights-broken", name, "", "It is not a zip archive, which such a file has to be.")
 
 
 def _is_pickle(head: bytes) -> bool:
@@ -205,7 +205,7 @@ def _exported(archive: zipfile.ZipFile, name: str) -> Iterator[Finding]:
 def _npy(name: str, content: bytes) -> Iterator[Finding]:
     match = re.match(rb"\x93NUMPY([\x01-\x03])\x00", content)
     if match is None or len(content) < 12:
-        yield finding("weights-broken", name, "", "It is no NumPy array.")
+        yield finding("weights-broken", name, "", "It is not a NumPy array.")
         return
     start, kind = (10, "<H") if match.group(1) == b"\x01" else (12, "<I")
     length = struct.unpack(kind, content[8:start])[0]

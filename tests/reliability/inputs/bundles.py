@@ -74,7 +74,7 @@ CHANGED: dict[str, tuple[Harm, str, tuple[str, ...]]] = {
         "train",
         ("new.py",),
     ),
-    "a manifest that is no JSON": (lambda s: (s.bundle / "MANIFEST.json").write_text("{"), "pack", ("MANIFEST.json",)),
+    "a manifest that is not JSON": (lambda s: (s.bundle / "MANIFEST.json").write_text("{"), "pack", ("MANIFEST.json",)),
     "an inference.json of a stranger": (
         lambda s: edit_json(_config(s, "inference"), network_def={"_target_": "os.system", "command": "true"}),
         "predict",
@@ -175,7 +175,7 @@ REFUSED_SCANS: dict[str, tuple[Callable[[Site], list[str]], tuple[str, ...]]] = 
         _table("id,t1,t2\na,data/test/mr2_007/t1.nii.gz,data/test/mr2_007/t1.nii.gz\n"),
         ("two channels",),
     ),
-    "JSON that is no table": (_table('{"a": 1}', "cases.json"), ("cases.json",)),
+    "JSON that is not a table": (_table('{"a": 1}', "cases.json"), ("cases.json",)),
     "JSON that ends too early": (_table("[", "cases.json"), ("cases.json",)),
     "an id that is a path": (
         _table("id,t1,t2\n../x,data/test/mr2_007/t1.nii.gz,data/test/mr2_007/t2.nii.gz\n"),

@@ -205,7 +205,7 @@ REFUSED_TABLES: dict[str, tuple[Callable[[Site], list[str]], tuple[str, ...]]] =
     "a table without the column of groups": (_group_table("id,age\nmr2_001,3\n"), ("site",)),
     "a group for some cases only": (_group_table("id,site\nmr2_001,a\n"), ("mr2_002",)),
     "one group for all": (_group_table("id,site\n" + "".join(f"{one},a\n" for one in IDS)), ("folds",)),
-    "a table of groups that is no text": (_group_table(b"\xff\xfe\x00a"), ("cases.csv",)),
+    "a table of groups that is not text": (_group_table(b"\xff\xfe\x00a"), ("cases.csv",)),
 }
 
 

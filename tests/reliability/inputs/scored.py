@@ -169,11 +169,11 @@ REFUSED: dict[str, dict[str, tuple[Callable[[Site], list[str]], tuple[str, ...]]
         "results that share no score": (_results(GOOD, GOOD.replace("liver", "kidney")), ("common",)),
         "results with a word for a number": (_results(GOOD, GOOD.replace("0.6", "good")), ("good",)),
         "results with a case twice": (_results(GOOD, f"{GOOD}a,0.4\n"), ("a",)),
-        "results that are no table": (_results(GOOD, "\x00\x01\x02"), ("run_1.csv",)),
+        "results that are not a table": (_results(GOOD, "\x00\x01\x02"), ("run_1.csv",)),
         "a single table of results": (_results(GOOD), ("two",)),
     },
     JOINED: {
-        "a strategy that is no JSON": (_strategy("{"), ("strategy.json",)),
+        "a strategy that is not JSON": (_strategy("{"), ("strategy.json",)),
         "a strategy that is an object of other things": (_strategy({"a": 1}), ("strategy.json",)),
         "a strategy of an unknown operation": (
             _strategy([{"transform": "remove_all", "apply_to_labels": [1]}]),

@@ -169,7 +169,7 @@ def test_on_a_device_a_loss_is_looked_at_an_iteration_later_and_before_an_epoch_
 
 
 class _DeviceLoss:
-    """A loss of an accelerator that is no CUDA device, as far as the guard looks at it."""
+    """A loss of an accelerator that is not a CUDA device, as far as the guard looks at it."""
 
     def __init__(self, value: float) -> None:
         self.device = torch.device("meta")

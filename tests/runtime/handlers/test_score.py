@@ -115,5 +115,5 @@ def test_weights_that_were_replaced_meanwhile_are_refused(tmp_path: Path) -> Non
 
 
 def test_all_unknown_settings_are_named() -> None:
-    with pytest.raises(ValueError, match=r"'dize' is no metric(?s:.*)one_empty is 'zero'"):
+    with pytest.raises(ValueError, match=r"'dize' is not a metric(?s:.*)one_empty is 'zero'"):
         ScoreCases("results.csv", CLASSES, ["dize"], one_empty="zero")

@@ -118,7 +118,7 @@ def test_the_transform_that_failed_is_named_without_its_address(tmp_path: Path) 
     [
         (np.full((1, 3, 3, 3), np.nan), np.zeros((1, 3, 3, 3)), "'image' holds NaN or infinite values"),
         (np.zeros((3, 3, 3)), np.zeros((1, 3, 3, 3)), r"'image' must be \(C, X, Y, Z\) .* shape \(3, 3, 3\)"),
-        (np.zeros((1, 3, 3, 3)), np.full((1, 3, 3, 3), 0.5), "'label' holds values that are no integers"),
+        (np.zeros((1, 3, 3, 3)), np.full((1, 3, 3, 3), 0.5), "'label' holds values that are not integers"),
         (np.zeros((1, 3, 3, 3)), np.full((1, 3, 3, 3), -1), "'label' must hold class indices .* from -1 to -1"),
         (np.zeros((1, 3, 3, 3)), np.full((1, 3, 3, 3), 40_000), "from 40000 to 40000"),
         (np.zeros((1, 3, 3, 3)), np.zeros((2, 3, 3, 3)), "'label' must have a single channel .* has 2 channels"),

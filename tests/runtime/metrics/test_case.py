@@ -73,7 +73,7 @@ def test_perfect_prediction() -> None:
 
 
 def test_unknown_metric_is_named() -> None:
-    with pytest.raises(ValueError, match=r"'dic' is no metric.*Did you mean 'dice'"):
+    with pytest.raises(ValueError, match=r"'dic' is not a metric.*Did you mean 'dice'"):
         score_case(_label_map(0), _label_map(0), (1, 1, 1), CLASSES, ["dic"])
 
 

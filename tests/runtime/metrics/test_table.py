@@ -44,5 +44,5 @@ def test_values_that_are_none_and_columns_that_hide_each_other(tmp_path: Path, c
 
 
 def test_an_endless_file_is_not_read() -> None:
-    with pytest.raises(ValueError, match="is no regular file"):
+    with pytest.raises(ValueError, match="is not a regular file"):
         read_results(Path("/dev/zero"))

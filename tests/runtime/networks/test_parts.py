@@ -16,7 +16,7 @@ class Wrapped(torch.nn.Module):
 
 
 class WithSetting(torch.nn.Module):
-    """A network whose own `module` is no network."""
+    """A network whose own `module` is not a network."""
 
     module = "encoder"
 

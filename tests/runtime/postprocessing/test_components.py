@@ -63,7 +63,7 @@ def test_other_labels_are_never_touched() -> None:
 
 
 def test_group_is_one_object() -> None:
-    # a small part that touches a large one of the other label is no small object of the two
+    # a small part that touches a large one of the other label is not a small object of the two
     label = boxes((1, (2, 2, 2), (5, 5, 5)), (2, (7, 2, 2), (1, 2, 2)))
     assert remove_small_objects(label, (1, 2), UNIT, min_size=64) is label
     np.testing.assert_array_equal(remove_small_objects(label, (2,), UNIT, min_size=64), boxes(LARGE))

@@ -23,7 +23,7 @@ SHELL = boxes((1, (2, 2, 2), (14, 12, 10)), (2, (4, 4, 4), (2, 2, 2)), (0, (9, 5
 def test_opening_is_simpleitks(seed: int, iterations: int) -> None:
     label = blobs(seed)
     mask = label == 1
-    # as many steps of a cross are a diamond; the image's border is no obstacle to SimpleITK's erosion, so it is padded
+    # as many steps of a cross are a diamond; SimpleITK's erosion does not stop at the border, so the image is padded
     padded = image(np.pad(mask, iterations))
     cross = sitk.BinaryErode(padded, [1] * 3, sitk.sitkCross, 0, 1)
     for _ in range(iterations - 1):

@@ -142,10 +142,10 @@ def test_everything_that_is_wrong_is_named(tmp_path: Path) -> None:
         """Step 3: "per_label" is 'yes'""",
         "k is 0; expected a whole number of at least 1",
         "has no option 'top'; known: k, detach, connectivity",
-        "Step 4: 'label' is no key of a step",
+        "Step 4: 'label' is not a key of a step",
         "needs 'replacement'",
         'Step 5: "kwargs" is [1]; expected an object',
-        "Step 6: 'opening' is no step",
+        "Step 6: 'opening' is not a step",
     ):
         assert said in str(caught.value)
     for content in ("3", '{"steps": []}', '"remove"'):

@@ -40,7 +40,7 @@ def test_doubts_name_the_class_and_both_numbers(tmp_path: Path) -> None:
     confidence.add(_unsure(0.6))
     assert confidence.expected_dice() == {"liver": pytest.approx(2 * 0.6 / 1.6, abs=1e-4)}
     (sentence,) = confidence.doubts()
-    assert sentence.startswith("liver: the prediction expects a Dice of 0.75 of itself")
+    assert sentence.startswith("liver: the expected Dice of this prediction is 0.75, lower")
     assert "(0.90); look at it." in sentence
 
 

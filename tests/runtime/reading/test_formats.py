@@ -64,5 +64,5 @@ def test_image_suffixes(name: str, stem: str, suffix: str) -> None:
 def test_another_name_is_refused_by_what_is_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"\x89PNG" + 1000 * b"\0")
-    with pytest.raises(UnreadableFileError, match=r"a\.png is no NIfTI file"):
+    with pytest.raises(UnreadableFileError, match=r"a\.png is not a NIfTI file"):
         read_volume(path)

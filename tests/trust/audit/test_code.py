@@ -69,7 +69,7 @@ def test_changed_added_and_missing_scripts_are_told_apart(own_bundle: Path) -> N
 def test_a_script_that_is_no_python_is_described(own_bundle: Path) -> None:
     (own_bundle / "scripts" / "more.py").write_text("not python at all")
     (finding,) = check_scripts(open_bundle(own_bundle))
-    assert "1 lines that are no Python" in finding.what
+    assert "1 lines that are not Python" in finding.what
 
 
 def test_scripts_of_a_released_version_pass_as_a_whole() -> None:
