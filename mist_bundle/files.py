@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.runtime.folds.files import UNFINISHED, umask, write_whole
+from mist_bundle.runtime.folds import manifest
+from mist_bundle.runtime.folds.files import UNFINISHED, umask
+from mist_bundle.runtime.folds.files import write_bytes as write_bytes  # both for the rest of the package, too
+from mist_bundle.runtime.folds.files import write_json as write_json
 from mist_bundle.runtime.folds.locks import Lock, is_held
 
 DATASET_JSON = "dataset.json"
@@ -37,16 +40,16 @@ POSTPROCESSING_JSON = "configs/postprocessing.json"
 CONFIDENCE_JSON = "configs/confidence.json"
 CALIBRATION_JSON = "calibration.json"
 LOGGING_CONF = "configs/logging.conf"
-MANIFEST_JSON = "MANIFEST.json"
+MANIFEST_JSON = manifest.MANIFEST
 LARGE_FILES_YML = "large_files.yml"
 ABSENT_CHANNELS_JSON = "absent_channels.json"  # in the work folder
-MODEL_PT = "models/model.pt"
+MODEL_PT = manifest.MODEL
 BUNDLE_README = "docs/README.md"
 ROOT_README = "README.md"  # the same card, where Hugging Face reads it and its header; signed bundles have it
 DATA_LICENSE = "docs/data_license.txt"
 SOURCE_LICENSE = "docs/source_license.txt"  # of what a bundle's first weights were trained on
 SBOM_JSON = "docs/sbom.cdx.json"
-SCRIPTS_FOLDER = "scripts"
+SCRIPTS_FOLDER = manifest.SCRIPTS
 
 logger = logging.getLogger(__name__)
 
@@ -68,11 +71,6 @@ def real_path(path: Path) -> Path:
     opens the file says what is wrong.
     """
     return Path(os.path.realpath(path))
-
-
-def dump_json(value: Any) -> str:
-    """JSON text in the format of this project: two spaces, a newline at the end, no NaN."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_text(path: Path) -> str:
@@ -148,11 +146,6 @@ def parse_json(text: str, place: str) -> Any:
     return content
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: it appears complete or not at all."""
-    write_whole(path, lambda stream: stream.write(content))
-
-
 def adopt_file(temporary: Path, target: Path) -> None:
     """Move a complete file of the same file system into place, with the default permissions of the user."""
     temporary.chmod(0o666 & ~umask())
@@ -172,11 +165,6 @@ def write_text(path: Path, content: str) -> None:
         message = f"would hold {around!a}, the name of a file or folder that is not UTF-8. Rename it first."
         raise InputError(Problem(str(path), message)) from error
     write_bytes(path, encoded)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically."""
-    write_text(path, dump_json(value))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ OPTIONAL = {"safetensors", "cryptography", "onnx", "onnxruntime", "huggingface_h
 # part of the package -> parts it may import (itself apart), and packages beyond the standard library
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "errors": (set(), set()),
-    "files": ({"errors", "runtime.folds.files", "runtime.folds.locks"}, set()),
+    "files": ({"errors", "runtime.folds"}, set()),
     "resources": ({"errors"}, set()),
     "parallel": ({"errors", "cluster", "runtime.numerics"}, {"tqdm"}),
     "cluster": ({"errors"}, {"distributed"}),

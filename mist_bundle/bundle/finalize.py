@@ -9,7 +9,8 @@ from pathlib import Path
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.publish import publish_files
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import BUNDLE_README, METADATA_JSON, dump_json
+from mist_bundle.files import BUNDLE_README, METADATA_JSON
+from mist_bundle.runtime.folds.files import json_text
 from mist_bundle.runtime.folds.publication import Content
 from mist_bundle.runtime.folds.publish_weights import best_fold, model_files, with_results
 
@@ -45,7 +46,7 @@ def finalize_bundle(root: Path, summary: Summary, weights: Mapping[int, str]) ->
     metadata["eval_metrics"] = {name: round(values["Mean"], 5) for name, values in summary.items()}
     files: dict[str, Content] = {
         BUNDLE_README: with_results(card, results_text(summary, best, weights)).encode("utf-8"),
-        METADATA_JSON: dump_json(metadata).encode("utf-8"),
+        METADATA_JSON: json_text(metadata).encode("utf-8"),
     }
     with tempfile.TemporaryDirectory(prefix="mist_bundle_finalize_") as scratch:
         files |= model_files(bundle.models, paths[best], Path(scratch))

@@ -42,13 +42,13 @@ from mist_bundle.files import (
     POSTPROCESSING_JSON,
     SBOM_JSON,
     SCRIPTS_FOLDER,
-    dump_json,
     new_folder,
     write_bytes,
     write_text,
 )
 from mist_bundle.planning.plan import Plan
 from mist_bundle.resources import own_file
+from mist_bundle.runtime.folds.files import json_text
 
 LICENSE_TEXT = "bundle/LICENSE.txt"
 FORMATS = ("json", "yaml")
@@ -185,12 +185,12 @@ def bundle_texts(content: BundleInput, name: str, bundle: Path, config_format: s
     texts: dict[str, str] = {}
     for stem, config in _configs(plan, name, _relative(spec.train_dir, bundle)).items():
         texts[f"configs/{stem}.{config_format}"] = _dump(config, config_format)
-    texts[METADATA_JSON] = dump_json(metadata)
-    texts[SBOM_JSON] = dump_json(bill_of_materials(metadata))
-    texts[PLAN_JSON] = dump_json(plan.to_json())
-    texts[DATALIST_JSON] = dump_json(datalist(content))
-    texts[POSTPROCESSING_JSON] = dump_json(NO_POSTPROCESSING)
-    texts[CONFIDENCE_JSON] = dump_json(NO_CONFIDENCE)
+    texts[METADATA_JSON] = json_text(metadata)
+    texts[SBOM_JSON] = json_text(bill_of_materials(metadata))
+    texts[PLAN_JSON] = json_text(plan.to_json())
+    texts[DATALIST_JSON] = json_text(datalist(content))
+    texts[POSTPROCESSING_JSON] = json_text(NO_POSTPROCESSING)
+    texts[CONFIDENCE_JSON] = json_text(NO_CONFIDENCE)
     texts[LOGGING_CONF] = LOGGING
     texts[BUNDLE_README] = model_card(plan, spec, name, content.excluded, content.fold_table)
     licence = spec.licence or "The licence of the training data was not stated."
@@ -278,4 +278,4 @@ def _relative(path: Path, start: Path) -> str:
 def _dump(content: dict[str, Any], config_format: str) -> str:
     if config_format == "yaml":
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
-    return dump_json(content)
+    return json_text(content)

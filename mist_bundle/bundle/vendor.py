@@ -7,7 +7,6 @@ the repository; `pack` and `push` replace the link by plain files.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Mapping
 from functools import cache
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from mist_bundle.files import SCRIPTS_FOLDER, real_path
 from mist_bundle.resources import PACKAGE
+from mist_bundle.runtime.folds.files import sha256_of
 
 RUNTIME = PACKAGE / "runtime"
 # from <repository>/bundles/<name>; no other link is accepted anywhere in a bundle
@@ -29,7 +29,7 @@ def runtime_files() -> list[Path]:
 @cache
 def runtime_hashes() -> Mapping[str, str]:
     """Hash this version's runtime: path in scripts/ -> sha256."""
-    return {file.as_posix(): hashlib.sha256((RUNTIME / file).read_bytes()).hexdigest() for file in runtime_files()}
+    return {file.as_posix(): sha256_of(RUNTIME / file) for file in runtime_files()}
 
 
 def copy_runtime(scripts: Path) -> None:

@@ -1,4 +1,4 @@
-"""Verbs that write what a cluster is told to do: slurm, kubernetes."""
+"""Verbs that write the job files of a cluster: slurm, kubernetes."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +12,11 @@ from mist_bundle.bundle.generate import BundleInput, generate_bundle
 from mist_bundle.dataset.cases import find_cases
 from mist_bundle.dataset.nnunet_layout import FOLDS_CSV
 from mist_bundle.dataset.spec import DatasetSpec
+from mist_bundle.dataset.tables import ID_COLUMN, write_table
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import MODEL_PT, check_can_write, refuse_existing
 from mist_bundle.pipeline.configure import autoconfig
-from mist_bundle.pipeline.fold_choice import FoldRules
+from mist_bundle.pipeline.fold_choice import FOLD_COLUMN, FoldRules
 from mist_bundle.planning.imported import ImportedModel, adopt, plan_without_cases
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.folds.finite import not_finite_text
@@ -260,7 +260,7 @@ def weight_files(understood: Understood) -> dict[str, bytes]:
 
 
 def _data_folder(output: Path) -> Path:
-    """Where a bundle without cases looks for cases, unless it is told otherwise."""
+    """Where a bundle without cases looks for cases by default."""
     return output.parent / f"{output.name}_data"
 
 
@@ -310,19 +310,16 @@ def _fold_table(understood: Understood, dataset: Path, scratch: Path) -> Path | 
     if not trained:
         return None
     ids = [case.id for case in find_cases(DatasetSpec.from_json(dataset)).cases]
-    told = {fold for case, fold in understood.held_out.items() if case in ids}
-    silent = sorted(set(trained) - told)
-    if silent:
+    known = {fold for case, fold in understood.held_out.items() if case in ids}
+    unknown = sorted(set(trained) - known)
+    if unknown:
         message = (
-            f"is needed: the results folder does not tell which cases fold {', '.join(map(str, silent))} held out. "
+            f"is needed: the results folder does not say which cases fold {', '.join(map(str, unknown))} held out. "
             "Pass a table of id and fold, or convert the data with convert_nnunet --splits splits_final.json."
         )
         raise InputError(Problem("--fold_file", message))
     path = scratch / FOLDS_CSV
     no_fold = max(trained) + 1  # of cases that every imported fold was trained on
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["id", "fold"])
-        for case in ids:
-            writer.writerow([case, understood.held_out.get(case, no_fold)])
+    rows = [[case, str(understood.held_out.get(case, no_fold))] for case in ids]
+    write_table(path, [ID_COLUMN, FOLD_COLUMN], rows)
     return path

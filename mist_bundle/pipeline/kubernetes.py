@@ -23,7 +23,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KubernetesJob:
-    """What is asked of the cluster.
+    """The resources that a job requests.
 
     Attributes:
         image: of a container with mist-bundle in it.
@@ -66,7 +66,7 @@ def write_kubernetes(
     Args:
         bundle: its folder here; in the cluster it lies in the claim.
         output: folder of the files.
-        job: what is asked of the cluster.
+        job: the resources that it requests.
         trust: the bundle does not pass the audit and is run all the same.
         overwrite: replace files that are there.
 

@@ -148,7 +148,7 @@ def _keeping(warnings: Sequence[Problem]) -> Iterator[None]:
 def _segmentation_writer(
     bundle: Bundle, output_format: str, codes: Mapping[str, Any] | None, *, resample: bool
 ) -> SegmentationWriter | None:
-    """What writes DICOM segmentations; None where no such are wanted."""
+    """What writes DICOM segmentations; None where none are requested."""
     if output_format == DICOM_SEG:
         return SegmentationWriter.of_bundle(bundle, codes, resample=resample)
     if codes:

@@ -86,15 +86,15 @@ class OutputPlace:
         check_can_write(output.parent)
         return cls(output=output, folder=scratch / "label_map", output_format=output_format, is_file=True)
 
-    def refuse_maps(self, **wanted: bool) -> None:
+    def refuse_maps(self, **requested: bool) -> None:
         """Refuse further maps, by the names of their options, where the output is a single file.
 
         Raises:
-            InputError: some are wanted.
+            InputError: some are requested.
         """
         problems = []
-        for name, is_wanted in wanted.items():
-            if is_wanted and self.is_file:
+        for name, is_requested in requested.items():
+            if is_requested and self.is_file:
                 message = f"needs a folder for its maps, but --output is the file {self.output}. Name a folder."
                 problems.append(Problem(f"--{name}", message))
         if problems:

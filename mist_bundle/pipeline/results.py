@@ -16,12 +16,11 @@ from mist_bundle.files import (
     CONFIDENCE_JSON,
     POSTPROCESSING_JSON,
     RESULTS_CSV,
-    dump_json,
     refuse_existing,
     work_dir_of,
     write_json,
 )
-from mist_bundle.runtime.folds.files import sha256_of
+from mist_bundle.runtime.folds.files import json_text, sha256_of
 
 if TYPE_CHECKING:
     from mist_bundle.evaluation.calibrate import Calibration, Outputs
@@ -177,7 +176,7 @@ def choose_postprocessing(
     content = {**chosen.to_json(), "metrics": list(settings.metrics), "weights": checked}
     content["derived_from"] = _by_text(digests)
     write_json(folder / "choice.json", {**content, "candidates": list(chosen.candidates)})
-    publish_files(bundle, {POSTPROCESSING_JSON: dump_json(content).encode("utf-8")}, renew=True)
+    publish_files(bundle, {POSTPROCESSING_JSON: json_text(content).encode("utf-8")}, renew=True)
     return chosen, change, folder
 
 
@@ -215,7 +214,7 @@ def calibrate(
     account = folder.work_dir / CALIBRATION_JSON
     write_json(account, calibration.account())
     content = {**calibration.to_json(), "derived_from": _by_text(digests)}
-    publish_files(bundle, {CONFIDENCE_JSON: dump_json(content).encode("utf-8")}, renew=True)
+    publish_files(bundle, {CONFIDENCE_JSON: json_text(content).encode("utf-8")}, renew=True)
     return calibration, account
 
 

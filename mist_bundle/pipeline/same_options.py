@@ -12,6 +12,7 @@ from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.plan import Plan
 from mist_bundle.runtime.folds.state import plain
+from mist_bundle.runtime.wording import option_text
 
 # option -> field of the plan, where the names differ
 _FIELDS = {"target_spacing": "target_spacing_mm", "class_weights": "loss_class_weights", "folds": "num_folds"}
@@ -33,7 +34,9 @@ def refuse_other_options(bundle: Path, options: PlanOptions, names: Iterable[str
         value = plain(getattr(options, name, None))
         planned, because = _planned(plan, field)
         if value is not None and value != planned and "Changed from" not in because:
-            message = f"is {_text(value)}, but the bundle that is there was configured with {_text(planned)}."
+            message = (
+                f"is {option_text(value)}, but the bundle that is there was configured with {option_text(planned)}."
+            )
             problems.append(Problem(f"--{name}", message))
     if problems:
         advice = "continues with that bundle. Leave these options out, or choose another --output."
@@ -46,7 +49,3 @@ def _planned(plan: Plan, field: str) -> tuple[Any, str]:
     if isinstance(decision, Decision):
         return plain(decision.value), decision.because
     return plain(decision), ""
-
-
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -20,7 +20,7 @@ _TIME = re.compile(r"(\d+-)?\d+(:\d\d){0,2}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlurmJob:
-    """What is asked of the cluster.
+    """The resources that a job requests.
 
     Attributes:
         partition: of the jobs; "" for the cluster's default.
@@ -62,7 +62,7 @@ def write_slurm(bundle: Path, output: Path, job: SlurmJob, *, trust: bool = Fals
     Args:
         bundle: its folder, on a disk that all nodes share.
         output: folder of the files; logs go there too.
-        job: what is asked of the cluster.
+        job: the resources that it requests.
         trust: the bundle does not pass the audit and is run all the same.
         overwrite: replace files that are there.
 
@@ -99,7 +99,7 @@ def slurm_files(bundle: Path, folds: int, job: SlurmJob, *, trust: bool) -> Mapp
 
 
 def _header(step: str, job: SlurmJob, *, array: int = 0, gpus: int = 0, requeued: bool = False) -> str:
-    asked = {
+    directives = {
         "job-name": f"mist-{step}",
         "output": "%x_%A_%a.log" if array else "%x_%j.log",
         "time": job.time,
@@ -113,7 +113,7 @@ def _header(step: str, job: SlurmJob, *, array: int = 0, gpus: int = 0, requeued
         "open-mode": "append" if requeued else "",
     }
     lines = ["#!/usr/bin/env bash"]
-    for option, value in asked.items():
+    for option, value in directives.items():
         if value:
             lines.append(f"#SBATCH --{option}={value}")
     if requeued:
@@ -125,7 +125,7 @@ def _header(step: str, job: SlurmJob, *, array: int = 0, gpus: int = 0, requeued
 
 
 def _fold(name: str, further: str) -> str:
-    """Train and evaluate a fold; when the time is up, or the node is wanted, the job goes back into the queue."""
+    """Train and evaluate a fold; when the time is up, or the node is needed elsewhere, the job is requeued."""
     train = name.format("train") + f' --fold "$SLURM_ARRAY_TASK_ID" --resume{further}'
     evaluate = name.format("evaluate") + f' --fold "$SLURM_ARRAY_TASK_ID"{further}'
     return _lines(

@@ -143,15 +143,15 @@ def is_study(path: Path) -> bool:
 def _begin(output: Path, source: Bundle, folds: Sequence[int]) -> None:
     """Mark the folder as a study of the bundle, or check that it is."""
     place = output / STUDY_JSON
-    asked = {"bundle_id": source.identity, "folds": list(folds)}
+    request = {"bundle_id": source.identity, "folds": list(folds)}
     if not place.is_file():
         if output.is_dir() and any(output.iterdir()):
             message = "holds files, but no study. Choose a new folder."
             raise InputError(Problem(str(output), message))
-        write_json(place, asked)
+        write_json(place, request)
         return
     content = read_json(place)
-    for key, value in asked.items():
+    for key, value in request.items():
         if content.get(key) != value:
             message = f"is a study with {key} {content.get(key)}; this one has {value}. Choose another --output."
             raise InputError(Problem(str(output), message))

@@ -20,6 +20,7 @@ from mist_bundle.runtime.folds.state import (
     plain,
 )
 from mist_bundle.runtime.settings import is_expression
+from mist_bundle.runtime.wording import option_text
 
 # parts of a training's identity that no option of that name sets
 _NO_OPTIONS = frozenset({"plan", "cases"})
@@ -74,7 +75,7 @@ def _refusal(changed: Sequence[tuple[str, Any, Any]]) -> str:
     options = []
     for name, was, _ in changed:
         if name not in _NO_OPTIONS and was != ABSENT:
-            options.append(f"--{name} {_word(was)}")
+            options.append(f"--{name} {option_text(was)}")
     advice = f" ({' '.join(options)})" if options else ""
     return (
         f"was begun with other settings: {differences_text(changed)}. Continue with those that it was begun with"
@@ -137,10 +138,6 @@ def _score(status: Mapping[str, Any]) -> str:
     if score is None:
         return ""
     return f" (best {status.get('metric', 'score')} {score:.3f} at epoch {status['best_epoch']})"
-
-
-def _word(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _number(value: Any) -> int | None:

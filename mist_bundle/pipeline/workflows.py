@@ -32,6 +32,7 @@ from mist_bundle.pipeline.side_by_side import train_side_by_side
 from mist_bundle.pipeline.training_state import Resumed, check_fold
 from mist_bundle.runtime.folds.state import discard
 from mist_bundle.runtime.loading.threads import available_threads
+from mist_bundle.runtime.wording import option_text
 from mist_bundle.trust.audit import require_audited
 
 # of each file, for its arrays before and after resampling
@@ -268,11 +269,11 @@ def _train_command(
     words = ["mist-bundle", "train", str(bundle), "--resume"]
     for key, value in settings.items():
         if key != "resume":
-            words += [f"--{key}", _word(value)]
+            words += [f"--{key}", option_text(value)]
     for field in fields(hardware):
         value = getattr(hardware, field.name)
         if value != field.default:
-            words += [f"--{field.name}", _word(value)]
+            words += [f"--{field.name}", option_text(value)]
     words += ["--parallel", str(parallel)] if parallel > 1 else []
     return words + (["--trust"] if trust else [])
 
@@ -288,9 +289,5 @@ def _with_next_command(
             kept.append(f"Fold {number}: epoch {status['epoch']} of {status['epochs']} is kept.")
     if not kept:
         kept.append(f"Fold {folds[0]}: no epoch had ended.")
-    words = [*command[:3], "--fold", ",".join(map(str, folds)), *command[3:]]
+    words = [*command[:3], "--fold", option_text(list(folds)), *command[3:]]
     return Interrupted(interruption.number, " ".join([interruption.kept, *kept]), words)
-
-
-def _word(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

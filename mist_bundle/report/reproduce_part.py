@@ -19,6 +19,7 @@ from mist_bundle.planning.options import PlanOptions
 from mist_bundle.planning.plan import Plan
 from mist_bundle.planning.recipes import is_chosen
 from mist_bundle.report.html import Html, commands, el, section, table
+from mist_bundle.runtime.wording import option_text
 
 _OPTIONS = {"target_spacing_mm": "target_spacing", "loss_class_weights": "class_weights"}  # decision -> option
 _KNOWN = frozenset(field.name for field in dataclasses.fields(PlanOptions))
@@ -89,9 +90,7 @@ def _typed(option: str, value: Any) -> list[str]:
         return [f"--{option}"]
     if value is False:
         return [f"--no{option}"]
-    if isinstance(value, (list, tuple)):
-        value = ",".join(map(str, value))
-    return [f"--{option}", shlex.quote(str(value))]
+    return [f"--{option}", shlex.quote(option_text(value))]
 
 
 def _facts(plan: Plan) -> Iterator[str]:

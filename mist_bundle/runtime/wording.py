@@ -40,6 +40,11 @@ def join_with_and(words: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def option_text(value: object) -> str:
+    """A value as an option of the command line takes it: the entries of a list with commas, as 1,2,3."""
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     """The known word that looks most like `word`, whatever its case and its `-` or `_`; None without any likeness."""
     by_plain = {_plain(name): name for name in known}

@@ -18,8 +18,8 @@ from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.publish import finish_publication, publish_files
 from mist_bundle.bundle.worker import run_worker
 from mist_bundle.errors import Collecting, InputError, Problem
-from mist_bundle.files import MODEL_PT, check_can_write, dump_json, read_json, write_json
-from mist_bundle.runtime.folds.files import copy_whole
+from mist_bundle.files import MODEL_PT, check_can_write, read_json, write_json
+from mist_bundle.runtime.folds.files import copy_whole, json_text
 from mist_bundle.runtime.folds.publication import Content
 from mist_bundle.runtime.wording import did_you_mean
 from mist_bundle.trust.intact import pass_audit
@@ -143,7 +143,7 @@ def _is_new(result: Exported, *, inside: bool) -> bool:
 
 
 def _publish(bundle: Path, exported: Mapping[str, Path], report: Mapping[str, Any]) -> None:
-    files: dict[str, Content] = {REPORT_IN_BUNDLE: dump_json(report).encode("utf-8")}
+    files: dict[str, Content] = {REPORT_IN_BUNDLE: json_text(report).encode("utf-8")}
     for name, written in exported.items():
         files[f"models/{name}"] = written
     publish_files(bundle, files, renew=True)

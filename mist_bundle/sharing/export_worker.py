@@ -6,7 +6,6 @@ network cannot be converted: the caller tells it to the user.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import InputError, MistBundleError
 from mist_bundle.files import MODEL_PT, write_json
+from mist_bundle.runtime.folds.files import sha256_of_bytes
 from mist_bundle.sharing.stock_config import stock_inference, strategy_of
 
 SEEDS = (0, 1)
@@ -204,7 +204,7 @@ def main(request: dict[str, str]) -> None:
         "method": converted.method,
         "batch": "any" if converted.any_batch else "1",
         "size_bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
+        "sha256": sha256_of_bytes(content),
         "max_abs_difference": differences,
         "largest_logit": largest,
     }

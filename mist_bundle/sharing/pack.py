@@ -5,7 +5,6 @@ The archive is stored, not compressed: weights hardly shrink, and its bytes then
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 import stat
@@ -27,11 +26,10 @@ from mist_bundle.files import (
     METADATA_JSON,
     adopt_file,
     check_can_write,
-    dump_json,
     real_path,
     refuse_existing,
 )
-from mist_bundle.runtime.folds.files import sha256_of
+from mist_bundle.runtime.folds.files import json_text, sha256_of, sha256_of_bytes
 from mist_bundle.runtime.folds.manifest import SIGNATURES
 from mist_bundle.trust.archive import TOP_FOLDER
 from mist_bundle.trust.intact import check_manifest
@@ -86,7 +84,7 @@ def files_to_publish(bundle: Path) -> dict[str, bytes | Path]:
     for name in kept:
         del files[name]
     if manifest.linked or kept:
-        files[MANIFEST_JSON] = dump_json(Manifest(files=_published_hashes(manifest)).to_json()).encode()
+        files[MANIFEST_JSON] = json_text(Manifest(files=_published_hashes(manifest)).to_json()).encode()
     return files
 
 
@@ -185,8 +183,8 @@ def _leave_out(large: Mapping[str, str], contents: dict[str, bytes | Path], hash
         del contents[name]
     text = large_files_text(large, hashes).encode()
     contents[LARGE_FILES_YML] = text
-    listed = {**hashes, LARGE_FILES_YML: hashlib.sha256(text).hexdigest()}
-    contents[MANIFEST_JSON] = dump_json(Manifest(files=listed).to_json()).encode()
+    listed = {**hashes, LARGE_FILES_YML: sha256_of_bytes(text)}
+    contents[MANIFEST_JSON] = json_text(Manifest(files=listed).to_json()).encode()
 
 
 def large_files_text(large: Mapping[str, str], hashes: Mapping[str, str]) -> str:

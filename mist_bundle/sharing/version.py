@@ -10,7 +10,8 @@ from typing import Any
 from mist_bundle.bundle.publish import files_of_replaced_model, finish_publication, publish_files
 from mist_bundle.bundle.sbom import bill_of_materials
 from mist_bundle.errors import Collecting, InputError, Problem
-from mist_bundle.files import METADATA_JSON, SBOM_JSON, dump_json, read_json
+from mist_bundle.files import METADATA_JSON, SBOM_JSON, read_json
+from mist_bundle.runtime.folds.files import json_text
 
 PARTS = ("major", "minor", "patch")
 _VERSION = re.compile(r"(\d)\.(\d)\.(\d)")
@@ -71,8 +72,8 @@ def bump_version(bundle: Path, message: str, part: str = "patch") -> str:
         files = files_of_replaced_model(bundle, Path(scratch))
         if files:
             metadata["eval_metrics"] = {}
-        files[METADATA_JSON] = dump_json(metadata).encode("utf-8")
-        files[SBOM_JSON] = dump_json(bill_of_materials(metadata)).encode("utf-8")
+        files[METADATA_JSON] = json_text(metadata).encode("utf-8")
+        files[SBOM_JSON] = json_text(bill_of_materials(metadata)).encode("utf-8")
         publish_files(bundle, files, renew=True)
     return version
 

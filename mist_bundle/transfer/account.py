@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mist_bundle.files import DATA_LICENSE, SOURCE_LICENSE, dump_json
+from mist_bundle.files import DATA_LICENSE, SOURCE_LICENSE
+from mist_bundle.runtime.folds.files import json_text
 from mist_bundle.transfer.open_source import SourceBundle
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def initial_files(transfer: Transfer, source: SourceBundle, strategy: str | None
 
     return {
         INITIAL_WEIGHTS: safetensors_bytes(transfer.weights),
-        TRANSFER_JSON: dump_json(account_json(transfer, source, strategy)).encode(),
+        TRANSFER_JSON: json_text(account_json(transfer, source, strategy)).encode(),
         SOURCE_LICENSE: _source_license(source).encode(),
     }
 

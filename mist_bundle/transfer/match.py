@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.planning.finetune import same_name
 from mist_bundle.planning.plan import Plan
+from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.transfer.account import ADAPTED, LOADED, NEW, SKIPPED, UNUSED, Match, Row, Transfer
 from mist_bundle.transfer.axes import Axes, build_network, find_axes
 from mist_bundle.transfer.open_source import SourceBundle
@@ -57,7 +57,7 @@ def transfer_weights(source: SourceBundle, plan: Plan, strategy: str | None) -> 
         channels=channels,
         classes=classes,
         channel_factor=factor,
-        source_sha256=hashlib.sha256(source.weights.read_bytes()).hexdigest(),
+        source_sha256=sha256_of(source.weights),
     )
     if transfer.count(LOADED) + transfer.count(ADAPTED) == 0:
         network_name = source.model.target.rpartition(".")[2]

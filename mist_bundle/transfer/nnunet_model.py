@@ -34,7 +34,7 @@ def describe_data(results: NnunetResults, location: Path) -> DatasetSpec:
 
     Args:
         results: a checked results folder.
-        location: folder in which the bundle expects cases, unless it is told otherwise.
+        location: folder in which the bundle expects cases by default.
     """
     dataset, labels = results.dataset, results.labels
     channels: dict[str, Any] = dataset.get("channel_names") or dataset.get("modality") or {}

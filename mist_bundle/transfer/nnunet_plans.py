@@ -167,8 +167,8 @@ class NnunetPlans:
         convolutions = "n_conv_per_stage" if name == PLAIN else "n_blocks_per_stage"
         features = []
         for level in range(stages):
-            wanted = int(settings.get("UNet_base_num_features", 32)) * 2**level
-            features.append(min(wanted, int(settings.get("unet_max_num_features", 320))))
+            width = int(settings.get("UNet_base_num_features", 32)) * 2**level
+            features.append(min(width, int(settings.get("unet_max_num_features", 320))))
         return name, {
             "n_stages": stages,
             "features_per_stage": features,

@@ -6,7 +6,6 @@ signs the manifest alone (signature.py). Needs the package `cryptography` (`pip 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import write_text
+from mist_bundle.runtime.folds.files import sha256_of_bytes
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -56,7 +56,7 @@ class PublicKey:
     @property
     def hint(self) -> str:
         """The sha256 of the PEM text, by which a signature of model-signing names its key."""
-        return hashlib.sha256(self.pem).hexdigest()
+        return sha256_of_bytes(self.pem)
 
     @property
     def pem(self) -> bytes:
@@ -71,7 +71,7 @@ class PublicKey:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
         if isinstance(self.key, Ed25519PublicKey):
-            return hashlib.sha256(self.key.public_bytes_raw()).hexdigest()[:_FINGERPRINT_DIGITS]
+            return sha256_of_bytes(self.key.public_bytes_raw())[:_FINGERPRINT_DIGITS]
         return self.hint[:_FINGERPRINT_DIGITS]
 
     def verifies(self, content: bytes, signature: bytes) -> bool:

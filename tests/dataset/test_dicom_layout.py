@@ -119,7 +119,7 @@ def test_an_encoding_that_is_none_is_named(studies: Path, tmp_path: Path) -> Non
         dataset.file_meta.TransferSyntaxUID = "1.2.3.4.5"
         dataset.save_as(path, implicit_vr=False, little_endian=True)
     (problem,) = convert_dicom(studies, tmp_path / "out").problems
-    assert "its pixels are stored as 1.2.3.4.5, which nobody but its maker can read" in str(problem)
+    assert "its pixels are stored as 1.2.3.4.5, which only its maker can read" in str(problem)
 
 
 def test_where_there_are_none(tmp_path: Path) -> None:

@@ -60,19 +60,28 @@ def copy_whole(source: Path, target: Path) -> None:
         write_whole(target, lambda stream: shutil.copyfileobj(opened, stream, 1 << 20))
 
 
+def json_text(value: Any) -> str:
+    """JSON in the format of this project: two spaces, a newline at the end, no NaN."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Any) -> None:
-    """`write_whole` for JSON: two spaces, a newline at the end, no NaN."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_bytes(path, text.encode("utf-8"))
+    """`write_whole` for JSON."""
+    write_bytes(path, json_text(value).encode("utf-8"))
+
+
+def object_or_none(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None where there is no such file, or no object in it."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file; empty where there is no such file, or no object in it."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return object_or_none(path) or {}
 
 
 def sha256_of(path: Path) -> str:

@@ -7,13 +7,12 @@ with the hash of `models/model.pt`, which then stands for it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from .files import UNFINISHED, sha256_of, write_json
+from .files import UNFINISHED, object_or_none, sha256_of, write_json
 
 MANIFEST = "MANIFEST.json"
 MODEL_SIGNATURE = "model.sig"  # over all files, by the name that OpenSSF model-signing uses
@@ -56,11 +55,8 @@ def file_hashes(bundle: Path) -> dict[str, str]:
 
 def read_manifest(bundle: Path) -> dict[str, Any] | None:
     """The manifest of a bundle; None where there is none that can be used."""
-    try:
-        content = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) and isinstance(content.get("files"), dict) else None
+    content = object_or_none(bundle / MANIFEST)
+    return content if content is not None and isinstance(content.get("files"), dict) else None
 
 
 def write_manifest_content(bundle: Path, files: Mapping[str, str], pending: Mapping[str, str | None] | None) -> None:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
-from .files import UNFINISHED, copy_whole, read_object, sha256_of, umask
+from .files import UNFINISHED, copy_whole, json_text, read_object, sha256_of, umask
 from .finite import file_problem
 from .manifest import stored_as_model
 from .publication import CARD, Content, PublicationError, publish
@@ -223,16 +223,16 @@ def without_results(bundle: Path, text: str, changed: Mapping[str, str] | None =
         files[CARD] = with_results(card.read_text(encoding="utf-8"), text).encode("utf-8")
     metadata = read_object(bundle / METADATA)
     if metadata.get("eval_metrics"):
-        files[METADATA] = _json_bytes({**metadata, "eval_metrics": {}})
+        files[METADATA] = json_text({**metadata, "eval_metrics": {}}).encode("utf-8")
     chosen = read_object(bundle / POSTPROCESSING)
     if chosen.get("strategy") and _is_of_others(chosen, changed):
         because = "what had been chosen was for other weights; choose_postprocessing chooses for these"
-        files[POSTPROCESSING] = _json_bytes({"strategy": [], "because": because})
+        files[POSTPROCESSING] = json_text({"strategy": [], "because": because}).encode("utf-8")
         logger.warning("The post-processing was chosen for other weights and is taken back: choose it again.")
     known = read_object(bundle / CONFIDENCE)
     if known.get("temperature") is not None and _is_of_others(known, changed):
         because = "what was known was about other weights; calibrate measures these"
-        files[CONFIDENCE] = _json_bytes({"temperature": None, "because": because})
+        files[CONFIDENCE] = json_text({"temperature": None, "because": because}).encode("utf-8")
         logger.warning("The calibration was measured with other weights and is taken back: calibrate again.")
     return files
 
@@ -252,7 +252,7 @@ def _with_record(
     record = renewed_record(bundle, fold, best, status, read_record(fold_dir))
     if not record["folds"] and not (bundle / RECORD).is_file():
         return {}
-    files: dict[str, Content] = {RECORD: _json_bytes(record)}
+    files: dict[str, Content] = {RECORD: json_text(record).encode("utf-8")}
     if isinstance(card, bytes) or (bundle / CARD).is_file():
         text = card.decode("utf-8") if isinstance(card, bytes) else (bundle / CARD).read_text(encoding="utf-8")
         files[CARD] = with_training(text, record).encode("utf-8")
@@ -272,7 +272,3 @@ def _number(path: Path) -> int:
     if match is None:
         raise PublicationError(f"{path}: expected a name like fold_0.pt.")
     return int(match[1])
-
-
-def _json_bytes(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode("utf-8")

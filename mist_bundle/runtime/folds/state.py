@@ -8,11 +8,12 @@ started from, `train.log` holds whatever was logged.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from .files import object_or_none
 
 LAST = "last.pt"
 PREVIOUS = "previous.pt"
@@ -39,11 +40,7 @@ def best_name(epoch: int) -> str:
 
 def read_status(folder: Path) -> dict[str, Any] | None:
     """The status of a fold's training; None where there is no status that can be read."""
-    try:
-        content = json.loads((folder / STATUS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+    return object_or_none(folder / STATUS)
 
 
 def has_state(folder: Path) -> bool:

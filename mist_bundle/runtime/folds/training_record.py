@@ -7,12 +7,11 @@ machine or a folder.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .files import sha256_of
+from .files import object_or_none, sha256_of
 from .state import TRAINING
 
 RECORD = "docs/training.json"
@@ -30,12 +29,12 @@ _DIGITS = 12
 
 def read_record(folder: Path) -> dict[str, Any] | None:
     """The record of a fold's training in the work folder; None where there is none that can be read."""
-    return _read_object(folder / TRAINING)
+    return object_or_none(folder / TRAINING)
 
 
 def recorded_folds(bundle: Path) -> dict[str, Any]:
     """Fold -> record of its training, of docs/training.json; entries that no training wrote are left out."""
-    entries = (_read_object(bundle / RECORD) or {}).get("folds")
+    entries = (object_or_none(bundle / RECORD) or {}).get("folds")
     folds = {}
     for fold, entry in entries.items() if isinstance(entries, dict) else ():
         if fold.isdecimal() and _is_record(entry):
@@ -122,11 +121,3 @@ def _packages(run: Mapping[str, Any]) -> str:
     versions = run.get("packages", {})
     shown = [f"{name} {versions[name]}" for name in SHOWN_PACKAGES if name in versions]
     return ", ".join([*shown, f"Python {run.get('python')}"])
-
-
-def _read_object(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None

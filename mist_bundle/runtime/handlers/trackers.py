@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..folds.files import write_bytes
+from ..folds.files import read_object, write_bytes
 from ..settings import TRACKERS
 
 _NEEDED = {"mlflow": "mlflow", "wandb": "wandb"}
@@ -165,8 +165,5 @@ class _WeightsAndBiases:
 
 def _former_run(log_dir: Path, name: str) -> str | None:
     """The run that the interrupted training wrote to, if it used the same tracker."""
-    try:
-        content = json.loads((log_dir / _RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    content = read_object(log_dir / _RUN_FILE)
     return str(content["run"]) if content.get("tracker") == name and content.get("run") else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..folds.files import write_bytes
+from ..folds.files import write_bytes, write_json
 
 ID = "id"
 STATISTICS = ("Mean", "Std", "Median", "25th Percentile", "75th Percentile")  # in the order of the paper
@@ -126,8 +125,7 @@ def write_results(
         content["derived_from"] = dict(derived_from)
     # the JSON file says what the scores hold for, so it comes last: it never vouches for a table that is older
     write_bytes(path, text.getvalue().encode("utf-8"))
-    as_json = json.dumps(_without_nan(content), indent=2, ensure_ascii=False) + "\n"
-    write_bytes(path.with_suffix(".json"), as_json.encode("utf-8"))
+    write_json(path.with_suffix(".json"), _without_nan(content))
     return summary
 
 

@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..folds.files import sha256_of, write_json
+from ..folds.files import read_object, sha256_of, write_json
 from ..values import truth
 from ..wording import join_with_and
 from .say import say
@@ -224,11 +224,8 @@ def read_failure(folder: Path, case: str) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) and content.get("version") == _VERSION else {}
+    content = read_object(path)
+    return content if content.get("version") == _VERSION else {}
 
 
 def _write(folder: Path, case: str, content: Mapping[str, Any]) -> None:

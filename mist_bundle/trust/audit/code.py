@@ -13,6 +13,7 @@ from mist_bundle import __version__
 from mist_bundle.bundle.vendor import RUNTIME, runtime_hashes
 from mist_bundle.files import SCRIPTS_FOLDER
 from mist_bundle.resources import own_text, require_complete
+from mist_bundle.runtime.folds.files import sha256_of_bytes
 from mist_bundle.runtime.folds.manifest import SIGNATURES
 from mist_bundle.trust.audit.bundle_files import BundleFiles, is_left_by_download
 from mist_bundle.trust.audit.finding import Finding, finding, printable, shown
@@ -99,7 +100,7 @@ def check_scripts(files: BundleFiles) -> Iterator[Finding]:
     contents: dict[str, bytes] = {}
     for name in present:
         contents[name] = files.read(name, MAX_SCRIPT_BYTES)
-        hashes[name.removeprefix(prefix)] = hashlib.sha256(contents[name]).hexdigest()
+        hashes[name.removeprefix(prefix)] = sha256_of_bytes(contents[name])
     if tree_digest(hashes) in released_digests():
         return
     require_complete()  # a runtime that lacks files would tell the bundle's own as added
