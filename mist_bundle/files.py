@@ -83,7 +83,7 @@ def read_text(path: Path) -> str:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            what = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file (a pipe, socket or device)"
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file (a pipe, socket or device)"
             raise InputError(Problem(str(path), f"is {what}; expected a text file."))
         if status.st_size > _MAX_TEXT_BYTES:
             message = f"has {status.st_size / 1e6:.0f} MB; expected at most {_MAX_TEXT_BYTES / 1e6:.0f} MB of text."

@@ -116,8 +116,8 @@ BAD_CASES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a file that is not a NIfTI": (lambda d: _image(d).write_bytes(gzip.compress(b"hello" * 200)), "NIfTI"),
     "two files that match": (_two_masks, "b_mask.nii.gz"),
     "an image that is the mask": (lambda d: _change(_image(d), lambda _: np.array(_voxels(_mask(d)))), "of the mask"),
-    "a link to an endless device": (lambda d: _link(_image(d), "/dev/zero"), "no regular file"),
-    "a pipe": (lambda d: (_image(d).unlink(), os.mkfifo(_victim(d) / "t1.nii.gz")), "no regular file"),
+    "a link to an endless device": (lambda d: _link(_image(d), "/dev/zero"), "not a regular file"),
+    "a pipe": (lambda d: (_image(d).unlink(), os.mkfifo(_victim(d) / "t1.nii.gz")), "not a regular file"),
     "a link that leads nowhere": (lambda d: _link(_image(d), "nowhere"), "broken link"),
     "values beyond float32": (lambda d: _change(_image(d), lambda a: a * 1e300), "float32"),
 }
@@ -225,7 +225,7 @@ BAD_SETS: dict[str, tuple[Callable[[Path], Any], tuple[str, ...]]] = {
         ("task", "more than once"),
     ),
     "half a character": (_edit(task="a\ud800"), ("half a character",)),
-    "a description that is a pipe": (_pipe_for_json, ("no regular file",)),
+    "a description that is a pipe": (_pipe_for_json, ("not a regular file",)),
 }
 
 

@@ -86,7 +86,7 @@ def test_a_folder_appears_when_its_block_ends_well(tmp_path: Path) -> None:
     [
         (b"{", "is not valid JSON: .* line 1, column 2"),
         (b"\xff", "is not UTF-8 text"),
-        (b'{"a": 1, "a": 2}', "a: stands there more than once"),
+        (b'{"a": 1, "a": 2}', "a: occurs more than once"),
         (b"[" * 100_000, "nested too deeply"),
         (b"1" * 5000, "too long"),
         (b'"\\ud800"', "half a character"),
@@ -106,7 +106,7 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
 
 def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    for name, message in (("pipe", "no regular file"), (".", "is a folder"), ("gone", "cannot be read")):
+    for name, message in (("pipe", "not a regular file"), (".", "is a folder"), ("gone", "cannot be read")):
         with pytest.raises(InputError, match=message):
             read_text(tmp_path / name)
 

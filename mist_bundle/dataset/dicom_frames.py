@@ -153,7 +153,7 @@ def _different_planes(frames: Sequence[Frame]) -> Iterator[Finding]:
             yield Finding(f"{frame.name} has another pixel spacing than {first.name}", remove)
         elif frame.has_scale != first.has_scale:
             scaled, plain = (frame, first) if frame.has_scale else (first, frame)
-            yield Finding(f"{plain.name} has no RescaleSlope and RescaleIntercept, {scaled.name} has", "Get it anew.")
+            yield Finding(f"{plain.name} has no RescaleSlope and RescaleIntercept, {scaled.name} has", "Get it again.")
 
 
 def _at_same_place(frames: Sequence[Frame]) -> Iterator[Finding]:

@@ -88,7 +88,9 @@ def test_a_signal_ends_it_without_a_word(modules: Path, number: signal.Signals) 
         ("import scripts.own", 1, "the loss is nan in epoch 2, cases ['a'].", False),
     ],
 )
-def test_a_failure_is_told_in_one_sentence(modules: Path, code: str, exit_code: int, reason: str, trace: bool) -> None:
+def test_a_failure_is_reported_in_one_sentence(
+    modules: Path, code: str, exit_code: int, reason: str, trace: bool
+) -> None:
     (modules / "scripts").mkdir()
     (modules / "scripts/own.py").write_text("raise FloatingPointError(\"the loss is nan in epoch 2, cases ['a'].\")")
     wrapped = f"try:\n    {code}\nexcept Exception as error:\n    raise RuntimeError('Failed to evaluate') from error\n"

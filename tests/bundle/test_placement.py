@@ -129,7 +129,7 @@ def test_folds_side_by_side_are_not_spread_over_machines() -> None:
         hardware.place_side_by_side({"batch_size": 2, "device": "cpu"}, 2)
 
 
-def test_a_cpu_runs_one_process_unless_more_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cpu_runs_one_process_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(placement, "_torch_version", lambda: "2.13.0+cpu")
     assert Hardware().place({"batch_size": 2}) == Placement()
     assert Hardware(processes=2).place({"batch_size": 2}) == Placement(processes=2)

@@ -50,7 +50,7 @@ def test_options_of_bundles_are_refused_without_a_bundle(
 ) -> None:
     values = {"--device": "cpu", "--fold": "0", "--trust": "true", "--dataset_dir": "x", "--overlap": "0.5"}
     assert cli.main([*words, option, values[option]]) == EXIT_INPUT_REFUSED
-    assert f"{option}: is no option without a bundle." in capsys.readouterr().err
+    assert f"{option}: is not an option without a bundle." in capsys.readouterr().err
     assert not (tmp_path / "results.csv").exists()
 
 

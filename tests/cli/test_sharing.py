@@ -37,7 +37,7 @@ def test_bump_pack_unpack(own_bundle: Path, tmp_path: Path, capsys: pytest.Captu
     assert "--overwrite" in errors
 
 
-def test_what_has_to_be_downloaded_is_told(
+def test_what_has_to_be_downloaded_is_reported(
     own_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (own_bundle / "models").mkdir(exist_ok=True)

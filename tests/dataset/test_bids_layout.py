@@ -104,7 +104,7 @@ def test_all_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
     (root / "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz").unlink()
     (root / "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz").symlink_to("../../.git/annex/objects/x")
     problems = {problem.path: problem.message for problem in read_bids(root).problems}
-    assert "no key-value pair" in problems["sub-01/ses-1/anat/sub-01_ses-1_acq_T1w.nii.gz"]
+    assert "not a key-value pair" in problems["sub-01/ses-1/anat/sub-01_ses-1_acq_T1w.nii.gz"]
     assert "unlike its folder" in problems["sub-01/ses-1/anat/sub-02_ses-1_T2w.nii.gz"]
     assert "datalad get" in problems["sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz"]
     assert problems["sub-01_ses-2"] == "has no image FLAIR."

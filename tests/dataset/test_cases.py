@@ -115,7 +115,7 @@ def test_a_table_of_another_kind_beside_the_dataset_only_warns(tmp_path):
     assert "says nothing about patients" in str(found.warnings[0])
 
 
-def test_cases_without_patient_beside_those_of_patients_are_told(tmp_path):
+def test_cases_without_patient_beside_those_of_patients_are_reported(tmp_path):
     path = write_dataset(tmp_path, 4)
     (tmp_path / "cases.csv").write_text("id,patient\ncase_000,p1\ncase_001,p1\ncase_002,NaN\n")
     (warning,) = find_cases(DatasetSpec.from_json(path)).warnings
@@ -124,7 +124,7 @@ def test_cases_without_patient_beside_those_of_patients_are_told(tmp_path):
     assert find_cases(DatasetSpec.from_json(path)).warnings == ()
 
 
-def test_ids_that_differ_in_case_alone_are_told(tmp_path):
+def test_ids_that_differ_in_case_alone_are_reported(tmp_path):
     path = write_dataset(tmp_path, 2)
     (tmp_path / "train" / "case_001").rename(tmp_path / "train" / "Case_000")
     if len(list((tmp_path / "train").iterdir())) < 2:

@@ -148,6 +148,8 @@ def test_a_mask_stored_in_another_order_is_on_the_same_grid(source):
     label[1] = 2
     save_volume(source / "raw" / "label 0.nii.gz", label, flipped)
     converted(table(source, ROWS), source / "out")
+    spec = DatasetSpec.from_json(source / "out" / "dataset.json")
+    assert [case.id for case in find_cases(spec).cases] == ["001", "002"]
 
 
 def mask_file(folder, name, box, value=1):
@@ -258,7 +260,7 @@ def test_a_table_that_no_bundle_could_use(source, text, message):
         converted(table(source, text), source / "out")
 
 
-def test_channels_and_ids_that_differ_in_case_alone_are_told(source):
+def test_channels_and_ids_that_differ_in_case_alone_are_reported(source):
     text = "id,mask,t1,T1\n"
     for index, name in enumerate("aA"):
         text += f"{name},raw/label {index}.nii.gz,raw/pre{index}.nii,raw/post{index}.nii\n"

@@ -23,7 +23,7 @@ def test_every_id_that_a_pattern_does_not_fit_is_named():
     with pytest.raises(InputError) as caught:
         groups_by_pattern(["p07_visit1", "q1", "q2"], r"(.*)_visit")
     assert [problem.path for problem in caught.value.problems] == ["q1", "q2"]
-    with pytest.raises(InputError, match="no regular expression"):
+    with pytest.raises(InputError, match="not a regular expression"):
         groups_by_pattern(["a"], "(")
 
 

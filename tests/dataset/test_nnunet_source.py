@@ -32,7 +32,7 @@ def test_a_dataset_is_understood_before_anything_is_written(tmp_path: Path) -> N
     [
         ({"labels": {"background": 0, "a": "one"}}, "expected a whole number, or a list"),
         ({"labels": {"background": 1, "a": 2}}, "background at"),
-        ({"labels": {"background": 0}}, "no class beside the background"),
+        ({"labels": {"background": 0}}, "no class besides the background"),
         ({"labels": {"background": 0, "a": 1, "ignore": [2, 3]}}, "expected a single value"),
         ({"file_ending": ".tif"}, "file_ending: is '.tif'"),
         ({"channel_names": {}}, "channel_names: is"),
@@ -95,6 +95,6 @@ def test_splits_that_hold_out_a_part_are_kept_only_if_they_can_be(tmp_path: Path
         read_nnunet(source, source / "splits_final.json")
 
 
-def test_another_number_of_cases_than_the_description_says_is_told(tmp_path: Path) -> None:
+def test_another_number_of_cases_than_the_description_says_is_reported(tmp_path: Path) -> None:
     (warning,) = read_nnunet(make_nnunet(tmp_path / "Dataset010_Count", numTraining=77)).warnings
     assert str(warning).split(": ", 1)[1].startswith("$.numTraining: is 77, but there are")

@@ -99,8 +99,8 @@ def test_a_cut_uncompressed_file_is_noticed(tmp_path):
     [
         (b"", "a.nii.gz", "empty (0 bytes)"),
         (b"not gzip at all", "a.nii.gz", "no gzip file"),
-        (gzip.compress(b"hello", mtime=0), "a.nii.gz", "no NIfTI"),
-        (b"\0" * 1000, "a.nii", "no NIfTI"),
+        (gzip.compress(b"hello", mtime=0), "a.nii.gz", "not a NIfTI"),
+        (b"\0" * 1000, "a.nii", "not a NIfTI"),
     ],
 )
 def test_files_that_are_something_else(tmp_path, content, name, words):

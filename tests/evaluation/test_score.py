@@ -152,7 +152,7 @@ def test_two_files_of_one_id_are_named(folders: Path) -> None:
     ]
 
 
-def test_a_label_in_no_class_is_told_once_for_all_cases(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+def test_a_label_in_no_class_is_reported_once_for_all_cases(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
     for name in ("001", "002", "003"):
         label = np.zeros((12, 12, 12))
         label[3:8, 3:8, 3:8] = 1
@@ -207,7 +207,7 @@ def test_files_with_any_header_are_scored_in_millimetres(
     assert hausdorff == pytest.approx(2, rel=1e-5), "one voxel of 2 mm, whatever the unit of the header"
 
 
-def test_a_class_that_never_occurs_is_told(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+def test_a_class_that_never_occurs_is_reported(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
     (folders / "classes.json").write_text('{"there": [1], "nowhere": [77]}')
     _, said = _evaluate(capsys, folders, *_folders(folders))
     assert "warning: class nowhere: occurs in no reference and no prediction; its scores say nothing." in said
@@ -232,7 +232,7 @@ def test_a_table_that_cannot_be_written_is_refused_before_anything_is_scored(
     assert "cannot be created" in capsys.readouterr().err
 
 
-def test_an_odd_header_is_told_at_scoring_too(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
+def test_an_odd_header_is_reported_at_scoring_too(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
     label = np.zeros((12, 13, 14), np.uint8)
     label[3:8, 2:8, 3:9] = 1
     for part in ("reference", "prediction"):
@@ -285,7 +285,7 @@ def test_a_pipe_among_the_volumes_costs_its_case_only(capsys: pytest.CaptureFixt
     (folders / "pairs.csv").write_text("\n".join(["id,mask,prediction", *rows]))
     code, errors = _evaluate(capsys, folders, "--paths", str(folders / "pairs.csv"))
     assert code == EXIT_SOME_CASES_FAILED
-    assert f"2: {folders / 'pipe.nii.gz'}: is no regular file" in errors
+    assert f"2: {folders / 'pipe.nii.gz'}: is not a regular file" in errors
 
 
 def test_requests_that_cannot_be_met(capsys: pytest.CaptureFixture[str], folders: Path) -> None:
@@ -360,7 +360,7 @@ def test_a_case_is_not_called_like_a_row_of_statistics(capsys: pytest.CaptureFix
     assert list(_table(folders)["id"][:-5]) == ["001", "002"]
 
 
-def test_values_that_are_left_out_and_labels_that_are_not_scored_are_told(
+def test_values_that_are_left_out_and_labels_that_are_not_scored_are_reported(
     capsys: pytest.CaptureFixture[str], folders: Path
 ) -> None:
     label = np.zeros((12, 12, 12))
@@ -441,7 +441,7 @@ def test_settings_name_everything_that_is_wrong() -> None:
     assert ScoreSettings(final_classes={"a": (1,)}).metrics == ("dice", "hd95")
 
 
-def test_a_mirrored_prediction_is_told(tmp_path: Path) -> None:
+def test_a_mirrored_prediction_is_reported(tmp_path: Path) -> None:
     label = np.zeros((12, 10, 8), np.uint8)
     label[2:4, 3:6, 2:5], label[8:10, 3:6, 2:5] = 1, 2
     for role, array in (("reference", label), ("prediction", label[::-1])):

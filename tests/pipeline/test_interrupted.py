@@ -72,7 +72,7 @@ def test_training_goes_on_after_a_signal_to_the_same_bundle(
         words = line.partition("mist-bundle ")[2].split()
     _until_free(own_bundle)
     said = _finish(words if number != signal.SIGKILL else [*words, "--resume"])
-    assert "Going on after epoch" in said
+    assert "Continuing after epoch" in said
     assert file_hashes(own_bundle) == undisturbed
 
 
@@ -83,7 +83,7 @@ def _until_free(bundle: Path) -> None:
         time.sleep(0.05)
 
 
-def test_a_full_disk_is_told_in_one_sentence_and_costs_nothing(own_bundle: Path, phantom_json: Path) -> None:
+def test_a_full_disk_is_reported_in_one_sentence_and_costs_nothing(own_bundle: Path, phantom_json: Path) -> None:
     words = ["train", str(own_bundle), "--dataset_dir", str(phantom_json.parent / "train"), "--val_interval", "1"]
     limited = f"ulimit -f 2000; exec {sys.executable} -m mist_bundle {' '.join(words)}"  # 2 MB: less than a state
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

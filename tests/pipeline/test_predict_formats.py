@@ -157,7 +157,7 @@ def test_several_cases_images_and_files_of_others_are_in_the_way(tmp_path: Path)
     place.check(cases, overwrite=True)
 
 
-def test_a_mirrored_label_map_is_told(tmp_path: Path) -> None:
+def test_a_mirrored_label_map_is_reported(tmp_path: Path) -> None:
     label = np.zeros((12, 10, 8), np.uint8)
     label[2:4, 3:6, 2:5], label[8:10, 3:6, 2:5] = 1, 2  # x grows towards the right
     for name, array in {"as_named": label, "mirrored": label[::-1]}.items():

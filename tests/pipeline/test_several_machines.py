@@ -138,7 +138,7 @@ def test_resumed_without_a_shared_disk(
     port = _free_port()
     resumed = [_start(_train(bundle, data, *_node(rank, port), "--resume")) for rank, bundle in enumerate(folders)]
     said = _finish(resumed)
-    assert "Going on after epoch" in said[0]
+    assert "Continuing after epoch" in said[0]
     assert file_hashes(folders[0]) == on_one_machine
     assert not (folders[1] / "models/fold_0.pt").exists()
 
@@ -173,5 +173,5 @@ def test_a_process_that_dies_is_restarted(
     _wait_for_epoch(bundle, 1, started)
     os.kill(_process_of_rank(bundle, 1), signal.SIGKILL)
     said = "".join(_finish(started))
-    assert "Going on after epoch" in said
+    assert "Continuing after epoch" in said
     assert file_hashes(bundle) == on_one_machine

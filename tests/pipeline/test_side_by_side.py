@@ -160,7 +160,7 @@ def test_a_signal_ends_all_folds_and_the_command_that_it_names_goes_on(
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said[-2000:]
     assert "fold 0: " in said
-    assert "Going on after epoch" in said
+    assert "Continuing after epoch" in said
     assert file_hashes(bundle) == in_sequence
 
 

@@ -86,7 +86,7 @@ def test_going_on_with_an_edited_configuration_is_refused(bundle: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_monai_bundle_is_told_deep_inside_is_compared_too(bundle: Path) -> None:
+def test_overrides_deep_inside_are_compared_too(bundle: Path) -> None:
     config = bundle / "configs/train.json"
     words = ("--resume", "true", "--val_interval", "1", "--epochs", "3")
     before = file_hashes(bundle), sha256_of(work_dir_of(bundle) / "fold_0/last.pt")

@@ -51,7 +51,7 @@ def test_sides_are_not_flipped_unless_the_user_says_so(small_dataset: Build) -> 
 
 
 @pytest.mark.parametrize(("mirrored", "words"), [(0, "4 of 4 cases that show both."), (3, "1 of 4 cases that show")])
-def test_mirrored_data_are_told(small_dataset: Build, mirrored: int, words: str) -> None:
+def test_mirrored_data_are_reported(small_dataset: Build, mirrored: int, words: str) -> None:
     spec, fingerprint, plan = small_dataset(damage=_two_sided(mirrored), final_classes=SIDES)
     assert plan.sides["kidney_left, kidney_right"]["contrary"] == mirrored
     folds = {f"case_{number:03d}": number % 2 for number in range(4)}

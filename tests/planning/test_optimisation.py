@@ -20,7 +20,7 @@ def test_settings_have_one_name_everywhere() -> None:
         assert set(SETTINGS) <= {field.name for field in fields(kind)}
 
 
-def test_recipe_decides_what_was_not_asked_for() -> None:
+def test_the_recipe_decides_what_the_user_left_open() -> None:
     decided = decide_optimisation(PlanOptions(recipe="mist2"), RECIPES["mist2"], total_steps=250_000)
     for name in SETTINGS:
         assert decided[name].value == getattr(RECIPES["mist2"].options, name)
@@ -36,7 +36,7 @@ def test_recipe_decides_what_was_not_asked_for() -> None:
         *(("precision", "fp32"), ("compile", True), ("augmentation", "none"), ("learning_rate", 0.1)),
     ],
 )
-def test_what_was_asked_for_wins(name: str, value: object) -> None:
+def test_an_option_wins_over_the_recipe(name: str, value: object) -> None:
     options = replace(PlanOptions(recipe="quick"), **{name: value})  # type: ignore[arg-type]
     decided = decide_optimisation(options, RECIPES["quick"], total_steps=100)[name]
     assert decided.value == value

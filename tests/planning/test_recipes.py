@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from mist_bundle.planning.checks import check_options
 from mist_bundle.planning.options import OPTIONS
 from mist_bundle.planning.recipes import RECIPES
+from mist_bundle.planning.rules import sliding_windows
+from tests.planning.plans import small_plan
 
 # where None stands for a decision by the data
 MAY_BE_LEFT_OPEN = {"regions"}
@@ -62,12 +62,19 @@ def test_all_but_quick_follow_the_paper_where_it_says_nothing_else() -> None:
     assert RECIPES["brats2024"].options.max_patch_size == (128, 128, 128)
 
 
-def test_cpu_is_quick_on_coarser_voxels_and_fewer_windows() -> None:
-    cpu, quick = RECIPES["cpu"], RECIPES["quick"]
-    assert replace(cpu.options, epochs=quick.options.epochs) == quick.options
-    assert (cpu.options.epochs, cpu.filters) == (100, (24, 48, 96))
-    assert (cpu.patch_rule, cpu.max_patch_voxels, cpu.max_image_voxels) == ("cover", 124**3, 2**23)
-    assert (cpu.overlap, cpu.test_time_flips) == (0.25, False)
+def test_cpu_predicts_large_images_in_fewer_windows_than_quick() -> None:
+    plans = {}
+    for name in ("quick", "cpu"):
+        plans[name] = small_plan(recipe=name, shape=(512, 512, 215), spacing_mm=(0.8, 0.8, 2.0))
+    windows = {}
+    for name, plan in plans.items():
+        shape = plan.median_resampled_shape.value
+        windows[name] = sliding_windows(shape, plan.patch_size.value, plan.overlap.value)
+    assert min(plans["cpu"].target_spacing_mm.value) > 1.5 * min(plans["quick"].target_spacing_mm.value)
+    assert windows["cpu"] <= 8 < windows["quick"]
+    assert not plans["cpu"].test_time_flip_axes.value
+    small = [small_plan(recipe=name, shape=(36, 50, 36)) for name in ("quick", "cpu")]
+    assert small[0].target_spacing_mm.value == small[1].target_spacing_mm.value
 
 
 def test_no_other_recipe_changes_the_spacing_or_the_overlap() -> None:

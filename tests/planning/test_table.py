@@ -34,7 +34,7 @@ def test_the_table_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> No
     assert "class weights" in decisions_text(plan)
 
 
-def test_what_was_asked_for_has_a_row() -> None:
+def test_chosen_options_have_a_row() -> None:
     assert is_plain("weight_decay", "Default of recipe 'quick'.")
     assert is_plain("vae", "Off by default.")
     assert not is_plain("weight_decay", "Chosen by the user.")

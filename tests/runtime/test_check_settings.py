@@ -76,7 +76,7 @@ def test_an_id_that_something_reads_is_the_users_own(tmp_path: Path, caplog: pyt
     assert not caplog.records
 
 
-def test_a_command_is_told_the_sentence_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_prints_the_sentence_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["/site-packages/monai/bundle/__main__.py", "run", "training", "--epoch", "1"])
     with pytest.raises(SystemExit, match=r"epoch is not a setting of this bundle\. Did you mean epochs\?"):
         _run(tmp_path, epoch=1)

@@ -138,7 +138,7 @@ def test_a_card_that_a_signature_does_not_cover_is_not_added(own_bundle: Path, h
     assert hub.requests == []
 
 
-def test_refusal_of_the_server_is_told(own_bundle: Path, hub: UploadHub) -> None:
+def test_refusal_of_the_server_is_reported(own_bundle: Path, hub: UploadHub) -> None:
     hub.refuse = True
     with pytest.raises(PushError, match="rights"):
         push_bundle(own_bundle, "org/name", token=TOKEN)

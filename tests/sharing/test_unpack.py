@@ -219,5 +219,5 @@ def test_existing_bundle_is_kept(good_zip: Path, tmp_path: Path) -> None:
 
 def test_no_bundle_inside(tmp_path: Path) -> None:
     archive = _write(tmp_path / "x.zip", {"photos/a.txt": b"x", "photos/MANIFEST.json": json.dumps({}).encode()})
-    with pytest.raises(InputError, match="no MONAI bundle"):
+    with pytest.raises(InputError, match="not a MONAI bundle"):
         unpack_bundle(archive, tmp_path / "in")

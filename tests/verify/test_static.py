@@ -64,7 +64,7 @@ def _ensemble(bundle: Path) -> list[str]:
     return [check.reason for check in static_checks(Content.read(bundle), None) if check.name == "ensemble"]
 
 
-def test_which_weights_predict_is_told(own_bundle: Path) -> None:
+def test_which_weights_predict_is_reported(own_bundle: Path) -> None:
     models = own_bundle / "models"
     assert _ensemble(own_bundle) == []
     for name, content in {"fold_0.pt": b"a", "fold_1.pt": b"b", "model.pt": b"b"}.items():
@@ -80,7 +80,7 @@ def _record(bundle: Path) -> list[tuple[str, str]]:
     return [(check.verdict, check.reason) for check in checks if check.name == "training record"]
 
 
-def test_weights_without_a_record_of_their_training_are_told(own_bundle: Path) -> None:
+def test_weights_without_a_record_of_their_training_are_reported(own_bundle: Path) -> None:
     assert _record(own_bundle) == []
     for name in ("fold_0.pt", "model.pt"):
         (own_bundle / "models" / name).write_bytes(b"weights")

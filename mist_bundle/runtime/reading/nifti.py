@@ -49,8 +49,8 @@ def read_nifti(path: Path, *, channels: bool = False, scaled: type[np.floating[A
         scaled: type of voxels that the header scales; they are calculated in float64 and rounded once.
 
     Raises:
-        UnreadableFileError: the file is absent, no regular file, empty, cut short, damaged or no NIfTI file; it has
-            not the expected dimensions, no plain numbers, or a geometry that is not a geometry.
+        UnreadableFileError: the file is absent, not a regular file, empty, cut short, damaged or not NIfTI; it does
+            not have the expected dimensions, plain numbers, or a usable geometry.
     """
     with _opened(path) as stream:
         blocks = _blocks(path, stream)

@@ -38,7 +38,7 @@ def _json(file: str, text: str) -> tuple[Any, list[Finding]]:
         content: dict[str, Any] = {}
         for key, value in items:
             if key in content:
-                twice.append(finding("duplicate-key", file, key, f"The key {shown(key)} stands twice."))
+                twice.append(finding("duplicate-key", file, key, f"The key {shown(key)} occurs twice."))
             content[key] = value
         return content
 
@@ -84,7 +84,7 @@ class _StrictLoader(yaml.SafeLoader):
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if key in seen:
                 place = f"line {key_node.start_mark.line + 1}"
-                self.twice.append(finding("duplicate-key", self.file, place, f"The key {shown(key)} stands twice."))
+                self.twice.append(finding("duplicate-key", self.file, place, f"The key {shown(key)} occurs twice."))
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 

@@ -12,9 +12,10 @@ from tests.planning.plans import small_plan
 def test_the_overlay_changes_ids_that_train_json_has() -> None:
     plan = small_plan()
     parser = ConfigParser(train_config(plan, "name", "id", ".."))
-    for key in evaluate_config(plan):
-        if "#" in key:
-            parser[key.rpartition("#")[0]]  # raises for an unknown id
+    changed = [key for key in evaluate_config(plan) if "#" in key]
+    assert changed
+    for key in changed:
+        assert parser[key.rpartition("#")[0]] is not None, key
 
 
 def test_the_fold_that_no_training_saw_is_predicted_without_heads() -> None:

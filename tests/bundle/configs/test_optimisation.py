@@ -63,7 +63,7 @@ def test_schedule_stands_in_the_configuration(name: str) -> None:
     assert config["lr_scheduler"]["total_steps"] == "$@train#trainer#max_epochs * @steps_per_epoch"
 
 
-def test_settings_that_were_asked_for_are_what_a_user_overrides() -> None:
+def test_chosen_settings_can_be_overridden() -> None:
     asked = {"l1_penalty": 1e-5, "grad_clip_norm": 2.0, "accumulation_steps": 2, "ema_decay": 0.9}
     asked |= {"early_stopping": 4, "precision": "fp32", "compile": True}
     config = train_config(small_plan(**asked), "name", "id", "..")

@@ -32,7 +32,7 @@ TEXTS: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "bytes of an image": (bytes(range(256)) * 4, ("dataset.json",)),
     "JSON nested a hundred thousand deep": (b"[" * 100_000, ("nested",)),
     "a number of 5000 digits": (b"[" + b"9" * 5000 + b"]", ("too long",)),
-    "a key that stands twice": (b'{"task": "a", "task": "b"}', ("task", "more than once")),
+    "a key that occurs twice": (b'{"task": "a", "task": "b"}', ("task", "more than once")),
     "NaN, which JSON does not have": (b'{"task": NaN}', ("NaN",)),
     "infinity, which JSON does not have": (b'{"labels": [0, Infinity]}', ("$.labels", "inf")),
     "two objects": (b'{"task": "a"}{"task": "b"}', ("dataset.json", "line 1")),
@@ -149,8 +149,8 @@ def _one_case(site: Site) -> None:
 REFUSED_FILES: dict[str, tuple[Callable[[Site], object], tuple[str, ...]]] = {
     "no such file": (lambda s: s.description.unlink(), ("dataset.json",)),
     "a folder in its place": (_a_folder, ("dataset.json", "folder")),
-    "a pipe in its place": (_pipe, ("no regular file",)),
-    "an endless device in its place": (_endless, ("no regular file",)),
+    "a pipe in its place": (_pipe, ("not a regular file",)),
+    "an endless device in its place": (_endless, ("not a regular file",)),
 }
 REFUSED_FOLDERS: dict[str, tuple[Callable[[Site], object], tuple[str, ...]]] = {
     "a training folder without cases": (_no_cases, ("train",)),

@@ -44,6 +44,8 @@ def test_a_killed_holder_holds_nothing_though_its_children_live(holder: subproce
     os.kill(holder.pid, signal.SIGKILL)
     lock = Lock(tmp_path / "lock")
     lock.acquire(wait_seconds=10)
+    with pytest.raises(LockedError):
+        Lock(tmp_path / "lock").acquire()
     lock.release()
 
 

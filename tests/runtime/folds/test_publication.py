@@ -176,7 +176,7 @@ def test_nothing_else_is_written_whatever_a_manifest_says(bundle: Path, name: ob
     if not isinstance(name, str):
         content["pending"] = [name]
     (bundle / "MANIFEST.json").write_text(json.dumps(content))
-    with pytest.raises(PublicationError, match="no publication of this package"):
+    with pytest.raises(PublicationError, match="not a publication of this package"):
         finish(bundle)
     if isinstance(name, str):
         with pytest.raises(PublicationError, match="cannot be published"):

@@ -124,7 +124,7 @@ def test_weights_and_folds_of_the_callers_choice_are_taken(models: Path, capfd: 
     assert capfd.readouterr().err == ""
 
 
-def test_unused_weights_of_a_federation_are_told(models: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_unused_weights_of_a_federation_are_reported(models: Path, capfd: pytest.CaptureFixture[str]) -> None:
     shutil.copy(models / "fold_1.pt", models / "model_final.pt")
     assert _members(models) == ["fold_0.pt", "fold_1.pt", "fold_2.pt"]
     assert capfd.readouterr().err == ""
@@ -133,7 +133,7 @@ def test_unused_weights_of_a_federation_are_told(models: Path, capfd: pytest.Cap
     assert f"warning: {models / 'model_final.pt'}: " in capfd.readouterr().err
 
 
-def test_an_incomplete_ensemble_is_told(models: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_incomplete_ensemble_is_reported(models: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (models / "fold_1.pt").unlink()
     assert _members(models) == ["fold_0.pt", "fold_2.pt"]
     assert "models/fold_1.pt: not there" in capfd.readouterr().err

@@ -64,7 +64,7 @@ def test_mlflow_keeps_one_run_for_an_interrupted_training(tmp_path: Path, monkey
     assert len(client.search_runs(["0"])) == 2
 
 
-def test_wandb_runs_offline_unless_told_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_runs_offline_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wandb", reason="wandb is not installed (pip install wandb)")
     monkeypatch.delenv("WANDB_MODE", raising=False)
     _track("wandb", tmp_path, EPOCHS[:1], 1, resumed=False)

@@ -73,7 +73,7 @@ except OSError as error:
 """
 
 
-def test_a_full_disk_is_what_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_is_what_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "last.pt"
     path.write_bytes(b"the state before")
     done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=False)

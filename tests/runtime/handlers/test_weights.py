@@ -39,8 +39,10 @@ def _run(paths: list[str], members: list[str] | None = None) -> _Network:
 
 def test_whole_weights_pass(tmp_path: Path) -> None:
     model, folds = _file(tmp_path / "model.pt"), [_file(tmp_path / "fold_0.pt"), _file(tmp_path / "fold_1.pt")]
-    _run([model, *folds], folds)
-    _run([model])
+    whole = torch.load(model, weights_only=True)
+    for network in (_run([model, *folds], folds), _run([model])):
+        for name, value in network.state_dict().items():
+            assert torch.equal(value, whole[name])
 
 
 def test_no_weights_at_all(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def test_sums_wait_on_the_disk_where_memory_is_short(megabytes: float, outcome: 
         assert "wait on the disk" in done.stderr
 
 
-def test_logits_are_averaged_where_that_is_asked_for(tmp_path: Path) -> None:
+def test_logits_can_be_averaged(tmp_path: Path) -> None:
     image, window = torch.randn(1, 1, 6, 6, 6), SlidingWindowInferer(**{**WINDOW, "roi_size": (6, 6, 6)})
     paths = [str(tmp_path / "fold_0.pt"), str(tmp_path / "fold_1.pt")]
     for seed, path in enumerate(paths):
@@ -259,7 +259,7 @@ def test_logits_are_averaged_where_that_is_asked_for(tmp_path: Path) -> None:
         EnsembleInferer(window, average="votes")
 
 
-def test_windows_of_each_member_are_joined_first_where_that_is_asked_for(tmp_path: Path) -> None:
+def test_windows_of_each_member_can_be_joined_first(tmp_path: Path) -> None:
     image, window = torch.randn(1, 1, 13, 9, 8), SlidingWindowInferer(**WINDOW)
     paths = [str(tmp_path / "fold_0.pt"), str(tmp_path / "fold_1.pt")]
     network, members = _network(0), []

@@ -327,9 +327,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", list(DAMAGES))
-def test_damaged_entries_are_made_anew_and_no_others(
-    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_only_damaged_entries_are_prepared_again(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     items = items_of(tmp_path, 3)
     log = tmp_path / "log"
     whole = ArrayCache(tmp_path / "cache", LoadArrays(log=log), progress=False).build(items)

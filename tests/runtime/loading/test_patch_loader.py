@@ -20,7 +20,7 @@ def make(tmp_path: Path, count: int = 3, keys: tuple[str, ...] = ("image", "labe
     return patch_loader(items, array_cache(tmp_path / "cache", keys), patch_size=(4, 4, 4), loader="torch", **options)
 
 
-def test_an_empty_list_of_cases_is_refused_when_patches_are_wanted(tmp_path: Path) -> None:
+def test_an_empty_list_of_cases_is_refused(tmp_path: Path) -> None:
     loader = make(tmp_path, 0)
     assert len(loader) == 1
     with pytest.raises(ValueError, match="the list of training cases is empty"):

@@ -96,7 +96,7 @@ def holds(draw: PatchDraw, voxel: tuple[int, ...]) -> bool:
     )
 
 
-def test_the_share_of_foreground_patches_is_the_one_asked_for(tmp_path: Path) -> None:
+def test_the_share_of_foreground_patches_is_as_set(tmp_path: Path) -> None:
     voxel, shape, size = (30, 11, 17), (40, 36, 30), (8, 8, 8)
     label = np.zeros((1, *shape), np.uint8)
     label[(0, *voxel)] = 1

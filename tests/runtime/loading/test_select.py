@@ -30,7 +30,7 @@ def arguments(tmp_path: Path) -> dict[str, Any]:
         ("torch", True, TorchPatchLoader),
     ],
 )
-def test_the_loader_asked_for(
+def test_the_chosen_loader(
     arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch, loader: Any, installed: bool, kind: type
 ) -> None:
     monkeypatch.setattr(select, "dali_installed", lambda: installed)

@@ -55,9 +55,7 @@ def test_json_becomes_the_settings_and_defaults_fill_in() -> None:
     ("count", "batch_size", "world_size", "steps"),
     [(3, 2, 1, 2), (8, 2, 2, 4), (9, 4, 2, 3), (1, 4, 2, 1), (0, 2, 1, 1)],
 )
-def test_an_epoch_shows_every_case_once_unless_told_otherwise(
-    count: int, batch_size: int, world_size: int, steps: int
-) -> None:
+def test_an_epoch_shows_every_case_once_by_default(count: int, batch_size: int, world_size: int, steps: int) -> None:
     settings = make(batch_size=batch_size, world_size=world_size)
     assert settings.for_cases(count).steps_per_epoch == steps
     assert make(steps_per_epoch=7).for_cases(count).steps_per_epoch == 7

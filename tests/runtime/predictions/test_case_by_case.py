@@ -144,7 +144,7 @@ def test_what_is_not_about_a_case_ends_the_run(tmp_path: Path, error: BaseExcept
     assert _label_maps(tmp_path) == ["p0.nii.gz"]
 
 
-def test_memory_is_told_as_memory() -> None:
+def test_a_lack_of_memory_is_reported_as_such() -> None:
     item = {"id": "p0", "image": ["/in/p0/t1.nii.gz"]}
     assert "does not fit into memory" in reason_of(torch.OutOfMemoryError("CUDA …"), item)
     assert "does not fit into memory" in reason_of(MemoryError(), item)

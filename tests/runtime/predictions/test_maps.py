@@ -16,13 +16,13 @@ GRIDS = ((2, 2, 2), np.eye(4), np.eye(4), (2, 2, 2), None)
     ("probabilities", "uncertainty", "kept"),
     [(True, False, [0, 1, 2]), (False, "yes", [3, 4]), (True, True, [0, 1, 2, 3, 4])],
 )
-def test_what_is_wanted_is_kept(tmp_path: Path, probabilities: bool, uncertainty: bool, kept: list[int]) -> None:
+def test_requested_maps_are_kept(tmp_path: Path, probabilities: bool, uncertainty: bool, kept: list[int]) -> None:
     maps = ScoreMaps(tmp_path, probabilities, uncertainty)
     assert maps.begin(*GRIDS) is not None
     assert list(range(5))[maps.kept(3)] == kept
 
 
-def test_nothing_is_kept_where_nothing_is_wanted(tmp_path: Path) -> None:
+def test_nothing_is_kept_without_a_request(tmp_path: Path) -> None:
     maps = ScoreMaps(tmp_path / "out", probabilities=False)
     assert maps.begin(*GRIDS) is None
     assert not (tmp_path / "out").exists()

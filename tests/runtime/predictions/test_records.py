@@ -73,7 +73,7 @@ def test_a_moved_dataset_and_output_are_the_same(tmp_path: Path, item: dict[str,
     ("changed", "words"),
     [("weights.pt", "weights"), ("postprocessing.json", "settings"), ("in/t1.nii.gz", "images"), ("", "settings")],
 )
-def test_another_origin_is_told(tmp_path: Path, item: dict[str, Any], changed: str, words: str) -> None:
+def test_another_origin_is_reported(tmp_path: Path, item: dict[str, Any], changed: str, words: str) -> None:
     _predict(_predictions(tmp_path), item)
     if changed:
         write_bytes(tmp_path / changed, b"other")
@@ -111,7 +111,7 @@ def test_killed_between_record_and_label_map(tmp_path: Path, item: dict[str, Any
     assert _predictions(tmp_path).status_of(item).state == MISSING
 
 
-def test_a_map_that_is_wanted_and_not_there_is_missing(tmp_path: Path, item: dict[str, Any]) -> None:
+def test_a_requested_map_that_is_not_there_is_missing(tmp_path: Path, item: dict[str, Any]) -> None:
     _predict(_predictions(tmp_path), item)
     assert _predictions(tmp_path, probabilities=True).status_of(item).state == MISSING
     write_bytes(tmp_path / "out/probabilities/p0.nii.gz", b"map")

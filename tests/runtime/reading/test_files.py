@@ -11,17 +11,13 @@ from mist_bundle.runtime.reading.files import check_memory, require_file
 from mist_bundle.runtime.reading.volume import UnreadableFileError
 
 
-def test_a_file_with_content_passes(tmp_path: Path) -> None:
-    path = tmp_path / "a.nrrd"
-    path.write_bytes(b"x")
-    require_file(path)
-
-
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_only_a_file_with_content_is_accepted(tmp_path: Path) -> None:
+    (tmp_path / "content.nrrd").write_bytes(b"x")
+    require_file(tmp_path / "content.nrrd")
     (tmp_path / "empty.nrrd").touch()
     (tmp_path / "folder.nrrd").mkdir()
     os.mkfifo(tmp_path / "pipe.nrrd")
-    reasons = {"empty": "is empty", "folder": "is a folder", "pipe": "no regular file", "absent": "cannot be read"}
+    reasons = {"empty": "is empty", "folder": "is a folder", "pipe": "not a regular file", "absent": "cannot be read"}
     for name, reason in reasons.items():
         with pytest.raises(UnreadableFileError, match=reason):
             require_file(tmp_path / f"{name}.nrrd")

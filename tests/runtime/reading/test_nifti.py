@@ -115,8 +115,8 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
     (tmp_path / "device.nii").symlink_to("/dev/zero")
     (tmp_path / "folder.nii").mkdir()
     (tmp_path / "loop.nii.gz").symlink_to("loop.nii.gz")
-    assert "no regular file" in refusal(tmp_path / "pipe.nii.gz")
-    assert "no regular file" in refusal(tmp_path / "device.nii")
+    assert "not a regular file" in refusal(tmp_path / "pipe.nii.gz")
+    assert "not a regular file" in refusal(tmp_path / "device.nii")
     assert "is a folder" in refusal(tmp_path / "folder.nii")
     assert "cannot be read" in refusal(tmp_path / "loop.nii.gz")
 
