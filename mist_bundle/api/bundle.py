@@ -389,7 +389,7 @@ class Bundle(folder.Bundle):
     ) -> list[Path]:
         """Write a label map for each case, in its own grid.
 
-        Cases that fail are named and the others continue. The same call again predicts only the missing cases.
+        Cases that fail are named, and the others are predicted. The same call again predicts only the missing cases.
 
         Args:
             source: an image with all channels (4D if there are several), a folder of such images or of cases, or CSV or
@@ -449,7 +449,7 @@ class Bundle(folder.Bundle):
         themselves, name the cases that a person should look at, and save calibrated probabilities.
 
         Args:
-            workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
+            workers: number of processes, chosen automatically by default; or tcp://HOST:PORT of a Dask cluster.
             dataset_dir: folder of the cases, if they have moved since the bundle was configured.
 
         Returns:
@@ -477,7 +477,7 @@ class Bundle(folder.Bundle):
             candidates: JSON file of steps to try, instead of the default grid.
             weights: JSON: metric to weight, such as {"dice": 2, "hd95": 1}; all the same by default.
             min_gain: the quality (worst 0, best 1) that a step must add, on average over all cases.
-            workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
+            workers: number of processes, chosen automatically by default; or tcp://HOST:PORT of a Dask cluster.
             dataset_dir: folder of the cases, if they have moved since the bundle was configured.
             **scoring: metrics and metric_options.
 
@@ -519,7 +519,7 @@ class Bundle(folder.Bundle):
             pictures: how many cases are shown in the part about the data.
             viewer: also write an interactive viewer beside the page (--noviewer for none).
             viewer_cases: how many cases the viewer holds.
-            workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
+            workers: number of processes, chosen automatically by default; or tcp://HOST:PORT of a Dask cluster.
             overwrite: replace a page that is there already.
         """
         from mist_bundle import pipeline

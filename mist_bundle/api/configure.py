@@ -53,16 +53,16 @@ def configure(
     overwrite_weights: bool = False,
     **options: Any,
 ) -> Bundle:
-    """Look at a dataset, decide everything, and write the decisions as a MONAI bundle.
+    """Measure a dataset, decide everything, and write the decisions as a MONAI bundle.
 
     Args:
         dataset_json: the dataset's description (MIST's keys: task, modality, train-data, mask, images, labels …).
         output: folder in which <task>_segmentation/ is created.
-        fingerprint: fingerprint.json of all sites, from merge_fingerprints, to plan by in place of the cases here.
-        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
+        fingerprint: fingerprint.json of all sites, from merge_fingerprints, to plan by instead of the cases here.
+        workers: number of processes, chosen automatically by default; or tcp://HOST:PORT of a Dask cluster.
         format: json, which every consumer reads, or yaml.
-        overwrite: replace a bundle that is there already.
-        overwrite_weights: with --overwrite: lose the training of that bundle, too.
+        overwrite: replace an existing bundle.
+        overwrite_weights: with --overwrite: discard the training of that bundle, too.
         **options: of the planner: recipe, network, loss, epochs, patch_size …, and of the folds: stratify, leave_out …
             (`mist-bundle help autoconfig`).
 
@@ -95,10 +95,10 @@ def configure(
     configure,
     besides={*OPTIONS, "fingerprint"} - _FINETUNING,
     about={
-        "recipe": "name from `mist-bundle recipes`; the source's by default.",
-        "patch_size": "voxels, in place of the source's.",
-        "target_spacing": "millimetres, in place of the source's.",
-        "seed": "of the folds, of new weights and of the training.",
+        "recipe": "a name from `mist-bundle recipes`; by default that of the source.",
+        "patch_size": "patch size in voxels, instead of that of the source.",
+        "target_spacing": "voxel spacing in millimetres, instead of that of the source.",
+        "seed": "seed of the folds, of new weights and of the training.",
     },
 )
 def finetune(
@@ -156,7 +156,7 @@ def analyze(
     Args:
         dataset_json: the dataset's description.
         output: folder for data_report.html, data_report.md, data_report.json and fingerprint.json.
-        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
+        workers: number of processes, chosen automatically by default; or tcp://HOST:PORT of a Dask cluster.
         pictures: how many cases the page shows, from the smallest to the largest labelled volume.
         folds: number of folds, as for autoconfig; the page shows what each would hold.
         seed: of the folds.

@@ -259,12 +259,12 @@ def merge_datasets(
     announce: Announce | None = None,
     **options: Any,
 ) -> Path:
-    """Merge several datasets into one for autoconfig: labels by name, and what a source does not annotate is unknown.
+    """Merge several datasets into one for autoconfig; what a source does not annotate counts as unknown.
 
     Args:
         *sources: dataset.json of each dataset.
         output: folder to create. Its cases.csv names the source of each case.
-        names: of the sources, in their order; by default their tasks.
+        names: names of the sources, in their order; by default their tasks.
         announce: a function that is called with each line of what was understood, such as `print`.
         **options: copy, overwrite and dry_run.
 

@@ -61,7 +61,7 @@ def unpack(archive: FileName, output: FileName = ".", *, trust: bool = False, ov
         archive: the zip file.
         output: folder in which the bundle's folder is created.
         trust: accept a bundle that does not pass the audit or has no MANIFEST.json.
-        overwrite: replace a bundle that is there already.
+        overwrite: replace an existing bundle.
     """
     from mist_bundle.sharing.unpack import unpack_bundle
 

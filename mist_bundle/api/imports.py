@@ -37,11 +37,11 @@ def import_nnunet(
         results: nnU-Net's folder with plans.json, dataset.json and fold_0, fold_1 … (…__nnUNetPlans__3d_fullres).
         output: the bundle's folder, which is created.
         checkpoint: final or best.
-        folds: to import, such as 0,1,2; by default all.
+        folds: folds to import, such as 0,1,2; by default all.
         dataset: dataset.json of the training data (from convert_nnunet), to evaluate and train on them.
-        fold_file: CSV or JSON with the columns id and fold, where the results do not tell the folds.
+        fold_file: CSV or JSON with the columns id and fold, if the results do not say the folds.
         workers: processes that measure the training data; or tcp://HOST:PORT of a Dask cluster.
-        overwrite: replace a bundle that is there already.
+        overwrite: replace an existing bundle.
         dry_run: only show what was understood.
 
     Returns:

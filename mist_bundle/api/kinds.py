@@ -161,13 +161,13 @@ METRICS = _table(
         "metrics",
         Several(of=Text(), least=1, distinct=True),
         ("dice", "hd95"),
-        "comma-separated names; `mist-bundle metrics` lists them.",
+        "names separated by commas; `mist-bundle metrics` lists them.",
     ),
     (
         "metric_options",
         OptionsByName(),
         None,
-        'JSON, or a file of it, such as {"surface_dice": {"tolerance_mm": 2}}.',
+        'options of the metrics as JSON, or a JSON file, such as {"surface_dice": {"tolerance_mm": 2}}.',
     ),
 )
 SCORING = {
@@ -179,7 +179,7 @@ SCORING = {
             "empty_distance_mm",
             SETTINGS["empty_distance_mm"],
             None,
-            "the worst distance; by default the diagonal of each image.",
+            "worst distance, in millimetres; by default the diagonal of each image.",
         ),
     ),
 }
@@ -196,7 +196,7 @@ FOLDING = _table(
         "stratify",
         Several(of=Text(), least=1, distinct=True),
         None,
-        "what every fold gets its share of: classes, volume, and columns of cases.csv, like classes,volume,site.",
+        "properties that every fold gets its share of: classes, volume, and columns of cases.csv.",
     ),
     ("fold_file", PathText(), None, "CSV or JSON with the columns id and fold (0, 1 … or test)."),
     (
@@ -210,8 +210,8 @@ MODALITIES = ("ct", "mr", "other")
 # of all conversions: how they write
 WRITING = _table(
     ("copy", Switch(), False, "copy the images instead of linking them."),
-    ("overwrite", Switch(), False, "replace a folder that is there already."),
-    ("dry_run", Switch(), False, "read and check everything, show it, and write nothing."),
+    ("overwrite", Switch(), False, "replace an existing folder."),
+    ("dry_run", Switch(), False, "read and check everything, show what was understood, and write nothing."),
 )
 # of layouts that say little about their images; masks of single structures take more
 CONVERSION = {
@@ -236,13 +236,13 @@ MASKS = _table(
         "overlaps",
         Word(choices=("last", "regions"), what="way to treat overlaps"),
         "last",
-        "voxels of several masks: last (the later of --labels has them) or regions (all classes have them).",
+        "class of voxels that lie in several masks: last (the later of --labels) or regions (all of them).",
     ),
     (
         "missing",
         Word(choices=("absent", "unannotated", "refuse"), what="way to treat missing masks"),
         "absent",
-        "a structure without a mask file: absent (from the case), unannotated (it may be there), or refuse the case.",
+        "meaning of a missing mask file: absent (from the case), unannotated (it may be there), or refuse the case.",
     ),
 )
 HARDWARE = _table(
@@ -250,14 +250,14 @@ HARDWARE = _table(
         "devices",
         Several(of=Whole(low=0, high=1023), least=1, distinct=True),
         None,
-        "numbers of the GPUs to use, like 0,2; every visible GPU that the batch can use by default.",
+        "numbers of the GPUs to use, like 0,2; by default every visible GPU that the batch can use.",
     ),
-    ("processes", Whole(low=1, high=64), None, "GPUs (or CPU processes) that train together."),
+    ("processes", Whole(low=1, high=64), None, "number of GPUs (or CPU processes) that train together."),
     (
         "nodes",
         Whole(low=1, high=64),
         1,
-        "machines that train together; the same command, with another --node_rank, on each.",
+        "number of machines that train together; run the command on each, with its own --node_rank.",
     ),
     ("node_rank", Whole(low=0, high=10**9), None, "number of this machine, from 0."),
     ("rendezvous", Text(), None, "HOST:PORT of the machine with --node_rank 0."),
@@ -265,6 +265,6 @@ HARDWARE = _table(
         "max_restarts",
         Whole(low=0, high=10**9),
         0,
-        "times that a training continues from its last epoch after the death of a process.",
+        "how often a training continues from its last epoch after one of its processes died.",
     ),
 )

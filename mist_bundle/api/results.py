@@ -63,7 +63,7 @@ def evaluate(
         paths: CSV or JSON with the columns id, mask, prediction.
         labels: all label values that may occur (0,1,2); by default those of the dataset.json, if any.
         ignore_label: value in the reference of voxels that do not count; by default that of the dataset.json.
-        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
+        workers: number of processes, chosen automatically by default; or tcp://HOST:PORT of a Dask cluster.
         **scoring: metrics, metric_options, both_empty, one_empty, empty_distance_mm.
 
     Returns:
@@ -109,7 +109,7 @@ def postprocess(
         labels: all label values that may occur (0,1,2); by default those of the dataset.json, if any.
         ignore_label: value in the reference of voxels that do not count; by default that of the dataset.json.
         weights: JSON: metric to weight, such as {"dice": 2, "hd95": 1}; all the same by default.
-        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
+        workers: number of processes, chosen automatically by default; or tcp://HOST:PORT of a Dask cluster.
         overwrite: replace a folder that is there already.
         **scoring: metrics and metric_options.
     """
@@ -142,7 +142,7 @@ def compare(
 
     Args:
         *results: results.csv, results.json, bundle folder or study of each run; the others are compared to the first.
-        names: comma-separated names of the runs; by default those of their files or folders.
+        names: names of the runs, separated by commas; by default those of their files or folders.
         metrics: only these metrics or columns (dice,hd95 or tumor_dice); all by default.
         directions: JSON: higher or lower by column or metric that the menu does not know, {"my_score": "higher"}.
         resamples: draws of cases behind the confidence intervals.
@@ -189,7 +189,7 @@ def ensemble(
         ties: where votes tie: first takes the tied label of the folder that was named first, background takes 0.
         labels: with mean: the label of each channel, like 0,1,2.
         bundle: with mean: the bundle that predicted, whose labels (or regions) the channels are.
-        workers: processes, by default as many as are worth their start; or tcp://HOST:PORT of a Dask cluster.
+        workers: number of processes, chosen automatically by default; or tcp://HOST:PORT of a Dask cluster.
         overwrite: replace a folder that is there already.
     """
     from mist_bundle.evaluation.ensemble import EnsembleSettings, ensemble_folders

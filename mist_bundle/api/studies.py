@@ -27,7 +27,7 @@ def study(
     trust: bool = False,
     announce: Announce | None = None,
 ) -> Study:
-    """Repeat a training with other seeds: mean and spread of its results. Run again, it continues.
+    """Repeat a training with other seeds, for mean and spread of its results; run it again to continue.
 
     Args:
         bundle: folder of a bundle, trained or not; it stays as it is.

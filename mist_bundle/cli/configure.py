@@ -27,7 +27,7 @@ from mist_bundle.runtime.wording import counted
 
 @takes(mb.configure)
 def autoconfig(**arguments: Any) -> None:
-    """Look at a dataset, decide everything, and write the decisions as a MONAI bundle."""
+    """Measure a dataset, decide everything, and write the decisions as a MONAI bundle."""
     with printed_warnings() as left_out:
         bundle = mb.configure(**arguments)
     _print_decisions(bundle)

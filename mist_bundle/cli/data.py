@@ -45,7 +45,7 @@ def convert_bids(**arguments: Any) -> None:
 
 @takes(mb.merge_datasets)
 def merge_datasets(*sources: str, **arguments: Any) -> None:
-    """Merge several datasets into one for autoconfig: labels by name, and what a source does not annotate is unknown.
+    """Merge several datasets into one for autoconfig; what a source does not annotate counts as unknown.
 
     Args:
         *sources: dataset.json of each dataset.

@@ -32,7 +32,7 @@ RESULTS = "results.csv"
 
 _WORKERS = (
     "processes that share the cases, or tcp://HOST:PORT of a Dask cluster; by default one for each GPU with a bundle, "
-    "and as many as are worth their start without."
+    "and chosen automatically without."
 )
 
 

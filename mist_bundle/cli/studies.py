@@ -11,7 +11,7 @@ from mist_bundle.cli.words import heading
 
 @takes(mb.study)
 def study(**arguments: Any) -> None:
-    """Repeat a training with other seeds: mean and spread of its results. Run again, it continues."""
+    """Repeat a training with other seeds, for mean and spread of its results; run it again to continue."""
     done = mb.study(**arguments, announce=heading)
     seeds = ", ".join(map(str, done.means))
     print(f"\nMean ± standard deviation between the seeds {seeds}, and the mean of each:")

@@ -68,7 +68,7 @@ def finalize(bundle: FileName) -> None:
 def predict(bundle: FileName, input: FileName, output: FileName, **arguments: Any) -> None:
     """Write a label map for each case, in its own grid.
 
-    Cases that fail are named and the others continue. The same command again predicts only the missing cases.
+    Cases that fail are named, and the others are predicted. The same command again predicts only the missing cases.
 
     Args:
         bundle: a trained bundle.

@@ -132,11 +132,11 @@ class PlanOptions:
 
     network: str | None = _option(
         Word(choices=NETWORKS, what="network", own=True),
-        "name from `mist-bundle networks`, or your own: my_package.my_module.MyNet or path/to/file.py:MyNet.",
+        "a name from `mist-bundle networks`, or your own: my_package.my_module.MyNet or path/to/file.py:MyNet.",
         by_recipe=True,
     )
     network_arguments: Mapping[str, Any] | None = _option(
-        JsonObject(), "JSON object of further arguments of the network, for example '{\"width\": 16}'."
+        JsonObject(), "further arguments of the network as a JSON object, for example '{\"width\": 16}'."
     )
     patch_divisor: Triple | None = _option(
         SETTINGS["patch_divisor"],
@@ -145,13 +145,13 @@ class PlanOptions:
     )
     deep_supervision_heads: int | None = _option(
         Whole(low=0, high=16, why=OR_NONE),
-        "auxiliary outputs in training, 0 for none.",
+        "number of auxiliary outputs in training; 0 for none.",
         by_recipe=True,
         of_network=True,
     )
     deep_supervision_weights: tuple[float, ...] | None = _option(
         HeadWeights(of=Number(low=0), least=1),
-        "of the output and its auxiliary heads in the loss, 1,0.5,0.25 by default.",
+        "weights of the output and its auxiliary heads in the loss; 1,0.5,0.25 by default.",
         of_network=True,
     )
     residual: bool | None = _option(
@@ -165,16 +165,18 @@ class PlanOptions:
         "regularise by a variational autoencoder that reconstructs the image from the bottleneck (training only).",
         of_network=True,
     )
-    kernel_size: int | None = _option(KernelSize(), "of MedNeXt's depthwise convolutions: 3, 5 or 7.", of_network=True)
+    kernel_size: int | None = _option(
+        KernelSize(), "size of MedNeXt's depthwise convolutions: 3, 5 or 7.", of_network=True
+    )
     loss: str | None = _option(
         Word(choices=LOSSES, what="loss", own=True),
-        "name from `mist-bundle losses`, or your own as for the network; the recipe's by default.",
+        "a name from `mist-bundle losses`, or your own, as for the network; by default that of the recipe.",
         by_recipe=True,
     )
     loss_arguments: Mapping[str, Any] | None = _option(
-        JsonObject(), "JSON object of further arguments of the loss, for example '{\"alpha\": 0.7}'."
+        JsonObject(), "further arguments of the loss as a JSON object, for example '{\"alpha\": 0.7}'."
     )
-    recipe: str = _option(Text(), "name from `mist-bundle recipes`.", default="paper")
+    recipe: str = _option(Text(), "a name from `mist-bundle recipes`.", default="paper")
     folds: int = _option(
         Whole(low=2, high=10_000, why=", since each fold is tested once"),
         "number of cross-validation folds.",
@@ -185,58 +187,59 @@ class PlanOptions:
         "share of each training set held back to choose the best weights.",
         by_recipe=True,
     )
-    epochs: int | None = _option(SETTINGS["epochs"], "of each training.", by_recipe=True)
+    epochs: int | None = _option(SETTINGS["epochs"], "epochs of each training.", by_recipe=True)
     steps_per_epoch: int | None = _option(SETTINGS["steps_per_epoch"], "optimizer steps of an epoch.")
     batch_size: int | None = _option(
         SETTINGS["batch_size"], "patches of an optimizer step, over all GPUs together.", by_recipe=True
     )
     patch_size: Triple | None = _option(
-        SETTINGS["patch_size"], "voxels, for example 64,64,32; changed to what the network takes."
+        SETTINGS["patch_size"], "patch size in voxels, for example 64,64,32; changed to a size that the network takes."
     )
     max_patch_size: Triple | None = _option(
         SETTINGS["patch_size"], "the largest patch that the rule may choose.", by_recipe=True
     )
     memory: float | None = _option(
         Memory(low=1, high=100_000),
-        "of a GPU, like 24GB, that a training step has to fit into; the GPU's that is here by default, or 24GB.",
+        "GPU memory that a training step has to fit into, like 11GB; by default that of the GPU here, or 24GB.",
     )
     target_spacing: Spacing | None = _option(
-        Several(of=Number(low=0, open_low=True, high=1000), length=3, repeat=True), "millimetres, for example 1,1,3."
+        Several(of=Number(low=0, open_low=True, high=1000), length=3, repeat=True),
+        "voxel spacing in millimetres, for example 1,1,3.",
     )
     optimizer: str | None = _option(
-        Word(choices=OPTIMIZERS, what="optimizer"), "name from `mist-bundle optimizers`.", by_recipe=True
+        Word(choices=OPTIMIZERS, what="optimizer"), "a name from `mist-bundle optimizers`.", by_recipe=True
     )
     learning_rate: float | None = _option(
-        SETTINGS["learning_rate"], "the initial rate, after the warm-up.", by_recipe=True
+        SETTINGS["learning_rate"], "initial learning rate, after the warm-up.", by_recipe=True
     )
     schedule: str | None = _option(
         Word(choices=SCHEDULES, what="schedule"),
-        "of the learning rate, name from `mist-bundle schedules`.",
+        "schedule of the learning rate, a name from `mist-bundle schedules`.",
         by_recipe=True,
     )
     warmup_steps: int | None = _option(
-        SETTINGS["warmup_steps"], "optimizer steps in which the rate rises; shortened if the run is too short."
+        SETTINGS["warmup_steps"], "optimizer steps during which the learning rate rises; fewer if the run is too short."
     )
     weight_decay: float | None = _option(
-        SETTINGS["weight_decay"], "L2 penalty (decoupled with adamw), 0 for none.", by_recipe=True
+        SETTINGS["weight_decay"], "L2 penalty (decoupled with adamw); 0 for none.", by_recipe=True
     )
-    l1_penalty: float | None = _option(SETTINGS["l1_penalty"], "L1 penalty, 0 for none.", by_recipe=True)
+    l1_penalty: float | None = _option(SETTINGS["l1_penalty"], "L1 penalty; 0 for none.", by_recipe=True)
     grad_clip_norm: float | None = _option(
-        SETTINGS["grad_clip_norm"], "largest norm of the gradients, 0 for no clipping.", by_recipe=True
+        SETTINGS["grad_clip_norm"], "largest norm of the gradients; 0 for no clipping.", by_recipe=True
     )
     accumulation_steps: int | None = _option(
         SETTINGS["accumulation_steps"],
-        "passes in which a GPU computes the patches of a step, if its memory cannot hold all at once.",
+        "number of passes in which a GPU computes the patches of a step, if its memory cannot hold all at once.",
         by_recipe=True,
     )
     ema_decay: float | None = _option(
         SETTINGS["ema_decay"],
-        "validate and keep an exponential moving average of the weights with this decay, 0 for none.",
+        "validate and keep an exponential moving average of the weights with this decay; 0 for none.",
         by_recipe=True,
     )
     early_stopping: int | None = _option(
         SETTINGS["early_stopping"],
-        "stop after so many validations without a better score, 0 for never.",
+        "stop after this many validations without a better score; 0 for never.",
         by_recipe=True,
     )
     precision: str | None = _option(
@@ -246,49 +249,48 @@ class PlanOptions:
     )
     compile: bool | None = _option(Switch(), "torch.compile the network for training.", by_recipe=True)
     augmentation: str | None = _option(
-        Word(choices=AUGMENTATIONS, what="augmentation"), "name from `mist-bundle augmentations`.", by_recipe=True
+        Word(choices=AUGMENTATIONS, what="augmentation"), "a name from `mist-bundle augmentations`.", by_recipe=True
     )
     patch_sampling: str | None = _option(
         Word(choices=PATCH_SAMPLINGS, what="patch sampling"),
-        "what is drawn before the voxel that a patch is laid around: a class, and then class (any voxel of it) or "
-        "instance (each lesion is as likely, however small); class by default.",
+        "how patches are placed: around any voxel of a class (class, the default), or around any lesion of it with the "
+        "same probability, however small (instance).",
     )
     composite_weighting: str | None = _option(
         Word(choices=COMPOSITE_WEIGHTINGS, what="composite weighting"),
-        "share of Dice + CE in a composite loss: constant (0.5), linear or cosine (from all of the loss down to "
-        "nothing at the last epoch).",
+        "share of Dice + CE in a composite loss: constant (0.5), linear or cosine (from 1 to 0 at the last epoch).",
     )
     class_weights: tuple[float, ...] | str | None = _option(
         ClassWeights(of=Number(low=0), least=1),
-        "auto, or a number for each output of the network, the background first.",
+        "auto, or a weight for each output of the network, the background first.",
     )
-    ignore_label: int | None = _option(Whole(), "value of unlabelled voxels, which neither train nor count.")
+    ignore_label: int | None = _option(Whole(), "value of unlabelled voxels, which are neither trained on nor scored.")
     regions: bool | None = _option(
         Switch(),
         "train the final classes themselves, which may overlap, each with a sigmoid; --noregions trains the labels. By "
-        "default regions, if the final classes overlap and some label is not a class by itself.",
+        "default, regions are trained if the final classes overlap and some label is not a class by itself.",
         by_recipe=True,
     )
     region_labels: tuple[int, ...] | None = _option(
         Several(of=Whole(), least=1, distinct=True),
-        "the label that each region writes into the label map; by default its most frequent label of its own.",
+        "label that each region writes into the label map; by default the most frequent label that only it has.",
     )
     normalize_distance_maps: bool = _option(
         Switch(),
-        "scale distance maps to -1 inside and 1 outside; --nonormalize_distance_maps for distances as they are.",
+        "scale distance maps to -1 inside and 1 outside; --nonormalize_distance_maps keeps the distances.",
         default=True,
     )
     distance_maps_in_mm: bool = _option(Switch(), "measure distances in millimetres instead of voxels.", default=False)
     flip_axes: tuple[int, ...] | None = _option(
         FLIP_AXES,
-        "axes that may be flipped in training and testing: 1,2 where left and right differ, [] for none.",
+        "axes that may be flipped in training and testing: 1,2 if left and right differ, [] for none.",
         by_recipe=True,
     )
     bias_correction: bool = _option(Switch(), "N4 bias field correction (MR only).", default=False)
     skip_preprocessing: bool = _option(
         Switch(), "the files are preprocessed already; read them as they are.", default=False
     )
-    seed: int = _option(SETTINGS["seed"], "of the folds and of the training.", default=42)
+    seed: int = _option(SETTINGS["seed"], "seed of the folds and of the training.", default=42)
     distance_maps: bool = _option(
         Switch(), "the user's own loss declares that it needs distance maps.", default=False, public=False
     )
@@ -307,18 +309,18 @@ class TransferOptions:
     )
     channels: str | None = _option(
         Word(choices=CHANNEL_STRATEGIES),
-        "initial weights of an image channel without a namesake in the source: average, first or skip.",
+        "initial weights of image channels whose names the source does not have: average, first or skip.",
     )
     freeze: str = _option(
-        Word(choices=FREEZABLE), "none, or encoder to keep the source's encoder as it is.", default="none"
+        Word(choices=FREEZABLE), "encoder, to keep the source's encoder as it is, or none.", default="none"
     )
     unfreeze_epoch: int | None = _option(
         Whole(low=2, high=10**6, why=", since epochs count from 1"),
-        "the first epoch in which the frozen encoder is trained too.",
+        "first epoch in which the frozen encoder is trained, too.",
     )
     layer_decay: float = _option(
         Number(low=0, open_low=True, high=1),
-        "each stage, seen from the output, learns at this factor of the next stage's rate (0.8, say).",
+        "factor by which the learning rate falls from stage to stage, from the output to the input, such as 0.8.",
         default=1.0,
     )
 
