@@ -24,7 +24,7 @@ def _problem(**asked: Any) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("asked", "path", "message"),
     [
-        ({"network": "swinunetr-base", "residual": False}, "--residual", "It does to: nnunet, nnunet-pocket, unet"),
+        ({"network": "swinunetr-base", "residual": False}, "--residual", "It applies to: nnunet, nnunet-pocket, unet"),
         ({"kernel_size": 5}, "--kernel_size", "mednext-small, mednext-base"),
         ({"network": "mednext-base", "kernel_size": 4}, "--kernel_size", "is 4; expected 3, 5 or 7."),
         ({"deep_supervision_heads": -1}, "--deep_supervision_heads", "is -1; expected a whole number, 0 or more"),
