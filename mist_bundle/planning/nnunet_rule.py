@@ -1,7 +1,8 @@
 """Patch and batch of nnU-Net's residual-encoder presets, which are designed for a certain memory of the GPU.
 
-Follows nnU-Net 2.8.1's ResEncUNetPlanner (Isensee et al., MICCAI 2024, arXiv 2404.09556): the largest patch in the
-proportions of the median image whose feature maps the memory holds, and more patches a step where that leaves room.
+Follows nnU-Net 2.8.1's planners nnUNetPlannerResEncM, L and XL (Isensee et al., MICCAI 2024, arXiv 2404.09556): the
+largest patch in the proportions of the median image whose feature maps the memory holds, and more patches a step where
+that leaves room.
 Axes are (X, Y, Z) in LPS. Pure arithmetic.
 """
 
@@ -16,11 +17,10 @@ from mist_bundle.planning.rules import joined
 from mist_bundle.planning.topology import Topology, fit_patch, nnunet_topology
 from mist_bundle.runtime.numerics.triples import Triple
 
-# values in the feature maps of an image that 8 GB hold in a batch of two (UNet_reference_val_3d)
-VALUES_OF_8_GB = 680_000_000
-REFERENCE_GB = 8
+# memory of the GPU in GB -> values in the feature maps of an image that it holds in a batch of two
+# (UNet_reference_val_3d of the presets M, L and XL)
+VALUES_HELD = {8: 680_000_000, 24: 2_100_000_000, 40: 3_600_000_000}
 REFERENCE_BATCH = 2
-LARGEST_SHARE = 0.05  # of all voxels of the dataset that a step may see
 FIRST_VOXELS = 256**3  # of the patch that is then reduced
 
 # residual blocks of each level on the way down, and of every deeper level; a level on the way up has one convolution
@@ -39,7 +39,7 @@ class PresetRequest:
         filters: channels of each level, full resolution first; the last number serves all deeper levels.
         out_channels: classes, the background among them.
         num_cases: cases of the dataset.
-        memory_gb: memory that the preset is designed for.
+        memory_gb: memory that the preset is designed for, a key of `VALUES_HELD`.
     """
 
     median_shape: Triple
@@ -76,15 +76,14 @@ def decide_preset_patch(request: PresetRequest, patches_per_pass: int) -> Decisi
 
 
 def decide_preset_batch(patch: Triple, request: PresetRequest) -> Decision[int]:
-    """Choose the patches of a step: what the memory holds, at most a twentieth of the dataset, and at least two."""
+    """Choose the patches of a step: what the memory holds, at most the voxels of the dataset, and at least two."""
     held = round(_budget(request) / _values(patch, request) * REFERENCE_BATCH)
-    voxels = prod(request.median_shape) * request.num_cases
-    few = round(LARGEST_SHARE * voxels / prod(patch))
-    batch = max(min(held, few), REFERENCE_BATCH)
+    whole = round(prod(request.median_shape) * request.num_cases / prod(patch))
+    batch = max(min(held, whole), REFERENCE_BATCH)
     if batch == held:
         return Decision(batch, f"nnU-Net's rule: what {request.memory_gb} GB hold.")
-    if batch == few:
-        return Decision(batch, f"nnU-Net's rule: a twentieth of the dataset; {request.memory_gb} GB hold {held}.")
+    if batch == whole:
+        return Decision(batch, f"nnU-Net's rule: the whole dataset; {request.memory_gb} GB hold {held}.")
     return Decision(batch, "nnU-Net's rule: at least two.")
 
 
@@ -118,8 +117,8 @@ def feature_map_values(patch: Triple, topology: Topology, filters: Sequence[int]
     return count + out_channels * prod(patch)
 
 
-def _budget(request: PresetRequest) -> float:
-    return VALUES_OF_8_GB * request.memory_gb / REFERENCE_GB
+def _budget(request: PresetRequest) -> int:
+    return VALUES_HELD[request.memory_gb]
 
 
 def _values(patch: Triple, request: PresetRequest) -> int:

@@ -42,6 +42,7 @@ def test_a_cpu_has_a_speed() -> None:
     assert "core" in speed.device
 
 
+@pytest.mark.slow  # compares times, of a process and of its thread
 def test_the_cpu_is_measured_by_the_calling_thread_alone() -> None:
     """Threads of BLAS wait for one another on a busy machine, and the speed was off by a factor of fifteen."""
     script = (
@@ -54,4 +55,4 @@ def test_the_cpu_is_measured_by_the_calling_thread_alone() -> None:
         "print((time.process_time() - whole) / (time.thread_time() - own))\n"
     )
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert float(answer.stdout) < 1.1
+    assert float(answer.stdout) < 1.5

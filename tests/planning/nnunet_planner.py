@@ -1,4 +1,4 @@
-"""Run where nnunetv2 is installed: what its ResEncUNetPlanner decides for invented datasets.
+"""Run where nnunetv2 is installed: what its residual-encoder presets decide for invented data sets.
 
 Usage: nnunet_planner.py REQUESTS.json ANSWERS.json; a request has median_shape, spacing_mm (X, Y, Z), memory_gb and
 num_cases, an answer patch_size, batch_size, strides and kernels (X, Y, Z).
@@ -7,49 +7,47 @@ num_cases, an answer patch_size, batch_size, strides and kernels (X, Y, Z).
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nnunetv2.experiment_planning.experiment_planners.residual_unets.residual_encoder_unet_planners import (
-    ResEncUNetPlanner,
-)
+
+NAME = "Dataset001_invented"
+DATASET = {"channel_names": {"0": "t1"}, "labels": {"background": 0, "a": 1, "b": 2}, "file_ending": ".nii.gz"}
 
 
-class Planner(ResEncUNetPlanner):
-    """The planner with the values of its constructors, which read a dataset from disk."""
-
-    def __init__(self, memory_gb: int) -> None:
-        from dynamic_network_architectures.architectures.unet import ResidualEncoderUNet
-
-        self.dataset_json = {"channel_names": {"0": "t1"}, "labels": {"background": 0, "a": 1, "b": 2}}
-        self.dataset_fingerprint = {"median_relative_size_after_cropping": 1}
-        self.preprocessor_name = "DefaultPreprocessor"
-        self.UNet_class = ResidualEncoderUNet
-        self.UNet_base_num_features = 32
-        self.UNet_max_features_3d = 320
-        self.UNet_reference_val_3d = 680000000
-        self.UNet_reference_val_corresp_GB = 8
-        self.UNet_reference_val_corresp_bs_3d = 2
-        self.UNet_featuremap_min_edge_length = 4
-        self.UNet_min_batch_size = 2
-        self.UNet_blocks_per_stage_encoder = (1, 3, 4, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6)
-        self.UNet_blocks_per_stage_decoder = (1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)
-        self.UNet_vram_target_GB = memory_gb
-        self.max_dataset_covered = 0.05
-
-    def determine_normalization_scheme_and_whether_mask_is_used_for_norm(self) -> tuple[list[str], list[bool]]:
-        return [], []
+def main() -> None:
+    requests, answers = map(Path, sys.argv[1:])
+    with tempfile.TemporaryDirectory() as folder:
+        for variable in ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"):
+            os.environ[variable] = f"{folder}/{variable}"
+        raw, preprocessed = Path(folder, "nnUNet_raw", NAME), Path(folder, "nnUNet_preprocessed", NAME)
+        (raw / "imagesTr").mkdir(parents=True)
+        (raw / "labelsTr").mkdir()
+        preprocessed.mkdir(parents=True)
+        fingerprint = {"median_relative_size_after_cropping": 1}
+        (raw / "dataset.json").write_text(json.dumps({**DATASET, "numTraining": 0}))
+        (preprocessed / "dataset_fingerprint.json").write_text(json.dumps(fingerprint))
+        decided = [answer(request) for request in json.loads(requests.read_text())]
+    answers.write_text(json.dumps(decided))
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """What the planner decides, with axes as in the request."""
-    coarsest_first = _order(request["spacing_mm"])
+    """What the preset's own planner decides, with axes as in the request."""
+    from nnunetv2.experiment_planning.experiment_planners.residual_unets import (
+        residual_encoder_unet_planners as presets,
+    )
+
+    planners = {8: presets.nnUNetPlannerResEncM, 24: presets.nnUNetPlannerResEncL, 40: presets.nnUNetPlannerResEncXL}
+    coarsest_first = order(request["spacing_mm"])
     shape = np.array([request["median_shape"][axis] for axis in coarsest_first])
     spacing = np.array([request["spacing_mm"][axis] for axis in coarsest_first])
     voxels = float(np.prod(shape)) * request["num_cases"]
-    plan = Planner(request["memory_gb"]).get_plans_for_configuration(spacing, shape, "", voxels, {})
+    planner = planners[request["memory_gb"]](NAME)
+    plan = planner.get_plans_for_configuration(spacing, shape, "", voxels, {})
     network = plan["architecture"]["arch_kwargs"]
 
     def as_xyz(values: Any) -> list[int]:
@@ -63,7 +61,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _order(spacing_mm: list[float]) -> list[int]:
+def order(spacing_mm: list[float]) -> list[int]:
     """Axes as nnU-Net has them: read as Z, Y, X, then the first of the coarsest axes in front."""
     read = [2, 1, 0]
     coarsest = read[int(np.argmax([spacing_mm[axis] for axis in read]))]
@@ -71,5 +69,4 @@ def _order(spacing_mm: list[float]) -> list[int]:
 
 
 if __name__ == "__main__":
-    requests, answers = map(Path, sys.argv[1:])
-    answers.write_text(json.dumps([answer(request) for request in json.loads(requests.read_text())]))
+    main()
