@@ -170,9 +170,9 @@ def _parse(path: Path, head: bytes) -> Any:
             continue
         try:
             header = kind(head[: kind.sizeof_hdr], check=False)
-            stored = header["pixdim"].copy()
+            sides = header["pixdim"][1:4].copy()
             header.check_fix(logger=_SILENT)
-            header["pixdim"][stored == 0] = 0  # nibabel makes 1 mm of it
+            header["pixdim"][1:4][sides == 0] = 0  # nibabel makes 1 mm of it
             header.get_data_dtype()
             header.get_data_shape()
             header.get_slope_inter()

@@ -104,6 +104,30 @@ def test_qform_alone_and_a_damaged_one_beside_an_sform(tmp_path):
     assert "damaged qform; the sform is used" in volume.warnings[0]
 
 
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize(("qform", "sform"), [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_a_qfac_of_zero_means_one(tmp_path, qform, sform, compressed):
+    """As the standard says of pixdim[0]; writers that know nothing of qfac leave it at 0."""
+    affine = np.diag([1.0, 2, 3, 1])
+    path = patched(write(tmp_path / "a.nii.gz", affine=affine, qform=qform, sform=sform), 76, "<f", 0)
+    if not compressed:
+        plain = tmp_path / "a.nii"
+        plain.write_bytes(gzip.decompress(path.read_bytes()))
+        path = plain
+    volume = read_volume(path)
+    np.testing.assert_array_equal(volume.affine, nib.load(path).affine)
+    np.testing.assert_array_equal(read_grid(path)[1], volume.affine)
+    if qform or sform:
+        np.testing.assert_allclose(volume.affine, affine)
+        theirs = sitk.ReadImage(str(path))
+        np.testing.assert_allclose(theirs.GetSpacing(), (1, 2, 3))
+        np.testing.assert_allclose(theirs.GetDirection(), np.diag([-1.0, -1, 1]).ravel(), atol=1e-6)
+        assert volume.warnings == ()
+    else:
+        (warning,) = volume.warnings
+        assert "no orientation in its header" in warning
+
+
 def test_voxel_sizes_that_the_header_gives_twice(tmp_path):
     path = patched(write(tmp_path / "a.nii.gz", qform=0), 80, "<3f", 1, 1, 1)
     (warning,) = read_volume(path).warnings
