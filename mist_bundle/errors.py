@@ -58,8 +58,7 @@ class CaseFailure(MistBundleError):
         self.problems = tuple(problems)
         self.total = total
         self.warnings = tuple(warnings)
-        failed = len({problem.path for problem in self.problems})  # a case may have several problems
-        super().__init__(f"{failed} of {total} {what} failed:\n{render_problems(self.problems)}")
+        super().__init__(f"{count_paths(self.problems)} of {total} {what} failed:\n{render_problems(self.problems)}")
 
 
 class InstallationError(MistBundleError):
@@ -107,6 +106,11 @@ class Collecting:
             return False
         self.problems += error.problems
         return True
+
+
+def count_paths(problems: Iterable[Problem]) -> int:
+    """Number of the cases (or files) that have problems: one with several problems counts once."""
+    return len({problem.path for problem in problems})
 
 
 def render_problems(problems: Sequence[Problem]) -> str:

@@ -12,6 +12,7 @@ from mist_bundle.errors import (
     Interrupted,
     MistBundleError,
     Problem,
+    count_paths,
 )
 
 
@@ -27,6 +28,11 @@ def test_all_problems_are_in_the_message() -> None:
     assert str(CaseFailure(problems, 5)).startswith("2 of 5 cases failed:\na.json: is not there.")
     assert str(CaseFailure([*problems, Problem("a.json", "is odd.")], 5)).startswith("2 of 5 cases failed:")
     assert str(CaseFailure(problems, 5, "formats")).startswith("2 of 5 formats failed:")
+
+
+def test_paths_are_counted_once() -> None:
+    assert count_paths([]) == 0
+    assert count_paths([Problem("a", "is odd."), Problem("b", "is odd."), Problem("a", "is even.")]) == 2
 
 
 def test_refusals_are_collected_and_other_errors_pass() -> None:

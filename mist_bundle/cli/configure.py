@@ -21,7 +21,7 @@ from mist_bundle.cli.words import (
     print_folds,
     printed_warnings,
 )
-from mist_bundle.errors import CaseFailure, Interrupted
+from mist_bundle.errors import CaseFailure, Interrupted, count_paths
 from mist_bundle.runtime.wording import counted
 
 
@@ -32,7 +32,7 @@ def autoconfig(**arguments: Any) -> None:
         bundle = mb.configure(**arguments)
     _print_decisions(bundle)
     print(f"Train it: {next_command(bundle, 'train', '--fold', 'all')}")
-    fail_for(left_out, bundle.plan.num_cases + len(left_out), "left out")
+    fail_for(left_out, bundle.plan.num_cases + count_paths(left_out), "left out")
 
 
 @takes(mb.analyze)
@@ -45,7 +45,7 @@ def analyze(**arguments: Any) -> None:
     print_folds(analyzed.report.get("fold_table"))
     count = analyzed.report["num_cases"]
     print(f"\nMeasured {count} cases: {analyzed.page}\nThe same as text and numbers: data_report.md, data_report.json")
-    fail_for(left_out, count + len(left_out), "left out")
+    fail_for(left_out, count + count_paths(left_out), "left out")
 
 
 @takes(mb.run_all)
@@ -56,7 +56,7 @@ def run_all(**arguments: Any) -> None:
         def on_configured(bundle: mb.Bundle) -> None:
             _print_decisions(bundle)
             if left_out:
-                print_count(left_out, bundle.plan.num_cases + len(left_out), "left out")
+                print_count(left_out, bundle.plan.num_cases + count_paths(left_out), "left out")
 
         run = mb.run_all(**arguments, announce=heading, on_configured=on_configured)
     bundle = mb.Bundle(run.bundle)
@@ -69,7 +69,7 @@ def run_all(**arguments: Any) -> None:
     if run.num_tests:
         print(f"Test set:    {nearby(run.predictions)} ({counted(run.num_tests, 'case')})")
     if left_out:
-        raise CaseFailure(left_out, bundle.plan.num_cases + len(left_out))
+        raise CaseFailure(left_out, bundle.plan.num_cases + count_paths(left_out))
 
 
 def _print_decisions(bundle: mb.Bundle) -> None:

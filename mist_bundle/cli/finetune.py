@@ -7,6 +7,7 @@ from typing import Any
 import mist_bundle as mb
 from mist_bundle.api.arguments import takes
 from mist_bundle.cli.words import fail_for, nearby, next_command, print_bundle, printed_warnings
+from mist_bundle.errors import count_paths
 
 
 @takes(mb.finetune)
@@ -24,7 +25,7 @@ def finetune(**arguments: Any) -> None:
     print(f"Each tensor: {nearby(account)}")
     print_bundle(bundle)
     print(f"Train it: {next_command(bundle, 'train', '--fold', 'all')}")
-    fail_for(left_out, bundle.plan.num_cases + len(left_out), "left out")
+    fail_for(left_out, bundle.plan.num_cases + count_paths(left_out), "left out")
 
 
 @takes(mb.average_weights)

@@ -13,7 +13,7 @@ from typing import Any
 from mist_bundle.api.bundle import Bundle
 from mist_bundle.api.warn import CaseLeftOut, DataWarning
 from mist_bundle.dataset.fold_table import FoldTable
-from mist_bundle.errors import CaseFailure, Problem
+from mist_bundle.errors import CaseFailure, Problem, count_paths
 from mist_bundle.runtime.wording import inflected
 
 
@@ -46,8 +46,9 @@ def fail_for(problems: Sequence[Problem], total: int, what: str) -> None:
 
 def print_count(problems: Sequence[Problem], total: int, what: str) -> None:
     """Print how many cases failed."""
-    verb = inflected(len(problems), "was", "were")
-    print(f"{len(problems)} of {total} cases {verb} {what}.", file=sys.stderr)
+    failed = count_paths(problems)
+    verb = inflected(failed, "was", "were")
+    print(f"{failed} of {total} cases {verb} {what}.", file=sys.stderr)
 
 
 def print_bundle(bundle: Bundle) -> None:

@@ -41,7 +41,7 @@ from mist_bundle.dataset.placed_case import (
 )
 from mist_bundle.dataset.tables import ID_COLUMN, write_table
 from mist_bundle.dataset.volumes import num_channels
-from mist_bundle.errors import CaseFailure, InputError, Problem
+from mist_bundle.errors import CaseFailure, InputError, Problem, count_paths
 from mist_bundle.files import DATASET_JSON, new_folder, refuse_existing, write_json
 from mist_bundle.parallel import CaseResults, map_cases
 
@@ -180,7 +180,7 @@ def _convert_into(
         table=table,
         warnings=warnings,
         problems=problems,
-        total=len(source.training) + len(source.testing) + len(source.problems),
+        total=len(source.training) + len(source.testing) + count_paths(source.problems),
     )
 
 

@@ -28,7 +28,7 @@ from mist_bundle.dataset.merged_table import (
 )
 from mist_bundle.dataset.names import free_name
 from mist_bundle.dataset.spec import DatasetSpec
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import InputError, Problem, count_paths
 from mist_bundle.files import DATASET_JSON, new_folder, refuse_existing, write_json
 from mist_bundle.parallel import map_cases
 
@@ -69,7 +69,7 @@ def merge_datasets(
     if dry_run:
         refuse_existing(output, overwrite=overwrite)
     cases, problems, warnings = find_merged(sources)
-    total = len(cases) + len(problems)
+    total = len(cases) + count_paths(problems)
     content = _description(sources, output.name, cases)
     _check_description(content, output / DATASET_JSON)
     if not dry_run:

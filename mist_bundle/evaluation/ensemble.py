@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.volumes import Volume, memory_of_a_case, read_channels, read_volume
-from mist_bundle.errors import Collecting, InputError, Problem, problems_of
+from mist_bundle.errors import Collecting, InputError, Problem, count_paths, problems_of
 from mist_bundle.evaluation.label_files import read_all, whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import label_maps
 from mist_bundle.evaluation.remarks import Remarks, gathered_remarks
@@ -107,7 +107,7 @@ def ensemble_folders(
     """
     _check_arguments(folders, settings)
     files, problems = _find_cases(folders)
-    num_cases = len(files) + len(problems)
+    num_cases = len(files) + count_paths(problems)
     with new_folder(output, overwrite=overwrite, inputs=folders) as target:
         combine = partial(_combine_case, settings=settings, folder=target)
         done = map_cases(

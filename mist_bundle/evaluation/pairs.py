@@ -13,7 +13,7 @@ from mist_bundle.dataset.names import SUMMARY_ROWS, class_name_problem, is_image
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.dataset.volumes import memory_of_a_case
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import InputError, Problem, count_paths
 from mist_bundle.files import read_json
 from mist_bundle.runtime.reading.formats import image_stem
 from mist_bundle.runtime.wording import inflected, join_with_and
@@ -46,7 +46,7 @@ class Pairing:
     @property
     def num_cases(self) -> int:
         """All cases, including those without a pair."""
-        return len(self.pairs) + len(self.problems)
+        return len(self.pairs) + count_paths(self.problems)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

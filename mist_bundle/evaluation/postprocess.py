@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from mist_bundle.dataset.volumes import memory_of_a_case, read_volume
-from mist_bundle.errors import InputError, Problem
+from mist_bundle.errors import InputError, Problem, count_paths
 from mist_bundle.evaluation.change import Change, check_weights, measure_change
 from mist_bundle.evaluation.label_files import read_named, whole_labels, write_label_map
 from mist_bundle.evaluation.pairs import Pair, Pairing, label_maps
@@ -82,7 +82,7 @@ def postprocess_folder(
         _write_strategy(folder, steps)
     return Postprocessed(
         num_written=len(done.results),
-        num_cases=len(done.results) + len(problems),
+        num_cases=len(done.results) + count_paths(problems),
         change=None,
         problems=tuple(problems),
         warnings=gathered_remarks(done.results),
@@ -117,7 +117,7 @@ def postprocess_and_score(
         _write_strategy(folder, steps)
     return Postprocessed(
         num_written=len(done),
-        num_cases=len(done) + len(problems),
+        num_cases=len(done) + count_paths(problems),
         change=change,
         problems=problems,
         warnings=ScoredCases(cases=tuple(after), problems=problems).warnings,

@@ -15,7 +15,7 @@ from mist_bundle.catalog.metrics import DEFAULT_METRICS, metric_name, unknown_me
 from mist_bundle.dataset.integrity import check_headers
 from mist_bundle.dataset.sides import right_of_left, side_pairs
 from mist_bundle.dataset.volumes import Volume, read_volume
-from mist_bundle.errors import InputError, Problem, problems_of
+from mist_bundle.errors import InputError, Problem, count_paths, problems_of
 from mist_bundle.evaluation.label_files import read_all
 from mist_bundle.evaluation.pairs import Classes, Pair, Pairing
 from mist_bundle.evaluation.remarks import gathered_remarks
@@ -95,7 +95,7 @@ class ScoredCases:
     @property
     def num_cases(self) -> int:
         """Scored and failed cases."""
-        return len(self.cases) + len(self.problems)
+        return len(self.cases) + count_paths(self.problems)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:

@@ -14,7 +14,7 @@ from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
 from mist_bundle.dataset.cases import Case, CaseList, channel_files
 from mist_bundle.dataset.dicom import Series
-from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, MistBundleError, Problem
+from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, MistBundleError, Problem, count_paths
 from mist_bundle.files import DATALIST_JSON, check_can_write, read_json, real_path, write_json
 from mist_bundle.pipeline.predict_dicom import SegmentationWriter, segmentation_path
 from mist_bundle.pipeline.predict_formats import DICOM_SEG, NIFTI, OutputPlace, contrary_sides
@@ -131,7 +131,7 @@ def predict(
             problems += not_written
             written = list(map(partial(segmentation_path, output), names))
     if problems:
-        raise CaseFailure(problems, len(matched.cases) + len(matched.problems), warnings=warnings)
+        raise CaseFailure(problems, len(matched.cases) + count_paths(matched.problems), warnings=warnings)
     return written, tuple(warnings)
 
 

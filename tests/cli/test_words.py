@@ -34,6 +34,13 @@ def test_failures_end_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "1 of 3 cases was left out.\n"
 
 
+def test_a_case_with_several_problems_is_counted_once(capsys: pytest.CaptureFixture[str]) -> None:
+    problems = [Problem("case_2", "is damaged."), Problem("case_2", "is too long."), Problem("case_2", "is blue.")]
+    with pytest.raises(CaseFailure, match=r"^1 of 2 cases failed:"):
+        fail_for(problems, 2, "left out")
+    assert capsys.readouterr().err == "1 of 2 cases was left out.\n"
+
+
 def test_a_new_bundle_and_its_command(fresh_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = mb.Bundle(fresh_bundle)
     print_bundle(bundle)
