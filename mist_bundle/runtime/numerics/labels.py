@@ -29,7 +29,7 @@ def as_labels(array: NDArray[Any]) -> NDArray[Any]:
         return array
     if array.flags.f_contiguous and not array.flags.c_contiguous:  # as NIfTI files are: walk as the voxels lie
         return as_labels(array.T).T
-    largest = float(np.abs(array).max(initial=0))
+    largest = max(float(array.max(initial=0)), -float(array.min(initial=0)))
     if not largest < _BEYOND_INT64:  # also infinity and NaN
         return array
     values = np.ascontiguousarray(array).reshape(-1)
@@ -37,7 +37,7 @@ def as_labels(array: NDArray[Any]) -> NDArray[Any]:
     for start in range(0, values.size, _CHUNK):
         part = values[start : start + _CHUNK]
         rounded = np.rint(part)
-        if not _are_labels(part, rounded).all():
+        if not np.array_equal(part, rounded) and not _are_labels(part, rounded).all():
             return array
         whole[start : start + _CHUNK] = rounded
     return whole.reshape(array.shape)
