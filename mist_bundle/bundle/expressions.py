@@ -163,7 +163,8 @@ LEAVE_PROCESSES = _expression("dist.destroy_process_group() if dist.is_initializ
 
 # --- initialize: seeding and speed, and nothing that touches the bundle's folder, its scripts or its data ----------
 
-SEED = _expression("monai.utils.set_determinism(seed=@seed, use_deterministic_algorithms=False)", "initialize")
+# without `use_deterministic_algorithms`: telling torch what it does by itself takes a second, for torch._inductor
+SEED = _expression("monai.utils.set_determinism(seed=@seed)", "initialize")
 FASTEST_CONVOLUTIONS = _expression("setattr(torch.backends.cudnn, 'benchmark', True)", "initialize")
 ANY_CONVOLUTIONS = _expression("setattr(torch.backends.cudnn, 'deterministic', False)", "initialize")
 TF32 = _expression("torch.set_float32_matmul_precision('high')", "initialize")

@@ -35,7 +35,15 @@ _LEFT_OUT = {
     "monai.bundle.scripts": ("jsonschema", "jsonschema.exceptions"),  # verify_metadata
     "monai.data.ultrasound_confidence_map": ("scipy.signal", "scipy.sparse.linalg"),
     "monai.transforms.signal.array": ("scipy.signal",),
+    "monai.visualize.img2tensorboard": ("torch.utils.tensorboard",),  # for type hints; writers come from callers
     "nibabel.nifti1": ("pydicom",),  # DICOM headers within NIfTI files, which are kept as bytes without it
+}
+# module -> a module of which it only calls functions and classes, and the package that has to be installed for it;
+# they look for the module when they are called
+_CALLED = {
+    "monai.handlers.tensorboard_handlers": ("torch.utils.tensorboard", "tensorboard"),
+    "monai.metrics.panoptic_quality": ("scipy.optimize", "scipy"),
+    "monai.networks.nets.dints": ("scipy.sparse.csgraph", "scipy"),
 }
 # imported when something in them is first used: what reads DICOM, downloads, or offers ready-made networks
 _DEFERRED = ("monai.networks.nets", "numpy.f2py", "numpy.testing", "pydicom", "requests")
@@ -48,7 +56,7 @@ _GPU_DECODER = "monai.data.nvimgcodec_pydicom_plugin"
 _SAVING = "ignite.handlers.checkpoint"
 _LOADING = "monai.utils.module"  # whose load_submodules imports everything
 _LOCATING = "monai.bundle.config_item"  # whose ComponentLocator finds classes among the modules that are there
-_CHANGED = {*_LEFT_OUT, *_DEFERRED, *_AFTER, _GPU_DECODER, _SAVING, _LOADING, _LOCATING}
+_CHANGED = {*_LEFT_OUT, *_CALLED, *_DEFERRED, *_AFTER, _GPU_DECODER, _SAVING, _LOADING, _LOCATING}
 _USUAL = ("monai.transforms", "monai.data", "monai.inferers", "monai.engines", "monai.handlers")
 
 
@@ -87,6 +95,9 @@ class _LeanLoader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         absent: dict[str, ModuleType | None] = dict.fromkeys(_LEFT_OUT.get(module.__name__, ()))
+        called, package = _CALLED.get(module.__name__, ("", ""))
+        if called and find_spec(package) is not None:
+            absent[called] = _CalledLater(called)
         if module.__name__ == _SAVING and "WORLD_SIZE" not in os.environ:  # a process by itself shards no optimizer
             absent["torch.distributed.optim"] = _no_sharded_optimizer()
         if module.__name__ == _GPU_DECODER and find_spec("cupy") is None:
@@ -121,6 +132,20 @@ class _LaterLoader(Loader):
     def exec_module(self, module: ModuleType) -> None:
         if not self._is_loaded:
             self._loader.exec_module(module)
+
+
+class _CalledLater(ModuleType):
+    """Stands for a module of which functions and classes are only called."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        module = self.__name__
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return getattr(importlib.import_module(module), name)(*args, **kwargs)
+
+        return call
 
 
 class _DeferredLoader(Loader):

@@ -53,11 +53,14 @@ def test_what_no_workflow_uses_is_not_imported_and_can_be_imported_later() -> No
     program = """
 from monai.transforms import LoadImaged
 LoadImaged(keys="image", reader="NibabelReader")
+import monai.handlers, monai.inferers
+from monai.networks.nets import DynUNet
 heavy = ("matplotlib", "pandas", "scipy.signal", "scipy.sparse.linalg", "sympy", "jsonschema", "monai.losses",
-         "pydicom.dataset", "requests.api", "monai.networks.nets.unet", "numpy.f2py.f2py2e")
+         "pydicom.dataset", "requests.api", "numpy.f2py.f2py2e", "scipy.optimize", "scipy.sparse.csgraph",
+         "torch.utils.tensorboard", "torch._inductor")
 loaded = [name for name in heavy if name in sys.modules]
 assert not loaded, loaded
-import ignite.handlers, monai.engines, monai.handlers, pandas, scipy.signal, torch.distributed.optim
+import ignite.handlers, monai.engines, pandas, scipy.signal, torch.distributed.optim
 assert issubclass(torch.distributed.optim.ZeroRedundancyOptimizer, torch.optim.Optimizer)
 assert monai.losses.DiceLoss and monai.visualize and pandas.DataFrame and scipy.signal.hilbert
 try:
@@ -88,6 +91,16 @@ from pydicom.data import get_testdata_file
 reader = PydicomReader()
 array, _ = reader.get_data(reader.read(get_testdata_file("CT_small.dcm")))
 seen += [array.shape, float(array.sum())]
+import torch
+from monai.metrics import compute_panoptic_quality
+masks = torch.tensor([[[1, 0], [2, 2]], [[1, 1], [1, 0]]])
+seen.append(compute_panoptic_quality(pred=masks, gt=masks.clone(), output_confusion_matrix=True).tolist())
+import tempfile
+from monai.handlers import TensorBoardStatsHandler
+with tempfile.TemporaryDirectory() as folder:
+    handler = TensorBoardStatsHandler(log_dir=folder)
+    seen.append(type(handler._writer).__module__)
+    handler.close()
 print(seen)
 """
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_banded
 
 Matrix = NDArray[np.float32]
 #: What happens along an axis: nothing (None), indices to take (1D integers), or a matrix (n_out, n_in).
@@ -93,6 +92,8 @@ def _mirror(index: NDArray[np.intp], length: int) -> NDArray[np.intp]:
 
 def _times_prefilter(basis: NDArray[np.float64]) -> NDArray[np.float64]:
     """Basis @ inverse(B), where B takes B-spline coefficients to voxel values: (1 4 1)/6 with mirrored ends."""
+    from scipy.linalg import solve_banded  # takes longer to import than a case at the right spacing to prepare
+
     length = basis.shape[1]
     diagonal = np.full(length, 4 / 6)
     above = np.full(length - 1, 1 / 6)  # B[i, i + 1]
