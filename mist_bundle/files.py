@@ -168,13 +168,14 @@ def write_text(path: Path, content: str) -> None:
 
 
 @contextmanager
-def new_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> Iterator[Path]:
+def new_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = (), mark: str = "") -> Iterator[Path]:
     """Give an empty folder that becomes `path` when the block ends well, and vanishes when it does not.
 
     Args:
         path: where the folder shall lie in the end.
         overwrite: replace a folder that lies there already, once the new folder is complete.
         inputs: files and folders that are read: they are never replaced, and nothing is put among them.
+        mark: as for `refuse_existing`.
 
     Raises:
         InputError: something lies at `path` and `overwrite` is False, or it would be lost with what is read or with the
@@ -184,7 +185,7 @@ def new_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = 
     new_parents = _missing_parents(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leavings(path)
-    refuse_existing(path, overwrite=overwrite)
+    refuse_existing(path, overwrite=overwrite, mark=mark)
     name = f".{path.name}.{secrets.token_hex(4)}"
     temporary = path.with_name(f"{name}{UNFINISHED}")
     lock = Lock(path.with_name(f"{name}{_LOCK}"))  # held while this command runs
@@ -301,12 +302,26 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raise InputError when `path` exists and may not be replaced; a device or pipe never may."""
+def refuse_existing(path: Path, *, overwrite: bool, mark: str = "") -> None:
+    """Raise InputError when `path` exists and may not be replaced; a device or pipe never may.
+
+    Args:
+        path: where something is to be written.
+        overwrite: whether the user wants what is there replaced.
+        mark: file that is in every folder of the kind that is to be written: what lacks it is something else of the
+            user's, and is not replaced.
+    """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise InputError(Problem(str(path), "is a device, pipe or socket. Choose another place."))
     if not overwrite and (path.exists() or path.is_symlink()):
         raise InputError(Problem(str(path), "exists already. Choose another place or pass --overwrite."))
+    if mark and path.exists() and not (path / mark).exists() and not _is_empty_folder(path):
+        message = f"holds no {mark}, so it is something else than what is written here, and is not replaced."
+        raise InputError(Problem(str(path), f"{message} Move it away, or choose another place."))
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and next(path.iterdir(), None) is None
 
 
 def _replace_folder(temporary: Path, path: Path) -> None:

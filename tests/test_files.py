@@ -233,3 +233,21 @@ def test_the_name_of_a_file_that_is_no_text_is_not_written(tmp_path: Path) -> No
     with pytest.raises(InputError, match=r"scan\\udcff\.nii\.gz.* is not UTF-8"):
         write_text(tmp_path / "a.csv", f"id,image\na,{name}\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_what_bears_the_mark_is_replaced(tmp_path: Path) -> None:
+    """With --overwrite, too: a folder of something else is the user's."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "notes.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for name in ("own", "file"):
+        replaced = new_folder(tmp_path / name, overwrite=True, mark="dataset.json")
+        with pytest.raises(InputError, match=r"holds no dataset\.json"), replaced:
+            pass
+    assert (tmp_path / "own" / "notes.txt").read_text() == (tmp_path / "file").read_text() == "mine"
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "own" / "dataset.json").write_text("{}")
+    for name in ("own", "empty", "new"):
+        with new_folder(tmp_path / name, overwrite=True, mark="dataset.json") as folder:
+            (folder / "dataset.json").write_text("[]")
+        assert [path.name for path in (tmp_path / name).iterdir()] == ["dataset.json"]

@@ -35,8 +35,10 @@ def rank(*results: str, output: FileName = "ranking", overwrite: bool = False, *
         output: folder for ranking.csv, ranks_by_case.csv, significance.csv and ranking.json.
         overwrite: replace a folder that is there already.
     """
+    from mist_bundle.evaluation.rank import RANKING_JSON
+
     target = Path(output)
-    refuse_existing(target, overwrite=overwrite)
+    refuse_existing(target, overwrite=overwrite, mark=RANKING_JSON)
     refuse_to_replace(target, _tables_and_bundles(results))
     with printed_warnings():
         ranking = mb.rank(*results, **arguments)
@@ -54,8 +56,10 @@ def compare(*results: str, output: FileName = "comparison", overwrite: bool = Fa
         output: folder for comparison.csv, differences_by_case.csv and comparison.json.
         overwrite: replace a folder that is there already.
     """
+    from mist_bundle.evaluation.compare import COMPARISON_JSON
+
     target = Path(output)
-    refuse_existing(target, overwrite=overwrite)
+    refuse_existing(target, overwrite=overwrite, mark=COMPARISON_JSON)
     refuse_to_replace(target, _tables_and_bundles(results))
     with printed_warnings():
         comparison = mb.compare(*results, **arguments)

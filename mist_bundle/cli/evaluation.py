@@ -21,6 +21,7 @@ from mist_bundle.files import (
     check_can_write,
     read_json,
     refuse_existing,
+    refuse_to_replace,
 )
 from mist_bundle.runtime.wording import counted, did_you_mean
 
@@ -64,14 +65,33 @@ def _evaluate_files(table: Path, arguments: Mapping[str, Any], *, overwrite: boo
             problems.append(Problem(f"--{name}", f"is not an option without a bundle. {did_you_mean(name, known)}"))
     if problems:
         raise InputError(problems)
-    refuse_existing(table, overwrite=overwrite)
-    check_can_write(table.parent)
+    _check_table(table, arguments, overwrite=overwrite)
     with printed_warnings():
         scored = mb.evaluate(**arguments)
     scored.write(table)
     print("\n".join(score_lines([case.row for case in scored.cases])))
     print(f"\nScores: {table}")
     fail_for(scored.problems, scored.num_cases, "not scored")
+
+
+def _check_table(table: Path, arguments: Mapping[str, Any], *, overwrite: bool) -> None:
+    """Refuse, before anything is scored, a table that cannot be written or would replace what is read.
+
+    Raises:
+        InputError: says which file is in the way.
+    """
+    if table.suffix not in (".csv", ".json"):
+        message = f"is {table}; expected a name that ends in .csv, for a table, or .json."
+        raise InputError(Problem("--output", message))
+    read = []
+    for name in ("paths", "reference", "classes"):
+        path = Path(str(arguments.get(name) or ""))
+        if path.is_file():
+            read.append(path)
+    for file in (table, table.with_suffix(".json")):
+        refuse_existing(file, overwrite=overwrite)
+        refuse_to_replace(file, read)
+    check_can_write(table.parent)
 
 
 def _evaluate_bundle(bundle: mb.Bundle, arguments: Mapping[str, Any]) -> None:

@@ -133,9 +133,10 @@ def convert(source: CaseSource, output: Path, options: ConversionOptions) -> Con
         copy=options.copy,
     )
     if options.dry_run:
-        refuse_existing(output, overwrite=options.overwrite)
+        refuse_existing(output, overwrite=options.overwrite, mark=DATASET_JSON)
         return _convert_into(None, source, output, placing, options)
-    with new_folder(output, overwrite=options.overwrite, inputs=[source.place, *source.inputs]) as folder:
+    inputs = [source.place, *source.inputs]
+    with new_folder(output, overwrite=options.overwrite, inputs=inputs, mark=DATASET_JSON) as folder:
         return _convert_into(folder, source, output, placing, options)
 
 

@@ -109,10 +109,10 @@ def convert_dicom(
     """
     named = named_series(source)
     if dry_run:
-        refuse_existing(output, overwrite=overwrite)
+        refuse_existing(output, overwrite=overwrite, mark=TABLE)
         usable, problems = _check_series(named, resample=resample)
     else:
-        with new_folder(output, overwrite=overwrite, inputs=[source]) as folder:
+        with new_folder(output, overwrite=overwrite, inputs=[source], mark=TABLE) as folder:
             usable, problems = write_series(named, folder, resample=resample)
             if not usable:
                 raise InputError(problems)

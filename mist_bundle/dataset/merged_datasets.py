@@ -67,13 +67,13 @@ def merge_datasets(
     if within:
         raise InputError(within)
     if dry_run:
-        refuse_existing(output, overwrite=overwrite)
+        refuse_existing(output, overwrite=overwrite, mark=DATASET_JSON)
     cases, problems, warnings = find_merged(sources)
     total = len(cases) + count_paths(problems)
     content = _description(sources, output.name, cases)
     _check_description(content, output / DATASET_JSON)
     if not dry_run:
-        with new_folder(output, overwrite=overwrite, inputs=list(map(Path, json_paths))) as folder:
+        with new_folder(output, overwrite=overwrite, inputs=_inputs(sources), mark=DATASET_JSON) as folder:
             place = functools.partial(place_merged, folder=folder, copy=copy)
             placed = map_cases(place, cases, name=lambda case: case.id, workers=workers, description="merge")
             problems += placed.problems
@@ -92,6 +92,16 @@ def merge_datasets(
         problems=problems,
         total=total,
     )
+
+
+def _inputs(sources: Sequence[Source]) -> list[Path]:
+    """The files and folders that are read."""
+    inputs = []
+    for source in sources:
+        inputs += [source.spec.json_path, source.spec.train_dir]
+        if source.spec.test_dir is not None:
+            inputs.append(source.spec.test_dir)
+    return inputs
 
 
 def _description(sources: Sequence[Source], task: str, cases: Sequence[MergedCase]) -> dict[str, Any]:

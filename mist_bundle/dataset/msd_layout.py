@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ def convert_msd(
     output = Path(output)
     task = _read_task(Path(source), limit, start)
     place_case = functools.partial(_place_case, channels=task.channels, copy=copy)
-    with new_folder(output, overwrite=overwrite, inputs=[task.json_path]) as folder:
+    with new_folder(output, overwrite=overwrite, inputs=_inputs(task), mark=DATASET_JSON) as folder:
         problems = convert_cases(place_case, folder, training=task.training, testing=task.testing, workers=workers)
         test_folder = folder / "test"
         has_test = test_folder.is_dir() and any(test_folder.iterdir())
@@ -79,7 +80,7 @@ def check_msd(
     Raises:
         InputError: as for `convert_msd`.
     """
-    refuse_existing(output, overwrite=overwrite)
+    refuse_existing(output, overwrite=overwrite, mark=DATASET_JSON)
     task = _read_task(Path(source), limit, start)
     cases = [*task.training, *task.testing]
     usable, problems = usable_cases(cases, lambda case: _check_channels(case, task.channels))
@@ -101,20 +102,29 @@ class _Task:
     testing: list[SourceCase]
 
 
+def _inputs(task: _Task) -> list[Path]:
+    """The files and folders that are read."""
+    inputs = [task.json_path]
+    for case in (*task.training, *task.testing):
+        for path in (*case.images, *filter(None, [case.label])):
+            inputs.append(path.parent if path.parent != task.json_path.parent else path)
+    return list(dict.fromkeys(inputs))
+
+
 def _read_task(source: Path, limit: int | None, start: int) -> _Task:
     json_path = source / DATASET_JSON if source.is_dir() else source
     with advising(source, "convert_msd"):
         content = _read_description(json_path)
     end = None if limit is None else start + limit
-    training = _source_cases(json_path, content["training"])[start:end]
+    training = _source_cases(json_path, content["training"], labelled=True)[start:end]
     if not training:
-        raise InputError(Problem(str(json_path), f"has no labelled case from number {start} on (limit {limit})."))
+        raise InputError(Problem(str(json_path), f"has no labelled case behind the first {start}."))
     return _Task(
         json_path=json_path,
         content=content,
         channels=channel_names(content["modality"]),
         training=training,
-        testing=_source_cases(json_path, content.get("test") or []),
+        testing=_source_cases(json_path, content.get("test") or [], labelled=False),
     )
 
 
@@ -137,18 +147,28 @@ def _read_description(json_path: Path) -> dict[str, Any]:
 
 def _label_problems(json_path: Path, labels: dict[str, Any]) -> list[Problem]:
     problems = []
+    named: dict[str, list[str]] = {}
     for label, name in labels.items():
+        named.setdefault(str(name), []).append(str(label))
         if re.fullmatch(r"\d+", str(label)):
             continue
         message = f"has the label {label!r}; expected numbers."
         if isinstance(name, int):
             message += " nnU-Net writes names first."
         problems.append(Problem(f"{json_path}: $.labels", message))
+    for name, values in named.items():
+        if len(values) > 1:
+            message = f"calls the labels {', '.join(values)} all {name!r}. Tell them apart."
+            problems.append(Problem(f"{json_path}: $.labels", message))
     return problems
 
 
-def _source_cases(json_path: Path, entries: Sequence[Any]) -> list[SourceCase]:
-    """Cases of a "training" or "test" list, sorted by id."""
+def _source_cases(json_path: Path, entries: Sequence[Any], *, labelled: bool) -> list[SourceCase]:
+    """Cases of a "training" or "test" list, sorted by id.
+
+    Raises:
+        InputError: an entry is none, has no label where it must, or names a case that another has named.
+    """
     folder = json_path.parent
     cases: list[SourceCase] = []
     problems: list[Problem] = []
@@ -160,9 +180,16 @@ def _source_cases(json_path: Path, entries: Sequence[Any]) -> list[SourceCase]:
             message = f'is {entry!r}; expected {{"image": path, "label": path}} or, for test cases, a path.'
             problems.append(Problem(f"{folder / DATASET_JSON}: entry {index}", message))
             continue
+        if labelled and label is None:
+            message = f'has no "label" for {image}. Name it, or move the entry to "test".'
+            problems.append(Problem(f"{folder / DATASET_JSON}: entry {index}", message))
+            continue
         image_file = folder / image
         label_file = folder / label if label else None
         cases.append(SourceCase(id=image_stem(image_file), images=(image_file,), label=label_file))
+    for case_id, count in Counter(case.id for case in cases).items():
+        if count > 1:
+            problems.append(Problem(f"{folder / DATASET_JSON}: {case_id}", f"is listed {count} times. Keep it once."))
     if problems:
         raise InputError(problems)
     return sorted(cases, key=lambda case: case.id)

@@ -62,7 +62,7 @@ def convert_nnunet(
     output = Path(output)
     cases = [*dataset.training, *dataset.testing]
     if dry_run:
-        refuse_existing(output, overwrite=overwrite)
+        refuse_existing(output, overwrite=overwrite, mark=DATASET_JSON)
         _, problems = usable_cases(cases)
     else:
         problems = _write(dataset, output, copy=copy, overwrite=overwrite, workers=workers)
@@ -96,7 +96,7 @@ def _write(
 ) -> list[Problem]:
     """Write the new dataset; a Problem for each case that has missing files."""
     place_case = functools.partial(_place_case, channels=dataset.channels, copy=copy)
-    with new_folder(output, overwrite=overwrite, inputs=_inputs(dataset)) as folder:
+    with new_folder(output, overwrite=overwrite, inputs=_inputs(dataset), mark=DATASET_JSON) as folder:
         problems = convert_cases(
             place_case, folder, training=dataset.training, testing=dataset.testing, workers=workers
         )

@@ -80,7 +80,7 @@ def make_phantom(
     output = Path(output)
     if dicom:
         require_pydicom("--format dicom")
-    with new_folder(output, overwrite=overwrite) as folder:
+    with new_folder(output, overwrite=overwrite, mark=STUDIES if dicom else DATASET_JSON) as folder:
         for index in range(num_cases + num_test):
             split = "train" if index < num_cases else "test"
             case_folder = folder / split / f"{kind}_{index + 1:03d}"

@@ -84,7 +84,7 @@ class Comparison:
         }
         if self.runs.spreads:
             content["spread_between_seeds"] = {name: dict(spread) for name, spread in self.runs.spreads.items()}
-        with new_folder(output, overwrite=overwrite) as folder:
+        with new_folder(output, overwrite=overwrite, mark=COMPARISON_JSON) as folder:
             write_text(folder / COMPARISON_CSV, csv_text(pd.DataFrame(rows)))
             write_text(folder / BY_CASE_CSV, csv_text(self.by_case()))
             write_json(folder / COMPARISON_JSON, content)

@@ -28,7 +28,7 @@ from mist_bundle.evaluation.label_files import read_all, whole_labels, write_lab
 from mist_bundle.evaluation.pairs import label_maps
 from mist_bundle.evaluation.remarks import Remarks, gathered_remarks
 from mist_bundle.evaluation.staple import staple_labels
-from mist_bundle.files import new_folder, write_json
+from mist_bundle.files import new_folder, real_path, write_json
 from mist_bundle.parallel import map_cases
 from mist_bundle.runtime.wording import join_with_and
 
@@ -108,7 +108,7 @@ def ensemble_folders(
     _check_arguments(folders, settings)
     files, problems = _find_cases(folders)
     num_cases = len(files) + count_paths(problems)
-    with new_folder(output, overwrite=overwrite, inputs=folders) as target:
+    with new_folder(output, overwrite=overwrite, inputs=folders, mark=ENSEMBLE_JSON) as target:
         combine = partial(_combine_case, settings=settings, folder=target)
         done = map_cases(
             combine,
@@ -230,7 +230,7 @@ def _check_arguments(folders: Sequence[Path], settings: EnsembleSettings) -> Non
     if settings.method == MEAN and settings.channels is None:
         message = "is missing: pass the label of each channel of the probability maps, like 0,1,2, or a --bundle."
         problems.append(Problem("--labels", message))
-    for folder, count in Counter(map(Path.absolute, folders)).items():
+    for folder, count in Counter(map(real_path, folders)).items():
         if count > 1:
             problems.append(Problem(str(folder), f"is listed {count} times; its vote would count {count} times."))
     if problems:

@@ -173,6 +173,9 @@ def read_classes(path: Path | None, labels: tuple[int, ...] | None = None, ignor
             labels = tuple(label for label in listed if label != ignore_label)
     problems = []
     for name, members in final_classes.items():
+        if ignore_label in members:
+            message = f"holds the label {ignore_label}, which is ignored. Correct the class, or --ignore_label."
+            problems.append(Problem(f"{path}: {name}", message))
         finding = class_name_problem(name)
         if finding:
             problems.append(Problem(str(path), f"the class name {name!r} {finding}."))
@@ -197,13 +200,20 @@ def _final_classes(content: Any, path: Path) -> dict[str, tuple[int, ...]]:
     wrong = Problem(str(path), 'must hold class names and their labels, like {"tumor": [1, 2]}.')
     if not isinstance(content, dict) or not content:
         raise InputError(wrong)
-    classes = {}
+    classes: dict[str, tuple[int, ...]] = {}
+    problems: list[Problem] = []
     for name, members in content.items():
         if isinstance(members, dict):  # MIST: {"tumor": {"labels": [1, 2], "metrics": {…}}}
             members = members.get("labels")
-        if not _is_label_list(members):
-            raise InputError(wrong)
-        classes[str(name)] = tuple(members)
+        if _is_label_list(members):
+            classes[str(name)] = tuple(members)
+        else:
+            message = f"is {members!r}; expected a list of whole numbers, like [1, 2]."
+            problems.append(Problem(f"{path}: {name}", message))
+    if not classes:
+        raise InputError(wrong)
+    if problems:
+        raise InputError(problems)
     return classes
 
 

@@ -65,7 +65,7 @@ def postprocess_folder(
         InputError: no prediction can be read, or `output` exists and `overwrite` is False.
     """
     files, problems = label_maps(predictions)
-    with new_folder(output, overwrite=overwrite, inputs=[predictions]) as folder:
+    with new_folder(output, overwrite=overwrite, inputs=[predictions], mark=STRATEGY_JSON) as folder:
         treat = partial(_treat, steps=tuple(steps), folder=folder / PREDICTIONS)
         items = sorted(files.items())
         done = map_cases(
@@ -108,7 +108,7 @@ def postprocess_and_score(
     inputs: set[Path] = set()
     for pair in pairing.pairs:
         inputs |= {pair.prediction.parent, pair.reference.parent}
-    with new_folder(output, overwrite=overwrite, inputs=sorted(inputs)) as folder:
+    with new_folder(output, overwrite=overwrite, inputs=sorted(inputs), mark=STRATEGY_JSON) as folder:
         treat = partial(_treat_and_score, steps=tuple(steps), folder=folder / PREDICTIONS, settings=settings)
         done, problems = map_pairs(treat, pairing, "postprocess", workers)
         before, after = map(list, zip(*done, strict=True))

@@ -122,7 +122,7 @@ class Ranking:
             "significance": pairs.to_dict("records"),
             "cases": cases.to_dict("records"),
         }
-        with new_folder(output, overwrite=overwrite) as folder:
+        with new_folder(output, overwrite=overwrite, mark=RANKING_JSON) as folder:
             write_text(folder / RANKING_CSV, csv_text(standings))
             write_text(folder / BY_CASE_CSV, csv_text(cases))
             write_text(folder / SIGNIFICANCE_CSV, csv_text(pairs))

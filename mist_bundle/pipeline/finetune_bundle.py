@@ -9,7 +9,7 @@ from typing import Any
 from mist_bundle.bundle.generate import bundle_name
 from mist_bundle.dataset.spec import DatasetSpec
 from mist_bundle.errors import Collecting, InputError, Problem
-from mist_bundle.files import refuse_existing
+from mist_bundle.files import refuse_existing, refuse_to_replace
 from mist_bundle.pipeline.configure import Configured, autoconfig
 from mist_bundle.planning.checks import check_options
 from mist_bundle.planning.finetune import adapt_plan, check_transfer_options, source_options
@@ -100,5 +100,6 @@ def average_weights(sources: Sequence[Path], output: Path, *, overwrite: bool = 
             missing.append(Problem(str(file), "is not there."))
     if missing:
         raise InputError(missing)
+    refuse_to_replace(output, files)
     weights.write_weights(output, weights.average_weights(files), overwrite=overwrite)
     return tuple(files)

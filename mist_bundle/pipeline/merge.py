@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mist_bundle.analysis.fingerprint import Fingerprint
 from mist_bundle.errors import Collecting, InputError, Problem
-from mist_bundle.files import refuse_existing
+from mist_bundle.files import refuse_existing, refuse_to_replace
 
 
 def merge_fingerprints(sources: Sequence[Path], output: Path, *, overwrite: bool = False) -> Fingerprint:
@@ -23,6 +23,7 @@ def merge_fingerprints(sources: Sequence[Path], output: Path, *, overwrite: bool
         InputError: naming every source that cannot be read, and every case that is in two of them.
     """
     refuse_existing(output, overwrite=overwrite)
+    refuse_to_replace(output, sources)
     problems: list[Problem] = []
     parts: list[Fingerprint] = []
     for source in sources:

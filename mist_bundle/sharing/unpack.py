@@ -39,8 +39,8 @@ def unpack_bundle(archive: Path, output: Path, *, trust: bool = False, overwrite
             members = [info for info in opened.infolist() if not info.is_dir()]
             top = _check_members(archive, opened)
             target = output / top
-            refuse_existing(target, overwrite=overwrite)
-            with new_folder(target, overwrite=overwrite, inputs=[archive]) as folder:
+            refuse_existing(target, overwrite=overwrite, mark=METADATA_JSON)
+            with new_folder(target, overwrite=overwrite, inputs=[archive], mark=METADATA_JSON) as folder:
                 for info in members:
                     _extract(opened, info, folder / PurePosixPath(info.filename).relative_to(top))
                 _check_unpacked(folder, trust=trust)

@@ -136,7 +136,10 @@ def test_nothing_is_replaced_unasked(studies: Path, tmp_path: Path) -> None:
     for dry_run in (True, False):
         with pytest.raises(InputError, match="exists"):
             convert_dicom(studies, tmp_path / "out", dry_run=dry_run)
+    with pytest.raises(InputError, match=r"holds no series\.csv"):
+        convert_dicom(studies, tmp_path / "out", overwrite=True)
     assert (tmp_path / "out" / "notes.txt").exists()
+    (tmp_path / "out" / TABLE).touch()
     convert_dicom(studies, tmp_path / "out", overwrite=True)
     assert not (tmp_path / "out" / "notes.txt").exists()
     with pytest.raises(InputError, match="which is read"):

@@ -148,3 +148,19 @@ def test_a_warning_about_a_table_is_given_once(tmp_path: Path) -> None:
     outcome = merge_datasets([first, second], tmp_path / "out", dry_run=True)
     told = [str(warning) for warning in outcome.warnings if "cases.csv" in str(warning)]
     assert len(told) == 1
+
+
+def test_the_images_of_a_source_are_never_replaced(sources: list[Path], tmp_path: Path) -> None:
+    content = json.loads(sources[0].read_text())
+    (tmp_path / "first" / "train").rename(tmp_path / "images")
+    sources[0].write_text(json.dumps({**content, "train-data": "../images"}))
+    (tmp_path / "images" / "dataset.json").write_text("{}")
+    with pytest.raises(InputError, match="within the folder of the cases"):
+        merge_datasets(sources, tmp_path / "images", overwrite=True)
+    (tmp_path / "above").mkdir()
+    (tmp_path / "images").rename(tmp_path / "above" / "images")
+    (tmp_path / "above" / "dataset.json").write_text("{}")
+    sources[0].write_text(json.dumps({**content, "train-data": "../above/images"}))
+    with pytest.raises(InputError, match="would replace"):
+        merge_datasets(sources, tmp_path / "above", overwrite=True)
+    assert len(list((tmp_path / "above" / "images").glob("*/ct.nii.gz"))) == 2

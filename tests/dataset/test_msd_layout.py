@@ -155,7 +155,7 @@ def test_output_is_not_overwritten_unasked(tmp_path):
 
 
 def test_a_start_beyond_the_end(tmp_path):
-    with pytest.raises(InputError, match="no labelled case from number 3"):
+    with pytest.raises(InputError, match="no labelled case behind the first 3"):
         convert_msd(make_task(tmp_path / "in", ["CT"]), tmp_path / "out", start=3)
 
 
@@ -171,3 +171,25 @@ def test_a_dry_run_checks_the_headers_and_writes_nothing(tmp_path, capsys):
     assert "la_001: la_001.nii.gz: has the shape (3, 3, 3)" in shown.err
     assert "la_002.nii.gz: does not exist" in shown.err
     assert [entry.name for entry in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize("output", ["task/imagesTr", "task/imagesTr/out", "task"])
+def test_the_images_of_the_source_are_never_replaced(tmp_path, output):
+    """Only links to them would be left."""
+    source = make_task(tmp_path / "task", ["MRI"])
+    before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+    with pytest.raises(InputError, match=r"would replace|lies within"):
+        convert_msd(source, tmp_path / output, overwrite=True)
+    assert before == {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+
+
+def test_a_case_that_is_listed_twice_or_without_label_is_named(tmp_path):
+    source = make_task(tmp_path / "task", ["MRI"])
+    content = json.loads((source / "dataset.json").read_text())
+    first, second, third = content["training"]
+    content["training"] = [first, first, second, {"image": third["image"]}]
+    (source / "dataset.json").write_text(json.dumps(content))
+    with pytest.raises(InputError) as refused:
+        convert_msd(source, tmp_path / "out")
+    assert 'entry 3: has no "label"' in str(refused.value)
+    assert "is listed 2 times" in str(refused.value)

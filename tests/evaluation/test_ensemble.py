@@ -12,8 +12,9 @@ import pytest
 import SimpleITK as sitk
 from scipy import stats
 
+import mist_bundle as mb
 from mist_bundle import cli
-from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED
+from mist_bundle.errors import EXIT_INPUT_REFUSED, EXIT_OK, EXIT_SOME_CASES_FAILED, InputError
 from mist_bundle.evaluation.ensemble import Channels, label_of_mean, majority_vote, staple
 from mist_bundle.planning.decision import Decision
 from tests.planning.plans import small_plan
@@ -274,3 +275,9 @@ def test_bad_cases_are_named_and_the_others_combined(
     assert list(_arrays(tmp_path / "out")) == ["001.nii.gz", "1e3.nii.gz"]
     failed = json.loads((tmp_path / "out/ensemble.json").read_text())["failed"]
     assert [one["id"] for one in failed] == ["cut", "half", "moved"]
+
+
+def test_a_link_to_a_folder_has_no_second_vote(folders: list[str], tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folders[0])
+    with pytest.raises(InputError, match="is listed 2 times"):
+        mb.ensemble(folders[0], str(tmp_path / "link"), folders[1], output=tmp_path / "out")

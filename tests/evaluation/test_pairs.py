@@ -90,3 +90,15 @@ def test_other_contents_are_refused(tmp_path: Path, content: Any) -> None:
 def test_labels_of_a_class_must_occur_in_the_dataset(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"classes\.json: tumor: has labels \[2\], which are not in \[0, 1\]"):
         _classes(tmp_path, {"tumor": [1, 2]}, labels=(0, 1))
+
+
+def test_every_class_that_is_wrong_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refused:
+        _classes(tmp_path, {"a": [1], "b": "2", "c": [], "d": [1.5]})
+    assert [str(problem).split(": ")[1] for problem in refused.value.problems] == ["b", "c", "d"]
+
+
+def test_a_class_of_the_ignored_label_is_refused(tmp_path: Path) -> None:
+    """Its scores would be 0 in every case."""
+    with pytest.raises(InputError, match="b: holds the label 2, which is ignored"):
+        _classes(tmp_path, {"a": [1], "b": [2]}, ignore_label=2)

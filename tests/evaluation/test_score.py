@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -455,3 +456,23 @@ def test_a_mirrored_prediction_is_reported(tmp_path: Path) -> None:
     assert "the prediction shows kidney_l on the patient's right of kidney_r" in warning.message
     plain = settings_from(Classes(final_classes={"one": (1,), "two": (2,)}), ("dice",))
     assert score_files(pairing, plain, workers=1).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("classes.csv", r"classes\.json.*exists already"),  # a JSON file is written beside the table
+        ("reference/001.nii.gz", r"expected a name that ends in \.csv"),
+        ("scores.xlsx", r"expected a name that ends in \.csv"),
+    ],
+)
+def test_no_table_takes_the_place_of_what_is_scored(
+    capsys: pytest.CaptureFixture[str], folders: Path, output: str, words: str
+) -> None:
+    before = {path: path.read_bytes() for path in sorted(folders.rglob("*")) if path.is_file()}
+    fixed = ["evaluate", "--classes", str(folders / "classes.json"), *_folders(folders)]
+    for more in ((), ("--overwrite",)):
+        assert cli.main([*fixed, "--output", str(folders / output), *more]) == EXIT_INPUT_REFUSED
+        errors = capsys.readouterr().err
+        assert re.search(words, errors) or "would replace" in errors
+    assert before == {path: path.read_bytes() for path in sorted(folders.rglob("*")) if path.is_file()}
