@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -169,6 +170,8 @@ def _entries_with_ids(content: dict[str, Any]) -> list[Any]:
 def _text_cells(entry: dict[str, Any]) -> dict[str, str]:
     cells: dict[str, str] = {}
     for key, value in entry.items():
+        if isinstance(value, float) and math.isnan(value):  # what pandas has for nothing, also as an id
+            continue
         if isinstance(value, (str, int, float)) and _holds_something(key, str(value)):
             cells[key] = str(value)
     return cells

@@ -102,6 +102,15 @@ def test_words_for_nothing_are_empty_cells(tmp_path):
     assert [row.cells for row in table.rows] == [{"id": "a"}, {"id": "b"}]
 
 
+def test_a_number_that_is_none_is_no_id(tmp_path):
+    """pandas has NaN where an id is missing; a case may only be called "nan" in so many letters."""
+    text = json.dumps([{"id": float("nan"), "t1": "x"}, {"id": "nan", "t1": "y"}, {"id": None, "t1": "z"}])
+    table = read_table(write(tmp_path, text, "cases.json"))
+    assert [row.cells for row in table.rows] == [{"id": "nan", "t1": "y"}]
+    assert [problem.path.rsplit(" ", 2)[1:] for problem in table.problems] == [["entry", "0"], ["entry", "2"]]
+    assert "the id '' is empty" in table.problems[0].message
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -63,25 +63,27 @@ class NiftiReader(NibabelReader):
     def get_data(self, img: Any) -> tuple[NDArray[Any], dict[Any, Any]]:
         """Values and meta dictionary of a file, or of several files as channels."""
         paths = ensure_tuple(img)
-        with _refusing_large_numbers(paths[0]):
-            return self._get_data(paths)
-
-    def _get_data(self, paths: Sequence[Path]) -> tuple[NDArray[Any], dict[Any, Any]]:
         if len(paths) > 1 and set(paths) == {paths[0]} and num_channels(paths[0]) == len(paths):
-            return self._all_channels(paths[0])
-        first = self._read(paths[0])
-        if len(paths) == 1:
-            return self._channel(first), _meta(first, first.warnings, float("nan"))
+            with _refusing_large_numbers(paths[0]):
+                return self._all_channels(paths[0])
+        with _refusing_large_numbers(paths[0]):
+            first = self._read(paths[0])
+            if len(paths) == 1:
+                return self._channel(first), _meta(first, first.warnings, float("nan"))
+        return self._stacked(first, paths)
+
+    def _stacked(self, first: Volume, paths: Sequence[Path]) -> tuple[NDArray[Any], dict[Any, Any]]:
         warnings = list(first.warnings)
         channels = np.empty((len(paths), *first.shape), np.float32) if self.as_float32 else None
         stored = []
         for index, path in enumerate(paths):
-            volume = first if index == 0 else self._on_grid_of(first, path)
-            warnings += volume.warnings
-            if channels is None:
-                stored.append(self._channel(volume))
-            else:
-                channels[index] = volume.array
+            with _refusing_large_numbers(path):
+                volume = first if index == 0 else self._on_grid_of(first, path)
+                warnings += volume.warnings
+                if channels is None:
+                    stored.append(self._channel(volume))
+                else:
+                    channels[index] = volume.array
         return np.stack(stored) if channels is None else channels, _meta(first, warnings, 0)
 
     def _all_channels(self, path: Path) -> tuple[NDArray[Any], dict[Any, Any]]:

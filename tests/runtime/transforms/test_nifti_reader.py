@@ -175,3 +175,16 @@ def test_numbers_beyond_float32_are_refused_in_words(tmp_path, number_of_files):
     path = write_nifti(tmp_path / "a.nii.gz", np.full((4, 5, 6), 1e300), AFFINE)
     with pytest.raises(UnreadableFileError, match=r"a\.nii\.gz holds numbers above 3\.4e\+38"):
         NiftiReader(as_float32=True).get_data([path] * number_of_files)
+
+
+@pytest.mark.parametrize("slope", [1, 2])
+@pytest.mark.parametrize("bad", ["a.nii", "b.nii", "c.nii"])
+def test_the_file_with_the_large_number_is_named(tmp_path, bad, slope):
+    files = []
+    for name in ("a.nii", "b.nii", "c.nii"):
+        image = nib.Nifti1Image(np.full((4, 5, 6), 1e39 if name == bad else 1.0), AFFINE)
+        image.header.set_slope_inter(slope, 0)
+        nib.save(image, tmp_path / name)
+        files.append(tmp_path / name)
+    with pytest.raises(UnreadableFileError, match=rf"^{bad[0]}\.nii holds numbers above"):
+        NiftiReader(as_float32=True).get_data(files)
