@@ -105,6 +105,12 @@ def read_json(path: Path) -> Any:
     return parse_json(read_text(path), str(path))
 
 
+def as_json(value: Any, most: int = 80) -> str:
+    """A value as JSON writes it, for messages: shortened after `most` characters."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= most else f"{text[:most]} …"
+
+
 def parse_json(text: str, place: str) -> Any:
     """Parse JSON written by a user.
 

@@ -40,6 +40,21 @@ class SourceCase:
     label: Path | None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UsableCases:
+    """The cases of a conversion that are there in the end, or would be after a dry run.
+
+    Attributes:
+        training: ids of the labelled cases.
+        testing: ids of the test cases.
+        problems: a Problem for each of the other cases.
+    """
+
+    training: frozenset[str]
+    testing: frozenset[str]
+    problems: tuple[Problem, ...]
+
+
 def convert_cases(
     place_case: Callable[[SourceCase, Path], None],
     folder: Path,
@@ -47,7 +62,7 @@ def convert_cases(
     training: Sequence[SourceCase],
     testing: Sequence[SourceCase],
     workers: int | str | None,
-) -> list[Problem]:
+) -> UsableCases:
     """Write the case folders below `folder/train` and `folder/test`.
 
     Args:
@@ -58,35 +73,38 @@ def convert_cases(
         testing: test cases.
         workers: local processes, or the address of a Dask scheduler.
 
-    Returns:
-        Problems of the cases that failed; the others are written.
-
     Raises:
         InputError: no training case could be written.
     """
     problems: list[Problem] = []
+    written: list[frozenset[str]] = []
     for split, cases in (("train", training), ("test", testing)):
         write = functools.partial(_write_case, place_case=place_case, folder=folder / split)
         outcome = map_cases(write, cases, name=_case_id, workers=workers, description=f"convert {split}")
         problems += outcome.problems
+        written.append(frozenset(outcome.results))
         if split == "train" and not outcome.results:
             raise InputError(problems)
-    return problems
+    return UsableCases(training=written[0], testing=written[1], problems=tuple(problems))
 
 
 def _case_id(case: SourceCase) -> str:
     return case.id
 
 
-def _write_case(case: SourceCase, place_case: Callable[[SourceCase, Path], None], folder: Path) -> None:
+def _write_case(case: SourceCase, place_case: Callable[[SourceCase, Path], None], folder: Path) -> str:
+    """Write a case completely or not at all, and return its id."""
     check_files(case)
-    place_case(case, folder)
+    try:
+        place_case(case, folder)
+    except BaseException:
+        shutil.rmtree(folder / case.id, ignore_errors=True)
+        raise
+    return case.id
 
 
-def usable_cases(
-    cases: Iterable[SourceCase], check: Callable[[SourceCase], None] | None = None
-) -> tuple[list[SourceCase], list[Problem]]:
-    """The cases whose files are all there, and a problem for each of the others.
+def usable_cases(cases: Iterable[SourceCase], check: Callable[[SourceCase], None] | None = None) -> UsableCases:
+    """The cases whose files are all there, without writing anything.
 
     Args:
         cases: of a dataset.
@@ -95,19 +113,20 @@ def usable_cases(
     Raises:
         InputError: no labelled case is usable.
     """
-    usable: list[SourceCase] = []
+    training: list[str] = []
+    testing: list[str] = []
     problems: list[Problem] = []
     for case in cases:
         try:
             check_files(case)
             if check is not None:
                 check(case)
-            usable.append(case)
+            (testing if case.label is None else training).append(case.id)
         except InputError as error:
             problems.append(Problem(case.id, " ".join(map(str, error.problems))))
-    if not any(case.label is not None for case in usable):
+    if not training:
         raise InputError(problems)
-    return usable, problems
+    return UsableCases(training=frozenset(training), testing=frozenset(testing), problems=tuple(problems))
 
 
 def check_files(case: SourceCase) -> None:
@@ -240,7 +259,7 @@ def description(
     return content
 
 
-def raise_failures(problems: list[Problem], total: int) -> None:
+def raise_failures(problems: Sequence[Problem], total: int) -> None:
     """Raise CaseFailure if there are problems. Call it after everything that can be written has been written."""
     if problems:
         raise CaseFailure(problems, total)

@@ -64,11 +64,9 @@ def convert_msd(
     task = _read_task(Path(source), limit, start)
     place_case = functools.partial(_place_case, channels=task.channels, copy=copy)
     with new_folder(output, overwrite=overwrite, inputs=_inputs(task), mark=DATASET_JSON) as folder:
-        problems = convert_cases(place_case, folder, training=task.training, testing=task.testing, workers=workers)
-        test_folder = folder / "test"
-        has_test = test_folder.is_dir() and any(test_folder.iterdir())
-        write_json(folder / DATASET_JSON, _new_description(task, has_test=has_test))
-    raise_failures(problems, len(task.training) + len(task.testing))
+        written = convert_cases(place_case, folder, training=task.training, testing=task.testing, workers=workers)
+        write_json(folder / DATASET_JSON, _new_description(task, has_test=bool(written.testing)))
+    raise_failures(written.problems, len(task.training) + len(task.testing))
     return output / DATASET_JSON
 
 
@@ -83,12 +81,17 @@ def check_msd(
     refuse_existing(output, overwrite=overwrite, mark=DATASET_JSON)
     task = _read_task(Path(source), limit, start)
     cases = [*task.training, *task.testing]
-    usable, problems = usable_cases(cases, lambda case: _check_channels(case, task.channels))
-    num_training = sum(case.label is not None for case in usable)
-    content = _new_description(task, has_test=num_training < len(usable))
+    usable = usable_cases(cases, lambda case: _check_channels(case, task.channels))
+    content = _new_description(task, has_test=bool(usable.testing))
     table = description_table(content)
-    table += [("training cases", str(num_training)), ("test cases", str(len(usable) - num_training))]
-    return Converted(dataset_json=output / DATASET_JSON, table=table, warnings=[], problems=problems, total=len(cases))
+    table += [("training cases", str(len(usable.training))), ("test cases", str(len(usable.testing)))]
+    return Converted(
+        dataset_json=output / DATASET_JSON,
+        table=table,
+        warnings=[],
+        problems=list(usable.problems),
+        total=len(cases),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

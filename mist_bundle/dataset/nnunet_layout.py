@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,18 @@ from mist_bundle.dataset.conversion import Converted
 from mist_bundle.dataset.layout import (
     MASK_NAME,
     SourceCase,
+    UsableCases,
     convert_cases,
     description,
     place_file,
     usable_cases,
 )
 from mist_bundle.dataset.names import similar_names
-from mist_bundle.dataset.nnunet_source import IGNORE, NnunetDataset, read_nnunet
+from mist_bundle.dataset.nnunet_source import IGNORE, SPLITS_JSON, NnunetDataset, read_nnunet
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import Problem
 from mist_bundle.files import DATASET_JSON, new_folder, refuse_existing, write_json, write_text
+from mist_bundle.runtime.wording import list_names
 
 FOLDS_CSV = "folds.csv"
 
@@ -60,20 +63,19 @@ def convert_nnunet(
     """
     dataset = read_nnunet(Path(source), splits)
     output = Path(output)
-    cases = [*dataset.training, *dataset.testing]
     if dry_run:
         refuse_existing(output, overwrite=overwrite, mark=DATASET_JSON)
-        _, problems = usable_cases(cases)
+        kept, problems = _kept(dataset, usable_cases([*dataset.training, *dataset.testing]))
     else:
-        problems = _write(dataset, output, copy=copy, overwrite=overwrite, workers=workers)
-    warnings = [*dataset.warnings]
-    for part in (dataset.training, dataset.testing):
+        kept, problems = _write(dataset, output, copy=copy, overwrite=overwrite, workers=workers)
+    warnings = [*kept.warnings]
+    for part in (kept.training, kept.testing):
         warnings += similar_names(case.id for case in part)
     return Converted(
         dataset_json=output / DATASET_JSON,
-        table=dataset.table(),
+        table=kept.table(),
         warnings=warnings,
-        problems=[*dataset.problems, *problems],
+        problems=problems,
         total=dataset.num_cases,
     )
 
@@ -93,21 +95,40 @@ def fold_options(dataset_json: Path) -> str:
 
 def _write(
     dataset: NnunetDataset, output: Path, *, copy: bool, overwrite: bool, workers: int | str | None
-) -> list[Problem]:
-    """Write the new dataset; a Problem for each case that has missing files."""
+) -> tuple[NnunetDataset, list[Problem]]:
+    """Write the new dataset; what there is of it in the end, and a Problem for each case that is not."""
     place_case = functools.partial(_place_case, channels=dataset.channels, copy=copy)
     with new_folder(output, overwrite=overwrite, inputs=_inputs(dataset), mark=DATASET_JSON) as folder:
-        problems = convert_cases(
-            place_case, folder, training=dataset.training, testing=dataset.testing, workers=workers
-        )
-        has_test = (folder / "test").is_dir()
-        write_json(folder / DATASET_JSON, _new_description(dataset, has_test=has_test))
-        if dataset.folds:
+        written = convert_cases(place_case, folder, training=dataset.training, testing=dataset.testing, workers=workers)
+        kept, problems = _kept(dataset, written)
+        write_json(folder / DATASET_JSON, _new_description(kept, has_test=bool(kept.testing)))
+        if kept.folds:
             lines = ["id,fold"]
-            for case_id, fold in sorted(dataset.folds.items()):
+            for case_id, fold in sorted(kept.folds.items()):
                 lines.append(f"{case_id},{fold}")
             write_text(folder / FOLDS_CSV, "\n".join(lines) + "\n")
-    return problems
+    return kept, problems
+
+
+def _kept(dataset: NnunetDataset, usable: UsableCases) -> tuple[NnunetDataset, list[Problem]]:
+    """The dataset with its usable cases alone, and a Problem for each of the others.
+
+    Folds are dropped where one of them would hold out no case.
+    """
+    training = tuple(case for case in dataset.training if case.id in usable.training)
+    testing = tuple(case for case in dataset.testing if case.id in usable.testing)
+    folds = {}
+    for case_id in usable.training:
+        if case_id in dataset.folds:
+            folds[case_id] = dataset.folds[case_id]
+    warnings = list(dataset.warnings)
+    empty = sorted(set(dataset.folds.values()) - set(folds.values()))
+    if empty:
+        message = f"its folds are not kept: every case of fold {list_names(list(map(str, empty)))} was left out."
+        warnings.append(Problem(SPLITS_JSON, f"{message} Mend these cases to keep them."))
+        folds = {}
+    kept = replace(dataset, training=training, testing=testing, folds=folds, warnings=tuple(warnings))
+    return kept, [*dataset.problems, *usable.problems]
 
 
 def _inputs(dataset: NnunetDataset) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from mist_bundle.dataset.channels import channel_names, modality_of
 from mist_bundle.dataset.foreign import advising
 from mist_bundle.dataset.layout import SourceCase
 from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, id_problem, slug
-from mist_bundle.errors import Collecting, InputError, Problem
-from mist_bundle.files import DATASET_JSON, read_json
-from mist_bundle.runtime.wording import list_names
+from mist_bundle.errors import Collecting, InputError, Problem, count_paths, problems_of
+from mist_bundle.files import DATASET_JSON, as_json, read_json
+from mist_bundle.runtime.wording import counted, list_names
 
 IGNORE = "ignore"
 SPLITS_JSON = "splits_final.json"
@@ -55,8 +55,8 @@ class NnunetDataset:
         testing: test cases, sorted by id.
         folds: case id -> fold in which the case is held out; empty without splits_final.json.
         texts: description, licence and reference, as far as the source states them.
-        problems: a Problem for each case that cannot be used, and each file that belongs to none.
-        warnings: oddities that leave out no case.
+        problems: a Problem for each case that cannot be used.
+        warnings: oddities that leave out no case, such as files that belong to none.
     """
 
     folder: Path
@@ -74,7 +74,7 @@ class NnunetDataset:
     @property
     def num_cases(self) -> int:
         """Number of cases, with those that cannot be used."""
-        return len(self.training) + len(self.testing) + len(self.problems)
+        return len(self.training) + len(self.testing) + count_paths(self.problems)
 
     def table(self) -> list[tuple[str, str]]:
         """Return a summary as rows of property and value."""
@@ -91,7 +91,7 @@ class NnunetDataset:
             ("ignored label", "none" if self.labels.ignore is None else str(self.labels.ignore)),
             ("training cases", str(len(self.training))),
             ("test cases", str(len(self.testing))),
-            ("folds", str(1 + max(self.folds.values())) if self.folds else "none in the source"),
+            ("folds", str(1 + max(self.folds.values())) if self.folds else "none"),
         ]
 
 
@@ -113,20 +113,21 @@ def read_nnunet(source: Path, splits: Path | None = None) -> NnunetDataset:
             raise InputError(problems)
     channels = channel_names(content["channel_names"])
     labels = read_labels(json_path, content["labels"])
+    _check_distinct(f"{json_path}: $.labels", labels)
     folders = _ImageFolders(json_path.parent, str(content["file_ending"]).lower(), len(channels))
-    left_out: list[Problem] = []
-    problems = []
-    training, testing = _read_cases(json_path, content, folders, left_out, problems)
+    found = _Findings()
+    training, testing = _read_cases(content, folders, found)
     if not training:
-        raise InputError([*problems, *left_out, Problem(str(json_path), "has no training case that can be used.")])
+        nothing = Problem(str(json_path), "has no training case that can be used.")
+        raise InputError([*found.problems, *found.left_out, *found.warnings, nothing])
     used = {case.id for case in training}
     folds: dict[str, int] = {}
-    warnings = _count_warnings(json_path, content, training, left_out)
-    with Collecting(problems):
-        folds, fold_warnings = _folds(json_path, splits, used, {problem.path for problem in left_out})
+    warnings = [*found.warnings, *_count_warnings(json_path, content, training, found.left_out)]
+    with Collecting(found.problems):
+        folds, fold_warnings = _folds(json_path, splits, used, {problem.path for problem in found.left_out})
         warnings += fold_warnings
-    if problems:
-        raise InputError([*problems, *left_out])
+    if found.problems:
+        raise InputError([*found.problems, *found.left_out])
     folder_name = re.sub(r"^Dataset\d+_", "", json_path.absolute().parent.name)
     return NnunetDataset(
         folder=json_path.parent,
@@ -138,7 +139,7 @@ def read_nnunet(source: Path, splits: Path | None = None) -> NnunetDataset:
         testing=tuple(testing),
         folds=folds,
         texts=_texts(content),
-        problems=tuple(left_out),
+        problems=tuple(found.left_out),
         warnings=tuple(warnings),
     )
 
@@ -164,18 +165,24 @@ def _key_problems(json_path: Path, content: Any) -> list[Problem]:
     for key, example in {"channel_names": '{"0": "CT"}', "labels": '{"background": 0, "tumor": 1}'}.items():
         value = content.get(key)
         if not isinstance(value, Mapping) or not value:
-            problems.append(Problem(f"{json_path}: $.{key}", f"is {value!r}; expected an object like {example}."))
+            problems.append(Problem(f"{json_path}: $.{key}", _expected(value, f"an object like {example}")))
         elif key == "channel_names" and set(value) != {str(number) for number in range(len(value))}:
             message = f"numbers the channels {', '.join(value)}; expected 0 to {len(value) - 1}, like {example}."
             problems.append(Problem(f"{json_path}: $.{key}", message))
-    if not isinstance(content.get("dataset", {}), Mapping):
-        message = f'is a {type(content["dataset"]).__name__}; expected an object like {{"case": {_LISTED_CASE}}}.'
+    listed = content.get("dataset")
+    if listed is not None and not isinstance(listed, Mapping):
+        message = _expected(listed, f'an object like {{"case": {_LISTED_CASE}}}')
         problems.append(Problem(f"{json_path}: $.dataset", message))
     ending = content.get("file_ending")
     if not isinstance(ending, str) or ending.lower() not in IMAGE_SUFFIXES:
-        message = f"is {ending!r}; expected a readable file type: {READABLE}."
+        message = _expected(ending, f"a readable file type: {READABLE}")
         problems.append(Problem(f"{json_path}: $.file_ending", message))
     return problems
+
+
+def _expected(value: Any, expected: str) -> str:
+    """What is wrong with the value of a key; null is what JSON has for none."""
+    return f"is missing; expected {expected}." if value is None else f"is {as_json(value)}; expected {expected}."
 
 
 def read_labels(json_path: Path, entries: Mapping[str, Any]) -> NnunetLabels:
@@ -216,13 +223,12 @@ def _label_values(place: str, entries: Mapping[str, Any]) -> dict[str, tuple[int
     for name, entry in entries.items():
         values = entry if isinstance(entry, list) else [entry]
         if not values or not all(_is_label(value) for value in values):
-            message = f"has {name!r}: {entry!r}; expected a whole number, or a list of them for a region."
+            message = f"has {name!r}: {as_json(entry)}; expected a whole number, or a list of them for a region."
             problems.append(Problem(place, message))
         else:
             members[name] = tuple(sorted(set(values)))
     if members.get(_BACKGROUND, (0,)) != (0,):
         problems.append(Problem(place, f"has the background at {list(members[_BACKGROUND])}; expected 0."))
-    problems += _shared_values(place, members)
     if len(members.get(IGNORE, (0,))) > 1:
         problems.append(Problem(place, f"has {list(members[IGNORE])} for {IGNORE!r}; expected a single value."))
     if problems:
@@ -230,12 +236,19 @@ def _label_values(place: str, entries: Mapping[str, Any]) -> dict[str, tuple[int
     return members
 
 
-def _shared_values(place: str, members: Mapping[str, tuple[int, ...]]) -> list[Problem]:
-    """A problem for the same values under several names, and for classes that hold the background."""
+def _check_distinct(place: str, labels: NnunetLabels) -> None:
+    """Refuse names that a new training could not tell apart, which models that nnU-Net has trained may have.
+
+    Raises:
+        InputError: several classes have the same values, or a class holds the background.
+    """
+    classes = dict(labels.final_classes)
+    if labels.ignore is not None:
+        classes[IGNORE] = (labels.ignore,)
     problems: list[Problem] = []
     names_of: dict[tuple[int, ...], list[str]] = {}
-    for name, values in members.items():
-        if 0 in values and name != _BACKGROUND:
+    for name, values in classes.items():
+        if 0 in values:
             problems.append(Problem(place, f"gives 0 to {name!r}; 0 is the background."))
         names_of.setdefault(values, []).append(name)
     for values, names in names_of.items():
@@ -243,7 +256,8 @@ def _shared_values(place: str, members: Mapping[str, tuple[int, ...]]) -> list[P
             value = values[0] if len(values) == 1 else list(values)
             message = f"gives {value} to {list_names(names)}, of which only one would be left. Tell them apart."
             problems.append(Problem(place, message))
-    return problems
+    if problems:
+        raise InputError(problems)
 
 
 def _is_label(value: object) -> bool:
@@ -258,32 +272,42 @@ class _ImageFolders:
     suffix: str
     num_channels: int
 
+    def label_of(self, case_id: str) -> Path:
+        return self.root / "labelsTr" / f"{case_id}{self.suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """What is wrong with the cases.
+
+    Attributes:
+        left_out: a Problem for each case that cannot be used; the others can.
+        problems: what concerns all cases.
+        warnings: what concerns none.
+    """
+
+    left_out: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
 
 def _read_cases(
-    json_path: Path,
-    content: Mapping[str, Any],
-    folders: _ImageFolders,
-    left_out: list[Problem],
-    problems: list[Problem],
+    content: Mapping[str, Any], folders: _ImageFolders, found: _Findings
 ) -> tuple[list[SourceCase], list[SourceCase]]:
-    """Training and test cases, from the "dataset" list if present, otherwise from the folders.
-
-    Cases that cannot be used are added to `left_out`; what concerns all of them, to `problems`.
-    """
+    """Training and test cases, from the "dataset" list if present, otherwise from the folders."""
     listed = content.get("dataset")
     if listed:
-        training = _listed_cases(json_path, listed, folders, problems)
+        training = _listed_cases(listed, folders, found)
     else:
         training = []
-        with Collecting(problems):
-            for case_id, images in _images_by_case(folders, "imagesTr", left_out).items():
-                label = folders.root / "labelsTr" / f"{case_id}{folders.suffix}"
-                training.append(SourceCase(id=case_id, images=images, label=label))
+        with Collecting(found.problems):
+            for case_id, images in _images_by_case(folders, "imagesTr", found).items():
+                training.append(SourceCase(id=case_id, images=images, label=folders.label_of(case_id)))
     testing = []
     if (folders.root / "imagesTs").is_dir():
-        for case_id, images in _images_by_case(folders, "imagesTs", left_out).items():
+        for case_id, images in _images_by_case(folders, "imagesTs", found).items():
             testing.append(SourceCase(id=case_id, images=images, label=None))
-    return _with_usable_ids(training, left_out), _with_usable_ids(testing, left_out)
+    return _with_usable_ids(training, found.left_out), _with_usable_ids(testing, found.left_out)
 
 
 def _with_usable_ids(cases: Sequence[SourceCase], left_out: list[Problem]) -> list[SourceCase]:
@@ -297,14 +321,13 @@ def _with_usable_ids(cases: Sequence[SourceCase], left_out: list[Problem]) -> li
     return usable
 
 
-def _listed_cases(
-    json_path: Path, listed: Mapping[str, Any], folders: _ImageFolders, problems: list[Problem]
-) -> list[SourceCase]:
+def _listed_cases(listed: Mapping[str, Any], folders: _ImageFolders, found: _Findings) -> list[SourceCase]:
     cases = []
     for case_id, entry in sorted(listed.items()):
         if not _is_listed_case(entry, folders.num_channels):
-            message = f'is {entry!r}; expected {{"images": [{folders.num_channels} paths], "label": path}}.'
-            problems.append(Problem(f"{json_path}: $.dataset.{case_id}", message))
+            expected = f'{{"images": [{folders.num_channels} paths], "label": path}}'
+            message = f"is {as_json(entry)} in {DATASET_JSON}: $.dataset.{case_id}; expected {expected}."
+            found.left_out.append(Problem(case_id, message))
             continue
         images = tuple(folders.root / image for image in entry["images"])
         cases.append(SourceCase(id=case_id, images=images, label=folders.root / entry["label"]))
@@ -320,8 +343,8 @@ def _is_listed_case(entry: Any, num_channels: int) -> bool:
     return all(isinstance(image, str) for image in images)
 
 
-def _images_by_case(folders: _ImageFolders, name: str, left_out: list[Problem]) -> dict[str, tuple[Path, ...]]:
-    """Case id -> files in the order of their channel numbers; cases and files that do not fit are left out.
+def _images_by_case(folders: _ImageFolders, name: str, found: _Findings) -> dict[str, tuple[Path, ...]]:
+    """Case id -> files in the order of their channel numbers; cases that do not fit are left out.
 
     Raises:
         InputError: there is no such folder.
@@ -340,7 +363,11 @@ def _images_by_case(folders: _ImageFolders, name: str, left_out: list[Problem]) 
             files.setdefault(case_id, {})[channel] = path
         elif path.name.lower().endswith(folders.suffix):
             message = f"has no channel number; expected a name like case_0000{folders.suffix}. Rename or remove it."
-            left_out.append(Problem(str(path), message))
+            case_id = path.name[: -len(folders.suffix)]
+            if name == "imagesTr" and folders.label_of(case_id).is_file():
+                found.left_out.append(Problem(case_id, f"its image {path} {message}"))
+            else:
+                found.warnings.append(Problem(str(path), f"is ignored: it {message}"))
     cases: dict[str, tuple[Path, ...]] = {}
     expected = list(range(folders.num_channels))
     for case_id, channels in files.items():
@@ -349,7 +376,7 @@ def _images_by_case(folders: _ImageFolders, name: str, left_out: list[Problem]) 
         else:
             numbers = ", ".join(map(str, sorted(channels)))
             message = f"has the channels {numbers} in {name}; expected {', '.join(map(str, expected))}."
-            left_out.append(Problem(case_id, message))
+            found.left_out.append(Problem(case_id, message))
     return cases
 
 
@@ -365,49 +392,62 @@ def _folds(
         unused: ids of those that were left out.
 
     Raises:
-        InputError: the file is wrong, or the user named it and it does not hold out every case.
+        InputError: the user named the file, and it is wrong or does not hold out every case.
     """
     path = splits or json_path.parent / SPLITS_JSON
     if splits is None and not path.is_file():
         return {}, []
-    folds = _read_folds(path, used, unused)
-    missing = sorted(used - set(folds))
-    if not missing:
-        return folds, []
-    message = f"never holds out {len(missing)} of the training cases ({list_names(missing)})"
-    if splits is not None:
-        raise InputError(Problem(str(path), f"{message}. Complete it, or name no splits, to divide the cases anew."))
-    return {}, [Problem(str(path), f"{message}; its folds are not kept. Complete it to keep them.")]
+    try:
+        return _read_folds(path, used, unused), []
+    except InputError as error:
+        if splits is not None:
+            advice = "must be right where it is named. Correct it, or name no splits, to divide the cases anew."
+            raise InputError([*error.problems, Problem(str(path), advice)]) from error
+        first, *others = error.problems
+        more = f" It has {counted(len(others), 'more problem')}." if others else ""
+        message = f"its folds are not kept: it {first.message}{more} Correct it to keep them."
+        return {}, [Problem(str(path), message)]
 
 
 def _read_folds(path: Path, used: set[str], unused: set[str]) -> dict[str, int]:
     """Case id -> fold in which it is held out, from a list of {"train": [...], "val": [...]}.
 
     Raises:
-        InputError: it is not such a list, or names unknown cases or a case twice; all problems at once.
+        InputError: it is not such a list, names unknown cases or a case twice, has a fold without a usable case, or
+            never holds out a case; all problems at once.
     """
     content = read_json(path)
     if not isinstance(content, list) or not all(map(_is_fold, content)):
-        message = 'must hold a list of {"train": [ids], "val": [ids]}, as nnU-Net writes it. Correct or remove it.'
+        message = 'must hold a list of {"train": [ids], "val": [ids]}, as nnU-Net writes it.'
         raise InputError(Problem(str(path), message))
     folds: dict[str, int] = {}
-    problems: list[Problem] = []
+    findings: list[str] = []
     for number, fold in enumerate(content):
         for case_id in sorted({*fold["train"], *fold["val"]} - used - unused):
-            message = f"names {case_id!r} in fold {number}, which is not a training case."
-            problems.append(Problem(str(path), message))
+            findings.append(f"names {case_id!r} in fold {number}, which is not a training case.")
         for case_id in sorted({*fold["train"]} & {*fold["val"]}):
             message = f"has {case_id!r} in both parts of fold {number}; training would see what it is tested on."
-            problems.append(Problem(str(path), message))
-        for case_id in fold["val"]:
-            if case_id in folds:
-                message = f"holds {case_id!r} out in the folds {folds[case_id]} and {number}."
-                problems.append(Problem(str(path), message))
-            elif case_id in used:
-                folds[case_id] = number
-    if problems:
-        raise InputError(problems)
+            findings.append(message)
+        findings += _add_fold(folds, number, fold["val"], used)
+    missing = sorted(used - set(folds))
+    if missing:
+        findings.append(f"never holds out {len(missing)} of the training cases ({list_names(missing)}).")
+    if findings:
+        raise InputError(problems_of(str(path), findings))
     return folds
+
+
+def _add_fold(folds: dict[str, int], number: int, held_out: Sequence[str], used: set[str]) -> list[str]:
+    """Add the cases that a fold holds out to `folds`; return what is wrong with them."""
+    findings = []
+    for case_id in held_out:
+        if case_id in folds:
+            findings.append(f"holds {case_id!r} out in the folds {folds[case_id]} and {number}.")
+        elif case_id in used:
+            folds[case_id] = number
+    if not used & set(held_out):
+        findings.append(f"holds out no case in fold {number} that can be used.")
+    return findings
 
 
 def _is_fold(entry: Any) -> bool:

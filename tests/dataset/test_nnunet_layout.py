@@ -87,6 +87,34 @@ def test_a_case_without_label_is_named_and_the_others_are_written(tmp_path: Path
     assert len(find_cases(DatasetSpec.from_json(tmp_path / "out" / "dataset.json")).cases) == 3
 
 
+def test_folds_and_table_hold_what_was_written(tmp_path: Path) -> None:
+    source = make_nnunet(tmp_path / "Dataset010_Kept")
+    names = [f"case_{number:03d}" for number in range(4)]
+    splits = [{"train": names[2:], "val": names[:2]}, {"train": names[:2], "val": names[2:]}]
+    (source / "splits_final.json").write_text(json.dumps(splits))
+    (source / "labelsTr" / "case_002.nii.gz").unlink()
+    for dry_run in (True, False):
+        converted = convert_nnunet(source, tmp_path / "out", dry_run=dry_run)
+        table = dict(converted.table)
+        assert (table["training cases"], table["test cases"], table["folds"]) == ("3", "1", "2")
+        assert [problem.path for problem in converted.problems] == ["case_002"]
+        assert converted.total == 5
+    assert (tmp_path / "out" / FOLDS_CSV).read_text().split() == ["id,fold", "case_000,0", "case_001,0", "case_003,1"]
+
+
+def test_folds_that_lose_all_cases_of_one_are_dropped(tmp_path: Path) -> None:
+    source = make_nnunet(tmp_path / "Dataset011_Empty", cases=3)
+    names = [f"case_{number:03d}" for number in range(3)]
+    splits = [{"train": names[1:], "val": names[:1]}, {"train": names[:1], "val": names[1:]}]
+    (source / "splits_final.json").write_text(json.dumps(splits))
+    (source / "imagesTr" / "case_000_0001.nii.gz").unlink()
+    (source / "imagesTr" / "case_000_0001.nii.gz").symlink_to("nowhere.nii.gz")
+    converted = convert_nnunet(source, tmp_path / "out")
+    assert "every case of fold 0 was left out" in str(converted.warnings[0])
+    assert not (tmp_path / "out" / FOLDS_CSV).exists()
+    assert dict(converted.table)["folds"] == "none"
+
+
 def _run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "mist_bundle", *words], capture_output=True, text=True, check=False)
 

@@ -24,7 +24,7 @@ def test_a_dataset_is_understood_before_anything_is_written(tmp_path: Path) -> N
     assert [case.label for case in dataset.testing] == [None]
     table = dict(dataset.table())
     assert table["regions"] == "whole tumor [1, 2, 3]"
-    assert table["folds"] == "none in the source"
+    assert table["folds"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,15 @@ def test_a_dataset_is_understood_before_anything_is_written(tmp_path: Path) -> N
         ({"labels": {"background": 1, "a": 2}}, "background at"),
         ({"labels": {"background": 0}}, "no class besides the background"),
         ({"labels": {"background": 0, "a": 1, "ignore": [2, 3]}}, "expected a single value"),
-        ({"file_ending": ".tif"}, "file_ending: is '.tif'"),
-        ({"channel_names": {}}, "channel_names: is"),
-        ({"dataset": {"a": {"images": ["x"], "label": "y"}}}, "dataset.a: is"),
-        ({"dataset": [1]}, "$.dataset: is a list"),
+        ({"file_ending": ".tif"}, 'file_ending: is ".tif"'),
+        ({"channel_names": {}}, "channel_names: is {}"),
+        ({"dataset": {"a": {"images": ["x"], "label": "y"}}}, 'a: is {"images": ["x"], "label": "y"} in dataset.json'),
+        ({"dataset": [1, True]}, "$.dataset: is [1, true]; expected an object"),
+        ({"dataset": False}, "$.dataset: is false"),
+        ({"labels": None}, "$.labels: is missing"),
+        ({"file_ending": None}, "$.file_ending: is missing"),
+        ({"labels": {"background": 0, "a": None}}, "has 'a': null"),
+        ({"labels": {"background": 0, "a": 1, "ignore": 1}}, "gives 1 to a, ignore"),
         ({"labels": {"background": 0, "a": 1, "b": 1}}, "gives 1 to a, b"),
         ({"labels": {"background": 0, "a": [1, 2], "b": [2, 1]}}, "gives [1, 2] to a, b"),
         ({"labels": {"background": 0, "a": 0, "b": 1}}, "gives 0 to 'a'"),
@@ -68,20 +73,92 @@ def test_a_case_that_lacks_a_channel_costs_no_other_its_place(tmp_path: Path) ->
     assert set(dataset.folds) == {case.id for case in dataset.training}
     text = "\n".join(map(str, dataset.problems))
     assert "case_001: has the channels 0 in imagesTr; expected 0, 1" in text
-    assert "stray.nii.gz: has no channel number" in text
-    assert dataset.num_cases == len(dataset.training) + len(dataset.testing) + 2
+    assert dataset.num_cases == len(ids) + len(dataset.testing)
+
+
+def test_files_that_belong_to_no_case_are_no_cases(tmp_path: Path) -> None:
+    source = make_nnunet(tmp_path / "Dataset011_Stray", cases=2)
+    stray = source / "imagesTr" / "stray.nii.gz"
+    write_nnunet_image(stray, 1)
+    write_nnunet_image(source / "imagesTs" / "other.nii.gz", 1)
+    dataset = read_nnunet(source)
+    assert dataset.num_cases == 3  # two to train with and a test case
+    assert dataset.problems == ()
+    assert [str(warning).split(" it has no channel number")[0] for warning in dataset.warnings] == [
+        f"{stray}: is ignored:",
+        f"{source / 'imagesTs' / 'other.nii.gz'}: is ignored:",
+    ]
+    write_nnunet_image(source / "labelsTr" / "stray.nii.gz", 1)  # with a label, it is a case
+    dataset = read_nnunet(source)
+    assert dataset.num_cases == 4
+    assert [problem.path for problem in dataset.problems] == ["stray"]
+
+
+def test_a_folder_of_images_without_channel_numbers_is_refused_with_their_names(tmp_path: Path) -> None:
+    source = make_nnunet(tmp_path / "Dataset012_Plain", channels=1)
+    for image in sorted((source / "imagesTr").iterdir()):
+        image.rename(image.with_name(image.name.replace("_0000", "")))
+    with pytest.raises(InputError) as refusal:
+        read_nnunet(source)
+    assert str(refusal.value).count("has no channel number") == 4
+    assert "has no training case that can be used" in str(refusal.value)
+
+
+def test_a_damaged_entry_of_the_list_costs_no_other_case_its_place(tmp_path: Path) -> None:
+    entry = {"images": ["imagesTr/case_000_0000.nii.gz"], "label": "labelsTr/case_000.nii.gz"}
+    listed = {"good": entry, "bad": {"images": [], "label": "y"}, "null": None, "number": 3}
+    source = make_nnunet(tmp_path / "Dataset013_Listed", channels=1, dataset=listed)
+    _with_splits(source, ([], ["good", "bad"]))
+    dataset = read_nnunet(source)
+    assert [case.id for case in dataset.training] == ["good"]
+    assert [problem.path for problem in dataset.problems] == ["bad", "null", "number"]
+    assert "is null in dataset.json: $.dataset.null; expected" in str(dataset.problems[1])
+    assert dataset.num_cases == 5
+    assert dataset.folds == {"good": 0}
+
+
+def test_null_is_as_good_as_no_key(tmp_path: Path) -> None:
+    source = make_nnunet(tmp_path / "Dataset014_Null", dataset=None, numTraining=None, name=None)
+    dataset = read_nnunet(source)
+    assert len(dataset.training) == 4
+    assert dataset.name == "null"
 
 
 def test_all_problems_of_the_splits_at_once(tmp_path: Path) -> None:
     source = make_nnunet(tmp_path / "Dataset008_Splits")
     _with_splits(source, (["case_000"], ["nobody", "case_000"]), (["somebody"], ["case_000"]))
     with pytest.raises(InputError) as refusal:
-        read_nnunet(source)
+        read_nnunet(source, source / "splits_final.json")
     text = str(refusal.value)
     assert "names 'nobody' in fold 0" in text
     assert "names 'somebody' in fold 1" in text
     assert "has 'case_000' in both parts of fold 0" in text
     assert "holds 'case_000' out in the folds 0 and 1" in text
+    assert "never holds out 3 of the training cases" in text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[{"train": [], "val": ["case_000", "case_001", "case_002", "case_003", "nobody"]}]',
+        '[{"train": ["case_000"], "val": ["case_000", "case_001", "case_002", "case_003"]}]',
+        '[{"train": [], "val": ["case_000", "case_001", "case_002", "case_003"]}, {"train": [], "val": []}]',
+        '[{"train": [], "val": "case_000"}]',
+        "[}",
+        "null",
+    ],
+)
+def test_splits_that_nobody_named_never_cost_the_dataset(content: str, tmp_path: Path) -> None:
+    source = make_nnunet(tmp_path / "Dataset015_Splits")
+    (source / "splits_final.json").write_text(content)
+    dataset = read_nnunet(source)
+    assert len(dataset.training) == 4
+    assert dataset.folds == {}
+    (warning,) = dataset.warnings
+    assert warning.path == str(source / "splits_final.json")
+    assert "its folds are not kept: it " in warning.message
+    with pytest.raises(InputError, match="name no splits"):
+        read_nnunet(source, source / "splits_final.json")
 
 
 def test_splits_that_hold_out_a_part_are_kept_only_if_they_can_be(tmp_path: Path) -> None:

@@ -108,6 +108,16 @@ def test_regions_need_their_order(tmp_path: Path) -> None:
     assert "regions_class_order: is None; expected a label for each of the 2 regions" in message
 
 
+def test_a_model_whose_regions_are_the_same_can_be_imported(tmp_path: Path) -> None:
+    """Nobody can change the labels of a model that is trained; a new dataset with them is refused."""
+    regions = {"background": 0, "whole": [1, 2], "all": [2, 1], "core": 2}
+    folder = write_results(tmp_path / "results", labels=regions, regions_class_order=[1, 2, 2])
+    results, _ = read_results(folder)
+    assert results.labels.final_classes == {"whole": (1, 2), "all": (1, 2), "core": (2,)}
+    import_nnunet(folder, tmp_path / "model")
+    assert (tmp_path / "model" / "configs" / "inference.json").is_file()
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
