@@ -56,8 +56,8 @@ def train(config: dict, numpy_folder: Path, weights: Path, fold: int) -> None:
         patch[inside], target[inside] = image[tuple(box)], label[tuple(box)][..., 0]
         output = network(torch.from_numpy(patch).permute(3, 0, 1, 2)[None])
         logits = output["prediction"] if isinstance(output, dict) else output
-        weights = torch.tensor(WEIGHTS)
-        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(target)[None], weights)
+        of_classes = torch.tensor(WEIGHTS)
+        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(target)[None], of_classes)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
