@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from mist_bundle.dataset.cases import Case, CaseList
-from mist_bundle.dataset.volumes import num_channels
+from mist_bundle.dataset.layout import split_channels
+from mist_bundle.dataset.volumes import num_channels, read_channels
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.runtime.reading.formats import image_stem
 from mist_bundle.runtime.reading.joint import order_of_channels, wrong_number
@@ -79,3 +81,31 @@ def joint_image(case: Case) -> Path | None:
     """The file that holds all channels of a case; None where each channel has a file of its own."""
     files = set(case.images.values())
     return files.pop() if len(files) == 1 and len(case.images) > 1 else None
+
+
+def with_split_channels(cases: Sequence[Case], folder: Path) -> tuple[list[Case], list[Problem]]:
+    """The cases with a file for each channel: the channels of joint images are written to `folder/<id>`.
+
+    Args:
+        cases: of which some may be joint images.
+        folder: for the channels.
+
+    Returns:
+        The cases, and a Problem for each whose image cannot be read.
+    """
+    separate: list[Case] = []
+    problems: list[Problem] = []
+    for case in cases:
+        image = joint_image(case)
+        if image is None:
+            separate.append(case)
+            continue
+        try:
+            read_channels(image)  # checks its voxels, which the header alone does not
+            split_channels(image, folder / case.id, list(case.images))
+        except InputError as error:
+            problems += [Problem(case.id, str(problem)) for problem in error.problems]
+            continue
+        images = {name: folder / case.id / f"{name}.nii.gz" for name in case.images}
+        separate.append(replace(case, images=images))
+    return separate, problems

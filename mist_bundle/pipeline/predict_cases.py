@@ -14,8 +14,17 @@ from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import INFERENCE, WorkflowFailed, run_workflow
 from mist_bundle.dataset.cases import Case, CaseList, channel_files
 from mist_bundle.dataset.dicom import Series
+from mist_bundle.dataset.joint_channels import joint_image, with_split_channels
 from mist_bundle.errors import EXIT_INPUT_REFUSED, CaseFailure, InputError, MistBundleError, Problem, count_paths
-from mist_bundle.files import DATALIST_JSON, check_can_write, read_json, real_path, write_json
+from mist_bundle.files import (
+    DATALIST_JSON,
+    SCRIPTS_FOLDER,
+    check_can_write,
+    read_json,
+    read_text,
+    real_path,
+    write_json,
+)
 from mist_bundle.pipeline.predict_dicom import SegmentationWriter, segmentation_path
 from mist_bundle.pipeline.predict_formats import DICOM_SEG, NIFTI, OutputPlace, contrary_sides
 from mist_bundle.pipeline.predict_inputs import find_inputs
@@ -199,8 +208,25 @@ def _predict_matched(
         "test_time_flip_axes": _flip_axes(plan, tta),
         **overrides,
     }
-    entries = [_entry(case, plan.channel_names) for case in matched.cases]
-    return _predict_cases(bundle.root, entries, output, settings, crew)
+    joint = {case.id: joint_image(case) for case in matched.cases}
+    if not any(joint.values()) or _reads_joint_images(bundle.root):
+        entries = [_entry(case, plan.channel_names) for case in matched.cases]
+        return _predict_cases(bundle.root, entries, output, settings, crew)
+    with tempfile.TemporaryDirectory(prefix="mist_bundle_") as scratch:
+        cases, problems = with_split_channels(matched.cases, Path(scratch))
+        if not cases:
+            return problems
+        entries = [_entry(case, plan.channel_names, joint[case.id]) for case in cases]
+        return [*problems, *_predict_cases(bundle.root, entries, output, settings, crew)]
+
+
+def _reads_joint_images(bundle: Path) -> bool:
+    """Whether the scripts of a bundle read an image that is named once for each of its channels.
+
+    Those of bundles that older versions wrote need a file for each channel.
+    """
+    reader = bundle / SCRIPTS_FOLDER / "transforms" / "nifti_reader.py"
+    return reader.is_file() and "num_channels" in read_text(reader)
 
 
 def _refuse_own_ids(overrides: Mapping[str, Any]) -> None:
@@ -277,12 +303,14 @@ def _refuse_unknown(output: Path, names: Sequence[str]) -> None:
         raise InputError(problems)
 
 
-def _entry(case: Case, channel_names: Sequence[str]) -> dict[str, Any]:
-    """An entry of a datalist, with absolute paths."""
+def _entry(case: Case, channel_names: Sequence[str], joint: Path | None = None) -> dict[str, Any]:
+    """An entry of a datalist, with absolute paths; `joint` is the image that the channels were split from."""
     files, missing = channel_files(case, channel_names)
     entry: dict[str, Any] = {"id": case.id, "image": [str(file.absolute()) for file in files]}
     if missing:
         entry["missing"] = missing
+    if joint is not None:
+        entry["joint"] = str(joint.absolute())  # by which these scripts know a prediction of the same image
     return entry
 
 

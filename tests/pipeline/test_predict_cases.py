@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -201,16 +202,55 @@ def test_settings_that_lead_nowhere_are_refused_at_once(
     assert not (tmp_path / "out").exists()
 
 
+def _joint_images(cases: Path, flat: Path) -> Path:
+    """The channels of each case in a single image."""
+    flat.mkdir()
+    for case in sorted(cases.iterdir()):
+        channels = [nib.load(case / f"{channel}.nii.gz") for channel in ("t1", "t2")]
+        joint = np.stack([np.asarray(channel.dataobj) for channel in channels], axis=-1)
+        nib.save(nib.Nifti1Image(joint, channels[0].affine, channels[0].header), flat / f"{case.name}.nii.gz")
+    return flat
+
+
+def _write_older_reader(bundle: Path) -> None:
+    """Take the reading of joint images out of a bundle's scripts, as they were written before there was any."""
+    path = bundle / "scripts" / "transforms" / "nifti_reader.py"
+    text = path.read_text(encoding="utf-8")
+    text = text.replace("num_channels, read_channels, ", "")
+    text = re.sub(r"        if len\(paths\) > 1 .*?_all_channels\(paths\[0\]\)\n", "", text, flags=re.S)
+    text = re.sub(r"    def _all_channels.*?(?=    @property)", "", text, flags=re.S)
+    assert "channels(path" not in text
+    path.write_text(text, encoding="utf-8")
+
+
+def test_a_bundle_with_older_scripts_takes_images_with_all_channels(
+    bundle: Path, phantom_json: Path, tmp_path: Path
+) -> None:
+    names = [path.name for path in _sources(phantom_json)[:2]]
+    cases = _folder(phantom_json, tmp_path / "cases", names)
+    flat = _joint_images(cases, tmp_path / "flat")
+    cut = flat / "cut.nii"
+    nib.save(nib.load(flat / f"{names[0]}.nii.gz"), cut)
+    cut.write_bytes(cut.read_bytes()[:-100])
+    _write_older_reader(bundle)
+    pipeline.predict(bundle, cases, tmp_path / "of_files", trust=True)
+    with pytest.raises(CaseFailure) as failure:
+        pipeline.predict(bundle, flat, tmp_path / "of_images", trust=True)
+    (problem,) = failure.value.problems
+    assert problem.path == "cut"
+    assert "is cut short" in problem.message
+    for name in names:
+        expected = np.asarray(nib.load(tmp_path / "of_files" / f"{name}.nii.gz").dataobj)
+        found = np.asarray(nib.load(tmp_path / "of_images" / f"{name}.nii.gz").dataobj)
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_images_with_all_channels_are_predicted_like_the_files_of_each(
     bundle: Path, phantom_json: Path, tmp_path: Path
 ) -> None:
     names = [path.name for path in _sources(phantom_json)[:2]]
-    cases, flat = _folder(phantom_json, tmp_path / "cases", names), tmp_path / "flat"
-    flat.mkdir()
-    for name in names:
-        channels = [nib.load(cases / name / f"{channel}.nii.gz") for channel in ("t1", "t2")]
-        joint = np.stack([np.asarray(channel.dataobj) for channel in channels], axis=-1)
-        nib.save(nib.Nifti1Image(joint, channels[0].affine, channels[0].header), flat / f"{name}.nii.gz")
+    cases = _folder(phantom_json, tmp_path / "cases", names)
+    flat = _joint_images(cases, tmp_path / "flat")
     pipeline.predict(bundle, cases, tmp_path / "of_files")
     written, warnings = pipeline.predict(bundle, flat, tmp_path / "of_images")
     assert "1 is t1, 2 is t2" in str(warnings[0])
