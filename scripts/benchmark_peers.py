@@ -4,6 +4,7 @@
     scripts/benchmark peers --peers PEERS           # all phases; rewrites the table and the picture in docs/
     scripts/benchmark peers --peers PEERS --only prediction loader
     scripts/benchmark peers --draw                  # table and picture from the figures that were kept
+    OPENVINO_PYTHON=openvino/bin/python scripts/benchmark peers --only prediction   # predicts with that engine too
 
 Figures are kept in docs/benchmarks.json: a phase that is measured again replaces its own. Programs alternate within a
 phase and medians are compared. Processor time is compared since other users of a machine change the clock's by half;
@@ -259,7 +260,7 @@ def step(setting: Setting) -> list[Figure]:
 
 
 def prediction(setting: Setting) -> list[Figure]:
-    """A folder of cases and a single case, without flips, each tool's default network."""
+    """A folder of cases and a single case, without flips, each tool's default network; OpenVINO where it is named."""
     data = setting.hippocampus(setting.cases)
     work = setting.work / "prediction"
     folders = nnunet_model(work, data, setting.peers / "nnunet/bin")
@@ -269,6 +270,7 @@ def prediction(setting: Setting) -> list[Figure]:
     first = sorted(images.iterdir())[0]
     (single / first.name).symlink_to(first.resolve())
     bundles = {recipe: our_bundle(work, data, recipe) for recipe in ("paper", "quick")}
+    openvino = os.environ.get("OPENVINO_PYTHON", "")  # an interpreter that has it, and this package
     figures = []
     for source, theirs_from, number in (
         (data / "train", images, f"{setting.cases} hippocampus cases"),
@@ -281,6 +283,9 @@ def prediction(setting: Setting) -> list[Figure]:
             output = work / f"ours_{recipe}"
             predict = [*OURS, "predict", str(bundle), "--input", str(source), "--output", str(output), "--notta"]
             own[f"{number}, `{recipe}`"] = Program("ours", predict, output)
+            if openvino and recipe == "paper":
+                predict = [openvino, *predict[1:], "--engine", "openvino"]
+                own[f"{number}, `{recipe}`, engine `openvino`"] = Program("ours", predict, output)
         peers = {"nnU-Net 2.8.1": (Program("nnunet", command, work / "theirs", folders), 0.5)}
         figures += beside("prediction", own, peers, setting.repeat)
     return figures
