@@ -2,8 +2,9 @@
 
 `import monai` imports all its modules, and these import matplotlib, pandas, scipy.signal, pydicom and, through Ignite,
 large parts of torch.distributed. With `install`, modules of MONAI are imported when they are first needed, without
-these packages if possible. Components that a configuration names by their class alone are still located anywhere in
-MONAI: if none of the loaded modules has the class, all modules are imported.
+these packages if possible; some of them are executed when something in them is first used. Components that a
+configuration names by their class alone are still located anywhere in MONAI: if none of the loaded modules has the
+class, all modules are imported.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import gc
 import logging
 import os
 import signal
@@ -161,3 +162,13 @@ def test_it_ends_as_python_does(modules: Path, tmp_path: Path, last_line: str, c
     assert (done.returncode, done.stdout) == (code, "printed"), done.stderr
     content = {path.name: path.read_text() for path in folder.iterdir()}
     assert content == {"held.txt": "written", "raw.bin": "written", "at_exit.txt": "called", "late.txt": "done"}
+
+
+def test_the_collector_works_again_after_an_import_that_failed() -> None:
+    try:
+        with pytest.raises(ModuleNotFoundError):
+            child._import_without_collections("no.such.module")
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
