@@ -20,6 +20,7 @@ from mist_bundle.files import (
     PLAN_JSON,
     RESULTS_CSV,
     RESULTS_JSON,
+    as_json,
     read_json,
     work_dir_of,
 )
@@ -321,7 +322,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _object(path: Path, content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
-        raise InputError(Problem(str(path), f"holds a {type(content).__name__}; expected an object."))
+        raise InputError(Problem(str(path), f"holds {as_json(content)}; expected an object."))
     return content
 
 

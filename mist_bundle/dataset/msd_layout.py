@@ -29,8 +29,11 @@ from mist_bundle.dataset.layout import (
 )
 from mist_bundle.dataset.volumes import read_affine
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import DATASET_JSON, new_folder, read_json, refuse_existing, write_json
+from mist_bundle.files import DATASET_JSON, as_json, new_folder, read_json, refuse_existing, write_json
 from mist_bundle.runtime.reading.formats import image_stem
+
+# required keys -> kind of their values, and what JSON calls it
+_KINDS = {"modality": (dict, "an object"), "labels": (dict, "an object"), "training": (list, "a list")}
 
 
 def convert_msd(
@@ -136,9 +139,11 @@ def _read_description(json_path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(Problem(str(json_path), "must hold a JSON object, as the MSD's dataset.json does."))
     problems = []
-    for key, kind in {"modality": dict, "labels": dict, "training": list}.items():
-        if not isinstance(content.get(key), kind) or not content[key]:
-            message = f"is missing or no {kind.__name__}; is this a task folder of the MSD?"
+    for key, (kind, words) in _KINDS.items():
+        value = content.get(key)
+        if not isinstance(value, kind) or not value:
+            said = "is missing" if value is None else f"is {as_json(value)}"
+            message = f"{said}; expected {words} with content. Is this a task folder of the MSD?"
             problems.append(Problem(f"{json_path}: $.{key}", message))
     labels = content.get("labels")
     if isinstance(labels, dict):

@@ -13,7 +13,7 @@ from typing import Any
 
 from mist_bundle.dataset.nnunet_source import NnunetLabels
 from mist_bundle.errors import Collecting, InputError, Problem
-from mist_bundle.files import DATASET_JSON, read_json
+from mist_bundle.files import DATASET_JSON, as_json, read_json
 from mist_bundle.transfer.nnunet_plans import PLANS_JSON, NnunetPlans, Resampling
 
 CHECKPOINTS = {"final": "checkpoint_final.pth", "best": "checkpoint_best.pth"}
@@ -161,7 +161,7 @@ def _read_object(path: Path, problems: list[Problem]) -> dict[str, Any]:
         content = read_json(path)
         if isinstance(content, dict):
             return content
-        problems.append(Problem(str(path), f"holds a {type(content).__name__}; expected an object."))
+        problems.append(Problem(str(path), f"holds {as_json(content)}; expected an object."))
     return {}
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mist_bundle.errors import InputError, Problem
+from mist_bundle.files import as_json
 from mist_bundle.verify.report import each
 
 TEXTS = (
@@ -29,7 +30,7 @@ def metadata_problems(metadata: Mapping[str, Any]) -> list[str]:
     for fields, kind, words in ((TEXTS, str, "text"), (OBJECTS, Mapping, "an object"), (LISTS, list, "a list")):
         for field in fields.split():
             if field in metadata and not isinstance(metadata[field], kind):
-                problems.append(f"'{field}' is {type(metadata[field]).__name__}; expected {words}.")
+                problems.append(f"'{field}' is {as_json(metadata[field])}; expected {words}.")
     problems += _version_problems(metadata)
     described = metadata.get("network_data_format")
     if not isinstance(described, Mapping):

@@ -68,8 +68,8 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
             "is not a list of cases with id, image, label and fold",
         ),
         ("configs/datalist.json", "[]", "is not a list of cases"),
-        ("configs/metadata.json", "[]", "metadata.json: holds a list; expected an object"),
-        ("configs/train.json", "3", "train.json: holds a int; expected an object"),
+        ("configs/metadata.json", "[]", "metadata.json: holds []; expected an object"),
+        ("configs/train.json", "3", "train.json: holds 3; expected an object"),
         ("configs/train.yaml", "a: [", "train.yaml: is not valid YAML"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a training that fails undoes: a longer program around it, such as a notebook, continues afterwards."""
+"""What a training that fails undoes: a longer program around it, such as a notebook, may run on afterwards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _clean_ups: WeakKeyDictionary[Engine, list[Callable[[], object]]] = WeakKeyDicti
 
 
 def clean_up_after(engine: Engine, clean_up: Callable[[], object]) -> None:
-    """Call a function if a run of the engine ends with an exception, which continues.
+    """Call a function if a run of the engine ends with an exception, which is raised again.
 
     Ignite swallows the exception that a handler has seen, and calls no further handlers if that handler raises it. So
     there is a single handler for an engine, which calls all functions, the latest first, and raises the exception.

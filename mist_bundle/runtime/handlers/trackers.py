@@ -75,7 +75,7 @@ def open_tracker(name: str, log_dir: Path, run_name: str, *, resumed: bool) -> T
 
 
 class Patient:
-    """Goes on without the tracker if that fails: a server that is away must not end a training of days."""
+    """Continue without the tracker if that fails: a server that is away must not end a training of days."""
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker: Tracker | None = tracker
