@@ -102,7 +102,8 @@ def find_cases(spec: DatasetSpec, split: Split = "train") -> CaseList:
     cases = [replace(case, extra=extra.get(case.id, {})) for case in search.cases]
     if split == "train":
         cases = with_unlabelled(spec, cases)
-    return CaseList(cases=tuple(cases), problems=search.problems, warnings=(*search.warnings, *table_warnings))
+    warnings = (*search.warnings, *similar_names(case.id for case in cases), *table_warnings)
+    return CaseList(cases=tuple(cases), problems=search.problems, warnings=warnings)
 
 
 def case_column(cases: Sequence[Case], column: str) -> dict[str, str]:
@@ -194,7 +195,6 @@ def search_case_folders(
         cases.append(Case(id=entry.name, images=chosen, label=label))
     if not cases:
         raise InputError([*problems, Problem(str(folder), "no usable case is left in this folder.")])
-    warnings += similar_names(case.id for case in cases)
     return CaseList(cases=tuple(cases), problems=tuple(problems), warnings=tuple(warnings))
 
 
@@ -249,7 +249,7 @@ def _case_table(spec: DatasetSpec) -> tuple[dict[str, dict[str, str]], list[Prob
 
 def _unknown_patients(extra: Mapping[str, Mapping[str, str]], cases: Sequence[Case]) -> list[Problem]:
     """A warning about cases whose patient cases.csv does not name, though it names those of others."""
-    named = [case.id for case in cases if PATIENT in extra.get(case.id, {})]
+    named = {case.id for case in cases if PATIENT in extra.get(case.id, {})}
     unknown = [case.id for case in cases if case.id not in named]
     if not named or not unknown:
         return []
@@ -263,4 +263,4 @@ def _unused_ids(spec: DatasetSpec, extra: Mapping[str, object], cases: Sequence[
     if not unknown:
         return []
     path = spec.json_path.parent / CASE_TABLE_CSV
-    return [Problem(str(path), f"names cases that are not used: {', '.join(unknown)}.")]
+    return [Problem(str(path), f"names cases that are not used: {list_names(unknown)}.")]

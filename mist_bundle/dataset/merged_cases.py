@@ -118,6 +118,7 @@ def _read_label(path: Path, source: Source) -> Volume:
     volume = read_volume(path)
     unknown = sorted(set(np.unique(as_labels(volume.array)).tolist()) - set(source.labels))
     if unknown:
-        message = f"holds {unknown[:8]}, but the labels of {source.name} are {sorted(source.labels)}."
+        shown = list_names(list(map(str, unknown)))
+        message = f"holds [{shown}], but the labels of {source.name} are {sorted(source.labels)}."
         raise InputError(Problem(path.name, message))
     return volume

@@ -18,7 +18,13 @@ from mist_bundle.dataset.conversion_remarks import description_table
 from mist_bundle.dataset.layout import description
 from mist_bundle.dataset.leakage import output_within_data
 from mist_bundle.dataset.merged_cases import SPLITS, MergedCase, find_merged, place_merged
-from mist_bundle.dataset.merged_sources import Source, annotate_differently, read_sources, similar_names, unnamed_labels
+from mist_bundle.dataset.merged_sources import (
+    Source,
+    annotate_differently,
+    read_sources,
+    similar_label_names,
+    unnamed_labels,
+)
 from mist_bundle.dataset.merged_table import (
     SOURCE,
     annotated_by_case,
@@ -88,7 +94,7 @@ def merge_datasets(
     return Converted(
         dataset_json=output / DATASET_JSON,
         table=_table(sources, content, cases),
-        warnings=[*unnamed_labels(sources), *similar_names(sources), *renamed_columns(cases), *warnings],
+        warnings=[*unnamed_labels(sources), *similar_label_names(sources), *renamed_columns(cases), *warnings],
         problems=problems,
         total=total,
     )

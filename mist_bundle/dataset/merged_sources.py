@@ -151,7 +151,7 @@ def unnamed_labels(sources: Sequence[Source]) -> list[Problem]:
     return warnings
 
 
-def similar_names(sources: Sequence[Source]) -> list[Problem]:
+def similar_label_names(sources: Sequence[Source]) -> list[Problem]:
     """Warnings about labels or classes whose names differ in upper and lower case alone."""
     spellings: dict[str, dict[str, list[str]]] = {}  # without case -> spelling -> sources
     for source in sources:

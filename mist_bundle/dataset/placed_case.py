@@ -19,7 +19,6 @@ from mist_bundle.runtime.wording import list_names
 # a structure without a mask file is absent from the case, was not annotated there, or is a reason to refuse the case
 ABSENT, UNANNOTATED, REFUSE = "absent", "unannotated", "refuse"
 Channels = Mapping[str, tuple[str, ...]]  # column -> names of the channels of its images
-_MANY = 8  # values that a message shows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,14 +181,14 @@ def label_values(mask: Volume) -> tuple[int, ...]:
         InputError: some are not labels.
     """
     labels: list[int] = []
-    broken: list[float] = []
+    broken: list[str] = []
     for value in count_labels(mask.array):
         if isinstance(value, int) and value >= 0:
             labels.append(value)
         else:
-            broken.append(value)
+            broken.append(str(value))
     if broken:
-        message = f"holds {broken[:_MANY]}; labels must be whole numbers, 0 or larger."
+        message = f"holds [{list_names(broken)}]; labels must be whole numbers, 0 or larger."
         raise InputError(Problem(mask.name, message))
     return tuple(labels)
 

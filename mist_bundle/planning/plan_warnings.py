@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?")
 _MANY_ALIKE = 4  # cases with the same warning that share a line
-_MANY_NAMED = 3  # cases that a warning names
 
 
 def plan_warnings(
@@ -40,7 +39,7 @@ def plan_warnings(
 
 
 def group_alike(problems: Sequence[Problem], case_ids: Sequence[str]) -> list[Problem]:
-    """Merge warnings of four cases or more that are equal except for numbers: "each of 12 cases (a, b, c …): …"."""
+    """Merge warnings of four cases or more that are equal except for numbers: "each of 4 cases (a, b, c, d): …"."""
     groups: dict[str, list[Problem]] = {}
     for problem in problems:
         if problem.path in case_ids:
@@ -59,11 +58,11 @@ def group_alike(problems: Sequence[Problem], case_ids: Sequence[str]) -> list[Pr
 
 def _merge(problems: Sequence[Problem]) -> Problem:
     first = problems[0]
-    named = ", ".join(problem.path for problem in problems[:_MANY_NAMED])
+    named = list_names([problem.path for problem in problems])
     message = first.message
     if len({problem.message for problem in problems}) > 1:
         message += f" The numbers are those of {first.path}."
-    return Problem(f"each of {len(problems)} cases ({named} …)", message)
+    return Problem(f"each of {len(problems)} cases ({named})", message)
 
 
 def _lost_in_resampling(cases: Sequence[CaseStats], plan: Plan) -> Iterator[Problem]:

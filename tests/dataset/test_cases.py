@@ -124,6 +124,13 @@ def test_cases_without_patient_beside_those_of_patients_are_reported(tmp_path):
     assert find_cases(DatasetSpec.from_json(path)).warnings == ()
 
 
+def test_rows_of_many_cases_that_are_not_there_are_counted(tmp_path):
+    path = write_dataset(tmp_path, 1)
+    (tmp_path / "cases.csv").write_text("id,site\n" + "".join(f"gone_{number:02d},x\n" for number in range(30)))
+    (warning,) = find_cases(DatasetSpec.from_json(path)).warnings
+    assert warning.message.endswith("gone_06, gone_07 and 22 more.")
+
+
 def test_ids_that_differ_in_case_alone_are_reported(tmp_path):
     path = write_dataset(tmp_path, 2)
     (tmp_path / "train" / "case_001").rename(tmp_path / "train" / "Case_000")

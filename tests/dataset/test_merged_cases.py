@@ -55,3 +55,12 @@ def test_a_stray_value_does_not_become_the_structure_of_another_source(stray_in:
     assert (problem.path, merged.total) == (f"{stray_in}1", 4)
     assert f"holds [2], but the labels of {stray_in} are [0, 1]" in problem.message
     assert not (tmp_path / "out/train" / f"{stray_in}1").exists(), "nothing of a failed case is left"
+
+
+def test_of_many_stray_values_some_are_shown_and_the_others_counted(tmp_path: Path) -> None:
+    first = dataset(tmp_path / "a", {"a1": [1], "a2": [1]})
+    second = dataset(tmp_path / "b", {"b1": [1]})
+    many = np.arange(np.prod(SHAPE), dtype=np.uint16).reshape(SHAPE) % 30
+    save_volume(tmp_path / "a/train/a1/mask.nii.gz", many)
+    (problem,) = merge_datasets([first, second], tmp_path / "out").problems
+    assert "holds [2, 3, 4, 5, 6, 7, 8, 9 and 20 more], but the labels of a are [0, 1]" in problem.message

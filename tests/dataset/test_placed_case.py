@@ -73,3 +73,10 @@ def test_the_content_of_a_case(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["label.nii.gz", "scan.nii.gz"]
     assert label_values(read_volume(tmp_path / "label.nii.gz")) == (0, 7)
     assert nib.load(scan).shape == (*SHAPE, 2)
+
+
+def test_of_many_values_that_are_no_labels_some_are_shown(tmp_path: Path) -> None:
+    halves = np.zeros((3, 4, 5), np.float32)
+    halves.flat[:12] = np.arange(12) + 0.5
+    with pytest.raises(InputError, match=r"holds \[0\.5, .*7\.5 and 4 more\]; labels must be whole numbers"):
+        label_values(read_volume(save_volume(tmp_path / "label.nii.gz", halves)))

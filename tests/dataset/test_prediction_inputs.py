@@ -133,6 +133,19 @@ def test_ids_that_differ_in_case_alone_are_told_once(tmp_path):
     assert str(warning).startswith("A, a: differ in upper and lower case alone")
 
 
+def test_case_folders_that_differ_in_case_alone_are_reported_once(tmp_path):
+    """Names that no label map can have are refused, and not compared with others."""
+    long = 231 * "b"
+    for name in ("A", "a", long, long.upper()):
+        save_volume(tmp_path / name / "t1.nii.gz", np.zeros((4, 4, 4), np.int16))
+    found = match_prediction_inputs(tmp_path, ["t1"])
+    if len(found.cases) < 2:
+        pytest.skip("a file system that does not tell upper from lower case")
+    assert [case.id for case in found.cases] == ["A", "a"]
+    alike = [warning.path for warning in found.warnings if "upper and lower case alone" in warning.message]
+    assert alike == ["A, a"]
+
+
 def test_what_is_advised_for_training_is_not_advised_here(tmp_path):
     """The model is trained: another dataset.json changes nothing."""
     for name in ("a", "b"):

@@ -50,8 +50,8 @@ def test_a_label_that_vanishes_in_resampling(small_dataset):
 
     found = said(small_dataset(replace(OPTIONS, target_spacing=(1.3, 1.3, 1.3)), damage=damage))
     assert found == {
-        "each of 4 cases (case_000, case_001, case_002 …)": "loses small (1 voxel): less than 1 voxel is left on the "
-        "plan's grid of 1.3 x 1.3 x 1.3 mm. A finer --target_spacing would keep it."
+        "each of 4 cases (case_000, case_001, case_002, case_003)": "loses small (1 voxel): less than 1 voxel is left "
+        "on the plan's grid of 1.3 x 1.3 x 1.3 mm. A finer --target_spacing would keep it."
     }
 
 
@@ -92,12 +92,15 @@ def test_what_is_alike_shares_a_line():
     alike = [Problem(one, f"{one}_t1.nii.gz is 1.5e+03 mm long.") for one in ids]
     other = Problem("c1", "is odd.")
     (first, second) = group_alike([*alike, other], ids)
-    assert first.path == "each of 5 cases (c0, c1, c2 …)"
+    assert first.path == "each of 5 cases (c0, c1, c2, c3, c4)"
     assert first.message == "c0_t1.nii.gz is 1.5e+03 mm long. The numbers are those of c0."
     assert second == other
     same = [Problem(one, "t1.nii.gz is blank.") for one in ids]
-    assert group_alike(same, ids) == [Problem("each of 5 cases (c0, c1, c2 …)", "t1.nii.gz is blank.")]
+    assert group_alike(same, ids) == [Problem("each of 5 cases (c0, c1, c2, c3, c4)", "t1.nii.gz is blank.")]
     assert group_alike(alike[:3], ids) == alike[:3]
+    many = [f"c{index}" for index in range(20)]
+    (merged,) = group_alike([Problem(one, "is blank.") for one in many], many)
+    assert merged.path == "each of 20 cases (c0, c1, c2, c3, c4, c5, c6, c7 and 12 more)"
 
 
 def test_warnings_travel_in_the_plan(small_dataset):
