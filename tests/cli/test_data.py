@@ -90,7 +90,7 @@ def test_a_dry_run_says_which_series_would_be_refused(tmp_path: Path, capsys: py
     assert cli.main(words) == EXIT_SOME_CASES_FAILED
     told = capsys.readouterr()
     assert [line.split()[0] for line in told.out.splitlines()] == ["ct_001", "ct_002", "Nothing"]
-    assert "003.dcm: is not a DICOM file (0 bytes). Get it again from its source." in told.err
+    assert "003.dcm: is not a DICOM file (0 bytes). Remove it if it is not a slice" in told.err
     assert not (tmp_path / "out").exists()
     assert cli.main(words[:-1]) == EXIT_SOME_CASES_FAILED, "converting refuses the same"
     assert "003.dcm: is not a DICOM file" in capsys.readouterr().err
