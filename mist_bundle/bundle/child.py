@@ -1,8 +1,20 @@
 """Run a module in a process that ends with its parent, ends quietly on signals, and reports why it failed.
 
-`python -m mist_bundle.bundle.child monai.bundle run training …` is `python -m monai.bundle run training …` with three
-differences: it ends with its parent, however that ends; SIGINT and SIGTERM end it without a traceback; and the reason
-of a failure goes, as a sentence, to the file that MIST_BUNDLE_REASON names, instead of a traceback.
+`python -m mist_bundle.bundle.child monai.bundle run training …` does what `python -m monai.bundle run training …`
+does, except that
+
+- it ends with its parent, however that ends;
+- SIGINT, SIGTERM, SIGHUP and SIGBREAK end it without a traceback, with exit code 128 + number. Worker processes are
+  ended, exit functions (`atexit`) run and the standard streams are flushed; threads are not waited for, and other files
+  that are still open are not flushed;
+- the reason of a failure goes, as a sentence, to the file that MIST_BUNDLE_REASON names; a traceback is printed for
+  unexpected errors only;
+- MONAI does not log the settings that the user has just typed, nor decoders that are not installed;
+- modules of MONAI, and what they import, are imported when they are needed (`lean_imports`);
+- MONAI is imported without garbage collection, and later collections leave out what was imported.
+
+Without a signal it ends as every Python process does. Taking all modules apart costs little there, because the
+collector leaves MONAI's out.
 """
 
 from __future__ import annotations
@@ -12,7 +24,6 @@ import ctypes
 import errno
 import gc
 import importlib
-import io
 import logging
 import multiprocessing
 import os
@@ -22,11 +33,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from mist_bundle.bundle import lean_imports
 from mist_bundle.runtime.predictions.say import REASON
@@ -36,6 +47,7 @@ _SIGNAL_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # no system has all
 SIGNALS = tuple(getattr(signal, name) for name in _SIGNAL_NAMES if hasattr(signal, name))
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 1.0
+_EXIT_SECONDS = 10.0  # for exit functions after a signal; `launch` waits for longer
 _MEMORY_WORDS = (
     "can't allocate memory",
     "out of memory",
@@ -58,7 +70,7 @@ class Interrupted(BaseException):
         self.number = number
 
 
-def main(words: list[str]) -> None:
+def main(words: list[str]) -> NoReturn:
     """Run the module named by the first word with the other words as its arguments; never returns."""
     die_with_parent(int(os.environ.pop(PARENT, os.getppid())))
     if words[0] != _LAUNCHER:  # which hands signals on to its workers by itself
@@ -66,22 +78,30 @@ def main(words: list[str]) -> None:
     if words[0] == _MONAI:
         lean_imports.install()
         quiet_monai()
+    try:
+        code = _run(words)
+        _redirect_signals(_end_on_signal)
+        atexit.register(_redirect_signals, _leave_on_signal)
+    except Interrupted as interruption:
+        _end_at_once(128 + interruption.number)
+    except KeyboardInterrupt:
+        _end_at_once(128 + signal.SIGINT)
+    sys.exit(code)
+
+
+def _run(words: list[str]) -> int:
+    """Run the module, report its failure, and return the exit code."""
     sys.argv = words
-    code = 1
     try:
         if words[0] == _MONAI:
             _import_without_collections(_MONAI)
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)
-        code = 0
-    except Interrupted as interruption:
-        code = 128 + interruption.number
     except SystemExit as end:
-        code = _exit_code(end)
-    except KeyboardInterrupt:
-        code = 128 + signal.SIGINT
+        return _exit_code(end)
     except Exception as error:  # noqa: BLE001 - any error is reported
         _report(error)
-    _leave(code)
+        return 1
+    return 0
 
 
 def quiet_monai() -> None:
@@ -139,9 +159,13 @@ def signals_raise() -> Iterator[None]:
 def interrupt(number: int, frame: FrameType | None) -> None:
     """Handle a signal by raising Interrupted, once."""
     del frame
-    for further in SIGNALS:
-        signal.signal(further, signal.SIG_IGN)
+    _ignore_signals()
     raise Interrupted(number)
+
+
+def _ignore_signals() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _exit_code(end: SystemExit) -> int:
@@ -164,37 +188,45 @@ def _import_without_collections(name: str) -> None:
         gc.enable()
 
 
-def _leave(code: int) -> None:
-    """End this process without taking its modules apart, which would take half a second.
-
-    Otherwise it ends as Python does: threads end, exit functions run, files are flushed. After a signal it ends at
-    once, without waiting for threads that still fill queues, and ends worker processes too.
-    """
-    if code >= 128:
-        for child in multiprocessing.active_children():
-            child.terminate()
-    else:
-        threading._shutdown()  # type: ignore[attr-defined] # what Python calls first when it ends
-        atexit._run_exitfuncs()
-        _flush(_open_files())
-    _flush([sys.stdout, sys.stderr])
-    os._exit(code)
+def _redirect_signals(handler: Callable[[int, FrameType | None], None]) -> None:
+    """Let another function handle the signals that this module handles."""
+    for number in SIGNALS:
+        if signal.getsignal(number) in (interrupt, _end_on_signal):
+            signal.signal(number, handler)
 
 
-def _open_files() -> list[io.IOBase]:
-    files = []
-    for found in gc.get_objects():
-        if issubclass(type(found), (io.TextIOBase, io.BufferedIOBase)):
-            files.append(found)
-    return files
+def _end_on_signal(number: int, frame: FrameType | None) -> None:
+    """Handle a signal while the process, whose work is done, waits for threads."""
+    del frame
+    _ignore_signals()
+    _end_at_once(128 + number)
 
 
-def _flush(files: Sequence[Any]) -> None:
-    for file in files:
+def _leave_on_signal(number: int, frame: FrameType | None) -> None:
+    """Handle a signal while exit functions run: they must not run twice."""
+    del frame
+    _leave(128 + number)
+
+
+def _end_at_once(code: int) -> NoReturn:
+    """End without waiting for threads that still fill queues, but end worker processes and run exit functions."""
+    for child in multiprocessing.active_children():
+        child.terminate()
+    # one that waits, for instance for the thread of a queue that nobody reads, does not keep the process
+    limit = threading.Timer(_EXIT_SECONDS, _leave, [code])
+    limit.daemon = True
+    limit.start()
+    atexit._run_exitfuncs()
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    for stream in (sys.stdout, sys.stderr):
         try:
-            file.flush()
-        except (OSError, ValueError):  # closed, or its reader is gone
+            stream.flush()
+        except Exception:  # noqa: BLE001 - closed, without a reader, or what other code put there: it ends anyway
             continue
+    os._exit(code)
 
 
 def _report(error: Exception) -> None:

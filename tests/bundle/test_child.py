@@ -152,9 +152,10 @@ print("printed", end="")
 """
 
 
-@pytest.mark.parametrize(("last_line", "code"), [("", 0), ("sys.exit(3)", 3), ("raise ValueError('no')", 1)])
+@pytest.mark.parametrize(("last_line", "code"), [("", 0), ("raise SystemExit(3)", 3), ("raise ValueError('no')", 1)])
 def test_it_ends_as_python_does(modules: Path, tmp_path: Path, last_line: str, code: int) -> None:
-    (modules / "leaves_open.py").write_text(LEAVES_OPEN + last_line)
+    (modules / "holds.py").write_text(LEAVES_OPEN)
+    (modules / "leaves_open.py").write_text(f"import holds\n{last_line}\n")
     folder = tmp_path / "out"
     folder.mkdir()
     words = [sys.executable, "-m", "mist_bundle.bundle.child", "leaves_open", str(folder)]
@@ -172,3 +173,75 @@ def test_the_collector_works_again_after_an_import_that_failed() -> None:
         assert gc.get_freeze_count() > 0
     finally:
         gc.unfreeze()
+
+
+WAITS_FOR_A_THREAD = """
+import atexit, sys, threading, time
+from pathlib import Path
+
+def stay():
+    threading.main_thread().join()
+    print("ready", flush=True)
+    time.sleep(60)
+
+threading.Thread(target=stay).start()
+atexit.register(Path(sys.argv[1]).write_text, "called")
+"""
+WAITS_IN_AN_EXIT_FUNCTION = """
+import atexit, sys, time
+from pathlib import Path
+
+def stay():
+    print("ready", flush=True)
+    time.sleep(60)
+
+atexit.register(stay)
+atexit.register(Path(sys.argv[1]).write_text, "called")
+"""
+WAITS_WITH_AN_EXIT_FUNCTION = """
+import atexit, sys, time
+from pathlib import Path
+
+atexit.register(Path(sys.argv[1]).write_text, "called")
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("source", [WAITS_FOR_A_THREAD, WAITS_IN_AN_EXIT_FUNCTION, WAITS_WITH_AN_EXIT_FUNCTION])
+def test_a_signal_ends_it_without_a_word_at_its_end_too(modules: Path, source: str, number: signal.Signals) -> None:
+    (modules / "stays.py").write_text(source)
+    words = [sys.executable, "-m", "mist_bundle.bundle.child", "stays", str(modules / "at_exit.txt")]
+    heed = functools.partial(signal.signal, number, signal.SIG_DFL)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert said == ""
+    assert (modules / "at_exit.txt").read_text() == "called"
+
+
+def test_an_exit_function_that_hangs_does_not_keep_it_after_a_signal(modules: Path) -> None:
+    hangs = "import atexit, os, signal, time\natexit.register(time.sleep, 60)\nos.kill(os.getpid(), signal.SIGTERM)\n"
+    (modules / "hangs.py").write_text(hangs)
+    program = "from mist_bundle.bundle import child\nchild._EXIT_SECONDS = 0.2\nchild.main(['hangs'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
+
+
+def test_objects_of_others_do_not_make_a_success_a_failure(modules: Path) -> None:
+    half_built = "import gzip\ntry:\n    gzip.open('/no/such/file')\nexcept OSError as error:\n    kept = error\n"
+    (modules / "half_built.py").write_text(half_built + "broken = gzip.GzipFile.__new__(gzip.GzipFile)\n")
+    words = [sys.executable, "-m", "mist_bundle.bundle.child", "half_built"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_files_that_were_opened_during_the_import_of_monai_are_complete(modules: Path) -> None:
+    (modules / "opens.py").write_text(f"held = open({str(modules / 'held.txt')!r}, 'w')\nheld.write('written')\n")
+    program = "from mist_bundle.bundle import child\nchild._import_without_collections('opens')"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
+    assert (modules / "held.txt").read_text() == "written"
