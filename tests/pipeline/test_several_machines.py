@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -140,6 +141,8 @@ def test_resumed_without_a_shared_disk(
     said = _finish(resumed)
     assert "Continuing after epoch" in said[0]
     assert file_hashes(folders[0]) == on_one_machine
+    history = (Bundle(folders[0]).fold(0).folder / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in history] == [1, 2, 3]
     assert not (folders[1] / "models/fold_0.pt").exists()
 
 

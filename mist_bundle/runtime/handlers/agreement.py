@@ -6,6 +6,7 @@ restart the first process may be on another.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +24,26 @@ def any_process(answer: bool) -> bool:
     return any(answers)
 
 
-def latest_state(state: State | None, best: Path | None) -> tuple[State | None, bytes | None]:
+def latest_state(state: State | None, files: Sequence[Path]) -> tuple[State | None, dict[str, bytes]]:
     """The state of the latest epoch that any process has, the same for all; the first of several that have it.
 
     Args:
         state: what this process read, with its "epoch"; None where it has none.
-        best: the file of best weights that belongs to the state.
+        files: those that belong to the state, such as the best weights.
 
     Returns:
-        The state, and the content of the file where the state came from another process.
+        The state; and where it came from another process, the content of that process's files by name.
     """
     if not dist.is_initialized():
-        return state, None
+        return state, {}
     epochs: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(epochs, -1 if state is None else int(state["epoch"]))
     latest = max(epochs)
     if latest < 0 or min(epochs) == latest:
-        return state, None
+        return state, {}
     source = epochs.index(latest)
-    content: list[Any] = [None, None]
+    content: list[Any] = [None, {}]
     if dist.get_rank() == source:
-        content = [state, best.read_bytes() if best is not None and best.is_file() else None]
+        content = [state, {path.name: path.read_bytes() for path in files if path.is_file()}]
     dist.broadcast_object_list(content, src=source)
-    return (state, None) if dist.get_rank() == source else (content[0], content[1])
+    return (state, {}) if dist.get_rank() == source else (content[0], content[1])

@@ -30,10 +30,12 @@ from ..folds.publish_weights import publish_fold
 from ..folds.state import (
     BEST_PATTERN,
     COMPONENTS,
+    HISTORY,
     LAST,
     LOCK,
     PREVIOUS,
     STATUS,
+    TRAINING,
     best_name,
     differences,
     differences_text,
@@ -318,12 +320,15 @@ class CheckpointKeeper:
     def _agreed_state(self) -> tuple[Path, dict[str, Any]]:
         """The state to continue from: the latest that any process can read, where they do not share a disk."""
         path, own = self._read_state() if has_state(self.fold_dir) else (self.fold_dir / LAST, None)
-        best = None if own is None else self.fold_dir / best_name(own["best_epoch"])
-        state, weights = latest_state(own, best)
+        files = [self.fold_dir / TRAINING, self.fold_dir / HISTORY]
+        if own is not None:
+            files.append(self.fold_dir / best_name(own["best_epoch"]))
+        state, contents = latest_state(own, files)
         if state is None:
             raise TrainingRefusedError(f"{self.fold_dir} has no state to continue from.")
-        if weights is not None and self.rank == 0:
-            write_whole(self.fold_dir / best_name(state["best_epoch"]), lambda stream: stream.write(weights))
+        if self.rank == 0:
+            for name, content in contents.items():
+                _write_bytes(self.fold_dir / name, content)
         return path, state
 
     def _read_state(self) -> tuple[Path, dict[str, Any]]:
@@ -384,6 +389,10 @@ class CheckpointKeeper:
             f"{last} is complete: stopped early after epoch {state['epoch']}, {self.validations_since_best} "
             "validations without a better score. To train further, pass a larger --early_stopping, or 0."
         )
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    write_whole(path, lambda stream: stream.write(content))
 
 
 def _all_settings(

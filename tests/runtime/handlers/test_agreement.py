@@ -40,8 +40,8 @@ class _Machines:
 
 def test_alone_there_is_nothing_to_agree_on() -> None:
     assert (any_process(True), any_process(False)) == (True, False)
-    assert latest_state({"epoch": 3}, None) == ({"epoch": 3}, None)
-    assert latest_state(None, None) == (None, None)
+    assert latest_state({"epoch": 3}, []) == ({"epoch": 3}, {})
+    assert latest_state(None, []) == (None, {})
 
 
 def test_a_machine_without_files_takes_the_state_of_the_one_that_has_them(
@@ -51,10 +51,10 @@ def test_a_machine_without_files_takes_the_state_of_the_one_that_has_them(
     best.write_bytes(b"weights")
     sent: list[Any] = []
     monkeypatch.setattr(agreement, "dist", _Machines(1, [-1, 5], sent))
-    assert latest_state({"epoch": 5}, best) == ({"epoch": 5}, None)
-    assert sent == [{"epoch": 5}, b"weights"]
+    assert latest_state({"epoch": 5}, [best, tmp_path / "missing.json"]) == ({"epoch": 5}, {})
+    assert sent == [{"epoch": 5}, {"best.pt": b"weights"}]
     monkeypatch.setattr(agreement, "dist", _Machines(0, [-1, 5], sent))
-    assert latest_state(None, None) == ({"epoch": 5}, b"weights")
+    assert latest_state(None, []) == ({"epoch": 5}, {"best.pt": b"weights"})
     monkeypatch.setattr(agreement, "dist", _Machines(0, [False, True], sent))
     assert any_process(False)
 
@@ -62,7 +62,7 @@ def test_a_machine_without_files_takes_the_state_of_the_one_that_has_them(
 def test_the_latest_of_several_states_wins_and_equal_ones_are_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     machines = _Machines(0, [4, 4], [])
     monkeypatch.setattr(agreement, "dist", machines)
-    assert latest_state({"epoch": 4}, None) == ({"epoch": 4}, None)
+    assert latest_state({"epoch": 4}, []) == ({"epoch": 4}, {})
     assert machines.source is None
-    monkeypatch.setattr(agreement, "dist", _Machines(0, [3, 4], [{"epoch": 4}, None]))
-    assert latest_state({"epoch": 3}, None) == ({"epoch": 4}, None)
+    monkeypatch.setattr(agreement, "dist", _Machines(0, [3, 4], [{"epoch": 4}, {}]))
+    assert latest_state({"epoch": 3}, []) == ({"epoch": 4}, {})
