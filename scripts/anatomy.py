@@ -265,7 +265,7 @@ def draw_windows(bundle: Path, step: Step, path: Path) -> None:
 
 
 def draw_label_map(bundle: Path, item: Mapping[str, Any], path: Path) -> None:
-    """Reference and prediction in the grid of the file."""
+    """Reference and prediction on the grid of the file."""
     folder = bundle.parent / f"{BUNDLE}_work/fold_{FOLD}/predictions"
     files = {
         "image": _first_file(item),

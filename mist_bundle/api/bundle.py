@@ -387,7 +387,7 @@ class Bundle(folder.Bundle):
         trust: bool = False,
         **overrides: Any,
     ) -> list[Path]:
-        """Write a label map for each case, in its own grid.
+        """Write a label map for each case, on its own grid.
 
         Cases that fail are named, and the others are predicted. The same call again predicts only the missing cases.
 

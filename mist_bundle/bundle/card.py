@@ -60,7 +60,7 @@ A [MONAI bundle](https://monai.readthedocs.io/en/stable/mb_specification.html) f
 | | |
 |---|---|
 | input | {_channels(plan)} |
-| output | a label map in the grid of the image: {_labels(plan)} |
+| output | a label map on the grid of the image: {_labels(plan)} |
 | network | {plan.network.value}, on patches of {_patch(plan)} |
 | framework | MONAI {TESTED["monai"]}, PyTorch {TESTED["torch"]} |
 """

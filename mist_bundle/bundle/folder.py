@@ -1,4 +1,4 @@
-"""A bundle's folder and the work folder beside it: the only module that knows where their files lie and reads them.
+"""A bundle's folder and the work folder beside it: the only module that knows where their files are and reads them.
 
 Files are read when they are needed, so a damaged file affects only what needs it.
 """
@@ -186,7 +186,7 @@ class Bundle:
         self.root = Path(root)
         self.work_dir = work_dir_of(self.root) if work_dir is None else Path(work_dir).absolute()
         if not is_bundle(self.root):
-            raise no_bundle(str(root))
+            raise not_a_bundle(str(root))
 
     @cached_property
     def plan(self) -> Plan:
@@ -233,7 +233,7 @@ class Bundle:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Content of metadata.json, read anew each time because commands change it.
+        """Content of metadata.json, read each time because commands change it.
 
         Raises:
             InputError: the file is missing or damaged.
@@ -297,7 +297,7 @@ def is_bundle(path: Path) -> bool:
     return (path / "configs").is_dir()
 
 
-def no_bundle(name: str) -> InputError:
+def not_a_bundle(name: str) -> InputError:
     """Return the error about a folder that is not a bundle."""
     return InputError(Problem(name, "is not a bundle: there is no configs/ folder in it."))
 

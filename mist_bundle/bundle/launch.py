@@ -30,7 +30,7 @@ CHILD = "mist_bundle.bundle.child"
 # warnings of MONAI about every configuration; those run here passed the audit, or their user vouches for them
 _QUIET_WARNINGS = ("ignore:parsing config_file", "ignore:NvImgCodecPydicomReader")
 # PyTorch returns every tensor's memory to the C library, which by default returns it to the system: each step of a
-# training then pays for the same pages anew. glibc keeps what was freed with these; other libraries ignore them.
+# training then pays for the same pages again. glibc keeps what was freed with these; other libraries ignore them.
 KEEP_FREED_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
@@ -264,7 +264,7 @@ def _check_places(bundle: Path, workflow: Workflow, checked: Mapping[str, Any]) 
 
 
 def _moved_data(bundle: Path, workflow: Workflow, checked: Mapping[str, Any]) -> list[Problem]:
-    """Report that the folder of the cases is needed but no longer lies where the configuration says."""
+    """Report that the folder of the cases is needed but is no longer where the configuration says."""
     if workflow.run_id == INFERENCE.run_id or "dataset_dir" in checked or "datalist" in checked:
         return []
     if workflow.overlays:  # they name cases of their own

@@ -103,4 +103,4 @@ def finish_publication(bundle: Path) -> None:
 def _cannot_write(bundle: Path, error: OSError) -> Problem:
     place = error.filename if isinstance(error.filename, str) else str(bundle)
     reason = error.strerror or str(error)
-    return Problem(place, f"cannot be written ({reason}). The bundle is as it was; make room or choose another place.")
+    return Problem(place, f"cannot be written ({reason}). The bundle is unchanged; make room or choose another place.")

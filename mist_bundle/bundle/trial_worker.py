@@ -29,7 +29,7 @@ class TrialError(MistBundleError):
 
 def parser_of(bundle: Path, config: Path) -> ConfigParser:
     """Read a configuration and make the bundle's own scripts importable."""
-    sys.path.insert(0, str(bundle))  # its scripts come first, whatever lies in the working directory
+    sys.path.insert(0, str(bundle))  # its scripts come first, whatever is in the working directory
     parser = ConfigParser()
     parser.read_config(str(config))
     parser["bundle_root"] = str(bundle)

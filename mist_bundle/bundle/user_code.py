@@ -177,7 +177,7 @@ def _not_found(text: str, module: str, menu: Iterable[str]) -> str:
 
 
 def _is_installed(origin: Path) -> bool:
-    """Whether a module lies where packages are installed, in this environment or in the environment below it."""
+    """Whether a module is where packages are installed, in this environment or in the environment below it."""
     paths = sysconfig.get_paths()
     places = [paths["purelib"], paths["platlib"], paths["stdlib"], paths["platstdlib"]]
     for entry in sys.path:

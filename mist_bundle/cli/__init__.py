@@ -1,6 +1,6 @@
 """The command line, a function for each verb: it calls the Python API and prints the result; nothing else prints.
 
-Exit codes: 0 all went well, 1 some cases failed (each is named), 2 the input was refused and nothing was written.
+Exit codes: 0 success, 1 some cases failed (each is named), 2 the input was refused and nothing was written.
 """
 
 from __future__ import annotations

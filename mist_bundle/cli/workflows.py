@@ -66,7 +66,7 @@ def finalize(bundle: FileName) -> None:
 
 @takes(mb.Bundle.predict, besides=("source",))
 def predict(bundle: FileName, input: FileName, output: FileName, **arguments: Any) -> None:
-    """Write a label map for each case, in its own grid.
+    """Write a label map for each case, on its own grid.
 
     Cases that fail are named, and the others are predicted. The same command again predicts only the missing cases.
 

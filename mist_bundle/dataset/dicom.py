@@ -222,7 +222,7 @@ def require_pydicom(what: str) -> None:
     try:
         import pydicom  # noqa: F401
     except ImportError as error:
-        message = 'DICOM needs packages that are not here. Run: pip install "mist-bundle[dicom]"'
+        message = 'DICOM needs packages that are not installed. Run: pip install "mist-bundle[dicom]"'
         raise InputError(Problem(what, message)) from error
 
 

@@ -36,7 +36,7 @@ class Source:
 
 
 def read_sources(json_paths: Sequence[Path], names: Sequence[str] = ()) -> list[Source]:
-    """Read the descriptions and number their labels anew.
+    """Read the descriptions and renumber their labels.
 
     Raises:
         InputError: a description is wrong, or they do not agree; all problems at once.

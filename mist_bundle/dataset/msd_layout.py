@@ -50,7 +50,7 @@ def convert_msd(
     Args:
         source: folder of the task, or its dataset.json.
         output: folder to create.
-        copy: copy the files instead of linking to them. 4D images are always written anew, a file for each channel.
+        copy: copy the files instead of linking to them. 4D images are always written again, a file for each channel.
         overwrite: replace an existing `output`.
         limit: use only this many labelled cases, in the order of their ids; None for all.
         start: skip this many labelled cases first.

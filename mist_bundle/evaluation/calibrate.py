@@ -236,7 +236,7 @@ def read_voxels(case: HeldOut, outputs: Outputs) -> CaseVoxels:
 
 
 def probabilities_of(case: HeldOut) -> Path:
-    """Where the map of probabilities of a held-out case lies."""
+    """Path of the map of probabilities of a held-out case."""
     return case.pair.prediction.parent / "probabilities" / case.pair.prediction.name
 
 

@@ -86,7 +86,7 @@ def autoconfig(
     target = output / (name or bundle_name(spec))
     remove_leavings(target)
     refuse_existing(target, overwrite=overwrite)
-    _refuse_no_bundle(target)
+    _refuse_other_folder(target)
     refuse_to_lose(target, overwrite_weights=overwrite_weights)
     fingerprint = analyze(spec, checked.train.cases, workers=workers, excluded=checked.train.problems)
     excluded = fingerprint.excluded
@@ -152,7 +152,7 @@ def _planned_warnings(warnings: Sequence[Problem]) -> tuple[tuple[str, str], ...
     return tuple((warning.path, warning.message) for warning in warnings) or None
 
 
-def _refuse_no_bundle(target: Path) -> None:
+def _refuse_other_folder(target: Path) -> None:
     """Refuse to replace a folder that is not a bundle: --overwrite means bundles, and it may hold the user's files."""
     if target.is_dir() and any(target.iterdir()) and not is_bundle(target):
         message = (

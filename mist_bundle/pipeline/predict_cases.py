@@ -77,7 +77,7 @@ def predict(
         workers: processes that share the cases, or the address of a Dask scheduler; see `choose_crew`.
         devices: numbers of the GPUs that share the cases; None for every visible GPU.
         output_format: of OUTPUT_FORMATS in predict_formats. In formats other than NIfTI `<id>.nrrd` and the like are
-            written, and the label maps that they are made of lie in `nifti/`. With DICOM_SEG the segmentation
+            written, and the label maps that they are made of are in `nifti/`. With DICOM_SEG the segmentation
             `<id>.dcm` of each series is written, too.
         segment_codes: codes of classes in DICOM segmentations; see `read_codes`.
         resample: make slices of DICOM series even where they are uneven, missing, or shifted sideways.

@@ -1,4 +1,4 @@
-"""Earlier trainings of a bundle, and their fate when the bundle is configured anew."""
+"""Earlier trainings of a bundle, and their fate when the bundle is configured again."""
 
 from __future__ import annotations
 

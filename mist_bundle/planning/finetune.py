@@ -1,7 +1,7 @@
 """What a new plan keeps of the bundle that it starts from, so that the source's weights fit and keep their meaning.
 
 Takes the plan that the rules make for the new data and a description of the source, and returns the plan with the
-source's network and, unless planned anew, its spacing, patch and normalisation. Pure: no files, no torch.
+source's network and, unless planned again, its spacing, patch and normalisation. Pure: no files, no torch.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _spacing(plan: Plan, source: SourceModel, options: TransferOptions, chosen: 
     if "target_spacing" in chosen:
         return by_rule
     if options.replan:
-        because = f"{by_rule.because} Planned anew, as the user chose; {source.name} had {joined(source.spacing_mm)}."
+        because = f"{by_rule.because} Planned again, as the user chose; {source.name} had {joined(source.spacing_mm)}."
         return Decision(by_rule.value, because)
     # the rules planned with the source's spacing, so their reason holds "…; the rule gives …"
     _, _, rule = by_rule.because.partition("; ")
@@ -174,10 +174,10 @@ def _patch(plan: Plan, source: SourceModel, options: TransferOptions, chosen: fr
     by_rule = plan.patch_size
     by_user = "patch_size" in chosen or "max_patch_size" in chosen
     if source.patch_size is None:
-        because = f"{by_rule.because} Planned anew; {source.name} does not state its own."
+        because = f"{by_rule.because} Planned again; {source.name} does not state its own."
         patch = Decision(by_rule.value, because)
     elif options.replan or by_user:
-        because = f"{by_rule.because} Planned anew; {source.name} had {joined(source.patch_size)}."
+        because = f"{by_rule.because} Planned again; {source.name} had {joined(source.patch_size)}."
         patch = Decision(by_rule.value, because)
     else:
         because = f"Kept from {source.name}; the rule gives {joined(by_rule.value)}."

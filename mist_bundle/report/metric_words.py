@@ -12,10 +12,10 @@ _SHORT = {"hd95": "HD95", "iou": "IoU", "dice": "Dice", "f1": "F1"}
 # longer explanations of the most common metrics than on the menu
 _IN_WORDS = {
     "dice": "How well reference and prediction overlap: twice the shared volume over the sum of both volumes.",
-    "hd95": "How far the outlines lie apart: 95 % of their points are nearer to the other outline than this.",
-    "hausdorff": "How far the outlines lie apart where they differ most.",
+    "hd95": "How far apart the outlines are: 95 % of their points are nearer to the other outline than this.",
+    "hausdorff": "How far apart the outlines are where they differ most.",
     "surface_dice": "The part of both surfaces that lies within 1 mm of the other, unless another tolerance was set.",
-    "average_surface_distance": "How far the outlines lie apart on average.",
+    "average_surface_distance": "How far apart the outlines are on average.",
 }
 
 

@@ -85,7 +85,7 @@ def require_highdicom() -> None:
     try:
         import highdicom  # noqa: F401
     except ImportError as error:
-        message = 'DICOM segmentations need packages that are not here. Run: pip install "mist-bundle[dicom]"'
+        message = 'DICOM segmentations need packages that are not installed. Run: pip install "mist-bundle[dicom]"'
         raise InputError(Problem("highdicom", message)) from error
 
 

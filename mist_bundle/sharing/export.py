@@ -80,7 +80,7 @@ class Exported:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportReport:
-    """All requested formats, and where the files and the report lie."""
+    """All requested formats, and where the files and the report are."""
 
     folder: Path
     report: Path
@@ -175,7 +175,7 @@ def _export(bundle: Path, name: str, scratch: Path) -> Exported:
     """Write a format into a scratch folder; a file that disagrees with the network is a problem and is dropped."""
     missing = [package for package in FORMATS[name].needs if importlib.util.find_spec(package) is None]
     if missing:
-        needed = f"needs packages that are not here. Run: pip install {' '.join(missing)}"
+        needed = f"needs packages that are not installed. Run: pip install {' '.join(missing)}"
         return Exported(format=name, problem=needed)
     written, result = scratch / FORMATS[name].file, scratch / f"{name}.json"
     request = {
@@ -196,7 +196,7 @@ def _export(bundle: Path, name: str, scratch: Path) -> Exported:
             format=name,
             max_abs_difference=outcome.max_abs_difference,
             largest_logit=outcome.largest_logit,
-            problem=f"gives other numbers: the logits differ by up to {worst:.3g}, at most {limit:.3g} is allowed.",
+            problem=f"gives different numbers: the logits differ by up to {worst:.3g}, at most {limit:.3g} is allowed.",
         )
     return outcome
 

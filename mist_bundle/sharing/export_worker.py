@@ -45,7 +45,7 @@ class Converted:
 
 def load_network(bundle: Path, config: Path) -> nn.Module:
     """The network of inference.json with the weights of models/model.pt, in evaluation mode, on the CPU."""
-    sys.path.insert(0, str(bundle))  # its scripts come first, whatever lies in the working directory
+    sys.path.insert(0, str(bundle))  # its scripts come first, whatever is in the working directory
     parser = ConfigParser()
     parser.read_config(str(config))
     parser["bundle_root"] = str(bundle)
@@ -135,7 +135,7 @@ def to_onnx(network: nn.Module, target: Path, image: Tensor) -> Converted:
 
 
 def to_state_dict(network: nn.Module, target: Path, again: Callable[[], nn.Module]) -> Converted:
-    """A plain dictionary of tensors, read back with weights_only=True into a network that is built anew."""
+    """A plain dictionary of tensors, read back with weights_only=True into a newly built network."""
     torch.save(network.state_dict(), target)
     fresh = again()
     fresh.load_state_dict(torch.load(target, map_location="cpu", weights_only=True))

@@ -64,7 +64,7 @@ def files_to_publish(bundle: Path) -> dict[str, bytes | Path]:
     """The files of a bundle to publish, by path in it; those that exist only in the published form as their content.
 
     The scripts are plain files, whether the folder holds them or links to them; weights that another file stands for
-    are there again; earlier weights that were kept when model.pt was replaced stay at home; and the manifest lists all
+    are there again; earlier weights that were kept when model.pt was replaced are left out; and the manifest lists all
     of it.
 
     Raises:
@@ -115,7 +115,7 @@ def pack_bundle(
         bundle: its folder, which is not changed; its manifest must fit its files.
         output: the zip file.
         large_files_url: address of a folder; files above the limit are then left out of the zip, and large_files.yml
-            in it says that they lie there.
+            in it says that they are there.
         large_files_limit_mb: megabytes above which a file is large.
         overwrite: replace a file that is there.
 
@@ -130,7 +130,7 @@ def pack_bundle(
     if not (bundle / METADATA_JSON).is_file():
         raise InputError(Problem(str(bundle), f"is not a bundle: there is no {METADATA_JSON} in it."))
     if real_path(bundle) in real_path(output).parents:
-        message = f"is {output}, within the bundle, whose manifest would not fit it any more. Choose a place outside."
+        message = f"is {output}, within the bundle, whose manifest it would invalidate. Choose a place outside."
         raise InputError(Problem("--output", message))
     if not TOP_FOLDER.fullmatch(bundle.name):
         raise InputError(Problem(bundle.name, "expected a folder named with letters, digits, '.', '_' and '-'."))
@@ -176,7 +176,7 @@ def _large_files(contents: Mapping[str, bytes | Path], url: str | None, limit_mb
 
 
 def _leave_out(large: Mapping[str, str], contents: dict[str, bytes | Path], hashes: Mapping[str, str]) -> None:
-    """Replace the large files by a large_files.yml that says where they lie."""
+    """Replace the large files by a large_files.yml that says where they are."""
     message = "covers a manifest that the list of large files would change. Delete it, and sign what unpack writes."
     _refuse_signed(contents, message)
     for name in large:

@@ -1,8 +1,8 @@
 """inference.json of MONAI's own classes alone, for programs that take no Python code of a bundle.
 
 A generated bundle reads, resamples, normalises and restores with its own scripts/. Where MONAI has the same, this
-module writes it down; where it has not, the part is named and the export is refused. Two parts differ slightly: at the
-edges MONAI continues an image in another way before it resamples, and it restores all classes in single precision.
+module writes it down; where it does not, the part is named and the export is refused. Two parts differ slightly: at the
+edges MONAI extends an image differently before it resamples, and it restores all classes in single precision.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def export_triton(bundle: Path, output: Path, *, trust: bool = False) -> TritonM
 
     Raises:
         InputError: no weights, packages are missing, or the model is in the repository already.
-        MistBundleError: the network cannot be converted, or the ONNX file gives other numbers.
+        MistBundleError: the network cannot be converted, or the ONNX file gives different numbers.
     """
     name = Bundle(bundle).root.absolute().name
     if not _NAME.fullmatch(name):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.bundle.folder import Bundle, is_bundle, no_bundle
+from mist_bundle.bundle.folder import Bundle, is_bundle, not_a_bundle
 from mist_bundle.bundle.publish import is_model_replaced
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.errors import InputError, Problem
@@ -105,7 +105,7 @@ def _bundle_root(folder: Path, source: str) -> Path:
     below = [path for path in (folder, *sorted(folder.iterdir())) if is_bundle(path)]
     if below and (below[0] == folder or len(below) == 1):
         return below[0]
-    raise no_bundle(source)
+    raise not_a_bundle(source)
 
 
 def _download(repository: str, source: str, scratch: Path) -> Path:

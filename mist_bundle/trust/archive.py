@@ -150,7 +150,7 @@ def _overlaps(members: Sequence[zipfile.ZipInfo]) -> Iterator[Fault]:
     end = 0
     for member in sorted(members, key=lambda member: member.header_offset):
         if member.header_offset < end:
-            what = "and another file lie on top of each other, as only in forged archives."
+            what = "and another file overlap, as only happens in forged archives."
             yield Fault(code="zip-bomb", member=member.filename, what=what)
         end = member.header_offset + LOCAL_HEADER_BYTES + member.compress_size
 
@@ -163,7 +163,7 @@ def _same_names(members: Sequence[zipfile.ZipInfo]) -> Iterator[Fault]:
         # file systems that ignore case or normalise Unicode store two such names as a single file
         key = unicodedata.normalize("NFKC", member.filename.rstrip("/")).casefold()
         if key in seen:
-            what = f"is there twice, or differs from {seen[key]!r} only in case or in the form of its letters."
+            what = f"occurs twice, or differs from {seen[key]!r} only in case or in the form of its letters."
             yield Fault(code="zip-names", member=member.filename, what=what)
         seen[key] = member.filename
         parts = key.split("/")

@@ -1,6 +1,6 @@
 """Steps that MONAI runs with a bundle, each by `python -m mist_bundle.verify.probe STEP SETTINGS RESULT`.
 
-A step that goes well writes a sentence to its result file. Without that file the step has failed, and the error output
+A step that succeeds writes a sentence to its result file. Without that file the step has failed, and the error output
 of the process says why. The bundle is a copy: training would write into it.
 """
 
@@ -48,7 +48,7 @@ def forward(bundle: Path, settings: dict[str, Any]) -> str:
 
 
 def torchscript(bundle: Path, settings: dict[str, Any]) -> str:
-    """Whether network_def can be scripted, as `ckpt_export` does; that it cannot is worth knowing and no failure."""
+    """Whether network_def can be scripted, as `ckpt_export` does; that it cannot is a remark, not a failure."""
     import torch
     from monai.bundle import ConfigParser
 
@@ -131,10 +131,10 @@ def inference(bundle: Path, settings: dict[str, Any]) -> str:
     image: Any = nib.load(settings["image"])
     values = set(np.unique(np.asarray(written.dataobj)).tolist())
     if written.shape != image.shape or not np.allclose(written.affine, image.affine, atol=1e-4):
-        raise ValueError(f"the label map has the shape {written.shape} in another grid than the image's {image.shape}")
+        raise ValueError(f"the label map has the shape {written.shape} on another grid than the image's {image.shape}")
     if not values <= set(settings["labels"]):
         raise ValueError(f"the label map holds {sorted(values)}; the plan knows {settings['labels']}")
-    return "A synthetic volume was predicted in its own grid."
+    return "A synthetic volume was predicted on its own grid."
 
 
 def federated(bundle: Path, settings: dict[str, Any]) -> str:
@@ -169,7 +169,7 @@ def _config(bundle: Path, stem: str) -> str:
 
 
 def main(step: str, settings_file: str, result_file: str) -> None:
-    """Run a step; the result file appears only where it went well."""
+    """Run a step; the result file appears only if it succeeds."""
     settings = json.loads(Path(settings_file).read_text(encoding="utf-8"))
     os.chdir(settings["working_folder"])
     reason = STEPS[step](Path(settings["bundle"]), settings)

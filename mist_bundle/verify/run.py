@@ -170,4 +170,4 @@ def _last_words(errors: str) -> str:
         if colon and name.replace(".", "").isidentifier():
             raised.append(line[:300])
     first_and_last = list(dict.fromkeys([*raised[:1], *raised[-1:]]))
-    return " … ".join(first_and_last or lines[-1:] or ["It ended without a word."])
+    return " … ".join(first_and_last or lines[-1:] or ["It ended without a message."])

@@ -11,7 +11,7 @@ from mist_bundle.errors import EXIT_INPUT_REFUSED
 
 
 @pytest.mark.parametrize("verb", ["preprocess", "train", "publish", "finalize"])
-def test_a_folder_that_is_no_bundle(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_not_a_bundle(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([verb, str(tmp_path)]) == EXIT_INPUT_REFUSED
     assert f"{tmp_path}: is not a bundle" in capsys.readouterr().err
 

@@ -47,7 +47,7 @@ def _zoom(volume: NDArray[Any], shape: tuple[int, ...], order: int) -> NDArray[n
 
 
 def _expected_logits(weights: list[made.Tensors], image: NDArray[np.float32], flips: list[tuple[int, ...]]) -> Any:
-    """nnU-Net's steps for an image that is a single window: logits of the cropped box in the grid of the file."""
+    """nnU-Net's steps for an image that is a single window: logits of the cropped box on the grid of the file."""
     box = image[:, 1:9, 1:12, 2:19]
     inside = ndimage.binary_fill_holes((box != 0).any(axis=0))
     first = box[0].copy()

@@ -66,7 +66,7 @@ def test_spacing_and_patch_are_kept_unless_planned_anew() -> None:
     assert kept.target_spacing_mm.because.endswith("at this scale; the rule gives 1.0 x 1.0 x 1.0 mm.")
     assert kept.patch_size.value == (40, 40, 40)
     anew = adapt_plan(plan, source, TransferOptions(replan=True))
-    assert "Planned anew" in anew.patch_size.because
+    assert "Planned again" in anew.patch_size.because
     assert anew.patch_size.value == tuple(math.ceil(size / 4) * 4 for size in plan.patch_size.value)
 
 

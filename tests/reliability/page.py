@@ -18,7 +18,7 @@ What happens when something is wrong with the data, the options or the machine, 
 should. `scripts/reliability` runs all of this again and writes this page; the tables below are what it saw, on two CPU
 cores without a GPU.
 
-Exit codes are the same for every command: 0 all went well, 1 some cases failed (each is named, the others continued), 2
+Exit codes are the same for every command: 0 success, 1 some cases failed (each is named, the others continued), 2
 the input was refused and nothing was written, 128 + the signal's number after a signal.
 
 """

@@ -139,7 +139,7 @@ MISCHIEF: dict[str, tuple[Callable[[dict[str, bytes], Path], None], str]] = {
     "bomb": (_bomb, "zip bomb"),
     "terabyte": (_terabyte, "zip bomb"),
     "overlapping": (_overlapping, "on top of each other"),
-    "twice": (_twice, "is there twice"),
+    "twice": (_twice, "occurs twice"),
     "differs in case": (_with_member(f"{TOP}/license"), "only in case"),
     "file and folder": (_with_member(f"{TOP}/LICENSE/evil.py"), "file and a folder"),
     "other compression": (_method, "compressed by a method"),

@@ -41,7 +41,9 @@ def test_a_card_without_header_is_named(own_bundle: Path) -> None:
     assert "docs/README.md is missing." in _rows(own_bundle)["Hugging Face"].reason
 
 
-@pytest.mark.parametrize(("verdict", "reason"), [(PASS, "A volume was predicted."), (FAIL, "It ended without a word.")])
+@pytest.mark.parametrize(
+    ("verdict", "reason"), [(PASS, "A volume was predicted."), (FAIL, "It ended without a message.")]
+)
 def test_a_run_decides_where_there_is_one(fresh_bundle: Path, verdict: str, reason: str) -> None:
     steps = {"inference": Check(name="inference", verdict=verdict, how=RUN, reason=reason)}
     row = _rows(fresh_bundle, steps)[MONAI_CLI]

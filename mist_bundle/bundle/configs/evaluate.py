@@ -1,4 +1,4 @@
-"""evaluate.json: an overlay on train.json that predicts the held-out fold in its own grid and scores it there."""
+"""evaluate.json: an overlay on train.json that predicts the held-out fold on its own grid and scores it there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""inference.json: stands alone, needs only the images, and writes label maps in the grid of each case."""
+"""inference.json: stands alone, needs only the images, and writes label maps on the grid of each case."""
 
 from __future__ import annotations
 

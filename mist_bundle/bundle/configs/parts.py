@@ -239,7 +239,7 @@ def restored_labels(plan: Plan) -> Config:
 
 
 def segment(plan: Plan, **arguments: Any) -> Config:
-    """Return the inferer of label maps in the grid of each file; `arguments` are those of `ensemble`."""
+    """Return the inferer of label maps on the grid of each file; `arguments` are those of `ensemble`."""
     inferer = script(
         "inferers.segment.SegmentInferer",
         ensemble=ensemble(plan, **arguments),

@@ -14,7 +14,7 @@ from mist_bundle.catalog.optimizers import OPTIMIZERS
 from mist_bundle.catalog.schedules import SCHEDULES
 from mist_bundle.planning.plan import Plan
 
-# settings that may change when a training is resumed: where it runs, where its files lie, and how long it is
+# settings that may change when a training is resumed: where it runs, where its files are, and how long it is
 OF_THE_MACHINE = frozenset(
     {
         *("fold_dir", "output_dir", "models_dir", "fold", "epochs", "early_stopping", "sw_batch_size", "patch_divisor"),

@@ -55,7 +55,7 @@ def load_failure(error: Exception) -> str:
     torch's own advice about pickles is to switch off the check that keeps foreign code from running.
     """
     if isinstance(error, pickle.UnpicklingError):
-        return "it is no file of weights, or holds more than tensors, which could be code"
+        return "it is not a file of weights, or holds more than tensors, which could be code"
     lines = [line.strip() for line in str(error).splitlines()[:2]]
     return " ".join(lines)[:_REASON_LENGTH] or type(error).__name__
 

@@ -67,7 +67,7 @@ def publish(bundle: Path, files: Mapping[str, Content], *, renew: bool = False) 
 
     Raises:
         PublicationError: another publication does not end, or a path must not be published.
-        OSError: the disk is full, the folder is read-only …; the bundle is as it was.
+        OSError: the disk is full, the folder is read-only …; the bundle is unchanged.
     """
     refused = [name for name in files if not _may_be_published(name)]
     if refused:

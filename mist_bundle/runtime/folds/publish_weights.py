@@ -47,7 +47,7 @@ def publish_fold(fold_dir: Path, target: Path) -> list[str]:
 
     Raises:
         PublicationError: there are no weights to publish, they are not those that status.json names, or hold NaN.
-        OSError: the disk is full, the folder is read-only …; the bundle is as it was.
+        OSError: the disk is full, the folder is read-only …; the bundle is unchanged.
     """
     best, status = best_weights(fold_dir)
     problem = file_problem(best)

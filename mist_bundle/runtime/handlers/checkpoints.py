@@ -153,7 +153,7 @@ class CheckpointKeeper:
             self._restore(trainer)
         elif self.rank == 0 and has_state(self.fold_dir):
             earlier = move_aside(self.fold_dir)
-            logger.warning("A new training; what was trained before lies in %s. --resume true would continue.", earlier)
+            logger.warning("A new training begins; the earlier one is in %s. --resume true would continue it.", earlier)
         engine: Any = trainer
         engine.checkpoint_keeper = self  # RoundWeights then leaves the weights to it
         self._interruption = Interruption(lambda: self._kept_text(trainer), silent=self.rank != 0)

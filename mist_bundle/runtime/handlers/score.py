@@ -1,4 +1,4 @@
-"""Score each predicted label map against its reference, in its own grid, and write results.csv at the end.
+"""Score each predicted label map against its reference, on its own grid, and write results.csv at the end.
 
 A case that cannot be scored does not vanish: the others are scored, it is named in results.json, and the run fails.
 """

@@ -70,7 +70,7 @@ class Engine:
         place = (id(network), tuple(patches.shape[1:]), _precision())
         if weights:
             return (*place, weights)
-        # without a name the state of the parameters tells whether they were loaded anew meanwhile
+        # without a name the state of the parameters tells whether they were loaded again meanwhile
         return (*place, sum(parameter._version for parameter in network.parameters()))
 
     def _convert(self, network: Any, patch: torch.Tensor) -> Member:

@@ -1,4 +1,4 @@
-"""From an image to the label map in the grid of its file, cell by cell: no class ever fills a whole volume."""
+"""From an image to the label map on the grid of its file, cell by cell: no class ever fills a whole volume."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SegmentInferer:
         labels: label value of each class, background first; with `region_order`, the label that each region writes.
         region_order: for regions that may overlap: the order in which they are written over each other.
         maps: keeps the scores of a case for the maps that are written of them.
-        restore: what is interpolated in the grid of the file before classes are chosen: "probabilities", or "logits"
+        restore: what is interpolated on the grid of the file before classes are chosen: "probabilities", or "logits"
             as nnU-Net does.
         confidence: calibrates probabilities and sums up the expected Dice; the label map is what it is without.
     """

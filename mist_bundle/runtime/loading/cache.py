@@ -88,7 +88,7 @@ class ArrayCache:
         """Store the settings; nothing is read or written yet.
 
         Args:
-            folder: where the entries lie; created when first needed.
+            folder: where the entries are; created when first needed.
             transform: the preprocessing (a MONAI Compose) from item to {"image": (C, X, Y, Z), "label": (1, X, Y, Z)
                 class indices, ["dtm": (K, X, Y, Z)]}. Its settings are part of an entry's name.
             recipe: further plain JSON that shall be part of the name.

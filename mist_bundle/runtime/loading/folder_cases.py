@@ -19,7 +19,7 @@ def cases_of_folder(folder: Path, channel_names: Sequence[str]) -> list[dict[str
     `patient_7_t1.nrrd`, or an image with all channels in the order of the model.
 
     Args:
-        folder: where the cases lie.
+        folder: where the cases are.
         channel_names: channels of the model, in its order.
 
     Returns:

@@ -40,7 +40,7 @@ class PatchLoader(ABC):
 
         Args:
             data: items {"id", "image", "label"} with the raw files' paths.
-            cache: where their preprocessed arrays lie or will lie; must hold "image" and "label".
+            cache: where their preprocessed arrays are or will be; must hold "image" and "label".
             settings: which patches.
             device: where the tensors shall be.
             num_threads: threads or processes that read and augment.

@@ -33,7 +33,7 @@ def patch_loader(
 
     Args:
         data: items {"id", "image", "label"} with the raw files' paths.
-        cache: where their preprocessed arrays lie or will lie.
+        cache: where their preprocessed arrays are or will be.
         device: where the tensors shall be.
         num_threads: None: the available cores, at most 8.
         loader: "auto" takes DALI where it is installed.

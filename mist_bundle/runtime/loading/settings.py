@@ -133,9 +133,9 @@ def _problems(settings: PatchSettings) -> Iterator[str]:
     if settings.seed < 0:
         yield f"seed must be at least 0, not {settings.seed}."
     if not 0 <= settings.rank < settings.world_size:
-        yield f"rank must lie from 0 to world_size - 1 = {settings.world_size - 1}, not {settings.rank}."
+        yield f"rank must be from 0 to world_size - 1 = {settings.world_size - 1}, not {settings.rank}."
     if not 0 <= settings.foreground_probability <= 1:
-        yield f"foreground_probability must lie from 0 to 1, not {settings.foreground_probability}."
+        yield f"foreground_probability must be from 0 to 1, not {settings.foreground_probability}."
     if not too_small and settings.batch_size_per_process is None:
         uneven = sharing_problem(settings.batch_size, settings.world_size)
         if uneven:

@@ -1,6 +1,6 @@
 """What the label maps in a folder depend on, so that running again predicts only missing cases.
 
-Beside the label maps lies a record for each case, `records/<id>.json`, with hashes of the weights, the settings, the
+Beside the label maps is a record of each case, `records/<id>.json`, with hashes of the weights, the settings, the
 code and the images. A label map whose record fits is left alone. A label map that depends on something else, or that
 has no record, is replaced only with `overwrite`. Needs no torch, so that a command can look before it starts anything.
 """
@@ -36,7 +36,7 @@ _ADVICE = "Choose another output folder, or pass --overwrite to replace it."
 
 
 def volume_path(folder: Path, case: str, suffix: str = "") -> Path:
-    """Where the label map, or another volume, of a case lies.
+    """Path of the label map, or of another volume, of a case.
 
     Raises:
         ValueError: the id cannot name a file.
@@ -47,17 +47,17 @@ def volume_path(folder: Path, case: str, suffix: str = "") -> Path:
 
 
 def probabilities_path(folder: Path, case: str) -> Path:
-    """Where the class probabilities of a case lie, beside its label map."""
+    """Path of a case's class probabilities, beside its label map."""
     return volume_path(folder / "probabilities", case)
 
 
 def uncertainty_path(folder: Path, case: str, name: str) -> Path:
-    """Where a map of uncertainty of a case lies; `name` is from UNCERTAINTY_MAPS."""
+    """Path of a map of uncertainty of a case; `name` is from UNCERTAINTY_MAPS."""
     return volume_path(folder / "uncertainty", case, f"_{name}")
 
 
 def record_path(folder: Path, case: str) -> Path:
-    """Where the record of a case lies."""
+    """Path of the record of a case."""
     return folder / RECORDS / f"{case}.json"
 
 

@@ -1,4 +1,4 @@
-"""Crop a case to the part of the image that is not background, in the grid of the file."""
+"""Crop a case to the part of the image that is not background, on the grid of the file."""
 
 from __future__ import annotations
 

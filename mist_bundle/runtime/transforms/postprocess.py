@@ -1,4 +1,4 @@
-"""Apply the bundle's post-processing to a predicted label map, in the grid of the patient's image."""
+"""Apply the bundle's post-processing to a predicted label map, on the grid of the patient's image."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class RestoreSegmentationd(MapTransform):
 
 
 def on_original_grid(array: NDArray[Any], reference: MetaTensor, affine: NDArray[np.float64]) -> MetaTensor:
-    """A volume (C, X, Y, Z) in the grid of the original file, with the meta dictionary of the reference."""
+    """A volume (C, X, Y, Z) on the grid of the original file, with the meta dictionary of the reference."""
     volume = new_volume(array, reference, affine, device="cpu")
     volume.meta.pop(CROP_BOX, None)
     return volume

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from mist_bundle.bundle.folder import no_bundle
+from mist_bundle.bundle.folder import not_a_bundle
 from mist_bundle.bundle.vendor import is_own_runtime, linked_runtime
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import SCRIPTS_FOLDER
@@ -115,7 +115,7 @@ def open_bundle(path: Path) -> BundleFiles:
         problem = "is neither a folder nor a zip file" if path.exists() else "is not there"
         raise InputError(Problem(str(path), f"{problem}; expected a bundle's folder or zip."))
     if not files.findings and not any(name.startswith("configs/") for name in files.sizes):
-        raise no_bundle(str(path))
+        raise not_a_bundle(str(path))
     return files
 
 

@@ -1,4 +1,4 @@
-"""What a bundle of somebody else would run, in groups that a person can judge in a minute.
+"""What somebody else's bundle would run, in groups that a person can judge in a minute.
 
 Every finding of the audit is a danger where any program could hide behind it. Most of what a bundle of MONAI's model
 zoo names is nevertheless MONAI itself. The overview separates the two: classes that MONAI, PyTorch and Ignite define,

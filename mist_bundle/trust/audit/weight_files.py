@@ -19,7 +19,7 @@ from mist_bundle.trust.audit.pickles import PickleContent, dangerous, scan_pickl
 
 TORCH_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin")
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".p", ".joblib", ".dill", ".cloudpickle")
-# what torch.save writes: a folder with a pickle, the tensors' bytes and a few marks
+# what torch.save writes: a folder with a pickle, the tensors' bytes and a few markers
 _TORCH_MEMBER = re.compile(
     r"[^/]+/(data\.pkl|data/\d+|byteorder|version|\.?data/serialization_id|\.format_version|\.storage_alignment)"
 )
@@ -133,12 +133,12 @@ def _torch_archive(archive: zipfile.ZipFile, name: str, suffix: str) -> Iterator
     members = archive.infolist()
     for member in members if suffix in TORCH_SUFFIXES else ():
         if not _TORCH_MEMBER.fullmatch(member.filename):
-            yield finding("archive-member", name, member.filename, "It stands among the tensors.")
+            yield finding("archive-member", name, member.filename, "It is not a file that torch.save writes.")
     pickles = [member for member in members if member.filename.endswith(".pkl")]
     for member in pickles:
         yield from _pickle_of(archive, member, name)
     if not pickles and suffix in TORCH_SUFFIXES:
-        yield finding("weights-broken", name, "", "It is a zip without data.pkl, so no torch archive.")
+        yield finding("weights-broken", name, "", "It is a zip without data.pkl, so it is not a torch archive.")
 
 
 def _pickle_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Iterator[Finding]:

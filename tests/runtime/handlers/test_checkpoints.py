@@ -300,7 +300,7 @@ def test_a_new_training_keeps_the_one_before(bundle: Path, caplog: pytest.LogCap
     before = sha256_of(training.fold_dir / "last.pt")
     Training(bundle, epochs=2).run()
     assert sha256_of(training.fold_dir / "earlier_training/last.pt") == before
-    assert "what was trained before lies in" in caplog.text
+    assert "the earlier one is in" in caplog.text
     assert json.loads((training.fold_dir / "status.json").read_text())["epoch"] == 2
 
 

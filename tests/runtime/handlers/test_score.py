@@ -1,4 +1,4 @@
-"""Predicted label maps are scored in their own grids; cases that cannot be scored are named, and the run fails."""
+"""Predicted label maps are scored on their own grids; cases that cannot be scored are named, and the run fails."""
 
 from __future__ import annotations
 

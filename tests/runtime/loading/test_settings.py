@@ -35,8 +35,8 @@ def test_settings_out_of_bounds_are_named_all_at_once() -> None:
         "batch_size must be at least 1, not 0.",
         "steps_per_epoch must be at least 1, not 0.",
         "seed must be at least 0, not -1.",
-        "rank must lie from 0 to world_size - 1 = 1, not 2.",
-        "foreground_probability must lie from 0 to 1, not 1.5.",
+        "rank must be from 0 to world_size - 1 = 1, not 2.",
+        "foreground_probability must be from 0 to 1, not 1.5.",
     ):
         assert text in str(error.value)
     with pytest.raises(ValueError, match="augmentation: 'flips'"):

@@ -1,4 +1,4 @@
-"""Post-processing inside an inference: the steps of the bundle's file, in the grid of the patient's image."""
+"""Post-processing inside an inference: the steps of the bundle's file, on the grid of the patient's image."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_linked_scripts_are_read_where_they_lie(linked_bundle: Path) -> None:
     assert files.read("scripts/losses/dice.py", 1 << 20) == (RUNTIME / "losses/dice.py").read_bytes()
 
 
-def test_what_is_no_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "text").write_text("x")
     for path, message in ((tmp_path / "text", "neither a folder nor a zip"), (tmp_path / "gone", "is not there")):
         with pytest.raises(InputError, match=message):
