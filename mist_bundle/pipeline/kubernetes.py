@@ -11,10 +11,9 @@ from typing import Any
 import yaml
 
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import refuse_existing, write_text
+from mist_bundle.pipeline.job_files import SUBMIT, write_job_files
 from mist_bundle.pipeline.workflows import runnable_bundle
 
-SUBMIT = "submit.sh"
 FOLDS_YAML, GATHER_YAML = "folds.yaml", "gather.yaml"
 GRACE_SECONDS = 120
 RETRIES = 6  # of each fold, which continues from its last epoch
@@ -64,7 +63,7 @@ def write_kubernetes(
     """Write the manifests and the script that applies them, and return that.
 
     Args:
-        bundle: its folder here; in the cluster it lies in the claim.
+        bundle: its folder here; in the cluster it is in the claim.
         output: folder of the files.
         job: the resources that it requests.
         trust: the bundle does not pass the audit and is run all the same.
@@ -104,14 +103,7 @@ def write_kubernetes(
     }
     files = {file: yaml.safe_dump(content, sort_keys=False) for file, content in manifests.items()}
     files[SUBMIT] = _submit(name)
-    for file in files:
-        refuse_existing(output / file, overwrite=overwrite)
-    output.mkdir(parents=True, exist_ok=True)
-    for file, text in files.items():
-        write_text(output / file, text)
-    script = output / SUBMIT
-    script.chmod(0o755)
-    return script
+    return write_job_files(output, files, overwrite=overwrite)
 
 
 def _manifest(

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import refuse_existing, write_text
+from mist_bundle.pipeline.job_files import SUBMIT, write_job_files
 from mist_bundle.pipeline.workflows import runnable_bundle
 
-SUBMIT = "submit.sh"
 SECONDS_BEFORE_THE_END = 120  # that a training has to keep its state; it does so after every epoch
 _WORD = re.compile(r"[\w.,@+-]+")
 _TIME = re.compile(r"(\d+-)?\d+(:\d\d){0,2}")
@@ -72,14 +71,7 @@ def write_slurm(bundle: Path, output: Path, job: SlurmJob, *, trust: bool = Fals
     job.check()
     opened = runnable_bundle(bundle, trust=trust)
     files = slurm_files(opened.root.absolute(), opened.datalist.num_folds, job, trust=trust)
-    for name in files:
-        refuse_existing(output / name, overwrite=overwrite)
-    output.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        write_text(output / name, text)
-    script = output / SUBMIT
-    script.chmod(0o755)
-    return script
+    return write_job_files(output, files, overwrite=overwrite)
 
 
 def slurm_files(bundle: Path, folds: int, job: SlurmJob, *, trust: bool) -> Mapping[str, str]:

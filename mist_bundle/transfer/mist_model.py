@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from mist_bundle.catalog.networks import NETWORKS
 from mist_bundle.dataset.names import default_label_name, slug
 from mist_bundle.dataset.spec import DatasetSpec
-from mist_bundle.errors import Collecting, InputError, Problem
+from mist_bundle.errors import InputError
 from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.imported import MIST_RULES, TRAINING_DATA, ImportedModel
 from mist_bundle.planning.network_size import NetworkSize, SizeRequest
@@ -23,7 +22,7 @@ from mist_bundle.runtime.numerics.triples import spacing, triple
 from mist_bundle.transfer.axes import build_network
 from mist_bundle.transfer.mist_names import renamed_weights
 from mist_bundle.transfer.mist_results import CONFIG_JSON, PROGRAM, MistResults
-from mist_bundle.transfer.renamed import misfits
+from mist_bundle.transfer.renamed import Tensors, convert_folds, misfits
 
 _FILTERS = (32, 64, 128, 256, 320)
 _HEADS = 2
@@ -126,21 +125,15 @@ def convert_weights(
     if "deep_supervision" in arguments:
         arguments["deep_supervision"] = False
     network = build_network(arguments, NETWORKS[results.architecture].target_for(arguments))
-    own = {name: value for name, value in network.state_dict().items() if not name.startswith("skip_layers.")}
-    problems: list[Problem] = []
-    converted: dict[str, dict[str, torch.Tensor]] = {}
-    left_out: list[str] = []
-    for fold, tensors in weights.items():
-        with Collecting(problems):
-            state, left_out = renamed_weights(tensors, size.arguments)
-            misfitting = misfits(state, own, str(results.checkpoints[fold]), "the network")
-            if misfitting:
-                raise InputError(misfitting)
-            network.load_state_dict(state, strict=False)
-            converted[fold] = copy.deepcopy(network.state_dict())  # tensors that are shared stay shared
-    if problems:
-        raise InputError(problems)
-    return converted, left_out
+
+    def rename(fold: str, tensors: Tensors, expected: Tensors) -> tuple[Tensors, list[str]]:
+        renamed, left_out = renamed_weights(tensors, size.arguments)
+        problems = misfits(renamed, expected, str(results.checkpoints[fold]), "the network")
+        if problems:
+            raise InputError(problems)
+        return renamed, left_out
+
+    return convert_folds(network, weights, rename)
 
 
 def _size(results: MistResults) -> NetworkSize:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections.abc import Mapping
@@ -14,7 +13,6 @@ import torch
 from mist_bundle.dataset.channels import channel_names, modality_of
 from mist_bundle.dataset.names import slug
 from mist_bundle.dataset.spec import DatasetSpec
-from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import DATASET_JSON
 from mist_bundle.planning.decision import Decision
 from mist_bundle.planning.imported import NNUNET_RULES, TRAINING_DATA, ImportedModel
@@ -25,6 +23,7 @@ from mist_bundle.transfer.nnunet_network import PLAIN
 from mist_bundle.transfer.nnunet_plans import PROGRAM
 from mist_bundle.transfer.nnunet_results import ALL_FOLDS, NnunetResults
 from mist_bundle.transfer.nnunet_weights import own_weights
+from mist_bundle.transfer.renamed import Tensors, convert_folds
 
 _HEADS = 2  # auxiliary outputs of a training that continues
 
@@ -119,23 +118,12 @@ def convert_weights(
     model = describe_model(results)
     arguments = {**model.network_arguments, "deep_supervision": False}
     network = build_network(arguments, NETWORKS[model.network].target)
-    target = network.state_dict()
-    # MONAI's DynUNet lists most of its tensors a second time, below skip_layers
-    own = {name: value for name, value in target.items() if not name.startswith("skip_layers.")}
-    problems: list[Problem] = []
-    converted: dict[str, dict[str, torch.Tensor]] = {}
-    left_out: list[str] = []
-    for fold, tensors in weights.items():
+
+    def rename(fold: str, tensors: Tensors, expected: Tensors) -> tuple[Tensors, list[str]]:
         place = str(results.checkpoints[fold])
-        with Collecting(problems):
-            state, left_out = own_weights(
-                tensors, results.architecture[0], len(model.strides), results.axes, own, place
-            )
-            network.load_state_dict(state, strict=False)
-            converted[fold] = copy.deepcopy(network.state_dict())  # tensors that are shared stay shared
-    if problems:
-        raise InputError(problems)
-    return converted, left_out
+        return own_weights(tensors, results.architecture[0], len(model.strides), results.axes, expected, place)
+
+    return convert_folds(network, weights, rename)
 
 
 def best_fold(results: NnunetResults) -> str:

@@ -1,15 +1,49 @@
-"""Whether the renamed tensors of another program's checkpoint are exactly those of a network."""
+"""Renamed tensors of another program's checkpoints become weights of a network if they are exactly its tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mist_bundle.errors import Problem
+from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.runtime.wording import list_names
 
 if TYPE_CHECKING:
     import torch
+
+Tensors = Mapping[str, "torch.Tensor"]
+
+
+def convert_folds(
+    network: torch.nn.Module,
+    weights: Mapping[str, Tensors],
+    rename: Callable[[str, Tensors, Tensors], tuple[Tensors, list[str]]],
+) -> tuple[dict[str, dict[str, torch.Tensor]], list[str]]:
+    """Return fold -> state dict of the network, and the names of tensors that only training needs.
+
+    Args:
+        network: takes the weights; without auxiliary heads.
+        weights: fold -> tensors with the other program's names.
+        rename: takes a fold, its tensors and those that the network expects; returns tensors with the network's
+            names, and the names of those that only training needs. Raises InputError if they do not fit.
+
+    Raises:
+        InputError: tensors that have no place, or are missing, in any fold.
+    """
+    # MONAI's DynUNet lists most of its tensors a second time, below skip_layers
+    expected = {name: value for name, value in network.state_dict().items() if not name.startswith("skip_layers.")}
+    problems: list[Problem] = []
+    converted: dict[str, dict[str, torch.Tensor]] = {}
+    left_out: list[str] = []
+    for fold, tensors in weights.items():
+        with Collecting(problems):
+            renamed, left_out = rename(fold, tensors, expected)
+            network.load_state_dict(renamed, strict=False)
+            converted[fold] = copy.deepcopy(network.state_dict())  # tensors that are shared stay shared
+    if problems:
+        raise InputError(problems)
+    return converted, left_out
 
 
 def misfits(
