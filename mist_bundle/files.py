@@ -179,7 +179,7 @@ def new_folder(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = 
 
     Args:
         path: where the folder shall lie in the end.
-        overwrite: replace a folder that lies there already, once the new folder is complete.
+        overwrite: replace an existing folder once the new folder is complete.
         inputs: files and folders that are read: they are never replaced, and nothing is put among them.
         mark: as for `refuse_existing`.
 

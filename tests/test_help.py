@@ -70,7 +70,7 @@ def test_switches_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "--[no]viewer" in text
     assert "--viewer_cases NUMBER     how many cases the viewer holds. [3]" in text
-    assert "--overwrite               replace a page that is there already.\n" in text
+    assert "--overwrite               replace an existing page.\n" in text
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))

@@ -124,7 +124,7 @@ class Bundle(folder.Bundle):
             tasks: jobs that share the preparation of the cases.
             setup: a line of shell before each job, like 'module load python; source venv/bin/activate'.
             trust: run a bundle that does not pass `audit`.
-            overwrite: replace files that are there already.
+            overwrite: replace existing files.
 
         Returns:
             The script that submits the jobs.
@@ -171,7 +171,7 @@ class Bundle(folder.Bundle):
             cpus: of each container.
             memory_gb: gigabytes of main memory of each container.
             trust: run a bundle that does not pass `audit`.
-            overwrite: replace files that are there already.
+            overwrite: replace existing files.
 
         Returns:
             The script that applies the manifests.
@@ -475,7 +475,7 @@ class Bundle(folder.Bundle):
 
         Args:
             candidates: JSON file of steps to try, instead of the default grid.
-            weights: JSON: metric to weight, such as {"dice": 2, "hd95": 1}; all the same by default.
+            weights: JSON: metric to weight, such as {"dice": 2, "hd95": 1}; equal by default.
             min_gain: the quality (worst 0, best 1) that a step must add, on average over all cases.
             workers: number of processes, chosen automatically by default; or tcp://HOST:PORT of a Dask cluster.
             dataset_dir: folder of the cases, if they have moved since the bundle was configured.
@@ -520,7 +520,7 @@ class Bundle(folder.Bundle):
             viewer: also write an interactive viewer beside the page (--noviewer for none).
             viewer_cases: how many cases the viewer holds.
             workers: number of processes, chosen automatically by default; or tcp://HOST:PORT of a Dask cluster.
-            overwrite: replace a page that is there already.
+            overwrite: replace an existing page.
         """
         from mist_bundle import pipeline
 
@@ -549,7 +549,7 @@ class Bundle(folder.Bundle):
             formats: torchscript, torch_export, onnx, state_dict, safetensors, several of them, or all.
             output: folder for the files; the bundle's models/ by default.
             trust: export a bundle that does not pass the audit; its configuration is evaluated.
-            overwrite: replace files that are there already.
+            overwrite: replace existing files.
         """
         from mist_bundle.sharing.export import export_bundle
 
@@ -606,7 +606,7 @@ class Bundle(folder.Bundle):
             output: the zip file.
             large_files_url: leave out files above the limit, and list them in large_files.yml below this address.
             large_files_limit_mb: megabytes above which a file is large.
-            overwrite: replace a file that is there already.
+            overwrite: replace an existing file.
         """
         from mist_bundle.sharing.pack import pack_bundle
 

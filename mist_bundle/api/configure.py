@@ -160,7 +160,7 @@ def analyze(
         pictures: how many cases the page shows, from the smallest to the largest labelled volume.
         folds: number of folds, as for autoconfig; the page shows what each would hold.
         seed: of the folds.
-        overwrite: replace files that are there already.
+        overwrite: replace existing files.
         **options: how cases are assigned to folds, as for autoconfig.
     """
     from mist_bundle import pipeline
@@ -242,7 +242,7 @@ def merge_fingerprints(*sources: AnyPath, output: FileName = "fingerprint.json",
     Args:
         *sources: fingerprint.json of each site, as analyze and autoconfig write it.
         output: file to write.
-        overwrite: replace a file that is there already.
+        overwrite: replace an existing file.
 
     Returns:
         The number of cases.

@@ -311,7 +311,7 @@ def phantom(
         test_cases: number of cases without labels.
         seed: of all random draws.
         format: nifti, a dataset; or dicom, series in studies/ and label maps in labels/.
-        overwrite: replace a folder that is there already.
+        overwrite: replace an existing folder.
 
     Returns:
         The new dataset.json, or the folder studies/.

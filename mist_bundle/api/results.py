@@ -108,9 +108,9 @@ def postprocess(
         classes: JSON file: class name to list of labels; by default the final_classes of the dataset.json.
         labels: all label values that may occur (0,1,2); by default those of the dataset.json, if any.
         ignore_label: value in the reference of voxels that do not count; by default that of the dataset.json.
-        weights: JSON: metric to weight, such as {"dice": 2, "hd95": 1}; all the same by default.
+        weights: JSON: metric to weight, such as {"dice": 2, "hd95": 1}; equal by default.
         workers: number of processes, chosen automatically by default; or tcp://HOST:PORT of a Dask cluster.
-        overwrite: replace a folder that is there already.
+        overwrite: replace an existing folder.
         **scoring: metrics and metric_options.
     """
     from mist_bundle.evaluation.pairs import find_pairs
@@ -190,7 +190,7 @@ def ensemble(
         labels: with mean: the label of each channel, like 0,1,2.
         bundle: with mean: the bundle that predicted, whose labels (or regions) the channels are.
         workers: number of processes, chosen automatically by default; or tcp://HOST:PORT of a Dask cluster.
-        overwrite: replace a folder that is there already.
+        overwrite: replace an existing folder.
     """
     from mist_bundle.evaluation.ensemble import EnsembleSettings, ensemble_folders
 

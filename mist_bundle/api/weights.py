@@ -15,7 +15,7 @@ def average_weights(*sources: AnyPath, output: FileName, overwrite: bool = False
     Args:
         *sources: a bundle's folder (its models/fold_*.pt), or two files or more (.pt, .safetensors).
         output: file to write, .pt or .safetensors.
-        overwrite: replace a file that is there already.
+        overwrite: replace an existing file.
 
     Returns:
         The files that were averaged.

@@ -33,7 +33,7 @@ def rank(*results: str, output: FileName = "ranking", overwrite: bool = False, *
     Args:
         *results: results.csv, results.json or bundle folder of each run, at least two, of the same cases.
         output: folder for ranking.csv, ranks_by_case.csv, significance.csv and ranking.json.
-        overwrite: replace a folder that is there already.
+        overwrite: replace an existing folder.
     """
     from mist_bundle.evaluation.rank import RANKING_JSON
 
@@ -54,7 +54,7 @@ def compare(*results: str, output: FileName = "comparison", overwrite: bool = Fa
     Args:
         *results: results.csv, results.json, bundle folder or study of each run; the others are compared to the first.
         output: folder for comparison.csv, differences_by_case.csv and comparison.json.
-        overwrite: replace a folder that is there already.
+        overwrite: replace an existing folder.
     """
     from mist_bundle.evaluation.compare import COMPARISON_JSON
 

@@ -49,7 +49,7 @@ def evaluate(
     Args:
         bundle: a trained bundle; leave it out to score files.
         output: the table to write when files are scored.
-        overwrite: replace a table that is there already.
+        overwrite: replace an existing table.
     """
     if bundle is None:
         _evaluate_files(Path(output), arguments, overwrite=overwrite)

@@ -49,7 +49,7 @@ def publish(bundle: FileName, **arguments: Any) -> None:
         bundle: the bundle's folder.
     """
     for fold, names in mb.Bundle(bundle).publish(**arguments).items():
-        print(f"Fold {fold}: {', '.join(names) or 'its best weights were there already'}")
+        print(f"Fold {fold}: {', '.join(names) or 'its best weights had been published'}")
 
 
 def finalize(bundle: FileName) -> None:

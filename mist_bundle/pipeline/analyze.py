@@ -45,10 +45,10 @@ def analyze_dataset(
         workers: processes, or the address of a Dask scheduler.
         pictures: how many cases the page shows.
         folds: what each of these folds would hold is shown; None for no folds.
-        overwrite: replace files that are there.
+        overwrite: replace existing files.
 
     Raises:
-        InputError: the description is wrong, no case is usable, or a file is there already.
+        InputError: the description is wrong, no case is usable, or a file exists already.
     """
     from mist_bundle.analysis.data_report import DataFacts, make_data_report
     from mist_bundle.analysis.fingerprint import analyze_in_detail
@@ -85,7 +85,7 @@ def _fold_table(
     fingerprint: Fingerprint,
     request: FoldRequest,
 ) -> tuple[dict[str, object] | None, Sequence[Problem]]:
-    """The table of the folds, or None and why there are no such folds: a page about few data is of use, too."""
+    """The table of the folds, or None and why there are no such folds: a page about few data is still useful."""
     measured = set(fingerprint.case_ids)
     usable = [case for case in cases if case.id in measured]
     volumes_ml = fingerprint.volumes_ml(spec.final_classes)

@@ -71,7 +71,7 @@ def autoconfig(
         fingerprint_file: measurements to plan by in place of those of the cases here.
         config_format: "json" or "yaml".
         workers: processes of the analysis, or the address of a Dask scheduler.
-        overwrite: replace a bundle that is there.
+        overwrite: replace an existing bundle.
         overwrite_weights: lose its training, too.
         adapt: changes the plan and adds files to the bundle, before anything is written.
         name: name of the bundle's folder, after the task by default.
@@ -136,7 +136,7 @@ def autoconfig(
         plan=plan,
         case_ids=tuple(map(_case_id, cases)),
         excluded=(*excluded, *tests.problems),
-        # what holds on this machine alone does not stand in the bundle
+        # what holds on this machine alone is not written into the bundle
         warnings=(*checked.train.warnings, *tests.warnings, *warnings, *machine_warnings(plan)),
     )
 

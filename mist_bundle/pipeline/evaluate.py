@@ -33,7 +33,7 @@ def evaluate_folds(
 ) -> list[int]:
     """Predict and score the held-out cases of folds.
 
-    Predictions of the same weights, settings and images that are there already are only scored.
+    Predictions of the same weights, settings and images that exist already are only scored.
 
     Args:
         bundle: its folder.

@@ -77,7 +77,7 @@ def average_weights(sources: Sequence[Path], output: Path, *, overwrite: bool = 
     Args:
         sources: a bundle's folder, or two files or more.
         output: file to write: .pt for a torch state dict, .safetensors otherwise.
-        overwrite: replace a file that is there.
+        overwrite: replace an existing file.
 
     Returns:
         The files that were averaged.

@@ -77,7 +77,7 @@ class Folds:
 
     Attributes:
         folds: case id -> fold.
-        groups: case id -> group that is kept together; None if every case may go its own way.
+        groups: case id -> group that is kept together; None if cases are independent.
         strata: case id -> properties of which every fold gets its share; None for a random split.
         columns: column of the cases' table -> case id -> value, for the columns that matter.
     """

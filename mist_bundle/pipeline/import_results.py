@@ -188,7 +188,7 @@ def write_imported(
         dataset: dataset.json of the training data, so that folds can be evaluated and trained again.
         fold_file: CSV or JSON with the fold that held out each case.
         workers: processes that measure the cases.
-        overwrite: replace a bundle that is there.
+        overwrite: replace an existing bundle.
         dry_run: write nothing.
 
     Raises:

@@ -66,8 +66,8 @@ def write_kubernetes(
         bundle: its folder here; in the cluster it is in the claim.
         output: folder of the files.
         job: the resources that it requests.
-        trust: the bundle does not pass the audit and is run all the same.
-        overwrite: replace files that are there.
+        trust: run a bundle that does not pass the audit.
+        overwrite: replace existing files.
 
     Raises:
         InputError: the bundle cannot be trained, something that Kubernetes would not take, or a file is there.

@@ -17,7 +17,7 @@ def merge_fingerprints(sources: Sequence[Path], output: Path, *, overwrite: bool
     Args:
         sources: fingerprint.json files, as analyze and autoconfig write them.
         output: the file to write.
-        overwrite: replace a file that is there.
+        overwrite: replace an existing file.
 
     Raises:
         InputError: naming every source that cannot be read, and every case that is in two of them.

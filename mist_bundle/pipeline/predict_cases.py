@@ -64,7 +64,7 @@ def predict(
 ) -> tuple[list[Path], tuple[Problem, ...]]:
     """Write a label map for every case of a CSV, a JSON or a folder, in the case's own grid.
 
-    Label maps of the same weights, settings and images that are there already are kept.
+    Label maps of the same weights, settings and images that exist already are kept.
 
     Args:
         bundle: a trained bundle.

@@ -95,7 +95,7 @@ class SegmentationWriter:
             raise InputError(problems)
 
     def write(self, name: str, series: Series, output: Path, *, overwrite: bool) -> list[Problem]:
-        """Write the segmentation of a case that was predicted; if it is there already, it is kept.
+        """Write the segmentation of a case that was predicted; an existing segmentation is kept.
 
         Returns:
             Remarks about the case.

@@ -142,7 +142,7 @@ def choose_postprocessing(
     Args:
         bundle: its folds were trained and evaluated.
         settings: how predictions are scored.
-        weights: of the metrics; all the same by default.
+        weights: of the metrics; equal by default.
         candidates: steps to try; by default a small grid derived from the references.
         min_gain: what a step must add to the quality.
         workers: cases at the same time.
@@ -284,10 +284,10 @@ def report(
         pictures: cases shown in the part about the data.
         viewer_cases: cases in the viewer; 0 for no viewer.
         workers: processes that read the predictions.
-        overwrite: replace a page that is there.
+        overwrite: replace an existing page.
 
     Raises:
-        InputError: a page is there already, or a file of the bundle or of its work folder is damaged.
+        InputError: a page exists already, or a file of the bundle or of its work folder is damaged.
     """
     from mist_bundle.report.bundle_report import REPORT_HTML, ReportRequest, viewer_path, write_report
 

@@ -62,11 +62,11 @@ def write_slurm(bundle: Path, output: Path, job: SlurmJob, *, trust: bool = Fals
         bundle: its folder, on a disk that all nodes share.
         output: folder of the files; logs go there too.
         job: the resources that it requests.
-        trust: the bundle does not pass the audit and is run all the same.
-        overwrite: replace files that are there.
+        trust: run a bundle that does not pass the audit.
+        overwrite: replace existing files.
 
     Raises:
-        InputError: the bundle cannot be trained, something that Slurm would not take, or a file is there already.
+        InputError: the bundle cannot be trained, something that Slurm would not take, or a file exists already.
     """
     job.check()
     opened = runnable_bundle(bundle, trust=trust)

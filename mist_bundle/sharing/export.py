@@ -105,13 +105,13 @@ def export_bundle(
         formats: rows of FORMATS, or "all".
         output: folder for the files; the bundle's models/ when None, whose manifest is then renewed.
         trust: the user vouches for a bundle that does not pass the audit; its network is built from its configuration.
-        overwrite: replace files that are there.
+        overwrite: replace existing files.
 
     Returns:
         What became of each format; formats that failed carry the reason, their files are not there.
 
     Raises:
-        InputError: unknown format, no weights, or a file is there already.
+        InputError: unknown format, no weights, or a file exists already.
     """
     names = list(FORMATS) if "all" in formats else list(dict.fromkeys(formats))
     folder = (output or bundle / "models").absolute()

@@ -117,7 +117,7 @@ def pack_bundle(
         large_files_url: address of a folder; files above the limit are then left out of the zip, and large_files.yml
             in it says that they are there.
         large_files_limit_mb: megabytes above which a file is large.
-        overwrite: replace a file that is there.
+        overwrite: replace an existing file.
 
     Raises:
         InputError: no bundle, a manifest that does not fit, or `output` exists.

@@ -25,8 +25,8 @@ def unpack_bundle(archive: Path, output: Path, *, trust: bool = False, overwrite
         archive: the zip file.
         output: folder in which the bundle's folder is created.
         trust: the user vouches for the bundle: it need not pass the audit and may have no MANIFEST.json, as those of
-            the model zoo; a manifest that does not fit is refused all the same.
-        overwrite: replace a bundle that is there.
+            the model zoo; a manifest that does not fit is still refused.
+        overwrite: replace an existing bundle.
 
     Returns:
         The bundle's folder.

@@ -65,7 +65,7 @@ def test_weights_of_an_unfinished_training_are_published_by_command(
     )
     require_audited(bundle, trust=False)
     assert cli.main(["publish", str(bundle)]) == 0
-    assert "Fold 0: its best weights were there already" in capsys.readouterr().out
+    assert "Fold 0: its best weights had been published" in capsys.readouterr().out
 
 
 def test_untrained_folds_are_not_evaluated(bundle: Path) -> None:

@@ -158,7 +158,7 @@ def test_damaged_files_are_named(trained: Made, tmp_path: Path, capsys: pytest.C
     assert case.id in captured.err
     assert "is cut short" in captured.err
     assert "is cut short" in _page(work / "report.html").text, "the picture says why it is missing"
-    assert cli.main(words) == EXIT_INPUT_REFUSED, "the page is there already"
+    assert cli.main(words) == EXIT_INPUT_REFUSED, "the page exists already"
     history = work / "fold_0" / "history.jsonl"
     history.write_text('{"epoch": 1, "loss": 1.0}\n{"epoch"', encoding="utf-8")
     assert cli.main([*words, "--overwrite"]) == EXIT_SOME_CASES_FAILED

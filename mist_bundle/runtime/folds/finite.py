@@ -1,4 +1,4 @@
-"""Weights that are no use: with NaN in them every prediction is nonsense and looks like a label map; or no weights."""
+"""Unusable weights: with NaN in them, every prediction is nonsense that looks like a label map; or no weights."""
 
 from __future__ import annotations
 

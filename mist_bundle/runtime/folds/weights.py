@@ -110,7 +110,7 @@ def _warn_of_lost_folds(bundle: Path) -> None:
 
 
 def _chosen_for_folds(bundle: Path) -> str:
-    """A sentence about what was chosen by the predictions of the folds and is applied all the same."""
+    """A sentence about what was chosen by the predictions of the folds and is still applied."""
     names = []
     for name, key in _CHOSEN.items():
         if read_object(bundle / "configs" / name).get(key):

@@ -1,6 +1,6 @@
 """Where the curves of a training go beside history.jsonl: TensorBoard, MLflow, Weights & Biases, or nowhere.
 
-MLflow and Weights & Biases are reached through ignite's loggers. Nothing leaves the machine unless it is asked for:
+MLflow and Weights & Biases are reached through ignite's loggers. Nothing leaves the machine unless you ask for it:
 MLflow writes into the fold's folder unless MLFLOW_TRACKING_URI names a server, and Weights & Biases runs offline unless
 WANDB_MODE says otherwise. A training that is resumed continues in the same run.
 """

@@ -28,7 +28,7 @@ class CaseByCase:
     """The `iteration_update` of an evaluator over a `CaseLoader`.
 
     Args:
-        predictions: where failures are written down; label maps that are there already are taken from it.
+        predictions: where failures are written down; existing label maps are taken from it.
         key: of the label map in the output.
     """
 

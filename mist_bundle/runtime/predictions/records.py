@@ -123,7 +123,7 @@ class Predictions:
             self.clear_failure(str(item["id"]))
         problems = [] if self.overwrite else self.problems(items)
         if problems:
-            say("\n".join(["Nothing was predicted, because of label maps that are there already:", *problems]))
+            say("\n".join(["Nothing was predicted, because these label maps exist already:", *problems]))
             raise SystemExit(2)
 
     def problems(self, items: Sequence[Mapping[str, Any]]) -> list[str]:
