@@ -115,11 +115,11 @@ class Bundle(folder.Bundle):
 
         Args:
             output: folder of the files and logs; slurm/ in the work folder by default.
-            partition: of the jobs; the cluster's default if left out.
-            account: that is billed; the user's default if left out.
+            partition: partition of the jobs; by default that of the cluster.
+            account: account that is billed; by default that of the user.
             time: limit of each job, like 24:00:00 or 2-00; longer trainings are requeued and continue.
-            gpus: of each fold; 0 to train on CPUs.
-            cpus: of each job.
+            gpus: GPUs of each fold; 0 to train on CPUs.
+            cpus: CPU cores of each job.
             memory_gb: gigabytes of main memory of each job.
             tasks: jobs that share the preparation of the cases.
             setup: a line of shell before each job, like 'module load python; source venv/bin/activate'.
@@ -166,9 +166,9 @@ class Bundle(folder.Bundle):
             image: container image with mist-bundle in it.
             claim: PersistentVolumeClaim that holds the bundle and its data.
             mount: where the claim appears in the container.
-            path: of the bundle in the container; by default its name under the mount.
-            gpus: of each fold; 0 to train on CPUs.
-            cpus: of each container.
+            path: path of the bundle in the container; by default its name under the mount.
+            gpus: GPUs of each fold; 0 to train on CPUs.
+            cpus: CPU cores of each container.
             memory_gb: gigabytes of main memory of each container.
             trust: run a bundle that does not pass `audit`.
             overwrite: replace existing files.

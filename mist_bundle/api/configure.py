@@ -159,7 +159,7 @@ def analyze(
         workers: number of processes, chosen automatically by default; or tcp://HOST:PORT of a Dask cluster.
         pictures: how many cases the page shows, from the smallest to the largest labelled volume.
         folds: number of folds, as for autoconfig; the page shows what each would hold.
-        seed: of the folds.
+        seed: seed of the folds.
         overwrite: replace existing files.
         **options: how cases are assigned to folds, as for autoconfig.
     """
@@ -201,9 +201,9 @@ def run_all(
         output: folder in which <task>_segmentation/ and its work folder are created.
         device: cpu, cuda or cuda:1.
         predict_test: predict the test set, if the dataset has one.
-        resume: continue with the bundle that is there, after its finished steps.
+        resume: continue with the existing bundle, after its finished steps.
         processes: GPUs (or CPU processes) that train together; every visible GPU by default.
-        parallel: folds that are trained side by side; so many processes share the cases in the evaluation, too.
+        parallel: folds that are trained side by side; as many processes share the cases in the evaluation.
         announce: a function that is called with a heading before each fold, such as `print`.
         on_configured: a function that is called with the new bundle before its training begins.
         **options: as for `configure`.

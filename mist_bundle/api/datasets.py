@@ -46,8 +46,8 @@ def convert_msd(
     Args:
         source: folder with dataset.json, imagesTr and labelsTr.
         output: folder to create.
-        limit: take only so many cases, in sorted order.
-        start: skip so many cases first.
+        limit: take at most this many cases, in sorted order.
+        start: skip this many cases first.
         announce: a function that is called with each line of what was understood, such as `print`.
         **options: copy, overwrite and dry_run.
 
@@ -222,7 +222,7 @@ def convert_bids(
         source: root of the dataset, with sub-01/anat/sub-01_T1w.nii.gz and the like.
         output: folder to create. Its cases.csv names the patient of each case, so that no patient is in two folds.
         derivatives: folder in derivatives/ that holds the label maps; by default the only one that holds any.
-        suffix: of the label maps; mask for files like sub-01_label-liver_mask.nii.gz, a structure each.
+        suffix: suffix of the label maps; mask for files like sub-01_label-liver_mask.nii.gz, a structure each.
         labels: structures that have a mask each, in the order of the labels; all, sorted, by default.
         entities: pairs that the names of the label maps must have, like desc-manual.
         images: channels in their order, like T1w,FLAIR; by default those that at least half of the cases have.
@@ -309,7 +309,7 @@ def phantom(
             metastases (lesions of very different sizes).
         cases: number of cases with labels.
         test_cases: number of cases without labels.
-        seed: of all random draws.
+        seed: seed of all random draws.
         format: nifti, a dataset; or dicom, series in studies/ and label maps in labels/.
         overwrite: replace an existing folder.
 

@@ -38,7 +38,7 @@ def import_nnunet(
         output: the bundle's folder, which is created.
         checkpoint: final or best.
         folds: folds to import, such as 0,1,2; by default all.
-        dataset: dataset.json of the training data (from convert_nnunet), to evaluate and train on them.
+        dataset: dataset.json of the training data, to evaluate and train on them.
         fold_file: CSV or JSON with the columns id and fold, if the results do not say the folds.
         workers: processes that measure the training data; or tcp://HOST:PORT of a Dask cluster.
         overwrite: replace an existing bundle.

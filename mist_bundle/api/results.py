@@ -146,7 +146,7 @@ def compare(
         metrics: only these metrics or columns (dice,hd95 or tumor_dice); all by default.
         directions: JSON: higher or lower by column or metric that the menu does not know, {"my_score": "higher"}.
         resamples: draws of cases behind the confidence intervals.
-        seed: of the draws.
+        seed: seed of the draws.
     """
     from mist_bundle.evaluation.compare import compare_runs
 

@@ -15,7 +15,7 @@ def report(bundle: FileName, **arguments: Any) -> None:
     """Write one HTML page about a bundle: data, plan, training, results, pictures, and how to reproduce it.
 
     Args:
-        bundle: the bundle's folder; parts that are not there yet are named with the commands for them.
+        bundle: the bundle's folder; missing parts are named with the commands that make them.
     """
     written = mb.Bundle(bundle).report(**arguments)
     print(f"Report: {written.page}")
