@@ -77,8 +77,7 @@ class _LeanFinder(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            wrapper = _DeferredLoader if fullname in _DEFERRED else _LaterLoader if fullname in _AFTER else _LeanLoader
-            spec.loader = wrapper(spec.loader)
+            spec.loader = _wrapped(fullname, spec.loader)
         return spec
 
 
@@ -200,6 +199,14 @@ class _DeferredModule(ModuleType):
                 self.__dict__[_BEGUN] = False
                 raise
             self.__class__ = ModuleType  # type: ignore[assignment] # from now on it is like any other
+
+
+def _wrapped(fullname: str, loader: Loader) -> Loader:
+    if fullname in _DEFERRED:
+        return _DeferredLoader(loader)
+    if fullname in _AFTER:
+        return _LaterLoader(loader)
+    return _LeanLoader(loader)
 
 
 @contextmanager

@@ -82,4 +82,6 @@ def on_original_grid(array: NDArray[Any], reference: MetaTensor, affine: NDArray
 
 def torch_friendly(label: NDArray[Any]) -> NDArray[Any]:
     """Torch does little with unsigned types above 8 bits; the saver finds the smallest type again."""
-    return label if label.dtype == np.uint8 else label.astype(np.int64 if label.dtype.itemsize > 2 else np.int32)
+    if label.dtype == np.uint8:
+        return label
+    return label.astype(np.int64 if label.dtype.itemsize > 2 else np.int32)
