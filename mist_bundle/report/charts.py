@@ -7,35 +7,36 @@ dark schemes of the page, has no tooltips, takes 5 to 10 times as long and is 1.
 
 from __future__ import annotations
 
-import itertools
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 
+from mist_bundle.report.axes import (
+    BOTTOM,
+    HEIGHT,
+    MARGIN,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Axis,
+    axes_of_plane,
+    draw_x_axis,
+    draw_y_axis,
+    limits,
+)
 from mist_bundle.report.colours import NEUTRAL
 from mist_bundle.report.html import Html, bullets, el, join, number
 
-# pixels
-WIDTH = 360.0
-HEIGHT = 230.0
-_LEFT = 56.0
-_RIGHT = 16.0
-_TOP = 8.0
-_BOTTOM = 40.0
-_ROW_HEIGHT = 30.0  # of a box plot
+_ROW_HEIGHT = 30.0  # pixels of a box plot
 _DASHES = (None, "6 3", "2 3", "8 3 2 3")
 _MAX_POINTS = 1500  # in a scatter plot or beside a box; more make the page heavy without being more informative
 _MAX_DOTS = 12  # points of a line that are also drawn as dots
 _MAX_DESCRIBED = 20  # rows of a box plot
 _LABEL_CHARACTERS = 18
 _LOG_ABOVE = 20.0
-_PLAIN_NUMBER = re.compile(r"-?\d+(\.\d+)?")
-_MOST_DIGITS = 6  # of a number with an exponent
-_MARGIN = 0.04  # of an axis beyond the data, as a share of their range
 
 Point = tuple[float, float]
 T = TypeVar("T")
@@ -58,75 +59,13 @@ class Series:
     style: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Axis:
-    """An axis from `low` to `high` in the unit of the data, drawn from `start` to `stop` in pixels."""
-
-    low: float
-    high: float
-    start: float
-    stop: float
-    log: bool = False
-
-    def place(self, value: float) -> float:
-        """The pixel of a value."""
-        if self.log:
-            share = math.log10(value / self.low) / math.log10(self.high / self.low)
-        else:
-            share = (value - self.low) / (self.high - self.low)
-        return self.start + share * (self.stop - self.start)
-
-    def ticks(self) -> list[float]:
-        """Round numbers along the axis."""
-        return _log_ticks(self.low, self.high) if self.log else ticks(self.low, self.high)
-
-    def whole_ticks(self) -> list[float]:
-        """Whole numbers along the axis, at least one."""
-        whole = list(filter(float.is_integer, self.ticks()))
-        return whole or [float(math.ceil(self.low))]
-
-
-def limits(values: Sequence[float], *, lowest: float = -math.inf, highest: float = math.inf) -> tuple[float, float]:
-    """Ends of an axis: a little beyond the values, but within `lowest` and `highest`.
-
-    A single value is in the middle of a narrow axis.
-    """
-    low = min(values)
-    high = max(values)
-    spare = (high - low) * _MARGIN or abs(low) * _MARGIN or 1.0
-    return max(low - spare, lowest), min(high + spare, highest)
-
-
-def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """About `count` round numbers (1, 2 or 5 times a power of ten) in [low, high], at least two."""
-    widest = (high - low) / max(1, count - 1)
-    power = 10.0 ** math.floor(math.log10(widest))
-    steps = [10 * power]
-    for factor in (5, 2, 1, 0.5, 0.2, 0.1):
-        if factor * power >= widest * (1 - 1e-9):
-            steps = []  # a smaller step is still wide enough
-        steps.append(factor * power)
-    for step in steps:
-        multiples = _multiples(low, high, step)
-        if len(multiples) > 1:
-            return multiples
-    return [low, high]
-
-
-def _multiples(low: float, high: float, step: float) -> list[float]:
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    multiples: list[float] = (np.arange(first, last + 1) * step).round(12).tolist()
-    return multiples
-
-
 def line_chart(title: str, x_label: str, y_label: str, series: Sequence[Series], *, from_zero: bool = False) -> Html:
     """Lines over a common x; a single point is drawn as a dot."""
     xs, ys = _coordinates(series)
     if not xs:
         return Html()
     lowest = 0.0 if min(ys) >= 0 else -math.inf
-    x_axis, y_axis = _axes(limits(xs), limits(ys, lowest=lowest))
+    x_axis, y_axis = axes_of_plane(limits(xs), limits(ys, lowest=lowest))
     if from_zero:
         y_axis = replace(y_axis, low=0.0)
     marks = []
@@ -136,7 +75,7 @@ def line_chart(title: str, x_label: str, y_label: str, series: Sequence[Series],
             marks += _line(line, x_axis, y_axis)
             first, last = line.points[0][1], line.points[-1][1]
             descriptions.append(f"{line.name}: from {number(first)} to {number(last)}")
-    drawing = join([_x_axis(x_axis, x_label, whole=True), _y_axis(y_axis, y_label), *marks])
+    drawing = join([draw_x_axis(x_axis, x_label, whole=True), draw_y_axis(y_axis, y_label), *marks])
     description = f"{title}. {'; '.join(descriptions)}"
     return _figure(title, description, drawing, HEIGHT, _legend(series, lines=True))
 
@@ -175,7 +114,7 @@ def histogram(
     """A bar for each count, between successive edges."""
     if not counts or max(counts) <= 0:
         return Html()
-    x_axis, y_axis = _axes((edges[0], edges[-1]), (0.0, max(counts) * (1 + _MARGIN)))
+    x_axis, y_axis = axes_of_plane((edges[0], edges[-1]), (0.0, max(counts) * (1 + MARGIN)))
     bars = []
     for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True):
         if count <= 0:
@@ -187,7 +126,7 @@ def histogram(
         bars.append(el("rect", tip, x=left, y=top, width=width, height=y_axis.start - top, fill=NEUTRAL))
     extent = f"between {number(edges[0])} and {number(edges[-1])} {x_label}"
     description = f"{title}: {number(sum(counts))} {y_label} {extent}."
-    drawing = join([_y_axis(y_axis, y_label), *bars, _x_axis(x_axis, x_label)])
+    drawing = join([draw_y_axis(y_axis, y_label), *bars, draw_x_axis(x_axis, x_label)])
     return _figure(title, description, drawing, HEIGHT)
 
 
@@ -220,21 +159,21 @@ def box_plot(
         return Html()
     log = log and min(everything) > 0 and max(everything) > _LOG_ABOVE * min(everything)
     if log:
-        low, high = min(everything) / (1 + _MARGIN), max(everything) * (1 + _MARGIN)
+        low, high = min(everything) / (1 + MARGIN), max(everything) * (1 + MARGIN)
     else:
         low, high = limits(everything, lowest=lowest, highest=highest)
-    bottom = _TOP + _ROW_HEIGHT * len(filled)
+    bottom = TOP + _ROW_HEIGHT * len(filled)
     longest_name = max(len(name) for name, _, _ in filled)
     left = 24.0 + 6.6 * min(_LABEL_CHARACTERS, longest_name)
-    axis = Axis(low=low, high=high, start=left, stop=WIDTH - _RIGHT, log=log)
-    marks = [_x_axis(axis, x_label, bottom)]
+    axis = Axis(low=low, high=high, start=left, stop=WIDTH - RIGHT, log=log)
+    marks = [draw_x_axis(axis, x_label, bottom)]
     descriptions = []
     for index, (name, values, colour) in enumerate(filled):
-        marks.append(_box(axis, _TOP + _ROW_HEIGHT * (index + 0.5), name, values, colour))
+        marks.append(_box(axis, TOP + _ROW_HEIGHT * (index + 0.5), name, values, colour))
         median = number(float(np.median(values)))
         descriptions.append(f"{name}: median {median}, from {number(values[0])} to {number(values[-1])}")
     description = f"{title}. {'; '.join(descriptions[:_MAX_DESCRIBED])}"
-    return _figure(title, description, join(marks), bottom + _BOTTOM)
+    return _figure(title, description, join(marks), bottom + BOTTOM)
 
 
 def scatter(title: str, x_label: str, y_label: str, series: Sequence[Series], *, identity: bool = False) -> Html:
@@ -245,7 +184,7 @@ def scatter(title: str, x_label: str, y_label: str, series: Sequence[Series], *,
     num_points = len(xs)
     if identity:
         xs = ys = xs + ys
-    x_axis, y_axis = _axes(limits(xs), limits(ys))
+    x_axis, y_axis = axes_of_plane(limits(xs), limits(ys))
     marks = []
     if identity:
         ends = {"x1": x_axis.start, "y1": y_axis.start, "x2": x_axis.stop, "y2": y_axis.stop}
@@ -254,7 +193,7 @@ def scatter(title: str, x_label: str, y_label: str, series: Sequence[Series], *,
         for x, y in _thinned(group.points):
             marks.append(_marker(x_axis.place(x), y_axis.place(y), group.style, group.colour))
     description = f"{title}: {num_points} points; {x_label} from {number(min(xs))} to {number(max(xs))}."
-    drawing = join([_x_axis(x_axis, x_label), _y_axis(y_axis, y_label), *marks])
+    drawing = join([draw_x_axis(x_axis, x_label), draw_y_axis(y_axis, y_label), *marks])
     return _figure(title, description, drawing, HEIGHT, _legend(series, lines=False))
 
 
@@ -301,102 +240,6 @@ def _marker(x: float, y: float, style: int, colour: str) -> Html:
     if shape == 1:
         return el("rect", x=x - 2.6, y=y - 2.6, width=5.2, height=5.2, fill=colour, opacity=0.75)
     return el("path", d=f"M{x:.1f} {y - 3.4:.1f}l3.2 5.8h-6.4z", fill=colour, opacity=0.75)
-
-
-def _axes(x_limits: tuple[float, float], y_limits: tuple[float, float]) -> tuple[Axis, Axis]:
-    x_axis = Axis(low=x_limits[0], high=x_limits[1], start=_LEFT, stop=WIDTH - _RIGHT)
-    y_axis = Axis(low=y_limits[0], high=y_limits[1], start=HEIGHT - _BOTTOM, stop=_TOP)
-    return x_axis, y_axis
-
-
-def _x_axis(axis: Axis, label: str, bottom: float = HEIGHT - _BOTTOM, *, whole: bool = False) -> Html:
-    parts = [el("line", class_="axis", x1=axis.start, x2=axis.stop, y1=bottom, y2=bottom)]
-    marks = axis.whole_ticks() if whole else axis.ticks()
-    texts = _texts(axis, marks)
-    shown = _not_crowded(axis, texts)
-    for mark in marks:
-        x = axis.place(mark)
-        parts.append(el("line", class_="axis", x1=x, x2=x, y1=bottom, y2=bottom + 4))
-        if mark in shown:
-            place = _number_place(axis, mark, texts[mark])
-            parts.append(el("text", texts[mark], x=place, y=bottom + 17, text_anchor="middle"))
-    parts.append(el("text", label, x=(axis.start + axis.stop) / 2, y=bottom + 34, text_anchor="middle"))
-    return join(parts)
-
-
-def _not_crowded(axis: Axis, texts: Mapping[float, str]) -> set[float]:
-    """Marks whose numbers do not touch each other: all, every second, every third …"""
-    marks = list(texts)
-    for step in range(1, len(marks) + 1):
-        shown = marks[::step]
-        if not any(_touch(axis, texts, mark, following) for mark, following in itertools.pairwise(shown)):
-            return set(shown)
-    return set(marks[:1])
-
-
-def _touch(axis: Axis, texts: Mapping[float, str], mark: float, following: float) -> bool:
-    """Whether the numbers of two marks have less than 8 pixels between them."""
-    distance = _number_place(axis, following, texts[following]) - _number_place(axis, mark, texts[mark])
-    return distance < (_text_width(texts[mark]) + _text_width(texts[following])) / 2 + 8
-
-
-def _number_place(axis: Axis, mark: float, text: str) -> float:
-    """Middle of the number below a mark, shifted where it would leave the chart."""
-    return min(axis.place(mark), WIDTH - 1 - _text_width(text) / 2)
-
-
-def _text_width(text: str) -> float:
-    return 6.8 * len(text)
-
-
-def _y_axis(axis: Axis, label: str) -> Html:
-    parts = []
-    marks = axis.ticks()
-    texts = _texts(axis, marks)
-    for mark in marks:
-        y = axis.place(mark)
-        parts.append(el("line", class_="grid", x1=_LEFT, x2=WIDTH - _RIGHT, y1=y, y2=y))
-        parts.append(el("text", texts[mark], x=_LEFT - 5, y=y + 4, text_anchor="end"))
-    middle = (axis.start + axis.stop) / 2
-    turn = f"rotate(-90 11 {middle:.1f})"
-    parts.append(el("text", label, x=11, y=middle, text_anchor="middle", transform=turn))
-    return join(parts)
-
-
-def _texts(axis: Axis, marks: Sequence[float]) -> dict[float, str]:
-    """The numbers at the marks of an axis: on a linear one with the same decimals, and no two alike."""
-    texts = list(map(_compact, marks))
-    if not axis.log and all(_PLAIN_NUMBER.fullmatch(text) for text in texts):
-        decimals = max(len(text.partition(".")[2]) for text in texts)
-        texts = [f"{mark:.{decimals}f}" for mark in marks]
-    for digits in range(1, _MOST_DIGITS):
-        if len(set(texts)) == len(texts):
-            break
-        texts = [f"{mark:.{digits}e}".replace("e-0", "e-") for mark in marks]
-    return dict(zip(marks, texts, strict=True))
-
-
-def _compact(value: float) -> str:
-    """A number in about five characters, for the narrow margin of a chart."""
-    if abs(value) >= 1e6:
-        return f"{value / 1e6:g}M"
-    if abs(value) >= 1e4:
-        return f"{value / 1e3:g}k"
-    if value == 0 or abs(value) >= 1e-3:
-        return f"{value:g}"
-    return f"{value:.0e}".replace("e-0", "e-")
-
-
-def _log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten in [low, high], or powers only over a wide range; linear ticks if few fit."""
-    factors = (1, 2, 5) if high < 1000 * low else (1,)
-    marks = []
-    for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1):
-        for factor in factors:
-            mark = factor * 10.0**power
-            if low <= mark <= high:
-                marks.append(mark)
-    return marks if len(marks) > 1 else ticks(low, high)
 
 
 def _thinned(values: Sequence[T]) -> Sequence[T]:
