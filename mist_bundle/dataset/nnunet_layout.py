@@ -25,7 +25,9 @@ from mist_bundle.dataset.layout import (
     usable_cases,
 )
 from mist_bundle.dataset.names import similar_names
-from mist_bundle.dataset.nnunet_source import IGNORE, SPLITS_JSON, NnunetDataset, read_nnunet
+from mist_bundle.dataset.nnunet_labels import IGNORE
+from mist_bundle.dataset.nnunet_source import NnunetDataset, read_nnunet
+from mist_bundle.dataset.nnunet_splits import SPLITS_JSON
 from mist_bundle.dataset.tables import read_table
 from mist_bundle.errors import Problem
 from mist_bundle.files import DATASET_JSON, new_folder, refuse_existing, write_json, write_text

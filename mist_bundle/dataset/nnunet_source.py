@@ -1,4 +1,4 @@
-"""Reading an nnU-Net raw dataset: channels, labels, cases and folds, checked before anything is written."""
+"""Reading an nnU-Net raw dataset: its description and its cases, checked before anything is written."""
 
 from __future__ import annotations
 
@@ -12,33 +12,14 @@ from mist_bundle.dataset.channels import channel_names, modality_of
 from mist_bundle.dataset.foreign import advising
 from mist_bundle.dataset.layout import SourceCase
 from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, id_problem, slug
-from mist_bundle.errors import Collecting, InputError, Problem, count_paths, problems_of
+from mist_bundle.dataset.nnunet_labels import NnunetLabels, check_distinct, read_labels
+from mist_bundle.dataset.nnunet_splits import read_splits
+from mist_bundle.errors import Collecting, InputError, Problem, count_paths
 from mist_bundle.files import DATASET_JSON, as_json, read_json
-from mist_bundle.runtime.wording import counted, list_names
 
-IGNORE = "ignore"
-SPLITS_JSON = "splits_final.json"
-_BACKGROUND = "background"
 _CHANNEL_DIGITS = 4
 _LISTED_CASE = '{"images": [path], "label": path}'
 _TEXTS = {"description": ("description",), "licence": ("licence", "license"), "reference": ("reference",)}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NnunetLabels:
-    """Meaning of the labels of an nnU-Net dataset.
-
-    Attributes:
-        values: all label values, the background first, without the ignored value.
-        names: value -> name; a value that only occurs in regions is named after its number.
-        final_classes: class to be scored -> values.
-        ignore: value of unlabelled voxels, or None.
-    """
-
-    values: tuple[int, ...]
-    names: dict[int, str]
-    final_classes: dict[str, tuple[int, ...]]
-    ignore: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +94,7 @@ def read_nnunet(source: Path, splits: Path | None = None) -> NnunetDataset:
             raise InputError(problems)
     channels = channel_names(content["channel_names"])
     labels = read_labels(json_path, content["labels"])
-    _check_distinct(f"{json_path}: $.labels", labels)
+    check_distinct(f"{json_path}: $.labels", labels)
     folders = _ImageFolders(json_path.parent, str(content["file_ending"]).lower(), len(channels))
     found = _Findings()
     training, testing = _read_cases(content, folders, found)
@@ -124,7 +105,7 @@ def read_nnunet(source: Path, splits: Path | None = None) -> NnunetDataset:
     folds: dict[str, int] = {}
     warnings = [*found.warnings, *_count_warnings(json_path, content, training, found.left_out)]
     with Collecting(found.problems):
-        folds, fold_warnings = _folds(json_path, splits, used, {problem.path for problem in found.left_out})
+        folds, fold_warnings = read_splits(json_path, splits, used, {problem.path for problem in found.left_out})
         warnings += fold_warnings
     if found.problems:
         raise InputError([*found.problems, *found.left_out])
@@ -183,85 +164,6 @@ def _key_problems(json_path: Path, content: Any) -> list[Problem]:
 def _expected(value: Any, expected: str) -> str:
     """What is wrong with the value of a key; null is what JSON has for none."""
     return f"is missing; expected {expected}." if value is None else f"is {as_json(value)}; expected {expected}."
-
-
-def read_labels(json_path: Path, entries: Mapping[str, Any]) -> NnunetLabels:
-    """Meaning of the "labels" of a dataset.json, where a list of values is a region.
-
-    Raises:
-        InputError: a value is not a label, or there is no class beside the background.
-    """
-    members = _label_values(f"{json_path}: $.labels", entries)
-    ignored = members.pop(IGNORE, None)
-    members.pop(_BACKGROUND, None)
-    if not members:
-        message = "names no class besides the background; there is nothing to learn."
-        raise InputError(Problem(f"{json_path}: $.labels", message))
-    names = {0: _BACKGROUND}
-    for name, values in members.items():
-        if len(values) == 1:
-            names[values[0]] = name
-    for values in members.values():
-        for value in values:
-            names.setdefault(value, f"label_{value}")
-    return NnunetLabels(
-        values=tuple(sorted(names)),
-        names=dict(sorted(names.items())),
-        final_classes=members,
-        ignore=ignored[0] if ignored else None,
-    )
-
-
-def _label_values(place: str, entries: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """Class name -> sorted label values.
-
-    Raises:
-        InputError: a value is not a label, or the background or ignored label has other values than allowed.
-    """
-    problems: list[Problem] = []
-    members: dict[str, tuple[int, ...]] = {}
-    for name, entry in entries.items():
-        values = entry if isinstance(entry, list) else [entry]
-        if not values or not all(_is_label(value) for value in values):
-            message = f"has {name!r}: {as_json(entry)}; expected a whole number, or a list of them for a region."
-            problems.append(Problem(place, message))
-        else:
-            members[name] = tuple(sorted(set(values)))
-    if members.get(_BACKGROUND, (0,)) != (0,):
-        problems.append(Problem(place, f"has the background at {list(members[_BACKGROUND])}; expected 0."))
-    if len(members.get(IGNORE, (0,))) > 1:
-        problems.append(Problem(place, f"has {list(members[IGNORE])} for {IGNORE!r}; expected a single value."))
-    if problems:
-        raise InputError(problems)
-    return members
-
-
-def _check_distinct(place: str, labels: NnunetLabels) -> None:
-    """Refuse names that a new training could not tell apart, which models that nnU-Net has trained may have.
-
-    Raises:
-        InputError: several classes have the same values, or a class holds the background.
-    """
-    classes = dict(labels.final_classes)
-    if labels.ignore is not None:
-        classes[IGNORE] = (labels.ignore,)
-    problems: list[Problem] = []
-    names_of: dict[tuple[int, ...], list[str]] = {}
-    for name, values in classes.items():
-        if 0 in values:
-            problems.append(Problem(place, f"gives 0 to {name!r}; 0 is the background."))
-        names_of.setdefault(values, []).append(name)
-    for values, names in names_of.items():
-        if len(names) > 1:
-            value = values[0] if len(values) == 1 else list(values)
-            message = f"gives {value} to {list_names(names)}, of which only one would be left. Tell them apart."
-            problems.append(Problem(place, message))
-    if problems:
-        raise InputError(problems)
-
-
-def _is_label(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,86 +280,6 @@ def _images_by_case(folders: _ImageFolders, name: str, found: _Findings) -> dict
             message = f"has the channels {numbers} in {name}; expected {', '.join(map(str, expected))}."
             found.left_out.append(Problem(case_id, message))
     return cases
-
-
-def _folds(
-    json_path: Path, splits: Path | None, used: set[str], unused: set[str]
-) -> tuple[dict[str, int], list[Problem]]:
-    """Case id -> fold in which it is held out, and a warning if folds that nobody named cannot be kept.
-
-    Args:
-        json_path: dataset.json, which splits_final.json may lie beside.
-        splits: the file that the user named.
-        used: ids of the training cases.
-        unused: ids of those that were left out.
-
-    Raises:
-        InputError: the user named the file, and it is wrong or does not hold out every case.
-    """
-    path = splits or json_path.parent / SPLITS_JSON
-    if splits is None and not path.is_file():
-        return {}, []
-    try:
-        return _read_folds(path, used, unused), []
-    except InputError as error:
-        if splits is not None:
-            advice = "must be right where it is named. Correct it, or name no splits, to divide the cases anew."
-            raise InputError([*error.problems, Problem(str(path), advice)]) from error
-        first, *others = error.problems
-        more = f" It has {counted(len(others), 'more problem')}." if others else ""
-        message = f"its folds are not kept: it {first.message}{more} Correct it to keep them."
-        return {}, [Problem(str(path), message)]
-
-
-def _read_folds(path: Path, used: set[str], unused: set[str]) -> dict[str, int]:
-    """Case id -> fold in which it is held out, from a list of {"train": [...], "val": [...]}.
-
-    Raises:
-        InputError: it is not such a list, names unknown cases or a case twice, has a fold without a usable case, or
-            never holds out a case; all problems at once.
-    """
-    content = read_json(path)
-    if not isinstance(content, list) or not all(map(_is_fold, content)):
-        message = 'must hold a list of {"train": [ids], "val": [ids]}, as nnU-Net writes it.'
-        raise InputError(Problem(str(path), message))
-    folds: dict[str, int] = {}
-    findings: list[str] = []
-    for number, fold in enumerate(content):
-        for case_id in sorted({*fold["train"], *fold["val"]} - used - unused):
-            findings.append(f"names {case_id!r} in fold {number}, which is not a training case.")
-        for case_id in sorted({*fold["train"]} & {*fold["val"]}):
-            message = f"has {case_id!r} in both parts of fold {number}; training would see what it is tested on."
-            findings.append(message)
-        findings += _add_fold(folds, number, fold["val"], used)
-    missing = sorted(used - set(folds))
-    if missing:
-        findings.append(f"never holds out {len(missing)} of the training cases ({list_names(missing)}).")
-    if findings:
-        raise InputError(problems_of(str(path), findings))
-    return folds
-
-
-def _add_fold(folds: dict[str, int], number: int, held_out: Sequence[str], used: set[str]) -> list[str]:
-    """Add the cases that a fold holds out to `folds`; return what is wrong with them."""
-    findings = []
-    for case_id in held_out:
-        if case_id in folds:
-            findings.append(f"holds {case_id!r} out in the folds {folds[case_id]} and {number}.")
-        elif case_id in used:
-            folds[case_id] = number
-    if not used & set(held_out):
-        findings.append(f"holds out no case in fold {number} that can be used.")
-    return findings
-
-
-def _is_fold(entry: Any) -> bool:
-    if not isinstance(entry, Mapping):
-        return False
-    for key in ("train", "val"):
-        ids = entry.get(key)
-        if not isinstance(ids, list) or not all(isinstance(case_id, str) for case_id in ids):
-            return False
-    return True
 
 
 def _texts(content: Mapping[str, Any]) -> dict[str, str]:

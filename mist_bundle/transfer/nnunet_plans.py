@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.dataset.nnunet_source import NnunetLabels, read_labels
+from mist_bundle.dataset.nnunet_labels import NnunetLabels, read_labels
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import DATASET_JSON
 from mist_bundle.runtime.numerics.schemes import BYTES_TO_ONE, NONE, WINDOW, ZERO_TO_ONE, ZSCORE

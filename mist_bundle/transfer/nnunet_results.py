@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.dataset.nnunet_source import NnunetLabels
+from mist_bundle.dataset.nnunet_labels import NnunetLabels
 from mist_bundle.errors import Collecting, InputError, Problem
 from mist_bundle.files import DATASET_JSON, as_json, read_json
 from mist_bundle.transfer.nnunet_plans import PLANS_JSON, NnunetPlans, Resampling
