@@ -138,7 +138,7 @@ MISCHIEF: dict[str, tuple[Callable[[dict[str, bytes], Path], None], str]] = {
     "named pipe": (_special(stat.S_IFIFO | 0o644), "link or a device"),
     "bomb": (_bomb, "zip bomb"),
     "terabyte": (_terabyte, "zip bomb"),
-    "overlapping": (_overlapping, "on top of each other"),
+    "overlapping": (_overlapping, "overlap"),
     "twice": (_twice, "occurs twice"),
     "differs in case": (_with_member(f"{TOP}/license"), "only in case"),
     "file and folder": (_with_member(f"{TOP}/LICENSE/evil.py"), "file and a folder"),
