@@ -39,13 +39,15 @@ _LEFT_OUT = {
     "monai.visualize.img2tensorboard": ("torch.utils.tensorboard",),  # for type hints; writers come from callers
     "nibabel.nifti1": ("pydicom",),  # DICOM headers within NIfTI files, which are kept as bytes without it
 }
-# module -> a module of which it only calls functions and classes, and the package that has to be installed for it;
-# they look for the module when they are called
+# module -> modules of which it only calls functions and classes: these look for their module when they are called
 _CALLED = {
-    "monai.handlers.tensorboard_handlers": ("torch.utils.tensorboard", "tensorboard"),
-    "monai.metrics.panoptic_quality": ("scipy.optimize", "scipy"),
-    "monai.networks.nets.dints": ("scipy.sparse.csgraph", "scipy"),
+    "monai.handlers.tensorboard_handlers": ("torch.utils.tensorboard", "monai.visualize"),
+    "monai.inferers.inferer": ("monai.visualize",),
+    "monai.metrics.panoptic_quality": ("scipy.optimize",),
+    "monai.metrics.utils": ("scipy.spatial",),
+    "monai.networks.nets.dints": ("scipy.sparse.csgraph",),
 }
+_NEEDS = {"torch.utils.tensorboard": "tensorboard"}  # module -> a package that may not be installed
 # imported when something in them is first used: what reads DICOM, downloads, or offers ready-made networks
 _DEFERRED = ("monai.networks.nets", "numpy.f2py", "numpy.testing", "pydicom", "requests")
 # package -> the deferred package that MONAI executes before it: they import each other
@@ -95,9 +97,9 @@ class _LeanLoader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         absent: dict[str, ModuleType | None] = dict.fromkeys(_LEFT_OUT.get(module.__name__, ()))
-        called, package = _CALLED.get(module.__name__, ("", ""))
-        if called and find_spec(package) is not None:
-            absent[called] = _CalledLater(called)
+        for name in _CALLED.get(module.__name__, ()):
+            if name not in _NEEDS or find_spec(_NEEDS[name]) is not None:
+                absent[name] = _CalledLater(name)
         if module.__name__ == _SAVING and "WORLD_SIZE" not in os.environ:  # a process by itself shards no optimizer
             absent["torch.distributed.optim"] = _no_sharded_optimizer()
         if module.__name__ == _GPU_DECODER and find_spec("cupy") is None:

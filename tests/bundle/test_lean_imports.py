@@ -57,6 +57,7 @@ import monai.handlers, monai.inferers
 from monai.networks.nets import DynUNet
 heavy = ("matplotlib", "pandas", "scipy.signal", "scipy.sparse.linalg", "sympy", "jsonschema", "monai.losses",
          "pydicom.dataset", "requests.api", "numpy.f2py.f2py2e", "scipy.optimize", "scipy.sparse.csgraph",
+         "scipy.spatial", "monai.visualize",
          "torch.utils.tensorboard", "torch._inductor")
 loaded = [name for name in heavy if name in sys.modules]
 assert not loaded, loaded
@@ -95,6 +96,13 @@ import torch
 from monai.metrics import compute_panoptic_quality
 masks = torch.tensor([[[1, 0], [2, 2]], [[1, 1], [1, 0]]])
 seen.append(compute_panoptic_quality(pred=masks, gt=masks.clone(), output_confusion_matrix=True).tolist())
+from monai.metrics import compute_average_surface_distance
+masks = torch.zeros(2, 1, 2, 8, 8, 8)
+masks[0, :, 1, 2:5, 2:6, 2:7] = masks[1, :, 1, 3:7, 2:6, 2:7] = 1
+seen.append(compute_average_surface_distance(*masks).tolist())
+from monai.inferers import SaliencyInferer
+layers = torch.nn.Conv2d(1, 2, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(2, 2)
+seen.append(SaliencyInferer("GradCAM", "0")(torch.ones(1, 1, 8, 8), torch.nn.Sequential(*layers)).shape)
 import tempfile
 from monai.handlers import TensorBoardStatsHandler
 with tempfile.TemporaryDirectory() as folder:
