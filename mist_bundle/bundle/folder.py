@@ -228,7 +228,8 @@ class Bundle:
                 fold_table=content.get("fold_table"),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            message = f"is not a list of cases with id, image, label and fold ({type(error).__name__}: {error})."
+            lacking = f": it lacks {error}" if isinstance(error, KeyError) else ""
+            message = f"is not a list of cases with id, image, label and fold{lacking}. Put the former file back."
             raise InputError(Problem(str(path), message)) from error
 
     @property

@@ -191,6 +191,6 @@ def _find_tensors(content: Any) -> dict[str, Any]:
 
 def _kind(content: Any) -> str:
     if isinstance(content, Mapping):
-        names = ", ".join(map(str, list(content)[:6]))
+        names = list_names(list(map(str, content)))
         return f"the entries {names}" if names else "nothing"
     return f"a {type(content).__name__}"

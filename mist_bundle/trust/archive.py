@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mist_bundle.runtime.folds.manifest import LEFT_OUT
+from mist_bundle.runtime.wording import list_names
 
 # Limits far above any bundle seen
 MAX_FILES = 10_000
@@ -178,5 +179,5 @@ def _layout(members: Sequence[zipfile.ZipInfo]) -> Iterator[Fault]:
     tops = sorted({member.filename.split("/")[0] for member in members})
     in_a_folder = all("/" in member.filename for member in members)
     if len(tops) != 1 or not in_a_folder or not TOP_FOLDER.fullmatch(tops[0]):
-        names = ", ".join(map(repr, tops[:5])) or "nothing"
+        names = list_names(list(map(repr, tops))) or "nothing"
         yield Fault(code="zip-layout", member="", what=f"holds {names}; expected a single folder, the bundle's.")

@@ -65,7 +65,7 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
         (
             "configs/datalist.json",
             '{"training": [{"id": "a"}]}',
-            "is not a list of cases with id, image, label and fold",
+            "is not a list of cases with id, image, label and fold: it lacks 'image'.",
         ),
         ("configs/datalist.json", "[]", "is not a list of cases"),
         ("configs/metadata.json", "[]", "metadata.json: holds []; expected an object"),

@@ -129,7 +129,9 @@ def test_bad_cases_are_named_and_the_others_written(tmp_path):
     ("changes", "words"),
     [
         ({"modality": ...}, r"\$\.modality: is missing"),
-        ({"training": []}, r"\$\.training"),
+        ({"modality": None}, r"\$\.modality: is missing; expected an object"),
+        ({"modality": ["CT"]}, r'\$\.modality: is \["CT"\]; expected an object'),
+        ({"training": []}, r"\$\.training: is \[\]; expected a list"),
         ({"training": [{"label": "x"}]}, "entry 0"),
         ({"labels": {"background": 0, "x": 1}}, "nnU-Net writes names first"),
         ({"training": [{"image": "a.nii.gz", "label": "b.nii.gz"}]}, r"a\.nii\.gz: does not exist"),

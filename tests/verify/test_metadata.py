@@ -51,3 +51,11 @@ def test_what_the_schema_refuses_is_named_without_it(
     DAMAGE[name](damaged)
     assert schema_problems(damaged, schema), "MONAI's schema accepts that"
     assert len(metadata_problems(damaged)) == 1, metadata_problems(damaged)
+
+
+def test_values_of_a_wrong_kind_are_shown_as_json_has_them(metadata: dict[str, Any]) -> None:
+    metadata.update(task=None, changelog=[True])
+    assert metadata_problems(metadata) == [
+        "'task' is null; expected text.",
+        "'changelog' is [true]; expected an object.",
+    ]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..numerics.crop import NO_BOX, Box, Slices, bounding_box, box_slices, union, whole_box
 from ..numerics.labels import as_labels, not_labels
+from ..wording import MOST_NAMES, counted, list_names
 from . import lesions, overlap, surface
 from .columns import column_names
 from .menu import METRICS, MetricRow, unknown_metrics
@@ -280,5 +281,7 @@ def present_labels(array: NDArray[Any]) -> list[int]:
 def _check_labels(array: NDArray[Any], labels: Sequence[int], role: str) -> None:
     unknown = sorted(set(present_labels(array)) - {0, *labels})
     if unknown:
-        counts = [f"{label} ({np.count_nonzero(array == label)} voxels)" for label in unknown[:8]]
-        raise ValueError(f"The {role} holds the label {', '.join(counts)}; expected only {list(labels)}.")
+        described = list(map(str, unknown))
+        for index, label in enumerate(unknown[:MOST_NAMES]):  # counting takes a pass over all voxels for each
+            described[index] = f"{label} ({counted(int(np.count_nonzero(array == label)), 'voxel')})"
+        raise ValueError(f"The {role} holds the label {list_names(described)}; expected only {list(labels)}.")

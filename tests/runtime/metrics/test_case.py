@@ -111,6 +111,11 @@ def test_labels_that_are_no_labels_are_refused() -> None:
         score_case(np.where(label == 1, 0.5, label), label, (1, 1, 1), CLASSES, ["dice"])
     with pytest.raises(ValueError, match=r"prediction holds the label 7 \(\d+ voxels\); expected only \[0, 1, 2\]"):
         score_case(np.where(label == 1, 7, label), label, (1, 1, 1), CLASSES, ["dice"], labels=(0, 1, 2))
+    many = np.arange(label.size, dtype=np.int32).reshape(label.shape)
+    with pytest.raises(
+        ValueError, match=rf"label 3 \(1 voxel\), .* 10 \(1 voxel\) and {label.size - 11} more; expected"
+    ):
+        score_case(many, label, (1, 1, 1), CLASSES, ["dice"], labels=(0, 1, 2))
     with pytest.raises(ValueError, match="same three dimensions"):
         score_case(label, label[1:], (1, 1, 1), CLASSES, ["dice"])
 
