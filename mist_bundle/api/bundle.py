@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -690,6 +691,6 @@ class Bundle(folder.Bundle):
         problems = []
         for fold in self.folds():
             if trained and fold.number not in trained:
-                command = f"mist-bundle train {self.root} --fold {fold.number}"
+                command = f"mist-bundle train {shlex.quote(str(self.root))} --fold {fold.number}"
                 problems.append(Problem(f"fold {fold.number}", f"has no weights yet; train it: {command}"))
         return problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import mist_bundle as mb
@@ -17,7 +18,7 @@ def slurm(bundle: FileName, **arguments: Any) -> None:
         bundle: the bundle's folder, on a disk that all nodes share.
     """
     script = mb.Bundle(bundle).slurm(**arguments)
-    print(f"Look at the files in {script.parent}, then submit them: {script}")
+    print(f"Look at the files in {script.parent}, then submit them: {shlex.quote(str(script))}")
 
 
 @takes(mb.Bundle.kubernetes)
@@ -28,4 +29,4 @@ def kubernetes(bundle: FileName, **arguments: Any) -> None:
         bundle: the bundle's folder; the cluster finds it in the PersistentVolumeClaim.
     """
     script = mb.Bundle(bundle).kubernetes(**arguments)
-    print(f"Look at the files in {script.parent}, then apply them: {script}")
+    print(f"Look at the files in {script.parent}, then apply them: {shlex.quote(str(script))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import mist_bundle as mb
@@ -35,4 +36,4 @@ def _print(imported: ImportedBundle) -> None:
         print("Nothing was written (--dry_run).")
         return
     print(f"\nBundle: {imported.bundle}")
-    print(f"Next:   mist-bundle predict {imported.bundle} --input CASES --output PREDICTIONS")
+    print(f"Next:   mist-bundle predict {shlex.quote(str(imported.bundle))} --input CASES --output PREDICTIONS")

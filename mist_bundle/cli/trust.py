@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def audit(bundle: FileName, format: ReportFormat = "text", details: bool = False
     else:
         for line in overview.sentences():
             print(line)
-        print(f"`mist-bundle audit {bundle} --details` lists all {len(report.findings)} findings.")
+        print(f"`mist-bundle audit {shlex.quote(str(bundle))} --details` lists all {len(report.findings)} findings.")
     if not report.passed:
         raise MistBundleError(f"{bundle} does not pass the audit.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -242,7 +243,7 @@ def _refuse_own_ids(overrides: Mapping[str, Any]) -> None:
 def _require_weights(bundle: Bundle) -> None:
     weights = bundle.models / "model.pt"
     if not weights.is_file():
-        message = f"is not there. Train the bundle first: mist-bundle train {bundle.root}."
+        message = f"is not there. Train the bundle first: mist-bundle train {shlex.quote(str(bundle.root))}."
         raise InputError(Problem(str(weights), message))
 
 

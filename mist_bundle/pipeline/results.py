@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from itertools import starmap
 from pathlib import Path
@@ -73,7 +74,7 @@ def scored_weights(bundle: Bundle) -> dict[int, str]:
     """
     problems, weights = [], {}
     for fold in bundle.folds():
-        command = f"mist-bundle evaluate {bundle.root} --fold {fold.number}"
+        command = f"mist-bundle evaluate {shlex.quote(str(bundle.root))} --fold {fold.number}"
         if fold.published is None:
             problems.append(Problem(str(fold.weights), "is not there. Train and evaluate this fold first."))
         elif not fold.results.is_file():
@@ -207,7 +208,7 @@ def calibrate(
     if missing:
         message = (
             f"{len(missing)} of {len(cases)} held-out cases have no map of probabilities. Write them first: "
-            f"mist-bundle evaluate {bundle} --save_probabilities true"
+            f"mist-bundle evaluate {shlex.quote(str(bundle))} --save_probabilities true"
         )
         raise InputError(Problem(str(probabilities_of(missing[0])), message))
     calibration = measure(cases, _outputs_of(folder), workers=workers)

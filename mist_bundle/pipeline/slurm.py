@@ -51,6 +51,10 @@ class SlurmJob:
                 )
         if not _TIME.fullmatch(self.time):
             problems.append(Problem("--time", f"is {self.time!r}; expected hours:minutes:seconds, or days-hours."))
+        try:
+            shlex.split(self.setup, comments=True)
+        except ValueError as error:  # the batch files would end in the middle of a text
+            problems.append(Problem("--setup", f"is {self.setup!r}, no whole line of shell ({error})."))
         if problems:
             raise InputError(problems)
 

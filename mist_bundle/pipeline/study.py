@@ -20,7 +20,7 @@ from mist_bundle.bundle.folder import Bundle
 from mist_bundle.bundle.launch import configured_dataset_dir
 from mist_bundle.bundle.manifest import write_manifest
 from mist_bundle.errors import InputError, Problem
-from mist_bundle.files import RESULTS_CSV, new_folder, read_json, write_json
+from mist_bundle.files import RESULTS_CSV, new_folder, read_json, real_path, write_json
 from mist_bundle.pipeline.evaluate import evaluate_folds
 from mist_bundle.pipeline.headings import Announce, silent
 from mist_bundle.pipeline.workflows import check_folds, open_to_run, train
@@ -96,8 +96,9 @@ def run_study(
     source = open_to_run(bundle, trust=trust)
     chosen = list(range(source.datalist.num_folds) if folds is None else folds)
     check_folds(source, chosen)
-    _begin(output, source, chosen)
     common = {"dataset_dir": str(configured_dataset_dir(bundle)), **(settings or {})}
+    _check_places(bundle, output, Path(common["dataset_dir"]))
+    _begin(output, source, chosen)
     first = source.plan.seed
     bundles: dict[int, Path] = {}
     tables: dict[int, list[dict[str, Any]]] = {}
@@ -138,6 +139,24 @@ def bundle_of_study(folder: Path) -> Path:
 def is_study(path: Path) -> bool:
     """Whether a folder is a study."""
     return (path / STUDY_JSON).is_file()
+
+
+def _check_places(bundle: Path, output: Path, dataset_dir: Path) -> None:
+    """Refuse, before anything is written, a study within the bundle, and cases that are not there.
+
+    Raises:
+        InputError: both at once.
+    """
+    problems = []
+    if real_path(bundle) in [real_path(output), *real_path(output).parents]:
+        message = f"is {output}, within the bundle, whose manifest would not fit it any more. Choose a place outside."
+        problems.append(Problem("--output", message))
+    if not dataset_dir.is_dir():
+        problems.append(
+            Problem("--dataset_dir", f"is {dataset_dir}, which is no folder. Name the folder of the cases.")
+        )
+    if problems:
+        raise InputError(problems)
 
 
 def _begin(output: Path, source: Bundle, folds: Sequence[int]) -> None:

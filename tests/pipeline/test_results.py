@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import nibabel as nib
@@ -12,6 +13,7 @@ from mist_bundle import cli, pipeline
 from mist_bundle.bundle.folder import Bundle
 from mist_bundle.errors import EXIT_SOME_CASES_FAILED, InputError
 from mist_bundle.files import read_json, work_dir_of
+from mist_bundle.pipeline.results import scored_weights
 from mist_bundle.runtime.folds.files import sha256_of
 from mist_bundle.trust.audit import require_audited
 from tests.pipeline.trained import replace_weights
@@ -81,3 +83,15 @@ def test_calibration_needs_maps_goes_into_the_bundle_and_falls_with_its_weights(
     replace_weights(bundle, fold=1)
     assert read_json(bundle / "configs/confidence.json")["temperature"] is None
     require_audited(bundle, trust=False)
+
+
+def test_commands_in_messages_can_be_pasted(own_bundle: Path, tmp_path: Path) -> None:
+    """A folder's name may hold spaces, and what a shell would run."""
+    moved = own_bundle.rename(tmp_path / "b 'x $(id) ü")
+    (moved / "models").mkdir(exist_ok=True)
+    for number in (0, 1):
+        (moved / f"models/fold_{number}.pt").write_bytes(b"weights")
+    with pytest.raises(InputError) as refused:
+        scored_weights(Bundle(moved))
+    for problem in refused.value.problems:
+        assert shlex.split(problem.message.partition("mist-bundle ")[2])[:2] == ["evaluate", str(moved)]

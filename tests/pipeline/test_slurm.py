@@ -128,3 +128,11 @@ def test_files_that_are_there_stay(fresh_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="overwrite"):
         write_slurm(fresh_bundle, tmp_path, SlurmJob(gpus=2))
     assert "gpu:1" in (tmp_path / "folds.sbatch").read_text()
+
+
+def test_a_line_of_shell_that_is_not_whole_is_refused() -> None:
+    """Bash would take the rest of the file for the text that it begins."""
+    for setup in ("echo 'a", "module load \\"):
+        with pytest.raises(InputError, match=r"--setup: is .* no whole line of shell"):
+            SlurmJob(setup=setup).check()
+    SlurmJob(setup="source venv/bin/activate  # don't forget").check()

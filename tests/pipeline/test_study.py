@@ -79,3 +79,10 @@ def test_another_study_in_the_folder_is_refused(study: Path, fresh_bundle: Path,
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="holds files, but no study"):
         mb.study(fresh_bundle, tmp_path)
+
+
+def test_a_study_that_cannot_begin_writes_nothing(fresh_bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refused:
+        mb.study(fresh_bundle, fresh_bundle / "study", seeds=2, fold=0, dataset_dir=tmp_path / "nowhere")
+    assert [problem.path for problem in refused.value.problems] == ["--output", "--dataset_dir"]
+    assert not (fresh_bundle / "study").exists()
