@@ -42,6 +42,15 @@ def test_networks_outside_training_have_neither_heads_nor_branches() -> None:
     assert inference["deep_supervision"] is False
 
 
+def test_an_argument_that_monais_class_does_not_take_chooses_the_class_that_does() -> None:
+    plan = small_plan(network="mednext-small", patch_size=(32, 32, 32), deep_supervision_heads=1)
+    assert parts.network(plan, training=False)["_target_"] == "monai.networks.nets.MedNeXt"
+    plan = replace(plan, network_arguments={**plan.network_arguments, "padded_upsampling": False})
+    own = "scripts.networks.mednext.CompleteMedNeXt"
+    assert parts.network(plan, training=False)["_target_"] == own
+    assert parts.network(plan, training=True)["network"]["_target_"] == own, "with heads around it"
+
+
 def test_heads_are_attached_to_networks_without_their_own() -> None:
     plan = small_plan(network="segresnet", deep_supervision_heads=1)
     network = parts.network(plan, training=True)
