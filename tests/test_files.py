@@ -14,6 +14,7 @@ import pytest
 from mist_bundle.errors import InputError
 from mist_bundle.files import (
     adopt_file,
+    as_json,
     check_can_write,
     new_folder,
     parse_json,
@@ -251,3 +252,8 @@ def test_only_what_bears_the_mark_is_replaced(tmp_path: Path) -> None:
         with new_folder(tmp_path / name, overwrite=True, mark="dataset.json") as folder:
             (folder / "dataset.json").write_text("[]")
         assert [path.name for path in (tmp_path / name).iterdir()] == ["dataset.json"]
+
+
+def test_a_value_is_shown_as_json_has_it() -> None:
+    assert as_json([None, True, "ü", 0.5]) == '[null, true, "ü", 0.5]'
+    assert as_json("x" * 200) == '"' + "x" * 79 + " …"

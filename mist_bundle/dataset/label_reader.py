@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mist_bundle.dataset.names import class_name_problem, default_label_name
+from mist_bundle.files import as_json
+from mist_bundle.runtime.wording import list_names
 
 LARGEST_LABEL = 2**63 - 1  # that a voxel can hold
 _MAX_LABELS = 32_767  # that the class indices of prepared arrays can tell apart
-_MANY, _LONG = 8, 60  # values and characters that a message shows
 EXPECTED_LABELS = "expected the label values of the masks, like [0, 1, 2]."
 
 Report = Callable[[str, str], None]  # takes a key and what is wrong with it
@@ -32,11 +33,11 @@ def read_labels(content: Mapping[str, Any], report: Report) -> tuple[int, ...]:
         else:
             bad.append(item)
     if bad:
-        message = f"holds {_beginning(bad)}; every label must be a whole number, 0 or larger, that 64 bits can hold."
+        message = f"holds {_listed(bad)}; every label must be a whole number, 0 or larger, that 64 bits can hold."
         report("labels", message)
     repeated = sorted(Counter(good) - Counter(set(good)))
     if repeated:
-        report("labels", f"lists {repeated[:_MANY]} more than once.")
+        report("labels", f"lists {_listed(repeated)} more than once.")
     labels = tuple(sorted(set(good)))
     if len(labels) > _MAX_LABELS:
         report("labels", f"lists {len(labels)} labels; expected at most {_MAX_LABELS}.")
@@ -150,11 +151,7 @@ def is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _beginning(values: list[object]) -> str:
-    """The first values of a list, each shortened, for a message."""
-    texts = []
-    for value in values[:_MANY]:
-        text = repr(value)
-        texts.append(text if len(text) <= _LONG else f"{text[:_LONG]}…")
-    more = " …" if len(values) > _MANY else ""
-    return f"[{', '.join(texts)}{more}]"
+def _listed(values: Sequence[object]) -> str:
+    """Values of a list of JSON for a message, which says how many it does not show."""
+    texts = [as_json(value, most=60) for value in values]
+    return f"[{list_names(texts)}]"

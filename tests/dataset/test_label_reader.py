@@ -25,13 +25,14 @@ def test_usable_labels_remain_beside_broken_ones(report):
     assert read_labels({"labels": [0, 1, -1, "x", True, 2**63]}, report) == (0, 1)
     ((key, message),) = report
     assert key == "labels"
-    assert f"[-1, 'x', True, {2**63}]" in message
+    assert f'[-1, "x", true, {2**63}]' in message
 
 
 def test_a_long_list_of_broken_labels_is_shortened(report):
     read_labels({"labels": [0, 1, *("x" * 100 for _ in range(20))]}, report)
     assert len(report[0][1]) < 700
     assert "…" in report[0][1]
+    assert "and 12 more]" in report[0][1]
 
 
 def test_final_classes(report):

@@ -4,8 +4,16 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from mist_bundle.dataset.layout import description, identifying_strings, place_file, raise_failures, split_channels
-from mist_bundle.errors import CaseFailure, Problem
+from mist_bundle.dataset.layout import (
+    SourceCase,
+    convert_cases,
+    description,
+    identifying_strings,
+    place_file,
+    raise_failures,
+    split_channels,
+)
+from mist_bundle.errors import CaseFailure, InputError, Problem
 from tests.dataset.samples import save_volume
 
 
@@ -72,3 +80,20 @@ def test_raise_failures():
     raise_failures([], 3)
     with pytest.raises(CaseFailure, match="1 of 3 cases failed"):
         raise_failures([Problem("a", "gone")], 3)
+
+
+def test_a_case_that_fails_half_way_leaves_no_part_of_its_folder(tmp_path):
+    """A part of it would be a case without all of its files for whoever reads the dataset."""
+    image = save_volume(tmp_path / "image.nii", np.ones((2, 2, 2), np.uint8))
+    cases = [SourceCase(id=name, images=(image,), label=image) for name in ("good", "bad")]
+    written = convert_cases(_place_and_fail, tmp_path / "out", training=cases, testing=[], workers=1)
+    assert written.training == {"good"}
+    assert [(problem.path, problem.message) for problem in written.problems] == [("bad", "scan: is odd.")]
+    assert [path.name for path in (tmp_path / "out" / "train").iterdir()] == ["good"]
+    assert image.is_file()
+
+
+def _place_and_fail(case, folder):
+    place_file(case.images[0], folder / case.id, "t1")
+    if case.id == "bad":
+        raise InputError(Problem("scan", "is odd."))
