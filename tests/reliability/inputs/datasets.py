@@ -34,7 +34,7 @@ TEXTS: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "a number of 5000 digits": (b"[" + b"9" * 5000 + b"]", ("too long",)),
     "a key that occurs twice": (b'{"task": "a", "task": "b"}', ("task", "more than once")),
     "NaN, which JSON does not have": (b'{"task": NaN}', ("NaN",)),
-    "infinity, which JSON does not have": (b'{"labels": [0, Infinity]}', ("$.labels", "inf")),
+    "infinity, which JSON does not have": (b'{"labels": [0, Infinity]}', ("$.labels", "Infinity")),
     "two objects": (b'{"task": "a"}{"task": "b"}', ("dataset.json", "line 1")),
 }
 # keys that are changed (None takes one away), and what the refusal says
@@ -78,8 +78,8 @@ EDITS: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
     "labels without a foreground": ({"labels": [0], "final_classes": None, "label_names": None}, ("$.labels",)),
     "a label twice": ({"labels": [0, 1, 2, 3, 3]}, ("[3]", "more than once")),
     "a fraction among the labels": ({"labels": [0, 1, 2, 3, 4.5]}, ("4.5",)),
-    "a word among the labels": ({"labels": [0, 1, 2, 3, "4"]}, ("'4'",)),
-    "true among the labels": ({"labels": [0, True, 2, 3]}, ("True",)),
+    "a word among the labels": ({"labels": [0, 1, 2, 3, "4"]}, ('"4"',)),
+    "true among the labels": ({"labels": [0, True, 2, 3]}, ("true",)),
     "a negative label": ({"labels": [0, 1, 2, 3, -1]}, ("[-1]",)),
     "a label that no voxel can hold": ({"labels": [0, 1, 2, 3, 10**30]}, ("64 bits",)),
     "a class of unknown labels": ({"final_classes": {"tumour": [9]}}, ("tumour", "9")),
