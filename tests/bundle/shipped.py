@@ -75,7 +75,7 @@ def renew(fresh: Path, bundle: Path = TRAINED) -> None:
         if decision["value"] != new["decisions"].get(name, decision)["value"]
     ]
     if differ:
-        sys.exit(f"{', '.join(differ)} would not be those that the bundle was trained with: train it anew.")
+        sys.exit(f"{', '.join(differ)} would not be those that the bundle was trained with: train it again.")
     metadata, card = read_json(bundle / METADATA_JSON), (bundle / BUNDLE_README).read_text(encoding="utf-8")
     scores = (bundle / SCORES).read_bytes()
     for folder in ("configs", "docs"):

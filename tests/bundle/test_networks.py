@@ -102,7 +102,10 @@ def test_further_arguments_of_a_network(measured: tuple[DatasetSpec, Any]) -> No
     [
         ({"network": "nnunett"}, "there is no network called 'nnunett'. Did you mean 'nnunet'?"),
         ({"network": "segresnet", "residual": False}, "--residual: does not apply to the network segresnet"),
-        ({"network": "own.Net", "deep_supervision_heads": 2}, "--deep_supervision_heads: means nothing to"),
+        (
+            {"network": "own.Net", "deep_supervision_heads": 2},
+            "--deep_supervision_heads: does not apply to the network own",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_refused(measured: tuple[DatasetSpec, Any], asked: dict[str, Any], message: str) -> None:

@@ -106,7 +106,7 @@ def test_what_works_becomes_a_bundle(
         ({"network_arguments": {"fooo": 1}}, "unexpected keyword argument 'fooo'"),
         pytest.param({"network_arguments": {"strides": [1, 2]}}, "Error: ", marks=slow),
         ({"loss": "own.py:NoGradient"}, "a number without a gradient"),
-        pytest.param({"loss": "own.py:EachVoxel"}, "expected one number", marks=slow),
+        pytest.param({"loss": "own.py:EachVoxel"}, "expected a single number", marks=slow),
         pytest.param(
             {"loss": "own.py:Loss", "class_weights": (1.0, 2.0, 3.0, 4.0)},
             "unexpected keyword argument 'class_weights'",

@@ -164,8 +164,8 @@ def test_a_slice_without_a_position(tmp_path: Path, array: NDArray[np.int16]) ->
 @pytest.mark.parametrize(
     ("values", "finding"),
     [
-        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "no pair of perpendicular directions"),
-        ({"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]}, "no pair of perpendicular directions"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "is not a pair of perpendicular directions"),
+        ({"ImageOrientationPatient": [0, 0, 0, 0, 0, 0]}, "is not a pair of perpendicular directions"),
         ({"PixelSpacing": [0, 1]}, "has pixels of 0 x 1 mm"),
         ({"SamplesPerPixel": 3}, "is a colour image"),
         ({"RescaleSlope": 0}, "has a RescaleSlope of 0"),

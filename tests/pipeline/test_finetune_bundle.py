@@ -151,8 +151,8 @@ def test_a_stock_bundle_becomes_one_of_ours(other_json: Path, tmp_path: Path) ->
 def test_replan_takes_the_rules_for_spacing_and_patch(trained_bundle: Path, other_json: Path, tmp_path: Path) -> None:
     made = pipeline.finetune(str(trained_bundle), other_json, tmp_path, SHORT, TransferOptions(replan=True))
     patch, spacing = made.plan.patch_size, made.plan.target_spacing_mm
-    assert "lanned anew" in patch.because
-    assert "lanned anew" in spacing.because
+    assert "lanned again" in patch.because
+    assert "lanned again" in spacing.because
     assert patch.value != tuple(_plan(trained_bundle)["decisions"]["patch_size"]["value"])
     assert ("skipped", "0") in {row[:2] for row in _rows(made)}, "the network stays the source's: all weights fit"
 

@@ -172,7 +172,7 @@ def _data(folder: Path, *, cases: int = 5, labels: tuple[int, ...] = (0, 1, 2)) 
 def test_with_its_data_folds_are_evaluated_and_trained_on(tmp_path: Path) -> None:
     results = made.write_results(tmp_path / "results", folds=("0", "1"))
     dataset = _data(tmp_path / "data")
-    with pytest.raises(InputError, match="does not tell which cases fold 0, 1 held out"):
+    with pytest.raises(InputError, match="does not say which cases fold 0, 1 held out"):
         pipeline.import_nnunet(results, tmp_path / "model", dataset=dataset)
     for fold, cases in ((0, ("case_0", "case_1")), (1, ("case_2",))):
         validation = results / f"fold_{fold}/validation"

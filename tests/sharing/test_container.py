@@ -82,7 +82,7 @@ def test_its_command_predicts_as_mist_bundle_does(recipe: Path, phantom_json: Pa
     )
     assert done.returncode == 0, done.stderr[-2000:]
     bundle = next(recipe.glob("*_segmentation"))
-    assert differences(bundle) == [], "the bundle is as it was"
+    assert differences(bundle) == [], "the bundle is unchanged"
     mb.Bundle(bundle).predict(phantom_json.parent / "test", output=tmp_path / "own")
     written = sorted(path.name for path in (tmp_path / "output").rglob("*.nii.gz"))
     own = sorted(path.name for path in (tmp_path / "own").glob("*.nii.gz"))

@@ -26,7 +26,7 @@ def test_record_and_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     predictions.commit("case_1", label_map)
     record = json.loads((tmp_path / "records/case_1.json").read_text(encoding="utf-8"))
     assert record["expected_dice"] == {"liver": 0.75}
-    assert "warning: case_1: liver: the prediction expects" in "".join(capsys.readouterr())
+    assert "warning: case_1: liver: the expected Dice of this prediction is" in "".join(capsys.readouterr())
 
 
 def test_without_a_calibration_the_record_is_as_before(tmp_path: Path) -> None:
