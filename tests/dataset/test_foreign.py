@@ -64,7 +64,7 @@ def test_other_verbs_name_the_converter(verb: str, tmp_path: Path, capsys: pytes
     (tmp_path / "none").mkdir()
     folders = ["--reference", source, "--prediction", str(tmp_path / "none")]
     calls = [
-        ["evaluate", *folders, "--classes", str(tmp_path / "classes.json"), *out],
+        ["evaluate", *folders, "--classes", str(tmp_path / "classes.json"), "--output", str(tmp_path / "out.csv")],
         *([other, "--source", source, *out] for other in LAYOUTS if other != verb),
     ]
     for words in calls:
