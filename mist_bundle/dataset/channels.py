@@ -32,6 +32,14 @@ def channel_names(modality: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def numbering_problem(channels: Mapping[str, Any]) -> str:
+    """Why the keys of a dataset.json's channels, `{"0": "T1w", …}`, do not number them, or "" when they do."""
+    if set(channels) == {str(number) for number in range(len(channels))}:
+        return ""
+    example = '{"0": "CT"}'
+    return f"numbers the channels {', '.join(channels)}; expected 0 to {len(channels) - 1}, like {example}."
+
+
 def common_channels(counts: Mapping[str, int], num_cases: int) -> tuple[tuple[str, ...], list[Problem]]:
     """The channels that at least half of the cases have, sorted, and a warning about each of the others.
 

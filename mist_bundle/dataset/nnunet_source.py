@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mist_bundle.dataset.channels import channel_names, modality_of
+from mist_bundle.dataset.channels import channel_names, modality_of, numbering_problem
 from mist_bundle.dataset.foreign import advising
 from mist_bundle.dataset.layout import SourceCase
 from mist_bundle.dataset.names import IMAGE_SUFFIXES, READABLE, id_problem, slug
@@ -147,9 +147,8 @@ def _key_problems(json_path: Path, content: Any) -> list[Problem]:
         value = content.get(key)
         if not isinstance(value, Mapping) or not value:
             problems.append(Problem(f"{json_path}: $.{key}", _expected(value, f"an object like {example}")))
-        elif key == "channel_names" and set(value) != {str(number) for number in range(len(value))}:
-            message = f"numbers the channels {', '.join(value)}; expected 0 to {len(value) - 1}, like {example}."
-            problems.append(Problem(f"{json_path}: $.{key}", message))
+        elif key == "channel_names" and numbering_problem(value):
+            problems.append(Problem(f"{json_path}: $.{key}", numbering_problem(value)))
     listed = content.get("dataset")
     if listed is not None and not isinstance(listed, Mapping):
         message = _expected(listed, f'an object like {{"case": {_LISTED_CASE}}}')

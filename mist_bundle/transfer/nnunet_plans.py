@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mist_bundle.dataset.channels import numbering_problem
 from mist_bundle.dataset.nnunet_labels import NnunetLabels, read_labels
 from mist_bundle.errors import InputError, Problem
 from mist_bundle.files import DATASET_JSON
@@ -200,6 +201,9 @@ class NnunetPlans:
         masks = self.settings["use_mask_for_norm"]
         names = self.settings["normalization_schemes"]
         channels = self.dataset.get("channel_names") or self.dataset.get("modality") or {}
+        if channels and numbering_problem(channels):
+            self._problem(f"{self.folder / DATASET_JSON}: channel_names", numbering_problem(channels))
+            return ()
         if not len(channels) == len(names) == len(masks):
             counts = f"{len(names)} schemes and {len(masks)} masks for {len(channels)} channels"
             self._problem(f"{self.place}.normalization_schemes", f"has {counts}; expected one for each channel.")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mist_bundle.dataset.channels import channel_names, modality_of
+from mist_bundle.dataset.channels import channel_names, modality_of, numbering_problem
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,14 @@ def test_channel_names(modality, expected):
 )
 def test_modality_of(names, expected):
     assert modality_of(names) == expected
+
+
+@pytest.mark.parametrize(
+    ("channels", "words"),
+    [({"0": "a", "1": "b"}, ""), ({"0": "a", "2": "b"}, "0, 2; expected 0 to 1"), ({"T1": "0"}, "T1; expected 0 to 0")],
+)
+def test_channels_are_numbered_from_0(channels, words):
+    """A gap would give a channel the file of another; names before numbers, every channel the name of a number."""
+    problem = numbering_problem(channels)
+    assert words in problem
+    assert bool(problem) == bool(words)

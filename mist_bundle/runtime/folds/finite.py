@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,8 +57,15 @@ def load_failure(error: Exception) -> str:
     """
     if isinstance(error, pickle.UnpicklingError):
         return "it is not a file of weights, or holds more than tensors, which could be code"
+    if isinstance(error, (OSError, RuntimeError)) and _is_damage(error):
+        return "it is cut short or damaged"
     lines = [line.strip() for line in str(error).splitlines()[:2]]
     return " ".join(lines)[:_REASON_LENGTH] or type(error).__name__
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether torch could not make out the archive: it then fails to map it, or says what it missed in it."""
+    return getattr(error, "errno", None) == errno.EINVAL or "PytorchStreamReader" in str(error)
 
 
 def _is_finite(value: torch.Tensor) -> bool:

@@ -48,3 +48,13 @@ def test_a_failure_never_advises_to_load_code() -> None:
     assert "weights_only" not in load_failure(failure.value)
     assert load_failure(RuntimeError("size mismatch\n  for a\nfor b")) == "size mismatch for a"
     assert load_failure(KeyError()) == "KeyError"
+
+
+@pytest.mark.parametrize("is_mapped", [True, False])
+def test_an_archive_that_is_cut_short_is_said_to_be(is_mapped: bool, tmp_path: Path) -> None:
+    """torch says "Invalid argument"."""
+    torch.save({"weight": torch.ones(5000)}, tmp_path / "whole.pt")
+    (tmp_path / "part.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:5000])
+    with pytest.raises((OSError, RuntimeError)) as failure:
+        torch.load(tmp_path / "part.pt", weights_only=True, mmap=is_mapped)
+    assert load_failure(failure.value) == "it is cut short or damaged"
