@@ -293,6 +293,9 @@ def report(
     from mist_bundle.report.bundle_report import REPORT_HTML, ReportRequest, viewer_path, write_report
 
     page = output or work_dir_of(bundle) / REPORT_HTML
+    if page.suffix.lower() not in (".html", ".htm"):
+        message = f"is {page}; expected a name that ends in .html."  # with --overwrite it could be any file of the user
+        raise InputError(Problem("--output", message))
     refuse_existing(page, overwrite=overwrite)
     if viewer_cases:
         refuse_existing(viewer_path(page), overwrite=overwrite)

@@ -19,3 +19,11 @@ def test_the_page_and_its_viewer(own_bundle: Path, tmp_path: Path, capsys: pytes
     assert cli.main(words) == EXIT_INPUT_REFUSED, "the page is there"
     assert cli.main([*words, "--overwrite", "--noviewer"]) == EXIT_OK
     assert "Viewer:" not in capsys.readouterr().out
+
+
+def test_a_page_takes_no_place_of_another_kind_of_file(own_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = own_bundle / "configs/plan.json"
+    before = plan.read_bytes()
+    assert cli.main(["report", str(own_bundle), "--output", str(plan), "--overwrite"]) == EXIT_INPUT_REFUSED
+    assert "--output: is" in capsys.readouterr().err
+    assert plan.read_bytes() == before
