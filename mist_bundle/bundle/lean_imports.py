@@ -1,10 +1,12 @@
 """Import MONAI without the packages that a bundle's workflows do not use, which takes half of the start-up time.
 
-`import monai` imports all its modules, and these import matplotlib, pandas, scipy.signal, pydicom and, through Ignite,
-large parts of torch.distributed. With `install`, modules of MONAI are imported when they are first needed, without
-these packages if possible; some of them are executed when something in them is first used. Components that a
-configuration names by their class alone are still located anywhere in MONAI: if none of the loaded modules has the
-class, all modules are imported.
+`import monai` imports all its modules, and these import matplotlib, pandas, most of scipy and, through Ignite, large
+parts of torch.distributed. With `install`, modules of MONAI are imported when they are first needed, without these
+packages if possible. Components that a configuration names by their class alone are still located anywhere in MONAI: if
+none of the loaded modules has the class, all modules are imported.
+
+Only what saves about a twentieth of a second or more is listed here. Modules that are executed when they are first used
+would save a little more, but outside Python's import locks: two threads that need such a module can block each other.
 """
 
 from __future__ import annotations
@@ -12,12 +14,10 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -33,33 +33,20 @@ _LEFT_OUT = {
     "monai.data.iterable_dataset": ("pandas",),
     "monai.handlers.mlflow_handler": ("pandas", "mlflow"),
     "monai.apps.tcia.utils": ("pandas", "requests"),
-    "monai.bundle.scripts": ("jsonschema", "jsonschema.exceptions"),  # verify_metadata
     "monai.data.ultrasound_confidence_map": ("scipy.signal", "scipy.sparse.linalg"),
     "monai.transforms.signal.array": ("scipy.signal",),
-    "monai.visualize.img2tensorboard": ("torch.utils.tensorboard",),  # for type hints; writers come from callers
-    "nibabel.nifti1": ("pydicom",),  # DICOM headers within NIfTI files, which are kept as bytes without it
 }
-# module -> modules of which it only calls functions and classes: these look for their module when they are called
+# module -> modules of which it only calls functions: these look for their module when they are called
 _CALLED = {
-    "monai.handlers.tensorboard_handlers": ("torch.utils.tensorboard", "monai.visualize"),
-    "monai.inferers.inferer": ("monai.visualize",),
     "monai.metrics.panoptic_quality": ("scipy.optimize",),
     "monai.metrics.utils": ("scipy.spatial",),
     "monai.networks.nets.dints": ("scipy.sparse.csgraph",),
 }
-_NEEDS = {"torch.utils.tensorboard": "tensorboard"}  # module -> a package that may not be installed
-# imported when something in them is first used: what reads DICOM, downloads, or offers ready-made networks
-_DEFERRED = ("monai.networks.nets", "numpy.f2py", "numpy.testing", "pydicom", "requests")
-# package -> the deferred package that MONAI executes before it: they import each other
-_AFTER = {"monai.networks.blocks": "monai.networks.nets"}
-_LOCK, _BEGUN = "_lock_of_deferred", "_deferred_has_begun"  # attributes of such modules
-# a decoder of DICOM on GPUs, which MONAI takes for unavailable without cupy, but imports
-_GPU_DECODER = "monai.data.nvimgcodec_pydicom_plugin"
 # needs a single class of torch.distributed.optim for an isinstance check; the import brings sympy and more
 _SAVING = "ignite.handlers.checkpoint"
 _LOADING = "monai.utils.module"  # whose load_submodules imports everything
 _LOCATING = "monai.bundle.config_item"  # whose ComponentLocator finds classes among the modules that are there
-_CHANGED = {*_LEFT_OUT, *_CALLED, *_DEFERRED, *_AFTER, _GPU_DECODER, _SAVING, _LOADING, _LOCATING}
+_CHANGED = {*_LEFT_OUT, *_CALLED, _SAVING, _LOADING, _LOCATING}
 _USUAL = ("monai.transforms", "monai.data", "monai.inferers", "monai.engines", "monai.handlers")
 
 
@@ -79,7 +66,7 @@ class _LeanFinder(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _wrapped(fullname, spec.loader)
+            spec.loader = _LeanLoader(spec.loader)
         return spec
 
 
@@ -98,12 +85,9 @@ class _LeanLoader(Loader):
     def exec_module(self, module: ModuleType) -> None:
         absent: dict[str, ModuleType | None] = dict.fromkeys(_LEFT_OUT.get(module.__name__, ()))
         for name in _CALLED.get(module.__name__, ()):
-            if name not in _NEEDS or find_spec(_NEEDS[name]) is not None:
-                absent[name] = _CalledLater(name)
+            absent[name] = _CalledLater(name)
         if module.__name__ == _SAVING and "WORLD_SIZE" not in os.environ:  # a process by itself shards no optimizer
             absent["torch.distributed.optim"] = _no_sharded_optimizer()
-        if module.__name__ == _GPU_DECODER and find_spec("cupy") is None:
-            absent["nvidia.nvimgcodec.tools.dicom.pydicom_plugin"] = None
         with _in_their_place(absent):
             self._loader.exec_module(module)
         if module.__name__ == _LOADING:
@@ -114,30 +98,8 @@ class _LeanLoader(Loader):
             locator.get_component_module_name = _thorough(locator.get_component_module_name)
 
 
-class _LaterLoader(Loader):
-    """Wraps the loader of a package that is executed after another package, which imports it."""
-
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
-        self._is_loaded = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        first = importlib.import_module(_AFTER[spec.name])
-        if isinstance(first, _DeferredModule):
-            first.execute()
-        self._is_loaded = spec.name in sys.modules
-        return sys.modules.get(spec.name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        if not self._is_loaded:
-            self._loader.exec_module(module)
-
-
 class _CalledLater(ModuleType):
-    """Stands for a module of which functions and classes are only called."""
+    """Stands for a module of which functions are only called."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -148,67 +110,6 @@ class _CalledLater(ModuleType):
             return getattr(importlib.import_module(module), name)(*args, **kwargs)
 
         return call
-
-
-class _DeferredLoader(Loader):
-    """Wraps the loader of a module that is executed when an attribute of it is first looked up."""
-
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__dict__[_LOCK], module.__dict__[_BEGUN] = threading.RLock(), False
-        module.__class__ = _DeferredModule
-        # an import of a part of the package asks for it, and finds the package executed then
-        module.__dict__.pop("__path__", None)
-
-    def execute(self, module: ModuleType) -> None:
-        """Do what importing does otherwise."""
-        if module.__spec__ is not None and module.__spec__.submodule_search_locations is not None:
-            module.__path__ = module.__spec__.submodule_search_locations
-        self._loader.exec_module(module)
-
-
-class _DeferredModule(ModuleType):
-    """A module that is imported but not executed yet; importlib.util.LazyLoader executes it for its `__file__` too."""
-
-    def __getattr__(self, name: str) -> Any:
-        with self.__dict__[_LOCK]:  # other threads wait until the module is complete
-            if not self.__dict__[_BEGUN]:  # afterwards it may have no `execute`
-                self.execute()
-            if type(self) is ModuleType:
-                return getattr(self, name)
-        own = self.__dict__.get("__getattr__")  # while it is executed
-        if own is None:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        return own(name)
-
-    def execute(self) -> None:
-        """Do what importing does otherwise, unless that has begun."""
-        with self.__dict__[_LOCK]:
-            if self.__dict__[_BEGUN]:
-                return
-            self.__dict__[_BEGUN] = True
-            try:
-                self.__loader__.execute(self)  # type: ignore[union-attr] # that is a _DeferredLoader
-            except BaseException:
-                self.__dict__[_BEGUN] = False
-                raise
-            self.__class__ = ModuleType  # type: ignore[assignment] # from now on it is like any other
-
-
-def _wrapped(fullname: str, loader: Loader) -> Loader:
-    if fullname in _DEFERRED:
-        return _DeferredLoader(loader)
-    if fullname in _AFTER:
-        return _LaterLoader(loader)
-    return _LeanLoader(loader)
 
 
 @contextmanager
