@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.reliability.inputs import bundles, datasets, images, options, scored
+from tests.reliability.inputs import bundles, conversions, datasets, images, options, scored
 from tests.reliability.inputs.judge import BrokenInput, Record, judge, remove
 from tests.reliability.inputs.site import Bench
 
-MODULES = (images, datasets, options, scored, bundles)
+MODULES = (images, datasets, conversions, options, scored, bundles)
 
 
 def all_inputs() -> list[BrokenInput]:
