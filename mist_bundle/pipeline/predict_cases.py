@@ -128,6 +128,7 @@ def predict(
                 opened, plan, matched, place.folder, tta=tta, probabilities=probabilities,
                 uncertainty=uncertainty, device=device, crew=crew, overwrite=overwrite, overrides=overrides or {},
             )  # fmt: skip
+        problems = [*matched.problems, *problems]
         written, not_placed = place.place(matched.cases, {problem.path: problem.message for problem in problems})
         problems += not_placed
         warnings = [*matched.warnings, *contrary_sides(plan, place.folder, names)]

@@ -202,6 +202,15 @@ def test_settings_that_lead_nowhere_are_refused_at_once(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_case_that_cannot_even_be_read_is_named_too(bundle: Path, phantom_json: Path, tmp_path: Path) -> None:
+    """It is left out before anything is predicted, but never without a word."""
+    source = _folder(phantom_json, tmp_path / "in", ["good", "lacking"])
+    sorted((source / "lacking").iterdir())[0].unlink()
+    with pytest.raises(CaseFailure, match=r"^1 of 2 cases failed:\nlacking: no file matches"):
+        pipeline.predict(bundle, source, tmp_path / "out", tta=False)
+    assert _maps(tmp_path / "out") == ["good"]
+
+
 def _joint_images(cases: Path, flat: Path) -> Path:
     """The channels of each case in a single image."""
     flat.mkdir()
