@@ -138,6 +138,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     shutil.copytree(folder / "cases/test", folder / "new_cases")
     (folder / "bundles").symlink_to(ROOT / "bundles")
+    (folder / "docs").symlink_to(ROOT / "docs")
     (case,) = (folder / "new_cases").iterdir()
     testing = [{"id": case.name, "image": [f"{case.name}/mri.nii.gz"]}]
     (folder / "LIST.json").write_text(json.dumps({"testing": testing}), encoding="utf-8")
