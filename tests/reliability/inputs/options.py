@@ -217,7 +217,7 @@ ELSEWHERE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("trained", "bump {bundle}", ("MESSAGE",)),
     ("trained", "sign {bundle} {data}/dataset.json", ("dataset.json",)),
     ("trained", "sign {bundle} {folder}/no.key", ("no.key",)),
-    ("trained", "report {bundle} --output {data}/dataset.json", ("exists already",)),
+    ("trained", "report {bundle} --output {data}/dataset.json", ("ends in .html",)),
     ("trained", "report {bundle} --pictures x", ("--pictures",)),
     ("trained", "choose_postprocessing {bundle} --min_gain x", ("--min_gain",)),
     ("trained", 'choose_postprocessing {bundle} --weights {"dise":1}', ("dise",)),
