@@ -181,6 +181,7 @@ from pathlib import Path
 
 def stay():
     threading.main_thread().join()
+    time.sleep(0.5)  # until the main thread waits: Python handles a signal that comes just before that after the wait
     print("ready", flush=True)
     time.sleep(60)
 

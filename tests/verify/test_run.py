@@ -100,7 +100,7 @@ DAMAGE: list[tuple[str, str, Callable[[Path], Any]]] = [
     ("overlays", "'train::nosuch::x' belongs", lambda bundle: _lay_over(bundle, "train::nosuch::x")),
     ("packages", "imports SimpleITK", lambda b: _drop(b, METADATA, "required_packages_version#SimpleITK")),
     ("metadata", "'latest'; expected a version", lambda b: edit(b, METADATA, **{f"{PACKAGES}#nibabel": "latest"})),
-    ("metadata", "'references' is str; expected a list", lambda bundle: edit(bundle, METADATA, references="x")),
+    ("metadata", "'references' is \"x\"; expected a list", lambda bundle: edit(bundle, METADATA, references="x")),
     ("files", "model.pt", lambda bundle: _elsewhere(bundle, "models/other.pt")),
     ("overrides", "--fold is not known", lambda bundle: _drop(bundle, "configs/train.json", "fold")),
     ("metadata", "task", lambda bundle: _drop(bundle, METADATA, "task")),
