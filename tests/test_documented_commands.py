@@ -83,6 +83,8 @@ def _as_run(command: str) -> str:
         verb = words[2].removeprefix("mist_bundle.")
     else:
         return command
+    if verb in PLANNING and "--fold_file" in words:  # which says how many folds there are
+        return _with(command, {name: value for name, value in SMALL.items() if name != "--folds"})
     if verb in PLANNING:
         return _with(command, SMALL)
     if verb == "train" and not {"--resume", "--overwrite"} & set(words):
