@@ -16,7 +16,7 @@ from mist_bundle.planning.networks import fit_network_patch
 from mist_bundle.planning.nnunet_rule import PresetRequest, decide_preset_batch, decide_preset_patch
 from mist_bundle.planning.patch_budget import decide_patch_budget
 from mist_bundle.planning.recipes import CHOSEN, Recipe, resolve_option
-from mist_bundle.runtime.numerics.triples import Spacing, Triple, triple
+from mist_bundle.runtime.numerics.triples import Triple, triple
 
 if TYPE_CHECKING:
     from mist_bundle.analysis.fingerprint import Fingerprint
@@ -53,12 +53,13 @@ def decide_geometry(
     median = rules.median_shape(list(shapes.values()))
     if not options.skip_preprocessing:
         refuse_degenerate(fingerprint, median, spacing.value, by_user=options.target_spacing is not None)
-    return {
+    geometry: dict[str, Any] = {
         "crop_to_foreground": crop,
         "target_spacing_mm": spacing,
         "median_resampled_shape": Decision(median, "Median over the cases, after crop and resampling."),
-        "patch_size": _decide_patch(spec, fingerprint, median, spacing.value, options, recipe),
     }
+    geometry["patch_size"] = _decide_patch(spec, fingerprint, options, recipe, geometry)
+    return geometry
 
 
 def _check_grid(shapes: Mapping[str, Triple]) -> None:
@@ -75,19 +76,15 @@ def _check_grid(shapes: Mapping[str, Triple]) -> None:
 
 
 def _decide_patch(
-    spec: DatasetSpec,
-    fingerprint: Fingerprint,
-    median: Triple,
-    spacing_mm: Spacing,
-    options: PlanOptions,
-    recipe: Recipe,
+    spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe, geometry: Mapping[str, Any]
 ) -> Decision[Triple]:
+    median, spacing_mm = geometry["median_resampled_shape"].value, geometry["target_spacing_mm"].value
     limit = resolve_option("max_patch_size", options).value
     row = find_choice(NETWORKS, resolve_option("network", options).value)
     if options.patch_size is not None:
         patch = Decision(options.patch_size, CHOSEN)
     elif row.memory_gb:
-        request = _preset_request(spec, fingerprint, median, spacing_mm, options, recipe)
+        request = _preset_request(spec, fingerprint, options, recipe, geometry)
         patch = decide_preset_patch(request, _patches_per_pass(options))
     elif recipe.patch_rule == "cover":
         patch = rules.decide_patch_cover(median, limit, recipe.max_patch_voxels)
@@ -119,22 +116,16 @@ def decide_batch_size(
         return Decision(batch.value, f"{batch.because} {recipe.batch_because}")
     if not row.memory_gb:
         return batch
-    median, spacing_mm = geometry["median_resampled_shape"].value, geometry["target_spacing_mm"].value
-    request = _preset_request(spec, fingerprint, median, spacing_mm, options, recipe)
+    request = _preset_request(spec, fingerprint, options, recipe, geometry)
     return decide_preset_batch(geometry["patch_size"].value, request)
 
 
 def _preset_request(
-    spec: DatasetSpec,
-    fingerprint: Fingerprint,
-    median: Triple,
-    spacing_mm: Spacing,
-    options: PlanOptions,
-    recipe: Recipe,
+    spec: DatasetSpec, fingerprint: Fingerprint, options: PlanOptions, recipe: Recipe, geometry: Mapping[str, Any]
 ) -> PresetRequest:
     return PresetRequest(
-        median_shape=median,
-        spacing_mm=spacing_mm,
+        median_shape=geometry["median_resampled_shape"].value,
+        spacing_mm=geometry["target_spacing_mm"].value,
         max_patch_size=resolve_option("max_patch_size", options).value,
         filters=recipe.filters,
         out_channels=len(spec.labels),
