@@ -61,16 +61,21 @@ def test_a_killed_parent_takes_its_child_along(modules: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_without_a_word(modules: Path, number: signal.Signals) -> None:
-    words = [sys.executable, "-m", "mist_bundle.bundle.child", "waits"]
+    assert _ended_by(number, "waits") == (128 + number, "")
+
+
+def _ended_by(number: signal.Signals, *words: str) -> tuple[int, str]:
+    """Exit code and standard error of a module that a signal ends once it has printed "ready"."""
+    command = [sys.executable, "-m", "mist_bundle.bundle.child", *words]
     # a suite that was started in the background ignores SIGINT, and so would its children
     heed = functools.partial(signal.signal, number, signal.SIG_DFL)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         _, said = process.communicate(timeout=20)
-    assert process.returncode == 128 + number
-    assert said == ""
+    return process.returncode, said
 
 
 @pytest.mark.parametrize(
@@ -213,15 +218,7 @@ time.sleep(60)
 @pytest.mark.parametrize("source", [WAITS_FOR_A_THREAD, WAITS_IN_AN_EXIT_FUNCTION, WAITS_WITH_AN_EXIT_FUNCTION])
 def test_a_signal_ends_it_without_a_word_at_its_end_too(modules: Path, source: str, number: signal.Signals) -> None:
     (modules / "stays.py").write_text(source)
-    words = [sys.executable, "-m", "mist_bundle.bundle.child", "stays", str(modules / "at_exit.txt")]
-    heed = functools.partial(signal.signal, number, signal.SIG_DFL)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        _, said = process.communicate(timeout=20)
-    assert process.returncode == 128 + number
-    assert said == ""
+    assert _ended_by(number, "stays", str(modules / "at_exit.txt")) == (128 + number, "")
     assert (modules / "at_exit.txt").read_text() == "called"
 
 
